@@ -5,7 +5,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import type { BinaryKind, MasterConfig, NodeConfig, SlaveConfig } from '#config/binaries.ts';
+import type { MasterConfig, NodeConfig, NodeKind, SlaveConfig } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig } from '#config/load-config.ts';
 import { readEnvironment } from '#config/overrides.ts';
@@ -13,7 +13,7 @@ import { startCommand } from './start-command.ts';
 
 export interface GroupFile {
   readonly name: string;
-  readonly kind: BinaryKind;
+  readonly kind: NodeKind;
   /** The program, from the root of the project. */
   readonly entry: string;
   /** The configuration, from the working directory. */

@@ -2,9 +2,8 @@
 import type { AsideState } from '#engine/aside-pruner.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
 import type { LevelLogger } from '#platform/create-logger.ts';
-import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
-import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
-import { registerProcessMetrics } from '#platform/process-metrics.ts';
+import { DURATION_BUCKETS_S, type Metrics } from '#platform/metrics.ts';
+import { openProcessMetrics } from '../run/process-metrics.ts';
 
 export interface NodeMetrics {
   readonly metrics: Metrics;
@@ -15,16 +14,7 @@ export interface NodeMetrics {
 }
 
 export function openNodeMetrics(logger: LevelLogger, closers: CloserStack): NodeMetrics {
-  const metrics = new Metrics();
-  const monitor = startEventLoopMonitor();
-  closers.push('event loop monitor', () => monitor.close());
-  registerEventLoopDelay(metrics, monitor);
-  registerProcessMetrics(metrics);
-  metrics.counterFrom(
-    'walnut_log_lines_dropped_total',
-    'Log lines that could not be written, or that nobody read in time.',
-    () => logger.droppedLines,
-  );
+  const metrics = openProcessMetrics(logger, closers);
   const fsyncSeconds = metrics.histogram(
     'walnut_wal_fsync_duration_seconds',
     'Time of each fdatasync of the log.',

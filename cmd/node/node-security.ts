@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { type AuthMode, Identities, type LogInFailure } from '#auth/identities.ts';
 import { isToken } from '#auth/secret-hash.ts';
 import { isUserList, parseUserList, type User } from '#auth/user-list.ts';
-import type { NodeConfig } from '#config/binaries.ts';
+import type { BinaryKind, ConfigOf, NodeConfig } from '#config/binaries.ts';
 import { upstreamsOf } from '#config/upstreams.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import type { AuditPort, IdentityPort } from '#model/access.ts';
@@ -28,25 +28,36 @@ export interface SecurityParts {
   readonly closers: CloserStack;
 }
 
-export interface NodeSecurity {
+/** Finds out who calls a process, and notes what they did. */
+export interface Callers {
   /** Undefined: everybody may do everything. */
   readonly identities: IdentityPort | undefined;
   /** Undefined: there is no audit log. */
   readonly audit: AuditPort | undefined;
   readonly isIdentityRequired: boolean;
+}
+
+export interface NodeSecurity extends Callers {
   /** Undefined: this node sends no credential. */
   readonly credential: PeerCredential | undefined;
 }
 
 /** Throws `SecretFileError` where a file cannot be used. */
 export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts): Promise<NodeSecurity> {
-  const { mode, auditFile } = config.auth;
-  const name = config.server.advertise ?? `${hostname()}:${config.server.port}`;
+  return { ...(await openCallers(config, parts)), credential: await openCredential(config, parts) };
+}
+
+/** Throws `SecretFileError` where a file cannot be used. */
+export async function openCallers(
+  { auth, server }: Pick<ConfigOf<BinaryKind>, 'auth' | 'server'>,
+  parts: SecurityParts,
+): Promise<Callers> {
+  const { mode, auditFile } = auth;
+  const name = server.advertise ?? `${hostname()}:${server.port}`;
   return {
-    identities: mode === 'off' ? undefined : await openIdentities(mode, config.auth.file ?? '', parts),
+    identities: mode === 'off' ? undefined : await openIdentities(mode, auth.file ?? '', parts),
     audit: auditFile === undefined ? undefined : openAudit(auditFile, name, parts),
     isIdentityRequired: mode === 'required',
-    credential: await openCredential(config, parts),
   };
 }
 
@@ -110,13 +121,9 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
   const { tokenFile } = config.peer;
   if (tokenFile === undefined) return undefined;
   const { clock, logger } = parts;
-  const file = await open(parts, tokenFile, {
-    parse: readToken,
-    onChange: () => logger.info({ file: tokenFile }, 'the token for other nodes changed'),
-  });
   const paces = new LinePaces(clock);
   return createPeerCredential({
-    authorization: () => file.current,
+    authorization: await openToken(tokenFile, parts),
     isNameConfigured: config.peer.tls.serverName !== undefined,
     addresses: [...upstreamsOf(config), ...config.replication.replicas],
     onWithheld: (address) => {
@@ -126,6 +133,13 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
       if (pace !== undefined) logger.warn({ address, ...pace }, message);
     },
   });
+}
+
+/** Gives the `authorization` header for the token in a file, as it is now. */
+export async function openToken(path: string, parts: SecurityParts): Promise<() => string> {
+  const onChange = (): void => parts.logger.info({ file: path }, 'the token for other nodes changed');
+  const file = await open(parts, path, { parse: readToken, onChange });
+  return () => file.current;
 }
 
 /** The `authorization` header for the token in a file. */

@@ -1,5 +1,5 @@
 /** The certificates of this node, for those who call it and for those that it calls: followed, and shown in its metrics. */
-import type { NodeConfig } from '#config/binaries.ts';
+import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
 import type { TlsDialer } from '#dial/endpoint.ts';
 import { createTlsDialer } from '#dial/tls-dialer.ts';
 import type { TlsOptions } from '#rpc/tls/tls-gate.ts';
@@ -16,7 +16,10 @@ export interface NodeTls {
 }
 
 /** Throws `SecretFileError` where a file cannot be used. */
-export async function openNodeTls({ server, peer }: NodeConfig, parts: SecurityParts): Promise<NodeTls> {
+export async function openNodeTls(
+  { server, peer }: Pick<ConfigOf<BinaryKind>, 'server' | 'peer'>,
+  parts: SecurityParts,
+): Promise<NodeTls> {
   const { mode, cert, key, clientCa, ...others } = server.tls;
   const { serverName, ...peerPaths } = peer.tls;
   const all: TlsFiles[] = [];

@@ -5,8 +5,7 @@
  * Exit codes: 0 clean; 2 configuration or flags; 3 the data directory cannot be used; 4
  * storage failure while running; 1 anything else.
  */
-import { hostname } from 'node:os';
-import type { NodeConfig } from '#config/binaries.ts';
+import type { NodeConfig, NodeKind } from '#config/binaries.ts';
 import {
   NODE_FLAG_NAMES,
   type NodeFlags,
@@ -27,11 +26,11 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { SecretFileError } from '#platform/secret-file.ts';
-import { hostOf } from '#rpc/host-policy.ts';
 import { ServerAddressError } from '#rpc/listen.ts';
 import { openServer } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { EXIT_CODES } from '../run/exit-codes.ts';
+import { hostNamesOf } from '../run/host-names.ts';
 import { packageVersion } from '../run/package-version.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
@@ -46,11 +45,7 @@ import { toNodeOptions } from './to-node-options.ts';
 const DRAIN_MS = 3_000;
 
 /** Runs a node until it is stopped, and sets the exit code of the process. */
-export function runNode(
-  kind: NodeConfig['kind'],
-  argv: readonly string[],
-  signals: EarlySignals,
-): Promise<void> {
+export function runNode(kind: NodeKind, argv: readonly string[], signals: EarlySignals): Promise<void> {
   const binary = {
     kind,
     flagNames: NODE_FLAG_NAMES,
@@ -159,10 +154,4 @@ function tellRecovered(node: Node, logger: LevelLogger): void {
   const { state, position, store, recovery } = node.ports.admin.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };
   logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');
-}
-
-/** The machine's own name and the names that the configuration gives. */
-function hostNamesOf({ advertise, allowedHosts }: NodeConfig['server']): string[] {
-  const advertised = advertise === undefined ? undefined : hostOf(advertise);
-  return [hostname(), ...(advertised === undefined ? [] : [advertised]), ...allowedHosts];
 }

@@ -1,5 +1,6 @@
-/** What keys of `auth`, `peer` and `server.tls` need of other keys. Pure. */
-import type { NodeConfig } from '#config/binaries.ts';
+/** What keys of `auth`, `peer` and `server` need of other keys. Pure. */
+import type { BinaryKind, ConfigOf, NodeConfig } from '#config/binaries.ts';
+import type { AuthConfig } from '#config/sections/auth.ts';
 import type { PeerTlsConfig } from '#config/sections/peer.ts';
 import type { ServerTlsConfig } from '#config/sections/server-tls.ts';
 import { upstreamsOf } from '#config/upstreams.ts';
@@ -11,17 +12,26 @@ export interface CrossProblem {
   readonly message: string;
 }
 
-export function checkSecurity(config: NodeConfig): CrossProblem[] {
-  const { server, peer } = config;
-  return [
-    ...checkAuth(config),
-    ...checkServerTls(server.tls),
-    ...checkPeerTls(peer.tls),
-    ...checkClearText(config),
-  ];
+export function checkNodeSecurity(config: NodeConfig): CrossProblem[] {
+  return [...checkListening(config), ...checkClearText(config)];
 }
 
-function checkAuth({ auth }: NodeConfig): CrossProblem[] {
+export function checkCoordinatorSecurity(config: ConfigOf<'coordinator'>): CrossProblem[] {
+  return [...checkListening(config), ...checkServedClear(config), ...checkAdvertised(config)];
+}
+
+function checkListening({ auth, server, peer }: ConfigOf<BinaryKind>): CrossProblem[] {
+  return [...checkAuth(auth), ...checkServerTls(server.tls), ...checkPeerTls(peer.tls)];
+}
+
+/** Other coordinators and nodes are told one address. */
+function checkAdvertised({ server }: ConfigOf<'coordinator'>): CrossProblem[] {
+  if (server.advertise !== undefined || !/^(?:0\.0\.0\.0|::)$/.test(server.address)) return [];
+  const message = `missing: expected the host:port by which nodes and operators reach this coordinator, as server.address is ${server.address}`;
+  return [{ section: 'server', key: 'advertise', message }];
+}
+
+function checkAuth(auth: AuthConfig): CrossProblem[] {
   const problems: CrossProblem[] = [];
   if (auth.mode !== 'off' && auth.file === undefined) {
     const message = `missing: expected the file of users that auth.mode: ${auth.mode} needs; walnut auth init writes one`;
@@ -78,18 +88,33 @@ function checkPeerTls({ ca, cert, key, serverName }: PeerTlsConfig): CrossProble
 }
 
 /** A credential crosses a network in clear text only where `auth.allow_clear_text` says so. */
-function checkClearText({ auth, peer, server, ...config }: NodeConfig): CrossProblem[] {
-  if (auth.allowClearText) return [];
+function checkClearText(config: NodeConfig): CrossProblem[] {
+  const { peer, auth } = config;
   const others = upstreamsOf(config);
   const reached = [...others, ...config.replication.replicas].find((address) => !isLoopbackHost(address));
-  const isServedClear = server.tls.mode !== 'required' && !isLoopbackHost(server.address);
-  const reason =
-    auth.mode !== 'off' && isServedClear
-      ? `callers send their credentials to server.address ${server.address} in clear text, as server.tls.mode is ${server.tls.mode}`
-      : peer.tokenFile !== undefined && peer.tls.ca === undefined && reached !== undefined
-        ? `this node sends peer.token_file to ${reached} in clear text`
-        : undefined;
-  if (reason === undefined) return [];
+  const served = checkServedClear(config);
+  if (served.length > 0) return served;
+  if (
+    auth.allowClearText ||
+    peer.tokenFile === undefined ||
+    peer.tls.ca !== undefined ||
+    reached === undefined
+  )
+    return [];
+  return [clearTextProblem(`this node sends peer.token_file to ${reached} in clear text`)];
+}
+
+function checkServedClear({ auth, server }: ConfigOf<BinaryKind>): CrossProblem[] {
+  if (auth.allowClearText || auth.mode === 'off') return [];
+  if (server.tls.mode === 'required' || isLoopbackHost(server.address)) return [];
+  return [
+    clearTextProblem(
+      `callers send their credentials to server.address ${server.address} in clear text, as server.tls.mode is ${server.tls.mode}`,
+    ),
+  ];
+}
+
+function clearTextProblem(reason: string): CrossProblem {
   const message = `expected true: ${reason}; use TLS, keep the network private or use a tunnel`;
-  return [{ section: 'auth', key: 'allow_clear_text', message }];
+  return { section: 'auth', key: 'allow_clear_text', message };
 }

@@ -11,12 +11,11 @@ import {
   type ConfigOf,
   commandOf,
   keysOf,
-  type NodeConfig,
   type SectionKeys,
   sectionsOf,
   takersOf,
 } from '#config/binaries.ts';
-import { checkSecurity } from '#config/check-security.ts';
+import { checkTogether } from '#config/check-together.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
@@ -74,7 +73,7 @@ export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>):
   const config = { kind, ...result.data } as unknown as ConfigOf<Kind>;
   if (problems.length === 0) {
     const context = { kind, surroundings, yaml, labels, keys, absent };
-    for (const { section, key, message } of checkSecurity(config as NodeConfig))
+    for (const { section, key, message } of checkTogether(config))
       problems.push(`${locate([section, key], 'value', context)} ${section}.${key}: ${message}`);
   }
   if (problems.length > 0) throw new ConfigError(problems);

@@ -1,12 +1,7 @@
 /** What operators must know, each alarm once, with the time since when it is so. */
+import type { Alarm } from '#cluster/coordinator-port.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-
-export interface Alarm {
-  readonly why: string;
-  /** Wall time, milliseconds. */
-  readonly sinceMs: number;
-}
 
 export class Alarms {
   readonly #clock: Clock;

@@ -3,7 +3,8 @@
  * nodes, leases heartbeats, and keeps a leader in every group (ADR 17). It can be lost
  * at any moment; another one goes on from what the metadata store records.
  */
-import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
+import type { Alarm, CoordinatorCounts } from '#cluster/coordinator-port.ts';
+import type { Heartbeat, HeartbeatAnswer, Observation } from '#cluster/heartbeat.ts';
 import { groupOf, isLeasable } from '#cluster/leasable.ts';
 import type { ClockReading } from '#cluster/lease.ts';
 import type { Group, ShardMap } from '#cluster/shard-map.ts';
@@ -22,6 +23,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { messageOf } from '#platform/thrown.ts';
+import type { ActiveCoordinator } from '#wire/cluster-codec.ts';
 
 /** How often the groups are looked at, milliseconds. */
 const TICK_MS = 100;
@@ -29,8 +31,6 @@ const TICK_MS = 100;
 const LATE_MS = 300;
 
 export interface CoordinatorOptions {
-  /** `host:port` of its service. */
-  readonly address: string;
   /** Letters, digits and hyphens. */
   readonly cluster: string;
   readonly store: MetadataStore;
@@ -53,6 +53,7 @@ export class Coordinator {
   readonly #keepers = new Map<string, GroupKeeper>();
   readonly #leasing: SharedCheck<Recorded | undefined>;
   readonly #stop = new AbortController();
+  readonly #counts = { heartbeats: 0, leases: 0, failovers: 0 };
   #ticking: Promise<void> | undefined;
   /** The `leader` key for which nodes are heard, since when they are judged, and the last look at them. */
   #heardFor: number | undefined;
@@ -61,12 +62,11 @@ export class Coordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
-    const { clock, logger, store, address, random, readClocks, cluster } = options;
+    const { clock, logger, store, random, readClocks, cluster } = options;
     const prefix = `/walnut/${cluster}/`;
     this.#catalogue = new Catalogue({ store, prefix, monotonicMs: () => clock.monotonicMs() });
-    const self = { id: random.id128(), address };
     const { leaderKey } = this.#catalogue;
-    this.#election = new Election({ self, store, leaderKey, clock, readClocks, logger });
+    this.#election = new Election({ id: random.id128(), store, leaderKey, clock, readClocks, logger });
     this.#alarms = new Alarms(clock, logger);
     this.feed = new MapFeed({ store, prefix, clock, logger });
     this.#roll = new Roll(this.#alarms);
@@ -80,8 +80,9 @@ export class Coordinator {
     this.#leasing = new SharedCheck(() => this.#checkStillActive());
   }
 
-  start(): void {
-    this.#election.start();
+  /** `address`: `host:port` of its service. */
+  start(address: string): void {
+    this.#election.start(address);
     this.feed.start();
     this.#ticking ??= this.#tickOn();
   }
@@ -92,12 +93,28 @@ export class Coordinator {
     await this.#ticking;
   }
 
+  /** True while it hears nodes and acts. */
   get isActive(): boolean {
-    return this.#election.leaderRevision !== undefined;
+    const { leaderRevision } = this.#election;
+    return leaderRevision !== undefined && leaderRevision === this.#heardFor;
   }
 
-  get alarms(): readonly string[] {
-    return this.#alarms.list.map(({ why }) => why);
+  /** The active coordinator, as far as this one knows. */
+  get active(): ActiveCoordinator | undefined {
+    return this.#election.active;
+  }
+
+  get alarms(): readonly Alarm[] {
+    return this.#alarms.list;
+  }
+
+  /** The nodes that are heard. Of use on the active coordinator only. */
+  get observations(): ReadonlyMap<string, Observation> {
+    return this.#roll.observations;
+  }
+
+  get counts(): CoordinatorCounts {
+    return { ...this.#counts };
   }
 
   /** The map as far as this coordinator knows; undefined until it was read. */
@@ -115,11 +132,14 @@ export class Coordinator {
     const map = this.#catalogue.lastMap;
     if (map === undefined) throw new WalnutError('unavailable', 'the map was not read yet');
     this.#roll.hear(heartbeat, map, this.#options.clock.monotonicMs());
+    this.#counts.heartbeats += 1;
     if (heartbeat.role !== 'master') return answerTo(heartbeat, map, false);
     const checked = await this.#leasing.ask().catch(() => undefined);
     if (checked === undefined) return answerTo(heartbeat, map, false);
     const termsHeard = this.#roll.termsAround(checked.map, heartbeat.node);
-    return answerTo(heartbeat, checked.map, isLeasable(checked.map, heartbeat, termsHeard));
+    const isLeased = isLeasable(checked.map, heartbeat, termsHeard);
+    if (isLeased) this.#counts.leases += 1;
+    return answerTo(heartbeat, checked.map, isLeased);
   }
 
   /** Throws where this coordinator is not the active one. */
@@ -203,6 +223,9 @@ export class Coordinator {
         members,
         clock,
         logger,
+        onFailover: () => {
+          this.#counts.failovers += 1;
+        },
       });
     this.#keepers.set(id, keeper);
     return keeper;

@@ -20,7 +20,8 @@ const ACTING_MS = 3_500;
 const CAMPAIGN_MS = 500;
 
 export interface ElectionOptions {
-  readonly self: ActiveCoordinator;
+  /** Random for each process. */
+  readonly id: string;
   readonly store: MetadataStore;
   readonly leaderKey: string;
   readonly clock: Clock;
@@ -36,6 +37,7 @@ export class Election {
   #leaderRevision = 0;
   #renewed: SentAt | undefined;
   #active: ActiveCoordinator | undefined;
+  #self: ActiveCoordinator | undefined;
 
   constructor(options: ElectionOptions) {
     this.#options = options;
@@ -49,11 +51,14 @@ export class Election {
 
   /** The active coordinator, as far as this one knows. */
   get active(): ActiveCoordinator | undefined {
-    return this.leaderRevision === undefined ? this.#active : this.#options.self;
+    return this.leaderRevision === undefined ? this.#active : this.#self;
   }
 
-  start(): void {
-    this.#running ??= this.#run();
+  /** `address`: `host:port` of this coordinator's service. */
+  start(address: string): void {
+    const self = { id: this.#options.id, address };
+    this.#self = self;
+    this.#running ??= this.#run(self);
   }
 
   /** Gives the key up, so that another coordinator acts at once. */
@@ -62,12 +67,12 @@ export class Election {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  async #run(self: ActiveCoordinator): Promise<void> {
     const { clock, logger } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        const lease = await this.#campaign();
+        const lease = await this.#campaign(self);
         if (lease !== undefined) await this.#keep(lease);
       } catch (error) {
         logger.warn({ why: messageOf(error) }, 'the metadata store gives no answer to the election');
@@ -77,8 +82,8 @@ export class Election {
   }
 
   /** Creates the key where there is none. The lease of the key, or undefined if another coordinator has it. */
-  async #campaign(): Promise<StoreLease | undefined> {
-    const { self, store, leaderKey, readClocks } = this.#options;
+  async #campaign(self: ActiveCoordinator): Promise<StoreLease | undefined> {
+    const { store, leaderKey, readClocks } = this.#options;
     const { entries } = await store.read(leaderKey);
     this.#active = entries[0] && decodeActive(entries[0].value);
     if (this.#active !== undefined) return undefined;

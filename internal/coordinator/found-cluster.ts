@@ -1,22 +1,17 @@
 /** What founds a cluster, and what a further group is, from nodes that are heard. Pure but for new ids. */
+import type { ClusterPlan, GroupPlan } from '#cluster/coordinator-port.ts';
 import { SILENCE_MS } from '#cluster/figures.ts';
 import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
+import { placeGroups } from '#cluster/placement.ts';
 import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Random } from '#platform/random.ts';
 
-/** A group as an operator wants it. */
-export interface GroupPlan {
-  readonly id: string;
-  /** Names of its voters. */
-  readonly nodes: readonly string[];
-}
-
 export interface Founding {
   readonly map: ShardMap;
-  readonly plans: readonly GroupPlan[];
+  readonly plan: ClusterPlan;
   readonly observations: ReadonlyMap<string, Observation>;
   readonly nowMs: number;
   readonly random: Random;
@@ -27,14 +22,15 @@ export interface Founding {
  * exists with others, or a node is not heard, not empty, not free or named twice. The
  * groups get their leaders as any group without one does.
  */
-export function foundCluster({ map, plans, observations, nowMs, random }: Founding): MapWrites | undefined {
+export function foundCluster({ map, plan, observations, nowMs, random }: Founding): MapWrites | undefined {
   if (map.clusterId !== '') {
-    if (isSamePlan(map, plans)) return undefined;
+    if (isSamePlan(map, plan)) return undefined;
     throw new WalnutError(
       'already_exists',
       `the cluster exists, with groups ${[...map.groups.keys()].join(', ')}`,
     );
   }
+  const plans = plan.kind === 'given' ? plan.groups : placedPlans(plan.replicas, observations, nowMs);
   checkPlans(plans);
   const names = plans.flatMap(({ nodes }) => nodes);
   const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
@@ -47,7 +43,7 @@ export function foundCluster({ map, plans, observations, nowMs, random }: Foundi
 }
 
 /** A further group, without slots. As with `foundCluster`, undefined if it is there with just these nodes. */
-export function addedGroup(founding: Omit<Founding, 'plans'>, plan: GroupPlan): MapWrites | undefined {
+export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): MapWrites | undefined {
   const { map, observations, nowMs, random } = founding;
   if (map.clusterId === '') throw new WalnutError('failed_precondition', 'there is no cluster yet');
   const { id, nodes } = plan;
@@ -60,6 +56,23 @@ export function addedGroup(founding: Omit<Founding, 'plans'>, plan: GroupPlan): 
     throw new WalnutError('failed_precondition', `${taken.join(' and ')} belongs to another group`);
   const heard = new Map(nodes.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
   return { groups: [toGroup(plan, heard, random)], nodes: toNodes(heard) };
+}
+
+/** Groups of the nodes that are heard and free, as many as these suffice for. */
+function placedPlans(
+  replicas: number,
+  observations: ReadonlyMap<string, Observation>,
+  nowMs: number,
+): GroupPlan[] {
+  const free = [...observations.values()]
+    .filter((observation) => whyNotFree(observation, nowMs) === undefined)
+    .map(({ heartbeat: { node, zone } }) => ({ name: node, zone }));
+  const plans = placeGroups(free, replicas + 1);
+  if (plans.length > 0) return plans;
+  throw new WalnutError(
+    'failed_precondition',
+    `a group with ${replicas} replicas needs ${replicas + 1} nodes that are heard and empty, and there are ${free.length}: start more`,
+  );
 }
 
 function checkPlans(plans: readonly GroupPlan[]): void {
@@ -80,15 +93,18 @@ function checkPlans(plans: readonly GroupPlan[]): void {
 }
 
 function heardFree(name: string, observation: Observation | undefined, nowMs: number): Heartbeat {
-  const refuse = (why: string): never => {
-    throw new WalnutError('failed_precondition', `${name} ${why}`);
-  };
+  const why = whyNotFree(observation, nowMs);
+  if (observation !== undefined && why === undefined) return observation.heartbeat;
+  throw new WalnutError('failed_precondition', `${name} ${why}`);
+}
+
+/** Why a node cannot become a voter of a new group; undefined if it can. */
+function whyNotFree(observation: Observation | undefined, nowMs: number): string | undefined {
   if (observation === undefined || nowMs - observation.heardMs >= SILENCE_MS)
-    return refuse('is not heard: start it, with the addresses of the coordinators');
-  const { heartbeat } = observation;
-  if (heartbeat.role !== 'unassigned') return refuse(`is a ${heartbeat.role} already`);
-  if (heartbeat.tail.lsn > 0) return refuse('is not empty: start it on an empty directory');
-  return heartbeat;
+    return 'is not heard: start it, with the addresses of the coordinators';
+  const { role, tail } = observation.heartbeat;
+  if (role !== 'unassigned') return `is a ${role} already`;
+  return tail.lsn > 0 ? 'is not empty: start it on an empty directory' : undefined;
 }
 
 function toGroup({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>, random: Random): Group {
@@ -100,7 +116,10 @@ function toNodes(heard: ReadonlyMap<string, Heartbeat>): ClusterNode[] {
   return [...heard].map(([name, { address, zone }]) => ({ name, address, zone, status: 'active' }));
 }
 
-function isSamePlan(map: ShardMap, plans: readonly GroupPlan[]): boolean {
+function isSamePlan(map: ShardMap, plan: ClusterPlan): boolean {
+  if (plan.kind === 'auto')
+    return [...map.groups.values()].every(({ voters }) => voters.length === plan.replicas + 1);
+  const plans = plan.groups;
   if (plans.length !== map.groups.size) return false;
   return plans.every(({ id, nodes }) => namesOf(map.groups.get(id)) === [...nodes].sort().join(' '));
 }

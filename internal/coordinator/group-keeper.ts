@@ -30,6 +30,8 @@ export interface GroupKeeperOptions {
   readonly alarms: Alarms;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called when a term is given because a leader is down or does not take over. */
+  readonly onFailover: () => void;
 }
 
 /** What a step is carried out with. */
@@ -147,6 +149,7 @@ export class GroupKeeper {
     const { group } = context;
     const term = nextTerm(group);
     this.#options.logger.warn({ group: group.id, term, why }, 'a failover begins');
+    this.#options.onFailover();
     return this.#change(context, { term, leader: undefined, next: undefined });
   }
 

@@ -3,6 +3,7 @@
  * metadata store and keeps the last changes, so that a reader who is not far behind
  * gets what changed. While the store does not answer, the map is the last that was read.
  */
+import type { MapNews } from '#cluster/coordinator-port.ts';
 import { diffMaps, type MapChange } from '#cluster/map-diff.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { toMap } from '#coordinator/catalogue.ts';
@@ -15,13 +16,6 @@ import { messageOf } from '#platform/thrown.ts';
 const CHANGES_MAX = 1_024;
 /** The wait before the store is read again after a watch ended, milliseconds. */
 const AGAIN_MS = 1_000;
-
-/** What a reader needs to have the newest map. */
-export type MapNews =
-  | { readonly kind: 'unchanged' }
-  /** In order; the first begins at the epoch that the reader has. */
-  | { readonly kind: 'changes'; readonly changes: readonly MapChange[] }
-  | { readonly kind: 'whole'; readonly map: ShardMap };
 
 export interface MapFeedOptions {
   readonly store: MetadataStore;
@@ -37,8 +31,9 @@ export class MapFeed {
   readonly #kept: MapChange[] = [];
   #map: ShardMap | undefined;
   #running: Promise<void> | undefined;
-  /** Resolved at the next change, or when the feed stops. */
-  #changed = Promise.withResolvers<void>();
+  #isFollowing = false;
+  /** Those who wait for the next change. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: MapFeedOptions) {
     this.#options = options;
@@ -50,8 +45,13 @@ export class MapFeed {
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#changed.resolve();
+    this.#wake();
     await this.#running;
+  }
+
+  /** True while changes of the store arrive. */
+  get isFollowing(): boolean {
+    return this.#isFollowing;
   }
 
   /** Undefined until the store was read. */
@@ -66,15 +66,27 @@ export class MapFeed {
   newsFor(clusterId: string, epoch: number): MapNews | undefined {
     const map = this.#map;
     if (map === undefined) return undefined;
-    if (clusterId !== map.clusterId) return { kind: 'whole', map };
-    if (epoch === map.epoch) return { kind: 'unchanged' };
+    const whole = { kind: 'whole', map, epoch: map.epoch } as const;
+    if (clusterId !== map.clusterId) return whole;
+    if (epoch === map.epoch) return { kind: 'unchanged', epoch };
     const from = this.#kept.findIndex(({ fromEpoch }) => fromEpoch === epoch);
-    return from < 0 ? { kind: 'whole', map } : { kind: 'changes', changes: this.#kept.slice(from) };
+    return from < 0 ? whole : { kind: 'changes', changes: this.#kept.slice(from), epoch: map.epoch };
   }
 
-  /** Resolves at the next change, or when the feed stops. */
-  nextChange(): Promise<void> {
-    return this.#stop.signal.aborted ? Promise.resolve() : this.#changed.promise;
+  /** Resolves at the next change, after `limitMs`, or when the signal aborts or the feed stops. */
+  nextChange(limitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#stop.signal.aborted || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#waiting.delete(finish);
+        limit.cancel();
+        signal.removeEventListener('abort', finish);
+        resolve();
+      };
+      const limit = this.#options.clock.after(limitMs, finish);
+      signal.addEventListener('abort', finish, { once: true });
+      this.#waiting.add(finish);
+    });
   }
 
   async #run(): Promise<void> {
@@ -86,6 +98,7 @@ export class MapFeed {
       } catch (error) {
         logger.warn({ why: messageOf(error) }, 'the metadata store gives no map');
       }
+      this.#isFollowing = false;
       await clock.sleep(AGAIN_MS, signal);
     }
   }
@@ -93,6 +106,7 @@ export class MapFeed {
   async #follow(signal: AbortSignal): Promise<void> {
     const { store, prefix } = this.#options;
     const revision = await this.#read();
+    this.#isFollowing = true;
     // What changed is read again as a whole: it is small, and parts of it belong together.
     for await (const _ of store.watch(prefix, revision, signal)) await this.#read();
   }
@@ -114,7 +128,10 @@ export class MapFeed {
     // The cluster is another one, or its store was restored: what is kept leads nowhere.
     else this.#kept.length = 0;
     if (this.#kept.length > CHANGES_MAX) this.#kept.shift();
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const finish of [...this.#waiting]) finish();
   }
 }

@@ -1,9 +1,10 @@
 /** What operators ask of the active coordinator: changes of the map. Each is answered alike when it is repeated. */
+import type { ClusterPlan, GroupPlan } from '#cluster/coordinator-port.ts';
 import { nextTerm } from '#cluster/group-terms.ts';
 import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
 import type { Catalogue, MapWrites } from '#coordinator/catalogue.ts';
-import { addedGroup, foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
+import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
 import type { Roll } from '#coordinator/roll.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -29,18 +30,18 @@ export class OperatorRequests {
     this.#options = options;
   }
 
-  /** Makes the cluster from nodes that are heard and empty. Resolves with the epoch that has it; a repeat is answered alike. */
-  initCluster(plans: readonly GroupPlan[]): Promise<number> {
+  /** Makes the cluster from nodes that are heard and empty. Resolves with the map that has it; a repeat is answered alike. */
+  initCluster(plan: ClusterPlan): Promise<ShardMap> {
     const { random, clock, roll } = this.#options;
     const { observations } = roll;
     return this.#request(
-      (map) => foundCluster({ map, plans, observations, nowMs: clock.monotonicMs(), random }),
+      (map) => foundCluster({ map, plan, observations, nowMs: clock.monotonicMs(), random }),
       (map) => map.clusterId !== '',
     );
   }
 
-  /** Adds a group of nodes that are heard, empty and free. It owns no slots. Resolves with the epoch that has it. */
-  addGroup(plan: GroupPlan): Promise<number> {
+  /** Adds a group of nodes that are heard, empty and free. It owns no slots. Resolves with the map that has it. */
+  addGroup(plan: GroupPlan): Promise<ShardMap> {
     const { random, clock, roll } = this.#options;
     const { observations } = roll;
     return this.#request(
@@ -49,8 +50,8 @@ export class OperatorRequests {
     );
   }
 
-  /** A draining node hands over what it leads, and leads nothing while others can. Resolves with the epoch that has it. */
-  setNodeStatus(name: string, status: NodeStatus): Promise<number> {
+  /** A draining node hands over what it leads, and leads nothing while others can. Resolves with the map that has it. */
+  setNodeStatus(name: string, status: NodeStatus): Promise<ShardMap> {
     const isSet = (map: ShardMap): boolean => map.nodes.get(name)?.status === status;
     return this.#request((map) => {
       const node = checkListed(map, name);
@@ -60,9 +61,9 @@ export class OperatorRequests {
 
   /**
    * Plans that the node leads the group without losing a write; the most advanced of the
-   * others if `to` is empty. Resolves with the epoch that has the plan.
+   * others if `to` is empty. Resolves with the map that has the plan.
    */
-  failoverGroup(groupId: string, to: string): Promise<number> {
+  failoverGroup(groupId: string, to: string): Promise<ShardMap> {
     const isWanted = ({ next, leader }: Group): boolean =>
       next !== undefined ? next.node === to || to === '' : to !== '' && leader?.node === to;
     return this.#request(
@@ -93,7 +94,7 @@ export class OperatorRequests {
   async #request(
     decide: (map: ShardMap) => MapWrites | undefined,
     isThere: (map: ShardMap) => boolean,
-  ): Promise<number> {
+  ): Promise<ShardMap> {
     const { catalogue, leaderRevision, roll } = this.#options;
     const isDone = await catalogue.change(leaderRevision(), (map) => {
       const why = roll.whyEpochAhead(map);
@@ -101,7 +102,7 @@ export class OperatorRequests {
       return decide(map);
     });
     const map = catalogue.recorded?.map;
-    if (map !== undefined && (isDone || isThere(map))) return map.epoch;
+    if (map !== undefined && (isDone || isThere(map))) return map;
     throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
   }
 }

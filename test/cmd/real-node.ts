@@ -19,7 +19,7 @@ export interface Ended {
 }
 
 export interface StartOptions {
-  readonly binary?: 'master' | 'slave' | 'node';
+  readonly binary?: 'master' | 'slave' | 'node' | 'coordinator';
   /** Default: one that is free now. */
   readonly port?: number;
   /** `section.key=value`. */
@@ -54,7 +54,7 @@ export class RealNodes {
     const port = options.port ?? (await freePort());
     const settings = [
       `server.port=${port}`,
-      `wal.directory=${await this.directory()}`,
+      ...(binary === 'coordinator' ? [] : [`wal.directory=${await this.directory()}`]),
       'log.format=json',
       ...sets,
     ];

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { GroupPlan } from '#cluster/coordinator-port.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
-import { addedGroup, foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
+import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
 import { makeEpoch, toLsn } from '#model/position.ts';
 import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -26,8 +27,14 @@ const heard = new Map(
     observation('late', {}, NOW_MS - 1_500),
   ].map((each) => [each.heartbeat.node, each]),
 );
-const found = (plans: readonly GroupPlan[], map = NO_MAP) =>
-  foundCluster({ map, plans, observations: heard, nowMs: NOW_MS, random: new SeededRandom(1) });
+const found = (groups: readonly GroupPlan[], map = NO_MAP) =>
+  foundCluster({
+    map,
+    plan: { kind: 'given', groups },
+    observations: heard,
+    nowMs: NOW_MS,
+    random: new SeededRandom(1),
+  });
 
 describe('founding a cluster', () => {
   it('lists the nodes as they present themselves, divides the slots, and mints ids', () => {

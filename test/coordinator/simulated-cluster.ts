@@ -59,7 +59,10 @@ export class SimulatedCluster {
     await this.clock.advance(1_000);
     const nodes = [...this.members.keys()];
     await this.drive(
-      (this.active as SimulatedCoordinator).coordinator.requests.initCluster([{ id: 'g1', nodes }]),
+      (this.active as SimulatedCoordinator).coordinator.requests.initCluster({
+        kind: 'given',
+        groups: [{ id: 'g1', nodes }],
+      }),
     );
     await this.advanceUntil(() => this.master !== undefined, 10_000);
   }
@@ -89,7 +92,6 @@ export class SimulatedCluster {
     const store = new SimulatedStore(this.store, clock, this.random.fork());
     const self = { name, clock, process: name, isRunning: true, store };
     const coordinator = new Coordinator({
-      address: `${name}:1`,
       cluster: 'test',
       store,
       members: this.#membersFor(self),
@@ -101,7 +103,7 @@ export class SimulatedCluster {
       random: this.random.fork(),
       logger: silentLogger,
     });
-    coordinator.start();
+    coordinator.start(`${name}:1`);
     const added = Object.assign(self, { coordinator });
     this.coordinators.push(added);
     return added;

@@ -37,7 +37,9 @@ export class TestCluster {
     for (const name of names) await this.start(name);
     await this.group.untilTrue(() => this.coordinator.isActive, 'an active coordinator');
     await this.group.clock.advance(1_000);
-    await this.group.until(this.coordinator.requests.initCluster([{ id: 'g1', nodes: names }]));
+    await this.group.until(
+      this.coordinator.requests.initCluster({ kind: 'given', groups: [{ id: 'g1', nodes: names }] }),
+    );
     await this.untilLed();
   }
 
@@ -124,7 +126,6 @@ export class TestCluster {
   #startCoordinator(): Coordinator {
     const { clock } = this.group;
     const coordinator = new Coordinator({
-      address: COORDINATOR,
       cluster: 'test',
       store: this.store,
       members: createMembers((address) => this.#memberAt(address)),
@@ -137,7 +138,7 @@ export class TestCluster {
       random: new SeededRandom(this.#seed++ + 1_000),
       logger: silentLogger,
     });
-    coordinator.start();
+    coordinator.start(COORDINATOR);
     return coordinator;
   }
 

@@ -204,9 +204,9 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a credential crosses a network in clear text unasked',
     file: 'internal/config/check-security.ts',
-    text: "server.tls.mode !== 'required' && !isLoopbackHost(server.address)",
-    replacement: "server.tls.mode === 'off' && server.address === ''",
-    tests: ['test/config/security-keys.test.ts'],
+    text: "if (server.tls.mode === 'required' || isLoopbackHost(server.address)) return [];",
+    replacement: "if (server.tls.mode !== 'off' || server.address !== '') return [];",
+    tests: ['test/config/security-keys.test.ts', 'test/config/coordinator-keys.test.ts'],
   },
   {
     name: 'rights: a broken file of users lets its new text in later',

@@ -17,6 +17,7 @@ import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
 import { COORDINATOR_MUTANTS } from './coordinator-mutants.ts';
+import { COORDINATOR_SERVICE_MUTANTS } from './coordinator-service-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
@@ -243,6 +244,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CALLER_TLS_MUTANTS,
   ...CLOCK_MUTANTS,
   ...COORDINATOR_MUTANTS,
+  ...COORDINATOR_SERVICE_MUTANTS,
   ...CLUSTER_MUTANTS,
   ...COMMAND_MUTANTS,
   ...FORMAT_MUTANTS,

@@ -1,0 +1,33 @@
+/**
+ * The credential that a coordinator sends to the members of its cluster. It calls only
+ * addresses that the map lists, which operators made of nodes that were known. Over TLS these
+ * are verified; in clear text the credential leaves this machine only where
+ * `auth.allow_clear_text` says so.
+ */
+import type { ConfigOf } from '#config/binaries.ts';
+import { isLoopbackHost } from '#model/address.ts';
+import type { PeerCredential } from '#peer/peer-credential.ts';
+import { LinePaces } from '#platform/line-pace.ts';
+import { openToken, type SecurityParts } from '../node/node-security.ts';
+
+/** Undefined: none is sent. Throws `SecretFileError` where the file cannot be used. */
+export async function openCoordinatorCredential(
+  { peer, auth }: ConfigOf<'coordinator'>,
+  parts: SecurityParts,
+): Promise<PeerCredential | undefined> {
+  if (peer.tokenFile === undefined) return undefined;
+  const authorization = await openToken(peer.tokenFile, parts);
+  const paces = new LinePaces(parts.clock);
+  return {
+    withCredential: (endpoint) => {
+      const isVerified = endpoint.tls !== undefined;
+      if (isVerified || auth.allowClearText || isLoopbackHost(endpoint.host))
+        return { ...endpoint, authorization };
+      const pace = paces.take(endpoint.text);
+      const message =
+        'no credential is sent in clear text to another machine: see peer.tls and auth.allow_clear_text';
+      if (pace !== undefined) parts.logger.warn({ address: endpoint.text, ...pace }, message);
+      return endpoint;
+    },
+  };
+}

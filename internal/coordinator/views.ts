@@ -1,0 +1,60 @@
+/** What a coordinator shows of its cluster, from the map and what was heard. Pure. */
+import type { GroupStatus, NodeHealth } from '#cluster/coordinator-port.ts';
+import { SILENCE_MS } from '#cluster/figures.ts';
+import type { Observation } from '#cluster/heartbeat.ts';
+import { groupOf } from '#cluster/leasable.ts';
+import type { ClusterNode, Group, ShardMap } from '#cluster/shard-map.ts';
+
+export interface Heard {
+  readonly observations: ReadonlyMap<string, Observation>;
+  readonly nowMs: number;
+}
+
+/** Sorted by id. */
+export function groupsOf(map: ShardMap, heard: Heard): GroupStatus[] {
+  return [...map.groups.values()]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map((group) => ({
+      group,
+      slots: slotsOf(map, group.id),
+      isTakingWrites: isTakingWrites(group, heard),
+      votersHeard: group.voters.filter(({ node }) => recent(heard, node) !== undefined).length,
+    }));
+}
+
+/** Those that the map lists and those that are heard, sorted by name. */
+export function nodesOf(map: ShardMap, heard: Heard): NodeHealth[] {
+  const names = new Set([...map.nodes.keys(), ...heard.observations.keys()]);
+  return [...names].sort().map((name) => {
+    const observation = heard.observations.get(name);
+    return {
+      node: map.nodes.get(name) ?? statedBy(name, observation),
+      isListed: map.nodes.has(name),
+      group: groupOf(map, name)?.id ?? '',
+      heard: observation && {
+        agoMs: heard.nowMs - observation.heardMs,
+        heartbeat: observation.heartbeat,
+      },
+    };
+  });
+}
+
+function slotsOf({ slots }: ShardMap, group: string): number {
+  const own = slots.filter((range) => range.group === group);
+  return own.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
+
+function isTakingWrites({ leader, term }: Group, heard: Heard): boolean {
+  const heartbeat = leader && recent(heard, leader.node)?.heartbeat;
+  return heartbeat?.role === 'master' && heartbeat.term === term && heartbeat.whyNoWrites === '';
+}
+
+function recent({ observations, nowMs }: Heard, node: string): Observation | undefined {
+  const observation = observations.get(node);
+  return observation !== undefined && nowMs - observation.heardMs < SILENCE_MS ? observation : undefined;
+}
+
+function statedBy(name: string, observation: Observation | undefined): ClusterNode {
+  const { address = '', zone = '' } = observation?.heartbeat ?? {};
+  return { name, address, zone, status: 'active' };
+}

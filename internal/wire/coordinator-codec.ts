@@ -1,0 +1,150 @@
+/** Converts what a coordinator answers, and what operators ask of it, from and to protobuf. Pure; bad input throws `invalid_argument`. */
+import type {
+  Alarm,
+  ClusterPlan,
+  ClusterView,
+  GroupPlan,
+  GroupStatus,
+  InitAnswer,
+  MapNews,
+  NodeHealth,
+  NodesView,
+} from '#cluster/coordinator-port.ts';
+import type { MapChange } from '#cluster/map-diff.ts';
+import type { NodeStatus, ShardMap } from '#cluster/shard-map.ts';
+import type {
+  MapChange as MapChangeMessage,
+  ShardMap as ShardMapMessage,
+} from '#gen/walnut/cluster/v1/map_pb.ts';
+import { NodeStatus as WireStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
+import type {
+  Alarm as AlarmMessage,
+  FailoverGroupRequest,
+  GetClusterResponse,
+  GroupPlan as GroupPlanMessage,
+  GroupStatus as GroupStatusMessage,
+  InitClusterRequest,
+  InitClusterResponse,
+  ListNodesResponse,
+  NodeHealth as NodeHealthMessage,
+  SetNodeStatusRequest,
+} from '#gen/walnut/v1/coordinator_pb.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { fromHeartbeat } from '#wire/heartbeat-codec.ts';
+import {
+  checkGroupId,
+  checkNodeName,
+  fromGroup,
+  fromMapChange,
+  fromNode,
+  fromShardMap,
+} from '#wire/shard-map-codec.ts';
+
+/** The most replicas of a group. */
+const REPLICAS_MAX = 15;
+
+/** The fields that the answers of GetShardMap and WatchShardMap share. */
+export interface NewsMessage {
+  readonly epoch: bigint;
+  readonly map: ShardMapMessage | undefined;
+  readonly changes: MapChangeMessage[];
+}
+
+export function fromMapNews(news: MapNews): NewsMessage {
+  const map: ShardMap | undefined = news.kind === 'whole' ? news.map : undefined;
+  const changes: readonly MapChange[] = news.kind === 'changes' ? news.changes : [];
+  return {
+    epoch: BigInt(news.epoch),
+    map: map && fromShardMap(map),
+    changes: changes.map(fromMapChange),
+  };
+}
+
+export function fromClusterView(view: ClusterView, version: string): GetClusterResponse {
+  const { name, clusterId, epoch, activeCoordinator, isActive, groups, alarms } = view;
+  return {
+    $typeName: 'walnut.v1.GetClusterResponse',
+    ...{ name, clusterId, activeCoordinator, isActive, version },
+    epoch: BigInt(epoch),
+    groups: groups.map(fromGroupStatus),
+    alarms: alarms.map(fromAlarm),
+  };
+}
+
+export function fromNodesView({ nodes, isActive, activeCoordinator }: NodesView): ListNodesResponse {
+  return {
+    $typeName: 'walnut.v1.ListNodesResponse',
+    nodes: nodes.map(fromNodeHealth),
+    isActive,
+    activeCoordinator,
+  };
+}
+
+export function toClusterPlan({ groups, auto }: InitClusterRequest): ClusterPlan {
+  if (groups.length > 0 === (auto !== undefined))
+    throw invalidArgument('expected either groups or auto: the groups, or how many replicas each shall have');
+  if (auto === undefined) return { kind: 'given', groups: groups.map(toGroupPlan) };
+  if (auto.replicas <= REPLICAS_MAX) return { kind: 'auto', replicas: auto.replicas };
+  throw invalidArgument(`auto.replicas is ${auto.replicas}: expected at most ${REPLICAS_MAX}`);
+}
+
+export function fromInitAnswer({ epoch, clusterId, groups }: InitAnswer): InitClusterResponse {
+  return {
+    $typeName: 'walnut.v1.InitClusterResponse',
+    epoch: BigInt(epoch),
+    clusterId,
+    groups: groups.map(fromGroupPlan),
+  };
+}
+
+/** `to` is empty where any voter will do. */
+export function toFailoverGroup({ group, to }: FailoverGroupRequest): { group: string; to: string } {
+  return { group: checkGroupId(group, 'group'), to: to === '' ? '' : checkNodeName(to, 'to') };
+}
+
+export function toSetNodeStatus({ node, status }: SetNodeStatusRequest): {
+  node: string;
+  status: NodeStatus;
+} {
+  const name = checkNodeName(node, 'node');
+  if (status === WireStatus.ACTIVE) return { node: name, status: 'active' };
+  if (status === WireStatus.DRAINING) return { node: name, status: 'draining' };
+  throw invalidArgument(`status is ${status}: expected NODE_STATUS_ACTIVE or NODE_STATUS_DRAINING`);
+}
+
+function fromGroupStatus({ group, slots, isTakingWrites, votersHeard }: GroupStatus): GroupStatusMessage {
+  return {
+    $typeName: 'walnut.v1.GroupStatus',
+    group: fromGroup(group),
+    slots,
+    takesWrites: isTakingWrites,
+    votersHeard,
+  };
+}
+
+function fromAlarm({ why, sinceMs }: Alarm): AlarmMessage {
+  return { $typeName: 'walnut.v1.Alarm', why, sinceMs: BigInt(Math.round(sinceMs)) };
+}
+
+function fromNodeHealth({ node, isListed, group, heard }: NodeHealth): NodeHealthMessage {
+  return {
+    $typeName: 'walnut.v1.NodeHealth',
+    node: fromNode(node),
+    listed: isListed,
+    group,
+    heard: heard !== undefined,
+    heardAgoMs: BigInt(Math.round(heard?.agoMs ?? 0)),
+    heartbeat: heard && fromHeartbeat(heard.heartbeat),
+  };
+}
+
+function fromGroupPlan({ id, nodes }: GroupPlan): GroupPlanMessage {
+  return { $typeName: 'walnut.v1.GroupPlan', id, nodes: [...nodes] };
+}
+
+function toGroupPlan({ id, nodes }: GroupPlanMessage): GroupPlan {
+  return {
+    id: checkGroupId(id, 'groups.id'),
+    nodes: nodes.map((node) => checkNodeName(node, 'groups.nodes')),
+  };
+}

@@ -1,0 +1,66 @@
+/** Coordinators as processes: a start, an orderly stop, and several of them on one store. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
+import { EtcdProcess, HAS_ETCD } from '#test/metadata/etcd-process.ts';
+import { type RealNode, RealNodes } from './real-node.ts';
+
+const processes = new RealNodes();
+let etcd: EtcdProcess | undefined;
+afterEach(async () => {
+  await processes.end();
+  await etcd?.stop();
+  etcd = undefined;
+});
+
+const start = (sets: readonly string[]): Promise<RealNode> =>
+  processes.start({ binary: 'coordinator', sets: sets.map((set) => `coordinator.metadata.${set}`) });
+
+describe('a coordinator on a file', () => {
+  it('starts, is the only one, shows what the documents list, and stops', async () => {
+    const file = join(await processes.directory(), 'new', 'metadata.db');
+    const first = await start([`file=${file}`]);
+    await first.ready();
+    expect((await first.call('Coordinator/GetCluster')).body).toMatchObject({
+      name: 'main',
+      isActive: true,
+      activeCoordinator: first.address,
+    });
+    const refused = await first.call('Coordinator/InitCluster', { groups: [{ id: 'g1', nodes: ['n1'] }] });
+    expect(refused.body.message).toBe('n1 is not heard: start it, with the addresses of the coordinators');
+
+    const { text } = await first.get('/metrics');
+    expect(lintMetrics(text)).toEqual([]);
+    const listed = await readFile(new URL('../../docs/cluster.md', import.meta.url), 'utf8');
+    const shown = [...text.matchAll(/^# TYPE (walnut_(?:coordinator|metadata)_\S+) (\S+)$/gm)];
+    expect(shown.length).toBeGreaterThan(8);
+    for (const [, name, type] of shown) expect(listed).toContain(`| \`${name}\` | ${type} |`);
+
+    const second = await start([`file=${file}`]);
+    expect(await second.ended).toEqual({ code: 3, signal: null });
+    expect(second.output).toContain('it serves one coordinator; for several use etcd');
+
+    first.kill('SIGTERM');
+    expect(await first.ended).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe.skipIf(!HAS_ETCD)('coordinators on etcd', () => {
+  it('elect one, name it to callers of the other, and another acts within 7 s of its death', async () => {
+    etcd = await EtcdProcess.start(1);
+    const sets = ['kind=etcd', `endpoints=${etcd.endpoints[0]?.text}`];
+    const both = [await start(sets), await start(sets)];
+    await Promise.all(both.map((each) => each.ready()));
+    const isActive = async (each: RealNode): Promise<boolean> =>
+      (await each.call('Coordinator/GetCluster')).body.isActive === true;
+    const [active, passive] = (await isActive(both[0] as RealNode)) ? both : both.reverse();
+    const refused = await passive?.call('Coordinator/FailoverGroup', { group: 'g1' });
+    expect(refused?.body).toMatchObject({ code: 'failed_precondition' });
+    expect(refused?.body.details[0]?.debug?.address).toBe(active?.address);
+
+    const killedMs = performance.now();
+    active?.kill('SIGKILL');
+    while (!(await isActive(passive as RealNode))) expect(performance.now() - killedMs).toBeLessThan(7_000);
+  });
+});

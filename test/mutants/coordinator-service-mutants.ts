@@ -1,0 +1,40 @@
+/** Planted bugs in what coordinators, nodes and operators say to each other. */
+import type { Mutant } from './mutant.ts';
+
+export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'coordinator: a stream of the map goes on without the metadata store',
+    file: 'internal/server/coordinator-service.ts',
+    text: 'if (!port.isFollowing())',
+    replacement: 'if (port.isFollowing() === undefined)',
+    tests: ['test/server/coordinator-service.test.ts'],
+  },
+  {
+    name: 'coordinator: a passive one shows what it heard as it was active',
+    file: 'internal/coordinator/coordinator-door.ts',
+    text: 'observations: isActive ? observations : new Map()',
+    replacement: 'observations: isActive ? new Map() : observations',
+    tests: ['test/server/coordinator-service.test.ts'],
+  },
+  {
+    name: 'coordinator: another node grants in place of the one that was asked',
+    file: 'internal/coordinator/members.ts',
+    text: 'if (voter.node !== node)',
+    replacement: "if (voter.node === '')",
+    tests: ['test/peer/cluster-links.test.ts'],
+  },
+  {
+    name: 'coordinator: a leader is told to lead by a map that does not name it',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: 'catalogue.lastMap ?? context.map',
+    replacement: 'context.map',
+    tests: ['test/coordinator/coordinator.test.ts'],
+  },
+  {
+    name: 'coordinator: the members of a group are of one zone',
+    file: 'internal/cluster/placement.ts',
+    text: 'groups[i % count]',
+    replacement: 'groups[Math.floor(i / size)]',
+    tests: ['test/cluster/placement.test.ts'],
+  },
+];
