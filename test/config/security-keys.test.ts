@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { BinaryKind } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig } from '#config/load-config.ts';
+import { readText } from '#test/house/source-files.ts';
 
 const MINIMAL = 'wal: { directory: d }\n';
 const load = (kind: BinaryKind, text: string) => loadConfig({ kind, file: 'node.yaml', text });
@@ -89,4 +90,27 @@ describe('keys of security', () => {
     const text = `${MINIMAL}master: { address: "m:1" }\npeer: { token_file: t }`;
     expect(problemsOf('slave', text).join()).toContain('sends peer.token_file to m:1');
   });
+});
+
+describe('configs/production', () => {
+  it.each([
+    ['master', 'master', 1],
+    ['slave', 'slave-1', 2],
+    ['slave', 'slave-2', 3],
+  ] as const)(
+    'as %s, %s.yaml serves known callers only, and calls the others by TLS',
+    (kind, name, number) => {
+      const config = load(kind, readText(`configs/production/${name}.yaml`));
+      const others = [1, 2, 3].filter((each) => each !== number);
+      expect(config).toMatchObject({
+        server: {
+          advertise: `walnut-${number}.example.net:8080`,
+          tls: { mode: 'required', clientAuth: 'request' },
+        },
+        auth: { mode: 'required', allowClearText: false },
+        peer: { tls: { ca: '/etc/walnut/ca.crt', serverName: 'nodes.walnut.internal' } },
+        replication: { replicas: others.map((each) => `walnut-${each}.example.net:8080`) },
+      });
+    },
+  );
 });
