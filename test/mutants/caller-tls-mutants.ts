@@ -28,6 +28,13 @@ export const CALLER_TLS_MUTANTS: readonly Mutant[] = [
     tests: [DIAL],
   },
   {
+    name: 'caller by TLS: why a server refuses a connection is not told',
+    file: 'internal/dial/http2/client-connection.ts',
+    text: "by === 'peer' && farewell?.code === ErrorCode.inadequateSecurity",
+    replacement: 'farewell === null',
+    tests: ['test/peer/peer-tls.test.ts'],
+  },
+  {
     name: 'caller by TLS: streams go in clear text',
     file: 'internal/dial/transport.ts',
     text: "agent.createConnection = () => openSocket(endpoint, 'http/1.1');",

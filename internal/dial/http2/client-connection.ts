@@ -165,7 +165,11 @@ export class ClientConnection implements Http2Events, CallConnection {
   onReset(stream: Stream, code: number, by: ResetBy): void {
     const call = callOf(stream);
     this.#release(call);
-    if (by === 'peer' && code === ErrorCode.refusedStream && !call.isOver && call.mayRepeat()) {
+    const { farewell } = this.#connection;
+    // Another connection would be refused for the same reason.
+    if (by === 'peer' && farewell?.code === ErrorCode.inadequateSecurity)
+      call.fail(farewell.code, farewell.why);
+    else if (by === 'peer' && code === ErrorCode.refusedStream && !call.isOver && call.mayRepeat()) {
       this.#owner.onRefused(call);
     } else if (by === 'peer') {
       call.fail(code, `the call was reset with ${nameOf(code)}`, code === ErrorCode.refusedStream);

@@ -51,6 +51,11 @@ const CONNECTION_WINDOW_DEFAULT = 1024 * 1024;
 const DRAIN_PING = Buffer.from('goaway-1', 'latin1');
 const ALIVE_PING = Buffer.from('alive-01', 'latin1');
 
+export interface Farewell {
+  readonly code: number;
+  readonly why: string;
+}
+
 export class Http2Connection implements InboundHooks {
   readonly #core: Core;
   readonly #frames: FrameReader;
@@ -67,6 +72,7 @@ export class Http2Connection implements InboundHooks {
   /** When the first GOAWAY of a drain went, while its ping is not answered. */
   #drainSinceMs: number | undefined;
   #isDraining = false;
+  #farewell: Farewell | undefined;
   #peerLastId = Number.POSITIVE_INFINITY;
 
   constructor(options: Http2Options) {
@@ -236,6 +242,11 @@ export class Http2Connection implements InboundHooks {
     return this.#isDraining && this.#drainSinceMs === undefined && isQuiet;
   }
 
+  /** What the peer's last GOAWAY said; `why` is its text. */
+  get farewell(): Farewell | undefined {
+    return this.#farewell;
+  }
+
   get failure(): ConnectionFailure | undefined {
     return this.#core.failure;
   }
@@ -290,7 +301,8 @@ export class Http2Connection implements InboundHooks {
     if (DRAIN_PING.every((octet, i) => octet === bytes[at + i])) this.#endDrain();
   }
 
-  onGoaway(lastStreamId: number, code: number): void {
+  onGoaway(lastStreamId: number, code: number, why: string): void {
+    this.#farewell = { code, why };
     this.#peerLastId = Math.min(this.#peerLastId, lastStreamId);
     if (this.#core.isClient) {
       const late = [...this.#core.streams.live()].filter((stream) => stream.id > lastStreamId);

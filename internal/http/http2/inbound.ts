@@ -22,11 +22,14 @@ import { PeerSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
 import { judgeFrame, Verdict } from './stream-table.ts';
 
+/** What is kept of the text in a GOAWAY. */
+const REASON_BYTES_MAX = 256;
+
 /** What the connection itself has to know. */
 export interface InboundHooks {
   onSettingsAck(): void;
   onPong(bytes: Uint8Array, at: number): void;
-  onGoaway(lastStreamId: number, code: number): void;
+  onGoaway(lastStreamId: number, code: number, why: string): void;
 }
 
 export class Inbound implements FrameHandler {
@@ -230,7 +233,8 @@ export class Inbound implements FrameHandler {
     if (id !== 0) return this.#protocolError('GOAWAY of a stream');
     if (to - from < 8) return this.#sizeError('GOAWAY');
     this.#core.countOverhead();
-    this.#hooks.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4));
+    const why = bytes.toString('utf8', from + 8, Math.min(to, from + 8 + REASON_BYTES_MAX));
+    this.#hooks.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4), why);
   }
 
   #onPriority(id: number, bytes: Buffer, from: number, to: number) {
