@@ -50,6 +50,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     names: ['failover', 'promote'],
     load: async () => (await import('./group/leader-commands.ts')).addLeaderCommands,
   },
+  { names: ['cluster'], load: async () => (await import('./cluster/cluster-command.ts')).addClusterCommand },
   { names: ['delay'], load: async () => (await import('./group/delay-command.ts')).addDelayCommand },
   { names: ['clock'], load: async () => (await import('./group/clock-command.ts')).addClockCommand },
   { names: ['auth'], load: async () => (await import('./auth/auth-command.ts')).addAuthCommand },

@@ -37,4 +37,11 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
     replacement: 'groups[Math.floor(i / size)]',
     tests: ['test/cluster/placement.test.ts'],
   },
+  {
+    name: 'tool: walnut cluster follows no hint to the active coordinator',
+    file: 'cmd/walnut/cluster/coordinators.ts',
+    text: 'hint === undefined || hint === endpoint.text',
+    replacement: 'hint !== endpoint.text',
+    tests: ['test/cli/cluster.test.ts'],
+  },
 ];

@@ -14,6 +14,7 @@ import {
 } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
 import { CallError, systemCodeOf } from './call-error.ts';
@@ -60,6 +61,12 @@ const ANSWER_BYTES_MAX = 4_194_304;
 export function createNodeClients(address: Endpoint): NodeClients {
   const connections = new Connections(address);
   return { kv: createUnaryClient(KVStore, connections), admin: createUnaryClient(Admin, connections) };
+}
+
+export type CoordinatorClient = UnaryClient<typeof Coordinator>;
+
+export function createCoordinatorClient(address: Endpoint): CoordinatorClient {
+  return createUnaryClient(Coordinator, new Connections(address));
 }
 
 function createUnaryClient<Service extends DescService>(

@@ -1,0 +1,133 @@
+/** `walnut cluster …`: makes a cluster, shows it, and changes who leads. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { GROUP_ID_FORM, isGroupId, isNodeName } from '#cluster/names.ts';
+import { type NamedAddress, parseAddress, parseCount, parseDurationMs } from '../arguments.ts';
+import { type CommandHost, usageError } from '../command-host.ts';
+import { runDrain, runFailover, runInit } from './cluster-changes.ts';
+import type { PlannedGroup } from './cluster-options.ts';
+import { runMap, runNodes, runSlot, runStatus } from './cluster-reads.ts';
+
+const COORDINATORS_DEFAULT = '127.0.0.1:8070';
+const TIMEOUT_MS_DEFAULT = 30_000;
+
+export function addClusterCommand(program: Command, host: CommandHost): void {
+  const cluster = program
+    .command('cluster')
+    .summary('make a cluster, show it, change who leads')
+    .description('Calls the coordinators of a cluster, whichever of them is active.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut cluster init --auto 2
+  walnut cluster status
+  walnut cluster failover g1 --to node-2`,
+    );
+  const add = (name: string, summary: string, examples: string): Command =>
+    cluster
+      .command(name)
+      .summary(summary)
+      .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+      .addOption(coordinatorsOption(host))
+      .addHelpText('after', `\nExamples:\n${examples}`);
+  addChanges(add, host);
+  addReads(add, host);
+}
+
+type Add = (name: string, summary: string, examples: string) => Command;
+
+function addChanges(add: Add, host: CommandHost): void {
+  add(
+    'init',
+    'make the cluster of nodes that are heard and empty',
+    '  walnut cluster init --auto 2\n  walnut cluster init --group g1=node-1,node-2,node-3',
+  )
+    .option('--group <id=node,node>', 'a group and its members; repeatable', collectGroup, [])
+    .option(
+      '--auto <replicas>',
+      'groups of all free nodes, each of a master and so many replicas',
+      parseCount(0, 15),
+    )
+    .action(host.action(runInit));
+  add(
+    'failover',
+    'let another member lead a group, without losing a write',
+    '  walnut cluster failover g1\n  walnut cluster failover g1 --to node-2 --timeout 10s',
+  )
+    .argument('<group>', 'the id of the group', parseGroupId)
+    .option('--to <node>', 'the member that shall lead; without it the most advanced', parseNodeName)
+    .addOption(timeoutOption())
+    .action(host.action(runFailover));
+  add(
+    'drain',
+    'let a node hand over what it leads, and lead nothing while others can',
+    '  walnut cluster drain node-1\n  walnut cluster drain node-1 --undo',
+  )
+    .argument('<node>', 'the name of the node', parseNodeName)
+    .option('--undo', 'let it lead again')
+    .action(host.action(runDrain));
+}
+
+function addReads(add: Add, host: CommandHost): void {
+  add(
+    'status',
+    'show groups and alarms; exit code 1 where a group takes no writes or there is an alarm',
+    '  walnut cluster status\n  walnut cluster status --coordinators c1:8070,c2:8070 --json',
+  ).action(host.action(runStatus));
+  add('map', 'show which group owns which slots', '  walnut cluster map\n  walnut cluster map --json').action(
+    host.action(runMap),
+  );
+  add(
+    'nodes',
+    'show every node that is listed or heard',
+    '  walnut cluster nodes\n  walnut cluster nodes --json',
+  ).action(host.action(runNodes));
+  add(
+    'slot',
+    'show the slot of a key, and who owns it',
+    '  walnut cluster slot user:1\n  walnut cluster slot {user:1}:name',
+  )
+    .argument('<key>', 'the key')
+    .action(host.action(runSlot));
+}
+
+function coordinatorsOption({ io }: CommandHost): Option {
+  const option = new Option(
+    '--coordinators <host:port,…>',
+    'the coordinators to call (env: WALNUT_COORDINATORS)',
+  ).argParser(parseAddresses);
+  const named = io.env['WALNUT_COORDINATORS'] ?? '';
+  if (named === '') return option.default(parseAddresses(COORDINATORS_DEFAULT), COORDINATORS_DEFAULT);
+  try {
+    return option.default(parseAddresses(named), named);
+  } catch (error) {
+    throw usageError(`WALNUT_COORDINATORS is ${JSON.stringify(named)}. ${(error as Error).message}`);
+  }
+}
+
+function timeoutOption(): Option {
+  return new Option('--timeout <duration>', 'how long to wait until it leads; 0s: do not wait')
+    .argParser(parseDurationMs)
+    .default(TIMEOUT_MS_DEFAULT, '30s');
+}
+
+function parseAddresses(text: string): NamedAddress[] {
+  return text.split(',').map((each) => parseAddress(each.trim()));
+}
+
+function parseGroupId(text: string): string {
+  if (isGroupId(text)) return text;
+  throw new InvalidArgumentError(`Expected ${GROUP_ID_FORM}.`);
+}
+
+function parseNodeName(text: string): string {
+  if (isNodeName(text)) return text;
+  throw new InvalidArgumentError('Expected the name of a node, as walnut cluster nodes shows it.');
+}
+
+function collectGroup(text: string, before: readonly PlannedGroup[]): PlannedGroup[] {
+  const [id = '', members = ''] = text.split('=');
+  const nodes = members.split(',').map((each) => each.trim());
+  if (isGroupId(id) && nodes.every(isNodeName)) return [...before, { id, nodes }];
+  throw new InvalidArgumentError('Expected ID=NODE,NODE such as g1=node-1,node-2,node-3.');
+}

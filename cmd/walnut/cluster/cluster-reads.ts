@@ -1,0 +1,75 @@
+/** `walnut cluster status`, `map`, `nodes` and `slot`. */
+import type { ShardMap } from '#cluster/shard-map.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
+import { toShardMap } from '#wire/shard-map-codec.ts';
+import { CALL } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type Invocation, show } from '../command-host.ts';
+import type { ClusterOptions } from './cluster-options.ts';
+import {
+  clusterJson,
+  clusterText,
+  isHealthy,
+  mapText,
+  nodesJson,
+  nodesText,
+  placeOf,
+} from './cluster-views.ts';
+import { callCoordinators, readFromActive } from './coordinators.ts';
+
+/** The coordinators that the user named, as they are called. */
+export function endpointsOf({ reach }: Invocation, { coordinators }: ClusterOptions): Promise<Endpoint[]> {
+  return Promise.all(coordinators.map((named) => reach(named)));
+}
+
+export async function runStatus(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
+  const endpoints = await endpointsOf(invocation, options);
+  const view = await readFromActive(endpoints, (client) => client.getCluster({}, CALL));
+  await show(
+    invocation,
+    () => clusterJson(view),
+    () => clusterText(invocation.colors, view),
+  );
+  return isHealthy(view) ? EXIT.ok : EXIT.negative;
+}
+
+export async function runNodes(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
+  const endpoints = await endpointsOf(invocation, options);
+  const view = await readFromActive(endpoints, (client) => client.listNodes({}, CALL));
+  await show(
+    invocation,
+    () => nodesJson(view),
+    () => nodesText(invocation.colors, view),
+  );
+  return EXIT.ok;
+}
+
+export async function runMap(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
+  const map = await readMap(await endpointsOf(invocation, options));
+  await show(
+    invocation,
+    () => ({ ...map, groups: [...map.groups.values()], nodes: [...map.nodes.values()] }),
+    () => mapText(invocation.colors, map),
+  );
+  return EXIT.ok;
+}
+
+export async function runSlot(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
+  const key = invocation.args[0] ?? '';
+  const place = placeOf(await readMap(await endpointsOf(invocation, options)), key);
+  const { slot, group, leader, address } = place;
+  const owner = group === '' ? 'no group owns it' : `${group}, led by ${leader || 'nobody now'} ${address}`;
+  await show(
+    invocation,
+    () => place,
+    () => `slot ${slot}: ${owner.trimEnd()}\n`,
+  );
+  return EXIT.ok;
+}
+
+export async function readMap(endpoints: readonly Endpoint[]): Promise<ShardMap> {
+  const { map } = await callCoordinators(endpoints, (client) => client.getShardMap({}, CALL));
+  return map === undefined ? NO_MAP : toShardMap(map);
+}
+
+const NO_MAP: ShardMap = { clusterId: '', epoch: 0, groups: new Map(), slots: [], nodes: new Map() };

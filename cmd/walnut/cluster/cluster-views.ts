@@ -1,0 +1,154 @@
+/** What the commands of a cluster print: tables for people, plain values for programs. Pure. */
+import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
+import { slotOf } from '#cluster/slot-hash.ts';
+import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
+import type {
+  GetClusterResponse,
+  GroupStatus,
+  ListNodesResponse,
+  NodeHealth,
+} from '#gen/walnut/v1/coordinator_pb.ts';
+import { MemberRole } from '#gen/walnut/v1/coordinator_pb.ts';
+import { showDuration } from '../output/output.ts';
+import { renderFacts, renderTable } from '../output/table.ts';
+import type { Colors } from '../output/terminal.ts';
+
+/** True if every group takes writes and nothing is wrong, as far as the one that answers knows. */
+export function isHealthy({ isActive, clusterId, groups, alarms }: GetClusterResponse): boolean {
+  return (
+    isActive && clusterId !== '' && alarms.length === 0 && groups.every(({ takesWrites }) => takesWrites)
+  );
+}
+
+export function clusterJson(view: GetClusterResponse): object {
+  const { name, clusterId, isActive, activeCoordinator, version } = view;
+  return {
+    ...{ name, clusterId, isActive, activeCoordinator, version },
+    epoch: Number(view.epoch),
+    healthy: isHealthy(view),
+    groups: view.groups.map(({ group, slots, takesWrites, votersHeard }) => ({
+      id: group?.id ?? '',
+      term: group?.term ?? 0,
+      leader: group?.leader?.voter?.node ?? '',
+      next: group?.next?.node ?? '',
+      voters: group?.voters.map(({ node }) => node) ?? [],
+      ...{ slots, takesWrites, votersHeard },
+    })),
+    alarms: view.alarms.map(({ why, sinceMs }) => ({ why, sinceMs: Number(sinceMs) })),
+  };
+}
+
+export function clusterText(colors: Colors, view: GetClusterResponse): string {
+  const made = view.clusterId === '' ? 'not made yet: walnut cluster init' : view.clusterId;
+  const facts: [string, string][] = [
+    ['cluster', `${view.name}, ${made}`],
+    ['epoch', String(view.epoch)],
+    ['active coordinator', view.activeCoordinator === '' ? 'none is known' : view.activeCoordinator],
+  ];
+  if (!view.isActive) facts.push(['note', 'another coordinator answered: it hears no node']);
+  for (const { why, sinceMs } of view.alarms)
+    facts.push(['alarm', `${why} (since ${new Date(Number(sinceMs)).toISOString()})`]);
+  const head = ['group', 'term', 'leader', 'writes', 'voters heard', 'slots'];
+  const table = view.groups.length === 0 ? '' : `\n${renderTable(colors, head, view.groups.map(groupRow))}`;
+  return `${renderFacts(colors, facts)}${table}`;
+}
+
+function groupRow({ group, slots, takesWrites, votersHeard }: GroupStatus): string[] {
+  const next = group?.next === undefined ? '' : `, then ${group.next.node}`;
+  const leader = `${group?.leader?.voter?.node ?? 'none'}${next}`;
+  const heard = `${votersHeard} of ${group?.voters.length ?? 0}`;
+  return [
+    group?.id ?? '',
+    String(group?.term ?? 0),
+    leader,
+    takesWrites ? 'yes' : 'no',
+    heard,
+    String(slots),
+  ];
+}
+
+const ROLES: Readonly<Record<number, string>> = {
+  [MemberRole.UNASSIGNED]: 'unassigned',
+  [MemberRole.MASTER]: 'master',
+  [MemberRole.REPLICA]: 'replica',
+};
+
+export function nodesJson({ nodes, isActive, activeCoordinator }: ListNodesResponse): object {
+  return { isActive, activeCoordinator, nodes: nodes.map(nodeJson) };
+}
+
+function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHealth): object {
+  return {
+    name: node?.name ?? '',
+    address: node?.address ?? '',
+    zone: node?.zone ?? '',
+    draining: node?.status === NodeStatus.DRAINING,
+    ...{ listed, group, heard },
+    ...(heartbeat === undefined
+      ? {}
+      : {
+          heardAgoMs: Number(heardAgoMs),
+          role: ROLES[heartbeat.role] ?? '',
+          term: heartbeat.term,
+          lsn: Number(heartbeat.tail?.lsn ?? 0),
+          whyNoWrites: heartbeat.whyNoWrites,
+          reasons: heartbeat.reasons,
+          entries: Number(heartbeat.load?.entries ?? 0),
+          bytes: Number(heartbeat.load?.bytes ?? 0),
+          version: heartbeat.version,
+        }),
+  };
+}
+
+export function nodesText(colors: Colors, { nodes, isActive }: ListNodesResponse): string {
+  if (nodes.length === 0)
+    return 'no node is heard: start some with walnut-node, with the addresses of the coordinators\n';
+  const head = ['node', 'address', 'zone', 'group', 'role', 'term', 'lsn', 'heard', 'what'];
+  const note = isActive ? '' : 'another coordinator answered than the active one: it hears no node\n';
+  return `${renderTable(colors, head, nodes.map(nodeRow))}${note}`;
+}
+
+function nodeRow({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHealth): string[] {
+  const what = [
+    ...(listed ? [] : ['not listed']),
+    ...(node?.status === NodeStatus.DRAINING ? ['draining'] : []),
+    ...(heartbeat === undefined || heartbeat.whyNoWrites === '' ? [] : [heartbeat.whyNoWrites]),
+  ];
+  return [
+    node?.name ?? '',
+    node?.address ?? '',
+    node?.zone ?? '',
+    group,
+    heartbeat === undefined ? '' : (ROLES[heartbeat.role] ?? ''),
+    heartbeat === undefined ? '' : String(heartbeat.term),
+    heartbeat === undefined ? '' : String(heartbeat.tail?.lsn ?? 0),
+    heard ? `${showDuration(Number(heardAgoMs))} ago` : 'no',
+    what.join('; '),
+  ];
+}
+
+export function mapText(colors: Colors, { clusterId, epoch, groups, slots, nodes }: ShardMap): string {
+  if (clusterId === '') return 'the cluster is not made yet: walnut cluster init\n';
+  const head = ['slots', 'group', 'leader', 'members'];
+  const rows = slots.map(({ first, last, group: id }) => {
+    const group = groups.get(id);
+    const members = (group?.voters ?? []).map(({ node }) => `${node} ${nodes.get(node)?.address ?? '?'}`);
+    return [`${first}-${last}`, id, group?.leader?.node ?? 'none', members.join(', ')];
+  });
+  return `epoch ${epoch}\n${renderTable(colors, head, rows)}`;
+}
+
+export interface SlotPlace {
+  readonly slot: number;
+  /** Empty: no group owns it. */
+  readonly group: string;
+  readonly leader: string;
+  readonly address: string;
+}
+
+export function placeOf({ slots, groups, nodes }: ShardMap, key: string): SlotPlace {
+  const slot = slotOf(Buffer.from(key));
+  const group = ownerOf(slots, slot) ?? '';
+  const leader = groups.get(group)?.leader?.node ?? '';
+  return { slot, group, leader, address: nodes.get(leader)?.address ?? '' };
+}

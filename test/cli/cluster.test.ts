@@ -1,0 +1,292 @@
+/** `walnut cluster …` against coordinators that a test plays: words, JSON, exit codes, and whom it calls. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type {
+  Alarm,
+  ClusterPlan,
+  ClusterView,
+  CoordinatorPort,
+  NodesView,
+} from '#cluster/coordinator-port.ts';
+import { divideSlots, type Group, type NodeStatus, type ShardMap } from '#cluster/shard-map.ts';
+import { WalnutError } from '#model/errors.ts';
+import { NO_POSITION } from '#model/position.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { Metrics } from '#platform/metrics.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { openCoordinatorServer } from '#server/open-coordinator-server.ts';
+import { heartbeatOf } from '#test/doubles/heartbeat.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { runCli } from './memory-io.ts';
+
+const LOG_ID = '1'.repeat(32);
+
+class FakeCoordinator implements CoordinatorPort {
+  address = '';
+  /** The address of the active one; empty: this one is. */
+  active = '';
+  clusterId = '2'.repeat(32);
+  leader = 'a';
+  next: Group['next'];
+  isWriting = true;
+  alarms: readonly Alarm[] = [];
+  readonly asked: unknown[] = [];
+
+  get isActive(): boolean {
+    return this.active === '' || this.active === this.address;
+  }
+
+  #group(): Group {
+    const voters = ['a', 'b'].map((node) => ({ node, incarnation: 1 }));
+    const leader = { node: this.leader, incarnation: 1, tail: NO_POSITION };
+    return { id: 'g1', logId: LOG_ID, voters, term: 3, leader, lastLeader: '', next: this.next };
+  }
+
+  #mayChange(what: unknown): void {
+    if (!this.isActive)
+      throw new WalnutError('failed_precondition', 'this coordinator is not the active one', {
+        leaderHint: this.active,
+      });
+    this.asked.push(what);
+  }
+
+  map(): ShardMap {
+    const nodes = ['a', 'b'].map((name) => ({
+      name,
+      address: `${name}:1`,
+      zone: 'z',
+      status: 'active' as const,
+    }));
+    return {
+      clusterId: this.clusterId,
+      epoch: 7,
+      groups: new Map(this.clusterId === '' ? [] : [['g1', this.#group()]]),
+      slots: this.clusterId === '' ? [] : divideSlots(['g1']),
+      nodes: new Map(nodes.map((node) => [node.name, node])),
+    };
+  }
+
+  newsFor() {
+    return { kind: 'whole' as const, map: this.map(), epoch: 7 };
+  }
+
+  cluster(): ClusterView {
+    const { clusterId, isActive, isWriting, alarms } = this;
+    const activeCoordinator = this.active || this.address;
+    const status = { group: this.#group(), slots: 16_384, isTakingWrites: isWriting, votersHeard: 2 };
+    const groups = clusterId === '' ? [] : [status];
+    return { name: 'main', clusterId, epoch: 7, isActive, activeCoordinator, groups, alarms };
+  }
+
+  nodes(): NodesView {
+    const heartbeat = heartbeatOf('a', { role: 'master', term: 3, whyNoWrites: 'no space' });
+    const heard = { agoMs: 120, heartbeat };
+    const node = { name: 'a', address: 'a:1', zone: 'z', status: 'draining' as const };
+    const unlisted = { name: 'c', address: 'c:1', zone: '', status: 'active' as const };
+    return {
+      isActive: this.isActive,
+      activeCoordinator: this.active || this.address,
+      nodes: [
+        { node, isListed: true, group: 'g1', heard },
+        { node: unlisted, isListed: false, group: '', heard: undefined },
+      ],
+    };
+  }
+
+  async initCluster(plan: ClusterPlan) {
+    this.#mayChange(plan);
+    return { epoch: 1, clusterId: this.clusterId, groups: [{ id: 'g1', nodes: ['a', 'b'] }] };
+  }
+
+  async failoverGroup(group: string, to: string) {
+    this.#mayChange([group, to]);
+    this.leader = to || 'b';
+    return { epoch: 8, to: this.leader };
+  }
+
+  async setNodeStatus(node: string, status: NodeStatus) {
+    this.#mayChange([node, status]);
+    return 9;
+  }
+
+  readiness() {
+    return { isReady: true, role: 'coordinator', state: 'active', reasons: [] };
+  }
+
+  counts() {
+    return { heartbeats: 0, leases: 0, failovers: 0 };
+  }
+
+  isFollowing(): boolean {
+    return true;
+  }
+
+  async heartbeat(): Promise<never> {
+    return expect.unreachable('nobody is heard');
+  }
+
+  async nextChange(): Promise<never> {
+    return expect.unreachable('nobody watches');
+  }
+}
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function serve(): Promise<FakeCoordinator> {
+  const coordinator = new FakeCoordinator();
+  const server = await openCoordinatorServer({
+    coordinator,
+    clock: createNodeClock(),
+    logger: silentLogger,
+    metrics: new Metrics(),
+    host: '127.0.0.1',
+    port: 0,
+    hostNames: [],
+    corsOrigins: new Set(),
+    bodyBytesMax: 1 << 20,
+    answerBytesMax: 1 << 20,
+    version: '0.0.0-test',
+    openFilesMax: 1_000,
+    http1: HTTP1,
+    http2: HTTP2,
+  });
+  closers.push(() => server.close(0));
+  coordinator.address = `127.0.0.1:${server.port}`;
+  return coordinator;
+}
+
+let one: FakeCoordinator;
+beforeEach(async () => {
+  one = await serve();
+});
+
+const run = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', one.address]);
+
+describe('walnut cluster', () => {
+  it('status shows groups and alarms, and ends with 1 where something is wrong', async () => {
+    const { code, out } = await run('status');
+    expect(code).toBe(0);
+    expect(out).toMatch(/active coordinator +127\.0\.0\.1:\d+/);
+    expect(out).toMatch(/g1 +3 +a +yes +2 of 2 +16384/);
+    one.isWriting = false;
+    one.alarms = [{ why: 'g1 cannot fail over', sinceMs: 1_800_000_000_000 }];
+    const wrong = await run('status');
+    expect(wrong).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('g1 cannot fail over (since 2027-'),
+    });
+    const { code: jsonCode, out: json } = await run('status', '--json');
+    expect([jsonCode, JSON.parse(json)]).toMatchObject([
+      1,
+      { healthy: false, epoch: 7, groups: [{ id: 'g1', leader: 'a', takesWrites: false }] },
+    ]);
+  });
+
+  it('shows nodes, the map, and the place of a key', async () => {
+    const { out } = await run('nodes');
+    expect(out).toMatch(/a +a:1 +z +g1 +master +3 +0 +120ms ago +draining; no space/);
+    expect(out).toMatch(/c +c:1 +no +not listed/);
+    expect(JSON.parse((await run('nodes', '--json')).out).nodes).toMatchObject([
+      { name: 'a', listed: true, draining: true, role: 'master', whyNoWrites: 'no space' },
+      { name: 'c', listed: false, heard: false },
+    ]);
+    expect((await run('map')).out).toMatch(/^epoch 7\nslots .*\n0-16383 +g1 +a +a a:1, b b:1\n$/);
+    expect(JSON.parse((await run('map', '--json')).out)).toMatchObject({ epoch: 7, groups: [{ id: 'g1' }] });
+    expect((await run('slot', '123456789')).out).toBe('slot 12739: g1, led by a a:1\n');
+    expect(JSON.parse((await run('slot', 'x{123456789}', '--json')).out)).toMatchObject({ slot: 12_739 });
+  });
+
+  it('makes a cluster as it is asked to', async () => {
+    expect(await run('init', '--auto', '1')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('  g1: a, b\n'),
+    });
+    expect((await run('init', '--group', 'g1=a,b', '--group', 'g2=c')).code).toBe(0);
+    expect(one.asked).toEqual([
+      { kind: 'auto', replicas: 1 },
+      {
+        kind: 'given',
+        groups: [
+          { id: 'g1', nodes: ['a', 'b'] },
+          { id: 'g2', nodes: ['c'] },
+        ],
+      },
+    ]);
+    expect(await run('init')).toMatchObject({ code: 2, err: expect.stringContaining('either --auto') });
+    expect(await run('init', '--group', 'g1')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('ID=NODE,NODE such as g1=node-1'),
+    });
+  });
+
+  it('waits until a planned failover is done, and says where it came to nothing', async () => {
+    expect(await run('failover', 'g1', '--to', 'b')).toMatchObject({ code: 0, out: 'b leads g1, term 3\n' });
+    expect(await run('failover', 'g1', '--timeout', '0s')).toMatchObject({ out: 'b shall lead g1\n' });
+    expect(one.asked).toEqual([
+      ['g1', 'b'],
+      ['g1', ''],
+    ]);
+    one.failoverGroup = async () => ({ epoch: 8, to: 'a' });
+    expect(await run('failover', 'g1', '--to', 'a')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('g1 is led by b: a did not take over'),
+    });
+    one.next = { term: 4, node: 'a' };
+    expect(await run('failover', 'g1', '--to', 'a', '--timeout', '1ms')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('a does not lead g1 after 1 ms; the plan stands'),
+    });
+  });
+
+  it('drains a node, and lets it lead again', async () => {
+    expect((await run('drain', 'a')).out).toContain('a drains: it hands over what it leads');
+    expect((await run('drain', 'a', '--undo')).out).toBe('a may lead again\n');
+    expect(one.asked).toEqual([
+      ['a', 'draining'],
+      ['a', 'active'],
+    ]);
+  });
+
+  it('says how to make a cluster where there is none', async () => {
+    one.clusterId = '';
+    expect(await run('status')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('walnut cluster init'),
+    });
+    expect((await run('map')).out).toContain('walnut cluster init');
+    expect((await run('slot', 'k')).out).toMatch(/^slot \d+: no group owns it\n$/);
+  });
+});
+
+describe('the coordinators that are called', () => {
+  it('are those that answer, and the active one for what only that one answers', async () => {
+    const two = await serve();
+    two.active = one.address;
+    const named = `127.0.0.1:1,${two.address}`;
+    const call = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', named]);
+    expect(await call('drain', 'a')).toMatchObject({ code: 0 });
+    expect([one.asked.length, two.asked.length]).toEqual([1, 0]);
+    expect((await call('status')).out).not.toContain('another coordinator answered');
+    one.active = '127.0.0.1:1';
+    two.active = '127.0.0.1:1';
+    expect(await call('status')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('another coordinator answered: it hears no node'),
+    });
+    expect(await call('drain', 'a')).toMatchObject({ code: 5 });
+  });
+
+  it('are named by the environment, and by what to do where none answers', async () => {
+    const env = { WALNUT_COORDINATORS: one.address };
+    expect((await runCli(['cluster', 'map'], { env })).code).toBe(0);
+    const none = await runCli(['cluster', 'map', '--coordinators', '127.0.0.1:1']);
+    expect([none.code, none.err]).toEqual([
+      5,
+      expect.stringMatching(/no coordinator answered at 127\.0\.0\.1:1.*--coordinators HOST:PORT/s),
+    ]);
+    const wrong = await runCli(['cluster', 'map'], { env: { WALNUT_COORDINATORS: 'a b' } });
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('WALNUT_COORDINATORS is "a b"')]);
+  });
+});
