@@ -3,7 +3,6 @@
  * `https://`, and with the user's token. Files are read when the first address is reached,
  * so that commands that call no node need none.
  */
-import { readFile } from 'node:fs/promises';
 import { type Endpoint, type TlsDialer, writtenAddress } from '#dial/endpoint.ts';
 import type { NamedAddress } from '../arguments.ts';
 import { CliError, EXIT } from '../cli-error.ts';
@@ -48,32 +47,25 @@ function refuseUnused(options: ReachOptions, text: string): void {
 }
 
 async function openTls(options: ReachOptions, env: Environment): Promise<TlsDialer> {
-  const [{ createTlsDialer }, { readSecretFile }, { createNodeFileSystem }] = await Promise.all([
-    import('#dial/tls-dialer.ts'),
-    import('#platform/secret-file.ts'),
-    import('#platform/node-file-system.ts'),
-  ]);
+  const [{ createTlsDialer }, { readPublicFile, readSecretFile }, { createNodeFileSystem }] =
+    await Promise.all([
+      import('#dial/tls-dialer.ts'),
+      import('#platform/secret-file.ts'),
+      import('#platform/node-file-system.ts'),
+    ]);
   const { caFile, certFile, keyFile, serverName } = withEnvironment(options, env);
   if ((certFile === undefined) !== (keyFile === undefined))
     throw usage('--cert-file and --key-file go together', 'Name both, or neither.');
+  const fileSystem = createNodeFileSystem();
   try {
     const material = {
-      ca: await readIfNamed(caFile),
-      cert: await readIfNamed(certFile),
-      key: keyFile === undefined ? undefined : await readSecretFile(createNodeFileSystem(), keyFile),
+      ca: caFile && (await readPublicFile(fileSystem, caFile)),
+      cert: certFile && (await readPublicFile(fileSystem, certFile)),
+      key: keyFile && (await readSecretFile(fileSystem, keyFile)),
     };
     return createTlsDialer({ material: () => material, serverName });
   } catch (error) {
     throw usage((error as Error).message, 'How to make certificates: docs/security.md');
-  }
-}
-
-async function readIfNamed(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 
