@@ -55,16 +55,20 @@ export async function openCallers(
   const { mode, auditFile } = auth;
   const name = server.advertise ?? `${hostname()}:${server.port}`;
   return {
-    identities: mode === 'off' ? undefined : await openIdentities(mode, auth.file ?? '', parts),
+    identities: mode === 'off' ? undefined : await openIdentities(mode, auth, parts),
     audit: auditFile === undefined ? undefined : openAudit(auditFile, name, parts),
     isIdentityRequired: mode === 'required',
   };
 }
 
-async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts): Promise<Identities> {
+async function openIdentities(
+  mode: AuthMode,
+  { file: path = '', certificateCn }: ConfigOf<BinaryKind>['auth'],
+  parts: SecurityParts,
+): Promise<Identities> {
   const { clock, logger, metrics, random } = parts;
   const file = await open(parts, path, {
-    parse: (text) => readUsers(path, text),
+    parse: (text) => readUsers(path, text, certificateCn),
     onChange: (changed) => {
       identities.replace(changed);
       logger.info({ file: path, users: changed.length }, 'the users changed');
@@ -85,9 +89,9 @@ async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts
 }
 
 /** Throws with everything that is wrong. */
-function readUsers(path: string, text: string): readonly User[] {
+function readUsers(path: string, text: string, takesCn: boolean): readonly User[] {
   const { values, problems } = parseYaml(path, text);
-  const parsed = problems.length > 0 ? problems : parseUserList(values);
+  const parsed = problems.length > 0 ? problems : parseUserList(values, takesCn);
   if (isUserList(parsed)) return parsed;
   throw new Error(parsed.join('; '));
 }

@@ -17,7 +17,7 @@ export interface NodeTls {
 
 /** Throws `SecretFileError` where a file cannot be used. */
 export async function openNodeTls(
-  { server, peer }: Pick<ConfigOf<BinaryKind>, 'server' | 'peer'>,
+  { server, peer, auth }: Pick<ConfigOf<BinaryKind>, 'server' | 'peer' | 'auth'>,
   parts: SecurityParts,
 ): Promise<NodeTls> {
   const { mode, cert, key, clientCa, ...others } = server.tls;
@@ -33,7 +33,10 @@ export async function openNodeTls(
   const called = peerPaths.ca === undefined ? undefined : await open('peer.tls', peerPaths);
   if (all.length > 0) registerTlsMetrics(parts.metrics, all);
   return {
-    server: served === undefined || mode === 'off' ? undefined : { ...others, mode, files: served },
+    server:
+      served === undefined || mode === 'off'
+        ? undefined
+        : { ...others, mode, files: served, takesCn: auth.certificateCn },
     peer: called && createTlsDialer({ material: () => called.current.parts, serverName }),
   };
 }

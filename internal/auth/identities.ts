@@ -1,5 +1,6 @@
 /**
- * Finds the caller: from the `authorization` header to a principal. Verified credentials are
+ * Finds the caller: from the `authorization` header, or the client certificate where there is no
+ * header, to a principal. Verified credentials are
  * remembered, for their connection by their bytes and, where a password had to be hashed,
  * for the process by a keyed digest. A change of the users empties the first memory, and
  * takes from the second the users that are retired by it.
@@ -19,7 +20,7 @@ import {
   type PasswordHash,
 } from '#auth/secret-hash.ts';
 import type { User } from '#auth/user-list.ts';
-import { ANONYMOUS, type IdentityPort, type Principal } from '#model/access.ts';
+import { ANONYMOUS, type IdentityPort, type Peer, type Principal } from '#model/access.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -31,7 +32,7 @@ const REMEMBERED_MAX = 1_024;
 export type AuthMode = 'permissive' | 'required';
 
 /** Why a caller is not known: the label of a metric. */
-export type LogInFailure = 'missing' | 'malformed' | 'wrong' | NoPlace | 'unchecked';
+export type LogInFailure = 'missing' | 'malformed' | 'wrong' | NoPlace | 'unchecked' | 'ambiguous';
 
 export interface IdentitiesOptions {
   readonly mode: AuthMode;
@@ -44,7 +45,7 @@ export interface IdentitiesOptions {
   readonly derive?: Derive;
 }
 
-/** One hash of one user. */
+/** One hash, or one name of a certificate, of one user. */
 interface Entry {
   /** Equal for the same user with the same rights and the same hash. */
   readonly id: string;
@@ -72,9 +73,13 @@ export class Identities implements IdentityPort {
   #tokens = new Map<string, Entry>();
   /** By the name of the user. */
   #passwords = new Map<string, readonly Password[]>();
+  /** By a name in a certificate. */
+  #certificates = new Map<string, Entry>();
   /** Hashes that a wrong password is compared with, for every name. */
   #rounds = 1;
   #ofConnections = new WeakMap<object, Remembered>();
+  /** By the names of a connection's certificate. */
+  #ofCertificates = new WeakMap<readonly string[], Principal>();
   readonly #verified = new Map<string, Principal>();
   #underWay = new Map<string, Promise<Principal | WalnutError>>();
 
@@ -99,6 +104,7 @@ export class Identities implements IdentityPort {
     };
     const tokens = new Map<string, Entry>();
     const passwords = new Map<string, readonly Password[]>();
+    const certificates = new Map<string, Entry>();
     for (const user of users) {
       const ofUser: Password[] = [];
       for (const hash of user.hashes) {
@@ -106,11 +112,14 @@ export class Identities implements IdentityPort {
         else ofUser.push({ ...make(user, hash.hash.toString('hex')), hash });
       }
       if (ofUser.length > 0) passwords.set(user.name, ofUser);
+      for (const name of user.certificates) certificates.set(name, make(user, name));
     }
     this.#tokens = tokens;
     this.#passwords = passwords;
+    this.#certificates = certificates;
     this.#rounds = Math.max(1, ...[...passwords.values()].map(({ length }) => length));
     this.#ofConnections = new WeakMap();
+    this.#ofCertificates = new WeakMap();
     for (const [id, { retire }] of before) if (!now.has(id)) retire();
     for (const [key, principal] of this.#verified) if (isRetired(principal)) this.#verified.delete(key);
     // A password that was wrong for the users before may be right for these.
@@ -120,9 +129,10 @@ export class Identities implements IdentityPort {
   identify(
     authorization: string | undefined,
     connection: object,
-    remoteAddress: string,
+    peer: Peer,
   ): Awaitable<Principal | WalnutError> {
-    if (authorization === undefined) return this.#nobody(remoteAddress);
+    if (authorization === undefined) return this.#withoutHeader(peer);
+    const { remoteAddress } = peer;
     const remembered = this.#ofConnections.get(connection);
     if (remembered !== undefined && isEqualText(remembered.authorization, authorization))
       return remembered.principal;
@@ -131,6 +141,20 @@ export class Identities implements IdentityPort {
     if (!(found instanceof WalnutError))
       this.#ofConnections.set(connection, { authorization, principal: found });
     return found;
+  }
+
+  /** A certificate with names of no user makes its owner nobody; one with names of two belongs to neither. */
+  #withoutHeader({ remoteAddress, certificateNames: names }: Peer): Principal | WalnutError {
+    if (names === undefined) return this.#nobody(remoteAddress);
+    const remembered = this.#ofCertificates.get(names);
+    if (remembered !== undefined) return remembered;
+    const found = names.flatMap((name) => this.#certificates.get(name) ?? []);
+    const [first] = found;
+    if (first === undefined) return this.#nobody(remoteAddress);
+    if (found.some(({ user }) => user.name !== first.user.name))
+      return this.#fail('ambiguous', remoteAddress);
+    this.#ofCertificates.set(names, first.principal);
+    return first.principal;
   }
 
   #nobody(remoteAddress: string): Principal | WalnutError {
@@ -198,7 +222,11 @@ export class Identities implements IdentityPort {
   }
 
   #entries(): readonly Entry[] {
-    return [...this.#tokens.values(), ...[...this.#passwords.values()].flat()];
+    return [
+      ...this.#tokens.values(),
+      ...[...this.#passwords.values()].flat(),
+      ...this.#certificates.values(),
+    ];
   }
 }
 
@@ -235,6 +263,9 @@ const REFUSALS: Readonly<Record<LogInFailure, WalnutError>> = {
   missing: unauthenticated(
     'this node needs a credential: send the header "authorization: Bearer TOKEN", or user and password as HTTP Basic; ' +
       'walnut takes --token-file FILE or WALNUT_TOKEN',
+  ),
+  ambiguous: unauthenticated(
+    'the client certificate has names of several users: expected one user in auth.file that has any of them',
   ),
   malformed: unauthenticated(
     'the authorization header is not understood: expected one, with Bearer TOKEN or Basic',

@@ -10,6 +10,7 @@ import { KEY_BYTES_MAX, utf8Length } from '#model/limits.ts';
 
 export const USERS_MAX = 1_000;
 const HASHES_MAX = 16;
+const CERTIFICATES_MAX = 16;
 const PASSWORDS_MAX = 2;
 const GRANTS_MAX = 64;
 const PREFIXES_MAX = 256;
@@ -23,6 +24,8 @@ export interface User {
   readonly roles: readonly string[];
   readonly grants: readonly Grant[];
   readonly hashes: readonly SecretHash[];
+  /** Names in client certificates: see `Peer`. */
+  readonly certificates: readonly string[];
 }
 
 /** Stands for a grant that cannot be read: the file is refused for it. */
@@ -31,8 +34,12 @@ const NO_GRANT: Grant = { access: [], methods: [], prefixes: [] };
 /** What is wrong with a file, one line each. */
 export type Problems = readonly string[];
 
-export function parseUserList(values: Readonly<Record<string, unknown>>): readonly User[] | Problems {
-  return new UserListReader().read(values);
+/** `takesCn`: whether the CN of a client certificate may name a user. */
+export function parseUserList(
+  values: Readonly<Record<string, unknown>>,
+  takesCn = true,
+): readonly User[] | Problems {
+  return new UserListReader(takesCn).read(values);
 }
 
 export function isUserList(parsed: readonly User[] | Problems): parsed is readonly User[] {
@@ -43,6 +50,12 @@ class UserListReader {
   readonly #problems: string[] = [];
   readonly #roles = new Map(BUILT_IN_ROLES);
   readonly #hashes = new Set<string>();
+  readonly #certificates = new Set<string>();
+  readonly #takesCn: boolean;
+
+  constructor(takesCn: boolean) {
+    this.#takesCn = takesCn;
+  }
 
   read(values: Readonly<Record<string, unknown>>): readonly User[] | Problems {
     this.#checkKeys('', values, ['users', 'roles']);
@@ -107,7 +120,7 @@ class UserListReader {
   }
 
   #readUser(at: string, value: unknown): User | undefined {
-    const fields = this.#fields(at, value, ['name', 'roles', 'tokens']);
+    const fields = this.#fields(at, value, ['name', 'roles', 'tokens', 'certificates']);
     if (fields === undefined) return undefined;
     const name = this.#name(`${at}.name`, fields['name']);
     if (name === 'anonymous') this.#problems.push(`${at}.name: anonymous is who brings no credential`);
@@ -118,15 +131,32 @@ class UserListReader {
       (role) => this.#roles.has(role),
       `one of ${[...this.#roles.keys()].join(', ')}`,
     );
-    const hashes = this.#texts(
-      `${at}.tokens`,
-      fields['tokens'],
-      HASHES_MAX,
-      (text) => parseHash(text) !== undefined,
-      HASH_FORM,
-    ).flatMap((text) => parseHash(text) ?? []);
-    this.#checkHashes(`${at}.tokens`, hashes);
-    return { name, roles, grants: roles.flatMap((role): Role => this.#roles.get(role) ?? []), hashes };
+    const certificates = this.#readCertificates(`${at}.certificates`, fields['certificates']);
+    const hashes = this.#readHashes(`${at}.tokens`, fields['tokens'], certificates.length > 0);
+    const grants = roles.flatMap((role): Role => this.#roles.get(role) ?? []);
+    return { name, roles, grants, hashes, certificates };
+  }
+
+  #readHashes(at: string, value: unknown, mayLack: boolean): readonly SecretHash[] {
+    if (value === undefined && mayLack) return [];
+    const isHash = (text: string): boolean => parseHash(text) !== undefined;
+    const texts = this.#texts(at, value, HASHES_MAX, isHash, HASH_FORM);
+    const hashes = texts.flatMap((text) => parseHash(text) ?? []);
+    this.#checkHashes(at, hashes);
+    return hashes;
+  }
+
+  #readCertificates(at: string, value: unknown): readonly string[] {
+    if (value === undefined) return [];
+    const names = this.#texts(at, value, CERTIFICATES_MAX, isCertificateName, CERTIFICATE_FORM);
+    return names.map((text) => {
+      const name = text.startsWith('dns:') ? text.toLowerCase() : text;
+      if (this.#certificates.has(name)) this.#problems.push(`${at}: ${shown(name)} is there twice`);
+      if (name.startsWith('cn:') && !this.#takesCn)
+        this.#problems.push(`${at}: a cn: needs auth.certificate_cn: true; a dns:, uri: or email: does not`);
+      this.#certificates.add(name);
+      return name;
+    });
   }
 
   #checkHashes(at: string, hashes: readonly SecretHash[]): void {
@@ -188,6 +218,12 @@ class UserListReader {
     this.#problems.push(`${at}: expected ${NAME_FORM}`);
     return '';
   }
+}
+
+const CERTIFICATE_FORM = 'dns:NAME, uri:URI, email:ADDRESS or cn:NAME, of at most 256 characters';
+
+function isCertificateName(text: string): boolean {
+  return /^(dns|uri|email):[!-~]{1,256}$/.test(text) || /^cn:\P{Cc}{1,256}$/u.test(text);
 }
 
 function isOwnAccess(text: string): boolean {

@@ -61,6 +61,17 @@ export const ANONYMOUS: Principal = {
   retired: undefined,
 };
 
+/** The other end of a connection, as far as the connection tells. */
+export interface Peer {
+  /** The IP address; empty where it has gone. */
+  readonly remoteAddress: string;
+  /**
+   * What a verified client certificate calls its owner, as `dns:NAME`, `uri:URI`, `email:ADDRESS` or
+   * `cn:NAME`; undefined where there is none.
+   */
+  readonly certificateNames: readonly string[] | undefined;
+}
+
 /** Finds out who calls. Undefined where nobody needs to be known. */
 export interface IdentityPort {
   /**
@@ -71,7 +82,7 @@ export interface IdentityPort {
   identify(
     authorization: string | undefined,
     connection: object,
-    remoteAddress: string,
+    peer: Peer,
   ): Awaitable<Principal | WalnutError>;
 }
 

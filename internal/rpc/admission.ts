@@ -54,12 +54,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (operation.access === undefined) return unlisted(operation);
       const foreign = hosts.refusal(headers, target, verb);
       if (foreign !== undefined) return refused('name', 'permission_denied', foreign);
-      const { remoteAddress } = call;
+      const { remoteAddress } = call.peer;
       if (isProtected && operation.access !== 'health' && !isPrivateAddress(remoteAddress)) {
         return refused('address', 'unauthenticated', protectedModeMessage(remoteAddress));
       }
       if (identities === undefined || operation.access === 'health') return drainRefusal(options, operation);
-      const who = identities.identify(headers.authorization, connection, remoteAddress);
+      const who = identities.identify(headers.authorization, connection, call.peer);
       if (who instanceof Promise) return who.then((known) => judge(options, operation, call, known));
       return judge(options, operation, call, who);
     },
@@ -103,8 +103,8 @@ function auditOf(audit: AuditPort, operation: Operation, call: RpcCall): RpcCall
 }
 
 /** The caller as the audit log names it. */
-export function callerOf({ principal, remoteAddress }: RpcCall): { user: string; from: string } {
-  return { user: principal.name, from: remoteAddress };
+export function callerOf({ principal, peer }: RpcCall): { user: string; from: string } {
+  return { user: principal.name, from: peer.remoteAddress };
 }
 
 /** A method that somebody added and forgot must not be open to everyone. */

@@ -9,7 +9,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { Operation } from '#model/access.ts';
+import type { Operation, Peer } from '#model/access.ts';
 import { NO_ROUTE } from '#model/methods.ts';
 import type { Admission, Refusal } from '#rpc/admission.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
@@ -35,12 +35,12 @@ import {
   splitUrl,
 } from '#rpc/http-io.ts';
 import type { AskedRoute, HttpRoute, HttpRoutes } from '#rpc/http-routes.ts';
-import { plainAddress } from '#rpc/protected-mode.ts';
+import { peerOf } from '#rpc/peer.ts';
 import { repeatedHeader, whyNotRead } from '#rpc/read-twice.ts';
 import type { RpcAdapter, RpcRoute } from '#rpc/rpc-adapter.ts';
 import { anonymousCall, type RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
-import { addressOf, type Exchange } from '#rpc/unary/exchange.ts';
+import { type Exchange, peerOfSession } from '#rpc/unary/exchange.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import { fromErrorToHttp } from '#wire/error-codec.ts';
 
@@ -78,7 +78,7 @@ export interface Listener {
   /** Takes a head of HTTP/1.1. Undefined: requests with this head are for Node's server. */
   planHttp1(verb: string, target: string, headers: IncomingHttpHeaders): CallPlan | 'request' | undefined;
   /** False: it should come as a request. */
-  onCall(plan: CallPlan, remoteAddress: string, exchange: Exchange): boolean;
+  onCall(plan: CallPlan, peer: Peer, exchange: Exchange): boolean;
 }
 
 export function createRequestListener(options: RequestListenerOptions): Listener {
@@ -112,9 +112,9 @@ export function createRequestListener(options: RequestListenerOptions): Listener
       return true;
     }
   };
-  const onCall: Listener['onCall'] = (plan, remoteAddress, exchange) => {
+  const onCall: Listener['onCall'] = (plan, peer, exchange) => {
     try {
-      return tryCall(options, plan, remoteAddress, exchange);
+      return tryCall(options, plan, peer, exchange);
     } catch (error) {
       options.errors.toHttpError(error);
       exchange.destroy();
@@ -193,7 +193,7 @@ function askedByBrowser(request: HttpRequest, url: string): Asked {
 }
 
 function callOf(request: HttpRequest): RpcCall {
-  return anonymousCall(plainAddress(request.socket.remoteAddress));
+  return anonymousCall(peerOf(request.socket));
 }
 
 /** Serves what admission let in, and answers what it did not. */
@@ -237,7 +237,7 @@ function tryStream(
   if (rpc === undefined || pageOf(origins, headers) !== undefined) return false;
   // What has a header twice comes again as a request, and is answered there.
   if (repeatedHeader(rawHeaders, headers) !== undefined) return false;
-  const call = anonymousCall(addressOf(stream.session));
+  const call = anonymousCall(peerOfSession(stream.session));
   const refusal = admission.refusal(
     rpc.operation,
     call,
@@ -290,11 +290,11 @@ function planHttp1(
 function tryCall(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
   plan: CallPlan,
-  remoteAddress: string,
+  peer: Peer,
   exchange: Exchange,
 ): boolean {
   const { headers, operation, unary, shape } = plan;
-  const call = anonymousCall(remoteAddress);
+  const call = anonymousCall(peer);
   // A plan belongs to the equal heads of one connection.
   const refusal = admission.refusal(operation, call, headers, '/', plan, plan.verb);
   if (refusal instanceof Promise) return false;

@@ -1,7 +1,8 @@
 /** Facts about one call, and its result. Connect's context values carry it through Connect's code. */
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
-import { ANONYMOUS, type KeyRights, type Principal } from '#model/access.ts';
+import { ANONYMOUS, type KeyRights, type Peer, type Principal } from '#model/access.ts';
 import type { WalnutError } from '#model/errors.ts';
+import { NO_PEER } from '#rpc/peer.ts';
 
 /**
  * Sends messages of a stream past Connect's chain of iterators, which costs more than
@@ -21,8 +22,7 @@ export interface RpcCall {
   principal: Principal;
   /** The keys that the caller may touch in this call; undefined: every key. */
   keys: KeyRights | undefined;
-  /** The peer's IP address; empty where it has gone. */
-  readonly remoteAddress: string;
+  readonly peer: Peer;
   /** Why the call is not admitted. */
   refusal: WalnutError | undefined;
   /** Set by the interceptor; undefined where the request did not get that far. */
@@ -33,12 +33,12 @@ export interface RpcCall {
   onEnd: ((code: string) => void) | undefined;
 }
 
-/** A call that nothing is known of but the address it comes from. */
-export function anonymousCall(remoteAddress: string): RpcCall {
+/** A call that nothing is known of but where it comes from. */
+export function anonymousCall(peer: Peer): RpcCall {
   return {
     principal: ANONYMOUS,
     keys: undefined,
-    remoteAddress,
+    peer,
     refusal: undefined,
     code: undefined,
     frames: undefined,
@@ -46,7 +46,9 @@ export function anonymousCall(remoteAddress: string): RpcCall {
   };
 }
 
-const callKey = createContextKey<RpcCall>(anonymousCall(''), { description: 'the call as the edge sees it' });
+const callKey = createContextKey<RpcCall>(anonymousCall(NO_PEER), {
+  description: 'the call as the edge sees it',
+});
 
 export function contextValuesOf(call: RpcCall): ContextValues {
   return createContextValues().set(callKey, call);

@@ -26,9 +26,9 @@ export function createReplicationModule(port: ReplicationPort): RpcModule {
     register: {
       limits: FEW,
       impl: async (request, { values }) => {
-        const { remoteAddress, principal } = callOf(values);
+        const { peer, principal } = callOf(values);
         return fromRegisterAnswer(
-          await port.register(toRegisterRequest(request), remoteAddress, principal.retired),
+          await port.register(toRegisterRequest(request), peer.remoteAddress, principal.retired),
         );
       },
     },
@@ -47,7 +47,9 @@ export function createReplicationModule(port: ReplicationPort): RpcModule {
     announce: {
       limits: FEW,
       impl: async (request, { values }) =>
-        fromAnnounceAnswer(await port.announce(toAnnounceRequest(request), callOf(values).remoteAddress)),
+        fromAnnounceAnswer(
+          await port.announce(toAnnounceRequest(request), callOf(values).peer.remoteAddress),
+        ),
     },
     takeOver: {
       limits: FEW,

@@ -1,11 +1,15 @@
 /** Nonsense as credentials and as files of users: never a crash, and never a principal. Prints its seed on failure. */
+
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
 import { isUserList, parseUserList } from '#auth/user-list.ts';
+import type { Peer } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+const at = (remoteAddress: string): Peer => ({ remoteAddress, certificateNames: undefined });
 
 const RUNS = Number(process.env['WALNUT_FUZZ_CREDENTIALS'] ?? 2_000);
 
@@ -21,7 +25,7 @@ it('no header is a credential but the right ones', async () => {
   });
   const right = `Bearer ${tokenOf('app')}`;
   const connection = {};
-  await identities.identify(right, connection, '::1');
+  await identities.identify(right, connection, at('::1'));
   const mutated = fc
     .tuple(fc.nat(right.length), fc.nat(3), fc.string({ maxLength: 3, unit: 'binary' }))
     .map(([at, cut, put]) => right.slice(0, at) + put + right.slice(at + cut))
@@ -33,7 +37,7 @@ it('no header is a credential but the right ones', async () => {
   await fc.assert(
     fc.asyncProperty(header, async (text) => {
       // From a new address each time, so that each is looked at and none is paced.
-      const found = await identities.identify(text, connection, `10.0.0.${calls++}`);
+      const found = await identities.identify(text, connection, at(`10.0.0.${calls++}`));
       expect(found).toBeInstanceOf(WalnutError);
     }),
     { numRuns: RUNS },

@@ -8,7 +8,7 @@ import { operationOf } from '#model/methods.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
-const FROM = '10.0.0.1';
+const FROM = { remoteAddress: '10.0.0.1', certificateNames: undefined };
 const RANDOM = { uint32: () => 3, id128: () => '3f'.repeat(16) };
 const bearer = (name: string): string => `Bearer ${tokenOf(name)}`;
 const basic = (name: string, password: string): string =>

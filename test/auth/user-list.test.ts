@@ -40,7 +40,7 @@ describe('a file of users', () => {
     [
       'a strange key of a user',
       { users: [{ ...ANN, password: 'x' }] },
-      ['users[0].password: unknown key: expected name, roles, tokens'],
+      ['users[0].password: unknown key: expected name, roles, tokens, certificates'],
     ],
     [
       'a strange name',
@@ -116,5 +116,44 @@ describe('a file of users', () => {
 
   it('is never quoted where it may have a secret', () => {
     expect(problemsOf({ users: [{ ...ANN, tokens: ['hunter2'] }] }).join()).not.toContain('hunter2');
+  });
+});
+
+describe('names in certificates', () => {
+  const problems = (certificates: unknown, takesCn?: boolean): readonly unknown[] =>
+    parseUserList(
+      {
+        users: [
+          { name: 'a', roles: ['reader'], certificates },
+          { name: 'b', roles: ['reader'], certificates: ['dns:b'] },
+        ],
+      },
+      takesCn,
+    );
+
+  it('make a user known without tokens', () => {
+    const names = ['dns:A.example', 'uri:spiffe://a', 'email:a@b', 'cn:Ann Example'];
+    expect(problems(names)[0]).toMatchObject({
+      hashes: [],
+      certificates: ['dns:a.example', 'uri:spiffe://a', 'email:a@b', 'cn:Ann Example'],
+    });
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    [
+      'a kind that is none',
+      ['ip:10.0.0.1'],
+      /certificates\[0\]: expected dns:NAME, uri:URI, email:ADDRESS or cn:NAME/,
+    ],
+    ['a name of another user', ['dns:B'], /users\[1\]\.certificates: "dns:b" is there twice/],
+    ['no list', 'dns:a', /certificates: expected a list/],
+    ['an empty list', [], /certificates: expected a list/],
+    ['a blank', ['dns:a b'], /certificates\[0\]: expected/],
+  ])('are refused: %s', (_what, certificates, problem) => {
+    expect(problems(certificates).join()).toMatch(problem);
+  });
+
+  it('are no CN unless the configuration takes it', () => {
+    expect(problems(['cn:a'], false).join()).toMatch(/needs auth.certificate_cn: true/);
   });
 });

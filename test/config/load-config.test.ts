@@ -1,13 +1,11 @@
 import * as fs from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BinaryKind } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
-import { type ConfigSource, loadConfig, readConfigFile } from '#config/load-config.ts';
+import { type ConfigSource, loadConfig } from '#config/load-config.ts';
 import { printConfig } from '#config/print-config.ts';
-import { createNodeFileSystem } from '#platform/node-file-system.ts';
 
 /** The two files of the design, word for word. */
 const DOCUMENTED_MASTER = `server:
@@ -73,7 +71,13 @@ describe('documented files', () => {
           handshakesMax: 512,
         },
       },
-      auth: { mode: 'off', file: undefined, allowClearText: false, auditFile: undefined },
+      auth: {
+        mode: 'off',
+        file: undefined,
+        allowClearText: false,
+        certificateCn: false,
+        auditFile: undefined,
+      },
       peer: {
         tokenFile: undefined,
         tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
@@ -478,20 +482,5 @@ describe('printConfig', () => {
         }
       }),
     );
-  });
-});
-
-describe('readConfigFile', () => {
-  it('reads text, and says why it cannot', async () => {
-    const directory = await fs.mkdtemp(join(tmpdir(), 'walnut-config-'));
-    const files = createNodeFileSystem();
-    const path = join(directory, 'a.yaml');
-    await fs.writeFile(path, MINIMAL);
-    expect(await readConfigFile(files, path)).toBe(MINIMAL);
-    await fs.writeFile(path, Buffer.from([0xff, 0xfe]));
-    await expect(readConfigFile(files, path)).rejects.toThrow(`${path}: cannot read the configuration`);
-    await expect(readConfigFile(files, join(directory, 'none.yaml'))).rejects.toThrow('ENOENT');
-    await expect(readConfigFile(files, directory)).rejects.toBeInstanceOf(ConfigError);
-    await fs.rm(directory, { recursive: true });
   });
 });

@@ -1,4 +1,5 @@
 /** The table of methods has a row for every rpc and page that is served, and no other. */
+
 import type { DescService } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
@@ -10,6 +11,7 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
 import { ALL_OPERATIONS, operationOf, operationsOf, type ServerKind } from '#model/methods.ts';
 import { createAdmission } from '#rpc/admission.ts';
+import { peerOf } from '#rpc/peer.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
 
 const EDGE = [Health, ServerReflection];
@@ -42,7 +44,14 @@ describe('the table of methods', () => {
       leaderHint: () => undefined,
     });
     const added = operationOf('/walnut.v1.KVStore/Added');
-    const refusal = admission.refusal(added, anonymousCall('127.0.0.1'), {}, '/', {}, 'POST');
+    const refusal = admission.refusal(
+      added,
+      anonymousCall(peerOf({ remoteAddress: '127.0.0.1' })),
+      {},
+      '/',
+      {},
+      'POST',
+    );
     expect(refusal).toMatchObject({ by: 'table', error: { code: 'permission_denied' } });
   });
 });

@@ -97,8 +97,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a connection remembers a credential after the users changed',
     file: 'internal/auth/identities.ts',
-    text: '    this.#ofConnections = new WeakMap();\n    for',
-    replacement: '    for',
+    text: '    this.#ofConnections = new WeakMap();\n    this',
+    replacement: '    this',
     tests: ['test/auth/identities.test.ts'],
   },
   {
@@ -154,9 +154,9 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a wrong credential is nobody where nobody is required to have one',
     file: 'internal/auth/identities.ts',
-    text: '    if (authorization === undefined) return this.#nobody(remoteAddress);',
+    text: '    if (authorization === undefined) return this.#withoutHeader(peer);',
     replacement:
-      "    if (authorization === undefined || this.#options.mode === 'permissive') return this.#nobody(remoteAddress);",
+      "    if (authorization === undefined || this.#options.mode === 'permissive') return this.#withoutHeader(peer);",
     tests: ['test/auth/identities.test.ts'],
   },
   {

@@ -42,6 +42,7 @@ import { RETIRED_MUTANTS } from './retired-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TIME_MUTANTS } from './time-mutants.ts';
+import { TLS_MUTANTS } from './tls-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { UNREAD_MUTANTS } from './unread-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
@@ -239,6 +240,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...APPLY_MUTANTS,
   ...ASIDE_MUTANTS,
   ...AUTH_MUTANTS,
+  ...TLS_MUTANTS,
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
   ...CALLER_TLS_MUTANTS,

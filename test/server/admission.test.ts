@@ -1,4 +1,5 @@
 /** Who is let in: one pipeline in front of every rpc and every route, of a node or of anything else. */
+
 import { type DescMethod, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { Health, HealthCheckRequestSchema } from '#gen/grpc/health/v1/health_pb.ts';
@@ -17,6 +18,7 @@ import { createErrorMapper } from '#rpc/error-mapping.ts';
 import { createHostPolicy } from '#rpc/host-policy.ts';
 import { createHttpRoutes } from '#rpc/http-routes.ts';
 import { openEdge, type RunningServer } from '#rpc/open-edge.ts';
+import { peerOf } from '#rpc/peer.ts';
 import { createPlainRoute } from '#rpc/plain-routes.ts';
 import { createRequestListener } from '#rpc/request-listener.ts';
 import { anonymousCall, type RpcCall } from '#rpc/rpc-call.ts';
@@ -58,7 +60,7 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
     (
       admissionOf(isDraining).refusal(
         anOperation(access, isServedDraining),
-        anonymousCall(from),
+        anonymousCall(peerOf({ remoteAddress: from })),
         { host },
         target,
         {},
@@ -82,7 +84,7 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
   it('is refused with nothing done, by a drain with where to go instead', () => {
     const refusal = admissionOf(true).refusal(
       anOperation(access, false),
-      anonymousCall(NEIGHBOUR),
+      anonymousCall(peerOf({ remoteAddress: NEIGHBOUR })),
       { host: 'localhost' },
       '/',
       {},

@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net';
 import type { Http1Head } from '#http/http1/head1.ts';
 import { type RequestEvents, RequestReader } from '#http/http1/request-reader.ts';
+import type { Peer } from '#model/access.ts';
 import { DirectSocket } from '#rpc/direct-socket.ts';
 import type { AnswerHeads } from '#rpc/http1/answer-heads.ts';
 import { REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
@@ -18,7 +19,7 @@ import { SocketOutput } from '#rpc/http1/socket-output.ts';
 import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
 import type { OpenConnection } from '#rpc/open-connections.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
-import { plainAddress } from '#rpc/protected-mode.ts';
+import { peerOf } from '#rpc/peer.ts';
 import type { Writer } from '#rpc/turns.ts';
 import { endWith, LATE, notHttp, type Unparsed } from '#rpc/unparsed.ts';
 import { wholeMs } from '#rpc/whole-ms.ts';
@@ -36,7 +37,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   readonly socket: Socket;
   readonly heads: AnswerHeads;
   readonly #site: Http1Site;
-  readonly #remoteAddress: string;
+  readonly #peer: Peer;
   readonly #reader = new RequestReader(this);
   readonly #output: SocketOutput;
   readonly #time: PhaseTime;
@@ -63,7 +64,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#site = site;
     this.socket = socket;
     this.heads = site.heads;
-    this.#remoteAddress = plainAddress(socket.remoteAddress);
+    this.#peer = peerOf(socket);
     this.#output = new SocketOutput(socket, this);
     this.#nowMs = wholeMs(site.clock);
     this.#time = new PhaseTime(site.limits, this.#nowMs);
@@ -121,7 +122,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
 
   onHead(head: Http1Head): boolean {
     if (head.isLast) this.#isLast = true;
-    this.#request = beginRequest(this, this.#site.listener, this.#remoteAddress, head);
+    this.#request = beginRequest(this, this.#site.listener, this.#peer, head);
     if (this.#request === undefined) return false;
     this.#begun++;
     this.#time.onHead(this.#nowMs);

@@ -2,8 +2,10 @@
  * Begins the request of a head: as a unary call, or as a request and a response. What
  * a head asks for is found out once for equal heads; admission is asked for each call.
  */
+
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Http1Head } from '#http/http1/head1.ts';
+import type { Peer } from '#model/access.ts';
 import { HeaderBag } from '#rpc/header-bag.ts';
 import type { Http1Site } from '#rpc/http1/site.ts';
 import { SocketCall } from '#rpc/http1/socket-call.ts';
@@ -25,7 +27,7 @@ const NOT_SERVED = {};
 export function beginRequest(
   wire: Http1Wire,
   listener: Listener,
-  remoteAddress: string,
+  peer: Peer,
   head: Http1Head,
 ): ServedRequest | undefined {
   head.derived ??= planOf(head, listener) ?? NOT_SERVED;
@@ -37,7 +39,7 @@ export function beginRequest(
     return call;
   }
   const exchange = new SocketExchange(wire, headers, head.contentLength > 0);
-  return listener.onCall(what, remoteAddress, exchange) ? exchange : undefined;
+  return listener.onCall(what, peer, exchange) ? exchange : undefined;
 }
 
 function planOf({ method, target, fields }: Http1Head, listener: Listener): HeadPlan | undefined {

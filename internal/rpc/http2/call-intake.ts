@@ -3,11 +3,13 @@
  * where that takes it, and is served as a request and a response otherwise. What a
  * head asks for is found out once for equal heads; whether the call is admitted, each time.
  */
+
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { Head } from '#http/hpack/head.ts';
 import type { ConnectionFailure, Http2Events } from '#http/http2/events.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Stream } from '#http/http2/stream.ts';
+import type { Peer } from '#model/access.ts';
 import { sendError } from '#rpc/http-io.ts';
 import { CodecCall } from '#rpc/http2/codec-call.ts';
 import { CodecExchange } from '#rpc/http2/codec-exchange.ts';
@@ -25,14 +27,14 @@ interface HeadPlan {
 export class CallIntake implements Http2Events {
   readonly #site: Site;
   readonly #wire: CallWire;
-  readonly #remoteAddress: string;
+  readonly #peer: Peer;
   /** Served as requests now. */
   #requests = 0;
 
-  constructor(site: Site, wire: CallWire, remoteAddress: string) {
+  constructor(site: Site, wire: CallWire, peer: Peer) {
     this.#site = site;
     this.#wire = wire;
-    this.#remoteAddress = remoteAddress;
+    this.#peer = peer;
   }
 
   onHead(stream: Stream, head: Head, isEnd: boolean): void {
@@ -75,7 +77,7 @@ export class CallIntake implements Http2Events {
     if (call !== undefined) {
       const exchange = new CodecExchange(this.#wire, stream, headers);
       stream.call = exchange;
-      if (this.#site.listener.onCall(call, this.#remoteAddress, exchange)) return;
+      if (this.#site.listener.onCall(call, this.#peer, exchange)) return;
     }
     this.#serve(stream, headers);
   }
@@ -95,7 +97,7 @@ export class CallIntake implements Http2Events {
       return;
     }
     this.#requests++;
-    const call = new CodecCall(this.#wire, stream, headers, this.#remoteAddress);
+    const call = new CodecCall(this.#wire, stream, headers, this.#peer);
     stream.call = call;
     turns.start(() => {
       void this.#answer(call).finally(() => {

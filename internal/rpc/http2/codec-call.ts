@@ -1,7 +1,9 @@
 /** A stream of our own HTTP/2 codec that is served as a request and a response: see `codec-request.ts`. */
+
 import type { IncomingHttpHeaders } from 'node:http2';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Stream } from '#http/http2/stream.ts';
+import type { Peer } from '#model/access.ts';
 import { CONTINUE } from '#rpc/http2/answer-blocks.ts';
 import { type CodecPort, CodecRequest, CodecResponse, type RequestHead } from '#rpc/http2/codec-request.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
@@ -21,7 +23,7 @@ export class CodecCall implements CodecPort, ServedCall {
   #isDone = false;
   #awaitsContinue: boolean;
 
-  constructor(wire: CallWire, stream: Stream, headers: IncomingHttpHeaders, remoteAddress: string) {
+  constructor(wire: CallWire, stream: Stream, headers: IncomingHttpHeaders, peer: Peer) {
     this.#wire = wire;
     this.#stream = stream;
     this.startedMs = wire.nowMs;
@@ -33,7 +35,7 @@ export class CodecCall implements CodecPort, ServedCall {
       headers,
       authority: headers[':authority'],
     };
-    this.request = new CodecRequest(this, head, { remoteAddress });
+    this.request = new CodecRequest(this, head, peer);
     this.response = new CodecResponse(this, this.request.method);
     this.response.once('close', () => this.#onResponseClosed());
     if (stream.hasRemoteEnded) this.onBodyEnd();

@@ -3,10 +3,11 @@
  * give them: for streams of messages, keys, pages and whatever the unary path
  * leaves. They have what this room uses of Node's, and no more.
  */
+
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http2';
-import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
+import type { PeerSocket } from '#rpc/peer.ts';
 import type { Fields } from '#rpc/unary/answer.ts';
 
 /** How both reach their stream of HTTP/2, or the connection of HTTP/1.1. */
@@ -47,12 +48,12 @@ export class CodecRequest extends Readable {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly authority: string | undefined;
-  readonly socket: Pick<Socket, 'remoteAddress'>;
+  readonly socket: PeerSocket;
   readonly stream: CodecStream;
   readonly #port: CodecPort;
   #uncredited = 0;
 
-  constructor(port: CodecPort, head: RequestHead, socket: Pick<Socket, 'remoteAddress'>) {
+  constructor(port: CodecPort, head: RequestHead, socket: PeerSocket) {
     // It is destroyed, and says so, with its stream: after its body the call goes on.
     super({ autoDestroy: false });
     this.httpVersion = head.httpVersion;

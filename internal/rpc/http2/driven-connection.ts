@@ -14,7 +14,7 @@ import { CallIntake } from '#rpc/http2/call-intake.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
 import type { Site } from '#rpc/http2/site.ts';
 import type { OpenConnection } from '#rpc/open-connections.ts';
-import { plainAddress } from '#rpc/protected-mode.ts';
+import { peerOf } from '#rpc/peer.ts';
 import type { Writer } from '#rpc/turns.ts';
 import { wholeMs } from '#rpc/whole-ms.ts';
 
@@ -64,7 +64,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#movedMs = this.nowMs;
     this.connection = new Http2Connection({
       side: 'server',
-      events: new CallIntake(site, this, plainAddress(socket.remoteAddress)),
+      events: new CallIntake(site, this, peerOf(socket)),
       pool: site.pool,
       nowMs: this.nowMs,
       connectionWindowBytes: CONNECTION_WINDOW_BYTES,

@@ -10,11 +10,13 @@ import type { Clock } from '#platform/clock.ts';
 import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Connections } from '#rpc/connections.ts';
+import type { PeerSocket } from '#rpc/peer.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import { type ConnectionRefusal, INADEQUATE_SECURITY, refuseConnection } from '#rpc/refuse-connection.ts';
 import { FIRST_BYTES_MS, type Readers, sniff } from '#rpc/socket-mux.ts';
 import { CertifiedSockets } from '#rpc/tls/certified-sockets.ts';
 import { type HandshakeResult, Handshakes, keyOf } from '#rpc/tls/handshakes.ts';
+import { namesIn } from '#tls/certificate-names.ts';
 import { serverContext } from '#tls/server-context.ts';
 import type { TlsFiles } from '#tls/tls-files.ts';
 import type { Certificate, TlsMaterial } from '#tls/tls-material.ts';
@@ -25,6 +27,8 @@ export interface TlsOptions {
   readonly minVersion: '1.2' | '1.3';
   readonly clientAuth: 'none' | 'request' | 'require';
   readonly handshakesMax: number;
+  /** True if the CN of a client certificate is a name, too. */
+  readonly takesCn: boolean;
   readonly files: Pick<TlsFiles, 'current' | 'onChange'>;
 }
 
@@ -111,7 +115,11 @@ export class TlsGate {
     const objection = this.#objectionTo(socket, certificate);
     this.#count(objection?.result ?? 'ok', socket.remoteAddress, objection?.refusal.message);
     const { clock, readers } = this.#options;
-    if (objection === undefined && certificate !== undefined) this.#certified.add(socket, certificate);
+    if (objection === undefined && certificate !== undefined) {
+      this.#certified.add(socket, certificate);
+      const names: PeerSocket = { certificateNames: namesIn(certificate, this.#options.takesCn) };
+      Object.assign(socket, names);
+    }
     sniff(socket, {
       clock,
       firstBytesMs: FIRST_BYTES_MS,

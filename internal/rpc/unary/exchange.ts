@@ -3,13 +3,15 @@
  * nothing else of a connection. An answer to a peer that has gone, or a second
  * answer, is dropped; one whose headers are ill-formed throws.
  */
+
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Peer } from '#model/access.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
 import { askForBody } from '#rpc/http-io.ts';
-import { plainAddress } from '#rpc/protected-mode.ts';
+import { NO_PEER, peerOf } from '#rpc/peer.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { type Answer, wholeHeaders } from '#rpc/unary/answer.ts';
 
@@ -151,15 +153,14 @@ export class Http2Exchange implements Exchange {
 }
 
 /** The socket of a session is behind a proxy that makes each look cost as much as a small call. */
-const addresses = new WeakMap<Http2Session, string>();
+const peers = new WeakMap<Http2Session, Peer>();
 
-/** The IP address of the session's peer. */
-export function addressOf(session: Http2Session | undefined): string {
-  if (session === undefined) return '';
-  let address = addresses.get(session);
-  if (address === undefined) {
-    address = plainAddress(session.socket.remoteAddress);
-    addresses.set(session, address);
+export function peerOfSession(session: Http2Session | undefined): Peer {
+  if (session === undefined) return NO_PEER;
+  let peer = peers.get(session);
+  if (peer === undefined) {
+    peer = peerOf(session.socket);
+    peers.set(session, peer);
   }
-  return address;
+  return peer;
 }

@@ -32,7 +32,15 @@ export async function startTls(
     onChange: (listener) => void listeners.push(listener),
   };
   const running = await start({
-    tls: { mode: 'required', minVersion: '1.2', clientAuth: 'none', handshakesMax: 64, ...tls, files },
+    tls: {
+      mode: 'required',
+      minVersion: '1.2',
+      clientAuth: 'none',
+      handshakesMax: 64,
+      takesCn: false,
+      ...tls,
+      files,
+    },
     ...overrides,
   });
   return {
