@@ -1,6 +1,7 @@
 /** One call, and its answer: to fill a server, and to learn what bare Node is to answer. */
 import { request as requestHttp1 } from 'node:http';
 import { connect } from 'node:http2';
+import { request as requestHttps } from 'node:https';
 import type { MeasuredCall } from './calls.ts';
 
 export interface OneAnswer {
@@ -12,10 +13,14 @@ export function askOnce(port: number, call: MeasuredCall): Promise<OneAnswer> {
   return call.http === 1 ? askHttp1(port, call) : askHttp2(port, call);
 }
 
-function askHttp1(port: number, { method, path, contentType, body }: MeasuredCall): Promise<OneAnswer> {
+function askHttp1(
+  port: number,
+  { method, path, contentType, body, isTls }: MeasuredCall,
+): Promise<OneAnswer> {
   const headers = { 'content-length': body.length, ...typeHeader(contentType) };
   return new Promise((resolve, reject) => {
-    const request = requestHttp1({ host: '127.0.0.1', port, method, path, headers, agent: false });
+    const options = { host: '127.0.0.1', port, method, path, headers, agent: false as const };
+    const request = isTls ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp1(options);
     request.on('error', reject);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
@@ -28,9 +33,13 @@ function askHttp1(port: number, { method, path, contentType, body }: MeasuredCal
   });
 }
 
-function askHttp2(port: number, { method, path, contentType, body }: MeasuredCall): Promise<OneAnswer> {
+function askHttp2(
+  port: number,
+  { method, path, contentType, body, isTls }: MeasuredCall,
+): Promise<OneAnswer> {
   return new Promise((resolve, reject) => {
-    const session = connect(`http://127.0.0.1:${port}`);
+    const url = `${isTls ? 'https' : 'http'}://127.0.0.1:${port}`;
+    const session = connect(url, { rejectUnauthorized: false });
     session.on('error', reject);
     const headers = { ':method': method, ':path': path, te: 'trailers', ...typeHeader(contentType) };
     const stream = session.request(headers);

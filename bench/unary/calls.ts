@@ -17,6 +17,8 @@ export interface MeasuredCall {
   readonly path: string;
   readonly contentType: string | undefined;
   readonly body: Uint8Array;
+  /** By TLS 1.3, beside bare node:https or http2.createSecureServer. */
+  readonly isTls?: true;
   /** Over HTTP/1.1, where not 32. */
   readonly connections?: number;
   /** The share of the rate of bare Node, and of stock connect-node, that is aimed at. */
@@ -95,6 +97,12 @@ const touch: MeasuredCall = {
 
 const keysRoute = { http: 1, path: `/v1/keys/${KEY}`, contentType: undefined, aims: {}, beside: [] } as const;
 
+/** The aims of ADR 16: more than bare Node, because what Walnut saves is not in the records of TLS. */
+function byTls(id: string, bare: number): MeasuredCall {
+  const clear = rpcs('Get').find((call) => call.id === id) as MeasuredCall;
+  return { ...clear, id: `tls ${id}`, isTls: true, aims: { bare }, beside: [] };
+}
+
 /** etcd's messages have the key, and the value, as their first fields; it is asked by gRPC. */
 export function etcdCall(name: 'get' | 'set'): MeasuredCall {
   const field = (no: number, bytes: Uint8Array): Buffer =>
@@ -116,4 +124,6 @@ export const CALLS: readonly MeasuredCall[] = [
   { ...keysRoute, id: 'set /v1/keys', method: 'PUT', body: VALUE },
   increment,
   touch,
+  byTls('get h1 proto', 1.2),
+  byTls('get h2 proto', 2),
 ];

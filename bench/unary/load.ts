@@ -44,7 +44,7 @@ async function wrk(directory: string, port: number, call: MeasuredCall, seconds:
   const escaped = [...call.body].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('');
   const type = call.contentType === undefined ? '' : `wrk.headers["content-type"] = "${call.contentType}"\n`;
   writeFileSync(script, `wrk.method = "${call.method}"\nwrk.body = "${escaped}"\n${type}`);
-  const url = `http://127.0.0.1:${port}${call.path}`;
+  const url = urlOf(port, call);
   const options = ['-t1', `-c${call.connections ?? CONNECTIONS}`, `-d${seconds}s`, '-s', script, url];
   const { stdout } = await run('wrk', options);
   const [, requests, took] = /(\d+) requests in ([\d.]+)s/.exec(stdout) ?? [];
@@ -57,9 +57,13 @@ async function h2load(directory: string, port: number, call: MeasuredCall, secon
   writeFileSync(data, call.body);
   const options = ['-t1', `-c${SESSIONS}`, `-m${STREAMS}`, '-D', String(seconds), '-d', data];
   const headers = ['-H', `content-type: ${call.contentType ?? ''}`, '-H', 'te: trailers'];
-  const { stdout } = await run('h2load', [...options, ...headers, `http://127.0.0.1:${port}${call.path}`]);
+  const { stdout } = await run('h2load', [...options, ...headers, urlOf(port, call)]);
   const requests = Number(/status codes: (\d+) 2xx/.exec(stdout)?.[1] ?? Number.NaN);
   return { requests, seconds };
+}
+
+function urlOf(port: number, { isTls, path }: MeasuredCall): string {
+  return `${isTls ? 'https' : 'http'}://127.0.0.1:${port}${path}`;
 }
 
 async function ownLoad(port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {

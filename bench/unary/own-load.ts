@@ -1,6 +1,7 @@
 /** A load generator for machines without wrk or h2load. Prints how many requests were answered with a 2xx. */
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 interface Shape {
   readonly http: 1 | 2;
@@ -8,6 +9,7 @@ interface Shape {
   readonly path: string;
   readonly contentType?: string;
   readonly body: string;
+  readonly isTls?: boolean;
   readonly port: number;
   readonly seconds: number;
   readonly connections: number;
@@ -25,9 +27,12 @@ function driveHttp1(): Socket {
   const type = shape.contentType === undefined ? '' : `content-type: ${shape.contentType}\r\n`;
   const head = `${shape.method} ${shape.path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${type}content-length: ${body.length}\r\n\r\n`;
   const request = Buffer.concat([Buffer.from(head), body]);
-  const socket = connect({ host: '127.0.0.1', port: shape.port, noDelay: true });
+  const { port } = shape;
+  const socket = shape.isTls
+    ? connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
+    : connect({ host: '127.0.0.1', port, noDelay: true });
   let seen = '';
-  socket.on('connect', () => socket.write(request));
+  socket.on(shape.isTls ? 'secureConnect' : 'connect', () => socket.write(request));
   socket.on('data', (chunk: Buffer) => {
     seen += chunk.toString('latin1');
     const end = seen.indexOf('\r\n\r\n');
@@ -42,7 +47,9 @@ function driveHttp1(): Socket {
 }
 
 function driveHttp2(): ClientHttp2Session {
-  const session = connectHttp2(`http://127.0.0.1:${shape.port}`);
+  const session = connectHttp2(`${shape.isTls ? 'https' : 'http'}://127.0.0.1:${shape.port}`, {
+    rejectUnauthorized: false,
+  });
   const type = shape.contentType === undefined ? {} : { 'content-type': shape.contentType };
   const next = (): void => {
     if (isOver) return;

@@ -4,9 +4,10 @@
  * are installed. They are measured in turn, round after round, each by a load
  * generator in a process of its own; ratios are taken within a round.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Authority } from '#test/doubles/certificates.ts';
 import type { SuiteReport } from '../report.ts';
 import { askOnce } from './ask-once.ts';
 import { CALLS, etcdCall, type MeasuredCall } from './calls.ts';
@@ -52,10 +53,15 @@ class Hall {
   }
 
   async contendersOf(call: MeasuredCall): Promise<Contender[]> {
-    const walnut = await this.#filled('walnut', (path) => startWalnut(path), call);
+    const tls = call.isTls ? this.#certificate() : undefined;
+    const walnut = await this.#filled(
+      tls === undefined ? 'walnut' : 'walnut tls',
+      (path) => startWalnut(path, tls?.settings),
+      call,
+    );
     const { type, body } = await askOnce(walnut.port, call);
     const bare = await this.#target(`bare ${call.id}`, () =>
-      startYardstick(['bare', String(call.http), type, body.toString('base64')]),
+      startYardstick(['bare', String(call.http), type, body.toString('base64'), ...(tls?.files ?? [])]),
     );
     const contenders = [this.#contender('walnut', walnut, call), this.#contender('bare', bare, call)];
     for (const name of call.beside) {
@@ -64,6 +70,20 @@ class Hall {
       }
     }
     return contenders;
+  }
+
+  /** Both servers get the same: as files, and as settings of a node. */
+  #certificate(): { readonly files: readonly string[]; readonly settings: readonly string[] } {
+    const files = [join(this.#directory, 'node.crt'), join(this.#directory, 'node.key')] as const;
+    if (!existsSync(files[0])) {
+      const { cert, key } = new Authority().issue();
+      writeFileSync(files[0], cert);
+      writeFileSync(files[1], key, { mode: 0o600 });
+    }
+    const settings = ['mode=required', `cert=${files[0]}`, `key=${files[1]}`].map(
+      (set) => `server.tls.${set}`,
+    );
+    return { files, settings };
   }
 
   async #beside(name: 'stock' | 'redis' | 'etcd', call: MeasuredCall): Promise<Contender> {
@@ -95,7 +115,8 @@ class Hall {
   async #filled(name: string, start: (path: string) => Promise<Target>, call: MeasuredCall): Promise<Target> {
     const target = await this.#target(name, start);
     const set = CALLS.find(({ id }) => id === `set h${call.http} proto`);
-    if (set !== undefined) await askOnce(target.port, set);
+    const { isTls } = call;
+    if (set !== undefined) await askOnce(target.port, isTls ? { ...set, isTls } : set);
     return target;
   }
 

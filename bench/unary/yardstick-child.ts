@@ -5,12 +5,18 @@
  *   mixed   both of these on one port, each request answered by what it asks for
  *   stock   connect-node with the same service over a Map
  *
- * Arguments: kind, HTTP version, and the answer: for `bare` its type and base64,
- * for `mixed` a JSON array of `MixedAnswer`. A line with the port says that it
+ * Arguments: kind, HTTP version, and the answer: for `bare` its type and base64, and the
+ * files of certificate and key where it is to speak TLS; for `mixed` a JSON array of `MixedAnswer`. A line with the port says that it
  * listens.
  */
+import { readFileSync } from 'node:fs';
 import { createServer as createHttp1, type RequestListener } from 'node:http';
-import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
+import {
+  createServer as createHttp2,
+  createSecureServer as createSecureHttp2,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createMux, type Server } from 'node:net';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -21,21 +27,26 @@ interface Answer {
   readonly body: Buffer;
 }
 
-const [kind, version, contentType = '', bytes = ''] = process.argv.slice(2);
+const [kind, version, contentType = '', bytes = '', certFile, keyFile] = process.argv.slice(2);
+const tls =
+  certFile === undefined || keyFile === undefined
+    ? undefined
+    : { cert: readFileSync(certFile), key: readFileSync(keyFile) };
 
 function bareHttp1(answerTo: (asked: string) => Answer): Server {
-  return createHttp1((request, response) => {
+  const answer: RequestListener = (request, response) => {
     request.on('data', () => {});
     request.on('end', () => {
       const { type, body } = answerTo(askedOf(request.method, request.url, request.headers));
       response.writeHead(200, { 'content-type': type, 'content-length': body.length });
       response.end(body);
     });
-  });
+  };
+  return tls === undefined ? createHttp1(answer) : createHttps(tls, answer);
 }
 
 function bareHttp2(answerTo: (asked: string) => Answer): Server {
-  const server = createHttp2();
+  const server = tls === undefined ? createHttp2() : createSecureHttp2(tls);
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('data', () => {});
     // A load that is over leaves its streams as they are.

@@ -27,13 +27,13 @@ export class Authority {
   readonly #name: string;
   readonly #key: KeyObject;
 
-  /** Its own certificate is signed by `parent`, or by itself. */
-  constructor(name = 'test authority', parent?: Authority) {
+  /** Its own certificate is signed by `parent`, or by itself. `isReal`: false for one that may not sign others. */
+  constructor(name = 'test authority', parent?: Authority, isReal = true) {
     const { privateKey, publicKey } = newKeyPair();
     this.#name = name;
     this.#key = privateKey;
     const options = { cn: name };
-    this.cert = (parent ?? this).#sign(options, publicKey, [CA_CONSTRAINTS, CA_USAGE]);
+    this.cert = (parent ?? this).#sign(options, publicKey, isReal ? [CA_CONSTRAINTS, CA_USAGE] : []);
   }
 
   /** Default: a certificate for localhost and 127.0.0.1. */

@@ -60,7 +60,9 @@ describe('a certificate that was verified', () => {
   });
 
   it('is not trusted because one that is no authority signed it', () => {
-    const leaf = authority.issue({ cn: 'one' });
-    expect(isStillTrusted(issued({ cn: 'a' }), [new X509Certificate(leaf.cert)], nowMs)).toBe(false);
+    const impostor = new Authority('two', authority, false);
+    expect(at(issued({ cn: 'a' }, impostor), [impostor])).toBe(false);
+    const intermediate = new Authority('three', authority);
+    expect(at(issued({ cn: 'a' }, intermediate), [intermediate])).toBe(true);
   });
 });
