@@ -36,7 +36,7 @@ export function createCoordinatorModule({ port, version }: CoordinatorModuleOpti
       limits: FEW,
       impl: async (request, { values }) => {
         const stated = toHeartbeat(request);
-        const address = completeAddress(stated.address, callOf(values).remoteAddress);
+        const address = completeAddress(stated.address, callOf(values).peer.remoteAddress);
         return fromHeartbeatAnswer(await port.heartbeat({ ...stated, address }));
       },
     },
