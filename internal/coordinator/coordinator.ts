@@ -99,9 +99,10 @@ export class Coordinator {
     return leaderRevision !== undefined && leaderRevision === this.#heardFor;
   }
 
-  /** The active coordinator, as far as this one knows. */
+  /** The active coordinator, as far as this one knows; not itself before it acts. */
   get active(): ActiveCoordinator | undefined {
-    return this.#election.active;
+    const { active, leaderRevision } = this.#election;
+    return leaderRevision === undefined || this.isActive ? active : undefined;
   }
 
   get alarms(): readonly Alarm[] {
@@ -144,10 +145,10 @@ export class Coordinator {
 
   /** Throws where this coordinator is not the active one. */
   #leaderRevision(): number {
-    const { leaderRevision, active } = this.#election;
+    const { leaderRevision } = this.#election;
     if (leaderRevision !== undefined && leaderRevision === this.#heardFor) return leaderRevision;
     throw new WalnutError('failed_precondition', 'this coordinator is not the active one', {
-      leaderHint: active?.address,
+      leaderHint: this.active?.address,
     });
   }
 

@@ -243,6 +243,18 @@ describe('coordinators', () => {
   });
 });
 
+describe('a coordinator that was just elected', () => {
+  it('names nobody as the active one before it acts', async () => {
+    cluster = new SimulatedCluster(7);
+    const { coordinator } = cluster.addCoordinator();
+    for (let ms = 0; ms < 600; ms += 5) {
+      await cluster.clock.advance(5);
+      expect(coordinator.active !== undefined).toBe(coordinator.isActive);
+    }
+    expect(coordinator.isActive).toBe(true);
+  });
+});
+
 describe('a planned failover', () => {
   const ask = (to: string): Promise<ShardMap> =>
     cluster.drive(cluster.active?.coordinator.requests.failoverGroup('g1', to) as Promise<ShardMap>);
