@@ -127,6 +127,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     onAnswerBytes: collectBuffers,
     version,
     openFilesMax: openFilesMax(),
+    perAddressMax: config.server.connectionsPerAddressMax,
     http1: config.server.http1,
     http2: config.server.http2,
   });

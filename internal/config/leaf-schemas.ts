@@ -63,6 +63,10 @@ export function wholeNumber(range: Range, fallback?: number): z.ZodType<number> 
   );
 }
 
+export function optionalWholeNumber(range: Range): z.ZodType<number | undefined> {
+  return wholeNumber(range).optional();
+}
+
 /** A duration in milliseconds, from text. */
 export function duration(range: Range, fallback?: number): z.ZodType<number> {
   return define(

@@ -105,3 +105,6 @@ export function quoteKey(key: string): string {
   const shown = key.length > 64 ? `${key.slice(0, 64)}…` : key;
   return JSON.stringify(shown.toWellFormed());
 }
+
+/** Connections of clients to one node, whatever the limit of open files: each takes memory, too. */
+export const CONNECTIONS_MAX = 20_000;

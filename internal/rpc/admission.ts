@@ -43,6 +43,8 @@ export interface AdmissionOptions {
   /** Undefined: nobody asks who did what. */
   readonly audit?: AuditPort | undefined;
   readonly isDraining: () => boolean;
+  /** A call of another node of the group was let in. `address`: where it came from. */
+  readonly onNodeCall?: ((address: string) => void) | undefined;
   /** Where a caller may go instead of a server that drains. */
   readonly leaderHint: () => string | undefined;
 }
@@ -58,7 +60,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (isProtected && operation.access !== 'health' && !isPrivateAddress(remoteAddress)) {
         return refused('address', 'unauthenticated', protectedModeMessage(remoteAddress));
       }
-      if (identities === undefined || operation.access === 'health') return drainRefusal(options, operation);
+      if (identities === undefined || operation.access === 'health')
+        return drainRefusal(options, operation, call);
       const who = identities.identify(headers.authorization, connection, call.peer);
       if (who instanceof Promise) return who.then((known) => judge(options, operation, call, known));
       return judge(options, operation, call, who);
@@ -80,13 +83,15 @@ function judge(
   }
   call.keys = who.keysOf(operation);
   if (options.audit !== undefined) call.onEnd = auditOf(options.audit, operation, call);
-  return drainRefusal(options, operation);
+  return drainRefusal(options, operation, call);
 }
 
 function drainRefusal(
-  { isDraining, leaderHint }: AdmissionOptions,
+  { isDraining, onNodeCall, leaderHint }: AdmissionOptions,
   operation: Operation,
+  { remoteAddress }: RpcCall,
 ): Refusal | undefined {
+  if (operation.access === 'replicate') onNodeCall?.(remoteAddress);
   if (operation.isServedDraining || !isDraining()) return undefined;
   return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
 }

@@ -1,8 +1,10 @@
 /** The port of a server: who may come in by the bound of connections, and what becomes of the others. */
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { ConnectionLimit, ConnectionRefusals } from '#rpc/connection-limit.ts';
+import type { ConnectionPlaces, Full } from '#rpc/connection-places.ts';
 import type { Connections } from '#rpc/connections.ts';
+import { plainAddress } from '#rpc/protected-mode.ts';
 import { TELL_MS } from '#rpc/refuse-connection.ts';
 import { createSocketMux, FIRST_BYTES_MS, type Readers, type TlsReader } from '#rpc/socket-mux.ts';
 
@@ -10,25 +12,41 @@ export interface BoundedMuxParts extends Readers {
   readonly onTls: TlsReader;
   readonly clock: Clock;
   readonly limit: ConnectionLimit;
+  readonly places: ConnectionPlaces;
   /** Asked for when the first connection comes. */
   readonly refusals: () => ConnectionRefusals;
 }
 
 /** The server is not listening yet. */
 export function createBoundedMux(connections: Connections, parts: BoundedMuxParts): Server {
-  const { limit, refusals, ...rest } = parts;
+  const { limit, places, refusals, ...rest } = parts;
+  /** Those that are being told why they are refused. */
+  const told = new Map<Socket, Full>();
+  const take = (socket: Socket): boolean => {
+    // It is not known any more when the connection ends.
+    const address = plainAddress(socket.remoteAddress);
+    const full = places.tryTake(address);
+    if (full === undefined) {
+      connections.addSocket(socket, () => places.leave(address));
+      return true;
+    }
+    refusals().count(full, address);
+    if (told.size >= limit.toldMax) {
+      socket.destroy();
+    } else {
+      told.set(socket, full);
+      socket.once('close', () => told.delete(socket));
+    }
+    return false;
+  };
   const mux = createSocketMux({
     ...rest,
     firstBytesMs: FIRST_BYTES_MS,
-    onSocket: (socket) => {
-      const isTaken = connections.addSocket(socket);
-      if (!isTaken) refusals().count();
-      return isTaken;
-    },
-    onRefused: (socket, protocol) => refusals().tell(socket, protocol),
+    onSocket: take,
+    onRefused: (socket, protocol) => refusals().tell(socket, protocol, told.get(socket) ?? 'all'),
     refusedMs: TELL_MS,
   });
   mux.maxConnections = limit.connectionsMax + limit.toldMax;
-  mux.on('drop', () => refusals().count());
+  mux.on('drop', () => refusals().count('all', ''));
   return mux;
 }

@@ -4,13 +4,13 @@
  * idle clients alone could keep the log from its next segment.
  */
 import type { Socket } from 'node:net';
+import { CONNECTIONS_MAX } from '#model/limits.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import type { Full } from '#rpc/connection-places.ts';
 import { ENHANCE_YOUR_CALM, refuseConnection } from '#rpc/refuse-connection.ts';
 import type { Protocol } from '#rpc/socket-mux.ts';
 
-/** Whatever the limit of open files: each connection takes memory, too. */
-const CONNECTIONS_MAX = 20_000;
 /** Kept for the log, snapshots, the MANIFEST and connections to other nodes. */
 const RESERVED_FILES = 192;
 /** So many peers at once, or fewer where few files may be open, are told why they are refused. */
@@ -21,33 +21,43 @@ export interface ConnectionLimit {
   readonly openFilesMax: number;
   readonly reservedFiles: number;
   readonly connectionsMax: number;
+  /** How many one address may have, or one /64 network of IPv6. */
+  readonly perAddressMax: number;
   /** Connections beyond the limit that are told why they are refused, at once; others are closed without an answer. */
   readonly toldMax: number;
 }
 
-/** Half of the files that may be open, if these are few. Pure. */
-export function limitConnections(openFilesMax: number): ConnectionLimit {
+/**
+ * Half of the files that may be open, if these are few. `perAddressMax`: as configured;
+ * undefined: a quarter, so that no caller takes all. Pure.
+ */
+export function limitConnections(openFilesMax: number, perAddressMax?: number): ConnectionLimit {
   const reservedFiles = Math.min(RESERVED_FILES, Math.ceil(openFilesMax / 2));
   // Those that are told why they are refused take a descriptor, too.
   const toldMax = Math.min(TOLD_MAX, Math.floor(openFilesMax / 8));
   const connectionsMax = Math.max(1, Math.min(CONNECTIONS_MAX, openFilesMax - reservedFiles - toldMax));
-  return { openFilesMax, reservedFiles, connectionsMax, toldMax };
+  return {
+    openFilesMax,
+    reservedFiles,
+    connectionsMax,
+    perAddressMax: Math.min(connectionsMax, perAddressMax ?? Math.max(16, Math.floor(connectionsMax / 4))),
+    toldMax,
+  };
 }
 
-/** Refuses connections, counts that, and says so in the log at most every ten seconds. */
+/** Refuses connections, counts that, and says so in the log at most every ten seconds for each limit. */
 export class ConnectionRefusals {
   readonly #limit: ConnectionLimit;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #onRefused: () => void;
-  #sinceLog = 0;
-  #nextLogMs = Number.NEGATIVE_INFINITY;
+  readonly #onRefused: (full: Full) => void;
+  readonly #lines = { all: new RefusalLine(), address: new RefusalLine() };
 
   constructor(parts: {
     readonly limit: ConnectionLimit;
     readonly clock: Clock;
     readonly logger: Logger;
-    readonly onRefused: () => void;
+    readonly onRefused: (full: Full) => void;
   }) {
     this.#limit = parts.limit;
     this.#clock = parts.clock;
@@ -55,33 +65,53 @@ export class ConnectionRefusals {
     this.#onRefused = parts.onRefused;
   }
 
-  /** One was closed, told why or not. */
-  count(): void {
-    this.#onRefused();
-    this.#sinceLog++;
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs < this.#nextLogMs) return;
-    this.#nextLogMs = nowMs + LOG_EVERY_MS;
-    this.#logger.warn(
-      { refused: this.#sinceLog, ...this.#limit },
-      'connections refused: the limit is reached',
-    );
-    this.#sinceLog = 0;
+  /** One was closed, told why or not. `address`: of the peer. */
+  count(full: Full, address: string): void {
+    this.#onRefused(full);
+    const refused = this.#lines[full].take(this.#clock.monotonicMs());
+    if (refused === undefined) return;
+    const { perAddressMax } = this.#limit;
+    if (full === 'all') {
+      this.#logger.warn({ refused, ...this.#limit }, 'connections refused: the limit is reached');
+    } else {
+      this.#logger.warn({ refused, address, perAddressMax }, 'connections refused: one address has too many');
+    }
   }
 
   /** Tells the peer in its own protocol, and closes. */
-  tell(socket: Socket, protocol: Protocol): void {
-    const { connectionsMax, openFilesMax } = this.#limit;
-    const message =
-      `all ${connectionsMax} connections of this node are taken (ulimit -n is ${openFilesMax}): ` +
-      'close some, share them, or raise the limit';
+  tell(socket: Socket, protocol: Protocol, full: Full): void {
     const refusal = {
       status: 503,
       code: 'unavailable',
-      message,
+      message: this.#reason(full),
       retryAfterS: 1,
       goAwayCode: ENHANCE_YOUR_CALM,
     };
     refuseConnection(socket, protocol, refusal, this.#clock);
+  }
+
+  #reason(full: Full): string {
+    const { connectionsMax, perAddressMax, openFilesMax } = this.#limit;
+    return full === 'all'
+      ? `all ${connectionsMax} connections of this node are taken (ulimit -n is ${openFilesMax}): ` +
+          'close some, share them, or raise the limit'
+      : `all ${perAddressMax} connections that one address may have are taken: ` +
+          'close some, share them, or raise server.max_connections_per_address';
+  }
+}
+
+/** How many were refused since the last line of the log. */
+class RefusalLine {
+  #sinceLog = 0;
+  #nextLogMs = Number.NEGATIVE_INFINITY;
+
+  /** Undefined: no line now. */
+  take(nowMs: number): number | undefined {
+    this.#sinceLog++;
+    if (nowMs < this.#nextLogMs) return undefined;
+    this.#nextLogMs = nowMs + LOG_EVERY_MS;
+    const refused = this.#sinceLog;
+    this.#sinceLog = 0;
+    return refused;
   }
 }

@@ -13,8 +13,8 @@ export interface Session {
 }
 
 export interface Connections {
-  /** False where all places are taken: the socket is not counted. */
-  addSocket(socket: Socket): boolean;
+  /** `onClose`: called when it is closed. */
+  addSocket(socket: Socket, onClose?: () => void): void;
   addSession(session: Session): void;
   /** It is closed. */
   removeSession(session: Session): void;
@@ -26,7 +26,7 @@ export interface Connections {
   destroy(): void;
 }
 
-export function createConnections(countMax: number): Connections {
+export function createConnections(): Connections {
   const sockets = new Set<Socket>();
   const sessions = new Set<Session>();
   let isDraining = false;
@@ -34,17 +34,16 @@ export function createConnections(countMax: number): Connections {
 
   return {
     count: () => sockets.size,
-    addSocket: (socket) => {
-      if (sockets.size >= countMax) return false;
+    addSocket: (socket, onClose) => {
       sockets.add(socket);
       // Called once; what `once` keeps for each would be held as long as the connection.
       socket.on('close', () => {
         sockets.delete(socket);
+        onClose?.();
         if (sockets.size > 0) return;
         for (const resolve of onEmpty) resolve();
         onEmpty = [];
       });
-      return true;
     },
     addSession: (session) => {
       sessions.add(session);

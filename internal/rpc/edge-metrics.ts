@@ -1,13 +1,14 @@
 /** The metrics of any edge: rpcs by method and code, connections, refusals, readiness. */
 import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
 import type { Refusal } from '#rpc/admission.ts';
+import type { Full } from '#rpc/connection-places.ts';
 import type { TlsResult } from '#rpc/tls/doors.ts';
 
 export interface EdgeMetrics {
   /** `path`: `/walnut.v1.KVStore/Get`, or `unknown`. */
   observeRpc(path: string, code: string, durationMs: number): void;
   countRefused(by: Refusal['by']): void;
-  countConnectionRefused(): void;
+  countConnectionRefused(full: Full): void;
   countStalled(): void;
   /** A peer passed a limit of HTTP/2, or that of answers. */
   countLimit(limit: string): void;
@@ -63,7 +64,11 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
   );
   const refused = metrics.counter(
     'walnut_connections_refused_total',
-    'Connections refused because all were taken.',
+    'Connections refused because all were taken, or all of one address.',
+  );
+  const refusedByAddress = metrics.counter(
+    'walnut_connections_refused_by_address_total',
+    'Connections refused because their address had as many as one may have.',
   );
   metrics.gaugeFrom('walnut_connections', 'Open connections.', options.connections);
   metrics.gaugeFrom(
@@ -85,7 +90,10 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
       else if (by === 'credential') credentials.inc();
       else if (by === 'rights') rights.inc();
     },
-    countConnectionRefused: () => refused.inc(),
+    countConnectionRefused: (full) => {
+      refused.inc();
+      if (full === 'address') refusedByAddress.inc();
+    },
     countStalled: () => stalled.inc(),
     countLimit: (limit) => limits.with({ limit: limit.replace(' ', '_') }).inc(),
     countHandshake:

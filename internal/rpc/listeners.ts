@@ -11,6 +11,7 @@ import type { Logger } from '#platform/logger.ts';
 import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { createBoundedMux } from '#rpc/bounded-mux.ts';
 import { ConnectionRefusals, limitConnections } from '#rpc/connection-limit.ts';
+import { ConnectionPlaces, type Full } from '#rpc/connection-places.ts';
 import { type Connections, createConnections } from '#rpc/connections.ts';
 import { createHttp1, createHttp2 } from '#rpc/http-servers.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
@@ -35,13 +36,15 @@ export interface ListenersOptions extends BindOptions {
   readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** How many files and sockets the process may have open. */
   readonly openFilesMax: number;
+  /** Connections of one address; undefined: a quarter of all. */
+  readonly perAddressMax?: number | undefined;
   /** Undefined: the port speaks clear text. */
   readonly tls?: TlsOptions | undefined;
 }
 
 export interface ListenersEvents extends SiteEvents {
-  /** A connection was refused because all were taken. */
-  readonly onConnectionRefused: () => void;
+  /** A connection was refused because all were taken, or all of its address. */
+  readonly onConnectionRefused: (full: Full) => void;
   /** A handshake of TLS ended, or a peer spoke without TLS where that is required. */
   readonly onHandshake: (result: TlsResult) => void;
 }
@@ -59,6 +62,8 @@ export interface Listeners {
   waitingBytes(): number;
   /** Handshakes of TLS under way. */
   handshakes(): number;
+  /** Another node of the group called from that address: some connections are kept for it. */
+  favour(address: string): void;
   /** Takes requests from now on. To be called in the turn of the event loop in which it was opened. */
   serve(listener: Listener, events: ListenersEvents): void;
   /** Idle connections end now, busy ones after what is under way. */
@@ -70,13 +75,15 @@ export interface Listeners {
 /** Rejects with `ServerAddressError`. */
 export async function openListeners(options: ListenersOptions): Promise<Listeners> {
   const { clock, logger } = options;
-  const limit = limitConnections(options.openFilesMax);
-  const connections = createConnections(limit.connectionsMax);
+  const limit = limitConnections(options.openFilesMax, options.perAddressMax);
+  const places = new ConnectionPlaces(limit);
+  const connections = createConnections();
   let serving: Serving | undefined;
   const now = (): Serving => serving as Serving;
   const mux = createBoundedMux(connections, {
     clock,
     limit,
+    places,
     refusals: () => now().refusals,
     onHttp1: (socket) => now().clear.onHttp1(socket),
     onHttp2: (socket) => now().clear.onHttp2(socket),
@@ -91,6 +98,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     isLoopback: isLoopbackAddress(ip),
     connectionsMax: limit.connectionsMax,
     connections: connections.count,
+    favour: (address) => places.favour(address),
     waitingBytes: () => serving?.budget.heldBytes ?? 0,
     handshakes: () => serving?.handshakes() ?? 0,
     serve: (listener, events) => {

@@ -185,6 +185,7 @@ function createParts(
       identities: options.identities,
       audit: options.audit,
       isDraining,
+      onNodeCall: listeners.favour,
       leaderHint: () => owner.leaderHint(),
     }),
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),

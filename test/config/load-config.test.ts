@@ -57,6 +57,7 @@ describe('documented files', () => {
         advertise: undefined,
         allowedHosts: [],
         corsOrigins: [],
+        connectionsPerAddressMax: undefined,
         valueBytesMax: 8 * 1_024 * 1_024,
         batchBytesMax: 32 * 1_024 * 1_024,
         http1: 'own',
@@ -176,7 +177,7 @@ describe('shipped files', () => {
       .replace(/^ {2}(audit_file| {2}(cert|key|client_ca)): .*\n/gm, '');
     // Examples and a default that depends on the machine, not defaults to compare.
     const comparable = commentedOut.replace(
-      /^ {2}(advertise|max_memory|file|token_file| {2}(ca|server_name)): .*\n/gm,
+      /^ {2}(advertise|max_connections_per_address|max_memory|file|token_file| {2}(ca|server_name)): .*\n/gm,
       '',
     );
     expect(load(kind, comparable)).toEqual(load(kind, text));
@@ -364,6 +365,7 @@ describe('overrides', () => {
         'wal.max_file_size=4KB',
         'server.advertise=h:1',
         'server.allowed_hosts=a.example, b',
+        'server.max_connections_per_address=7',
         'server.cors_origins=https://app.example.net,http://[::1]:3000',
         'server.tls.min_version=1.3',
       ],
@@ -371,6 +373,7 @@ describe('overrides', () => {
     expect(config.wal.directory).toBe('7');
     expect(config.server.tls).toMatchObject({ minVersion: '1.3', handshakesMax: 7 });
     expect(config.server.allowedHosts).toEqual(['a.example', 'b']);
+    expect(config.server.connectionsPerAddressMax).toBe(7);
     expect(config.server.corsOrigins).toEqual(['https://app.example.net', 'http://[::1]:3000']);
     expect(config.wal.fileBytesMax).toBe(4_000);
     expect(config.storage.entriesMax).toBe(10);

@@ -91,8 +91,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'connections without a bound',
-    file: 'internal/rpc/connections.ts',
-    text: '      if (sockets.size >= countMax) return false;',
+    file: 'internal/rpc/connection-places.ts',
+    text: "    if (this.#taken >= this.#max - (isNode ? 0 : this.#reserved)) return 'all';\n",
     replacement: '',
     tests: ['test/server/connection-limit.test.ts'],
   },

@@ -11,6 +11,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { createBoundedMux } from '#rpc/bounded-mux.ts';
 import { limitConnections } from '#rpc/connection-limit.ts';
+import { ConnectionPlaces } from '#rpc/connection-places.ts';
 import { createConnections } from '#rpc/connections.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
@@ -37,7 +38,7 @@ function createBare(): Server {
 
 function createDriven(): Server {
   const clock = createNodeClock();
-  const connections = createConnections(Number.POSITIVE_INFINITY);
+  const connections = createConnections();
   const common = { clock, connections, budget: new AnswerBudget(1 << 28, nothing), turns: new Turns(clock) };
   const listener = {
     onRequest: nothing,
@@ -60,6 +61,7 @@ function createDriven(): Server {
   return createBoundedMux(connections, {
     clock,
     limit: limitConnections(100_000),
+    places: new ConnectionPlaces(limitConnections(100_000)),
     refusals: () => {
       throw new Error('a connection was refused: expected room for all');
     },

@@ -1,9 +1,11 @@
 /** More clients than descriptors: they are told so, and the ones that are served stay served. */
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { limitConnections } from '#rpc/connection-limit.ts';
-import { http1, onCleanup, start, tcp, until } from '#test/server/running.ts';
+import { http1, onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
 
 describe('the bound of connections', () => {
   it.each([
@@ -17,6 +19,8 @@ describe('the bound of connections', () => {
   ])('with %i files is %i', (openFilesMax, connectionsMax) => {
     const limit = limitConnections(openFilesMax);
     expect(limit.connectionsMax).toBe(connectionsMax);
+    expect(limit.perAddressMax).toBe(Math.min(connectionsMax, Math.max(16, connectionsMax >> 2)));
+    expect(limitConnections(openFilesMax, 1).perAddressMax).toBe(1);
     if (openFilesMax > 2) {
       expect(limit.connectionsMax + limit.reservedFiles + limit.toldMax).toBeLessThanOrEqual(openFilesMax);
     }
@@ -62,3 +66,47 @@ describe('a server whose connections are all taken', () => {
     expect(lines[0]).toMatchObject({ level: 'warn', fields: { connectionsMax: 6, openFilesMax: 16 } });
   });
 });
+
+describe('an address that has as many connections as one may', () => {
+  it('is told which key says so, while others get one, and other nodes always', async () => {
+    const running = await start({ host: '::', openFilesMax: 64, perAddressMax: 2, isIdentityRequired: true });
+    const others = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+    const own = others.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+    if (own === undefined) return;
+    const ask = (path: string, body?: string) => askFrom(own, running, path, body);
+    const held = [await ask('/livez'), await ask('/livez')];
+    expect(held.map(({ head }) => head.slice(9, 12))).toEqual(['200', '200']);
+    const refused = await ask('/livez');
+    expect(refused.head).toMatch(/^HTTP\/1\.1 503 .*server\.max_connections_per_address"\}$/s);
+    expect((await http1(running, 'GET', '/livez')).status).toBe(200);
+    expect(await running.metrics.render()).toContain('\nwalnut_connections_refused_by_address_total 1\n');
+    expect(running.logged.at(-1)).toMatchObject({
+      message: 'connections refused: one address has too many',
+      fields: { refused: 1, address: own, perAddressMax: 2 },
+    });
+    held[0]?.socket.destroy();
+    await until(() => held[0]?.socket.closed === true);
+    // The node may see the end of that connection after it sees the next one begin.
+    let registered = '';
+    while (!/^HTTP\/1\.1 (?:4|200)/.test(registered))
+      registered = (await ask('/walnut.v1.Replication/Register', '{}')).head;
+    expect((await ask('/livez')).head.slice(9, 12)).toBe('200');
+  });
+});
+
+/** One request from an address of this machine that is not loopback; its connection stays open. */
+async function askFrom(
+  address: string,
+  { server }: Running,
+  path: string,
+  body = '',
+): Promise<{ head: string; socket: Socket }> {
+  const socket = connect({ port: server.port, host: address, localAddress: address });
+  onCleanup(() => void socket.destroy());
+  socket.on('error', () => {});
+  const verb = body === '' ? 'GET' : 'POST';
+  const type = `Content-Type: application/json\r\nContent-Length: ${body.length}`;
+  socket.write(`${verb} ${path} HTTP/1.1\r\nHost: a\r\n${type}\r\n\r\n${body}`);
+  const [head] = (await once(socket, 'data')) as [Buffer];
+  return { head: head.toString(), socket };
+}

@@ -67,7 +67,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     isDraining: () => false,
     onRefused: () => {},
   });
-  const connections = createConnections(Number.POSITIVE_INFINITY);
+  const connections = createConnections();
   const http1 = createHttp1(listener, createNodeClock(), () => {});
   const http2 = createHttp2(listener, connections, clock);
   const budget = new AnswerBudget(256 << 20, () => {});

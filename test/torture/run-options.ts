@@ -18,6 +18,7 @@ export const PARTS = [
   'clusters',
   'failovers',
   'stampede',
+  'attack',
 ] as const;
 export type Part = (typeof PARTS)[number];
 

@@ -6,6 +6,7 @@
 import { findSwallowed } from '#platform/npm-options.ts';
 import { Report } from './report.ts';
 import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
+import { tortureAttack } from './torture-attack.ts';
 import { tortureClusters } from './torture-clusters.ts';
 import { tortureDamage } from './torture-damage.ts';
 import { tortureFailovers } from './torture-failovers.ts';
@@ -38,6 +39,7 @@ if (isWanted('groups')) await tortureGroups(report, seed, seconds);
 if (isWanted('clusters')) await tortureClusters(report, seed, seconds);
 if (isWanted('failovers')) await tortureFailovers(report);
 if (isWanted('stampede')) await tortureStampede(report);
+if (isWanted('attack')) await tortureAttack(report);
 if (report.skipped > 0) report.say(`${report.skipped} skipped`);
 report.say(`${report.passed} passed, ${report.failed} failed`);
 process.exitCode = report.failed === 0 && report.passed > 0 ? 0 : 1;

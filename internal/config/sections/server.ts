@@ -4,6 +4,7 @@ import {
   hostNames,
   oneOf,
   optionalHostPort,
+  optionalWholeNumber,
   size,
   webOrigins,
   wholeNumber,
@@ -17,7 +18,7 @@ import {
 } from '#config/sections/server-tls.ts';
 import { formatSize } from '#config/size.ts';
 import { KIB, MIB } from '#config/units.ts';
-import { VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+import { CONNECTIONS_MAX, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 
 /** A record (value, victims, headers) must stay under the log format's 64 MiB. */
 const VALUE_BYTES_LIMIT = 48 * MIB;
@@ -41,6 +42,8 @@ export interface EdgeConfig {
 export interface ServerConfig extends EdgeConfig {
   /** Origins of the pages of other sites that may call this node. */
   readonly corsOrigins: readonly string[];
+  /** Undefined: a quarter of all that the node takes. */
+  readonly connectionsPerAddressMax: number | undefined;
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
 }
@@ -63,18 +66,23 @@ export const SERVER = defineSection({
   keys: () => ({
     ...EDGE_KEYS,
     cors_origins: webOrigins(),
+    max_connections_per_address: optionalWholeNumber({ min: 1, max: CONNECTIONS_MAX }),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
   }),
   read: (values, surroundings): ServerConfig => ({
     ...readEdge(values, surroundings),
     corsOrigins: values.cors_origins,
+    connectionsPerAddressMax: values.max_connections_per_address,
     valueBytesMax: values.max_value_bytes,
     batchBytesMax: values.max_batch_bytes,
   }),
   print: (server) => ({
     ...printEdge(server),
     cors_origins: server.corsOrigins,
+    ...(server.connectionsPerAddressMax === undefined
+      ? {}
+      : { max_connections_per_address: server.connectionsPerAddressMax }),
     max_value_bytes: formatSize(server.valueBytesMax),
     max_batch_bytes: formatSize(server.batchBytesMax),
   }),

@@ -54,7 +54,7 @@ function readOver(bytes: Buffer): void {
 
 export function startDriver(answerBytesMax = 256 << 20): Driven {
   const clock = new VirtualClock();
-  const connections = createConnections(Number.POSITIVE_INFINITY);
+  const connections = createConnections();
   const counts = { stalls: 0, sheds: 0 };
   const budget = new AnswerBudget(answerBytesMax, () => counts.sheds++);
   const driven: Driven = {

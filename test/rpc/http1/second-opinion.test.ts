@@ -78,7 +78,7 @@ const node = createHttp1(listener, clock, () => {});
 const driver = new Http1Driver({
   clock,
   listener,
-  connections: createConnections(Number.POSITIVE_INFINITY),
+  connections: createConnections(),
   budget: new AnswerBudget(1 << 28, () => {}),
   turns: new Turns(clock),
   requestTimeoutMs: 120_000,

@@ -137,7 +137,7 @@ export function startDriver({
   bodyTimeoutMs = 120_000,
 }: DrivenOptions = {}): Driven {
   const clock = new VirtualClock();
-  const connections = createConnections(Number.POSITIVE_INFINITY);
+  const connections = createConnections();
   const limits: string[] = [];
   let stalls = 0;
   const driven: Omit<Driven, 'driver'> = {
