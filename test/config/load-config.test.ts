@@ -411,15 +411,6 @@ describe('overrides', () => {
     expect(Object.keys).toBeTypeOf('function');
   });
 
-  it.each(['*', 'app.example.net', 'https://a/', 'https://a:443', 'HTTPS://a', 'null', 'file:///a'])(
-    'refuse %s as the origin of a page',
-    (origin) => {
-      expect(problemsOf('master', MINIMAL, { sets: [`server.cors_origins=${origin}`] })).toEqual([
-        expect.stringContaining('expected a list of origins such as "https://app.example.net"'),
-      ]);
-    },
-  );
-
   it.each(['a:80', 'http://a', '[::1]', '*', 'a b'])('refuse %s as a name of the node', (name) => {
     expect(problemsOf('master', MINIMAL, { sets: [`server.allowed_hosts=${name}`] })).toEqual([
       expect.stringContaining('expected a list of host names such as "cache.example.net", without a port'),

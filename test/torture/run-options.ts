@@ -19,6 +19,7 @@ export const PARTS = [
   'failovers',
   'stampede',
   'attack',
+  'fuzz',
 ] as const;
 export type Part = (typeof PARTS)[number];
 
