@@ -89,9 +89,9 @@ function judge(
 function drainRefusal(
   { isDraining, onNodeCall, leaderHint }: AdmissionOptions,
   operation: Operation,
-  { remoteAddress }: RpcCall,
+  { peer }: RpcCall,
 ): Refusal | undefined {
-  if (operation.access === 'replicate') onNodeCall?.(remoteAddress);
+  if (operation.access === 'replicate') onNodeCall?.(peer.remoteAddress);
   if (operation.isServedDraining || !isDraining()) return undefined;
   return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
 }

@@ -132,7 +132,7 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'connections: nobody learns who the other nodes are',
     file: 'internal/rpc/admission.ts',
-    text: "  if (operation.access === 'replicate') onNodeCall?.(remoteAddress);\n",
+    text: "  if (operation.access === 'replicate') onNodeCall?.(peer.remoteAddress);\n",
     replacement: '',
     tests: ['test/server/connection-limit.test.ts'],
   },

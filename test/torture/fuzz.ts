@@ -156,7 +156,9 @@ class FuzzEdge {
     const right = `Bearer ${tokenOf('app')}`;
     const text = mutate(random, Buffer.from(right), () => Buffer.from('Basic YXBwOg==')).toString('latin1');
     if (text.replace(/^bearer +/i, 'Bearer ') === right) return 0;
-    const found = await this.#identities.identify(text, {}, `10.${random.below(256)}.${random.below(256)}.1`);
+    // From a new address each time, so that no password is paced.
+    const remoteAddress = `10.${random.below(256)}.${random.below(256)}.1`;
+    const found = await this.#identities.identify(text, {}, { remoteAddress, certificateNames: undefined });
     if (!(found instanceof WalnutError))
       throw new Error(`${JSON.stringify(text)} is taken for ${found.name}`);
     return 1;
