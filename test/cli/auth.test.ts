@@ -52,6 +52,7 @@ describe('walnut auth', () => {
       roles: ['operator', 'reader', 'writer'],
       tokens: 1,
       passwords: 0,
+      certificates: [],
     });
     expect((await runCli(['auth', 'check', file])).out).toMatch(
       /^USER +ROLES .*\noperator +operator reader writer/,

@@ -10,19 +10,19 @@ import { WalnutError } from '#model/errors.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { tokenOf, usersOf } from '#test/auth/users.ts';
 import { runCli } from '#test/cli/memory-io.ts';
-import { TestAuthority } from '#test/doubles/test-authority.ts';
+import { Authority } from '#test/doubles/certificates.ts';
 import { startTlsFront } from '#test/doubles/tls-front.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { onCleanup, start } from '#test/server/running.ts';
 
-const OURS = new TestAuthority();
+const OURS = new Authority();
 let directory = '';
 const file = (name: string): string => join(directory, name);
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'walnut-tls-'));
-  const { cert, key } = OURS.issue({ commonName: 'operator', names: [] });
-  const texts = { 'ca.pem': OURS.ca, 'foreign.pem': new TestAuthority().ca, 'own.pem': cert, 'own.key': key };
+  const { cert, key } = OURS.issue({ cn: 'operator' });
+  const texts = { 'ca.pem': OURS.cert, 'foreign.pem': new Authority().cert, 'own.pem': cert, 'own.key': key };
   for (const [name, text] of Object.entries(texts)) await writeFile(file(name), text, { mode: 0o600 });
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
@@ -60,8 +60,8 @@ describe('an https:// address', () => {
   });
 
   it('shows a certificate, and takes a name for one that is for another address', async () => {
-    const demanding = { requestCert: true, rejectUnauthorized: true, ca: OURS.ca };
-    const { front } = await startNode({ ...demanding, ...OURS.issue({ names: ['DNS:nodes.walnut'] }) });
+    const demanding = { requestCert: true, rejectUnauthorized: true, ca: OURS.cert };
+    const { front } = await startNode({ ...demanding, ...OURS.issue({ dns: ['nodes.walnut'] }) });
     const command = [
       'get',
       'k',

@@ -3,7 +3,7 @@ import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Code, createRouterTransport } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { TestAuthority } from '#test/doubles/test-authority.ts';
+import { Authority } from '#test/doubles/certificates.ts';
 import { startTlsFront } from '#test/doubles/tls-front.ts';
 import { onCleanup, start } from '#test/server/running.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
@@ -28,12 +28,12 @@ describe('TLS', () => {
   });
 
   it('carries every call, to a node that is verified and wants to know the client', async () => {
-    const [authority, { server }] = [new TestAuthority(), await start()];
-    const demand = { requestCert: true, rejectUnauthorized: true, ca: authority.ca };
+    const [authority, { server }] = [new Authority(), await start()];
+    const demand = { requestCert: true, rejectUnauthorized: true, ca: authority.cert };
     const front = await startTlsFront(server.port, { ...authority.issue(), ...demand });
     onCleanup(() => front.close());
-    const own = authority.issue({ names: [] });
-    const client = open({ address: `https://${front.address}`, tls: { ca: authority.ca, ...own } });
+    const own = authority.issue({ cn: 'client' });
+    const client = open({ address: `https://${front.address}`, tls: { ca: authority.cert, ...own } });
     await client.set('k', Buffer.from('v'));
     expect((await client.get('k')).found).toBe(true);
     expect((await Array.fromAsync(client.scan(''))).length).toBe(1);

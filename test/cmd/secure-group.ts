@@ -7,9 +7,9 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { type Ran, runCli } from '#test/cli/memory-io.ts';
+import { Authority } from '#test/doubles/certificates.ts';
 import { freePort } from '#test/doubles/free-ports.ts';
 import { codeBlocksOf } from '#test/doubles/markdown.ts';
-import { TestAuthority } from '#test/doubles/test-authority.ts';
 import { readText } from '#test/house/source-files.ts';
 import type { ClientTlsOptions } from '../../client/client-options.ts';
 import { eventually, type RealNode, type RealNodes } from './real-node.ts';
@@ -30,7 +30,7 @@ export function stated(heading: string, language: 'sh' | 'yaml'): string[] {
 /** Files in PEM for up to three nodes: by the commands of the document, or without openssl by ourselves. */
 export class Certificates {
   readonly #directory: string;
-  readonly #authority: TestAuthority | undefined;
+  readonly #authority: Authority | undefined;
   readonly caFile: string;
 
   constructor(directory: string) {
@@ -40,8 +40,8 @@ export class Certificates {
     if (spawnSync('openssl', ['version']).status === 0) this.#type(0);
     else {
       console.warn('SKIPPED: the commands of docs/security.md that make certificates need openssl');
-      this.#authority = new TestAuthority();
-      writeFileSync(this.caFile, this.#authority.ca);
+      this.#authority = new Authority();
+      writeFileSync(this.caFile, this.#authority.cert);
     }
   }
 
@@ -51,7 +51,7 @@ export class Certificates {
     if (this.#authority === undefined) this.#type(1);
     else
       for (const index of [0, 1, 2]) {
-        const { cert, key } = this.#authority.issue({ names: [`DNS:${NODES_NAME}`] });
+        const { cert, key } = this.#authority.issue({ dns: [NODES_NAME] });
         writeFileSync(`${path(index)}.crt`, cert);
         writeFileSync(`${path(index)}.key`, key, { mode: 0o600 });
       }

@@ -10,12 +10,13 @@ import { createTlsDialer, type TlsDialerOptions } from '#dial/tls-dialer.ts';
 import { createHttp1Transport } from '#dial/transport.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import { type Issued, TestAuthority } from '#test/doubles/test-authority.ts';
+import { Authority, type Issued } from '#test/doubles/certificates.ts';
 
-const OURS = new TestAuthority('ours');
-const FOREIGN = new TestAuthority('foreign');
+const OURS = new Authority('ours');
+const FOREIGN = new Authority('foreign');
 const NODE = OURS.issue();
 const DAY_MS = 86_400_000;
+const daysFromNow = (days: number): Date => new Date(Date.now() + days * DAY_MS);
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -57,7 +58,7 @@ async function listen(server: Http2SecureServer | Server): Promise<number> {
 }
 
 const TRUSTING = {
-  material: () => ({ ca: OURS.ca, cert: undefined, key: undefined }),
+  material: () => ({ ca: OURS.cert, cert: undefined, key: undefined }),
   serverName: undefined,
 };
 
@@ -84,21 +85,21 @@ describe.each(Object.keys(WAYS))('a call by TLS over %s', (way) => {
     const peer = await startPeer();
     await call(way, endpointOf(peer.port));
     await call(way, endpointOf(peer.port, TRUSTING, 'localhost'));
-    const named = await startPeer(OURS.issue({ names: ['DNS:node.walnut.example'] }));
+    const named = await startPeer(OURS.issue({ dns: ['node.walnut.example'] }));
     await call(way, endpointOf(named.port, { ...TRUSTING, serverName: 'node.walnut.example' }));
     expect([peer.calls.length, named.calls.length]).toEqual([2, 1]);
   });
 
   it.each<[string, PeerOptions, RegExp]>([
     ['an unknown authority', FOREIGN.issue(), /of an authority that is not trusted here/],
+    ['another name', OURS.issue({ dns: ['other.example'] }), /for another name: IP: 127\.0\.0\.1 is not in/],
     [
-      'another name',
-      OURS.issue({ names: ['DNS:other.example'] }),
-      /for another name: IP: 127\.0\.0\.1 is not in/,
+      'a time that is over',
+      OURS.issue({ ip: ['127.0.0.1'], from: daysFromNow(-1), to: daysFromNow(-0.5) }),
+      /has expired/,
     ],
-    ['a time that is over', OURS.issue({ toMs: Date.now() - DAY_MS / 2 }), /has expired/],
-    ['a time to come', OURS.issue({ fromMs: Date.now() + DAY_MS / 2 }), /not valid yet/],
-    ['a client', OURS.issue({ usage: 'client' }), /is not for servers/],
+    ['a time to come', OURS.issue({ ip: ['127.0.0.1'], from: daysFromNow(0.5) }), /not valid yet/],
+    ['a client', OURS.issue({ ip: ['127.0.0.1'], usage: 'client' }), /is not for servers/],
   ])('fails before anything is sent where the certificate is of %s', async (_, issued, reason) => {
     const peer = await startPeer(issued);
     await expect(call(way, endpointOf(peer.port))).rejects.toThrow(reason);
@@ -118,8 +119,8 @@ describe.each(Object.keys(WAYS))('a call by TLS over %s', (way) => {
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
     'shows its certificate to a peer that demands one by %s',
     async (maxVersion) => {
-      const peer = await startPeer({ client_ca: OURS.ca, maxVersion });
-      const material = { ca: OURS.ca, ...OURS.issue({ commonName: 'caller' }) };
+      const peer = await startPeer({ client_ca: OURS.cert, maxVersion });
+      const material = { ca: OURS.cert, ...OURS.issue({ cn: 'caller' }) };
       await call(way, endpointOf(peer.port, { ...TRUSTING, material: () => material }));
       expect(peer.calls).toEqual(['caller']);
       await expect(call(way, endpointOf(peer.port))).rejects.toThrow(/demands? a certificate of this side/);
@@ -128,11 +129,11 @@ describe.each(Object.keys(WAYS))('a call by TLS over %s', (way) => {
   );
 
   it('trusts what is configured now: a new authority counts and an old one does not', async () => {
-    let material = { ca: FOREIGN.ca, cert: undefined, key: undefined };
+    let material = { ca: FOREIGN.cert, cert: undefined, key: undefined };
     const peer = await startPeer(FOREIGN.issue());
     const endpoint = endpointOf(peer.port, { material: () => material, serverName: undefined });
     await call(way, endpoint);
-    material = { ...material, ca: OURS.ca };
+    material = { ...material, ca: OURS.cert };
     await expect(call(way, endpoint)).rejects.toThrow(/not trusted/);
     expect(peer.calls.length).toBe(1);
   });

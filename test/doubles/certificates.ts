@@ -11,6 +11,8 @@ export interface CertificateOptions {
   /** Wall time. Default: from an hour ago until in a day. */
   readonly from?: Date;
   readonly to?: Date;
+  /** Extended key usage. Default: none is stated, so the certificate is good for both. */
+  readonly usage?: 'server' | 'client';
 }
 
 /** Both in PEM. */
@@ -40,7 +42,9 @@ export class Authority {
   issue(options: CertificateOptions = { cn: 'localhost', dns: ['localhost'], ip: ['127.0.0.1'] }): Issued {
     const { privateKey, publicKey } = newKeyPair();
     const names = alternativeNames(options);
-    const cert = this.#sign(options, publicKey, names === undefined ? [] : [names]);
+    const extensions = names === undefined ? [] : [names];
+    if (options.usage !== undefined) extensions.push(extension(37, false, sequence(USAGES[options.usage])));
+    const cert = this.#sign(options, publicKey, extensions);
     return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
   }
 
@@ -130,5 +134,6 @@ function alternativeNames({
 
 const ECDSA_WITH_SHA256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2));
 const CA_CONSTRAINTS = extension(19, true, sequence(tag(0x01, Buffer.of(0xff))));
+const USAGES = { server: oid(0x2b, 6, 1, 5, 5, 7, 3, 1), client: oid(0x2b, 6, 1, 5, 5, 7, 3, 2) };
 /** Signs certificates. */
 const CA_USAGE = extension(15, true, tag(0x03, Buffer.of(2, 0x04)));

@@ -6,13 +6,13 @@ import { createPeerCredential } from '#peer/peer-credential.ts';
 import { createPeerDialer } from '#peer/peer-dialer.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { tokenOf, usersOf } from '#test/auth/users.ts';
-import { TestAuthority } from '#test/doubles/test-authority.ts';
+import { Authority } from '#test/doubles/certificates.ts';
 import { startTlsFront, type TlsFront } from '#test/doubles/tls-front.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { LOG_ID, NODE_ID } from '#test/server/fake-node.ts';
 import { onCleanup, start } from '#test/server/running.ts';
 
-const AUTHORITY = new TestAuthority();
+const AUTHORITY = new Authority();
 
 interface Choices {
   readonly isConfigured: boolean;
@@ -33,7 +33,7 @@ async function open({ isConfigured, verified }: Choices) {
   const withheld: string[] = [];
   const sent = { user: 'replica' };
   const { address } = verified === undefined ? running.server : await startFront(running.server.port);
-  const material = { ca: AUTHORITY.ca, cert: undefined, key: undefined };
+  const material = { ca: AUTHORITY.cert, cert: undefined, key: undefined };
   const serverName = verified === 'localhost' ? verified : undefined;
   const tls = verified === undefined ? undefined : createTlsDialer({ material: () => material, serverName });
   const credential = createPeerCredential({

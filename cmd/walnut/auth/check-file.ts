@@ -10,11 +10,12 @@ import { renderTable } from '../output/table.ts';
 export async function runCheck(invocation: Invocation): Promise<ExitCode> {
   const path = invocation.args[0] ?? '';
   const users = parse(path, await read(path));
-  const rows = users.map(({ name, roles, hashes }) => ({
+  const rows = users.map(({ name, roles, hashes, certificates }) => ({
     name,
     roles: [...roles],
     tokens: hashes.filter(({ kind }) => kind === 'token').length,
     passwords: hashes.filter(({ kind }) => kind === 'password').length,
+    certificates: [...certificates],
   }));
   await show(
     invocation,
@@ -22,12 +23,13 @@ export async function runCheck(invocation: Invocation): Promise<ExitCode> {
     () =>
       renderTable(
         invocation.colors,
-        ['USER', 'ROLES', 'TOKENS', 'PASSWORDS'],
-        rows.map(({ name, roles, tokens, passwords }) => [
+        ['USER', 'ROLES', 'TOKENS', 'PASSWORDS', 'CERTIFICATES'],
+        rows.map(({ name, roles, tokens, passwords, certificates }) => [
           name,
           roles.join(' '),
           `${tokens}`,
           `${passwords}`,
+          certificates.join(' '),
         ]),
       ),
   );
