@@ -13,7 +13,7 @@ import { callCoordinators } from './coordinators.ts';
 const POLL_MS = 100;
 
 interface InitOptions extends ClusterOptions {
-  readonly group: readonly PlannedGroup[];
+  readonly group?: readonly PlannedGroup[];
   readonly auto?: number;
 }
 
@@ -27,7 +27,7 @@ interface DrainOptions extends ClusterOptions {
 }
 
 export async function runInit(invocation: Invocation, options: InitOptions): Promise<ExitCode> {
-  const { group, auto } = options;
+  const { group = [], auto } = options;
   if (group.length > 0 === (auto !== undefined))
     throw usageError('expected either --auto REPLICAS or --group ID=NODE,NODE', 'See --help of the command.');
   const request =

@@ -42,7 +42,7 @@ function addChanges(add: Add, host: CommandHost): void {
     'make the cluster of nodes that are heard and empty',
     '  walnut cluster init --auto 2\n  walnut cluster init --group g1=node-1,node-2,node-3',
   )
-    .option('--group <id=node,node>', 'a group and its members; repeatable', collectGroup, [])
+    .option('--group <id=node,node>', 'a group and its members; repeatable', collectGroup)
     .option(
       '--auto <replicas>',
       'groups of all free nodes, each of a master and so many replicas',
@@ -125,7 +125,7 @@ function parseNodeName(text: string): string {
   throw new InvalidArgumentError('Expected the name of a node, as walnut cluster nodes shows it.');
 }
 
-function collectGroup(text: string, before: readonly PlannedGroup[]): PlannedGroup[] {
+function collectGroup(text: string, before: readonly PlannedGroup[] = []): PlannedGroup[] {
   const [id = '', members = ''] = text.split('=');
   const nodes = members.split(',').map((each) => each.trim());
   if (isGroupId(id) && nodes.every(isNodeName)) return [...before, { id, nodes }];
