@@ -78,7 +78,7 @@ function memoryBytes() {
 const MIB = 1024 * 1024;
 const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: MIB, GiB: 1024 * MIB };
 /** What runs nodes, in this process or as children that inherit its flags. */
-const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/group.ts'];
+const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts'];
 const TOOL_ENTRY = 'cmd/walnut.ts';
 /** What is started again and again, so that its compiled code is worth keeping. */
 const ENTRIES = [...NODE_ENTRIES, TOOL_ENTRY];

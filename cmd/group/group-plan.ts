@@ -1,70 +1,62 @@
 /**
  * Turns the configuration files of `npm start` into the nodes to run: where each listens,
- * which node it follows, and which keys are overridden. Pure. Throws `GroupRefusal` if the
+ * which node it follows, and which keys are overridden. Pure. Throws `LocalRefusal` if the
  * files do not make a group, or if one value is given to three nodes that cannot share it.
  */
-import { isIPv6 } from 'node:net';
-import { resolve } from 'node:path';
 import type { MasterConfig, NodeConfig, NodeKind, SlaveConfig } from '#config/binaries.ts';
-import { ConfigError } from '#config/config-error.ts';
-import { loadConfig } from '#config/load-config.ts';
 import { readEnvironment } from '#config/overrides.ts';
-import { startCommand } from './start-command.ts';
+import {
+  type Environment,
+  hostToCall,
+  type LocalFile,
+  LocalRefusal,
+  type LocalSource,
+  type LocalSpec,
+  portOf,
+  readConfigs,
+  refuseDoubles,
+} from '../local/local-files.ts';
+import { type LocalScript, startCommand } from '../local/local-script.ts';
 
-export interface GroupFile {
-  readonly name: string;
-  readonly kind: NodeKind;
-  /** The program, from the root of the project. */
-  readonly entry: string;
-  /** The configuration, from the working directory. */
-  readonly config: string;
-}
+export const GROUP: LocalScript = {
+  script: 'start',
+  command: 'npm start',
+  portCount: 3,
+  portExample: 9_080,
+  what: 'the group',
+  place: 'data',
+  usage: `Usage: npm start [-- --port N]
 
-export const GROUP_FILES: readonly GroupFile[] = [
+Starts one master and two replicas from configs/master.yaml, slave-1.yaml and
+slave-2.yaml, with their data under ./data. Ctrl-C stops all three; the next
+start finds the data again.
+
+  --port N   listen on N, N+1 and N+2 instead of the ports in the files
+
+To start the nodes one by one instead:
+  npm run master -- --config configs/master.yaml
+  npm run slave -- --config configs/slave-1.yaml
+`,
+};
+
+export const GROUP_FILES: readonly LocalFile<NodeKind>[] = [
   { name: 'master', kind: 'master', entry: 'cmd/master.ts', config: 'configs/master.yaml' },
   { name: 'slave-1', kind: 'slave', entry: 'cmd/slave.ts', config: 'configs/slave-1.yaml' },
   { name: 'slave-2', kind: 'slave', entry: 'cmd/slave.ts', config: 'configs/slave-2.yaml' },
 ];
 
-export interface MemberSpec extends GroupFile {
-  /** `host:port` that reaches the node on this machine. */
-  readonly address: string;
-  readonly host: string;
-  readonly port: number;
-  /** `wal.directory`. */
-  readonly directory: string;
-  /** `section.key=value` for its `--set`. */
-  readonly sets: readonly string[];
-}
+export type MemberSpec = LocalSpec<NodeKind>;
 
-/** The message says what was expected and what to type next. Exit code 2. */
-export class GroupRefusal extends Error {
-  override readonly name = 'GroupRefusal';
-}
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-export interface GroupSource {
-  /** The text of each of `GROUP_FILES`, or the error that reading it gave. */
-  readonly texts: readonly (string | ConfigError)[];
-  readonly env: Environment;
-  /** The value of `--port`. The nodes listen on this port and the two after it, whatever the files say. */
-  readonly firstPort: number | undefined;
-}
-
-/** Throws `GroupRefusal`. */
-export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] {
-  const again = startCommand(firstPort);
+/** Throws `LocalRefusal`. */
+export function planGroup(source: LocalSource): MemberSpec[] {
+  const { env, firstPort } = source;
+  const again = startCommand(GROUP, firstPort);
   refuseShared(env, again);
-  const configs = readConfigs(texts, env, again);
+  const configs: NodeConfig[] = readConfigs(GROUP_FILES, source, again);
+  const elsewhere = startCommand(GROUP, GROUP.portExample);
   const specs = GROUP_FILES.map((file, index) => {
     const config = configs[index] as NodeConfig;
-    const port = firstPort === undefined ? config.server.port : firstPort + index;
-    if (port === 0)
-      throw new GroupRefusal(
-        `${file.config}: server.port is 0, and the other nodes must know it.\n` +
-          `Name a port there, or type: ${startCommand(9_080)}`,
-      );
+    const port = portOf(file, config.server.port, firstPort, index, elsewhere);
     const host = hostToCall(config.server.address);
     const { directory } = config.wal;
     return { ...file, host, port, address: `${host}:${port}`, directory, sets: [] as string[] };
@@ -99,47 +91,13 @@ function refuseShared(env: Environment, again: string): void {
     const name = `${section}.${key}`;
     if (!SHARED_BY_NONE.includes(name) && section !== 'master') continue;
     const command =
-      name === 'server.port' && again === startCommand(undefined)
-        ? startCommand(/^\d+$/.test(text) ? Number(text) : 9_080)
+      name === 'server.port' && again === startCommand(GROUP, undefined)
+        ? startCommand(GROUP, /^\d+$/.test(text) ? Number(text) : 9_080)
         : again;
-    throw new GroupRefusal(
+    throw new LocalRefusal(
       `${label} is set, and npm start runs three nodes that cannot share one ${name}.\n` +
         `Set it in the files under configs, and type: env -u ${label} ${command}`,
     );
-  }
-}
-
-function readConfigs(texts: GroupSource['texts'], env: Environment, again: string): NodeConfig[] {
-  const problems: string[] = [];
-  const configs = GROUP_FILES.flatMap(({ kind, config: file }, index) => {
-    try {
-      const text = texts[index];
-      if (text instanceof ConfigError) throw text;
-      return [loadConfig({ kind, file, text: text ?? '', env })];
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
-      return [];
-    }
-  });
-  if (problems.length === 0) return configs;
-  throw new GroupRefusal(
-    `${problems.join('\n')}\nCorrect that, and type: ${again}\n` +
-      'Or take the files as they came with the project: git checkout -- configs',
-  );
-}
-
-function refuseDoubles(specs: readonly MemberSpec[], again: string): void {
-  for (const [index, spec] of specs.entries()) {
-    for (const other of specs.slice(0, index)) {
-      const isPort = other.port === spec.port;
-      if (!isPort && resolve(other.directory) !== resolve(spec.directory)) continue;
-      const what = isPort ? `server.port ${spec.port}` : `wal.directory ${spec.directory}`;
-      throw new GroupRefusal(
-        `${other.config} and ${spec.config} have the same ${what}: each node needs its own.\n` +
-          `Correct one of them, and type: ${again}`,
-      );
-    }
   }
 }
 
@@ -151,14 +109,8 @@ function indexOfUpstream(configs: readonly NodeConfig[], own: number, again: str
   if (index >= 0 && index !== own) return index;
   const [first] = configs as [MasterConfig];
   const expected = `${hostToCall(first.server.address)}:${first.server.port}`;
-  throw new GroupRefusal(
+  throw new LocalRefusal(
     `${GROUP_FILES[own]?.config}: master.address is ${address}, where no other node of this group listens; ` +
       `${GROUP_FILES[0]?.config} listens on ${expected}.\nMake it "${expected}", and type: ${again}`,
   );
-}
-
-function hostToCall(bound: string): string {
-  if (bound === '0.0.0.0') return '127.0.0.1';
-  if (bound === '::') return '[::1]';
-  return isIPv6(bound) ? `[${bound}]` : bound;
 }

@@ -1,12 +1,8 @@
 /** The texts that `npm start` shows. Pure. */
 import { styleText } from 'node:util';
 import { parsePosition, termOf } from '#model/position.ts';
-import { renderTable } from '../walnut/output/table.ts';
-import { PLAIN } from '../walnut/output/terminal.ts';
-import type { MemberExit, MemberState } from './group-member.ts';
-import type { MemberSpec } from './group-plan.ts';
-
-const WALNUT = 'npm run -s walnut --';
+import { command, table, WALNUT } from '../local/local-text.ts';
+import type { MemberState } from './group-member.ts';
 
 export function statusTable(states: readonly MemberState[]): string {
   const head = ['role', 'state', 'address', 'position', 'lag', 'entries'];
@@ -18,12 +14,11 @@ export function statusTable(states: readonly MemberState[]): string {
     lag,
     entries,
   ]);
-  return renderTable({ ...PLAIN, bold: (text) => styleText('bold', text) }, head, rows);
+  return table(head, rows);
 }
 
 /** `states`: the states of all nodes. Any of them may be the master. */
 export function invitation(states: readonly MemberState[]): string {
-  const command = (text: string): string => `  ${styleText('cyan', text)}`;
   const master = states.find(({ role }) => role === 'master') ?? states[0];
   const replica = states.find(({ role }) => role === 'replica') ?? states[1];
   return [
@@ -75,54 +70,4 @@ function byHistory(a: MemberState, b: MemberState): number {
   const [one, two] = [parsePosition(a.position), parsePosition(b.position)];
   if (one === undefined || two === undefined) return Number(one !== undefined) - Number(two !== undefined);
   return termOf(one.epoch) - termOf(two.epoch) || one.lsn - two.lsn;
-}
-
-export interface ExitPlace {
-  readonly spec: MemberSpec;
-  readonly logFile: string;
-  /** What to type to start the group again. */
-  readonly again: string;
-}
-
-/** Tells what to do about a node that ended by itself. */
-export function adviceOnExit({ code }: MemberExit, { spec, logFile, again }: ExitPlace): string {
-  if (code === 2) return `Correct ${spec.config}, and type: ${again}\n`;
-  if (code === 3)
-    return (
-      `Nothing was changed. What is wrong: ${WALNUT} wal verify ${spec.directory}\n` +
-      'What to do then: docs/operations.md, "Exit 3"\n'
-    );
-  return `The whole log: less ${logFile}\nThen type: ${again}\n`;
-}
-
-export function lockedText({ directory }: MemberSpec, again: string): string {
-  return (
-    `${directory} is in use by another process: this group may be running already, on other ports.\n` +
-    `What runs here: ${GROUPS_HERE}\n` +
-    `Stop it with Ctrl-C in its terminal, and type: ${again}\n`
-  );
-}
-
-const GROUPS_HERE = 'pgrep -af cmd/group.ts';
-
-export interface TakenPort {
-  readonly spec: MemberSpec;
-  readonly isWalnut: boolean;
-  /** A free port, followed by enough free ports for the other nodes. */
-  readonly freePort: number | undefined;
-}
-
-export function takenPortText({ spec, isWalnut, freePort }: TakenPort): string {
-  const { port, address } = spec;
-  if (isWalnut)
-    return (
-      `Port ${port} is taken: a Walnut node answers on ${address}, so the group may be running already.\n` +
-      `See it: ${WALNUT} status --address ${address}\n` +
-      `Stop it with Ctrl-C in its terminal; what runs here: ${GROUPS_HERE}\n`
-    );
-  const elsewhere = freePort === undefined ? '' : `Take other ports: npm start -- --port ${freePort}\n`;
-  return (
-    `Port ${port} is taken: something else listens on ${address}.\n${elsewhere}` +
-    `Or stop it; what it is: ${process.platform === 'linux' ? `ss -ltnp 'sport = :${port}'` : `lsof -i :${port}`}\n`
-  );
 }

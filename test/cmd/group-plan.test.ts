@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '#config/config-error.ts';
 import { ROOT } from '#test/house/source-files.ts';
-import { parseGroupFlags } from '../../cmd/group/group-flags.ts';
-import { type Environment, GROUP_FILES, GroupRefusal, planGroup } from '../../cmd/group/group-plan.ts';
+import { GROUP, GROUP_FILES, planGroup } from '../../cmd/group/group-plan.ts';
+import { type Environment, LocalRefusal } from '../../cmd/local/local-files.ts';
+import { parsePortFlags } from '../../cmd/local/port-flags.ts';
 
 const SHIPPED = GROUP_FILES.map(({ config }) => readFileSync(join(ROOT, config), 'utf8'));
 
@@ -27,7 +28,7 @@ function refusal(given: Case): string {
   try {
     plan(given);
   } catch (error) {
-    if (error instanceof GroupRefusal) return error.message;
+    if (error instanceof LocalRefusal) return error.message;
     throw error;
   }
   return 'not refused';
@@ -148,14 +149,14 @@ describe('planGroup', () => {
   });
 });
 
-describe('parseGroupFlags', () => {
+describe('parsePortFlags', () => {
   it.each<[string[], Environment, object]>([
     [[], {}, { kind: 'run', firstPort: undefined }],
     [['--port', '9080'], {}, { kind: 'run', firstPort: 9_080 }],
     [['--port=65533'], {}, { kind: 'run', firstPort: 65_533 }],
     [['-h'], {}, { kind: 'help' }],
   ])('reads %j', (argv, env, expected) => {
-    expect(parseGroupFlags(argv, env)).toEqual(expected);
+    expect(parsePortFlags(GROUP, argv, env)).toEqual(expected);
   });
 
   it.each<[string[], Environment, RegExp]>([
@@ -175,6 +176,9 @@ describe('parseGroupFlags', () => {
       /npm kept --port for itself: nothing was done\nType: npm start -- --port 9300/,
     ],
   ])('refuses %j', (argv, env, message) => {
-    expect(parseGroupFlags(argv, env)).toEqual({ kind: 'error', message: expect.stringMatching(message) });
+    expect(parsePortFlags(GROUP, argv, env)).toEqual({
+      kind: 'error',
+      message: expect.stringMatching(message),
+    });
   });
 });

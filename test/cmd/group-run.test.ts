@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import type { MemberExit, MemberState } from '../../cmd/group/group-member.ts';
-import { GROUP_FILES, type GroupFile } from '../../cmd/group/group-plan.ts';
+import type { MemberState } from '../../cmd/group/group-member.ts';
+import { GROUP_FILES } from '../../cmd/group/group-plan.ts';
 import { GroupRun, type Member } from '../../cmd/group/group-run.ts';
+import type { ProcessExit } from '../../cmd/local/local-process.ts';
 
-const CLEAN: MemberExit = { code: 0, reason: 'exit code 0' };
+const CLEAN: ProcessExit = { code: 0, reason: 'exit code 0' };
 
 /** A node whose state the test sets. */
 class FakeMember implements Member {
@@ -15,15 +16,15 @@ class FakeMember implements Member {
   isStarted = false;
   /** How it ends when it is stopped. */
   stopExit = CLEAN;
-  readonly #exit = Promise.withResolvers<MemberExit>();
+  readonly #exit = Promise.withResolvers<ProcessExit>();
 
-  constructor(file: GroupFile, port: number) {
+  constructor(file: (typeof GROUP_FILES)[number], port: number) {
     const [address, host] = [`127.0.0.1:${port}`, '127.0.0.1'];
     this.spec = { ...file, address, host, port, directory: `data/${file.name}`, sets: [] };
     this.logFile = `data/${file.name}.log`;
   }
 
-  start(): Promise<MemberExit> {
+  start(): Promise<ProcessExit> {
     this.isStarted = true;
     return this.#exit.promise;
   }
@@ -32,7 +33,7 @@ class FakeMember implements Member {
     this.#exit.resolve({ code, reason: `exit code ${code}` });
   }
 
-  stop(): Promise<MemberExit | undefined> {
+  stop(): Promise<ProcessExit | undefined> {
     if (!this.isStarted) return Promise.resolve(undefined);
     this.#exit.resolve(this.stopExit);
     return this.#exit.promise;

@@ -1,5 +1,5 @@
 /** The real `npm start`: three nodes in a directory with copies of `configs/` on free ports. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
@@ -7,15 +7,16 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { freePort } from '#test/doubles/free-ports.ts';
 import { ROOT } from '#test/house/source-files.ts';
-import { findFreePort } from '../../cmd/group/ports.ts';
-import { eventually, killGroup, LAUNCHER, RealNodes } from './real-node.ts';
+import { findFreePort } from '../../cmd/local/ports.ts';
+import { areFree, Demos } from './local-demo.ts';
+import { eventually, LAUNCHER, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
-const groups: Demo[] = [];
+const groups = new Demos('cmd/group.ts');
 const servers: Server[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) server.close();
-  for (const group of groups.splice(0)) await group.end();
+  await groups.end();
   await nodes.end();
 });
 
@@ -35,63 +36,6 @@ async function place(): Promise<Place> {
     await writeFile(join(directory, 'configs', `${name}.yaml`), moved);
   }
   return { directory, ports };
-}
-
-class Demo {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ code: number | null; signal: string | null }>;
-  output = '';
-
-  constructor({ directory }: Place, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
-    const inherited = { ...process.env, ...env };
-    delete inherited['npm_lifecycle_event'];
-    this.child = spawn(process.execPath, [LAUNCHER, 'cmd/group.ts', ...args], {
-      cwd: directory,
-      env: inherited,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
-    for (const stream of [this.child.stdout, this.child.stderr])
-      stream?.on('data', (bytes: Buffer) => {
-        this.output += bytes.toString();
-      });
-    this.ended = new Promise((resolve) => {
-      this.child.once('exit', (code, signal) => resolve({ code, signal }));
-    });
-    groups.push(this);
-  }
-
-  async says(text: string): Promise<void> {
-    await eventually(() => this.output.includes(text), `${text} in: ${this.output}`);
-  }
-
-  async stop(): Promise<void> {
-    this.child.kill('SIGINT');
-    expect(await this.ended).toEqual({ code: 0, signal: null });
-  }
-
-  async end(): Promise<void> {
-    killGroup(this.child);
-    await this.ended;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
-    });
-    await new Promise((resolve) => server.close(resolve));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function areFree(ports: readonly number[]): Promise<void> {
-  for (const port of ports) await eventually(() => isFree(port), `port ${port} is free`);
 }
 
 async function listenOn(port: number): Promise<void> {
@@ -127,15 +71,15 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     async () => {
       const there = await place();
       const [port = 0, replica = 0] = there.ports;
-      const first = new Demo(there);
+      const first = groups.start(there.directory);
       await first.says('Ctrl-C stops all three');
       expect(first.output).toContain(`curl -X PUT --data-binary hello 127.0.0.1:${port}/v1/keys/greeting`);
       expect(await put(port, 'a')).toBe(201);
-      const beside = new Demo(there);
+      const beside = groups.start((await place()).directory, ['--port', String(port)]);
       expect((await beside.ended).code).toBe(1);
       expect(beside.output).toContain('a Walnut node answers');
       const free = (await findFreePort(there.ports.map((each) => ({ host: '127.0.0.1', port: each })))) ?? 0;
-      const elsewhere = new Demo(there, ['--port', String(free)]);
+      const elsewhere = groups.start(there.directory, ['--port', String(free)]);
       expect((await elsewhere.ended).code).toBe(1);
       expect(elsewhere.output).toContain('data/master is in use by another process');
       expect(elsewhere.output).toContain(`type: npm start -- --port ${free}\n`);
@@ -146,7 +90,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       const before = await readFile(log, 'utf8');
       expect(before).toContain('"stopped"');
 
-      const second = new Demo(there);
+      const second = groups.start(there.directory);
       await second.says('Ctrl-C stops all three');
       expect((await fetch(`http://127.0.0.1:${replica}/v1/keys/a`)).status).toBe(200);
       expect((await readFile(log, 'utf8')).startsWith(before)).toBe(true);
@@ -159,7 +103,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     'leaves nothing running where it is stopped after %i ms',
     async (ms) => {
       const there = await place();
-      const demo = new Demo(there);
+      const demo = groups.start(there.directory);
       await demo.says('Starting a master');
       await new Promise((resolve) => setTimeout(resolve, ms));
       await demo.stop();
@@ -172,7 +116,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     'stops its nodes when SIGKILL ends the %s',
     async (which) => {
       const there = await place();
-      const demo = new Demo(there);
+      const demo = groups.start(there.directory);
       await demo.says('Ctrl-C stops all three');
       const launcher = demo.child.pid ?? 0;
       const children = await readFile(`/proc/${launcher}/task/${launcher}/children`, 'utf8');
@@ -193,7 +137,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     async () => {
       const there = await place();
       const [port = 0, replica = 0] = there.ports;
-      const first = new Demo(there);
+      const first = groups.start(there.directory);
       await first.says('Ctrl-C stops all three');
       const response = await fetch(`http://127.0.0.1:${port}/walnut.v1.Admin/Failover`, {
         method: 'POST',
@@ -202,7 +146,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       });
       expect(response.status).toBe(200);
       await first.stop();
-      const second = new Demo(there);
+      const second = groups.start(there.directory);
       await second.says('Ctrl-C stops all three');
       expect(second.output).toContain(
         `curl -X PUT --data-binary hello 127.0.0.1:${replica}/v1/keys/greeting`,
@@ -210,7 +154,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       expect(await put(replica, 'b')).toBe(201);
       await second.stop();
       const base = (await findFreePort(there.ports.map((each) => ({ host: '127.0.0.1', port: each })))) ?? 0;
-      const moved = new Demo(there, ['--port', String(base)]);
+      const moved = groups.start(there.directory, ['--port', String(base)]);
       await moved.says('Ctrl-C stops all three');
       expect(await put(base + 1, 'c')).toBe(201);
       await moved.stop();
@@ -223,11 +167,11 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     async () => {
       const there = await place();
       await listenOn(there.ports[1] ?? 0);
-      const refused = new Demo(there);
+      const refused = groups.start(there.directory);
       expect((await refused.ended).code).toBe(1);
       expect(refused.output).toContain(`Port ${there.ports[1]} is taken`);
       const [, advised = ''] = /^Take other ports: npm start -- (--port \d+)$/m.exec(refused.output) ?? [];
-      const moved = new Demo(there, advised.split(' '));
+      const moved = groups.start(there.directory, advised.split(' '));
       await moved.says('Ctrl-C stops all three');
       const port = Number(advised.split(' ')[1]);
       expect(await put(port, 'a')).toBe(201);
@@ -241,11 +185,11 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     'ends with the last words and what to type where a node ends',
     async () => {
       const there = await place();
-      const demo = new Demo(there);
+      const demo = groups.start(there.directory);
       await demo.says('Ctrl-C stops all three');
       await demo.stop();
       await rm(join(there.directory, 'data', 'slave-2', 'MANIFEST'));
-      const again = new Demo(there);
+      const again = groups.start(there.directory);
       expect((await again.ended).code).toBe(1);
       expect(again.output).toContain('slave-2 ended: exit code 3');
       expect(again.output).toContain('MANIFEST is missing');
@@ -259,13 +203,13 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     'says of a quarantined replica once what to type, which works, and shows the others',
     async () => {
       const there = await place();
-      const first = new Demo(there);
+      const first = groups.start(there.directory);
       await first.says('Ctrl-C stops all three');
       expect(await put(there.ports[0] ?? 0, 'a')).toBe(201);
       await onAll(there.ports, 'a');
       await first.stop();
       await rm(join(there.directory, 'data', 'master'), { recursive: true });
-      const second = new Demo(there);
+      const second = groups.start(there.directory);
       await second.says('Ctrl-C stops all three');
       await second.says('slave-1 is quarantined');
       expect(second.output).toContain(
@@ -302,7 +246,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
     async (_, spoil, env, message) => {
       const there = await place();
       await spoil(there);
-      const demo = new Demo(there, [], env);
+      const demo = groups.start(there.directory, [], env);
       expect((await demo.ended).code).toBe(2);
       expect(demo.output).toContain(message);
       expect(demo.output).toContain('npm start');

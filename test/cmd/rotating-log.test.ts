@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RotatingLog } from '../../cmd/group/rotating-log.ts';
+import { RotatingLog } from '../../cmd/local/rotating-log.ts';
 
 let directory: string;
 beforeEach(() => {

@@ -30,6 +30,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** Returns the first of `count` free ports in a row. */
+export async function freeRow(count: number): Promise<number> {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const ports = await freePorts(count);
+    const [first = 0] = ports;
+    if (ports.every((port, index) => port === first + index)) return first;
+  }
+  throw new Error(`no ${count} ports in a row are free`);
+}
+
 async function isFree(port: number): Promise<boolean> {
   const server: Server = createServer();
   try {

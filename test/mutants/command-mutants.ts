@@ -18,7 +18,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'early Ctrl-C taken for an unclean stop by npm start',
-    file: 'cmd/group/group-run.ts',
+    file: 'cmd/local/process-set.ts',
     text: 'STOP_SIGNALS.includes(exit.reason)',
     replacement: '[STOP_SIGNALS[1]].includes(exit.reason)',
     tests: ['test/cmd/group-run.test.ts'],

@@ -41,10 +41,24 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'replica that npm start starts after its stop',
-    file: 'cmd/group/group-run.ts',
-    text: '    if (this.#stopping !== undefined) return;\n    void member.start()',
-    replacement: '    void member.start()',
+    file: 'cmd/local/process-set.ts',
+    text: '    if (this.isStopping) return;\n    this.#down.delete(one);',
+    replacement: '    this.#down.delete(one);',
     tests: ['test/cmd/group-run.test.ts'],
+  },
+  {
+    name: 'killed node that npm run cluster:ha never starts again',
+    file: 'cmd/local/process-set.ts',
+    text: '  return code === 0 || /^SIG[A-Z]+$/.test(reason);',
+    replacement: '  return code === 0 && /^SIG[A-Z]+$/.test(reason);',
+    tests: ['test/cmd/cluster-run.test.ts'],
+  },
+  {
+    name: 'table of the cluster printed although nothing in it has changed',
+    file: 'cmd/cluster/cluster-run.ts',
+    text: '    if (text === this.#shown) return;',
+    replacement: '',
+    tests: ['test/cmd/cluster-run.test.ts'],
   },
   {
     name: 'trouble of a node told every time it is asked',

@@ -1,6 +1,8 @@
 /** `walnut cluster init`, `failover` and `drain`: changes of the map, each safe to repeat. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
+import type { InitClusterRequestSchema, InitClusterResponse } from '#gen/walnut/v1/coordinator_pb.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
@@ -35,7 +37,7 @@ export async function runInit(invocation: Invocation, options: InitOptions): Pro
       ? { groups: group.map(({ id, nodes }) => ({ id, nodes: [...nodes] })) }
       : { auto: { replicas: auto } };
   const endpoints = await endpointsOf(invocation, options);
-  const made = await callCoordinators(endpoints, (client) => client.initCluster(request, CALL));
+  const made = await initCluster(endpoints, request);
   const groups = made.groups.map(({ id, nodes }) => ({ id, nodes }));
   const { clusterId } = made;
   await show(
@@ -46,6 +48,14 @@ export async function runInit(invocation: Invocation, options: InitOptions): Pro
       'See who leads with: walnut cluster status\n',
   );
   return EXIT.ok;
+}
+
+/** Makes the cluster; a repeat is answered alike. Rejects with `CallError` or `CliError`. */
+export function initCluster(
+  endpoints: readonly Endpoint[],
+  request: MessageInitShape<typeof InitClusterRequestSchema>,
+): Promise<InitClusterResponse> {
+  return callCoordinators(endpoints, (client) => client.initCluster(request, CALL));
 }
 
 export async function runFailover(invocation: Invocation, options: FailoverOptions): Promise<ExitCode> {

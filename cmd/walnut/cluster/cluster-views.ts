@@ -67,7 +67,7 @@ function groupRow({ group, slots, takesWrites, votersHeard }: GroupStatus): stri
   ];
 }
 
-const ROLES: Readonly<Record<number, string>> = {
+export const ROLES: Readonly<Record<number, string>> = {
   [MemberRole.UNASSIGNED]: 'unassigned',
   [MemberRole.MASTER]: 'master',
   [MemberRole.REPLICA]: 'replica',

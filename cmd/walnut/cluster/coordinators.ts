@@ -72,6 +72,7 @@ function describe(failure: unknown, named: readonly Endpoint[]): CliError {
     EXIT.server,
     `no coordinator answered at ${which}: ${why}`,
     'Start one with: npm run coordinator -- --config configs/coordinator.yaml\n' +
+      'Or a whole cluster on this machine: npm run cluster:ha\n' +
       'Or name others: --coordinators HOST:PORT,HOST:PORT (or WALNUT_COORDINATORS).',
     failure,
   );

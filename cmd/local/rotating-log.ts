@@ -1,5 +1,5 @@
 /**
- * The log file of one node of `npm start`. It is appended to, so that what a run before a
+ * The log file of one process of a local run. It is appended to, so that what a run before a
  * crash has logged is kept, and renamed to `.1` and `.2` when it has grown, so that all of
  * it takes 12 MiB at most. Writing never throws, because a failure to log must not stop the
  * group.

@@ -1,0 +1,111 @@
+/**
+ * Runs the four processes of `npm run cluster:ha`: starts them, makes the cluster where it
+ * is not made yet, and prints the table of roles, terms and leases whenever it changes.
+ */
+import type { Clock } from '#platform/clock.ts';
+import { startCommand } from '../local/local-script.ts';
+import { type Process, ProcessSet, type Terminal } from '../local/process-set.ts';
+import { CLUSTER, type ClusterSpec, NODE_NAMES } from './cluster-plan.ts';
+import {
+  type ClusterView,
+  clusterInvitation,
+  clusterTable,
+  isHeard,
+  isSettled,
+  type Shown,
+} from './cluster-view.ts';
+
+export type ClusterProcess = Process & Shown & { readonly spec: ClusterSpec };
+
+/** The calls to the coordinator. Each rejects with an error whose message says why it failed. */
+export interface ClusterCalls {
+  read(): Promise<ClusterView>;
+  /** Makes the cluster with one group of these nodes; a repeat does nothing. */
+  init(nodes: readonly string[]): Promise<void>;
+}
+
+/** A process that a signal ended is started again after this, so that a failover can be seen. */
+const RESTART_MS = 10_000;
+const POLL_MS = 200;
+/** From then on the table is shown, whatever is missing. */
+const SETTLE_MS = 10_000;
+
+export interface ClusterParts {
+  readonly clock: Clock;
+  readonly terminal: Terminal;
+  readonly firstPort: number | undefined;
+}
+
+export class ClusterRun {
+  readonly #all: readonly ClusterProcess[];
+  readonly #calls: ClusterCalls;
+  readonly #clock: Clock;
+  readonly #terminal: Terminal;
+  readonly #set: ProcessSet<ClusterProcess>;
+  /** The last that was printed. */
+  #shown = '';
+  #isInvited = false;
+
+  /** `all`: the coordinator, then the nodes. */
+  constructor(all: readonly ClusterProcess[], calls: ClusterCalls, parts: ClusterParts) {
+    const { clock, terminal, firstPort } = parts;
+    this.#all = all;
+    this.#calls = calls;
+    this.#clock = clock;
+    this.#terminal = terminal;
+    const again = startCommand(CLUSTER, firstPort);
+    const { place } = CLUSTER;
+    this.#set = new ProcessSet(all, { clock, terminal, again, place, restartMs: RESTART_MS });
+  }
+
+  /** Resolves with the exit code when everything has stopped. */
+  get ended(): Promise<number> {
+    return this.#set.ended;
+  }
+
+  /** Stops all processes. Later calls return the same promise. */
+  stop(code: number): Promise<number> {
+    return this.#set.stop(code);
+  }
+
+  /** Resolves when stopping has begun. */
+  async start(): Promise<void> {
+    this.#terminal.say('Starting a coordinator and three nodes…\n');
+    for (const one of this.#all) this.#set.begin(one);
+    const patientMs = this.#clock.monotonicMs() + SETTLE_MS;
+    while (!this.#set.isStopping) {
+      await this.#look(this.#clock.monotonicMs() >= patientMs);
+      await this.#clock.sleep(POLL_MS);
+    }
+  }
+
+  /** `isLate`: shows what is there, although it is not complete. */
+  async #look(isLate: boolean): Promise<void> {
+    try {
+      const view = await this.#calls.read();
+      if (this.#set.isStopping) return;
+      const isDone = isSettled(view, NODE_NAMES.length);
+      if (isDone || isLate || this.#isInvited) this.#show(clusterTable(this.#all, view));
+      if (isDone && !this.#isInvited) this.#invite(view);
+      if (view.cluster.clusterId === '' && areHeard(view)) await this.#calls.init(NODE_NAMES);
+    } catch (error) {
+      if (!this.#set.isStopping && (isLate || this.#isInvited))
+        this.#show(`The coordinator does not answer as expected: ${(error as Error).message}\n`);
+    }
+  }
+
+  #invite(view: ClusterView): void {
+    this.#isInvited = true;
+    this.#terminal.say(`${clusterInvitation(this.#all, view)}\n`);
+  }
+
+  #show(text: string): void {
+    if (text === this.#shown) return;
+    this.#shown = text;
+    this.#terminal.say(`${text}\n`);
+  }
+}
+
+function areHeard({ nodes: { nodes } }: ClusterView): boolean {
+  return NODE_NAMES.every((name) => nodes.some((health) => health.node?.name === name && isHeard(health)));
+}

@@ -1,0 +1,77 @@
+/** What `npm run cluster:ha` shows: who leads, in which term, and who has the lease. Pure. */
+import {
+  type GetClusterResponse,
+  type ListNodesResponse,
+  MemberRole,
+  type NodeHealth,
+} from '#gen/walnut/v1/coordinator_pb.ts';
+import { command, table, WALNUT } from '../local/local-text.ts';
+import { ROLES } from '../walnut/cluster/cluster-views.ts';
+import type { ClusterSpec } from './cluster-plan.ts';
+
+export interface ClusterView {
+  readonly cluster: GetClusterResponse;
+  readonly nodes: ListNodesResponse;
+}
+
+/** A process of this run, as the table names it. */
+export interface Shown {
+  readonly spec: ClusterSpec;
+  /** Undefined before its first start. */
+  readonly pid: number | undefined;
+}
+
+/** A node that has been silent for so long counts as not heard, milliseconds. The coordinator counts voters alike. */
+const HEARD_MS = 1_500;
+
+/** True if the group has a leader that takes writes, and all nodes are heard. */
+export function isSettled({ cluster: { groups }, nodes: { nodes } }: ClusterView, count: number): boolean {
+  const heard = nodes.filter((health) => isHeard(health));
+  return groups.length > 0 && groups.every(({ takesWrites }) => takesWrites) && heard.length === count;
+}
+
+export function isHeard({ heard, heardAgoMs }: NodeHealth): boolean {
+  return heard && Number(heardAgoMs) <= HEARD_MS;
+}
+
+/** It names nothing that changes while the cluster stays as it is. */
+export function clusterTable(all: readonly Shown[], view: ClusterView): string {
+  const head = ['name', 'role', 'term', 'lease', 'address', 'pid'];
+  return table(
+    head,
+    all.map(({ spec: { name, kind, address }, pid }) => {
+      const what = kind === 'coordinator' ? ['coordinator', '', ''] : nodeCells(name, view);
+      return [name, ...what, address, String(pid ?? '')];
+    }),
+  );
+}
+
+/** Role, term and lease. */
+function nodeCells(name: string, { cluster, nodes }: ClusterView): string[] {
+  const health = nodes.nodes.find(({ node }) => node?.name === name);
+  const heartbeat = health?.heartbeat;
+  if (health === undefined || heartbeat === undefined || !isHeard(health)) return ['not heard', '', ''];
+  const status = cluster.groups.find(({ group }) => group?.id === health.group);
+  const isMaster = heartbeat.role === MemberRole.MASTER;
+  const isLeader = status?.group?.leader?.voter?.node === name;
+  const lease = isLeader && status?.takesWrites ? 'held' : 'none';
+  return [ROLES[heartbeat.role] ?? '', String(heartbeat.term), isMaster ? lease : ''];
+}
+
+/** Three commands to try. */
+export function clusterInvitation(
+  [coordinator, ...nodes]: readonly Shown[],
+  { cluster }: ClusterView,
+): string {
+  const [status] = cluster.groups;
+  const leader = nodes.find(({ spec }) => spec.name === status?.group?.leader?.voter?.node) ?? nodes[0];
+  return [
+    'Try, in another terminal:',
+    command(`curl -X PUT --data-binary hello ${leader?.spec.address}/v1/keys/greeting`),
+    command(`${WALNUT} cluster failover ${status?.group?.id} --coordinators ${coordinator?.spec.address}`),
+    command(`kill -9 ${leader?.pid}`),
+    '',
+    'The last one kills the leader: another node leads within seconds, and the killed one is started again.',
+    'Logs are in data/cluster/*.log. Ctrl-C stops all four and keeps the data.',
+  ].join('\n');
+}

@@ -1,0 +1,64 @@
+/** The real `npm run cluster:ha`: a coordinator and three nodes in a directory with copies of `configs/`. */
+import { cp, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { freeRow } from '#test/doubles/free-ports.ts';
+import { ROOT } from '#test/house/source-files.ts';
+import { areFree, Demos } from './local-demo.ts';
+import { eventually, RealNodes } from './real-node.ts';
+
+const nodes = new RealNodes();
+const clusters = new Demos('cmd/cluster.ts');
+afterEach(async () => {
+  await clusters.end();
+  await nodes.end();
+});
+
+async function place(): Promise<string> {
+  const directory = await nodes.directory();
+  await cp(join(ROOT, 'configs'), join(directory, 'configs'), { recursive: true });
+  return directory;
+}
+
+const onPort = (port: number): string[] => ['--port', String(port)];
+const COUNT = 4;
+
+describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
+  it('makes a cluster, refuses what is taken, stops on Ctrl-C, and finds the data again on other ports', async () => {
+    const directory = await place();
+    const port = await freeRow(COUNT);
+    const ports = Array.from({ length: COUNT }, (_, index) => port + index);
+    const first = clusters.start(directory, onPort(port));
+    await first.says('Ctrl-C stops all four');
+    expect(first.output).toMatch(/^node-\d +master +1 +held /m);
+    const [, url = ''] = /curl -X PUT --data-binary hello (\S+)$/m.exec(first.output) ?? [];
+    expect((await fetch(`http://${url}`, { method: 'PUT', body: 'hello' })).status).toBe(201);
+
+    const elsewhere = await freeRow(COUNT);
+    const again = clusters.start(directory, onPort(elsewhere));
+    const other = clusters.start(await place(), onPort(port));
+    expect((await again.ended).code).toBe(1);
+    expect(again.output).toContain('data/cluster/node-1 is in use by another process');
+    expect(again.output).toContain(`type: npm run cluster:ha -- --port ${elsewhere}\n`);
+    expect((await other.ended).code).toBe(1);
+    expect(other.output).toContain(`Port ${port} is taken`);
+    expect(other.output).toMatch(/^Take other ports: npm run cluster:ha -- --port \d+$/m);
+
+    await first.stop();
+    expect(first.output).toContain('Stopped; the data is in ./data/cluster');
+    await areFree(ports);
+    for (const name of ['coordinator', 'node-1', 'node-2', 'node-3'])
+      expect(await readFile(join(directory, `data/cluster/${name}.log`), 'utf8')).toContain('"stopped"');
+
+    const second = clusters.start(directory, onPort(elsewhere));
+    await second.says('Ctrl-C stops all four');
+    for (const index of [1, 2, 3]) {
+      const read = async () => {
+        const answer = await fetch(`http://127.0.0.1:${elsewhere + index}/v1/keys/greeting`);
+        return answer.status === 200 && (await answer.text()) === 'hello';
+      };
+      await eventually(read, `the value on node-${index}`);
+    }
+    await second.stop();
+  }, 120_000);
+});

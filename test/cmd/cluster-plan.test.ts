@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ROOT } from '#test/house/source-files.ts';
+import { CLUSTER, CLUSTER_FILES, planCluster } from '../../cmd/cluster/cluster-plan.ts';
+import { LocalRefusal } from '../../cmd/local/local-files.ts';
+import { parsePortFlags } from '../../cmd/local/port-flags.ts';
+
+const texts = CLUSTER_FILES.map(({ config }) => readFileSync(join(ROOT, config), 'utf8'));
+
+describe('planCluster', () => {
+  it('takes the ports of the files, and puts all data under data/cluster', () => {
+    const specs = planCluster({ texts, env: {}, firstPort: undefined });
+    expect(specs.map(({ address, directory }) => [address, directory])).toEqual([
+      ['127.0.0.1:8070', 'data/cluster/coordinator'],
+      ['127.0.0.1:8081', 'data/cluster/node-1'],
+      ['127.0.0.1:8082', 'data/cluster/node-2'],
+      ['127.0.0.1:8083', 'data/cluster/node-3'],
+    ]);
+    expect(specs[0]?.sets).toContain('coordinator.metadata.file=data/cluster/coordinator/metadata.db');
+    expect(specs[2]?.sets).toEqual([
+      'server.port=8082',
+      'server.advertise=127.0.0.1:8082',
+      'wal.directory=data/cluster/node-2',
+      'cluster.node=node-2',
+      'cluster.coordinators=127.0.0.1:8070',
+    ]);
+  });
+
+  it('moves the whole cluster to other ports', () => {
+    const specs = planCluster({ texts, env: {}, firstPort: 9_070 });
+    expect(specs.map(({ port }) => port)).toEqual([9_070, 9_071, 9_072, 9_073]);
+    expect(specs[3]?.sets).toContain('cluster.coordinators=127.0.0.1:9070');
+  });
+
+  it.each([
+    ['WALNUT_SERVER__PORT', '9000'],
+    ['WALNUT_WAL__DIRECTORY', './data'],
+    ['WALNUT_CLUSTER__NODE', 'a'],
+    ['WALNUT_COORDINATOR__METADATA__KIND', 'etcd'],
+  ])('refuses %s, which it would ignore', (name, value) => {
+    const plan = () => planCluster({ texts, env: { [name]: value }, firstPort: 9_070 });
+    expect(plan).toThrow(LocalRefusal);
+    expect(plan).toThrow(`Type: env -u ${name} npm run cluster:ha -- --port 9070`);
+  });
+
+  it('refuses two files with one port', () => {
+    const same = texts.map((text) => text.replace('8083', '8082'));
+    expect(() => planCluster({ texts: same, env: {}, firstPort: undefined })).toThrow(
+      'configs/node-2.yaml and configs/node-3.yaml have the same server.port 8082',
+    );
+  });
+
+  it('takes a --port that leaves room for four', () => {
+    expect(parsePortFlags(CLUSTER, ['--port', '65532'], {})).toEqual({ kind: 'run', firstPort: 65_532 });
+    expect(parsePortFlags(CLUSTER, ['--port', '65533'], {})).toMatchObject({
+      kind: 'error',
+      message: expect.stringContaining('expected a number from 1 to 65532'),
+    });
+    expect(
+      parsePortFlags(CLUSTER, [], { npm_lifecycle_event: 'cluster:ha', npm_config_port: '9070' }),
+    ).toMatchObject({
+      kind: 'error',
+      message: expect.stringContaining('Type: npm run cluster:ha -- --port 9070\n'),
+    });
+  });
+});

@@ -1,0 +1,82 @@
+/** A local run such as `npm start`, as a real process in a working directory of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { expect } from 'vitest';
+import { eventually, killGroup, LAUNCHER } from './real-node.ts';
+
+/** All local runs that a test has started; `end` kills what is left of them. */
+export class Demos {
+  readonly #entry: string;
+  readonly #all: Demo[] = [];
+
+  /** `entry`: what the script runs, from the root of the project. */
+  constructor(entry: string) {
+    this.#entry = entry;
+  }
+
+  start(directory: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Demo {
+    const demo = new Demo([this.#entry, ...args], directory, env);
+    this.#all.push(demo);
+    return demo;
+  }
+
+  async end(): Promise<void> {
+    for (const demo of this.#all.splice(0)) await demo.end();
+  }
+}
+
+export class Demo {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; signal: string | null }>;
+  output = '';
+
+  constructor(line: readonly string[], directory: string, env: NodeJS.ProcessEnv) {
+    const inherited = { ...process.env, ...env };
+    delete inherited['npm_lifecycle_event'];
+    this.child = spawn(process.execPath, [LAUNCHER, ...line], {
+      cwd: directory,
+      env: inherited,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (bytes: Buffer) => {
+        this.output += bytes.toString();
+      });
+    this.ended = new Promise((resolve) => {
+      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  async says(text: string): Promise<void> {
+    await eventually(() => this.output.includes(text), `${text} in: ${this.output}`);
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGINT');
+    expect(await this.ended).toEqual({ code: 0, signal: null });
+  }
+
+  async end(): Promise<void> {
+    killGroup(this.child);
+    await this.ended;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+    await new Promise((resolve) => server.close(resolve));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function areFree(ports: readonly number[]): Promise<void> {
+  for (const port of ports) await eventually(() => isFree(port), `port ${port} is free`);
+}
