@@ -23,8 +23,13 @@ export function createBoundedMux(connections: Connections, parts: BoundedMuxPart
   /** Those that are being told why they are refused. */
   const told = new Map<Socket, Full>();
   const take = (socket: Socket): boolean => {
-    // It is not known any more when the connection ends.
+    // It is known from here on, whatever becomes of the connection. One that was reset already
+    // has none: what it sent would be carried out in the name of nobody.
     const address = plainAddress(socket.remoteAddress);
+    if (address === '') {
+      socket.destroy();
+      return false;
+    }
     const full = places.tryTake(address);
     if (full === undefined) {
       connections.addSocket(socket, () => places.leave(address));

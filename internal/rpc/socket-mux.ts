@@ -43,7 +43,7 @@ export function createSocketMux(options: SocketMuxOptions): Server {
   return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (accepted) => {
     const socket = directSocketOf(accepted);
     if (options.onSocket(socket)) sniff(socket, options);
-    else sniff(socket, refusing(options));
+    else if (!socket.destroyed) sniff(socket, refusing(options));
   });
 }
 

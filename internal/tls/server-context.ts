@@ -15,8 +15,8 @@ const VERSIONS: Readonly<Record<ServerContextOptions['minVersion'], SecureVersio
 };
 
 /**
- * No keys for tickets are among these, so each context makes its own: no session of a context
- * before is resumed, because resuming skips the check of a certificate.
+ * Where clients are asked for certificates no session is resumed, because resuming skips the
+ * check of a certificate: one that has expired would stay in by it for ever.
  */
 export function serverContext(
   { parts: { cert, key, ca } }: TlsMaterial,
@@ -28,6 +28,6 @@ export function serverContext(
     ...(asksForCertificate && ca !== undefined ? { ca } : {}),
     minVersion: VERSIONS[minVersion],
     // A peer that negotiates again and again costs much and sends little.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asksForCertificate ? constants.SSL_OP_NO_TICKET : 0),
   };
 }

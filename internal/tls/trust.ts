@@ -10,8 +10,7 @@ const CHAIN_MAX = 8;
 
 /**
  * True if it is valid at that time and signed by one of the authorities, directly or through the
- * certificates that its owner sent. A resumed session remembers the own certificate only: where
- * others stood between, it is not trusted any more.
+ * certificates that its owner sent.
  */
 export function isStillTrusted(
   certificate: X509Certificate,

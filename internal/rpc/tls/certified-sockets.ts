@@ -6,7 +6,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '#platform/clock.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
-import { type Certificate, readCertificates } from '#tls/tls-material.ts';
+import type { Certificate } from '#tls/tls-material.ts';
 import { isStillTrusted, isValidAt } from '#tls/trust.ts';
 
 const LOOK_MS = 60_000;
@@ -33,10 +33,8 @@ export class CertifiedSockets {
     });
   }
 
-  /** `authorities`: in PEM. */
-  judgeAgain(authorities: string): void {
-    const trusted = readCertificates(authorities, 'server.tls.client_ca');
-    this.#endUnless((certificate, nowMs) => isStillTrusted(certificate, trusted, nowMs));
+  judgeAgain(authorities: readonly Certificate[]): void {
+    this.#endUnless((certificate, nowMs) => isStillTrusted(certificate, authorities, nowMs));
   }
 
   #look(): void {

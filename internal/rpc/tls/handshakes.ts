@@ -4,6 +4,7 @@
  * cannot keep others out.
  */
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Connections, Session } from '#rpc/connections.ts';
 
@@ -35,14 +36,13 @@ export interface HandshakesOptions {
 }
 
 interface Handshake extends Session {
-  readonly socket: Socket;
   readonly timer: Timer;
 }
 
 export class Handshakes {
   readonly #options: HandshakesOptions;
   /** The one that began first comes first. */
-  readonly #underWay = new Map<string, Handshake>();
+  readonly #underWay = new Map<Socket, Handshake>();
 
   constructor(options: HandshakesOptions) {
     this.#options = options;
@@ -56,27 +56,25 @@ export class Handshakes {
   begin(socket: Socket, sinceMs: number): void {
     const { clock, countMax, connections } = this.#options;
     if (this.#underWay.size >= countMax) this.#endOldest();
-    const key = keyOf(socket);
     const leftMs = Math.max(0, sinceMs + HANDSHAKE_TIMEOUT_MS - clock.monotonicMs());
     const end = (): void => void socket.destroy();
     const handshake = {
-      socket,
-      timer: clock.after(leftMs, () => this.#cut(key, 'timeout')),
+      timer: clock.after(leftMs, () => this.#cut(socket, 'timeout')),
       close: end,
       destroy: end,
     };
-    this.#underWay.set(key, handshake);
+    this.#underWay.set(socket, handshake);
     connections.addSession(handshake);
     socket.once('close', () => {
-      if (this.#underWay.get(key) === handshake) this.#cut(key, 'gone');
+      if (this.#underWay.has(socket)) this.#cut(socket, 'gone');
     });
   }
 
-  /** False where it has ended before. `key`: see `keyOf`. */
-  end(key: string): boolean {
-    const handshake = this.#underWay.get(key);
+  /** False where it has ended before. `socket`: the one of TCP, see `carrierOf`. */
+  end(socket: Socket): boolean {
+    const handshake = this.#underWay.get(socket);
     if (handshake === undefined) return false;
-    this.#underWay.delete(key);
+    this.#underWay.delete(socket);
     handshake.timer.cancel();
     this.#options.connections.removeSession(handshake);
     return true;
@@ -87,16 +85,18 @@ export class Handshakes {
     if (oldest !== undefined) this.#cut(oldest, 'displaced');
   }
 
-  #cut(key: string, result: 'gone' | 'timeout' | 'displaced'): void {
-    const socket = this.#underWay.get(key)?.socket;
-    const remoteAddress = socket?.remoteAddress ?? '';
-    this.end(key);
-    socket?.destroy();
+  #cut(socket: Socket, result: 'gone' | 'timeout' | 'displaced'): void {
+    const remoteAddress = socket.remoteAddress ?? '';
+    this.end(socket);
+    socket.destroy();
     this.#options.onEnd(result, remoteAddress);
   }
 }
 
-/** The same for a socket and for the one of TLS on it: what makes a connection of TCP unlike all others. */
-export function keyOf({ localAddress, remoteAddress, remotePort }: Socket): string {
-  return `${localAddress} ${remoteAddress} ${remotePort}`;
+/**
+ * The socket of TCP under one of TLS, which only Node knows. Addresses cannot stand for it: a
+ * connection that was reset has none, and its port may be taken again before its end is seen.
+ */
+export function carrierOf(socket: TLSSocket): Socket {
+  return (socket as unknown as { readonly _parent: Socket })._parent;
 }

@@ -15,11 +15,12 @@ import { plainAddress } from '#rpc/protected-mode.ts';
 import { type ConnectionRefusal, INADEQUATE_SECURITY, refuseConnection } from '#rpc/refuse-connection.ts';
 import { FIRST_BYTES_MS, type Readers, sniff } from '#rpc/socket-mux.ts';
 import { CertifiedSockets } from '#rpc/tls/certified-sockets.ts';
-import { type HandshakeResult, Handshakes, keyOf } from '#rpc/tls/handshakes.ts';
+import { carrierOf, type HandshakeResult, Handshakes } from '#rpc/tls/handshakes.ts';
 import { namesIn } from '#tls/certificate-names.ts';
 import { serverContext } from '#tls/server-context.ts';
 import type { TlsFiles } from '#tls/tls-files.ts';
-import type { Certificate, TlsMaterial } from '#tls/tls-material.ts';
+import { type Certificate, readCertificates, type TlsMaterial } from '#tls/tls-material.ts';
+import { isStillTrusted } from '#tls/trust.ts';
 
 export interface TlsOptions {
   /** `optional`: clear text is served on the same port. */
@@ -47,7 +48,8 @@ export class TlsGate {
   readonly #handshakes: Handshakes;
   readonly #certified: CertifiedSockets;
   readonly #paces: LinePaces;
-  #authorities: string | undefined;
+  /** In PEM, and read. */
+  #authorities: { readonly text: string | undefined; readonly certificates: readonly Certificate[] };
 
   constructor(options: TlsGateOptions) {
     const { clock, connections, handshakesMax, files } = options;
@@ -60,7 +62,7 @@ export class TlsGate {
       countMax: handshakesMax,
       onEnd: (result, remoteAddress) => this.#count(result, remoteAddress),
     });
-    this.#authorities = files.current.parts.ca;
+    this.#authorities = authoritiesOf(files.current);
     this.#server = createServer({
       ...this.#contextOf(files.current),
       ALPNProtocols: ['h2', 'http/1.1'],
@@ -100,14 +102,20 @@ export class TlsGate {
   #renew(material: TlsMaterial): void {
     this.#server.setSecureContext(this.#contextOf(material));
     const { ca } = material.parts;
-    if (ca === undefined || ca === this.#authorities) return;
-    this.#authorities = ca;
-    this.#certified.judgeAgain(ca);
+    if (ca === undefined || ca === this.#authorities.text) return;
+    this.#authorities = authoritiesOf(material);
+    this.#certified.judgeAgain(this.#authorities.certificates);
   }
 
   #onSecure(socket: TLSSocket): void {
     // It may have been cut in the same turn.
-    if (!this.#handshakes.end(keyOf(socket))) {
+    if (!this.#handshakes.end(carrierOf(socket))) {
+      socket.destroy();
+      return;
+    }
+    // Reset meanwhile. What it sent before is not carried out in the name of nobody.
+    if (socket.remoteAddress === undefined) {
+      this.#count('gone', undefined);
       socket.destroy();
       return;
     }
@@ -127,7 +135,10 @@ export class TlsGate {
     });
   }
 
-  /** `authorized` alone is not enough: a resumed session of TLS 1.3 without a certificate has it. */
+  /**
+   * `authorized` alone is not enough: it is by the authorities of when the handshake began, and
+   * a peer may let that wait while they change.
+   */
   #objectionTo(
     { authorized, authorizationError }: TLSSocket,
     certificate: Certificate | undefined,
@@ -137,13 +148,19 @@ export class TlsGate {
         ? { result: 'no_certificate', refusal: unauthenticated('a client certificate is missing') }
         : undefined;
     }
-    if (authorized) return undefined;
-    const why = `the client certificate is not trusted (${authorizationError})`;
+    const isTrusted = isStillTrusted(
+      certificate,
+      this.#authorities.certificates,
+      this.#options.clock.wallMs(),
+    );
+    if (authorized && isTrusted) return undefined;
+    const reason = authorizationError ?? 'by the authorities and the time of now';
+    const why = `the client certificate is not trusted (${reason})`;
     return { result: 'untrusted', refusal: unauthenticated(why) };
   }
 
   #onError({ code, message }: NodeJS.ErrnoException, socket: TLSSocket): void {
-    if (!this.#handshakes.end(keyOf(socket))) return;
+    if (!this.#handshakes.end(carrierOf(socket))) return;
     this.#count(code === 'ECONNRESET' ? 'gone' : 'failed', socket.remoteAddress, code ?? message);
   }
 
@@ -163,6 +180,10 @@ export class TlsGate {
     const fields = { remoteAddress, ...pace };
     this.#options.logger.warn(fields, 'a connection ended: its client certificate is not trusted any more');
   }
+}
+
+function authoritiesOf({ parts: { ca } }: TlsMaterial) {
+  return { text: ca, certificates: ca === undefined ? [] : readCertificates(ca, 'server.tls.client_ca') };
 }
 
 /** Readers that tell the peer why, whatever it speaks. */

@@ -1,6 +1,7 @@
 /** Client certificates: who is let in, as whom, and for how long. */
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
+import { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
@@ -18,8 +19,9 @@ import {
   startTls,
   tls,
 } from '#test/rpc/tls/running-tls.ts';
-import { onCleanup, until } from '#test/server/running.ts';
+import { onCleanup, tcp, until } from '#test/server/running.ts';
 
+const REQUEST = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n';
 const PAST = new Date(Date.now() - 1_000);
 const EXPIRED = CLIENTS.issue({ cn: 'app', dns: ['app.example'], from: new Date(0), to: PAST });
 const FOREIGN = new Authority('clients').issue({ cn: 'app', dns: ['app.example'] });
@@ -134,8 +136,6 @@ describe('a user with certificates', () => {
 });
 
 describe('new files', () => {
-  const REQUEST = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n';
-
   it('serve the connections that begin from then on, and leave the others alone', async () => {
     const running = await startTls();
     const { socket, received } = tls(running);
@@ -166,27 +166,71 @@ describe('new files', () => {
   });
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'end the sessions before, so that a certificate is verified again: %s',
+    'judge a certificate whose handshake began before them: %s',
     async (version) => {
       const running = await startTls({ clientAuth: 'require' });
-      const options = { ...CLIENT, maxVersion: version, minVersion: version };
-      const connect = async (session?: Buffer) => {
-        const peer = tls(running, { ...options, ...(session === undefined ? {} : { session }) });
-        const ticket = new Promise<Buffer>((resolve) => peer.socket.once('session', resolve));
-        peer.socket.write(REQUEST);
-        await until(() => peer.received().includes('HTTP/1.1 '));
-        return {
-          isReused: peer.socket.isSessionReused(),
-          ticket: session === undefined ? await ticket : session,
-        };
-      };
-      const { ticket } = await connect();
-      expect((await connect(ticket)).isReused).toBe(true);
-      running.renew({ ca: CLIENTS.cert + SERVERS.cert });
-      expect((await connect(ticket)).isReused).toBe(false);
+      const others = new Authority('others');
+      running.renew({ ca: CLIENTS.cert + others.cert });
+      const { socket, release } = heldBack(running);
+      const peer = tls(running, { ...CLIENT, socket, minVersion: version, maxVersion: version });
+      peer.socket.write(REQUEST);
+      await untilUnderWay(running);
+      running.renew({ ca: others.cert });
+      release();
+      await until(() => peer.received().includes('HTTP/1.1 '));
+      expect(peer.received()).toMatch(/^HTTP\/1.1 401 .*by the authorities and the time of now/s);
+      expect(await handshakes(running)).toEqual({ untrusted: 1 });
     },
   );
 });
+
+it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  'a session is not resumed, so that a certificate is verified each time: %s',
+  async (version) => {
+    const clock = new VirtualClock({ wallMs: Date.now() });
+    const running = await startTls({ clientAuth: 'require' }, { clock });
+    const to = new Date(Date.now() + 3_600_000);
+    const options = {
+      ...CLIENTS.issue({ cn: 'a', to }),
+      maxVersion: version,
+      minVersion: version,
+    };
+    const get = async (session?: Buffer) => {
+      const peer = tls(running, { ...options, ...(session === undefined ? {} : { session }) });
+      await peer.secure;
+      const isReused = peer.socket.isSessionReused();
+      peer.socket.write(REQUEST);
+      await until(() => peer.received().includes('HTTP/1.1 '));
+      return { status: peer.received().slice(9, 12), isReused, session: peer.socket.getSession() };
+    };
+    const first = await get();
+    expect(await get(first.session)).toMatchObject({ status: '200', isReused: false });
+    clock.setWall(to.getTime() + 1);
+    expect(await get(first.session)).toMatchObject({ status: '401', isReused: false });
+  },
+);
+
+/** Turns of the event loop until one handshake is under way. */
+async function untilUnderWay({ metrics }: RunningTls): Promise<void> {
+  while (!/^walnut_tls_handshakes_under_way 1$/m.test(await metrics.render()))
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A connection on which what the server sends is held back until `release`. */
+function heldBack(running: RunningTls): { socket: Duplex; release: () => void } {
+  const { socket: carrier } = tcp(running);
+  carrier.pause();
+  carrier.removeAllListeners('data');
+  const socket = new Duplex({
+    read: () => {},
+    write: (bytes, _encoding, done) => void carrier.write(bytes, () => done()),
+  });
+  const release = (): void => {
+    carrier.on('data', (bytes) => socket.push(bytes));
+    carrier.resume();
+  };
+  return { socket, release };
+}
 
 it('a connection ends when the time of its client certificate is over', async () => {
   const clock = new VirtualClock({ wallMs: Date.now() });
