@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import {
@@ -101,7 +102,7 @@ function rig() {
   };
   let text = '';
   const note = (more: string): void => {
-    text += more;
+    text += stripVTControlCharacters(more);
   };
   const terminal = { say: note, complain: note };
   const run = new ClusterRun(all, calls, { clock, terminal, firstPort: undefined });

@@ -31,7 +31,8 @@ export class Demo {
   output = '';
 
   constructor(line: readonly string[], directory: string, env: NodeJS.ProcessEnv) {
-    const inherited = { ...process.env, ...env };
+    const inherited: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...env };
+    delete inherited['FORCE_COLOR'];
     delete inherited['npm_lifecycle_event'];
     this.child = spawn(process.execPath, [LAUNCHER, ...line], {
       cwd: directory,
