@@ -112,6 +112,7 @@ export class FakeNode {
   }
 
   get(request: GetRequest) {
+    if (request.linearizable) this.#refuseOnReplica();
     this.keys.push(request.key);
     const entry = this.data.get(request.key);
     if (entry === undefined) return create(GetResponseSchema, { asOf: this.position() });

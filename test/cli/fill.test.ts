@@ -50,7 +50,8 @@ describe('a fill lease by commands', () => {
     [['get', 'k', '--refresh-before', '1s'], '--fill-lease, which is missing'],
     [['get', 'k', '--fill-lease', '0'], 'at least 1ms'],
     [['get', 'k', '--fill-lease', '61s'], 'at most 60000 ms'],
-    [['get', 'k', '--wait', '1s'], 'neither is given'],
+    [['get', 'k', '--wait', '1s'], '--fill-lease: none is given'],
+    [['get', 'k', '--linearizable', '--fill-lease', '5s'], 'exclude each other'],
     [['set', 'k', 'v', '--if-fill-lease', 't', '--if-absent'], 'cannot be used with'],
   ])('%j is refused: %s', async (args, why) => {
     expect(await run(...args)).toMatchObject({ code: 2, err: expect.stringContaining(why) });

@@ -22,6 +22,19 @@ describe('get', () => {
     expect(outBytes.equals(value)).toBe(true);
   });
 
+  it('asks the master for a linearizable answer, and waits for it as long as it is told to', async () => {
+    await run(['set', 'k', 'v']);
+    const replica = await new FakeNode({ master: node.address, data: new Map() }).start();
+    try {
+      const get = (...args: string[]) => runCli(['get', 'k', ...args, '--address', replica.address]);
+      expect((await get()).code).toBe(1);
+      expect(await get('--linearizable', '--wait', '2s')).toMatchObject({ code: 0, out: 'v' });
+      expect(node.calls['Get']).toBe(1);
+    } finally {
+      await replica.stop();
+    }
+  });
+
   it('adds a newline on a terminal only', async () => {
     await run(['set', 'k', 'v']);
     expect((await run(['get', 'k'])).out).toBe('v');

@@ -30,6 +30,7 @@ interface GetOptions {
   readonly atLeast?: WirePosition;
   readonly wait?: number;
   readonly maxStaleness?: number;
+  readonly linearizable?: boolean;
   readonly fillLease?: number;
   readonly refreshBefore?: number;
   readonly raw?: boolean;
@@ -49,10 +50,14 @@ export function addGetCommand(program: Command, host: CommandHost): void {
     .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
     .option(
       '--wait <ms>',
-      'how long to wait for --at-least, or for another that fills the key, such as 500 or 2s (60s at most)',
+      'how long to wait for --at-least, --linearizable, or another that fills the key, such as 500 or 2s (60s at most)',
       parseWaitMs(WAIT_MS_MAX),
     )
     .option('--max-staleness <duration>', 'fail if the answer would be staler than this', parseDurationMs)
+    .option(
+      '--linearizable',
+      'in a cluster: the newest value written with --durability quorum; asks the master, and waits 5s if there is no --wait',
+    )
     .option(
       '--fill-lease <duration>',
       'if the key is missing, ask for the right to fill it, for so long (60s at most)',
@@ -76,6 +81,7 @@ Examples:
   walnut get image > image.png
   walnut get greeting --json
   walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   # read your own write on a replica
+  walnut get greeting --linearizable
   walnut get page --fill-lease 5s --wait 5s --json   # fillLease.token is for: walnut set page VALUE --if-fill-lease TOKEN`,
     )
     .action(host.action<GetOptions>(runGet));
@@ -88,13 +94,14 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
     key,
     waitMs: options.wait ?? 0,
     withModified: invocation.isJson || options.verbose === true,
+    linearizable: options.linearizable === true,
     fillLeaseMs: options.fillLease ?? 0,
     refreshBeforeMs: BigInt(options.refreshBefore ?? 0),
     ...(options.atLeast === undefined ? {} : { atLeast: options.atLeast }),
     ...(options.maxStaleness === undefined ? {} : { maxStalenessMs: BigInt(options.maxStaleness) }),
   };
-  // The master alone gives leases; what else a node refuses is told as it is.
-  const follow = options.fillLease !== undefined;
+  // The master alone gives leases and linearizable answers; what else a node refuses is told as it is.
+  const follow = options.fillLease !== undefined || options.linearizable === true;
   const response = await callFollowing(
     invocation,
     { follow },
@@ -116,8 +123,13 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
 }
 
 function checkOptions({ isJson }: Invocation, options: GetOptions): void {
-  if (options.wait !== undefined && options.atLeast === undefined && options.fillLease === undefined)
-    throw usageError('--wait says how long to wait for --at-least or --fill-lease: neither is given');
+  const { wait, atLeast, fillLease, linearizable } = options;
+  if (wait !== undefined && atLeast === undefined && fillLease === undefined && linearizable !== true)
+    throw usageError(
+      '--wait says how long to wait for --at-least, --linearizable or --fill-lease: none is given',
+    );
+  if (linearizable === true && fillLease !== undefined)
+    throw usageError('--linearizable and --fill-lease exclude each other');
   if (options.fillLease === 0) throw usageError('--fill-lease is 0: expected at least 1ms');
   if (options.refreshBefore !== undefined && options.fillLease === undefined)
     throw usageError('--refresh-before says when to ask for --fill-lease, which is missing');
