@@ -39,7 +39,7 @@ export function leaderHintOf(error: unknown): string | undefined {
 }
 
 const ADVICE_LOST =
-  'Is it running? Start a group with: npm start\n' +
+  'Is it running? Start a group with: npm start (a member of a cluster: npm run node -- --config FILE)\n' +
   'Or name another node: --address HOST:PORT (or WALNUT_ADDRESS).';
 const ADVICE_TLS =
   'Name the authority of its certificate: --ca-file FILE, and the name in it: --server-name NAME.\n' +

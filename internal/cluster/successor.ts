@@ -1,12 +1,18 @@
 /** Chooses who should lead a group in place of its leader, by what was heard last. Pure. */
 import { SILENCE_MS } from '#cluster/figures.ts';
-import type { Observation } from '#cluster/heartbeat.ts';
+import type { Heartbeat } from '#cluster/heartbeat.ts';
 import { type ClusterNode, type Group, grantsNeeded } from '#cluster/shard-map.ts';
 import { isAhead } from '#model/position.ts';
 
+/** The part of an `Observation` that decides. */
+interface Heard {
+  readonly heartbeat: Pick<Heartbeat, 'node' | 'incarnation' | 'whyNoWrites' | 'tail'>;
+  readonly heardMs: number;
+}
+
 export interface SuccessorView {
   readonly group: Group;
-  readonly observations: ReadonlyMap<string, Observation>;
+  readonly observations: ReadonlyMap<string, Heard>;
   /** By name. */
   readonly nodes: ReadonlyMap<string, ClusterNode>;
   readonly nowMs: number;
@@ -22,7 +28,7 @@ export function successor({ group, observations, nodes, nowMs }: SuccessorView):
     .filter(({ node }) => node !== group.leader?.node)
     .map(({ node, incarnation }) => ({ incarnation, observation: observations.get(node) }))
     .filter(({ incarnation, observation }) => observation?.heartbeat.incarnation === incarnation)
-    .map(({ observation }) => observation as Observation)
+    .map(({ observation }) => observation as Heard)
     .filter(({ heardMs, heartbeat }) => nowMs - heardMs < SILENCE_MS && heartbeat.whyNoWrites === '');
   if (heard.length < grantsNeeded(group.voters.length)) return undefined;
   const able = heard.filter(({ heartbeat }) => nodes.get(heartbeat.node)?.status !== 'draining');
@@ -30,7 +36,7 @@ export function successor({ group, observations, nodes, nowMs }: SuccessorView):
 }
 
 /** The most advanced first, then by name. */
-function byTail({ heartbeat: a }: Observation, { heartbeat: b }: Observation): number {
+function byTail({ heartbeat: a }: Heard, { heartbeat: b }: Heard): number {
   if (isAhead(a.tail, b.tail)) return -1;
   if (isAhead(b.tail, a.tail)) return 1;
   return a.node < b.node ? -1 : 1;

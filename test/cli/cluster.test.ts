@@ -1,4 +1,5 @@
 /** `walnut cluster …` against coordinators that a test plays: words, JSON, exit codes, and whom it calls. */
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type {
   Alarm,
@@ -8,6 +9,7 @@ import type {
   NodesView,
 } from '#cluster/coordinator-port.ts';
 import { divideSlots, type Group, type NodeStatus, type ShardMap } from '#cluster/shard-map.ts';
+import { tryEndpoint } from '#dial/endpoint.ts';
 import { WalnutError } from '#model/errors.ts';
 import { NO_POSITION } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
@@ -16,6 +18,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { openCoordinatorServer } from '#server/open-coordinator-server.ts';
 import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { READ, readFromActive } from '../../cmd/walnut/cluster/coordinators.ts';
 import { runCli } from './memory-io.ts';
 
 const LOG_ID = '1'.repeat(32);
@@ -28,6 +31,9 @@ class FakeCoordinator implements CoordinatorPort {
   leader = 'a';
   next: Group['next'];
   isWriting = true;
+  epoch = 7;
+  /** The time since the other voter was heard. */
+  silentMs = 100;
   alarms: readonly Alarm[] = [];
   readonly asked: unknown[] = [];
 
@@ -58,7 +64,7 @@ class FakeCoordinator implements CoordinatorPort {
     }));
     return {
       clusterId: this.clusterId,
-      epoch: 7,
+      epoch: this.epoch,
       groups: new Map(this.clusterId === '' ? [] : [['g1', this.#group()]]),
       slots: this.clusterId === '' ? [] : divideSlots(['g1']),
       nodes: new Map(nodes.map((node) => [node.name, node])),
@@ -66,27 +72,34 @@ class FakeCoordinator implements CoordinatorPort {
   }
 
   newsFor() {
-    return { kind: 'whole' as const, map: this.map(), epoch: 7 };
+    return { kind: 'whole' as const, map: this.map(), epoch: this.epoch };
   }
 
   cluster(): ClusterView {
-    const { clusterId, isActive, isWriting, alarms } = this;
+    const { clusterId, epoch, isActive, isWriting, alarms } = this;
     const activeCoordinator = this.active || this.address;
     const status = { group: this.#group(), slots: 16_384, isTakingWrites: isWriting, votersHeard: 2 };
     const groups = clusterId === '' ? [] : [status];
-    return { name: 'main', clusterId, epoch: 7, isActive, activeCoordinator, groups, alarms };
+    return { name: 'main', clusterId, epoch, isActive, activeCoordinator, groups, alarms };
   }
 
   nodes(): NodesView {
     const heartbeat = heartbeatOf('a', { role: 'master', term: 3, whyNoWrites: 'no space' });
     const heard = { agoMs: 120, heartbeat };
     const node = { name: 'a', address: 'a:1', zone: 'z', status: 'draining' as const };
+    const other = { ...node, name: 'b', address: 'b:1', status: 'active' as const };
     const unlisted = { name: 'c', address: 'c:1', zone: '', status: 'active' as const };
     return {
       isActive: this.isActive,
       activeCoordinator: this.active || this.address,
       nodes: [
         { node, isListed: true, group: 'g1', heard },
+        {
+          node: other,
+          isListed: true,
+          group: 'g1',
+          heard: { agoMs: this.silentMs, heartbeat: heartbeatOf('b', { role: 'replica', term: 3 }) },
+        },
         { node: unlisted, isListed: false, group: '', heard: undefined },
       ],
     };
@@ -100,7 +113,8 @@ class FakeCoordinator implements CoordinatorPort {
   async failoverGroup(group: string, to: string) {
     this.#mayChange([group, to]);
     this.leader = to || 'b';
-    return { epoch: 8, to: this.leader };
+    this.epoch++;
+    return { epoch: this.epoch, to: this.leader };
   }
 
   async setNodeStatus(node: string, status: NodeStatus) {
@@ -189,7 +203,8 @@ describe('walnut cluster', () => {
     expect(out).toMatch(/a +a:1 +z +g1 +master +3 +0 +120ms ago +draining; no space/);
     expect(out).toMatch(/c +c:1 +no +not listed/);
     expect(JSON.parse((await run('nodes', '--json')).out).nodes).toMatchObject([
-      { name: 'a', listed: true, draining: true, role: 'master', whyNoWrites: 'no space' },
+      { name: 'a', listed: true, draining: true, silent: false, role: 'master', whyNoWrites: 'no space' },
+      { name: 'b', silent: false },
       { name: 'c', listed: false, heard: false },
     ]);
     expect((await run('map')).out).toMatch(/^epoch 7\nslots .*\n0-16383 +g1 +a +a a:1, b b:1\n$/);
@@ -201,7 +216,7 @@ describe('walnut cluster', () => {
   it('makes a cluster as it is asked to', async () => {
     expect(await run('init', '--auto', '1')).toMatchObject({
       code: 0,
-      out: expect.stringContaining('  g1: a, b\n'),
+      out: expect.stringMatching(/ {2}g1: a, b\nIt takes writes\. /),
     });
     expect((await run('init', '--group', 'g1=a,b', '--group', 'g2=c')).code).toBe(0);
     expect(one.asked).toEqual([
@@ -215,9 +230,37 @@ describe('walnut cluster', () => {
       },
     ]);
     expect(await run('init')).toMatchObject({ code: 2, err: expect.stringContaining('either --auto') });
-    expect(await run('init', '--group', 'g1')).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('ID=NODE,NODE such as g1=node-1'),
+    for (const wrong of ['g1', 'g1=a,b=c'])
+      expect(await run('init', '--group', wrong)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('ID=NODE,NODE such as g1=node-1'),
+      });
+  });
+
+  it('init waits until every group takes writes, as long as it may', async () => {
+    one.isWriting = false;
+    expect(await run('init', '--auto', '1', '--timeout', '1ms')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('the cluster is made, but after 1 ms: g1 does not take writes yet'),
+    });
+    const without = await run('init', '--auto', '1', '--timeout', '0s', '--json');
+    expect([without.code, JSON.parse(without.out)]).toMatchObject([0, { takesWrites: false }]);
+    let looks = 0;
+    const { cluster } = one;
+    one.cluster = () => {
+      one.isWriting = ++looks > 1;
+      return cluster.call(one);
+    };
+    expect((await run('init', '--auto', '1')).code).toBe(0);
+    expect(looks).toBe(2);
+  });
+
+  it('nodes marks a silent node, and does not show its last word as if it held now', async () => {
+    one.silentMs = 10_700;
+    expect((await run('nodes')).out).toMatch(/b +b:1 +z +g1 +was replica +3 +0 +silent for 10\.7s/);
+    expect(JSON.parse((await run('nodes', '--json')).out).nodes[1]).toMatchObject({
+      name: 'b',
+      silent: true,
     });
   });
 
@@ -228,7 +271,7 @@ describe('walnut cluster', () => {
       ['g1', 'b'],
       ['g1', ''],
     ]);
-    one.failoverGroup = async () => ({ epoch: 8, to: 'a' });
+    one.failoverGroup = async () => ({ epoch: one.epoch, to: 'a' });
     expect(await run('failover', 'g1', '--to', 'a')).toMatchObject({
       code: 5,
       err: expect.stringContaining('g1 is led by b: a did not take over'),
@@ -241,12 +284,25 @@ describe('walnut cluster', () => {
   });
 
   it('drains a node, and lets it lead again', async () => {
-    expect((await run('drain', 'a')).out).toContain('a drains: it hands over what it leads');
+    expect((await run('drain', 'a')).out).toContain('a drains: it hands over g1.');
     expect((await run('drain', 'a', '--undo')).out).toBe('a may lead again\n');
     expect(one.asked).toEqual([
       ['a', 'draining'],
       ['a', 'active'],
     ]);
+  });
+
+  it('says where a draining node goes on leading, and where it leads nothing', async () => {
+    one.silentMs = 10_700;
+    expect(await run('drain', 'a')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('a drains, but goes on leading g1 until another voter could'),
+    });
+    expect(JSON.parse((await run('drain', 'a', '--json')).out)).toMatchObject({
+      keeps: ['g1'],
+      handsOver: [],
+    });
+    expect((await run('drain', 'b')).out).toBe('b drains: it leads nothing now\n');
   });
 
   it('says how to make a cluster where there is none', async () => {
@@ -268,14 +324,84 @@ describe('the coordinators that are called', () => {
     const call = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', named]);
     expect(await call('drain', 'a')).toMatchObject({ code: 0 });
     expect([one.asked.length, two.asked.length]).toEqual([1, 0]);
-    expect((await call('status')).out).not.toContain('another coordinator answered');
+    expect((await call('status')).out).not.toContain('note');
     one.active = '127.0.0.1:1';
     two.active = '127.0.0.1:1';
-    expect(await call('status')).toMatchObject({
-      code: 1,
-      out: expect.stringContaining('another coordinator answered: it hears no node'),
-    });
+    const { code, out } = await call('status');
+    expect([code, out]).toEqual([1, expect.stringMatching(/g1 +3 +a +unknown +unknown +16384/)]);
+    expect(out).toContain(
+      'the active coordinator failed to answer: no answer from 127.0.0.1:1 (ECONNREFUSED)',
+    );
+    expect(out).toContain(`this is what ${two.address} knows, which hears no node`);
+    expect(JSON.parse((await call('status', '--json')).out).groups[0]).toMatchObject({ takesWrites: null });
     expect(await call('drain', 'a')).toMatchObject({ code: 5 });
+  });
+
+  it('are all asked where one that is passive knows of no active one', async () => {
+    const two = await serve();
+    two.active = 'nobody';
+    two.cluster = () => ({ ...FakeCoordinator.prototype.cluster.call(two), activeCoordinator: '' });
+    const both = `${two.address},${one.address}`;
+    expect((await runCli(['cluster', 'status', '--coordinators', both])).out).toMatch(/g1 +3 +a +yes/);
+    expect(await runCli(['cluster', 'status', '--coordinators', two.address])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('no active coordinator is known: this is what'),
+    });
+  });
+
+  it('may be frozen: the read ends soon, and shows what another one knows', async () => {
+    const sockets: Socket[] = [];
+    const frozen = createServer((socket) => void sockets.push(socket));
+    await new Promise<void>((resolve) => frozen.listen(0, '127.0.0.1', resolve));
+    closers.push(async () => {
+      for (const socket of sockets) socket.destroy();
+      frozen.close();
+    });
+    const active = `127.0.0.1:${(frozen.address() as AddressInfo).port}`;
+    one.active = active;
+    const endpoints = [active, one.address].map((text) => tryEndpoint(text) ?? expect.unreachable(text));
+    const { answer, note } = await readFromActive(endpoints, (client) =>
+      client.getCluster({}, { timeoutMs: 20 }),
+    );
+    expect([answer.isActive, note]).toEqual([
+      false,
+      `the active coordinator failed to answer: no answer from ${active} (no answer within 20 ms); ` +
+        `this is what ${one.address} knows, which hears no node`,
+    ]);
+    expect(READ.timeoutMs).toBeLessThanOrEqual(2_000);
+  });
+
+  it('are named in the message where they refuse', async () => {
+    one.setNodeStatus = async () => {
+      throw new WalnutError('not_found', 'there is no node x');
+    };
+    expect(await run('drain', 'x')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining(`${one.address} answered NOT_FOUND: there is no node x`),
+    });
+    one.setNodeStatus = async () => {
+      throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
+    };
+    const named = `${one.address},127.0.0.1:1`;
+    expect(await runCli(['cluster', 'drain', 'x', '--coordinators', named])).toMatchObject({
+      code: 5,
+      err: expect.stringContaining(`${one.address} answered UNAVAILABLE: the map changed meanwhile`),
+    });
+  });
+
+  it('may know an older map than the one that has the plan of a failover: it says nothing of the plan', async () => {
+    const two = await serve();
+    two.active = one.address;
+    let looks = 0;
+    two.map = () => {
+      looks++;
+      const stale = { ...FakeCoordinator.prototype.map.call(two), epoch: 7 };
+      return looks === 1 ? stale : one.map();
+    };
+    const both = `${two.address},${one.address}`;
+    const done = await runCli(['cluster', 'failover', 'g1', '--to', 'b', '--coordinators', both]);
+    expect([done.code, done.out]).toEqual([0, 'b leads g1, term 3\n']);
+    expect(looks).toBeGreaterThan(1);
   });
 
   it('are named by the environment, and by what to do where none answers', async () => {

@@ -44,4 +44,32 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
     replacement: 'hint !== endpoint.text',
     tests: ['test/cli/cluster.test.ts'],
   },
+  {
+    name: 'tool: walnut cluster failover believes a map that is older than the plan',
+    file: 'cmd/walnut/cluster/cluster-waits.ts',
+    text: 'map.epoch < epoch ||',
+    replacement: '',
+    tests: ['test/cli/cluster.test.ts'],
+  },
+  {
+    name: 'tool: walnut cluster drain says that it hands over what nobody could lead',
+    file: 'cmd/walnut/cluster/draining.ts',
+    text: 'heardMs: -Number(heardAgoMs)',
+    replacement: 'heardMs: 0',
+    tests: ['test/cli/cluster.test.ts'],
+  },
+  {
+    name: 'tool: walnut cluster status asks no other coordinator where a passive one answers',
+    file: 'cmd/walnut/cluster/coordinators.ts',
+    text: 'passive ??= outcome;',
+    replacement: 'passive ??= outcome; break;',
+    tests: ['test/cli/cluster.test.ts'],
+  },
+  {
+    name: 'tool: walnut get --linearizable asks for an ordinary answer',
+    file: 'cmd/walnut/keys/get-command.ts',
+    text: 'linearizable: options.linearizable === true',
+    replacement: 'linearizable: false',
+    tests: ['test/cli/key-commands.test.ts'],
+  },
 ];

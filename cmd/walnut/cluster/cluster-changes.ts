@@ -3,20 +3,20 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
 import type { InitClusterRequestSchema, InitClusterResponse } from '#gen/walnut/v1/coordinator_pb.ts';
-import { createNodeClock } from '#platform/node-clock.ts';
 import { CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show, usageError } from '../command-host.ts';
 import type { ClusterOptions, PlannedGroup } from './cluster-options.ts';
-import { endpointsOf, readMap } from './cluster-reads.ts';
-import { callCoordinators } from './coordinators.ts';
-
-/** How often the map is asked whether a planned failover is done, milliseconds. */
-const POLL_MS = 100;
+import { endpointsOf } from './cluster-reads.ts';
+import { untilLed, untilWriting } from './cluster-waits.ts';
+import { callCoordinators, READ, readFromActive } from './coordinators.ts';
+import { type Draining, drainingText, judgeDraining } from './draining.ts';
 
 interface InitOptions extends ClusterOptions {
   readonly group?: readonly PlannedGroup[];
   readonly auto?: number;
+  /** Milliseconds; 0: do not wait until the groups take writes. */
+  readonly timeout: number;
 }
 
 interface FailoverOptions extends ClusterOptions {
@@ -40,17 +40,19 @@ export async function runInit(invocation: Invocation, options: InitOptions): Pro
   const made = await initCluster(endpoints, request);
   const groups = made.groups.map(({ id, nodes }) => ({ id, nodes }));
   const { clusterId } = made;
+  const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
+  const takesWrites = options.timeout > 0 && (await untilWriting(wait, Number(made.epoch)));
   await show(
     invocation,
-    () => ({ clusterId, epoch: Number(made.epoch), groups }),
+    () => ({ clusterId, epoch: Number(made.epoch), groups, takesWrites }),
     () =>
       `cluster ${clusterId}:\n${groups.map(({ id, nodes }) => `  ${id}: ${nodes.join(', ')}\n`).join('')}` +
-      'See who leads with: walnut cluster status\n',
+      `${takesWrites ? 'It takes writes. ' : ''}See who leads with: walnut cluster status\n`,
   );
   return EXIT.ok;
 }
 
-/** Makes the cluster; a repeat is answered alike. Rejects with `CallError` or `CliError`. */
+/** Makes the cluster; a repeat is answered alike. Rejects with `CliError`. */
 export function initCluster(
   endpoints: readonly Endpoint[],
   request: MessageInitShape<typeof InitClusterRequestSchema>,
@@ -63,41 +65,14 @@ export async function runFailover(invocation: Invocation, options: FailoverOptio
   const endpoints = await endpointsOf(invocation, options);
   const request = { group, to: options.to ?? '' };
   const { to, epoch } = await callCoordinators(endpoints, (client) => client.failoverGroup(request, CALL));
-  const term = options.timeout === 0 ? undefined : await untilLed(endpoints, group, to, options.timeout);
+  const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
+  const term = options.timeout === 0 ? undefined : await untilLed(wait, group, to, Number(epoch));
   await show(
     invocation,
     () => ({ group, to, epoch: Number(epoch), done: term !== undefined, ...(term && { term }) }),
     () => (term === undefined ? `${to} shall lead ${group}\n` : `${to} leads ${group}, term ${term}\n`),
   );
   return EXIT.ok;
-}
-
-/** Resolves with the term that the node leads. */
-async function untilLed(
-  endpoints: readonly Endpoint[],
-  group: string,
-  to: string,
-  timeoutMs: number,
-): Promise<number> {
-  const clock = createNodeClock();
-  const endMs = clock.monotonicMs() + timeoutMs;
-  while (clock.monotonicMs() < endMs) {
-    const recorded = (await readMap(endpoints)).groups.get(group);
-    if (recorded?.leader?.node === to && recorded.next === undefined) return recorded.term;
-    // The plan came to nothing: a failover decides who leads.
-    if (recorded?.leader !== undefined && recorded.next === undefined)
-      throw new CliError(
-        EXIT.server,
-        `${group} is led by ${recorded.leader.node}: ${to} did not take over`,
-        'See why with: walnut cluster status, walnut cluster nodes',
-      );
-    await clock.sleep(POLL_MS);
-  }
-  throw new CliError(
-    EXIT.server,
-    `${to} does not lead ${group} after ${timeoutMs} ms; the plan stands`,
-    'See how far it is with: walnut cluster status',
-  );
 }
 
 export async function runDrain(invocation: Invocation, options: DrainOptions): Promise<ExitCode> {
@@ -108,13 +83,24 @@ export async function runDrain(invocation: Invocation, options: DrainOptions): P
   const { epoch } = await callCoordinators(endpoints, (client) =>
     client.setNodeStatus({ node, status }, CALL),
   );
+  const draining = isUndone ? undefined : await readDraining(endpoints, node);
   await show(
     invocation,
-    () => ({ node, draining: !isUndone, epoch: Number(epoch) }),
-    () =>
-      isUndone
-        ? `${node} may lead again\n`
-        : `${node} drains: it hands over what it leads. See when with: walnut cluster status\n`,
+    () => ({ node, draining: !isUndone, epoch: Number(epoch), ...draining }),
+    () => (isUndone ? `${node} may lead again\n` : drainingText(node, draining)),
   );
   return EXIT.ok;
+}
+
+/** Undefined where no active coordinator answers any more: the node drains all the same. */
+async function readDraining(endpoints: readonly Endpoint[], node: string): Promise<Draining | undefined> {
+  try {
+    const cluster = await readFromActive(endpoints, (client) => client.getCluster({}, READ));
+    const nodes = await readFromActive(endpoints, (client) => client.listNodes({}, READ));
+    if (cluster.note !== '' || nodes.note !== '') return undefined;
+    return judgeDraining(node, cluster.answer, nodes.answer);
+  } catch (error) {
+    if (error instanceof CliError) return undefined;
+    throw error;
+  }
 }

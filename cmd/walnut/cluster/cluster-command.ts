@@ -48,6 +48,7 @@ function addChanges(add: Add, host: CommandHost): void {
       'groups of all free nodes, each of a master and so many replicas',
       parseCount(0, 15),
     )
+    .addOption(timeoutOption('how long to wait until every group takes writes; 0s: do not wait'))
     .action(host.action(runInit));
   add(
     'failover',
@@ -56,7 +57,7 @@ function addChanges(add: Add, host: CommandHost): void {
   )
     .argument('<group>', 'the id of the group', parseGroupId)
     .option('--to <node>', 'the member that shall lead; without it the most advanced', parseNodeName)
-    .addOption(timeoutOption())
+    .addOption(timeoutOption('how long to wait until it leads; 0s: do not wait'))
     .action(host.action(runFailover));
   add(
     'drain',
@@ -105,8 +106,8 @@ function coordinatorsOption({ io }: CommandHost): Option {
   }
 }
 
-function timeoutOption(): Option {
-  return new Option('--timeout <duration>', 'how long to wait until it leads; 0s: do not wait')
+function timeoutOption(about: string): Option {
+  return new Option('--timeout <duration>', about)
     .argParser(parseDurationMs)
     .default(TIMEOUT_MS_DEFAULT, '30s');
 }
@@ -126,8 +127,8 @@ function parseNodeName(text: string): string {
 }
 
 function collectGroup(text: string, before: readonly PlannedGroup[] = []): PlannedGroup[] {
-  const [id = '', members = ''] = text.split('=');
+  const [id = '', members = '', ...more] = text.split('=');
   const nodes = members.split(',').map((each) => each.trim());
-  if (isGroupId(id) && nodes.every(isNodeName)) return [...before, { id, nodes }];
+  if (more.length === 0 && isGroupId(id) && nodes.every(isNodeName)) return [...before, { id, nodes }];
   throw new InvalidArgumentError('Expected ID=NODE,NODE such as g1=node-1,node-2,node-3.');
 }

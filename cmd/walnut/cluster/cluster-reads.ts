@@ -2,7 +2,6 @@
 import type { ShardMap } from '#cluster/shard-map.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { toShardMap } from '#wire/shard-map-codec.ts';
-import { CALL } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show } from '../command-host.ts';
 import type { ClusterOptions } from './cluster-options.ts';
@@ -15,7 +14,7 @@ import {
   nodesText,
   placeOf,
 } from './cluster-views.ts';
-import { callCoordinators, readFromActive } from './coordinators.ts';
+import { callCoordinators, READ, readFromActive } from './coordinators.ts';
 
 /** The coordinators that the user named, as they are called. */
 export function endpointsOf({ reach }: Invocation, { coordinators }: ClusterOptions): Promise<Endpoint[]> {
@@ -24,22 +23,22 @@ export function endpointsOf({ reach }: Invocation, { coordinators }: ClusterOpti
 
 export async function runStatus(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
   const endpoints = await endpointsOf(invocation, options);
-  const view = await readFromActive(endpoints, (client) => client.getCluster({}, CALL));
+  const { answer: view, note } = await readFromActive(endpoints, (client) => client.getCluster({}, READ));
   await show(
     invocation,
-    () => clusterJson(view),
-    () => clusterText(invocation.colors, view),
+    () => ({ ...clusterJson(view), note }),
+    () => clusterText(invocation.colors, view, note),
   );
   return isHealthy(view) ? EXIT.ok : EXIT.negative;
 }
 
 export async function runNodes(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
   const endpoints = await endpointsOf(invocation, options);
-  const view = await readFromActive(endpoints, (client) => client.listNodes({}, CALL));
+  const { answer: view, note } = await readFromActive(endpoints, (client) => client.listNodes({}, READ));
   await show(
     invocation,
-    () => nodesJson(view),
-    () => nodesText(invocation.colors, view),
+    () => ({ ...nodesJson(view), note }),
+    () => nodesText(invocation.colors, view, note),
   );
   return EXIT.ok;
 }
@@ -68,7 +67,7 @@ export async function runSlot(invocation: Invocation, options: ClusterOptions): 
 }
 
 export async function readMap(endpoints: readonly Endpoint[]): Promise<ShardMap> {
-  const { map } = await callCoordinators(endpoints, (client) => client.getShardMap({}, CALL));
+  const { map } = await callCoordinators(endpoints, (client) => client.getShardMap({}, READ));
   return map === undefined ? NO_MAP : toShardMap(map);
 }
 

@@ -1,4 +1,5 @@
 /** What the commands of a cluster print: tables for people, plain values for programs. Pure. */
+import { SILENCE_MS } from '#cluster/figures.ts';
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOf } from '#cluster/slot-hash.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
@@ -32,36 +33,40 @@ export function clusterJson(view: GetClusterResponse): object {
       leader: group?.leader?.voter?.node ?? '',
       next: group?.next?.node ?? '',
       voters: group?.voters.map(({ node }) => node) ?? [],
-      ...{ slots, takesWrites, votersHeard },
+      slots,
+      // Only the active coordinator hears nodes: what others answer here means nothing.
+      ...(isActive ? { takesWrites, votersHeard } : { takesWrites: null, votersHeard: null }),
     })),
     alarms: view.alarms.map(({ why, sinceMs }) => ({ why, sinceMs: Number(sinceMs) })),
   };
 }
 
-export function clusterText(colors: Colors, view: GetClusterResponse): string {
+export function clusterText(colors: Colors, view: GetClusterResponse, note: string): string {
   const made = view.clusterId === '' ? 'not made yet: walnut cluster init' : view.clusterId;
   const facts: [string, string][] = [
     ['cluster', `${view.name}, ${made}`],
     ['epoch', String(view.epoch)],
     ['active coordinator', view.activeCoordinator === '' ? 'none is known' : view.activeCoordinator],
   ];
-  if (!view.isActive) facts.push(['note', 'another coordinator answered: it hears no node']);
+  if (note !== '') facts.push(['note', colors.yellow(note)]);
   for (const { why, sinceMs } of view.alarms)
     facts.push(['alarm', `${why} (since ${new Date(Number(sinceMs)).toISOString()})`]);
   const head = ['group', 'term', 'leader', 'writes', 'voters heard', 'slots'];
-  const table = view.groups.length === 0 ? '' : `\n${renderTable(colors, head, view.groups.map(groupRow))}`;
+  const rows = view.groups.map((group) => groupRow(group, view.isActive));
+  const table = rows.length === 0 ? '' : `\n${renderTable(colors, head, rows)}`;
   return `${renderFacts(colors, facts)}${table}`;
 }
 
-function groupRow({ group, slots, takesWrites, votersHeard }: GroupStatus): string[] {
+function groupRow({ group, slots, takesWrites, votersHeard }: GroupStatus, isActive: boolean): string[] {
   const next = group?.next === undefined ? '' : `, then ${group.next.node}`;
   const leader = `${group?.leader?.voter?.node ?? 'none'}${next}`;
-  const heard = `${votersHeard} of ${group?.voters.length ?? 0}`;
+  const heard = isActive ? `${votersHeard} of ${group?.voters.length ?? 0}` : 'unknown';
+  const writes = takesWrites ? 'yes' : 'no';
   return [
     group?.id ?? '',
     String(group?.term ?? 0),
     leader,
-    takesWrites ? 'yes' : 'no',
+    isActive ? writes : 'unknown',
     heard,
     String(slots),
   ];
@@ -88,6 +93,7 @@ function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHea
       ? {}
       : {
           heardAgoMs: Number(heardAgoMs),
+          silent: Number(heardAgoMs) >= SILENCE_MS,
           role: ROLES[heartbeat.role] ?? '',
           term: heartbeat.term,
           lsn: Number(heartbeat.tail?.lsn ?? 0),
@@ -100,29 +106,34 @@ function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHea
   };
 }
 
-export function nodesText(colors: Colors, { nodes, isActive }: ListNodesResponse): string {
+export function nodesText(colors: Colors, { nodes }: ListNodesResponse, note: string): string {
+  const end = note === '' ? '' : `${note}\n`;
   if (nodes.length === 0)
-    return 'no node is heard: start some with walnut-node, with the addresses of the coordinators\n';
+    return `no node is heard: start some with walnut-node, with the addresses of the coordinators\n${end}`;
   const head = ['node', 'address', 'zone', 'group', 'role', 'term', 'lsn', 'heard', 'what'];
-  const note = isActive ? '' : 'another coordinator answered than the active one: it hears no node\n';
-  return `${renderTable(colors, head, nodes.map(nodeRow))}${note}`;
+  return `${renderTable(colors, head, nodes.map(nodeRow))}${end}`;
 }
 
 function nodeRow({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHealth): string[] {
+  const isSilent = Number(heardAgoMs) >= SILENCE_MS;
+  const age = showDuration(Number(heardAgoMs));
+  const role = heartbeat === undefined ? '' : (ROLES[heartbeat.role] ?? '');
+  const told = isSilent ? `silent for ${age}` : `${age} ago`;
   const what = [
     ...(listed ? [] : ['not listed']),
     ...(node?.status === NodeStatus.DRAINING ? ['draining'] : []),
-    ...(heartbeat === undefined || heartbeat.whyNoWrites === '' ? [] : [heartbeat.whyNoWrites]),
+    ...(heartbeat === undefined || isSilent || heartbeat.whyNoWrites === '' ? [] : [heartbeat.whyNoWrites]),
   ];
   return [
     node?.name ?? '',
     node?.address ?? '',
     node?.zone ?? '',
     group,
-    heartbeat === undefined ? '' : (ROLES[heartbeat.role] ?? ''),
+    // What a silent node said last is no word on what it does now.
+    isSilent && role !== '' ? `was ${role}` : role,
     heartbeat === undefined ? '' : String(heartbeat.term),
     heartbeat === undefined ? '' : String(heartbeat.tail?.lsn ?? 0),
-    heard ? `${showDuration(Number(heardAgoMs))} ago` : 'no',
+    heard ? told : 'no',
     what.join('; '),
   ];
 }

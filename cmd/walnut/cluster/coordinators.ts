@@ -4,43 +4,54 @@
  */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { CallError } from '../call/call-error.ts';
-import { type CoordinatorClient, createCoordinatorClient } from '../call/connection.ts';
-import { CliError, EXIT, leaderHintOf } from '../cli-error.ts';
-import { parseToldAddress } from '../command-host.ts';
+import { type CallOptions, type CoordinatorClient, createCoordinatorClient } from '../call/connection.ts';
+import { CliError, describeFailure, EXIT, leaderHintOf } from '../cli-error.ts';
+import { parseToldAddress, toArgument } from '../command-host.ts';
 
+/** For reads: every coordinator has what it answers in memory, so one that is silent for longer is stuck. */
+export const READ: CallOptions = { timeoutMs: 2_000 };
 /** How often a call follows the address of the active coordinator. */
 const HOPS_MAX = 3;
 
-export type CoordinatorCall<T> = (client: CoordinatorClient, at: Endpoint) => Promise<T>;
+export type CoordinatorCall<T> = (client: CoordinatorClient) => Promise<T>;
 
 /** Answers of these codes are about the coordinator that was asked, so another one is worth a call. */
 const ELSEWHERE: readonly string[] = ['lost', 'unavailable', 'deadline_exceeded'];
 
+/** What came of a call, and which coordinator was asked. */
+type Outcome<T> = { readonly at: Endpoint } & ({ readonly answer: T } | { readonly error: CallError });
+type Failed = Extract<Outcome<never>, { error: CallError }>;
+
 /** The answer of the first coordinator that gives one, wherever the others send the call. */
 export async function callCoordinators<T>(named: readonly Endpoint[], call: CoordinatorCall<T>): Promise<T> {
-  let failure: unknown;
+  const failures: Failed[] = [];
   for (const endpoint of named) {
-    try {
-      return await callActive(endpoint, call);
-    } catch (error) {
-      if (!(error instanceof CallError) || !ELSEWHERE.includes(error.code)) throw error;
-      failure = error;
-    }
+    const outcome = await callActive(endpoint, call);
+    if ('answer' in outcome) return outcome.answer;
+    failures.push(outcome);
+    if (!ELSEWHERE.includes(outcome.error.code)) throw refusal(outcome);
   }
-  throw describe(failure, named);
+  throw noAnswer(failures, named);
 }
 
 /** Calls the coordinator, and the one that it names in place of an answer. */
-async function callActive<T>(first: Endpoint, call: CoordinatorCall<T>): Promise<T> {
+async function callActive<T>(first: Endpoint, call: CoordinatorCall<T>): Promise<Outcome<T>> {
   let endpoint = first;
   for (let hops = 0; ; hops++) {
-    try {
-      return await call(createCoordinatorClient(endpoint), endpoint);
-    } catch (error) {
-      const hint = leaderHintOf(error);
-      if (hint === undefined || hint === endpoint.text || hops === HOPS_MAX) throw error;
-      endpoint = parseToldAddress(hint, endpoint);
-    }
+    const outcome = await callOne(endpoint, call);
+    if ('answer' in outcome) return outcome;
+    const hint = leaderHintOf(outcome.error);
+    if (hint === undefined || hint === endpoint.text || hops === HOPS_MAX) return outcome;
+    endpoint = parseToldAddress(hint, endpoint);
+  }
+}
+
+async function callOne<T>(at: Endpoint, call: CoordinatorCall<T>): Promise<Outcome<T>> {
+  try {
+    return { at, answer: await call(createCoordinatorClient(at)) };
+  } catch (error) {
+    if (!(error instanceof CallError)) throw error;
+    return { at, error };
   }
 }
 
@@ -49,31 +60,78 @@ interface Answering {
   readonly activeCoordinator: string;
 }
 
-/**
- * The answer of the active coordinator where it can be reached, else that of another one,
- * which knows no ages and no alarms.
- */
-export function readFromActive<T extends Answering>(
-  named: readonly Endpoint[],
-  read: (client: CoordinatorClient) => Promise<T>,
-): Promise<T> {
-  return callCoordinators(named, async (client, at) => {
-    const answer = await read(client);
-    if (answer.isActive || answer.activeCoordinator === '') return answer;
-    const active = parseToldAddress(answer.activeCoordinator, at);
-    return read(createCoordinatorClient(active)).catch(() => answer);
-  });
+export interface Reading<T> {
+  readonly answer: T;
+  /** Why it is not the active coordinator's answer, which alone hears the nodes; empty if it is. */
+  readonly note: string;
 }
 
-function describe(failure: unknown, named: readonly Endpoint[]): CliError {
+/**
+ * The answer of the active coordinator where it can be reached, else that of another one,
+ * which knows no ages and no alarms. Each coordinator is asked once.
+ */
+export async function readFromActive<T extends Answering>(
+  named: readonly Endpoint[],
+  read: CoordinatorCall<T>,
+): Promise<Reading<T>> {
+  const failures: Failed[] = [];
+  const asked = new Set<string>();
+  const toAsk = [...named];
+  let passive: { readonly at: Endpoint; readonly answer: T } | undefined;
+  for (let at = toAsk.shift(); at !== undefined; at = toAsk.shift()) {
+    if (asked.has(at.text) || asked.size > named.length + HOPS_MAX) continue;
+    asked.add(at.text);
+    const outcome = await callOne(at, read);
+    if ('error' in outcome) {
+      if (passive === undefined && !ELSEWHERE.includes(outcome.error.code)) throw refusal(outcome);
+      failures.push(outcome);
+      continue;
+    }
+    const { isActive, activeCoordinator } = outcome.answer;
+    if (isActive) return { answer: outcome.answer, note: '' };
+    passive ??= outcome;
+    if (activeCoordinator !== '') toAsk.unshift(parseToldAddress(activeCoordinator, at));
+  }
+  if (passive === undefined) throw noAnswer(failures, named);
+  return { answer: passive.answer, note: noteOf(passive, failures) };
+}
+
+function noteOf(
+  { at, answer }: { readonly at: Endpoint; readonly answer: Answering },
+  failures: readonly Failed[],
+): string {
+  const { activeCoordinator } = answer;
+  const shown = `this is what ${at.text} knows, which hears no node`;
+  if (activeCoordinator === '') return `no active coordinator is known: ${shown}`;
+  const failed = failures.find(({ at: { text } }) => text === activeCoordinator);
+  if (failed === undefined) return `${activeCoordinator} is not active any more: ${shown}`;
+  return `the active coordinator failed to answer: ${failed.error.message}; ${shown}`;
+}
+
+/** A coordinator answered, and it refuses. */
+function refusal({ at, error }: Failed): CliError {
+  const address = toArgument(at);
+  const { exitCode, message, advice } = describeFailure(error, address);
+  return new CliError(exitCode, message, adviceOn(error) ?? advice, error);
+}
+
+function adviceOn({ code, leaderHint }: CallError): string | undefined {
+  const isAboutIt = leaderHint !== undefined || ELSEWHERE.includes(code);
+  return isAboutIt ? 'See which coordinator is active with: walnut cluster status' : undefined;
+}
+
+/** None gave an answer: what one of them said tells more than that another one was not reached. */
+function noAnswer(failures: readonly Failed[], named: readonly Endpoint[]): CliError {
+  const said = failures.find(({ error }) => error.code !== 'lost');
+  if (said !== undefined) return refusal(said);
+  const error = failures.at(-1)?.error;
   const which = named.map(({ text }) => text).join(', ');
-  const why = failure instanceof Error ? failure.message : 'no address';
   return new CliError(
     EXIT.server,
-    `no coordinator answered at ${which}: ${why}`,
+    `no coordinator answered at ${which}: ${error?.message ?? 'no address'}`,
     'Start one with: npm run coordinator -- --config configs/coordinator.yaml\n' +
       'Or a whole cluster on this machine: npm run cluster:ha\n' +
       'Or name others: --coordinators HOST:PORT,HOST:PORT (or WALNUT_COORDINATORS).',
-    failure,
+    error,
   );
 }

@@ -1,0 +1,89 @@
+/** Waits of `walnut cluster init` and `failover` for what they began. Each ends after the time that the user gave. */
+import type { Endpoint } from '#dial/endpoint.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { CliError, EXIT } from '../cli-error.ts';
+import type { Invocation } from '../command-host.ts';
+import { readMap } from './cluster-reads.ts';
+import { READ, readFromActive } from './coordinators.ts';
+
+/** How often a coordinator is asked, milliseconds. */
+const POLL_MS = 100;
+/** How long a wait says nothing, milliseconds. */
+const SILENT_MS = 2_000;
+
+interface Wait {
+  readonly io: Invocation['io'];
+  readonly endpoints: readonly Endpoint[];
+  readonly timeoutMs: number;
+}
+
+/** What a look found: the end of the wait, or what is missing yet. */
+type Look<T> = { readonly done: T } | { readonly missing: string };
+
+/** Looks until it is done. `timedOut` makes the failure of what was missing last. */
+async function until<T>(
+  { io, timeoutMs }: Wait,
+  look: () => Promise<Look<T>>,
+  timedOut: (missing: string) => CliError,
+): Promise<T> {
+  const clock = createNodeClock();
+  const startMs = clock.monotonicMs();
+  for (let told = ''; ; ) {
+    const found = await look();
+    if ('done' in found) return found.done;
+    const { missing } = found;
+    const waitedMs = clock.monotonicMs() - startMs;
+    if (waitedMs >= timeoutMs) throw timedOut(missing);
+    if (waitedMs >= SILENT_MS && missing !== told) io.note(`waiting: ${missing}\n`);
+    if (waitedMs >= SILENT_MS) told = missing;
+    await clock.sleep(POLL_MS);
+  }
+}
+
+/** Resolves with the term that the node leads. `epoch`: of the map that has the plan; an older map shows nothing of it. */
+export function untilLed(wait: Wait, group: string, to: string, epoch: number): Promise<number> {
+  return until(
+    wait,
+    async () => {
+      const map = await readMap(wait.endpoints);
+      const recorded = map.groups.get(group);
+      if (map.epoch < epoch || recorded?.leader === undefined || recorded.next !== undefined)
+        return { missing: `${to} does not lead ${group} yet` };
+      if (recorded.leader.node === to) return { done: recorded.term };
+      // The plan came to nothing: a failover decides who leads.
+      throw new CliError(
+        EXIT.server,
+        `${group} is led by ${recorded.leader.node}: ${to} did not take over`,
+        'See why with: walnut cluster status, walnut cluster nodes',
+      );
+    },
+    () =>
+      new CliError(
+        EXIT.server,
+        `${to} does not lead ${group} after ${wait.timeoutMs} ms; the plan stands`,
+        'See how far it is with: walnut cluster status',
+      ),
+  );
+}
+
+/** Resolves once every group of the cluster has a leader that takes writes. */
+export function untilWriting(wait: Wait, epoch: number): Promise<true> {
+  return until<true>(
+    wait,
+    async () => {
+      const { answer, note } = await readFromActive(wait.endpoints, (client) => client.getCluster({}, READ));
+      if (note !== '') return { missing: note };
+      const idle = answer.groups.filter(({ takesWrites }) => !takesWrites).map(({ group }) => group?.id);
+      const isNew = Number(answer.epoch) >= epoch;
+      return isNew && idle.length === 0
+        ? { done: true }
+        : { missing: `${idle.join(', ') || 'the cluster'} does not take writes yet` };
+    },
+    (missing) =>
+      new CliError(
+        EXIT.server,
+        `the cluster is made, but after ${wait.timeoutMs} ms: ${missing}`,
+        'See why with: walnut cluster status, walnut cluster nodes',
+      ),
+  );
+}
