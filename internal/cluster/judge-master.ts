@@ -44,7 +44,10 @@ export function isDownByItsOwnWord(observation: Observation | undefined, nowMs: 
 }
 
 /** The observation of a voter that is neither silent nor of another incarnation. */
-function heardVoter({ observations, nowMs }: GroupView, voter: Voter): Observation | undefined {
+export function heardVoter(
+  { observations, nowMs }: Pick<GroupView, 'observations' | 'nowMs'>,
+  voter: Voter,
+): Observation | undefined {
   const observation = observations.get(voter.node);
   if (observation === undefined || observation.heartbeat.incarnation !== voter.incarnation) return undefined;
   return nowMs - observation.heardMs < SILENCE_MS ? observation : undefined;

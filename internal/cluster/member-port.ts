@@ -70,7 +70,7 @@ export interface HandOverAnswer {
 
 /** Rejects with `failed_precondition` where the node belongs to another cluster or group, or has another log. */
 export interface MemberPort {
-  /** Persists the term: nothing of a lower one is taken from then on. A repeat is granted again. */
+  /** Persists the term: nothing of a lower one is taken from then on. A repeat is granted again, until the term is led. */
   claim(request: TermClaim): Promise<TermClaimAnswer>;
   /** The member leads a term that it granted. A repeat changes nothing. */
   takeOver(request: LeadRequest): Promise<LeadAnswer>;

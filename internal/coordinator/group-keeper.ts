@@ -4,7 +4,7 @@
  * tried again with back-off, and a coordinator that takes over goes on from the record.
  */
 import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
-import { nextTerm } from '#cluster/group-terms.ts';
+import { judgeTerm, nextTerm } from '#cluster/group-terms.ts';
 import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
 import type { Group, ShardMap } from '#cluster/shard-map.ts';
 import type { Alarms } from '#coordinator/alarms.ts';
@@ -74,7 +74,7 @@ export class GroupKeeper {
       this.#deposed = '';
       alarms.set(`${id}: failover`, undefined);
     }
-    if (step.kind === 'none' || step.kind === 'alarm') return;
+    if (step.kind === 'none' || step.kind === 'wait' || step.kind === 'alarm') return;
     const isFailover = FAILOVERS.includes(step.kind);
     const gate = isFailover ? this.#failovers : this.#calls;
     if (!gate.isOver(nowMs)) return;
@@ -99,8 +99,10 @@ export class GroupKeeper {
     if (leader !== known.leader) this.#known = { ...this.#known, leader, leaderSinceMs: nowMs };
     if (next !== known.next) this.#known = { ...this.#known, next, nextSinceMs: nowMs };
     const { leaderSinceMs, nextSinceMs } = this.#known;
-    const { observations } = this.#options.roll;
-    return { group, observations, nowMs, judgingSinceMs, leaderSinceMs, nextSinceMs, nodes: map.nodes };
+    const { roll } = this.#options;
+    const { observations } = roll;
+    const since = { nowMs, judgingSinceMs, leaderSinceMs, nextSinceMs };
+    return { group, observations, ...since, nodes: map.nodes, termOf: (node) => roll.termOf(node) };
   }
 
   /** Resolves with true if the group is further than before. */
@@ -129,6 +131,7 @@ export class GroupKeeper {
       case 'plan':
         return this.#change(context, { next: { term: nextTerm(group), node: step.to } });
       case 'none':
+      case 'wait':
       case 'alarm':
         return true;
     }
@@ -140,7 +143,7 @@ export class GroupKeeper {
     const choice = await this.#choose(context, (node) =>
       this.#options.members.wouldGrant(context.map, node, group, term),
     );
-    if (!this.#hasEnough(group, choice)) return false;
+    if (choice === undefined || !this.#hasEnough(group, choice)) return false;
     return this.#newTerm(context, why);
   }
 
@@ -159,7 +162,7 @@ export class GroupKeeper {
     const choice = await this.#choose(context, (node) =>
       this.#options.members.claim(context.map, node, group),
     );
-    if (!this.#hasEnough(group, choice) || choice.kind !== 'leader') return false;
+    if (choice === undefined || !this.#hasEnough(group, choice) || choice.kind !== 'leader') return false;
     const { node, incarnation, tail } = choice.grant;
     const leader = { node, incarnation, tail };
     if (!(await this.#change(context, { leader }))) return false;
@@ -171,13 +174,30 @@ export class GroupKeeper {
     if (leader === undefined) return false;
     const { catalogue, members } = this.#options;
     // The newest map names the leader; the one that the step was decided by may not.
-    const isLeading = await members.takeOver(catalogue.lastMap ?? context.map, group, leader);
-    if (isLeading) return true;
-    return this.#newTerm({ ...context, group }, `${leader.node} refused to take over`);
+    const answer = await members.takeOver(catalogue.lastMap ?? context.map, group, leader);
+    if (answer.isAccepted) return true;
+    if (this.#isAhead(group, leader.node, answer.term)) return false;
+    return this.#question({ ...context, group }, `${leader.node} refused to take over`);
   }
 
-  /** Asks every voter, and chooses a leader from those that grant. */
-  async #choose({ map, group }: StepContext, ask: (node: string) => Promise<ClaimAnswer>): Promise<Choice> {
+  /**
+   * Notes the term that a voter states in an answer. True if the record's store did not
+   * give it: then nothing is written, and the store is read again before the next step.
+   */
+  #isAhead(group: Group, node: string, term: number): boolean {
+    const { roll, clock } = this.#options;
+    roll.answered(node, term, clock.monotonicMs());
+    return judgeTerm(group, term) === 'ahead';
+  }
+
+  /**
+   * Asks every voter, and chooses a leader from those that grant. Undefined if one states
+   * a term that the store did not give.
+   */
+  async #choose(
+    { map, group }: StepContext,
+    ask: (node: string) => Promise<ClaimAnswer>,
+  ): Promise<Choice | undefined> {
     const { clock, roll } = this.#options;
     const nowMs = clock.monotonicMs();
     const unfit = new Set(
@@ -190,9 +210,15 @@ export class GroupKeeper {
     const zones = new Map(nodes.map(({ name, zone }) => [name, zone]));
     const choice = (answers: readonly ClaimAnswer[]): Choice =>
       chooseLeader({ group, grants: grantsOf(answers), unfit, draining, zones });
-    const calls = group.voters.map(async ({ node }) => ask(node));
+    let isOlder = false;
+    const calls = group.voters.map(async ({ node }) => {
+      const answer = await ask(node);
+      if (this.#isAhead(group, node, answer.term)) isOlder = true;
+      return answer;
+    });
     const isEnough = (answers: readonly ClaimAnswer[]): boolean => choice(answers).kind === 'leader';
-    return choice(await gather(clock, calls, isEnough));
+    const chosen = choice(await gather(clock, calls, isEnough));
+    return isOlder ? undefined : chosen;
   }
 
   #hasEnough(group: Group, choice: Choice): boolean {

@@ -5,21 +5,28 @@ import type { Group, Leader, ShardMap } from '#cluster/shard-map.ts';
 import { WalnutError } from '#model/errors.ts';
 
 export type ClaimAnswer =
-  | { readonly kind: 'granted'; readonly grant: Grant }
-  /** A higher term was granted before. */
+  /** `term`: the highest one that the member has persisted. */
+  | { readonly kind: 'granted'; readonly grant: Grant; readonly term: number }
+  /** A higher term was granted before, or this one is led. */
   | { readonly kind: 'refused'; readonly term: number };
+
+export interface TakeOverAnswer {
+  readonly isAccepted: boolean;
+  /** The highest term that the member has persisted. */
+  readonly term: number;
+}
 
 /** `map` lists the nodes by their names. */
 export interface Members {
   /** Asks whether the member would grant the term, and with which tail. Changes nothing. */
   wouldGrant(map: ShardMap, node: string, group: Group, term: number): Promise<ClaimAnswer>;
-  /** The member persists `group.term` and takes nothing of a lower one from then on. A repeat is granted again. */
+  /** The member persists `group.term` and takes nothing of a lower one from then on. A repeat is granted again, until the term is led. */
   claim(map: ShardMap, node: string, group: Group): Promise<ClaimAnswer>;
   /**
-   * `leader` leads `group.term`, as `map` says. False if its tail or incarnation is
+   * `leader` leads `group.term`, as `map` says. Not accepted if its tail or incarnation is
    * another one than stated, or if it saw a higher term. A repeat changes nothing.
    */
-  takeOver(map: ShardMap, group: Group, leader: Leader): Promise<boolean>;
+  takeOver(map: ShardMap, group: Group, leader: Leader): Promise<TakeOverAnswer>;
   /** The group's master hands over to `next` without losing a write; true also where it has done so before. False if it did not. */
   handOver(map: ShardMap, group: Group, next: NonNullable<Group['next']>): Promise<boolean>;
 }
@@ -42,7 +49,7 @@ export function createMembers(memberAt: (address: string) => MemberPort): Member
     takeOver: async (map, group, { node, incarnation, tail }) => {
       const member = await at(map, node);
       const to = toMember(map, node, group);
-      return (await member.takeOver({ ...to, term: group.term, incarnation, tail, map })).isAccepted;
+      return member.takeOver({ ...to, term: group.term, incarnation, tail, map });
     },
     handOver: async (map, group, next) => {
       const node = group.leader?.node ?? '';
@@ -62,5 +69,5 @@ function toAnswer(node: string, answer: TermClaimAnswer): ClaimAnswer {
   if (voter.node !== node)
     throw new WalnutError('unavailable', `${voter.node} answered in place of ${node}: is its address right?`);
   if (!isGranted) return { kind: 'refused', term };
-  return { kind: 'granted', grant: { ...voter, tail, isQuarantined, isLoading } };
+  return { kind: 'granted', term, grant: { ...voter, tail, isQuarantined, isLoading } };
 }

@@ -1,8 +1,9 @@
 /** What a coordinator does next for a group: the table of ADR 17, as a function of what is recorded and heard. Pure. */
+import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
-import { type GroupView, judgeMaster } from '#cluster/judge-master.ts';
-import type { ClusterNode, Group, Voter } from '#cluster/shard-map.ts';
+import { type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
+import { type ClusterNode, type Group, grantsNeeded, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
 
 /** How long a planned failover may take, milliseconds. */
@@ -10,6 +11,8 @@ export const PLANNED_MS = 10_000;
 
 export type Step =
   | { readonly kind: 'none' }
+  /** Nothing yet: the coordinator is new, or does not hear those whom the step is about. */
+  | { readonly kind: 'wait' }
   /** Nothing, and operators must know why. */
   | { readonly kind: 'alarm'; readonly why: string }
   /** The leader is down, or a planned failover came to nothing: ask who would grant a term. */
@@ -32,6 +35,8 @@ export interface StepView extends GroupView {
   readonly nextSinceMs: number;
   /** By name. */
   readonly nodes: ReadonlyMap<string, ClusterNode>;
+  /** The highest term that a node stated in a heartbeat or an answer; undefined if it stated none. */
+  readonly termOf: (node: string) => number | undefined;
 }
 
 export function nextStep(view: StepView): Step {
@@ -42,13 +47,16 @@ export function nextStep(view: StepView): Step {
       kind: 'alarm',
       why: `${ahead.join(' and ')} saw a term of ${group.id} above all that the metadata store gave it: the store was lost, or restored from a backup`,
     };
-  if (group.leader === undefined) return { kind: 'claim' };
+  // Before it has heard the members a coordinator cannot know that its store is as new as they are.
+  if (view.nowMs - view.judgingSinceMs < SILENCE_MS) return { kind: 'wait' };
+  if (group.leader === undefined) return isHeard(view) ? { kind: 'claim' } : { kind: 'wait' };
   const plan = group.next === undefined ? undefined : planned(view, group.next);
   // Once `next` leads, the old leader's silence means nothing.
   if (plan?.kind === 'confirm') return plan;
   const verdict = judgeMaster(view);
   if (verdict.kind === 'down') return { ...verdict, kind: 'question' };
   if (plan !== undefined) return plan;
+  if (heardVoter(view, group.leader) === undefined) return { kind: 'wait' };
   if (!leads(view, group.leader, group.term)) return { kind: 'take_over' };
   const voters = listed(view, group.leader);
   if (voters !== undefined) return { kind: 'relist', voters };
@@ -79,11 +87,16 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
   return { kind: 'hand_over', next };
 }
 
-function nodesAhead({ group, observations }: GroupView): string[] {
+/** True if as many voters are heard as have to grant a term. */
+function isHeard(view: StepView): boolean {
+  const { voters } = view.group;
+  return voters.filter((voter) => heardVoter(view, voter)).length >= grantsNeeded(voters.length);
+}
+
+function nodesAhead({ group, termOf }: StepView): string[] {
   return group.voters
-    .map(({ node }) => observations.get(node)?.heartbeat)
-    .filter((heartbeat) => heartbeat !== undefined && judgeTerm(group, heartbeat.term) === 'ahead')
-    .map((heartbeat) => heartbeat?.node ?? '');
+    .map(({ node }) => node)
+    .filter((node) => judgeTerm(group, termOf(node) ?? 0) === 'ahead');
 }
 
 /** The voters that the leader's log lists, if an incarnation is another one than recorded; names change elsewhere. */

@@ -1,5 +1,6 @@
 /** The nodes that this coordinator hears, and what each said last. In memory only; bounded. */
 
+import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm } from '#cluster/group-terms.ts';
 import { type Heartbeat, type Observation, observe } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
@@ -12,6 +13,8 @@ const UNLISTED_MAX = 1_024;
 
 export class Roll {
   readonly #observations = new Map<string, Observation>();
+  /** The terms that members stated when they answered a call, and when. */
+  readonly #answered = new Map<string, { readonly term: number; readonly atMs: number }>();
   readonly #alarms: Alarms;
 
   constructor(alarms: Alarms) {
@@ -45,18 +48,34 @@ export class Roll {
       );
     const acksNeeded = majorityOf(group?.voters.length ?? 1) - 1;
     this.#observations.set(node, observe(this.#observations.get(node), heartbeat, nowMs, acksNeeded));
+    // From then on heartbeats that were sent after the answer say it.
+    if (nowMs - (this.#answered.get(node)?.atMs ?? nowMs) > SILENCE_MS) this.#answered.delete(node);
+  }
+
+  /** A voter of a group answered a call, and stated the highest term that it has persisted. */
+  answered(node: string, term: number, nowMs: number): void {
+    this.#answered.set(node, { term, atMs: nowMs });
+  }
+
+  /** The highest term that a node stated, in a heartbeat or in an answer; undefined if it stated none. */
+  termOf(node: string): number | undefined {
+    const heard = this.#observations.get(node)?.heartbeat.term;
+    const answered = this.#answered.get(node)?.term;
+    return heard === undefined || answered === undefined ? (heard ?? answered) : Math.max(heard, answered);
   }
 
   /** What the voters of the node's group state. */
   termsAround(map: ShardMap, node: string): number[] {
     const voters = groupOf(map, node)?.voters ?? [];
-    return voters
-      .map((voter) => this.#observations.get(voter.node)?.heartbeat.term)
-      .filter((term) => term !== undefined);
+    return voters.map((voter) => this.termOf(voter.node)).filter((term) => term !== undefined);
   }
 
   /** True if a node states a term or an epoch above the map's since the map was asked for: the map has to be read again. */
   isDoubtful(map: ShardMap, askedMs: number): boolean {
+    for (const [node, { term, atMs }] of this.#answered) {
+      const group = groupOf(map, node);
+      if (group !== undefined && atMs >= askedMs && judgeTerm(group, term) === 'ahead') return true;
+    }
     return [...this.#observations.values()].some(({ heartbeat, roleSinceMs, epochSinceMs }) => {
       const group = groupOf(map, heartbeat.node);
       const isTermAhead = group !== undefined && judgeTerm(group, heartbeat.term) === 'ahead';
@@ -77,6 +96,7 @@ export class Roll {
   /** Forgets everything: what was heard while another coordinator acted is of no use. */
   clear(): void {
     this.#observations.clear();
+    this.#answered.clear();
   }
 }
 

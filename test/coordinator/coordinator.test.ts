@@ -73,9 +73,10 @@ describe('a group', () => {
   it('replaces a master that its voters do not reach, although the coordinators do', async () => {
     await begin();
     for (const other of ['b', 'c']) cluster.network.cut('a', other);
-    await cluster.advanceUntil(() => cluster.member('b').isMaster, 10_000);
+    const isReplaced = (): boolean => cluster.member('b').isMaster || cluster.member('c').isMaster;
+    await cluster.advanceUntil(isReplaced, 10_000);
     await untilLed(5_000);
-    expect(led()).toEqual(['b', 2]);
+    expect(led()).toEqual([expect.stringMatching(/^[bc]$/), 2]);
   });
 
   it('replaces a master that says it cannot write, and not one that waits for its first write', async () => {

@@ -30,17 +30,29 @@ interface Case {
   readonly heard?: [string, Observation][];
   readonly plannedMs?: number;
   readonly draining?: string;
+  /** Terms that voters stated in answers. */
+  readonly answered?: Readonly<Record<string, number>>;
+  readonly judgingSinceMs?: number;
 }
 
-function step({ record = {}, heard = [], plannedMs = 0, draining = '' }: Case) {
+function step({
+  record = {},
+  heard = [],
+  plannedMs = 0,
+  draining = '',
+  answered = {},
+  judgingSinceMs = 0,
+}: Case) {
   const nodes = ['a', 'b', 'c'].map((name): [string, ClusterNode] => {
     return [name, { name, address: name, zone: '', status: draining.includes(name) ? 'draining' : 'active' }];
   });
+  const observations = new Map([hear('a'), hear('b'), hear('c'), ...heard]);
   return nextStep({
     group: { ...group, ...record },
-    observations: new Map([hear('a'), hear('b'), hear('c'), ...heard]),
+    observations,
+    termOf: (node) => answered[node] ?? observations.get(node)?.heartbeat.term,
     nowMs: NOW_MS,
-    judgingSinceMs: 0,
+    judgingSinceMs,
     leaderSinceMs: 0,
     nextSinceMs: NOW_MS - plannedMs,
     nodes: new Map(nodes),
@@ -64,6 +76,31 @@ describe('the next step', () => {
       'is an alarm where a voter saw a term that was never given',
       { heard: [hear('c', { term: 8 })] },
       { kind: 'alarm' },
+    ],
+    [
+      'is an alarm where a voter answered with a term that was never given',
+      { answered: { c: 8 } },
+      { kind: 'alarm' },
+    ],
+    [
+      'is to wait where the leader does not lead and the coordinator is new',
+      { heard: [hear('a', { role: 'replica' })], judgingSinceMs: NOW_MS - 1_400 },
+      { kind: 'wait' },
+    ],
+    [
+      'is to wait where there is no leader and the coordinator is new',
+      { record: { leader: undefined }, judgingSinceMs: NOW_MS - 1_400 },
+      { kind: 'wait' },
+    ],
+    [
+      'is to wait where there is no leader and too few are heard',
+      { record: { leader: undefined }, heard: ['a', 'b'].map((node) => hear(node, {}, 2_000)) },
+      { kind: 'wait' },
+    ],
+    [
+      'is to wait where nobody is heard',
+      { heard: ['a', 'b', 'c'].map((node) => hear(node, { role: 'replica' }, 2_000)) },
+      { kind: 'wait' },
     ],
     [
       'is an alarm before anything else',
@@ -116,6 +153,7 @@ describe('the next step', () => {
     const view = {
       observations: new Map([hear('a', { role: 'replica' }), hear('b'), hear('c')]),
       nodes: new Map(),
+      termOf: () => 7,
     };
     const times = { nowMs: NOW_MS, judgingSinceMs: 0, leaderSinceMs: NOW_MS - 500, nextSinceMs: 0 };
     expect(nextStep({ group: waiting, ...view, ...times })).toEqual({ kind: 'take_over' });

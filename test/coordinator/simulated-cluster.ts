@@ -5,6 +5,7 @@
 import { Coordinator } from '#coordinator/coordinator.ts';
 import type { ClaimAnswer, Members } from '#coordinator/members.ts';
 import type { LocalStore } from '#metadata/local-store.ts';
+import type { StoreWrite } from '#metadata/metadata-store.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createMemoryMetadata } from '#test/doubles/memory-metadata.ts';
 import { PausableClock } from '#test/doubles/pausable-clock.ts';
@@ -29,8 +30,10 @@ export class SimulatedCluster {
   readonly trace: string[] = [];
   /** What must never be; a run fails with the first. */
   readonly wrongs: string[] = [];
-  readonly store: LocalStore;
+  store: LocalStore;
   coordinators: SimulatedCoordinator[] = [];
+  /** From when on the heartbeats of a member arrive, by name: before, it looks for a coordinator elsewhere. */
+  readonly heartbeatsFromMs = new Map<string, number>();
   /** Writes acked at QUORUM. */
   readonly acked = new Set<number>();
   /** Writes that some master took. */
@@ -122,6 +125,20 @@ export class SimulatedCluster {
     await this.store.transact({ compare: [], writes: [{ key: '/walnut/test/leader', value: undefined }] });
   }
 
+  /** The records of the store as they are now, to be restored later. */
+  async copyStore(): Promise<StoreWrite[]> {
+    const { entries } = await this.store.read('/walnut/test/');
+    return entries.filter(({ key }) => !key.endsWith('/leader')).map(({ key, value }) => ({ key, value }));
+  }
+
+  /** Kills all coordinators; a new one works on a store that was made from the copy. */
+  async restoreStore(copy: readonly StoreWrite[]): Promise<SimulatedCoordinator> {
+    for (const coordinator of [...this.coordinators]) this.killCoordinator(coordinator);
+    this.store = createMemoryMetadata(this.clock);
+    await this.store.transact({ compare: [], writes: [...copy] });
+    return this.addCoordinator();
+  }
+
   note(what: string): void {
     this.trace.push(`${Math.round(this.clock.monotonicMs())} ms: ${what}`);
   }
@@ -170,6 +187,7 @@ export class SimulatedCluster {
   #surroundings(): Surroundings {
     return {
       heartbeat: (from, heartbeat, onAnswer) => {
+        if (this.clock.monotonicMs() < (this.heartbeatsFromMs.get(from.name) ?? 0)) return;
         for (const to of this.coordinators)
           this.network.call(from, to, () => to.coordinator.heartbeat(heartbeat)).then(onAnswer, () => {});
       },

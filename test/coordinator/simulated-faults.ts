@@ -119,6 +119,32 @@ export const HAPPENINGS: Readonly<Record<string, Fault>> = {
   },
 };
 
+/**
+ * The group fails over after its store was copied, and then a coordinator works on the
+ * copy. Heartbeats reach it late or never; it reaches the members.
+ */
+export async function runOlderStore(cluster: SimulatedCluster): Promise<void> {
+  await cluster.begin(1);
+  const copy = await cluster.copyStore();
+  const { master } = cluster;
+  master?.kill();
+  await cluster.advanceUntil(() => cluster.master !== undefined, 10_000);
+  master?.start();
+  await cluster.clock.advance(500 + cluster.random.below(3_000));
+  const coordinator = await cluster.restoreStore(copy);
+  cluster.note('the store is restored from the copy');
+  for (const name of cluster.members.keys())
+    cluster.heartbeatsFromMs.set(name, cluster.clock.monotonicMs() + cluster.random.below(6_000));
+  await cluster.advanceUntil(() => coordinator.coordinator.isActive, 10_000);
+  await cluster.clock.advance(12_000);
+  if (cluster.master !== undefined) cluster.checkKept(cluster.master);
+  if (coordinator.coordinator.alarms.length === 0) cluster.wrongs.push('there is no alarm');
+  const changed = (await cluster.copyStore()).find(({ key }) => key.endsWith('/epoch'))?.value;
+  const before = copy.find(({ key }) => key.endsWith('/epoch'))?.value;
+  if (`${changed}` !== `${before}`) cluster.wrongs.push('the older store was changed');
+  if (cluster.wrongs.length > 0) throw new Error(cluster.wrongs.join('; '));
+}
+
 export function clusterOf(seed: number): SimulatedCluster {
   return new SimulatedCluster(seed, VOTERS[seed % VOTERS.length]);
 }

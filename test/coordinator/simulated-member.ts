@@ -8,7 +8,7 @@ import { FIRST_WRITE_WAIT_MS, HEARTBEAT_MS } from '#cluster/figures.ts';
 import type { Heartbeat, HeartbeatAnswer, MemberRole } from '#cluster/heartbeat.ts';
 import { type ClockReading, MasterLease, type SentAt } from '#cluster/lease.ts';
 import { type Group, type Leader, majorityOf } from '#cluster/shard-map.ts';
-import type { ClaimAnswer } from '#coordinator/members.ts';
+import type { ClaimAnswer, TakeOverAnswer } from '#coordinator/members.ts';
 import { makeEpoch, type Position, termOf, toLsn } from '#model/position.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import { NO_REPORT } from '#test/doubles/heartbeat.ts';
@@ -159,19 +159,25 @@ export class SimulatedMember {
 
   wouldGrant(group: Group, term: number): ClaimAnswer {
     if (this.#group !== undefined && this.#group.logId !== group.logId) throw new Error('another log');
-    if (term < this.term || whyNotBelieved(term, this.term) !== undefined)
+    const isLed = this.#termLed === term || this.#lastAck?.term === term || termOf(this.tail.epoch) === term;
+    if (term < this.term || isLed || whyNotBelieved(term, this.term) !== undefined)
       return { kind: 'refused', term: this.term };
-    return { kind: 'granted', grant: this.#grant() };
+    return { kind: 'granted', term: this.term, grant: this.#grant() };
   }
 
   claim(group: Group): ClaimAnswer {
     const answer = this.wouldGrant(group, group.term);
     if (answer.kind === 'refused') return answer;
-    if (group.term > this.term || this.#termLed !== group.term) this.#follow(group.term);
-    return { kind: 'granted', grant: this.#grant() };
+    this.#follow(group.term);
+    return { kind: 'granted', term: this.term, grant: this.#grant() };
   }
 
-  takeOver(group: Group, leader: Leader): boolean {
+  takeOver(group: Group, leader: Leader): TakeOverAnswer {
+    const isAccepted = this.#takesOver(group, leader);
+    return { isAccepted, term: this.term };
+  }
+
+  #takesOver(group: Group, leader: Leader): boolean {
     if (this.#termLed === group.term && this.term === group.term) return true;
     const { tail } = this;
     const isAsClaimed = leader.tail.epoch === tail.epoch && leader.tail.lsn === tail.lsn;

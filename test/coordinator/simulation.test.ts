@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { SimulatedCluster } from './simulated-cluster.ts';
-import { clusterOf, HAPPENINGS, runFaults } from './simulated-faults.ts';
+import { clusterOf, HAPPENINGS, runFaults, runOlderStore } from './simulated-faults.ts';
 
 const SEEDS_DEFAULT = 30;
 const SEED_MS_MAX = 10_000;
@@ -15,10 +15,13 @@ const one = process.env['WALNUT_SEED'];
 const count = Number(process.env['WALNUT_SEEDS'] ?? SEEDS_DEFAULT);
 const seeds = one === undefined ? Array.from({ length: count }, (_, i) => i + 1) : [Number(one)];
 
-async function runSeed(seed: number): Promise<SimulatedCluster> {
+async function runSeed(
+  seed: number,
+  run: (cluster: SimulatedCluster) => Promise<void>,
+): Promise<SimulatedCluster> {
   const cluster = clusterOf(seed);
   try {
-    await runFaults(cluster);
+    await run(cluster);
     return cluster;
   } catch (error) {
     const trace = cluster.trace.slice(-TRACE_LINES).join('\n  ');
@@ -34,7 +37,7 @@ describe('a group under coordinators and random faults', () => {
       const happened = new Set<string>();
       let failovers = 0;
       for (const seed of seeds) {
-        const cluster = await runSeed(seed);
+        const cluster = await runSeed(seed, runFaults);
         for (const line of cluster.trace) happened.add(line.replace(/^\d+ ms: /, ''));
         failovers += cluster.failovers;
       }
@@ -42,6 +45,14 @@ describe('a group under coordinators and random faults', () => {
       // A run in which a fault never happened proves nothing about it.
       for (const what of Object.keys(HAPPENINGS)) expect(happened, what).toContain(what);
       expect(failovers).toBeGreaterThan(2 * seeds.length);
+    },
+    seeds.length * SEED_MS_MAX,
+  );
+
+  it(
+    `has no second master of a term where the store was restored from a copy and heartbeats arrive late (${seeds.length} seeds)`,
+    async () => {
+      for (const seed of seeds) await runSeed(seed, runOlderStore);
     },
     seeds.length * SEED_MS_MAX,
   );

@@ -107,8 +107,8 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'term given up where too few would grant the next one',
     file: 'internal/coordinator/group-keeper.ts',
-    text: '    if (!this.#hasEnough(group, choice)) return false;\n',
-    replacement: '',
+    text: '    if (choice === undefined || !this.#hasEnough(group, choice)) return false;\n',
+    replacement: '    if (choice === undefined) return false;\n',
     tests: [COORDINATOR],
   },
   {
@@ -166,5 +166,19 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     text: '    const map = this.#catalogue.lastMap;',
     replacement: '    const map = this.#catalogue.recorded?.map;',
     tests: [COORDINATOR],
+  },
+  {
+    name: 'leader of an older store told to lead before the members are heard',
+    file: 'internal/coordinator/next-step.ts',
+    text: "  if (view.nowMs - view.judgingSinceMs < SILENCE_MS) return { kind: 'wait' };\n",
+    replacement: '',
+    tests: ['test/coordinator/next-step.test.ts'],
+  },
+  {
+    name: 'older store changed after a refusal that states a higher term',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: '    return isOlder ? undefined : chosen;',
+    replacement: '    return isOlder && chosen === undefined ? undefined : chosen;',
+    tests: [SIMULATION],
   },
 ];

@@ -178,4 +178,11 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: '0 * Math.max(mapEpoch, member.mapEpoch ?? 0)',
     tests: [CALLS],
   },
+  {
+    name: 'claim of a term that is led granted as a repeat',
+    file: 'internal/node/member/grant-term.ts',
+    text: 'if (isLed(keeper, term)) return',
+    replacement: 'if (isLed(keeper, term) && term < 0) return',
+    tests: [CALLS],
+  },
 ];

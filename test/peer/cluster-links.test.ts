@@ -91,9 +91,11 @@ describe('what a coordinator asks of a member', () => {
     const to = { clusterId: map.clusterId, node: 'a', group: 'g1', logId: group.logId };
     const { incarnation, tail } = { incarnation: 7, tail: TAIL };
     const grant = { node: 'a', incarnation, tail, isQuarantined: false, isLoading: false };
-    expect(await members.wouldGrant(map, 'a', group, 9)).toEqual({ kind: 'granted', grant });
-    expect(await members.claim(map, 'a', group)).toEqual({ kind: 'granted', grant });
-    expect(await members.takeOver(map, group, { node: 'a', incarnation, tail })).toBe(true);
+    expect(await members.wouldGrant(map, 'a', group, 9)).toEqual({ kind: 'granted', term: 4, grant });
+    expect(await members.claim(map, 'a', group)).toEqual({ kind: 'granted', term: 4, grant });
+    expect(await members.takeOver(map, group, { node: 'a', incarnation, tail })).toMatchObject({
+      isAccepted: true,
+    });
     expect(await members.handOver(map, group, { term: 5, node: 'b' })).toBe(false);
     expect(member.asked).toEqual([
       { ...to, term: 9, isCheck: true },

@@ -30,13 +30,13 @@ const GROUPS = [{ id: 'g1', nodes: NODES }];
 const MEMBERS: Members = {
   wouldGrant: (_map, node) => grant(node),
   claim: (_map, node) => grant(node),
-  takeOver: async () => true,
+  takeOver: async (_map, { term }) => ({ isAccepted: true, term }),
   handOver: async () => false,
 };
 
 async function grant(node: string) {
   const state = { tail: NO_POSITION, isQuarantined: false, isLoading: false };
-  return { kind: 'granted' as const, grant: { node, incarnation: 1, ...state } };
+  return { kind: 'granted' as const, term: 0, grant: { node, incarnation: 1, ...state } };
 }
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -123,7 +123,11 @@ async function found(): Promise<ShardMap> {
   for (const node of NODES) await beat(node);
   await active.client.initCluster({ groups: GROUPS });
   const { map } = await until(
-    () => active.client.getShardMap({}),
+    async () => {
+      // A coordinator gives no term to a group whose voters it does not hear.
+      for (const node of NODES) await beat(node);
+      return active.client.getShardMap({});
+    },
     (answer) => answer.map?.groups[0]?.leader !== undefined,
   );
   if (map === undefined) throw new Error('no map');

@@ -1,13 +1,14 @@
 /**
  * A coordinator claims a term for the group (ADR 17, step b). The member persists it, and
  * from then on takes nothing of a lower one; then it says its last record that is on its
- * disk. The same claim is granted again.
+ * disk. The same claim is granted again until the term is led: after that it can only come
+ * from a coordinator whose store is older than the group, and would make a second master.
  */
 import type { TermClaim, TermClaimAnswer } from '#cluster/member-port.ts';
 import type { Engine } from '#engine/engine.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { unavailable } from '#model/errors.ts';
-import { NO_POSITION } from '#model/position.ts';
+import { NO_POSITION, termOf } from '#model/position.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import { checkWhom, takePlace } from '#node/member/whom.ts';
 import { settle } from '#node/role-commits.ts';
@@ -31,21 +32,30 @@ export async function grantTerm(keeper: RoleKeeper, request: TermClaim): Promise
   });
 }
 
-function whyNotGranted({ host, current }: RoleKeeper, { term }: TermClaim): string | undefined {
+function whyNotGranted(keeper: RoleKeeper, { term }: TermClaim): string | undefined {
+  const { host, current } = keeper;
   if (current === undefined) return 'it recovers its log';
   const { manifest } = host;
   if (term < manifest.term) return `it has granted term ${manifest.term}`;
+  if (isLed(keeper, term)) return `term ${term} is led`;
   return whyNotBelieved(term, host.knownTerm);
+}
+
+/** True if this node led the term, took a push of its master, or has a record of it. */
+function isLed({ host, current }: RoleKeeper, term: number): boolean {
+  const { promotedTo } = host.manifest;
+  const tail = host.engine?.log.tail;
+  const acked = current?.kind === 'replica' ? current.lastAck?.term : undefined;
+  return promotedTo === term || acked === term || (tail !== undefined && termOf(tail.epoch) === term);
 }
 
 async function grant(keeper: RoleKeeper, { logId, term }: TermClaim): Promise<void> {
   const { host, current, stopSignal } = keeper;
   const { manifest } = host;
-  const leads = current?.kind === 'master' && current.term === term;
   if (manifest.logId === '' && current?.kind === 'replica') await current.adopt(logId, term);
   await host.raiseTerm(term);
   if (manifest.handover !== undefined) await amendManifest(host.directory, { handover: undefined });
-  if (current?.kind === 'master' && !leads) {
+  if (current?.kind === 'master') {
     current.fence(term);
     assert(host.engine !== undefined, 'a master has an engine');
     await settle(host.engine, stopSignal);

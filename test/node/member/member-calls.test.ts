@@ -53,6 +53,16 @@ describe('a claim', () => {
     expect(await ask(again, { term: 1 })).toMatchObject({ isGranted: false, term: 2 });
   });
 
+  it('of a term that is led is not granted, by its master or by one that took its pushes', async () => {
+    const refused = { isGranted: false, term: 1, reason: 'term 1 is led' };
+    for (const one of [cluster.master, replica()]) {
+      expect(await ask(one, { term: 1 })).toMatchObject(refused);
+      expect(await ask(one, { term: 1, isCheck: true })).toMatchObject(refused);
+      const again = await cluster.start(one.name, { fileSystem: await cluster.group.stop(one) });
+      expect(await ask(again, { term: 1 })).toMatchObject(refused);
+    }
+  });
+
   it('that only asks changes nothing', async () => {
     const one = replica();
     expect(await ask(one, { isCheck: true, term: 9 })).toMatchObject({ isGranted: true, term: 1 });
