@@ -22,6 +22,11 @@ export async function openNodeTls(
 ): Promise<NodeTls> {
   const { mode, cert, key, clientCa, ...others } = server.tls;
   const { serverName, ...peerPaths } = peer.tls;
+  if (mode === 'optional' && others.clientAuth === 'require') {
+    const message =
+      'server.tls.client_auth: require does not apply to clear text, which server.tls.mode: optional serves too';
+    parts.logger.warn({}, message);
+  }
   const all: TlsFiles[] = [];
   const open = async (section: TlsFiles['section'], paths: TlsParts): Promise<TlsFiles> => {
     const files = await TlsFiles.open({ ...parts, section, paths });

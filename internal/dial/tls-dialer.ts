@@ -4,7 +4,13 @@
  * before anything is sent. Sessions are not resumed, because resuming skips these checks.
  */
 import { isIP, type Socket } from 'node:net';
-import { connect, createSecureContext, type SecureContext } from 'node:tls';
+import {
+  checkServerIdentity,
+  connect,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+} from 'node:tls';
 import { PROBE_MS, type TlsDialer } from '#dial/endpoint.ts';
 import { isHostName } from '#model/address.ts';
 import type { TlsParts } from '#tls/tls-material.ts';
@@ -38,6 +44,9 @@ export function createTlsDialer({ material, serverName }: TlsDialerOptions): Tls
         port,
         secureContext: contextNow(),
         ALPNProtocols: [protocol],
+        // NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
+        rejectUnauthorized: true,
+        checkServerIdentity: objectionToNames,
         // An address is not sent as a name; the certificate must have it all the same.
         servername: serverName ?? (isIP(host) === 0 ? host : ''),
       });
@@ -49,6 +58,12 @@ export function createTlsDialer({ material, serverName }: TlsDialerOptions): Tls
       return socket;
     },
   };
+}
+
+/** By the alternative names alone: the CN is free text to many an authority, and Node would take it for a name. */
+function objectionToNames(name: string, { subject, ...certificate }: PeerCertificate): Error | undefined {
+  const { CN: _, ...others } = subject ?? {};
+  return checkServerIdentity(name, { ...certificate, subject: others } as PeerCertificate);
 }
 
 function contextOf({ ca, cert, key }: TlsParts): SecureContext {

@@ -39,11 +39,22 @@ export class TlsFiles {
       if (objection !== undefined)
         logger.warn({ section, file: paths.cert, why: objection }, 'the certificate may not be used now');
     };
+    let inForce: TlsMaterial | undefined;
     const file = await FollowedFile.open({
       clock,
       name: section,
       read: () => readTexts(options),
-      parse: (text) => checkTlsMaterial(JSON.parse(text) as TlsParts, paths),
+      parse: (text) => {
+        const material = checkTlsMaterial(JSON.parse(text) as TlsParts, paths);
+        const objections = [inForce, material].map((one) =>
+          objectionToValidity(one?.validity, clock.wallMs()),
+        );
+        // It is asked again every second, so one that is not valid yet is taken when it is.
+        if (inForce !== undefined && objections[0] === undefined && objections[1] !== undefined)
+          throw new Error(`${paths.cert}: ${objections[1]}: expected a certificate that is valid now`);
+        inForce = material;
+        return material;
+      },
       onChange: (material) => {
         logger.info({ section, ...paths, validTo: toText(material) }, 'the certificates changed');
         warnOfValidity(material);

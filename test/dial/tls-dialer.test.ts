@@ -3,7 +3,7 @@ import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createClient, type Transport } from '@connectrpc/connect';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { createTlsDialer, type TlsDialerOptions } from '#dial/tls-dialer.ts';
@@ -90,9 +90,15 @@ describe.each(Object.keys(WAYS))('a call by TLS over %s', (way) => {
     expect([peer.calls.length, named.calls.length]).toEqual([2, 1]);
   });
 
-  it.each<[string, PeerOptions, RegExp]>([
+  it.each<[string, PeerOptions, RegExp, string?]>([
     ['an unknown authority', FOREIGN.issue(), /of an authority that is not trusted here/],
     ['another name', OURS.issue({ dns: ['other.example'] }), /for another name: IP: 127\.0\.0\.1 is not in/],
+    [
+      'the right CN only',
+      OURS.issue({ cn: 'node.walnut.example' }),
+      /for another name: .*does not contain a DNS name/,
+      'node.walnut.example',
+    ],
     [
       'a time that is over',
       OURS.issue({ ip: ['127.0.0.1'], from: daysFromNow(-1), to: daysFromNow(-0.5) }),
@@ -100,9 +106,20 @@ describe.each(Object.keys(WAYS))('a call by TLS over %s', (way) => {
     ],
     ['a time to come', OURS.issue({ ip: ['127.0.0.1'], from: daysFromNow(0.5) }), /not valid yet/],
     ['a client', OURS.issue({ ip: ['127.0.0.1'], usage: 'client' }), /is not for servers/],
-  ])('fails before anything is sent where the certificate is of %s', async (_, issued, reason) => {
-    const peer = await startPeer(issued);
-    await expect(call(way, endpointOf(peer.port))).rejects.toThrow(reason);
+  ])(
+    'fails before anything is sent where the certificate is of %s',
+    async (_, issued, reason, serverName) => {
+      const peer = await startPeer(issued);
+      await expect(call(way, endpointOf(peer.port, { ...TRUSTING, serverName }))).rejects.toThrow(reason);
+      expect(peer.calls).toEqual([]);
+    },
+  );
+
+  it('verifies certificates, whatever the environment says', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    closers.push(() => vi.unstubAllEnvs());
+    const peer = await startPeer(FOREIGN.issue());
+    await expect(call(way, endpointOf(peer.port))).rejects.toThrow(/not trusted/);
     expect(peer.calls).toEqual([]);
   });
 

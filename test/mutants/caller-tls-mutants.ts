@@ -9,15 +9,29 @@ export const CALLER_TLS_MUTANTS: readonly Mutant[] = [
   {
     name: 'caller by TLS: certificates are not verified',
     file: DIALER,
-    text: '        ALPNProtocols: [protocol],',
-    replacement: '        ALPNProtocols: [protocol], rejectUnauthorized: false,',
+    text: '        rejectUnauthorized: true,',
+    replacement: '        rejectUnauthorized: false,',
     tests: [DIAL],
   },
   {
     name: 'caller by TLS: the name in a certificate is not compared',
     file: DIALER,
-    text: '        ALPNProtocols: [protocol],',
-    replacement: '        ALPNProtocols: [protocol], checkServerIdentity: () => undefined,',
+    text: '        checkServerIdentity: objectionToNames,',
+    replacement: '        checkServerIdentity: () => undefined,',
+    tests: [DIAL],
+  },
+  {
+    name: 'caller by TLS: the CN counts as a name',
+    file: DIALER,
+    text: '        checkServerIdentity: objectionToNames,\n',
+    replacement: '',
+    tests: [DIAL],
+  },
+  {
+    name: 'caller by TLS: the environment switches verification off',
+    file: DIALER,
+    text: '        rejectUnauthorized: true,\n',
+    replacement: '',
     tests: [DIAL],
   },
   {

@@ -135,6 +135,13 @@ export const TLS_MUTANTS: readonly Mutant[] = [
     tests: ['test/tls/certificate-names.test.ts'],
   },
   {
+    name: 'TLS: an expired certificate replaces a valid one',
+    file: 'internal/tls/tls-files.ts',
+    text: '        inForce = material;\n',
+    replacement: '',
+    tests: ['test/tls/tls-files.test.ts'],
+  },
+  {
     name: 'TLS: a key of another certificate is taken',
     file: 'internal/tls/tls-material.ts',
     text: '  if (own.checkPrivateKey(key)) return;\n',

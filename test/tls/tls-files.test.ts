@@ -79,7 +79,7 @@ describe('the files of TLS', () => {
     files.close();
   });
 
-  it('tell when the certificate expires, at the start and when a new one is taken', async () => {
+  it('tell when the certificate expires, and keep one that is valid while the new one is not', async () => {
     const nowMs = new VirtualClock().wallMs();
     const { files, clock, write, lines, gauge } = await open(validUntil(nowMs + DAY_MS));
     expect([lines, await gauge('walnut_tls_certificate_expiry_seconds')]).toEqual([[], 86_400]);
@@ -89,6 +89,16 @@ describe('the files of TLS', () => {
     await clock.advance(1_000);
     await clock.advance(1_000);
     expect(lines).toEqual([
+      expect.stringMatching(
+        /^changed certificates cannot be used: .*: \/node.crt: it expired at .*valid now$/,
+      ),
+    ]);
+    expect([await gauge('walnut_tls_certificate_expiry_seconds'), await gauge('walnut_tls_ok')]).toEqual([
+      86_398, 0,
+    ]);
+    clock.setWall(nowMs + DAY_MS);
+    await clock.advance(1_000);
+    expect(lines.slice(1)).toEqual([
       'the certificates changed',
       expect.stringMatching(/^the certificate may not be used now: it expired at /),
     ]);
