@@ -118,6 +118,19 @@ describe('await', () => {
 });
 
 describe('set and del', () => {
+  it('tell the refusal of a node that names no master as it is', async () => {
+    const replica = await new FakeNode({ master: '', data: new Map() }).start();
+    try {
+      const { code, err } = await runCli(['set', 'k', 'v', '--address', replica.address]);
+      expect([code, err]).toEqual([
+        5,
+        `walnut: ${replica.address} answered FAILED_PRECONDITION: a replica takes no writes\n`,
+      ]);
+    } finally {
+      await replica.stop();
+    }
+  });
+
   it('reads the value from the command line, stdin or a file, and from exactly one of them', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'walnut-cli-'));
     const file = join(directory, 'value');

@@ -10,7 +10,8 @@ export class CallError extends Error {
   constructor(code: string, message: string, leaderHint?: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
-    this.leaderHint = leaderHint;
+    // A node that knows no master may send the header empty.
+    this.leaderHint = leaderHint === '' ? undefined : leaderHint;
   }
 }
 
