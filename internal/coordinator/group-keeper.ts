@@ -47,6 +47,8 @@ export class GroupKeeper {
   readonly #options: GroupKeeperOptions;
   /** Failovers: each may end where it began. */
   readonly #failovers = new Backoff(500, 60_000);
+  /** Questions that too few answered: they change nothing, and a voter that comes back must not wait. */
+  readonly #questions = new Backoff(500, 2_000);
   /** Calls to members that gave no answer, or too few. */
   readonly #calls = new Backoff(200, 5_000);
   #isBusy = false;
@@ -76,11 +78,14 @@ export class GroupKeeper {
     }
     if (step.kind === 'none' || step.kind === 'wait' || step.kind === 'alarm') return;
     const isFailover = FAILOVERS.includes(step.kind);
+    const isQuestion = step.kind === 'question';
     const gate = isFailover ? this.#failovers : this.#calls;
-    if (!gate.isOver(nowMs)) return;
+    if (!gate.isOver(nowMs) || (isQuestion && !this.#questions.isOver(nowMs))) return;
     this.#isBusy = true;
     this.#carryOut(step, context)
       .then((isForward) => {
+        if (isQuestion && !isForward) return this.#questions.failed(clock.monotonicMs());
+        this.#questions.reset();
         if (isFailover || !isForward) gate.failed(clock.monotonicMs());
       })
       .catch((error: unknown) => {

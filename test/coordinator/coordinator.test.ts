@@ -110,6 +110,15 @@ describe('a group', () => {
     expect(alarms()).toEqual([]);
   });
 
+  it('is led within seconds when a voter comes back after a long time', async () => {
+    await begin();
+    cluster.member('a').kill();
+    cluster.member('b').kill();
+    await cluster.clock.advance(120_000);
+    cluster.member('b').start();
+    await untilLed(5_500);
+  });
+
   it('does not count a voter whose disk was replaced', async () => {
     await begin();
     cluster.member('c').kill();

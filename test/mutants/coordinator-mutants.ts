@@ -181,4 +181,11 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     replacement: '    return isOlder && chosen === undefined ? undefined : chosen;',
     tests: [SIMULATION],
   },
+  {
+    name: 'question that waits as long as a failover',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: 'new Backoff(500, 2_000)',
+    replacement: 'new Backoff(500, 60_000)',
+    tests: [COORDINATOR],
+  },
 ];
