@@ -1,6 +1,6 @@
 /** Chooses who should lead a group in place of its leader, by what was heard last. Pure. */
-import { SILENCE_MS } from '#cluster/figures.ts';
-import type { Heartbeat } from '#cluster/heartbeat.ts';
+import { ACK_RECENT_MS, SILENCE_MS } from '#cluster/figures.ts';
+import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
 import { type ClusterNode, type Group, grantsNeeded } from '#cluster/shard-map.ts';
 import { isAhead } from '#model/position.ts';
 
@@ -33,6 +33,27 @@ export function successor({ group, observations, nodes, nowMs }: SuccessorView):
   if (heard.length < grantsNeeded(group.voters.length)) return undefined;
   const able = heard.filter(({ heartbeat }) => nodes.get(heartbeat.node)?.status !== 'draining');
   return able.sort(byTail)[0]?.heartbeat.node;
+}
+
+/**
+ * Why a voter that an operator names should not be told to lead: a planned failover to it
+ * would fail, and cost the group its master. Undefined if it could lead.
+ */
+export function whyNotNext(
+  view: Omit<SuccessorView, 'observations'> & { readonly observations: ReadonlyMap<string, Observation> },
+  to: string,
+): string | undefined {
+  const { group, observations, nodes, nowMs } = view;
+  const observation = observations.get(to);
+  const listed = group.voters.find(({ node }) => node === to);
+  if (observation === undefined || nowMs - observation.heardMs >= SILENCE_MS) return 'is not heard';
+  const { incarnation, whyNoWrites, lastAck } = observation.heartbeat;
+  if (incarnation !== listed?.incarnation) return 'has another disk than the one that is listed';
+  if (nodes.get(to)?.status === 'draining') return 'is draining';
+  if (whyNoWrites !== '') return `could take no writes: ${whyNoWrites}`;
+  const isFollowing =
+    lastAck?.term === group.term && lastAck.agoMs + nowMs - observation.heardMs <= ACK_RECENT_MS;
+  return isFollowing ? undefined : `does not follow ${group.leader?.node}`;
 }
 
 /** The most advanced first, then by name. */

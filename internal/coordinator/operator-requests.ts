@@ -2,7 +2,7 @@
 import type { ClusterPlan, GroupPlan } from '#cluster/coordinator-port.ts';
 import { nextTerm } from '#cluster/group-terms.ts';
 import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
-import { successor } from '#cluster/successor.ts';
+import { successor, whyNotNext } from '#cluster/successor.ts';
 import type { Catalogue, MapWrites } from '#coordinator/catalogue.ts';
 import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
 import type { Roll } from '#coordinator/roll.ts';
@@ -70,7 +70,7 @@ export class OperatorRequests {
       (map) => {
         const group = checkPlan(map, groupId, to);
         if (isWanted(group)) return undefined;
-        const node = to === '' ? this.#successorIn(map, group) : to;
+        const node = this.#nextIn(map, group, to);
         return { groups: [{ ...group, next: { term: nextTerm(group), node } }] };
       },
       (map) => {
@@ -80,9 +80,17 @@ export class OperatorRequests {
     );
   }
 
-  #successorIn({ nodes }: ShardMap, group: Group): string {
+  /** The voter that is to lead. Throws `failed_precondition` where `wanted`, or any if it is empty, could not. */
+  #nextIn({ nodes }: ShardMap, group: Group, wanted: string): string {
     const { observations } = this.#options.roll;
-    const to = successor({ group, nodes, observations, nowMs: this.#options.clock.monotonicMs() });
+    const view = { group, nodes, observations, nowMs: this.#options.clock.monotonicMs() };
+    const why = wanted === '' ? undefined : whyNotNext(view, wanted);
+    if (why !== undefined)
+      throw new WalnutError(
+        'failed_precondition',
+        `${wanted} cannot lead ${group.id} now: it ${why}; see walnut cluster nodes`,
+      );
+    const to = wanted === '' ? successor(view) : wanted;
     if (to !== undefined) return to;
     throw new WalnutError(
       'failed_precondition',

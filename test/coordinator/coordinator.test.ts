@@ -290,6 +290,31 @@ describe('a planned failover', () => {
     await cluster.advanceUntil(() => cluster.master?.name === 'c', 1_500);
   });
 
+  it.each<[string, string, () => unknown]>([
+    ['is silent', 'is not heard', () => cluster.member('c').kill()],
+    [
+      'could take no writes',
+      'could take no writes: no space',
+      () => Object.assign(cluster.member('c'), { isSick: true }),
+    ],
+    ['does not follow the master', 'does not follow a', () => cluster.network.cut('a', 'c')],
+    [
+      'drains',
+      'is draining',
+      () => cluster.active?.coordinator.requests.setNodeStatus('c', 'draining').catch(() => {}),
+    ],
+  ])('to a voter that %s is refused, and the master leads on', async (_, why, happen) => {
+    await begin();
+    happen();
+    await cluster.clock.advance(3_000);
+    await expect(ask('c')).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: `c cannot lead g1 now: it ${why}; see walnut cluster nodes`,
+    });
+    await cluster.clock.advance(5_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
   it('that cannot be costs a master nothing where it is the only one that could lead', async () => {
     await begin();
     cluster.member('b').kill();

@@ -188,4 +188,11 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     replacement: 'new Backoff(500, 60_000)',
     tests: [COORDINATOR],
   },
+  {
+    name: 'planned failover to a voter that does not follow the master',
+    file: 'internal/cluster/successor.ts',
+    text: 'return isFollowing ? undefined :',
+    replacement: 'return isFollowing || nowMs > 0 ? undefined :',
+    tests: [COORDINATOR],
+  },
 ];
