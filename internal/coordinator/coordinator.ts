@@ -4,6 +4,7 @@
  * at any moment; another one goes on from what the metadata store records.
  */
 import type { Alarm, CoordinatorCounts } from '#cluster/coordinator-port.ts';
+import { SILENCE_MS } from '#cluster/figures.ts';
 import type { Heartbeat, HeartbeatAnswer, Observation } from '#cluster/heartbeat.ts';
 import { groupOf, isLeasable } from '#cluster/leasable.ts';
 import type { ClockReading } from '#cluster/lease.ts';
@@ -29,6 +30,8 @@ import type { ActiveCoordinator } from '#wire/cluster-codec.ts';
 const TICK_MS = 100;
 /** A look that comes later than this shows that the process stood still: it judges nobody for a while. */
 const LATE_MS = 300;
+/** How many addresses one change records: a change writes at most 100 keys. */
+const MOVED_MAX = 90;
 
 export interface CoordinatorOptions {
   /** Letters, digits and hyphens. */
@@ -59,6 +62,8 @@ export class Coordinator {
   #heardFor: number | undefined;
   #judgingSinceMs = 0;
   #lastTickMs = 0;
+  /** The last change of addresses: two processes of one incarnation must not change them without end. */
+  #movedMs = 0;
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -199,8 +204,21 @@ export class Coordinator {
     const why = this.#roll.whyEpochAhead(map);
     this.#alarms.set('epoch', why);
     if (why !== undefined) return;
+    await this.#followAddresses(map, leaderRevision, nowMs);
     for (const group of map.groups.values())
       this.#keeperOf(group).step({ map, group, leaderRevision, judgingSinceMs: this.#judgingSinceMs });
+  }
+
+  /** A member that comes back at another address is recorded there: else it could not be called any more. */
+  async #followAddresses(map: ShardMap, leaderRevision: number, nowMs: number): Promise<void> {
+    const isTooEarly = nowMs - Math.max(this.#judgingSinceMs, this.#movedMs) < SILENCE_MS;
+    if (isTooEarly || this.#roll.moved(map).length === 0) return;
+    this.#movedMs = nowMs;
+    await this.#catalogue.change(leaderRevision, (newest) => {
+      const nodes = this.#roll.moved(newest).slice(0, MOVED_MAX);
+      this.#options.logger.warn({ nodes }, 'members have other addresses');
+      return nodes.length === 0 ? undefined : { nodes };
+    });
   }
 
   /** What was heard while another coordinator acted is of no use. */

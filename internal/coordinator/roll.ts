@@ -4,7 +4,7 @@ import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm } from '#cluster/group-terms.ts';
 import { type Heartbeat, type Observation, observe } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
-import { majorityOf, type ShardMap } from '#cluster/shard-map.ts';
+import { type ClusterNode, majorityOf, type ShardMap } from '#cluster/shard-map.ts';
 import type { Alarms } from '#coordinator/alarms.ts';
 import { WalnutError } from '#model/errors.ts';
 
@@ -91,6 +91,25 @@ export class Roll {
       return `${heartbeat.node} heard of map epoch ${heartbeat.mapEpoch}, and the metadata store has ${map.epoch}: the store was lost, or restored from a backup, so nothing is changed`;
     }
     return undefined;
+  }
+
+  /**
+   * The records of voters whose listed incarnation states another address than the map
+   * has, in groups that the store is not older than.
+   */
+  moved(map: ShardMap): ClusterNode[] {
+    const moved: ClusterNode[] = [];
+    for (const group of map.groups.values()) {
+      if (group.voters.some(({ node }) => judgeTerm(group, this.termOf(node) ?? 0) === 'ahead')) continue;
+      for (const { node, incarnation } of group.voters) {
+        const heartbeat = this.#observations.get(node)?.heartbeat;
+        const record = map.nodes.get(node);
+        if (record === undefined || heartbeat?.incarnation !== incarnation) continue;
+        const { address } = heartbeat;
+        if (address !== '' && address !== record.address) moved.push({ ...record, address });
+      }
+    }
+    return moved;
   }
 
   /** Forgets everything: what was heard while another coordinator acted is of no use. */

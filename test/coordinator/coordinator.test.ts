@@ -119,6 +119,21 @@ describe('a group', () => {
     await untilLed(5_500);
   });
 
+  it('has a member that comes back at another address where it is now, unless its disk is another one', async () => {
+    await begin();
+    const addressOf = (node: string) => cluster.active?.coordinator.map?.nodes.get(node)?.address;
+    for (const name of ['b', 'c']) {
+      const member = cluster.member(name);
+      member.kill();
+      member.address = `${name}:2`;
+      if (name === 'c') member.wipe();
+      member.start();
+    }
+    await cluster.clock.advance(3_000);
+    expect([addressOf('a'), addressOf('b'), addressOf('c')]).toEqual(['a:1', 'b:2', 'c:1']);
+    expect(led()).toEqual(['a', 1]);
+  });
+
   it('does not count a voter whose disk was replaced', async () => {
     await begin();
     cluster.member('c').kill();

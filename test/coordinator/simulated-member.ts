@@ -64,6 +64,7 @@ export class SimulatedMember {
   #clusterId = '';
   // In memory.
   isRunning = false;
+  address = '';
   process = '';
   /** It could write nothing if it led. */
   isSick = false;
@@ -80,6 +81,7 @@ export class SimulatedMember {
 
   constructor(name: string, virtual: VirtualClock, random: SeededRandom, around: Surroundings) {
     this.name = name;
+    this.address = `${name}:1`;
     this.clock = new PausableClock(virtual);
     this.#virtual = virtual;
     this.#random = random;
@@ -259,7 +261,7 @@ export class SimulatedMember {
       incarnation: this.incarnation,
       process,
       sequence: this.#sequence,
-      address: `${this.name}:1`,
+      address: this.address,
       zone: '',
       role: this.#role,
       term,

@@ -195,4 +195,11 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     replacement: 'return isFollowing || nowMs > 0 ? undefined :',
     tests: [COORDINATOR],
   },
+  {
+    name: 'address taken from a disk that is not the listed one',
+    file: 'internal/coordinator/roll.ts',
+    text: 'if (record === undefined || heartbeat?.incarnation !== incarnation) continue;',
+    replacement: 'if (record === undefined || heartbeat === undefined || incarnation < 0) continue;',
+    tests: [COORDINATOR],
+  },
 ];
