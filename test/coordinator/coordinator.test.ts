@@ -404,6 +404,16 @@ describe('a store that was restored from a backup', () => {
     expect(cluster.active?.coordinator.map?.groups.get('g1')?.term).toBe(1);
   });
 
+  it('is noticed by an answer to the question, where the others would do for a failover: nothing is written', async () => {
+    await begin(5);
+    cluster.heartbeatsFromMs.set('c', Number.POSITIVE_INFINITY);
+    cluster.member('a').kill();
+    cluster.member('c').term = 5;
+    await cluster.clock.advance(6_000);
+    expect(alarms()).toEqual([expect.stringMatching(/^c saw a term of g1 above all/)]);
+    expect(cluster.active?.coordinator.map?.groups.get('g1')?.term).toBe(1);
+  });
+
   it('is noticed by a map epoch: nothing is changed, and leases go on', async () => {
     await begin();
     cluster.member('b').hearEpoch(99);

@@ -178,8 +178,8 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     name: 'older store changed after a refusal that states a higher term',
     file: 'internal/coordinator/group-keeper.ts',
     text: '    return isOlder ? undefined : chosen;',
-    replacement: '    return isOlder && chosen === undefined ? undefined : chosen;',
-    tests: [SIMULATION],
+    replacement: '    return isOlder && group.term < 0 ? undefined : chosen;',
+    tests: [COORDINATOR],
   },
   {
     name: 'question that waits as long as a failover',
