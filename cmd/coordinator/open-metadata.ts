@@ -1,5 +1,4 @@
 /** The metadata store that a configuration names, and its metrics. */
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { MetadataConfig } from '#config/sections/coordinator.ts';
 import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
@@ -7,9 +6,11 @@ import { EtcdStore } from '#metadata/etcd/etcd-store.ts';
 import { openFileStore } from '#metadata/file/file-store.ts';
 import { createMeasuredStore } from '#metadata/measured-store.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { DURATION_BUCKETS_S, type Metrics } from '#platform/metrics.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
 
 export interface MetadataParts {
   readonly clock: Clock;
@@ -48,8 +49,17 @@ async function open(
 ): Promise<MetadataStore> {
   if (kind === 'etcd') return new EtcdStore(endpoints.map((address) => tryEndpoint(address) as Endpoint));
   const path = file as string;
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectoryOf(path);
   const store = await openFileStore(path, clock);
   logger.info({ file: path }, 'the metadata store is a file: this is the only coordinator of the cluster');
   return store;
+}
+
+async function makeDirectoryOf(file: string): Promise<void> {
+  try {
+    await createNodeFileSystem().makeDirectory(dirname(file));
+  } catch (error) {
+    const why = `coordinator.metadata.file ${file}: its directory cannot be made: ${(error as Error).message}`;
+    throw new WalnutError('failed_precondition', why, { cause: error });
+  }
 }

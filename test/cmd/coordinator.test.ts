@@ -44,6 +44,12 @@ describe('a coordinator on a file', () => {
     first.kill('SIGTERM');
     expect(await first.ended).toEqual({ code: 0, signal: null });
   });
+
+  it('ends with exit code 3 where the directory cannot be made', async () => {
+    const node = await start(['file=/dev/null/new/metadata.db']);
+    expect(await node.ended).toEqual({ code: 3, signal: null });
+    expect(node.output).toContain('its directory cannot be made');
+  });
 });
 
 describe.skipIf(!HAS_ETCD)('coordinators on etcd', () => {
