@@ -99,7 +99,7 @@ function remedyOf(error: ConnectError): Pick<Failure, 'remedy' | 'isLate' | 'pau
       return Number.isFinite(seconds)
         ? { remedy: 'later', pauseMs: seconds * SECOND_MS }
         : { remedy: 'none' };
-    // As an answer this is a bug, which a repeat meets again; a connection that broke is none.
+    // In an answer this code is a bug, which a repeat meets again; a connection that broke is none.
     case Code.Internal:
       return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
     default:

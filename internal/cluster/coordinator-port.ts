@@ -61,7 +61,7 @@ export interface ClusterView extends Answering {
 }
 
 export interface NodeHealth {
-  /** As it is listed; of a node that is not listed what it states. */
+  /** What the list says of a listed node; another one states it itself. */
   readonly node: ClusterNode;
   readonly isListed: boolean;
   /** The id of the group of which it is a voter; empty: none. */

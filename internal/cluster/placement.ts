@@ -8,7 +8,7 @@ export interface PlacedNode {
 }
 
 /**
- * As many groups of `size` as the nodes suffice for, `g1`, `g2` …; none if they do not
+ * Makes as many groups of `size` as the nodes suffice for, `g1`, `g2` …; none if they do not
  * suffice for one. A zone has at most one member in a group where no zone has more nodes
  * than there are groups. Nodes that are left over are of the largest zones.
  */

@@ -7,7 +7,7 @@
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 
-/** As much as Node reads at once. */
+/** Node reads so many bytes at once. */
 const shared = Buffer.allocUnsafeSlow(65_536);
 
 /** `bytes` are valid until it returns. */

@@ -47,7 +47,7 @@ export const bodiesOf = (text: string): string[] =>
     .slice(1)
     .map((answer) => answer.slice(answer.indexOf('\r\n\r\n') + 4));
 
-/** As the next read of a direct socket does with the bytes of this one. */
+/** Overwrites the bytes of this read, like the next read of a direct socket. */
 function readOver(bytes: Buffer): void {
   bytes.fill(0xee);
 }

@@ -56,7 +56,7 @@ describe('answers', () => {
     const peer = driven.open();
     let written = -1;
     driven.onCall = ({ exchange }) => {
-      // As a log that writes at the end of the turn.
+      // A log writes at the end of the turn, like this.
       setImmediate(() => {
         setImmediate(() => {
           written = peer.socket.writes.length;

@@ -430,7 +430,7 @@ export const WatchShardMapRequestSchema: GenMessage<WatchShardMapRequest> = /*@_
   messageDesc(file_walnut_v1_coordinator, 7);
 
 /**
- * As GetShardMapResponse. Neither map nor changes: nothing changed, and the
+ * The same as GetShardMapResponse. Neither map nor changes: nothing changed, and the
  * coordinator still follows the store.
  *
  * @generated from message walnut.v1.WatchShardMapResponse

@@ -749,7 +749,7 @@ export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 14);
 
 /**
- * Whether the term is granted.
+ * Says if the term is granted.
  *
  * @generated from message walnut.v1.ClaimResponse
  */
@@ -928,7 +928,7 @@ export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 18);
 
 /**
- * Whether the replica leads, or with `check_only` could.
+ * Says if the replica leads, or with `check_only` if it could.
  *
  * @generated from message walnut.v1.TakeOverResponse
  */

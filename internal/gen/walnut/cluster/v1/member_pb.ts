@@ -102,7 +102,7 @@ export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
   messageDesc(file_walnut_cluster_v1_member, 1);
 
 /**
- * Whether the term is granted.
+ * Says if the term is granted.
  *
  * @generated from message walnut.cluster.v1.ClaimResponse
  */
@@ -245,7 +245,7 @@ export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
   messageDesc(file_walnut_cluster_v1_member, 3);
 
 /**
- * Whether the member leads.
+ * Says if the member leads.
  *
  * @generated from message walnut.cluster.v1.TakeOverResponse
  */
@@ -337,7 +337,7 @@ export const HandOverRequestSchema: GenMessage<HandOverRequest> = /*@__PURE__*/
   messageDesc(file_walnut_cluster_v1_member, 5);
 
 /**
- * Whether the master handed over.
+ * Says if the master handed over.
  *
  * @generated from message walnut.cluster.v1.HandOverResponse
  */
