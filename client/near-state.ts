@@ -108,11 +108,11 @@ export class NearState {
   /** `answer`: undefined for a read that failed. */
   end(read: NearRead, answer: GetResponse | undefined): void {
     const reads = this.#reads.get(read.key);
-    reads?.delete(read);
+    const isFollowed = reads?.delete(read) === true;
     if (reads?.size === 0) this.#reads.delete(read.key);
     if (answer?.asOf === undefined) return;
     this.sample(read.sentMs, answer);
-    if (this.#isCurrent(read, answer.asOf))
+    if (isFollowed && this.#isCurrent(read, answer.asOf))
       this.#keep(read.key, { answer, asOf: answer.asOf, atMs: momentOf(read.sentMs, answer) });
   }
 
@@ -158,7 +158,6 @@ export class NearState {
     for (const [key, { asOf }] of this.#entries.entries())
       if (isNewer(asOf, before)) this.#entries.delete(key);
     this.#samples = [];
-    for (const reads of this.#reads.values()) for (const read of reads) read.changed = undefined;
     this.#reads.clear();
   }
 

@@ -67,6 +67,16 @@ describe('an entry', () => {
     near.end(near.begin('k', 0), undefined);
   });
 
+  it('is not put in if the watch began anew while it was read, since changes between are not told', () => {
+    const near = open();
+    near.onChanges([], at(10));
+    const read = near.begin('k', 0);
+    near.reset();
+    near.onChanges([], at(20));
+    near.end(read, answerOf(1, at(12)));
+    expect(near.find('k', undefined, 0, 0)).toBeUndefined();
+  });
+
   it('is given to a session whose writes its state or the mark includes', () => {
     const near = filled();
     expect(shown(near.find('k', at(10), 1, 0))).toBe('1');

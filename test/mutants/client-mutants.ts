@@ -115,6 +115,13 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: ['test/client/key-map.test.ts'],
   },
   {
+    name: 'near cache that keeps a read from before its watch began anew',
+    file: 'client/near-state.ts',
+    text: 'if (isFollowed && this.#isCurrent(read, answer.asOf))',
+    replacement: 'if (this.#isCurrent(read, answer.asOf) || isFollowed === undefined)',
+    tests: [NEAR],
+  },
+  {
     name: 'client that keeps near what was changed while it was read',
     file: 'client/near-state.ts',
     text: ' || (changed !== undefined && isNewer(changed, asOf))',
