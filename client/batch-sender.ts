@@ -105,7 +105,7 @@ export class BatchSender {
       else if (code !== Code.Aborted || answered.mayBeRepeat || !this.#isOurs(operation)) {
         if (isRead && operation.value.atLeast === undefined) this.#caller.onError(error, answered.token);
         pending.fail(error);
-      } else if (isRenewed) pending.fail(new CallError(error, { ...error, outcome: 'not_done' }));
+      } else if (isRenewed) pending.fail(notDone(error));
       else again.unknown.push(pending);
     }
     return again;
@@ -126,7 +126,7 @@ export class BatchSender {
   async #renew(unknown: readonly PendingOperation[], target: Target): Promise<void> {
     const lost = await this.#caller.learnPosition(firstKey(unknown));
     for (const { operation, fail } of unknown) {
-      if (lost !== undefined) fail(new CallError(lost, { ...lost, outcome: 'not_done' }));
+      if (lost !== undefined) fail(notDone(lost));
       const write = writeOf(operation);
       if (write !== undefined && this.#caller.session.token !== undefined)
         write.since = this.#caller.session.token;
@@ -163,5 +163,10 @@ function firstKey(batch: readonly PendingOperation[]): string {
 
 /** The error of a whole Batch, said of one operation: a Get has no effect that could be unknown. */
 function ofCall(error: CallError, pending: PendingOperation): CallError {
-  return isGet(pending) ? new CallError(error, { ...error, outcome: 'not_done' }) : error;
+  return isGet(pending) ? notDone(error) : error;
+}
+
+/** The same error, of a call that did nothing. */
+function notDone(error: CallError): CallError {
+  return new CallError(error, { ...error, outcome: 'not_done' });
 }

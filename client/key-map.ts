@@ -3,9 +3,11 @@
  * refused before anything is sent; one that cannot be decoded rejects, and the error says
  * that a write was done.
  */
+
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { DeleteResponse, GetResponse, SetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Entry, Op } from '#gen/walnut/v1/types_pb.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { Codec } from './codecs.ts';
 import { CallError, invalid } from './failures.ts';
 import type { GetOrSetOptions, Load } from './get-or-set.ts';
@@ -119,7 +121,7 @@ export class KeyMap<T> {
     try {
       return this.#codec.encode(value);
     } catch (error) {
-      throw invalid(`the value of ${show(key)} cannot be encoded: ${reasonOf(error)}`);
+      throw invalid(`the value of ${show(key)} cannot be encoded: ${messageOf(error)}`);
     }
   }
 
@@ -127,7 +129,7 @@ export class KeyMap<T> {
     try {
       return this.#codec.decode(bytes);
     } catch (error) {
-      const why = `the value of ${show(key)} cannot be decoded: ${reasonOf(error)}`;
+      const why = `the value of ${show(key)} cannot be decoded: ${messageOf(error)}`;
       throw failed(outcome, Code.FailedPrecondition, why);
     }
   }
@@ -147,8 +149,4 @@ function failed(outcome: 'done' | 'not_done', code: Code, message: string): Call
 
 function show(key: string): string {
   return JSON.stringify(key);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 /** Operations as messages: their types, sizes, waits and errors. Pure. */
+
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   type AwaitDurableRequestSchema,
@@ -12,6 +13,7 @@ import {
   type SetRequestSchema,
   type TouchRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { PendingOperation } from './batch-queue.ts';
 import { invalid } from './failures.ts';
 import { hasName, type NamedFields } from './write-names.ts';
@@ -103,8 +105,8 @@ export function isGet({ operation }: PendingOperation): boolean {
   return operation.case === 'get';
 }
 
-export function requestIdOf({ case: kind, value }: Operation): string {
-  return kind === undefined || kind === 'get' ? '' : value.requestId;
+export function requestIdOf(operation: Operation): string {
+  return writeOf(operation)?.requestId ?? '';
 }
 
 /** How long the node may wait for this operation, as its caller requested. */
@@ -119,7 +121,7 @@ export function isEncodable({ operation, fail }: Pick<PendingOperation, 'operati
     toBinary(BatchOperationSchema, create(BatchOperationSchema, { operation }));
     return true;
   } catch (error) {
-    fail(invalid(error instanceof Error ? error.message : String(error)));
+    fail(invalid(messageOf(error)));
     return false;
   }
 }

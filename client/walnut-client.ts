@@ -133,9 +133,7 @@ export class WalnutClient implements AsyncDisposable {
    * `fillLease`, this caller is to fill the key, by a `set` with the condition `ifFillLease`.
    */
   get(key: string, { signal, ...options }: GetOptions & CallOptions = {}): Promise<GetResponse> {
-    const value = create(GetSchema, { ...options, key });
-    const read = (): Promise<GetResponse> =>
-      this.#call({ case: 'get', value }, signal) as Promise<GetResponse>;
+    const read = (): Promise<GetResponse> => this.#read(key, options, signal);
     const near = this.#near?.covers(key) === true && Object.keys(options).length === 0;
     // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
     if (!near || this.#calls.hasWrite(key) || this.#closed.signal.aborted) return read();
@@ -322,9 +320,10 @@ export class WalnutClient implements AsyncDisposable {
     return this.#calls.call(operation, signal);
   }
 
-  /** Reads from a node, for the near cache. */
-  #read(key: string): Promise<GetResponse> {
-    return this.#call({ case: 'get', value: create(GetSchema, { key }) }, undefined) as Promise<GetResponse>;
+  /** Reads from a node. */
+  #read(key: string, options: GetOptions = {}, signal?: AbortSignal): Promise<GetResponse> {
+    const value = create(GetSchema, { ...options, key });
+    return this.#call({ case: 'get', value }, signal) as Promise<GetResponse>;
   }
 
   #checkOpen(): void {
