@@ -1,4 +1,5 @@
 /** What a node says of itself every 300 ms, and what the coordinator makes of it. Values only. */
+import { ACK_RECENT_MS, SILENCE_MS } from '#cluster/figures.ts';
 import type { ClusterNode, Group, Voter } from '#cluster/shard-map.ts';
 import type { Position } from '#model/position.ts';
 import type { NodeState } from '#model/status.ts';
@@ -108,6 +109,20 @@ export function observe(
     noWritesSinceMs: heartbeat.whyNoWrites === '' ? undefined : (before?.noWritesSinceMs ?? nowMs),
     fewAcksSinceMs: hasFewAcks ? (before?.fewAcksSinceMs ?? nowMs) : undefined,
   };
+}
+
+/** True if the newest heartbeat came lately. */
+export function isHeard({ heardMs }: Pick<Observation, 'heardMs'>, nowMs: number): boolean {
+  return nowMs - heardMs < SILENCE_MS;
+}
+
+/** True if the node acked a push of the term lately. */
+export function hasAcked(
+  { heartbeat: { lastAck }, heardMs }: Observation,
+  term: number,
+  nowMs: number,
+): boolean {
+  return lastAck?.term === term && lastAck.agoMs + nowMs - heardMs <= ACK_RECENT_MS;
 }
 
 function isSameRole(before: Heartbeat | undefined, now: Heartbeat): boolean {

@@ -1,12 +1,6 @@
 /** Decides whether a group's master is down, from what its members said last. Pure: see the table in ADR 17. */
-import {
-  ACK_RECENT_MS,
-  FEW_ACKS_MS,
-  FIRST_WRITE_WAIT_MS,
-  NO_WRITES_MS,
-  SILENCE_MS,
-} from '#cluster/figures.ts';
-import type { Observation } from '#cluster/heartbeat.ts';
+import { FEW_ACKS_MS, FIRST_WRITE_WAIT_MS, NO_WRITES_MS, SILENCE_MS } from '#cluster/figures.ts';
+import { hasAcked, isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { type Group, majorityOf, type Voter } from '#cluster/shard-map.ts';
 
 export interface GroupView {
@@ -50,7 +44,7 @@ export function heardVoter(
 ): Observation | undefined {
   const observation = observations.get(voter.node);
   if (observation === undefined || observation.heartbeat.incarnation !== voter.incarnation) return undefined;
-  return nowMs - observation.heardMs < SILENCE_MS ? observation : undefined;
+  return isHeard(observation, nowMs) ? observation : undefined;
 }
 
 function othersHeard(view: GroupView, leader: Voter): Observation[] {
@@ -68,9 +62,7 @@ function judgeSilent(view: GroupView, leader: Voter): Verdict {
       kind: 'left',
       why: `neither ${leader.node} nor another voter is heard: the coordinator may be cut off`,
     };
-  const acking = others.filter(({ heartbeat: { lastAck }, heardMs }) => {
-    return lastAck?.term === group.term && lastAck.agoMs + nowMs - heardMs <= ACK_RECENT_MS;
-  });
+  const acking = others.filter((each) => hasAcked(each, group.term, nowMs));
   if (acking.length >= majorityOf(group.voters.length) - 1)
     return {
       kind: 'left',

@@ -1,6 +1,5 @@
 /** Chooses who should lead a group in place of its leader, by what was heard last. Pure. */
-import { ACK_RECENT_MS, SILENCE_MS } from '#cluster/figures.ts';
-import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
+import { type Heartbeat, hasAcked, isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { type ClusterNode, type Group, grantsNeeded } from '#cluster/shard-map.ts';
 import { isAhead } from '#model/position.ts';
 
@@ -29,7 +28,7 @@ export function successor({ group, observations, nodes, nowMs }: SuccessorView):
     .map(({ node, incarnation }) => ({ incarnation, observation: observations.get(node) }))
     .filter(({ incarnation, observation }) => observation?.heartbeat.incarnation === incarnation)
     .map(({ observation }) => observation as Heard)
-    .filter(({ heardMs, heartbeat }) => nowMs - heardMs < SILENCE_MS && heartbeat.whyNoWrites === '');
+    .filter((each) => isHeard(each, nowMs) && each.heartbeat.whyNoWrites === '');
   if (heard.length < grantsNeeded(group.voters.length)) return undefined;
   const able = heard.filter(({ heartbeat }) => nodes.get(heartbeat.node)?.status !== 'draining');
   return able.sort(byTail)[0]?.heartbeat.node;
@@ -46,14 +45,12 @@ export function whyNotNext(
   const { group, observations, nodes, nowMs } = view;
   const observation = observations.get(to);
   const listed = group.voters.find(({ node }) => node === to);
-  if (observation === undefined || nowMs - observation.heardMs >= SILENCE_MS) return 'is not heard';
-  const { incarnation, whyNoWrites, lastAck } = observation.heartbeat;
+  if (observation === undefined || !isHeard(observation, nowMs)) return 'is not heard';
+  const { incarnation, whyNoWrites } = observation.heartbeat;
   if (incarnation !== listed?.incarnation) return 'has another disk than the one that is listed';
   if (nodes.get(to)?.status === 'draining') return 'is draining';
   if (whyNoWrites !== '') return `could take no writes: ${whyNoWrites}`;
-  const isFollowing =
-    lastAck?.term === group.term && lastAck.agoMs + nowMs - observation.heardMs <= ACK_RECENT_MS;
-  return isFollowing ? undefined : `does not follow ${group.leader?.node}`;
+  return hasAcked(observation, group.term, nowMs) ? undefined : `does not follow ${group.leader?.node}`;
 }
 
 /** The most advanced first, then by name. */

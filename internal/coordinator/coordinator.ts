@@ -151,7 +151,7 @@ export class Coordinator {
   /** Throws where this coordinator is not the active one. */
   #leaderRevision(): number {
     const { leaderRevision } = this.#election;
-    if (leaderRevision !== undefined && leaderRevision === this.#heardFor) return leaderRevision;
+    if (leaderRevision !== undefined && this.isActive) return leaderRevision;
     throw new WalnutError('failed_precondition', 'this coordinator is not the active one', {
       leaderHint: this.active?.address,
     });

@@ -1,8 +1,8 @@
 /** What founds a cluster, and what a further group is, from nodes that are heard. Pure but for new ids. */
 import type { ClusterPlan, GroupPlan } from '#cluster/coordinator-port.ts';
-import { SILENCE_MS } from '#cluster/figures.ts';
-import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
+import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
+import { isGroupId } from '#cluster/names.ts';
 import { placeGroups } from '#cluster/placement.ts';
 import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
@@ -82,7 +82,7 @@ function checkPlans(plans: readonly GroupPlan[]): void {
       'invalid_argument',
       'a cluster needs at least one group, and each a name and a node',
     );
-  const misnamed = plans.find(({ id }) => !/^[A-Za-z0-9-]{1,64}$/.test(id));
+  const misnamed = plans.find(({ id }) => !isGroupId(id));
   if (misnamed !== undefined)
     throw new WalnutError(
       'invalid_argument',
@@ -100,7 +100,7 @@ function heardFree(name: string, observation: Observation | undefined, nowMs: nu
 
 /** Why a node cannot become a voter of a new group; undefined if it can. */
 function whyNotFree(observation: Observation | undefined, nowMs: number): string | undefined {
-  if (observation === undefined || nowMs - observation.heardMs >= SILENCE_MS)
+  if (observation === undefined || !isHeard(observation, nowMs))
     return 'is not heard: start it, with the addresses of the coordinators';
   const { role, tail } = observation.heartbeat;
   if (role !== 'unassigned') return `is a ${role} already`;

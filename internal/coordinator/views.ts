@@ -1,7 +1,6 @@
 /** What a coordinator shows of its cluster, from the map and what was heard. Pure. */
 import type { GroupStatus, NodeHealth } from '#cluster/coordinator-port.ts';
-import { SILENCE_MS } from '#cluster/figures.ts';
-import type { Observation } from '#cluster/heartbeat.ts';
+import { isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
 import type { ClusterNode, Group, ShardMap } from '#cluster/shard-map.ts';
 
@@ -51,7 +50,7 @@ function isTakingWrites({ leader, term }: Group, heard: Heard): boolean {
 
 function recent({ observations, nowMs }: Heard, node: string): Observation | undefined {
   const observation = observations.get(node);
-  return observation !== undefined && nowMs - observation.heardMs < SILENCE_MS ? observation : undefined;
+  return observation !== undefined && isHeard(observation, nowMs) ? observation : undefined;
 }
 
 function statedBy(name: string, observation: Observation | undefined): ClusterNode {

@@ -1,6 +1,7 @@
 /** How a change of role is committed to MANIFEST: before that a failure leaves the old role, after it the new one. */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import { amendManifest } from '#engine/manifest-access.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { assert } from '#platform/assert.ts';
 import type { Manifest } from '#wal/manifest.ts';
@@ -61,8 +62,5 @@ export async function commitFollowing(
 export async function leaveTermThatIsOver({ directory, manifest }: EngineHost): Promise<void> {
   const { role, term, promotedTo = 0 } = manifest;
   if (role !== 'master' || term <= promotedTo) return;
-  await directory.update((current) => {
-    assert(current !== undefined, 'the directory is initialised');
-    return { ...current, role: 'replica', upstream: '', promotedTo: 0 };
-  });
+  await amendManifest(directory, { role: 'replica', upstream: '', promotedTo: 0 });
 }

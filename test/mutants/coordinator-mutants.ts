@@ -191,8 +191,8 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'planned failover to a voter that does not follow the master',
     file: 'internal/cluster/successor.ts',
-    text: 'return isFollowing ? undefined :',
-    replacement: 'return isFollowing || nowMs > 0 ? undefined :',
+    text: 'return hasAcked(observation, group.term, nowMs) ? undefined :',
+    replacement: 'return hasAcked(observation, group.term, nowMs) || nowMs > 0 ? undefined :',
     tests: [COORDINATOR],
   },
   {

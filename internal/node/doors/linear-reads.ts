@@ -4,9 +4,9 @@
  * was taken: then no other master has answered a write, and no failover takes back what
  * was read.
  */
+import { receiptTimeoutMs } from '#master/receipts.ts';
 import type { GetAnswer, GetCommand } from '#model/commands.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
-import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { Reader } from '#node/reader.ts';
 
@@ -30,11 +30,7 @@ export class LinearReads {
     role.writer();
     const answer = await this.#reader.get(command, signal);
     const { lsn } = answer.asOf;
-    await role.acks.waitQuorum(
-      lsn,
-      command.waitMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : command.waitMs,
-      signal,
-    );
+    await role.acks.waitQuorum(lsn, receiptTimeoutMs(command.waitMs), signal);
     if (quorum.lsn < lsn)
       throw unavailable(`what was read has not reached QUORUM: record ${quorum.lsn} has, ${lsn} is needed`);
     // Asked anew, since the lease must have been held after the value was taken.

@@ -14,10 +14,10 @@ import type { LoggedMembers } from '#storage/logged-members.ts';
 export async function leadTerm(keeper: RoleKeeper, request: LeadRequest): Promise<LeadAnswer> {
   checkWhom(keeper.host.manifest, request);
   return keeper.exclusively('a take-over', async () => {
-    const why = isLeading(keeper, request.term) ? undefined : whyNotLead(keeper, request);
+    const isRepeat = isLeading(keeper, request.term);
+    const why = isRepeat ? undefined : whyNotLead(keeper, request);
     if (why === undefined) {
-      if (!isLeading(keeper, request.term))
-        await keeper.lead(request.term, othersOf(request), { isGranted: true });
+      if (!isRepeat) await keeper.lead(request.term, othersOf(request), { isGranted: true });
       await stateMembers(keeper, request.map.groups.get(request.group));
     }
     return { isAccepted: why === undefined, reason: why ?? '', term: keeper.host.manifest.term };
