@@ -1,6 +1,6 @@
 /** The flags of `walnut-coordinator`: those that every binary has. Wrong ones are exit code 2, all reported at once. */
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
-import { parseNodeFlags } from '#config/node-flags.ts';
+import { parseFlagsWithoutRole } from '#config/node-flags.ts';
 
 /** Every flag, without its dashes. */
 export const COORDINATOR_FLAG_NAMES = ['config', 'set', 'print-config', 'check-config'];
@@ -26,8 +26,5 @@ used, 1 anything else.
 
 /** `argv` without the program. */
 export function parseCoordinatorFlags(argv: readonly string[]): ParsedFlags<CommonFlags> {
-  const parsed = parseNodeFlags(argv);
-  if (parsed.kind !== 'run' || parsed.forceRole === undefined) return parsed;
-  const problem = '--force-role: a coordinator has no role; walnut cluster failover changes who leads';
-  return { kind: 'error', problems: [problem] };
+  return parseFlagsWithoutRole(argv, 'a coordinator has no role; walnut cluster failover changes who leads');
 }

@@ -2,6 +2,7 @@
  * Groups of keys within a section: what a file has as `tls:` with `cert:` below it is the key
  * `tls.cert` everywhere else, so that a schema, an override and a message know one kind of key. Pure.
  */
+import { splitOnce } from '#config/overrides.ts';
 import type { KeySchemas } from '#config/section.ts';
 import type { KeyPath, RawSection } from '#config/yaml-source.ts';
 
@@ -36,14 +37,7 @@ export function nestGroups(section: Readonly<Record<string, unknown>>): Record<s
 
 /** Where a file has the key of this path: one step for a group and one for the key. */
 export function placeOf(path: KeyPath, keys: KeySchemas | undefined): KeyPath {
-  const [section = '', key, ...rest] = path;
-  const [group] = key?.split('.') ?? [];
-  return key !== undefined && group !== key && isGroup(keys, group)
-    ? [section, ...splitOnce(key), ...rest]
-    : path;
-}
-
-function splitOnce(key: string): [string, string] {
-  const dot = key.indexOf('.');
-  return [key.slice(0, dot), key.slice(dot + 1)];
+  const [section = '', key = '', ...rest] = path;
+  const [group, own] = splitOnce(key, '.');
+  return own !== undefined && isGroup(keys, group) ? [section, group, own, ...rest] : path;
 }

@@ -84,10 +84,15 @@ export function parseNodeFlags(argv: readonly string[]): ParsedFlags<NodeFlags> 
   };
 }
 
-/** Like `parseNodeFlags`, for a member of a cluster: no flag makes it lead. */
-export function parseMemberFlags(argv: readonly string[]): ParsedFlags<NodeFlags> {
+/** Like `parseNodeFlags`, for a process whose role no flag decides. `why`: the answer to one that tries. */
+export function parseFlagsWithoutRole(argv: readonly string[], why: string): ParsedFlags<NodeFlags> {
   const flags = parseNodeFlags(argv);
   if (flags.kind !== 'run' || flags.forceRole === undefined) return flags;
-  const why = 'a coordinator decides who leads in a cluster; use walnut cluster failover';
   return { kind: 'error', problems: [`--force-role: ${why}`] };
+}
+
+/** The flags of a member of a cluster: none makes it lead. */
+export function parseMemberFlags(argv: readonly string[]): ParsedFlags<NodeFlags> {
+  const why = 'a coordinator decides who leads in a cluster; use walnut cluster failover';
+  return parseFlagsWithoutRole(argv, why);
 }

@@ -55,7 +55,8 @@ export function coerce(schema: z.ZodType | undefined, text: string): unknown {
   return readings.find((reading) => schema?.safeParse(reading).success === true) ?? text;
 }
 
-function splitOnce(text: string, separator: string): [string, string | undefined] {
+/** The text before the first separator and what follows it; undefined: there is none. */
+export function splitOnce(text: string, separator: string): [string, string | undefined] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
 }

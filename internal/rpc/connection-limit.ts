@@ -4,11 +4,12 @@
  * idle clients alone could keep the log from its next segment.
  */
 import type { Socket } from 'node:net';
+import { ErrorCode } from '#http/http2/frame.ts';
 import { CONNECTIONS_MAX } from '#model/limits.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Full } from '#rpc/connection-places.ts';
-import { ENHANCE_YOUR_CALM, refuseConnection } from '#rpc/refuse-connection.ts';
+import { refuseConnection } from '#rpc/refuse-connection.ts';
 import type { Protocol } from '#rpc/socket-mux.ts';
 
 /** Kept for the log, snapshots, the MANIFEST and connections to other nodes. */
@@ -85,7 +86,7 @@ export class ConnectionRefusals {
       code: 'unavailable',
       message: this.#reason(full),
       retryAfterS: 1,
-      goAwayCode: ENHANCE_YOUR_CALM,
+      goAwayCode: ErrorCode.enhanceYourCalm,
     };
     refuseConnection(socket, protocol, refusal, this.#clock);
   }

@@ -61,8 +61,12 @@ export function pageApi(
 type Answer = (request: HttpRequest, response: HttpResponse, query: string) => void | Promise<void>;
 
 /** A page that is only read. */
-export function createPlainRoute(path: string, api: PathApi, carryOut: Answer): HttpRoute {
-  const operation = operationOf(path);
+export function createPlainRoute(
+  path: string,
+  api: PathApi,
+  carryOut: Answer,
+  operation = operationOf(path),
+): HttpRoute {
   return {
     path,
     api,

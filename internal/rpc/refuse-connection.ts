@@ -1,6 +1,7 @@
 /** Connections that are not served are told why, in the protocol that they speak, and closed. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { Flag, FRAME_HEAD_BYTES, FrameType, writeFrameHead } from '#http/http2/frame.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Protocol } from '#rpc/socket-mux.ts';
 
@@ -17,9 +18,6 @@ export interface ConnectionRefusal {
   /** For GOAWAY, whose last stream is 0, so that all may be tried elsewhere. */
   readonly goAwayCode: number;
 }
-
-export const ENHANCE_YOUR_CALM = 11;
-export const INADEQUATE_SECURITY = 12;
 
 export function refuseConnection(
   socket: Socket,
@@ -49,21 +47,17 @@ function answer({ status, code, message, retryAfterS }: ConnectionRefusal): Buff
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-const FRAME_SETTINGS = 4;
-const FRAME_GOAWAY = 7;
-
 /** Empty SETTINGS, which must come first, and GOAWAY. */
 function goAway({ goAwayCode, message }: ConnectionRefusal): Buffer {
   const codes = Buffer.alloc(8);
   codes.writeUInt32BE(goAwayCode, 4);
   const payload = Buffer.concat([codes, Buffer.from(message)]);
-  return Buffer.concat([frame(FRAME_SETTINGS, Buffer.alloc(0)), frame(FRAME_GOAWAY, payload)]);
+  return Buffer.concat([frame(FrameType.settings, Buffer.alloc(0)), frame(FrameType.goaway, payload)]);
 }
 
 /** On stream 0, without flags. */
 function frame(type: number, payload: Buffer): Buffer {
-  const header = Buffer.alloc(9);
-  header.writeUIntBE(payload.length, 0, 3);
-  header.writeUInt8(type, 3);
-  return Buffer.concat([header, payload]);
+  const head = Buffer.alloc(FRAME_HEAD_BYTES);
+  writeFrameHead(head, 0, payload.length, type, Flag.none, 0);
+  return Buffer.concat([head, payload]);
 }

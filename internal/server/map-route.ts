@@ -4,16 +4,10 @@ import type { CoordinatorPort } from '#cluster/coordinator-port.ts';
 import { ShardMapSchema } from '#gen/walnut/cluster/v1/map_pb.ts';
 import { operationOf } from '#model/methods.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
-import {
-  type HttpRequest,
-  type HttpResponse,
-  send,
-  sendMethodNotAllowed,
-  sendProblem,
-} from '#rpc/http-io.ts';
+import { type HttpRequest, type HttpResponse, send, sendProblem } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import { answer } from '#rpc/openapi/operation.ts';
-import { pageApi } from '#rpc/plain-routes.ts';
+import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
 import { fromShardMap } from '#wire/shard-map-codec.ts';
 
 const OPERATION = operationOf('/walnut.v1.Coordinator/GetShardMap');
@@ -24,16 +18,12 @@ const MAP_API = pageApi('The map of the cluster', {
 });
 
 export function createMapRoute(port: CoordinatorPort, errors: ErrorMapper): HttpRoute {
-  return {
-    path: '/v1/map',
-    api: MAP_API,
-    operation: () => OPERATION,
-    serve: (request, response) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD')
-        return sendMethodNotAllowed(request, response, 'GET, HEAD');
-      sendMap(port, errors, request, response);
-    },
-  };
+  return createPlainRoute(
+    '/v1/map',
+    MAP_API,
+    (request, response) => sendMap(port, errors, request, response),
+    OPERATION,
+  );
 }
 
 function sendMap(

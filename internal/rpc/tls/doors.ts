@@ -1,8 +1,9 @@
 /** What is behind the first bytes of a connection, with TLS and without, as `server.tls` says. */
 import type { Socket } from 'node:net';
+import { ErrorCode } from '#http/http2/frame.ts';
 import { LinePace } from '#platform/line-pace.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
-import { type ConnectionRefusal, INADEQUATE_SECURITY, refuseConnection } from '#rpc/refuse-connection.ts';
+import { type ConnectionRefusal, refuseConnection } from '#rpc/refuse-connection.ts';
 import type { Protocol, Readers, TlsReader } from '#rpc/socket-mux.ts';
 import type { HandshakeResult } from '#rpc/tls/handshakes.ts';
 import { TlsGate, type TlsGateOptions, type TlsOptions } from '#rpc/tls/tls-gate.ts';
@@ -56,5 +57,5 @@ function refuseTls({ clock, logger }: DoorParts): TlsReader {
 }
 
 function spokenAmiss(message: string): ConnectionRefusal {
-  return { status: 400, code: 'invalid_argument', message, goAwayCode: INADEQUATE_SECURITY };
+  return { status: 400, code: 'invalid_argument', message, goAwayCode: ErrorCode.inadequateSecurity };
 }

@@ -6,13 +6,14 @@
  */
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { ErrorCode } from '#http/http2/frame.ts';
 import type { Clock } from '#platform/clock.ts';
 import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Connections } from '#rpc/connections.ts';
 import type { PeerSocket } from '#rpc/peer.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
-import { type ConnectionRefusal, INADEQUATE_SECURITY, refuseConnection } from '#rpc/refuse-connection.ts';
+import { type ConnectionRefusal, refuseConnection } from '#rpc/refuse-connection.ts';
 import { FIRST_BYTES_MS, type Readers, sniff } from '#rpc/socket-mux.ts';
 import { CertifiedSockets } from '#rpc/tls/certified-sockets.ts';
 import { carrierOf, type HandshakeResult, Handshakes } from '#rpc/tls/handshakes.ts';
@@ -199,6 +200,6 @@ function unauthenticated(why: string): ConnectionRefusal {
     status: 401,
     code: 'unauthenticated',
     message: `${why}: expected one that an authority in server.tls.client_ca has signed, and that is valid now`,
-    goAwayCode: INADEQUATE_SECURITY,
+    goAwayCode: ErrorCode.inadequateSecurity,
   };
 }

@@ -1,31 +1,38 @@
 /** The query of a Connect GET, as far as Connect itself reads it with less care than a key deserves. Pure. */
 import { base64Decode } from '@bufbuild/protobuf/wire';
 
+export interface GetQuery {
+  readonly parameters: URLSearchParams;
+  readonly message: Uint8Array;
+}
+
 /**
- * Says what is wrong with it; undefined: nothing. URLSearchParams would make U+FFFD of bytes
- * that are no UTF-8, so that different keys become one, and leaves escapes that are none as
- * they are.
+ * Reads a query, or says in words what is wrong with it. URLSearchParams alone would make U+FFFD
+ * of bytes that are no UTF-8, so that different keys become one, and leave escapes that are none
+ * as they are.
  */
-export function whyUnreadable(query: string): string | undefined {
+export function readGetQuery(query: string): GetQuery | string {
   if (query.includes('%') && !isWellEscaped(query))
     return 'the query has a bad escape: expected %XX with UTF-8 bytes, such as %C3%BC for ü; other bytes go in base64, with base64=1';
   const parameters = new URLSearchParams(query);
-  if (parameters.get('base64') !== '1' || isBase64(parameters.get('message') ?? '')) return undefined;
-  return 'message is no base64, although base64=1 says so: expected letters, digits, - and _';
+  const text = parameters.get('message') ?? '';
+  if (parameters.get('base64') !== '1') return { parameters, message: Buffer.from(text, 'utf8') };
+  try {
+    return { parameters, message: base64Decode(text) };
+  } catch {
+    return 'message is no base64, although base64=1 says so: expected letters, digits, - and _';
+  }
+}
+
+/** Says what is wrong with a query; undefined: nothing. */
+export function whyUnreadable(query: string): string | undefined {
+  const read = readGetQuery(query);
+  return typeof read === 'string' ? read : undefined;
 }
 
 function isWellEscaped(query: string): boolean {
   try {
     decodeURIComponent(query);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isBase64(text: string): boolean {
-  try {
-    base64Decode(text);
     return true;
   } catch {
     return false;

@@ -5,11 +5,10 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
-import { base64Decode } from '@bufbuild/protobuf/wire';
 import { MethodOptions_IdempotencyLevel as IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { parseTimeout as parseConnectTimeout } from '@connectrpc/connect/protocol-connect';
 import { parseTimeout as parseGrpcTimeout } from '@connectrpc/connect/protocol-grpc';
-import { whyUnreadable } from '#rpc/unary/get-query.ts';
+import { readGetQuery } from '#rpc/unary/get-query.ts';
 
 export type ProtocolName = 'connect' | 'grpc' | 'grpc-web';
 
@@ -122,13 +121,14 @@ const PLAIN_QUERY = /^[!"$-~]*$/;
 function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined {
   const hasBody = (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
   if (hasBody || headers['content-type'] !== undefined || headers.expect !== undefined) return undefined;
-  if (!PLAIN_QUERY.test(query) || whyUnreadable(query) !== undefined) return undefined;
-  const parameters = new URLSearchParams(query);
+  if (!PLAIN_QUERY.test(query)) return undefined;
+  const read = readGetQuery(query);
+  if (typeof read === 'string') return undefined;
+  const { parameters, message } = read;
   const format = parameters.get('encoding');
   if (format !== 'proto' && format !== 'json') return undefined;
   const encoding = encodingOf(parameters.get('compression') ?? undefined);
   const timeout = timeoutOf('connect', headers);
-  const message = messageOf(parameters);
   if (encoding === undefined || timeout === undefined) return undefined;
   return {
     protocol: 'connect',
@@ -138,11 +138,6 @@ function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): Reque
     message,
     length: 0,
   };
-}
-
-function messageOf(parameters: URLSearchParams): Uint8Array {
-  const text = parameters.get('message') ?? '';
-  return parameters.get('base64') === '1' ? base64Decode(text) : Buffer.from(text, 'utf8');
 }
 
 let lastPlainAuthority = '';
