@@ -5,6 +5,7 @@
 import type { Clock } from '#platform/clock.ts';
 import { startCommand } from '../local/local-script.ts';
 import { type Process, ProcessSet, type Terminal } from '../local/process-set.ts';
+import type { LocalParts } from '../local/run-local.ts';
 import { CLUSTER, type ClusterSpec, NODE_NAMES } from './cluster-plan.ts';
 import {
   type ClusterView,
@@ -30,12 +31,6 @@ const POLL_MS = 200;
 /** From then on the table is shown, whatever is missing. */
 const SETTLE_MS = 10_000;
 
-export interface ClusterParts {
-  readonly clock: Clock;
-  readonly terminal: Terminal;
-  readonly firstPort: number | undefined;
-}
-
 export class ClusterRun {
   readonly #all: readonly ClusterProcess[];
   readonly #calls: ClusterCalls;
@@ -47,7 +42,7 @@ export class ClusterRun {
   #isInvited = false;
 
   /** `all`: the coordinator, then the nodes. */
-  constructor(all: readonly ClusterProcess[], calls: ClusterCalls, parts: ClusterParts) {
+  constructor(all: readonly ClusterProcess[], calls: ClusterCalls, parts: LocalParts) {
     const { clock, terminal, firstPort } = parts;
     this.#all = all;
     this.#calls = calls;

@@ -1,4 +1,5 @@
 /** What `npm run cluster:ha` shows: who leads, in which term, and who has the lease. Pure. */
+import { SILENCE_MS } from '#cluster/figures.ts';
 import {
   type GetClusterResponse,
   type ListNodesResponse,
@@ -21,9 +22,6 @@ export interface Shown {
   readonly pid: number | undefined;
 }
 
-/** A node that has been silent for so long counts as not heard, milliseconds. The coordinator counts voters alike. */
-const HEARD_MS = 1_500;
-
 /** True if the group has a leader that takes writes, and all nodes are heard. */
 export function isSettled({ cluster: { groups }, nodes: { nodes } }: ClusterView, count: number): boolean {
   const heard = nodes.filter((health) => isHeard(health));
@@ -31,7 +29,7 @@ export function isSettled({ cluster: { groups }, nodes: { nodes } }: ClusterView
 }
 
 export function isHeard({ heard, heardAgoMs }: NodeHealth): boolean {
-  return heard && Number(heardAgoMs) <= HEARD_MS;
+  return heard && Number(heardAgoMs) <= SILENCE_MS;
 }
 
 /** It names nothing that changes while the cluster stays as it is. */

@@ -5,7 +5,7 @@
  * `auth.allow_clear_text` says so.
  */
 import type { ConfigOf } from '#config/binaries.ts';
-import { isLoopbackHost } from '#model/address.ts';
+import { isConfidential } from '#dial/endpoint.ts';
 import type { PeerCredential } from '#peer/peer-credential.ts';
 import { LinePaces } from '#platform/line-pace.ts';
 import { openToken, type SecurityParts } from '../node/node-security.ts';
@@ -20,9 +20,7 @@ export async function openCoordinatorCredential(
   const paces = new LinePaces(parts.clock);
   return {
     withCredential: (endpoint) => {
-      const isVerified = endpoint.tls !== undefined;
-      if (isVerified || auth.allowClearText || isLoopbackHost(endpoint.host))
-        return { ...endpoint, authorization };
+      if (auth.allowClearText || isConfidential(endpoint)) return { ...endpoint, authorization };
       const pace = paces.take(endpoint.text);
       const message =
         'no credential is sent in clear text to another machine: see peer.tls and auth.allow_clear_text';

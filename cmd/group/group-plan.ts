@@ -92,7 +92,7 @@ function refuseShared(env: Environment, again: string): void {
     if (!SHARED_BY_NONE.includes(name) && section !== 'master') continue;
     const command =
       name === 'server.port' && again === startCommand(GROUP, undefined)
-        ? startCommand(GROUP, /^\d+$/.test(text) ? Number(text) : 9_080)
+        ? startCommand(GROUP, /^\d+$/.test(text) ? Number(text) : GROUP.portExample)
         : again;
     throw new LocalRefusal(
       `${label} is set, and npm start runs three nodes that cannot share one ${name}.\n` +

@@ -3,8 +3,6 @@
  * master is killed under load, and every write that was acknowledged at QUORUM is there
  * after it. How long nobody took writes is printed.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, pause, type RealNode, RealNodes } from '#test/cmd/real-node.ts';
@@ -12,14 +10,12 @@ import { freePort } from '#test/doubles/free-ports.ts';
 
 const processes = new RealNodes();
 const members: RealNode[] = [];
-let directory: string;
 
 const NAMES = ['a', 'b', 'c'];
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'walnut-cluster-'));
   const port = await freePort();
-  const file = `coordinator.metadata.file=${join(directory, 'metadata.db')}`;
+  const file = `coordinator.metadata.file=${join(await processes.directory(), 'metadata.db')}`;
   const coordinator = await processes.start({ binary: 'coordinator', port, sets: [file] });
   for (const name of NAMES) {
     const sets = [`cluster.node=${name}`, `cluster.coordinators=127.0.0.1:${port}`];
@@ -32,10 +28,7 @@ beforeAll(async () => {
   await eventually(async () => (await write(members, 'first')) !== undefined, 'a member takes writes');
 }, 90_000);
 
-afterAll(async () => {
-  await processes.end();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => processes.end());
 
 /** Tries each node once: the one that acknowledged the write at QUORUM, if one did. */
 async function write(nodes: readonly RealNode[], key: string): Promise<RealNode | undefined> {

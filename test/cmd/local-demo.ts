@@ -1,7 +1,7 @@
 /** A local run such as `npm start`, as a real process in a working directory of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { expect } from 'vitest';
+import { isFree } from '#test/doubles/free-ports.ts';
 import { eventually, killGroup, LAUNCHER } from './real-node.ts';
 
 /** All local runs that a test has started; `end` kills what is left of them. */
@@ -61,20 +61,6 @@ export class Demo {
   async end(): Promise<void> {
     killGroup(this.child);
     await this.ended;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
-    });
-    await new Promise((resolve) => server.close(resolve));
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -40,7 +40,7 @@ export async function freeRow(count: number): Promise<number> {
   throw new Error(`no ${count} ports in a row are free`);
 }
 
-async function isFree(port: number): Promise<boolean> {
+export async function isFree(port: number): Promise<boolean> {
   const server: Server = createServer();
   try {
     await once(server.listen(port, '127.0.0.1'), 'listening');

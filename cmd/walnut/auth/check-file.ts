@@ -3,7 +3,7 @@ import { isUserList, parseUserList, type User } from '#auth/user-list.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { readSecretFile } from '#platform/secret-file.ts';
-import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, EXIT, type ExitCode, isSystemError } from '../cli-error.ts';
 import { type Invocation, show } from '../command-host.ts';
 import { renderTable } from '../output/table.ts';
 
@@ -42,7 +42,7 @@ async function read(path: string): Promise<string> {
   } catch (error) {
     const { message, cause } = error as Error;
     // The system's errors have codes; a refused file is an answer about the file.
-    const isUnreadable = (cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
+    const isUnreadable = isSystemError(cause);
     throw new CliError(isUnreadable ? EXIT.inputOutput : EXIT.negative, message);
   }
 }
