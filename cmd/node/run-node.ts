@@ -35,7 +35,7 @@ import { packageVersion } from '../run/package-version.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
 import { announcedAddress } from './announced-address.ts';
-import { openNodeMetrics } from './node-metrics.ts';
+import { openDiskMetrics, openNodeMetrics } from './node-metrics.ts';
 import { openNodeSecurity } from './node-security.ts';
 import { openNodeTls } from './node-tls.ts';
 import { openMember } from './open-member.ts';
@@ -79,7 +79,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const { logger, clock, closers } = parts;
   const memory = planMemory(memoryLimitBytes());
   tellMemory(memory, config.storage.memoryBytesMax, logger);
-  const { metrics, onFsync, onAside } = openNodeMetrics(logger, closers);
+  const { metrics, ...meters } = openNodeMetrics(logger, closers, memory);
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const version = packageVersion();
@@ -100,12 +100,12 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     directory: config.wal.directory,
     forcedRole: flags.forceRole,
     member: config.kind === 'node' ? openMember(config, { clock, way, closers }) : undefined,
-    onFsync,
-    onAside,
+    ...meters,
     onFatal: (error) => leaveFailed(error, parts),
   });
   await node.lock();
   closers.push('node', () => node.stop());
+  openDiskMetrics(metrics, closers, { ...seams, path: config.wal.directory });
   const collectBuffers = memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined;
   const server = await openServer({
     ports: node.ports,

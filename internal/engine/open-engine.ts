@@ -30,6 +30,7 @@ import { CHUNK_BYTES, ReadAheadChunks } from '#wal/chunk-source.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 import { openLog } from '#wal/log.ts';
+import type { LogMeter } from '#wal/log-meter.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { ADVISE_UPGRADE, adviseRepair, orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 
@@ -51,7 +52,7 @@ export interface EngineOptions {
   readonly snapshotEveryBytes: number;
   /** Bytes of changed entries that may wait for the disk while a snapshot is written; default: 64 MiB. */
   readonly snapshotPendingBytesMax?: number | undefined;
-  readonly onFsync?: ((seconds: number) => void) | undefined;
+  readonly logMeter?: LogMeter | undefined;
   /** On a replica: how long after its master it applies what it logs; 0, the default: at once. */
   readonly applyDelayMs?: number | undefined;
 }
@@ -103,6 +104,7 @@ export async function openEngine(
   let replayedBytes = 0;
   const { log, wasClean } = await openLog({
     ...options,
+    meter: options.logMeter,
     directory,
     from,
     logId: manifest.logId,

@@ -10,6 +10,8 @@ import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
+import type { OnPush } from '#replication/pusher.ts';
+import type { LogMeter } from '#wal/log-meter.ts';
 
 /** Sizes in bytes, times in milliseconds. */
 export interface NodeOptions {
@@ -65,7 +67,8 @@ export interface NodeOptions {
   readonly applyDelayMs?: number | undefined;
   /** Chooses the terms that this node leads; default: it chooses them itself. */
   readonly terms?: TermSource | undefined;
-  readonly onFsync?: ((seconds: number) => void) | undefined;
+  readonly logMeter?: LogMeter | undefined;
+  readonly onPush?: OnPush | undefined;
   /** `wal.aside_max_bytes`, `wal.aside_max_age`: what `aside/` keeps; default: everything. */
   readonly asideBytesMax?: number | undefined;
   readonly asideAgeMaxMs?: number | undefined;

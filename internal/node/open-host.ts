@@ -49,7 +49,7 @@ export async function openHost(
       retentionBytes: options.retentionBytes,
       snapshotEveryBytes: options.snapshotEveryBytes,
       snapshotPendingBytesMax: options.snapshotPendingBytesMax,
-      onFsync: options.onFsync,
+      logMeter: options.logMeter,
       applyDelayMs: options.applyDelayMs,
     },
     onProgress,

@@ -97,6 +97,7 @@ export class ReplicaGroup {
       ringBytesMax: options.ringBytesMax,
       pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
+      onPush: options.onPush,
       // A read on a replica keeps an entry from eviction as a read here does.
       onHotKeys: (keys) => engine.store.access(...keys),
       onFenced: onTerm,

@@ -31,6 +31,7 @@ export function registerProcessMetrics(metrics: Metrics): void {
   metrics.gaugeFrom('process_resident_memory_bytes', 'Resident memory size in bytes.', () =>
     process.memoryUsage.rss(),
   );
+  registerMemoryUse(metrics);
   optional(metrics, 'process_virtual_memory_bytes', 'Virtual memory size in bytes.', readVirtualBytes);
   optional(metrics, 'process_open_fds', 'Number of open file descriptors.', countOpenFiles);
   optional(metrics, 'process_max_fds', 'Maximum number of open file descriptors.', readOpenFilesMax);
@@ -38,6 +39,25 @@ export function registerProcessMetrics(metrics: Metrics): void {
     'walnut_memory_limit_bytes',
     'What this process may use: the limit of its cgroup, or the RAM.',
     memoryLimitBytes,
+  );
+}
+
+/** The parts do not overlap; what else the process has resident is its program, stacks and the allocator's own. */
+function registerMemoryUse(metrics: Metrics): void {
+  metrics.gaugeFamilyFrom(
+    'walnut_memory_used_bytes',
+    'Memory of V8 and Node, by part: heap, heap_spare (reserved and free), buffers and other.',
+    ['part'],
+    () => {
+      const { heapUsed, heapTotal, arrayBuffers, external } = process.memoryUsage();
+      const parts = {
+        heap: heapUsed,
+        heap_spare: heapTotal - heapUsed,
+        buffers: arrayBuffers,
+        other: external - arrayBuffers,
+      };
+      return Object.entries(parts).map(([part, value]) => ({ labels: { part }, value }));
+    },
   );
 }
 

@@ -53,6 +53,9 @@ export interface PushContext {
   digestAt(lsn: Lsn): string;
 }
 
+/** Is told how large each push with records is, when it is sent: also one that is repeated. For metrics. */
+export type OnPush = (records: number, bytes: number) => void;
+
 export interface PusherOptions extends ReplicaProgressOptions {
   readonly link: PeerLink;
   readonly feed: PushFeed;
@@ -63,6 +66,7 @@ export interface PusherOptions extends ReplicaProgressOptions {
   readonly pushBytesMax: number;
   /** Called with keys that were recently read on the replica, the most read last. */
   readonly onHotKeys: (keys: readonly string[]) => void;
+  readonly onPush?: OnPush | undefined;
   /** Called when the replica has seen a higher term than this node's. */
   readonly onFenced: (term: number) => void;
 }
@@ -202,6 +206,7 @@ export class Pusher {
     const durableLsn = this.#durableLsn;
     const group = context.group();
     this.#lastPushMs = clock.monotonicMs();
+    if (run !== undefined) this.#options.onPush?.(run.last.lsn - previous.lsn, run.bytes.length);
     const witnessed = context.witness?.sent();
     const answer = await link.replicate(
       {

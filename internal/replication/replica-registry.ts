@@ -28,7 +28,7 @@ import type { AckLedger } from '#replication/ack-ledger.ts';
 import { admitReplica } from '#replication/admit-replica.ts';
 import { firstBelow } from '#replication/known-replicas.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import { type PushContext, Pusher, type PushWitness } from '#replication/pusher.ts';
+import { type OnPush, type PushContext, Pusher, type PushWitness } from '#replication/pusher.ts';
 import { RecentRecords } from '#replication/recent-records.ts';
 import { RegisteredReplicas, replicaAfter } from '#replication/registered-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
@@ -57,6 +57,7 @@ export interface RegistryOptions {
   /** Called when a replica begins to report that its state differs from this node's. */
   readonly onMismatch?: (() => void) | undefined;
   readonly pushWitness?: PushWitness | undefined;
+  readonly onPush?: OnPush | undefined;
 }
 
 /** A refused replica tries again every second; refusals are logged at most this often. */
@@ -350,6 +351,7 @@ export class ReplicaRegistry {
         heartbeatMs,
         onAck: (durableLsn: Lsn) => acks.ack(nodeId, durableLsn),
         onHotKeys,
+        onPush: this.#options.onPush,
         onFenced: (term) => onFenced(term, address),
         onMismatch: this.#options.onMismatch,
       },

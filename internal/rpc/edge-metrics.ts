@@ -1,12 +1,13 @@
 /** The metrics of any edge: rpcs by method and code, connections, refusals, readiness. */
-import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
+import type { Metrics } from '#platform/metrics.ts';
 import type { Refusal } from '#rpc/admission.ts';
+import { createCallObserver, type ObserveCall } from '#rpc/call-observer.ts';
 import type { Full } from '#rpc/connection-places.ts';
 import type { TlsResult } from '#rpc/tls/doors.ts';
 
 export interface EdgeMetrics {
-  /** `path`: `/walnut.v1.KVStore/Get`, or `unknown`. */
-  observeRpc(path: string, code: string, durationMs: number): void;
+  /** `method`: `/walnut.v1.KVStore/Get`, or `unknown`. */
+  readonly observeRpc: ObserveCall;
   countRefused(by: Refusal['by']): void;
   countConnectionRefused(full: Full): void;
   countStalled(): void;
@@ -21,17 +22,12 @@ export interface EdgeMetricsOptions {
   readonly isReady: () => boolean;
   readonly connections: () => number;
   readonly connectionsMax: number;
+  /** Bytes of request bodies in memory. */
+  readonly bodyBytes: () => number;
   /** Bytes of answers that wait for their peers, on connections of our own codecs. */
   readonly waitingBytes: () => number;
   /** Handshakes of TLS under way; undefined where there is no TLS. */
   readonly handshakes: (() => number) | undefined;
-}
-
-interface ObservedRpc {
-  readonly method: string;
-  /** Counts by code. */
-  readonly counters: Map<string, CounterHandle>;
-  readonly durations: HistogramHandle;
 }
 
 export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
@@ -77,6 +73,11 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     () => options.connectionsMax,
   );
   metrics.gaugeFrom(
+    'walnut_request_body_bytes',
+    'Bytes of request bodies in memory.',
+    options.bodyBytes,
+  );
+  metrics.gaugeFrom(
     'walnut_http2_waiting_bytes',
     'Bytes of answers that wait for their peers to read them, over HTTP/1.1 and HTTP/2.',
     options.waitingBytes,
@@ -111,32 +112,10 @@ function createHandshakeCounter(metrics: Metrics, underWay: () => number): EdgeM
   return (result) => ended.with({ result }).inc();
 }
 
-function createRpcObserver(metrics: Metrics): EdgeMetrics['observeRpc'] {
-  const handled = metrics.counterFamily(
-    'walnut_rpc_handled_total',
-    'Rpcs answered, by method and Connect code (ok included).',
-    ['method', 'code'],
-  );
-  const duration = metrics.histogramFamily(
-    'walnut_rpc_duration_seconds',
-    'Time from the headers of an rpc to its answer.',
-    ['method'],
-  );
-  // Looking up a child by its labels builds a key, so the few there are are kept.
-  const known = new Map<string, ObservedRpc>();
-  return (path, code, durationMs) => {
-    let rpc = known.get(path);
-    if (rpc === undefined) {
-      const method = path.startsWith('/') ? path.slice(1) : path;
-      rpc = { method, counters: new Map(), durations: duration.with({ method }) };
-      known.set(path, rpc);
-    }
-    let counter = rpc.counters.get(code);
-    if (counter === undefined) {
-      counter = handled.with({ method: rpc.method, code });
-      rpc.counters.set(code, counter);
-    }
-    counter.inc();
-    rpc.durations.observe(durationMs / 1_000);
-  };
+function createRpcObserver(metrics: Metrics): ObserveCall {
+  const names = {
+    total: ['walnut_rpc_handled_total', 'Rpcs answered, by method and Connect code (ok included).'],
+    seconds: ['walnut_rpc_duration_seconds', 'Time from the headers of an rpc to its answer.'],
+  } as const;
+  return createCallObserver(metrics, names, (path) => (path.startsWith('/') ? path.slice(1) : path));
 }

@@ -160,11 +160,13 @@ function createParts(
     return { ...shown, ...DRAINING, reasons: [DRAINING_REASON, ...shown.reasons] };
   };
   const isReady = (): boolean => readiness().isReady;
+  const budget = createBodyBudget(options.bodyBytesMax, options.onBodyBytes);
   const metrics = createEdgeMetrics({
     metrics: options.metrics,
     isReady,
     connections,
     connectionsMax,
+    bodyBytes: budget.heldBytes,
     waitingBytes,
     handshakes: options.tls === undefined ? undefined : listeners.handshakes,
   });
@@ -189,7 +191,7 @@ function createParts(
       leaderHint: () => owner.leaderHint(),
     }),
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
-    budget: createBodyBudget(options.bodyBytesMax, options.onBodyBytes),
+    budget,
     compression: createGzipCompression(),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal),
     boundAnswer: createBoundAnswer(clock, metrics.countStalled),

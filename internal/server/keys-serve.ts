@@ -1,6 +1,7 @@
 /** What the routes of keys share: how they are counted, and how their errors are answered. */
 import type { KeyRights } from '#model/access.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
@@ -12,8 +13,7 @@ import type { HttpError } from '#wire/error-codec.ts';
 export interface KeysRouteOptions extends KeysCallOptions {
   readonly views: KeysViews;
   readonly errors: ErrorMapper;
-  /** Method, lower-case code, `ok` included. */
-  readonly observe: (method: string, code: string) => void;
+  readonly observe: ObserveCall;
 }
 
 /** The options for a caller with these rights. */
@@ -26,22 +26,24 @@ export function optionsFor<Options extends { readonly port: KeyValuePort; readon
 
 /** Answers what `carryOut` throws. */
 export async function serveKeys(
-  { observe, errors }: KeysRouteOptions,
+  { observe, errors, clock }: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
   call: RpcCall,
   carryOut: () => void | Promise<void>,
 ): Promise<void> {
-  const method = request.method ?? '';
+  const startedMs = clock.monotonicMs();
+  const end = (code: string): void => {
+    observe(request.method ?? '', code, clock.monotonicMs() - startedMs);
+    call.onEnd?.(code);
+  };
   try {
     await carryOut();
-    observe(method, 'ok');
-    call.onEnd?.('ok');
+    end('ok');
   } catch (error) {
     if (isOver(response)) return;
     const { httpStatus, code, message, headers } = toHttpError(error, errors);
-    observe(method, code);
-    call.onEnd?.(code);
+    end(code);
     sendProblem(request, response, httpStatus, { code, message }, headers);
   }
 }

@@ -2,6 +2,7 @@
 import { NO_POSITION, termOf } from '#model/position.ts';
 import type { NodeStatus, RecoveryStatus, ReplicaStatus } from '#model/status.ts';
 import type { Metrics } from '#platform/metrics.ts';
+import { createCallObserver, type ObserveCall } from '#rpc/call-observer.ts';
 
 /** `status`: the node's, as the server shows it. */
 export function registerNodeMetrics(metrics: Metrics, status: () => NodeStatus): void {
@@ -16,15 +17,15 @@ export function registerNodeMetrics(metrics: Metrics, status: () => NodeStatus):
 }
 
 /** Counts requests to `/v1/keys` by method and lower-case code, `ok` included. */
-export function createKeysObserver(metrics: Metrics): (method: string, code: string) => void {
-  const keys = metrics.counterFamily(
-    'walnut_keys_requests_total',
-    'Requests to /v1/keys, by HTTP method and code (ok included).',
-    ['method', 'code'],
-  );
+export function createKeysObserver(metrics: Metrics): ObserveCall {
+  const names = {
+    total: ['walnut_keys_requests_total', 'Requests to /v1/keys, by HTTP method and code (ok included).'],
+    seconds: ['walnut_keys_duration_seconds', 'Time from the head of a request to /v1/keys to its answer.'],
+  } as const;
+  const observe = createCallObserver(metrics, names);
   // Methods come from the network; only those that exist become labels.
-  return (method, code) =>
-    keys.with({ method: /^(GET|HEAD|PUT|POST|DELETE|OPTIONS)$/.test(method) ? method : 'other', code }).inc();
+  return (method, code, durationMs) =>
+    observe(/^(GET|HEAD|PUT|POST|DELETE|OPTIONS)$/.test(method) ? method : 'other', code, durationMs);
 }
 
 function registerNode(metrics: Metrics, status: () => NodeStatus): void {

@@ -3,6 +3,7 @@ import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { LogEvents } from '#wal/log-events.ts';
+import type { LogMeter } from '#wal/log-meter.ts';
 import type { TailKeeper } from '#wal/tail-keeper.ts';
 
 export interface LogWriterParts {
@@ -16,7 +17,7 @@ export interface LogWriterParts {
   readonly syncIntervalMs: number | undefined;
   readonly requestedSyncGapMs: number;
   readonly maxFileBytes: number;
-  readonly onFsync: ((seconds: number) => void) | undefined;
+  readonly meter: LogMeter | undefined;
   /** Deletes segments that are kept only for replicas; returns their number. */
   readonly releaseRetained: () => Promise<number>;
   /** Bytes free on the log's disk. */

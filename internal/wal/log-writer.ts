@@ -83,7 +83,7 @@ export class LogWriter {
       requestedSyncGapMs,
       onSynced: (tookMs: number) => {
         this.#start.noteSync(tookMs);
-        this.#parts.onFsync?.(tookMs / 1_000);
+        this.#parts.meter?.synced(tookMs / 1_000);
       },
       onDurable: (lsn: Lsn) => {
         events.onDurable?.(lsn);
@@ -267,6 +267,7 @@ export class LogWriter {
     }
     this.#shortage.begin(refusal);
     const firstLsn = (this.writtenLsn + 1) as Lsn;
+    this.#parts.meter?.refused(this.#queue.frames.length);
     this.#queue.clear(this.#end.written);
     this.#parts.events.onRefused?.(firstLsn, asError(refusal));
   }
@@ -279,7 +280,7 @@ export class LogWriter {
   async #writeBatches(): Promise<void> {
     const end = this.#end;
     const { frames } = this.#queue;
-    const { events, syncsEveryBatch } = this.#parts;
+    const { events, syncsEveryBatch, meter } = this.#parts;
     const open = await end.openFor((frames.at(0) as Frame).frameBytes);
     do {
       // The LSN that the prefixes state: a parallel fdatasync may raise the durable LSN during the write.
@@ -287,7 +288,9 @@ export class LogWriter {
       const writing = this.#writeBatch(open, vouchedLsn);
       const count = writing instanceof Promise ? await writing : writing;
       end.noteWritten(open, frames, count, vouchedLsn);
+      const queuedBytes = this.#queue.bytes;
       this.#queue.drop(count);
+      meter?.written(count, queuedBytes - this.#queue.bytes);
       this.#mark.noteActivity();
       if (syncsEveryBatch) await end.sync(false);
       events.onCommitted?.(end.written.lsn);

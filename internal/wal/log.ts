@@ -20,6 +20,7 @@ import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
 import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 import type { LogEvents } from '#wal/log-events.ts';
+import type { LogMeter } from '#wal/log-meter.ts';
 import { LogReader, prunedError } from '#wal/log-reader.ts';
 import { LogWriter } from '#wal/log-writer.ts';
 import type { NewSegment } from '#wal/log-writer-parts.ts';
@@ -57,8 +58,7 @@ export interface OpenLogOptions {
    */
   readonly onFrame: (frame: Frame) => void;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
-  /** Seconds each fdatasync of a segment took. */
-  readonly onFsync?: ((seconds: number) => void) | undefined;
+  readonly meter?: LogMeter | undefined;
 }
 
 export interface OpenedLog {
@@ -121,7 +121,7 @@ export class Log implements LogEvents {
     keeper: TailKeeper,
     recovered: { readonly tail: ChainPoint; readonly durableLsn: number },
   ) {
-    const { directory, clock, logger, fsync, requestedSyncGapMs, maxFileBytes, onFsync } = options;
+    const { directory, clock, logger, fsync, requestedSyncGapMs, maxFileBytes, meter } = options;
     this.#options = options;
     this.#table = table;
     this.#reader = new LogReader(directory, table);
@@ -134,7 +134,7 @@ export class Log implements LogEvents {
       syncIntervalMs: fsync === 'interval' ? options.syncIntervalMs : undefined,
       requestedSyncGapMs,
       maxFileBytes,
-      onFsync,
+      meter,
       releaseRetained: () => this.#compact(snapshotLsn(directory), 0, true).catch(noneWithoutSpace),
       freeBytes: () => directory.fileSystem.freeBytes(directory.path),
     };

@@ -32,6 +32,7 @@ import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMBER_MUTANTS } from './member-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
+import { METRIC_MUTANTS } from './metric-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
 import { PLACE_MUTANTS } from './place-mutants.ts';
@@ -251,6 +252,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMMAND_MUTANTS,
   ...FORMAT_MUTANTS,
   ...MEMORY_MUTANTS,
+  ...METRIC_MUTANTS,
   ...NAMED_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,

@@ -97,6 +97,7 @@ describe('/metrics', () => {
     expect(text).toContain('walnut_rpc_handled_total{method="unknown",code="unimplemented"} 1');
     expect(text).toContain('walnut_rpc_duration_seconds_count{method="walnut.v1.KVStore/Set"} 1');
     expect(text).toContain('walnut_keys_requests_total{method="GET",code="ok"} 1');
+    expect(text).toContain('walnut_keys_duration_seconds_count{method="GET"} 1');
   });
 
   it('reads the node when asked', async () => {

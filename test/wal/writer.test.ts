@@ -257,6 +257,24 @@ describe('a full disk', () => {
     expect((await open(disk.crash())).replayed).toEqual(['a', 'b']);
   });
 
+  it('is metered: what was written, in how many writes, and what was refused', async () => {
+    const metered: string[] = [];
+    const meter = {
+      written: (records: number, bytes: number) => metered.push(`written ${records}, ${bytes} bytes`),
+      refused: (records: number) => metered.push(`refused ${records}`),
+      synced: () => metered.push('synced'),
+    };
+    const { log, clock, disk } = await rig(undefined, { meter });
+    append(log, ['a', 'b']);
+    await clock.settle();
+    disk.bytesMax = disk.usedBytes + 100;
+    append(log, ['c', 'd', 'e']);
+    await clock.settle();
+    const bytes = 2 * frameAfter(log.tail, 'a').frameBytes;
+    expect(metered.filter((what) => what !== 'synced')).toEqual([`written 2, ${bytes} bytes`, 'refused 3']);
+    expect(metered).toContain('synced');
+  });
+
   it('leaves nothing of a refused batch on the disk, even where it had got there', async () => {
     const { log, clock, disk, told } = await rig(new MemoryFileSystem({ isEager: true }));
     await appendAll(log, ['a', 'b']);

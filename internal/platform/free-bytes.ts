@@ -1,0 +1,45 @@
+/**
+ * Follows how many bytes are free on a disk. They are asked for in the background and not
+ * at a scrape, because a disk that hangs must not make the scrape wait.
+ */
+import type { Clock, Timer } from '#platform/clock.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+
+const INTERVAL_MS = 10_000;
+
+export interface FreeBytesOptions {
+  readonly fileSystem: Pick<FileSystem, 'freeBytes'>;
+  readonly clock: Clock;
+  /** A file or directory on the disk. */
+  readonly path: string;
+}
+
+export interface FreeBytes {
+  /** Undefined until the disk has answered for the first time, while it does not answer, and after an error. */
+  readonly bytes: number | undefined;
+  close(): void;
+}
+
+export function followFreeBytes({ fileSystem, clock, path }: FreeBytesOptions): FreeBytes {
+  let bytes: number | undefined;
+  let timer: Timer | undefined;
+  let isAsking = false;
+  const ask = (): void => {
+    // The last answer is not kept for a disk that has not answered since the last time.
+    if (isAsking) bytes = undefined;
+    else void read();
+    timer = clock.after(INTERVAL_MS, ask);
+  };
+  const read = async (): Promise<void> => {
+    isAsking = true;
+    bytes = await fileSystem.freeBytes(path).catch(() => undefined);
+    isAsking = false;
+  };
+  ask();
+  return {
+    get bytes() {
+      return bytes;
+    },
+    close: () => timer?.cancel(),
+  };
+}

@@ -1,0 +1,52 @@
+/** Planted bugs of what is counted for metrics. */
+import type { Mutant } from './mutant.ts';
+
+const FREE_BYTES = 'test/platform/free-bytes.test.ts';
+const WRITER = 'test/wal/writer.test.ts';
+
+export const METRIC_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'free bytes of a disk that hangs shown for ever',
+    file: 'internal/platform/free-bytes.ts',
+    text: '    if (isAsking) bytes = undefined;\n    else void read();',
+    replacement: '    if (!isAsking) void read();',
+    tests: [FREE_BYTES],
+  },
+  {
+    name: 'free bytes of a disk that fails shown for ever',
+    file: 'internal/platform/free-bytes.ts',
+    text: '.catch(() => undefined);',
+    replacement: '.catch(() => bytes);',
+    tests: [FREE_BYTES],
+  },
+  {
+    name: 'refused records counted after they are forgotten',
+    file: 'internal/wal/log-writer.ts',
+    text: `    this.#parts.meter?.refused(this.#queue.frames.length);
+    this.#queue.clear(this.#end.written);`,
+    replacement: `    this.#queue.clear(this.#end.written);
+    this.#parts.meter?.refused(this.#queue.frames.length);`,
+    tests: [WRITER],
+  },
+  {
+    name: 'bytes of the queue counted for those of the batch',
+    file: 'internal/wal/log-writer.ts',
+    text: 'meter?.written(count, queuedBytes - this.#queue.bytes);',
+    replacement: 'meter?.written(count, this.#queue.bytes - 0 * queuedBytes);',
+    tests: [WRITER],
+  },
+  {
+    name: 'heartbeats counted as pushes of records',
+    file: 'internal/replication/pusher.ts',
+    text: 'if (run !== undefined) this.#options.onPush?.(run.last.lsn - previous.lsn, run.bytes.length);',
+    replacement: 'this.#options.onPush?.(sent.lsn - previous.lsn, run?.bytes.length ?? 0);',
+    tests: ['test/replication/pusher.test.ts'],
+  },
+  {
+    name: 'requests to keys not timed',
+    file: 'internal/rpc/call-observer.ts',
+    text: '    method.durations.observe(durationMs / 1_000);\n',
+    replacement: '    method.durations.observe.name.at(durationMs);\n',
+    tests: ['test/server/plain.test.ts'],
+  },
+];
