@@ -2,7 +2,7 @@
 import type { AsideState } from '#engine/aside-pruner.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
 import type { LevelLogger } from '#platform/create-logger.ts';
-import { followFreeBytes, type FreeBytesOptions } from '#platform/free-bytes.ts';
+import { type FreeBytesOptions, followFreeBytes } from '#platform/free-bytes.ts';
 import type { MemoryPlan } from '#platform/memory-plan.ts';
 import { DURATION_BUCKETS_S, type Metrics } from '#platform/metrics.ts';
 import type { OnPush } from '#replication/pusher.ts';

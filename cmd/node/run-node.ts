@@ -27,6 +27,7 @@ import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { SecretFileError } from '#platform/secret-file.ts';
 import { ServerAddressError } from '#rpc/listen.ts';
+import { SlowLog } from '#rpc/slow-log.ts';
 import { openServer } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { EXIT_CODES } from '../run/exit-codes.ts';
@@ -128,6 +129,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     version,
     openFilesMax: openFilesMax(),
     perAddressMax: config.server.connectionsPerAddressMax,
+    slowLog: new SlowLog(clock, config.server.slowLog),
     http1: config.server.http1,
     http2: config.server.http2,
   });

@@ -32,6 +32,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['watch'], load: async () => (await import('./keys/watch-command.ts')).addWatchCommand },
   { names: ['await'], load: async () => (await import('./keys/await-command.ts')).addAwaitCommand },
   { names: ['status'], load: async () => (await import('./group/status-command.ts')).addStatusCommand },
+  { names: ['slowlog'], load: async () => (await import('./group/slowlog-command.ts')).addSlowlogCommand },
   { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },
   { names: ['scrub'], load: async () => (await import('./group/scrub-command.ts')).addScrubCommand },
   { names: ['replay'], load: async () => (await import('./replay/replay-command.ts')).addReplayCommand },

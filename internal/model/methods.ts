@@ -41,6 +41,8 @@ const ADMIN = service('/walnut.v1.Admin/', {
   Digest: { access: 'observe', wholeSpace: 'read' },
   QuarantineList: { access: 'observe' },
   DivergedList: { access: 'observe' },
+  // Keys of entries, though no values.
+  GetSlowLog: { access: 'observe', wholeSpace: 'read' },
   // Records with their values.
   DivergedShow: { access: 'admin', wholeSpace: 'read' },
   DivergedSeen: { access: 'admin' },

@@ -44,7 +44,8 @@ export interface Family<Name extends string, Handle> {
 
 /** Upper bounds in seconds, from the duration of a Get to that of a stuck disk. */
 export const DURATION_BUCKETS_S: readonly number[] = [
-  0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+  1, 2.5, 5, 10,
 ];
 
 export class Metrics {

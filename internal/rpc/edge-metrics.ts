@@ -20,6 +20,8 @@ export interface EdgeMetrics {
 export interface EdgeMetricsOptions {
   readonly metrics: Metrics;
   readonly isReady: () => boolean;
+  /** Calls that counted as slow since the process started. */
+  readonly slowCalls: () => number;
   readonly connections: () => number;
   readonly connectionsMax: number;
   /** Bytes of request bodies in memory. */
@@ -33,22 +35,6 @@ export interface EdgeMetricsOptions {
 export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
   const { metrics } = options;
   const observeRpc = createRpcObserver(metrics);
-  const strangers = metrics.counter(
-    'walnut_protected_mode_refused_total',
-    'Requests refused because the peer was not on a private address.',
-  );
-  const names = metrics.counter(
-    'walnut_hosts_refused_total',
-    'Requests refused because they named a host that is no name of this node.',
-  );
-  const credentials = metrics.counter(
-    'walnut_auth_unauthenticated_total',
-    'Requests refused because their credential was missing or wrong.',
-  );
-  const rights = metrics.counter(
-    'walnut_auth_denied_total',
-    'Requests refused because no role of their user grants the method.',
-  );
   const stalled = metrics.counter(
     'walnut_answers_stalled_total',
     'Answers cut off because the peer read nothing for a minute.',
@@ -66,31 +52,10 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     'walnut_connections_refused_by_address_total',
     'Connections refused because their address had as many as one may have.',
   );
-  metrics.gaugeFrom('walnut_connections', 'Open connections.', options.connections);
-  metrics.gaugeFrom(
-    'walnut_connections_max',
-    'Most connections that this node accepts, by ulimit -n.',
-    () => options.connectionsMax,
-  );
-  metrics.gaugeFrom(
-    'walnut_request_body_bytes',
-    'Bytes of request bodies in memory.',
-    options.bodyBytes,
-  );
-  metrics.gaugeFrom(
-    'walnut_http2_waiting_bytes',
-    'Bytes of answers that wait for their peers to read them, over HTTP/1.1 and HTTP/2.',
-    options.waitingBytes,
-  );
-  metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (options.isReady() ? 1 : 0));
+  registerGauges(options);
   return {
     observeRpc,
-    countRefused: (by) => {
-      if (by === 'name') names.inc();
-      else if (by === 'address') strangers.inc();
-      else if (by === 'credential') credentials.inc();
-      else if (by === 'rights') rights.inc();
-    },
+    countRefused: createRefusalCounter(metrics),
     countConnectionRefused: (full) => {
       refused.inc();
       if (full === 'address') refusedByAddress.inc();
@@ -99,6 +64,53 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     countLimit: (limit) => limits.with({ limit: limit.replace(' ', '_') }).inc(),
     countHandshake:
       options.handshakes === undefined ? () => {} : createHandshakeCounter(metrics, options.handshakes),
+  };
+}
+
+/** What the edge knows anyway, read at each scrape. */
+function registerGauges({ metrics, ...read }: EdgeMetricsOptions): void {
+  metrics.gaugeFrom('walnut_connections', 'Open connections.', read.connections);
+  metrics.gaugeFrom(
+    'walnut_connections_max',
+    'Most connections that this node accepts, by ulimit -n.',
+    () => read.connectionsMax,
+  );
+  metrics.gaugeFrom('walnut_request_body_bytes', 'Bytes of request bodies in memory.', read.bodyBytes);
+  metrics.gaugeFrom(
+    'walnut_http2_waiting_bytes',
+    'Bytes of answers that wait for their peers to read them, over HTTP/1.1 and HTTP/2.',
+    read.waitingBytes,
+  );
+  metrics.counterFrom(
+    'walnut_slow_calls_total',
+    'Calls that took server.slow_log.threshold or longer.',
+    read.slowCalls,
+  );
+  metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (read.isReady() ? 1 : 0));
+}
+
+function createRefusalCounter(metrics: Metrics): EdgeMetrics['countRefused'] {
+  const strangers = metrics.counter(
+    'walnut_protected_mode_refused_total',
+    'Requests refused because the peer was not on a private address.',
+  );
+  const names = metrics.counter(
+    'walnut_hosts_refused_total',
+    'Requests refused because they named a host that is no name of this node.',
+  );
+  const credentials = metrics.counter(
+    'walnut_auth_unauthenticated_total',
+    'Requests refused because their credential was missing or wrong.',
+  );
+  const rights = metrics.counter(
+    'walnut_auth_denied_total',
+    'Requests refused because no role of their user grants the method.',
+  );
+  return (by) => {
+    if (by === 'name') names.inc();
+    else if (by === 'address') strangers.inc();
+    else if (by === 'credential') credentials.inc();
+    else if (by === 'rights') rights.inc();
   };
 }
 

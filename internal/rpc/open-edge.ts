@@ -36,6 +36,7 @@ import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#rpc/rpc-adapter
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcModule } from '#rpc/rpc-routes.ts';
+import { NO_SLOW_LOG, SlowLog } from '#rpc/slow-log.ts';
 import { type SendStream, sendStream } from '#rpc/stream-answer.ts';
 
 export interface EdgeOptions extends ListenersOptions {
@@ -55,6 +56,8 @@ export interface EdgeOptions extends ListenersOptions {
   readonly audit?: AuditPort | undefined;
   /** True if nobody is served without a credential: that ends protected mode. */
   readonly isIdentityRequired?: boolean | undefined;
+  /** Undefined: no call counts as slow. */
+  readonly slowLog?: SlowLog | undefined;
   /** Called once, when the address is bound. */
   readonly modules: (edge: Edge) => EdgeModules;
 }
@@ -74,6 +77,7 @@ export interface Edge {
   /** One for all calls: what is long takes turns. */
   readonly slices: SlicePace;
   readonly sendStream: SendStream;
+  readonly slowLog: SlowLog;
   readonly isDraining: () => boolean;
 }
 
@@ -160,10 +164,12 @@ function createParts(
     return { ...shown, ...DRAINING, reasons: [DRAINING_REASON, ...shown.reasons] };
   };
   const isReady = (): boolean => readiness().isReady;
+  const slowLog = options.slowLog ?? new SlowLog(clock, NO_SLOW_LOG);
   const budget = createBodyBudget(options.bodyBytesMax, options.onBodyBytes);
   const metrics = createEdgeMetrics({
     metrics: options.metrics,
     isReady,
+    slowCalls: () => slowLog.total,
     connections,
     connectionsMax,
     bodyBytes: budget.heldBytes,
@@ -196,6 +202,7 @@ function createParts(
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal),
     boundAnswer: createBoundAnswer(clock, metrics.countStalled),
     slices: new SliceQueue(clock),
+    slowLog,
     sendStream: (answer, response) =>
       sendStream(answer, response, { clock, onStalled: metrics.countStalled }),
   };
@@ -263,6 +270,7 @@ function createAdapter(parts: Parts, modules: readonly RpcModule[]): RpcAdapter 
     interceptor: createRpcInterceptor(errors),
     shutdownSignal: parts.shutdownSignal,
     observe: metrics.observeRpc,
+    slowLog: parts.slowLog,
     boundAnswer: parts.boundAnswer,
     onStalled: metrics.countStalled,
     register: (routes) => {

@@ -29,6 +29,7 @@ import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#rpc/http-io.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
 import { RpcRoutes, type UnaryRoute } from '#rpc/rpc-routes.ts';
+import type { SlowLog } from '#rpc/slow-log.ts';
 import { sendStream } from '#rpc/stream-answer.ts';
 import { whyUnreadable } from '#rpc/unary/get-query.ts';
 import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
@@ -54,6 +55,7 @@ export interface RpcAdapterOptions {
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
   readonly observe: (path: string, code: string, durationMs: number) => void;
+  readonly slowLog: SlowLog;
   readonly boundAnswer: BoundAnswer;
   /** An answer was cut off because its peer read nothing. */
   readonly onStalled: () => void;
@@ -170,8 +172,11 @@ function serve(
 ): void | Promise<void> {
   const startedMs = options.clock.monotonicMs();
   const observe = (code: string): void => {
-    options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
+    const durationMs = options.clock.monotonicMs() - startedMs;
+    options.observe(handler.requestPath, code, durationMs);
     call.onEnd?.(code);
+    if (handler.method.methodKind === 'unary' && options.slowLog.isSlow(durationMs))
+      options.slowLog.note({ call, operation: handler.requestPath, code, durationMs, key: () => undefined });
   };
   const refuse = (message: string): void => {
     sendError(request, response, 400, { code: 'invalid_argument', message });

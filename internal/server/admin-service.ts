@@ -1,6 +1,7 @@
 /** Admin over Connect. */
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
+import type { SlowLogPort } from '#model/slow-call.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
@@ -21,15 +22,17 @@ import type { DescribeError } from '#wire/batch-codec.ts';
 import { fromMendClock, toMendClock } from '#wire/clock-codec.ts';
 import { fromDivergedList, fromDivergedSlice, toDivergedShow } from '#wire/diverged-codec.ts';
 import { fromFailoverAnswer, fromPromoteAnswer, toFailover } from '#wire/leadership-codec.ts';
-import { checkAddress, checkWaitMs } from '#wire/numbers.ts';
+import { checkAddress, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { toPosition } from '#wire/position-codec.ts';
 import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
+import { fromSlowLog } from '#wire/slow-log-codec.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
 export interface AdminModuleOptions extends RestoreLimits {
   readonly port: AdminPort;
   readonly clock: Clock;
   readonly slices: SlicePace;
+  readonly slowLog: SlowLogPort;
   /** The node's, as the server shows it. */
   readonly status: () => NodeStatus;
   /** `server.max_batch_bytes` */
@@ -38,7 +41,7 @@ export interface AdminModuleOptions extends RestoreLimits {
 }
 
 export function createAdminModule(options: AdminModuleOptions): RpcModule {
-  const { port, clock, slices, status } = options;
+  const { port, clock, slices, status, slowLog } = options;
   const restore = createSlicedBatch((...given) => port.restore(...given), clock, slices);
   return createRpcModule(Admin, {
     ...replicaMethods(port),
@@ -69,6 +72,11 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
         const operations = toRestoreOperations(request, options);
         return fromRestoreResults(await restore(operations, signal), options.describe);
       },
+    },
+    getSlowLog: {
+      limits: FEW,
+      impl: ({ limit, afterId }) =>
+        fromSlowLog(slowLog.read(limit === 0 ? Infinity : limit, toSafeNumber(afterId, 'after_id'))),
     },
     mendClock: {
       limits: FEW,

@@ -31,9 +31,9 @@ export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
     path: KEYS_LIST_PATH,
     api: LIST_API,
     operation: () => OPERATION,
-    serve: (request, response, { query, call }) =>
-      serveKeys(options, request, response, call, () =>
-        carryOut(optionsFor(options, call.keys), request, response, query),
+    serve: (request, response, asked) =>
+      serveKeys(options, request, response, asked, () =>
+        carryOut(optionsFor(options, asked.call.keys), request, response, asked.query),
       ),
   };
 }

@@ -33,7 +33,7 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
     api: KEY_API,
     operation: (verb, query) => WRITES.get(verb) ?? (asksExplain(query) ? EXPLAIN : GET),
     serve: (request, response, asked) =>
-      serveKeys(options, request, response, asked.call, () => carryOut(options, request, response, asked)),
+      serveKeys(options, request, response, asked, () => carryOut(options, request, response, asked)),
   };
 }
 

@@ -4,9 +4,11 @@ import type { KeyValuePort } from '#model/ports.ts';
 import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
-import type { RpcCall } from '#rpc/rpc-call.ts';
+import type { AskedRoute } from '#rpc/http-routes.ts';
+import type { SlowLog } from '#rpc/slow-log.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import type { KeysCallOptions } from '#server/keys-call.ts';
+import { KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
 import type { KeysViews } from '#server/keys-views.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 
@@ -14,6 +16,7 @@ export interface KeysRouteOptions extends KeysCallOptions {
   readonly views: KeysViews;
   readonly errors: ErrorMapper;
   readonly observe: ObserveCall;
+  readonly slowLog: SlowLog;
 }
 
 /** The options for a caller with these rights. */
@@ -26,16 +29,22 @@ export function optionsFor<Options extends { readonly port: KeyValuePort; readon
 
 /** Answers what `carryOut` throws. */
 export async function serveKeys(
-  { observe, errors, clock }: KeysRouteOptions,
+  { observe, errors, clock, slowLog }: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
-  call: RpcCall,
+  { call, path, query }: AskedRoute,
   carryOut: () => void | Promise<void>,
 ): Promise<void> {
   const startedMs = clock.monotonicMs();
   const end = (code: string): void => {
-    observe(request.method ?? '', code, clock.monotonicMs() - startedMs);
+    const { method = '' } = request;
+    const durationMs = clock.monotonicMs() - startedMs;
+    observe(method, code, durationMs);
     call.onEnd?.(code);
+    if (slowLog.isSlow(durationMs)) {
+      const operation = `${method} ${path.startsWith(KEYS_PREFIX) ? KEYS_PREFIX : path}`;
+      slowLog.note({ call, operation, code, durationMs, key: () => keyOf(path, query) });
+    }
   };
   try {
     await carryOut();
@@ -45,6 +54,16 @@ export async function serveKeys(
     const { httpStatus, code, message, headers } = toHttpError(error, errors);
     end(code);
     sendProblem(request, response, httpStatus, { code, message }, headers);
+  }
+}
+
+/** The key in the path, or the prefix that a page is of; as it was sent where it is refused. */
+function keyOf(path: string, query: string): string | undefined {
+  if (!path.startsWith(KEYS_PREFIX)) return new URLSearchParams(query).get('prefix') ?? undefined;
+  try {
+    return keyOfPath(path);
+  } catch {
+    return path.slice(KEYS_PREFIX.length);
   }
 }
 

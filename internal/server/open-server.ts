@@ -81,6 +81,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         port: ports.admin,
         clock: options.clock,
         slices: edge.slices,
+        slowLog: edge.slowLog,
         status,
         valueBytesMax,
         batchBytesMax,
@@ -110,6 +111,7 @@ function createKeysOptions(
     boundAnswer: edge.boundAnswer,
     valueBytesMax,
     observe: createKeysObserver(metrics),
+    slowLog: edge.slowLog,
   };
 }
 

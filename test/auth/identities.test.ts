@@ -210,6 +210,20 @@ describe('a change of the users', () => {
     expect((await find('reader')).mayCall(operationOf('/walnut.v1.KVStore/Get'))).toBe(false);
   });
 
+  it('lets operators call what shows keys where they may read every key, and nobody else', async () => {
+    const { identities } = await open();
+    for (const name of ['Digest', 'GetSlowLog', 'DivergedShow'])
+      for (const [user, may] of [
+        ['operator', false],
+        ['reader', false],
+        ['chief', true],
+      ] as const)
+        expect(await identities.identify(bearer(user), {}, FROM)).toSatisfy(
+          (found) =>
+            !(found instanceof WalnutError) && found.mayCall(operationOf(`/walnut.v1.Admin/${name}`)) === may,
+        );
+  });
+
   const tokensOf = (name: string): string[] =>
     AUTH_FILE.users.find((user) => user.name === name)?.tokens ?? [];
 });

@@ -12,6 +12,7 @@ import {
   Admin,
   type ControlDelayRequest,
   type ScrubResponseSchema,
+  type SlowCallSchema,
   type StatusResponseSchema,
 } from '#gen/walnut/v1/admin_pb.ts';
 import {
@@ -65,6 +66,8 @@ export class FakeNode {
   readonly failovers: string[] = [];
   /** The reason why a diverged tail cannot be read to its end. */
   divergedDamage = '';
+  slowCalls: MessageInitShape<typeof SlowCallSchema>[] = [];
+  slowThresholdMs = 100n;
   lsn = 0n;
   digest = 'd'.repeat(32);
   digestsFromLsn = 0n;
@@ -284,9 +287,13 @@ export class FakeNode {
     });
   }
 
-  /** The admin rpcs of a log clock that is ten hours ahead. */
-  #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock'> {
+  /** The admin rpcs of a log clock that is ten hours ahead, and of slow calls. */
+  #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock' | 'getSlowLog'> {
     return {
+      getSlowLog: ({ limit, afterId }) => {
+        const calls = this.slowCalls.filter(({ id = 0n }) => id > afterId).slice(0, limit);
+        return { calls, thresholdMs: this.slowThresholdMs, total: 7n };
+      },
       mendClock: ({ apply, expectedAheadMs }) => {
         if (apply) this.mended.push(expectedAheadMs);
         const aheadMs = 36_000_000n;

@@ -54,6 +54,44 @@ describe('status', () => {
   });
 });
 
+describe('slowlog', () => {
+  const call = {
+    id: 7n,
+    endedAtMs: 1_700_000_000_000n,
+    operation: '/walnut.v1.KVStore/Set',
+    key: '"user:\\u001b[31m"',
+    code: 'ok',
+    durationUs: 1_234_000n,
+    user: 'app',
+    from: '10.0.0.7',
+  };
+
+  it('shows the calls as a table and as JSON', async () => {
+    node.slowCalls = [call, { ...call, id: 6n, key: '' }];
+    const { code, out } = await run('slowlog');
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^7 +2023-11-14T22:13:20.000Z +1\.2s +KVStore\/Set +ok +app +10\.0\.0\.7 +"user:\\u001b\[31m"$/m,
+    );
+    expect(out).toContain('since the start 7 calls took 100ms or longer');
+    const { calls, ...rest } = JSON.parse((await run('slowlog', '--limit', '1', '--json')).out) as {
+      calls: object[];
+    };
+    expect(rest).toEqual({ thresholdMs: 100, maxEntries: 0, total: 7 });
+    expect(calls).toEqual([
+      expect.objectContaining({ id: 7, key: 'user:\u001b[31m', durationMs: 1_234, from: '10.0.0.7' }),
+    ]);
+    expect(JSON.parse((await run('slowlog', '--after', '6', '--json')).out)).toMatchObject({
+      calls: [{ id: 7 }],
+    });
+  });
+
+  it('says so where none are kept', async () => {
+    node.slowThresholdMs = 0n;
+    expect((await run('slowlog')).out).toContain('server.slow_log.threshold is 0s');
+  });
+});
+
 describe('digest', () => {
   const compare = (...args: string[]) => run('digest', '--compare', ...args);
 

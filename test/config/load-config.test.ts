@@ -62,6 +62,7 @@ describe('documented files', () => {
         batchBytesMax: 32 * 1_024 * 1_024,
         http1: 'own',
         http2: 'own',
+        slowLog: { thresholdMs: 100, entriesMax: 128 },
         tls: {
           mode: 'off',
           cert: undefined,

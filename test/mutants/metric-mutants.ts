@@ -1,7 +1,8 @@
-/** Planted bugs of what is counted for metrics. */
+/** Planted bugs of metrics and of the slow log. */
 import type { Mutant } from './mutant.ts';
 
 const FREE_BYTES = 'test/platform/free-bytes.test.ts';
+const SLOW_LOG = 'test/server/slow-log.test.ts';
 const WRITER = 'test/wal/writer.test.ts';
 
 export const METRIC_MUTANTS: readonly Mutant[] = [
@@ -48,5 +49,40 @@ export const METRIC_MUTANTS: readonly Mutant[] = [
     text: '    method.durations.observe(durationMs / 1_000);\n',
     replacement: '    method.durations.observe.name.at(durationMs);\n',
     tests: ['test/server/plain.test.ts'],
+  },
+  {
+    name: 'slow log without an end',
+    file: 'internal/rpc/slow-log.ts',
+    text: 'if (this.#calls.length > this.#entriesMax) this.#calls.shift();',
+    replacement: 'if (this.#calls.length > this.#entriesMax * 1e9) this.#calls.shift();',
+    tests: [SLOW_LOG],
+  },
+  {
+    name: 'key of a slow call whole',
+    file: 'internal/rpc/slow-log.ts',
+    text: "about === undefined ? '' : quoteKey(about)",
+    replacement: "about === undefined ? '' : JSON.stringify(about) + quoteKey('').slice(2)",
+    tests: [SLOW_LOG],
+  },
+  {
+    name: 'slow log shown to callers without rights to keys',
+    file: 'internal/model/methods.ts',
+    text: "  GetSlowLog: { access: 'observe', wholeSpace: 'read' },",
+    replacement: "  GetSlowLog: { access: 'observe' },",
+    tests: ['test/auth/identities.test.ts'],
+  },
+  {
+    name: 'threshold of 0 that makes every call slow',
+    file: 'internal/rpc/slow-log.ts',
+    text: ' && this.#thresholdMs > 0;',
+    replacement: ';',
+    tests: [SLOW_LOG],
+  },
+  {
+    name: 'head of a request that has no room for the longest key',
+    file: 'internal/wire/request-key.ts',
+    text: 'export const REQUEST_HEAD_BYTES = 1_088;',
+    replacement: 'export const REQUEST_HEAD_BYTES = 1_024;',
+    tests: ['test/wire/request-key.test.ts'],
   },
 ];

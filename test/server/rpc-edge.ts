@@ -17,6 +17,7 @@ import { createRequestListener } from '#rpc/request-listener.ts';
 import { createRpcAdapter } from '#rpc/rpc-adapter.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcRoutes } from '#rpc/rpc-routes.ts';
+import { NO_SLOW_LOG, SlowLog } from '#rpc/slow-log.ts';
 import { protocolOf } from '#rpc/socket-mux.ts';
 import { Turns } from '#rpc/turns.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
@@ -52,6 +53,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     interceptor: createRpcInterceptor(errors),
     shutdownSignal: shutdown.signal,
     observe: (_path, code) => options.observe(code),
+    slowLog: new SlowLog(clock, NO_SLOW_LOG),
     onStalled: () => {},
     boundAnswer: () => {},
     isDirect: options.isDirect,

@@ -1,6 +1,7 @@
 /** `server`: where a process listens, the names it is called by, and the largest requests. */
 import {
   bindAddress,
+  duration,
   hostNames,
   oneOf,
   optionalHostPort,
@@ -17,11 +18,15 @@ import {
   type ServerTlsConfig,
 } from '#config/sections/server-tls.ts';
 import { formatSize } from '#config/size.ts';
-import { KIB, MIB } from '#config/units.ts';
+import { HOUR, KIB, MIB } from '#config/units.ts';
 import { CONNECTIONS_MAX, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+import { formatDuration } from '#platform/duration.ts';
 
 /** A record (value, victims, headers) must stay under the log format's 64 MiB. */
 const VALUE_BYTES_LIMIT = 48 * MIB;
+const SLOW_MS_DEFAULT = 100;
+/** At some 300 bytes each. */
+const SLOW_CALLS_MAX = 10_000;
 
 /** What every process that listens has. */
 export interface EdgeConfig {
@@ -46,6 +51,13 @@ export interface ServerConfig extends EdgeConfig {
   readonly connectionsPerAddressMax: number | undefined;
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
+  readonly slowLog: SlowLogConfig;
+}
+
+export interface SlowLogConfig {
+  /** Calls that take as long are kept; 0: none are. */
+  readonly thresholdMs: number;
+  readonly entriesMax: number;
 }
 
 const HTTP = ['own', 'node'] as const;
@@ -69,6 +81,8 @@ export const SERVER = defineSection({
     max_connections_per_address: optionalWholeNumber({ min: 1, max: CONNECTIONS_MAX }),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
+    'slow_log.threshold': duration({ min: 0, max: HOUR }, SLOW_MS_DEFAULT),
+    'slow_log.entries': wholeNumber({ min: 1, max: SLOW_CALLS_MAX }, 128),
   }),
   read: (values, surroundings): ServerConfig => ({
     ...readEdge(values, surroundings),
@@ -76,6 +90,7 @@ export const SERVER = defineSection({
     connectionsPerAddressMax: values.max_connections_per_address,
     valueBytesMax: values.max_value_bytes,
     batchBytesMax: values.max_batch_bytes,
+    slowLog: { thresholdMs: values['slow_log.threshold'], entriesMax: values['slow_log.entries'] },
   }),
   print: (server) => ({
     ...printEdge(server),
@@ -85,6 +100,8 @@ export const SERVER = defineSection({
       : { max_connections_per_address: server.connectionsPerAddressMax }),
     max_value_bytes: formatSize(server.valueBytesMax),
     max_batch_bytes: formatSize(server.batchBytesMax),
+    'slow_log.threshold': formatDuration(server.slowLog.thresholdMs),
+    'slow_log.entries': server.slowLog.entriesMax,
   }),
 });
 

@@ -5,6 +5,7 @@
  */
 import type { ConnectError } from '@connectrpc/connect';
 import { Later, type Receiver } from '#model/later.ts';
+import { asBuffer } from '#platform/bytes.ts';
 import type { Clock } from '#platform/clock.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
@@ -25,9 +26,14 @@ import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#rpc/unary/proto
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
 import { codeName } from '#wire/error-codec.ts';
+import { keyInBinary, keyInJson, REQUEST_HEAD_BYTES } from '#wire/request-key.ts';
 
 type Input = Parameters<UnaryRoute['impl']>[0];
 type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
+
+const NOTHING = new Uint8Array(0);
+/** Up to this many bytes a message is kept whole rather than copied in part. */
+const SMALL_BYTES = 4_096;
 
 export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   readonly #options: UnaryPathOptions;
@@ -39,6 +45,8 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   readonly #call: RpcCall;
   readonly #context: CallContext;
   #reservation: BodyReservation | undefined;
+  /** The beginning of the message, for the slow log. */
+  #head: Uint8Array = NOTHING;
 
   constructor(
     options: UnaryPathOptions,
@@ -123,6 +131,8 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   }
 
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {
+    // A large message is not kept for as long as its call lasts.
+    this.#head = bytes.length <= SMALL_BYTES ? bytes : Buffer.from(bytes.subarray(0, REQUEST_HEAD_BYTES));
     if (excess === undefined && this.#shape.isBinary && this.#invokeBinary(bytes)) return;
     const { method, fieldsMax } = this.#route;
     if (this.#shape.isBinary) {
@@ -255,9 +265,18 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   }
 
   #end(code: string): void {
-    const { clock, observe } = this.#options;
+    const { clock, observe, slowLog } = this.#options;
+    const { name: operation } = this.#route.operation;
     this.#context.finish();
-    observe(this.#route.operation.name, code, clock.monotonicMs() - this.#startedMs);
+    const durationMs = clock.monotonicMs() - this.#startedMs;
+    observe(operation, code, durationMs);
     this.#call.onEnd?.(code);
+    if (slowLog.isSlow(durationMs))
+      slowLog.note({ call: this.#call, operation, code, durationMs, key: () => this.#keyOfMessage() });
+  }
+
+  #keyOfMessage(): string | undefined {
+    const head = asBuffer(this.#head);
+    return this.#shape.isBinary ? keyInBinary(this.#route.method.input, head) : keyInJson(head);
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { BodyBudget } from '#rpc/body-budget.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import type { SlowLog } from '#rpc/slow-log.ts';
 import type { Http2Bounds } from '#rpc/unary/exchange.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 
@@ -20,4 +21,5 @@ export interface UnaryPathOptions extends Http2Bounds {
   readonly shutdownSignal: AbortSignal;
   /** Called once per call, with its path, the Connect code (`ok` included) and its time. */
   readonly observe: (path: string, code: string, durationMs: number) => void;
+  readonly slowLog: SlowLog;
 }
