@@ -1,6 +1,7 @@
-/** Planted bugs of metrics and of the slow log. */
+/** Planted bugs of metrics, of the slow log and of the files for operators. */
 import type { Mutant } from './mutant.ts';
 
+const DEPLOY = 'test/house/deploy.test.ts';
 const FREE_BYTES = 'test/platform/free-bytes.test.ts';
 const SLOW_LOG = 'test/server/slow-log.test.ts';
 const WRITER = 'test/wal/writer.test.ts';
@@ -84,5 +85,41 @@ export const METRIC_MUTANTS: readonly Mutant[] = [
     text: 'export const REQUEST_HEAD_BYTES = 1_088;',
     replacement: 'export const REQUEST_HEAD_BYTES = 1_024;',
     tests: ['test/wire/request-key.test.ts'],
+  },
+  {
+    name: 'alert about a metric that nobody has',
+    file: 'deploy/prometheus/alerts.yaml',
+    text: 'expr: walnut_diverged_unseen_tails > 0',
+    replacement: 'expr: walnut_diverged_tails > 0',
+    tests: [DEPLOY],
+  },
+  {
+    name: 'alert whose runbook is not there',
+    file: 'docs/operations.md',
+    text: '### Too little memory\n',
+    replacement: '### Memory\n',
+    tests: [DEPLOY],
+  },
+  {
+    name: 'image that starts a node behind a shell',
+    file: 'deploy/docker/Dockerfile',
+    text: 'ENTRYPOINT ["node"]',
+    replacement: 'ENTRYPOINT node',
+    tests: [DEPLOY],
+  },
+  {
+    name: 'replica of the compose file that follows nobody',
+    file: 'deploy/docker/compose.yaml',
+    text: `      WALNUT_SERVER__ADVERTISE: "replica-1:8080"
+      WALNUT_MASTER__ADDRESS: "master:8080"`,
+    replacement: '      WALNUT_SERVER__ADVERTISE: "replica-1:8080"',
+    tests: [DEPLOY],
+  },
+  {
+    name: 'unit that starts a node on damaged files again and again',
+    file: 'deploy/systemd/walnut@.service',
+    text: 'RestartPreventExitStatus=2 3 4',
+    replacement: 'RestartPreventExitStatus=2',
+    tests: [DEPLOY],
   },
 ];
