@@ -11,6 +11,7 @@ import { createMemoryMetadata } from '#test/doubles/memory-metadata.ts';
 import { PausableClock } from '#test/doubles/pausable-clock.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { SimulatedHistory } from './simulated-history.ts';
 import { type PushAnswer, SimulatedMember, type Surroundings } from './simulated-member.ts';
 import { type Process, SimulatedNetwork } from './simulated-network.ts';
 import { SimulatedStore } from './simulated-store.ts';
@@ -36,6 +37,8 @@ export class SimulatedCluster {
   readonly heartbeatsFromMs = new Map<string, number>();
   /** Writes acked at QUORUM. */
   readonly acked = new Set<number>();
+  /** What was written and read linearizably. */
+  readonly history: SimulatedHistory;
   /** Writes that some master took. */
   taken = 0;
   #coordinatorsMade = 0;
@@ -46,6 +49,7 @@ export class SimulatedCluster {
     this.random = new SeededRandom(seed);
     this.network = new SimulatedNetwork(this.clock, this.random.fork());
     this.store = createMemoryMetadata(this.clock);
+    this.history = new SimulatedHistory(this.clock);
     const around = this.#surroundings();
     const names = Array.from({ length: voters }, (_, i) => String.fromCharCode(97 + i));
     this.members = new Map(
@@ -173,7 +177,8 @@ export class SimulatedCluster {
   #writeOn(write: number): void {
     for (const member of this.members.values()) {
       const { term } = member;
-      if (!member.isMaster || !member.write(write)) continue;
+      this.history.read(member, write);
+      if (!this.history.write(member, write, () => this.acked.add(write))) continue;
       this.taken += 1;
       if (term < this.#highestTermTaken)
         this.wrongs.push(
@@ -208,7 +213,6 @@ export class SimulatedCluster {
         // A process that starts again may not know yet that its term is over.
         if (member.term === Math.max(...this.#leaders.keys())) this.checkKept(member);
       },
-      onAcked: (write) => this.acked.add(write),
     };
   }
 

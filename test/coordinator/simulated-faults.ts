@@ -166,5 +166,6 @@ export async function runFaults(cluster: SimulatedCluster): Promise<void> {
   const acked = cluster.acked.size;
   await cluster.advanceUntil(() => cluster.acked.size > acked || cluster.wrongs.length > 0, 10_000);
   if (cluster.master !== undefined) cluster.checkKept(cluster.master);
+  cluster.wrongs.push(...cluster.history.violations());
   if (cluster.wrongs.length > 0) throw new Error(cluster.wrongs.join('; '));
 }

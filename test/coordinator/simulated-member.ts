@@ -34,7 +34,12 @@ export interface Surroundings {
   takeOver(from: SimulatedMember, to: string, term: number, tail: Position): Promise<boolean>;
   /** The member leads this term from now on. */
   onLeads(member: SimulatedMember): void;
-  onAcked(write: number): void;
+}
+
+/** A write that the log has, and its position. */
+export interface Found {
+  readonly write: number;
+  readonly version: Position;
 }
 
 export interface Push {
@@ -71,7 +76,8 @@ export class SimulatedMember {
   #role: MemberRole = 'unassigned';
   #lease: MasterLease | undefined;
   #matched = new Map<string, number>();
-  #waiting: { readonly write: number; readonly lsn: number }[] = [];
+  /** What is answered once this record is at QUORUM, in the order of the records. */
+  #waiting: { readonly lsn: number; readonly answer: () => void }[] = [];
   #isHandingOver = false;
   #firstWriteMs = 0;
   #lastAck: { readonly term: number; readonly atMs: number } | undefined;
@@ -141,22 +147,38 @@ export class SimulatedMember {
     return { epoch: this.records.at(-1)?.epoch ?? 0, lsn: toLsn(this.lsn) };
   }
 
+  /** One epoch a term: a restart of the process mints no other, since nothing here needs it. */
+  get epoch(): number {
+    return makeEpoch(this.term, 1 + this.name.charCodeAt(0));
+  }
+
   /** Why no write is taken now; empty where one is. */
   get whyNoWrites(): string {
     if (this.isSick) return 'no space';
     if (this.#role !== 'master') return '';
     if (this.#isHandingOver) return 'handing over';
     if (this.#nowMs() < this.#firstWriteMs) return 'waits for its first write';
-    return this.#lease?.isHeld(this.#read()) === true ? '' : 'no lease';
+    return this.#lease?.isHeld(this.#readClocks()) === true ? '' : 'no lease';
   }
 
-  /** Takes a write, and says it is acked when it is at QUORUM. False where none is taken. */
-  write(write: number): boolean {
+  /** Takes a write, and acks it when it is at QUORUM. False where none is taken. */
+  write(write: number, onAcked: (version: Position) => void): boolean {
     if (!this.isMaster || this.whyNoWrites !== '') return false;
-    this.records.push({ epoch: this.#ownEpoch(), write });
-    this.#waiting.push({ write, lsn: this.lsn });
+    this.records.push({ epoch: this.epoch, write });
+    const version = this.tail;
+    this.#waiting.push({ lsn: this.lsn, answer: () => onAcked(version) });
     this.#settle();
     return true;
+  }
+
+  /** A linearizable read of the newest write that `isWanted`, answered when all that is visible is at QUORUM. */
+  read(isWanted: (write: number) => boolean, onAnswer: (found: Found | undefined) => void): void {
+    if (!this.isMaster || this.whyNoWrites !== '') return;
+    const index = this.records.findLastIndex(({ write }) => write !== undefined && isWanted(write));
+    const { epoch = 0, write } = this.records[index] ?? {};
+    const found = write === undefined ? undefined : { write, version: { epoch, lsn: toLsn(index + 1) } };
+    this.#waiting.push({ lsn: this.lsn, answer: () => onAnswer(found) });
+    this.#settle();
   }
 
   wouldGrant(group: Group, term: number): ClaimAnswer {
@@ -245,13 +267,12 @@ export class SimulatedMember {
     this.#matched = new Map(others.map((node) => [node, 0]));
     this.#firstWriteMs = this.#nowMs() + waitMs;
     this.#isHandingOver = false;
-    if (termOf(this.tail.epoch) !== this.term)
-      this.records.push({ epoch: this.#ownEpoch(), write: undefined });
+    if (termOf(this.tail.epoch) !== this.term) this.records.push({ epoch: this.epoch, write: undefined });
     this.#around.onLeads(this);
   }
 
   #sendHeartbeat(): void {
-    const sent = this.#lease?.sent(this.#read());
+    const sent = this.#lease?.sent(this.#readClocks());
     const { term, process } = this;
     const lastAck = this.#lastAck;
     this.#sequence += 1;
@@ -268,7 +289,7 @@ export class SimulatedMember {
       tail: this.tail,
       mapEpoch: this.#mapEpoch,
       whyNoWrites: this.whyNoWrites,
-      ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#read()) ?? 0) : 0,
+      ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#readClocks()) ?? 0) : 0,
       lastAck: lastAck && { term: lastAck.term, agoMs: this.#nowMs() - lastAck.atMs },
       voters: [],
       logId: this.#group?.logId ?? '',
@@ -293,7 +314,7 @@ export class SimulatedMember {
     const { term, process } = this;
     const lease = this.#lease;
     for (const node of this.#matched.keys()) {
-      const sent: SentAt = lease.sent(this.#read());
+      const sent: SentAt = lease.sent(this.#readClocks());
       this.#around.push(this, node, { term, records: [...this.records] }, (answer) => {
         if (process !== this.process || lease !== this.#lease || !this.isMaster) return;
         if ('fencedBy' in answer) {
@@ -310,21 +331,16 @@ export class SimulatedMember {
     }
   }
 
-  /** Acks the writes that are at QUORUM, if the lease is still there. */
+  /** Answers what is at QUORUM, if the lease is still there. */
   #settle(): void {
     const newestFirst = [...this.#matched.values()].sort((a, b) => b - a);
     const needed = majorityOf(newestFirst.length + 1) - 1;
     const atQuorum = needed === 0 ? this.lsn : (newestFirst[needed - 1] ?? 0);
     while (this.#waiting[0] !== undefined && this.#waiting[0].lsn <= atQuorum) {
-      const { write } = this.#waiting[0];
+      const { answer } = this.#waiting[0];
       this.#waiting.shift();
-      if (this.#lease?.isHeld(this.#read()) === true) this.#around.onAcked(write);
+      if (this.#lease?.isHeld(this.#readClocks()) === true) answer();
     }
-  }
-
-  /** One epoch a term: a restart of the process mints no other, since nothing here needs it. */
-  #ownEpoch(): number {
-    return makeEpoch(this.term, 1 + this.name.charCodeAt(0));
   }
 
   #repeat(ms: number, job: () => void): void {
@@ -341,7 +357,7 @@ export class SimulatedMember {
     return this.#rate * (this.clock.monotonicMs() - this.#sleptMs);
   }
 
-  #read(): ClockReading {
+  #readClocks(): ClockReading {
     const uptimeMs = this.#rate * this.#virtual.monotonicMs();
     return { monotonicMs: this.#nowMs(), wallMs: WALL_START_MS + uptimeMs, uptimeMs };
   }

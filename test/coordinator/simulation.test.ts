@@ -32,19 +32,22 @@ async function runSeed(
 
 describe('a group under coordinators and random faults', () => {
   it(
-    `never has two masters, keeps what was acked at QUORUM, and serves again (${seeds.length} seeds)`,
+    `never has two masters, keeps what was acked at QUORUM, is linearizable, and serves again (${seeds.length} seeds)`,
     async () => {
       const happened = new Set<string>();
       let failovers = 0;
+      let reads = 0;
       for (const seed of seeds) {
         const cluster = await runSeed(seed, runFaults);
         for (const line of cluster.trace) happened.add(line.replace(/^\d+ ms: /, ''));
         failovers += cluster.failovers;
+        reads += cluster.history.reads;
       }
       if (seeds.length < SEEDS_DEFAULT) return;
       // A run in which a fault never happened proves nothing about it.
       for (const what of Object.keys(HAPPENINGS)) expect(happened, what).toContain(what);
       expect(failovers).toBeGreaterThan(2 * seeds.length);
+      expect(reads).toBeGreaterThan(100 * seeds.length);
     },
     seeds.length * SEED_MS_MAX,
   );
