@@ -1,12 +1,12 @@
 /**
- * Runs the four processes of `npm run cluster:ha`: starts them, makes the cluster where it
- * is not made yet, and prints the table of roles, terms and leases whenever it changes.
+ * Runs the processes of `npm run cluster:ha`: starts them, makes the cluster where it is not
+ * made yet, and prints the table of roles, terms and leases whenever it changes.
  */
 import type { Clock } from '#platform/clock.ts';
 import { startCommand } from '../local/local-script.ts';
 import { type Process, ProcessSet, type Terminal } from '../local/process-set.ts';
 import type { LocalParts } from '../local/run-local.ts';
-import { CLUSTER, type ClusterSpec, NODE_NAMES } from './cluster-plan.ts';
+import { type ClusterSpec, NODE_NAMES } from './cluster-plan.ts';
 import {
   type ClusterView,
   clusterInvitation,
@@ -41,15 +41,15 @@ export class ClusterRun {
   #shown = '';
   #isInvited = false;
 
-  /** `all`: the coordinator, then the nodes. */
+  /** `all`: the coordinator, then the nodes, then the members of etcd where there are. */
   constructor(all: readonly ClusterProcess[], calls: ClusterCalls, parts: LocalParts) {
-    const { clock, terminal, firstPort } = parts;
+    const { script, clock, terminal, firstPort } = parts;
     this.#all = all;
     this.#calls = calls;
     this.#clock = clock;
     this.#terminal = terminal;
-    const again = startCommand(CLUSTER, firstPort);
-    const { place } = CLUSTER;
+    const again = startCommand(script, firstPort);
+    const { place } = script;
     this.#set = new ProcessSet(all, { clock, terminal, again, place, restartMs: RESTART_MS });
   }
 
@@ -65,7 +65,8 @@ export class ClusterRun {
 
   /** Resolves when stopping has begun. */
   async start(): Promise<void> {
-    this.#terminal.say('Starting a coordinator and three nodes…\n');
+    const and = this.#all.some(({ spec }) => spec.kind === 'etcd') ? ', and three members of etcd' : '';
+    this.#terminal.say(`Starting a coordinator and three nodes${and}…\n`);
     for (const one of this.#all) this.#set.begin(one);
     const patientMs = this.#clock.monotonicMs() + SETTLE_MS;
     while (!this.#set.isStopping) {

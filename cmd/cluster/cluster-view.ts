@@ -1,4 +1,5 @@
 /** What `npm run cluster:ha` shows: who leads, in which term, and who has the lease. Pure. */
+import { dirname } from 'node:path';
 import { SILENCE_MS } from '#cluster/figures.ts';
 import {
   type GetClusterResponse,
@@ -38,7 +39,7 @@ export function clusterTable(all: readonly Shown[], view: ClusterView): string {
   return table(
     head,
     all.map(({ spec: { name, kind, address }, pid }) => {
-      const what = kind === 'coordinator' ? ['coordinator', '', ''] : nodeCells(name, view);
+      const what = kind === 'node' ? nodeCells(name, view) : [kind, '', ''];
       return [name, ...what, address, String(pid ?? '')];
     }),
   );
@@ -63,6 +64,7 @@ export function clusterInvitation(
 ): string {
   const [status] = cluster.groups;
   const leader = nodes.find(({ spec }) => spec.name === status?.group?.leader?.voter?.node) ?? nodes[0];
+  const etcd = nodes.find(({ spec }) => spec.kind === 'etcd');
   return [
     'Try, in another terminal:',
     command(`curl -X PUT --data-binary hello ${leader?.spec.address}/v1/keys/greeting`),
@@ -70,6 +72,7 @@ export function clusterInvitation(
     command(`kill -9 ${leader?.pid}`),
     '',
     'The last one kills the leader: another node leads within seconds, and the killed one is started again.',
-    'Logs are in data/cluster/*.log. Ctrl-C stops all four and keeps the data.',
+    ...(etcd === undefined ? [] : [`To kill a member of etcd, which stops nothing: kill -9 ${etcd.pid}`]),
+    `Logs are in ${dirname(coordinator?.spec.directory ?? '')}/*.log. Ctrl-C stops them all and keeps the data.`,
   ].join('\n');
 }

@@ -1,32 +1,41 @@
 /**
- * `npm run cluster:ha`: runs a coordinator on the file store and three nodes as four
- * processes on this machine, and makes one group of the nodes. The exit codes are those of
- * `runLocal`.
+ * `npm run cluster:ha`: runs a coordinator and three nodes as processes on this machine, with
+ * `--etcd` three members of etcd too, and makes one group of the nodes. The exit codes are
+ * those of `runLocal`.
  */
 import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
+import { LocalRefusal } from '../local/local-files.ts';
 import { LocalProcess } from '../local/local-process.ts';
 import { runLocal } from '../local/run-local.ts';
 import { type CallOptions, createCoordinatorClient } from '../walnut/call/connection.ts';
 import { initCluster } from '../walnut/cluster/cluster-changes.ts';
-import { CLUSTER, CLUSTER_FILES, type ClusterSpec, planCluster } from './cluster-plan.ts';
+import { type ClusterSpec, clusterFiles, planCluster } from './cluster-plan.ts';
 import { type ClusterCalls, ClusterRun } from './cluster-run.ts';
+import { CLUSTER, CLUSTER_ON_ETCD } from './cluster-scripts.ts';
+import { whyNoEtcd } from './etcd-plan.ts';
 
 const ASK: CallOptions = { timeoutMs: 2_000 };
 
 /** Runs the cluster until it is stopped, and sets the exit code of the process. */
 export function startCluster(argv: readonly string[], signals: EarlySignals): Promise<void> {
+  const isOnEtcd = argv.includes('--etcd');
+  const script = isOnEtcd ? CLUSTER_ON_ETCD : CLUSTER;
   return runLocal(
     {
-      script: CLUSTER,
-      files: CLUSTER_FILES,
-      plan: planCluster,
+      script,
+      files: clusterFiles(script),
+      plan: (source) => {
+        const why = isOnEtcd ? whyNoEtcd(script, source.firstPort) : undefined;
+        if (why !== undefined) throw new LocalRefusal(why);
+        return planCluster(script, source);
+      },
       create: (specs, parts) => {
-        const processes = specs.map((spec) => new LocalProcess(spec, parts.clock, CLUSTER));
+        const processes = specs.map((spec) => new LocalProcess(spec, parts.clock, script));
         return new ClusterRun(processes, callsTo(specs), parts);
       },
     },
-    argv,
+    argv.filter((argument) => argument !== '--etcd'),
     signals,
   );
 }

@@ -21,6 +21,7 @@ import { type LocalScript, startCommand } from '../local/local-script.ts';
 export const GROUP: LocalScript = {
   script: 'start',
   command: 'npm start',
+  options: ['port'],
   portCount: 3,
   portExample: 9_080,
   what: 'the group',

@@ -17,16 +17,31 @@ export interface LocalFile<Kind extends BinaryKind = BinaryKind> {
   readonly config: string;
 }
 
-export interface LocalSpec<Kind extends BinaryKind = BinaryKind> extends LocalFile<Kind> {
+interface LocalPlace {
   /** `host:port` that reaches the process on this machine. */
   readonly address: string;
   readonly host: string;
   readonly port: number;
   /** Where its data is. */
   readonly directory: string;
+}
+
+export interface LocalSpec<Kind extends BinaryKind = BinaryKind> extends LocalFile<Kind>, LocalPlace {
   /** `section.key=value` for its `--set`. */
   readonly sets: readonly string[];
 }
+
+/** A program that is not of this project. */
+export interface OtherSpec extends LocalPlace {
+  readonly name: string;
+  readonly kind: 'etcd';
+  /** The command and its arguments. */
+  readonly line: readonly [string, ...string[]];
+  /** The working directory, from that of this process. */
+  readonly workingDirectory: string;
+}
+
+export type AnySpec = LocalSpec | OtherSpec;
 
 /** The message says what was expected and what to type next. Exit code 2. */
 export class LocalRefusal extends Error {

@@ -1,10 +1,10 @@
 /** One child process of a local run, and its log file. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '#platform/clock.ts';
 import { PARENT_PID } from '#platform/parent-process.ts';
-import type { LocalSpec } from './local-files.ts';
+import type { AnySpec } from './local-files.ts';
 import type { LocalScript } from './local-script.ts';
 import { RotatingLog } from './rotating-log.ts';
 
@@ -19,7 +19,7 @@ const LAST_LINES = 12;
 /** A process ends by itself within 9.5 s of SIGTERM. */
 const STOP_MS_MAX = 12_000;
 
-export class LocalProcess<Spec extends LocalSpec = LocalSpec> {
+export class LocalProcess<Spec extends AnySpec = AnySpec> {
   readonly spec: Spec;
   readonly #clock: Clock;
   readonly #log: RotatingLog;
@@ -46,18 +46,14 @@ export class LocalProcess<Spec extends LocalSpec = LocalSpec> {
 
   /** Resolves when the process has ended, for whatever reason, and all of its output is in the log. */
   start(): Promise<ProcessExit> {
-    const { entry, config, sets } = this.spec;
     const time = new Date(this.#clock.wallMs()).toISOString();
     this.#log.write(Buffer.from(`${JSON.stringify({ level: 'info', time, msg: this.#started })}\n`));
-    const overrides = sets.flatMap((set) => ['--set', set]);
-    const child = spawn(
-      process.execPath,
-      [...process.execArgv, `${ROOT}${entry}`, '--config', config, ...overrides],
-      {
-        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-        env: { ...process.env, [PARENT_PID]: String(process.pid) },
-      },
-    );
+    const [command, ...args] = lineOf(this.spec);
+    const child = spawn(command, args, {
+      cwd: 'workingDirectory' in this.spec ? this.spec.workingDirectory : undefined,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, [PARENT_PID]: String(process.pid) },
+    });
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (bytes: Buffer) => this.#log.write(bytes));
     this.#child = child;
@@ -91,4 +87,19 @@ export class LocalProcess<Spec extends LocalSpec = LocalSpec> {
       .slice(-LAST_LINES);
     return `${lines.map((line) => `  ${line}\n`).join('')}  (from ${this.logFile})\n`;
   }
+}
+
+function lineOf(spec: AnySpec): readonly [string, ...string[]] {
+  if ('line' in spec) return endsWithThis(spec.line);
+  const overrides = spec.sets.flatMap((set) => ['--set', set]);
+  const program = `${ROOT}${spec.entry}`;
+  return [process.execPath, ...process.execArgv, program, '--config', spec.config, ...overrides];
+}
+
+/** Our own programs notice that this process has ended; others are told by the system, where it can. */
+function endsWithThis(line: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  const tie = ['setpriv', '--pdeathsig', 'TERM', '--'] as const;
+  const [command, ...args] = tie;
+  const isThere = spawnSync(command, [...args, 'true'], { stdio: 'ignore' }).status === 0;
+  return isThere ? [...tie, ...line] : line;
 }

@@ -4,6 +4,10 @@ export interface LocalScript {
   readonly script: string;
   /** What to type. */
   readonly command: string;
+  /** An argument that this run has, such as `--etcd`. */
+  readonly argument?: string;
+  /** Options of the script, without dashes: npm takes them for itself where `--` is forgotten. */
+  readonly options: readonly string[];
   /** How many ports it takes, one after the other. */
   readonly portCount: number;
   /** The first port of examples. */
@@ -17,6 +21,8 @@ export interface LocalScript {
 }
 
 /** What to type to start it on the same ports again. `firstPort`: the value of `--port`, if it was given. */
-export function startCommand({ command }: LocalScript, firstPort: number | undefined): string {
-  return firstPort === undefined ? command : `${command} -- --port ${firstPort}`;
+export function startCommand({ command, argument }: LocalScript, firstPort: number | undefined): string {
+  const port = firstPort === undefined ? undefined : `--port ${firstPort}`;
+  const given = [argument, port].filter((each) => each !== undefined);
+  return [command, ...(given.length === 0 ? [] : ['--']), ...given].join(' ');
 }

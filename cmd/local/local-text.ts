@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { renderTable } from '../walnut/output/table.ts';
 import { PLAIN } from '../walnut/output/terminal.ts';
-import type { LocalSpec } from './local-files.ts';
+import type { AnySpec } from './local-files.ts';
 import type { ProcessExit } from './local-process.ts';
 import { type LocalScript, startCommand } from './local-script.ts';
 
@@ -21,7 +21,7 @@ export function command(text: string): string {
 }
 
 export interface ExitPlace {
-  readonly spec: LocalSpec;
+  readonly spec: AnySpec;
   readonly logFile: string;
   /** What to type to start the run again. */
   readonly again: string;
@@ -29,10 +29,10 @@ export interface ExitPlace {
 
 /** Tells what to do about a process that ended by itself. */
 export function adviceOnExit({ code }: ProcessExit, { spec, logFile, again }: ExitPlace): string {
-  if (code === 2) return `Correct ${spec.config}, and type: ${again}\n`;
+  if (spec.kind !== 'etcd' && code === 2) return `Correct ${spec.config}, and type: ${again}\n`;
   if (code === 3 && spec.kind === 'coordinator')
     return `${spec.directory} cannot be used, or another coordinator uses it. Then type: ${again}\n`;
-  if (code === 3)
+  if (spec.kind !== 'etcd' && code === 3)
     return (
       `Nothing was changed. What is wrong: ${WALNUT} wal verify ${spec.directory}\n` +
       'What to do then: docs/operations.md, "Exit 3"\n'
@@ -40,7 +40,7 @@ export function adviceOnExit({ code }: ProcessExit, { spec, logFile, again }: Ex
   return `The whole log: less ${logFile}\nThen type: ${again}\n`;
 }
 
-export function lockedText(script: LocalScript, { directory }: LocalSpec, again: string): string {
+export function lockedText(script: LocalScript, { directory }: AnySpec, again: string): string {
   return (
     `${directory} is in use by another process: ${script.what} may be running already, perhaps on other ports.\n` +
     `What runs here: ${RUNS_HERE}\n` +
@@ -49,7 +49,7 @@ export function lockedText(script: LocalScript, { directory }: LocalSpec, again:
 }
 
 export interface TakenPort {
-  readonly spec: LocalSpec;
+  readonly spec: AnySpec;
   /** A Walnut node answers there. */
   readonly isWalnut: boolean;
   /** A free port, followed by enough free ports for the others. */

@@ -17,7 +17,7 @@ export function parsePortFlags(
   const [argument, ...rest] = argv.flatMap((each) =>
     /^--port=/.test(each) ? ['--port', each.slice(7)] : [each],
   );
-  const swallowed = findSwallowed(env, script.script, ['port']);
+  const swallowed = findSwallowed(env, script.script, script.options);
   if (swallowed !== undefined) return refuse(swallowed.message, argument ?? env['npm_config_port']);
   if (argument === undefined) return { kind: 'run', firstPort: undefined };
   if (argument !== '--port') return refuse(`unexpected ${JSON.stringify(argument)}`);

@@ -12,7 +12,7 @@ import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { EXIT_CODES } from '../run/exit-codes.ts';
-import { type LocalFile, LocalRefusal, type LocalSource, type LocalSpec } from './local-files.ts';
+import { type AnySpec, type LocalFile, LocalRefusal, type LocalSource } from './local-files.ts';
 import { type LocalScript, startCommand } from './local-script.ts';
 import { lockedText, takenPortText } from './local-text.ts';
 import { findLocked } from './locked-directory.ts';
@@ -29,7 +29,7 @@ export interface LocalRun {
   stop(code: number): Promise<number>;
 }
 
-export interface LocalProgram<Spec extends LocalSpec> {
+export interface LocalProgram<Spec extends AnySpec> {
   readonly script: LocalScript;
   readonly files: readonly LocalFile[];
   /** Throws `LocalRefusal`. */
@@ -38,6 +38,7 @@ export interface LocalProgram<Spec extends LocalSpec> {
 }
 
 export interface LocalParts {
+  readonly script: LocalScript;
   readonly clock: Clock;
   readonly terminal: Terminal;
   /** The value of `--port`, if it was given. */
@@ -52,7 +53,7 @@ const terminal: Terminal = {
 };
 
 /** Runs until it is stopped, and sets the exit code of the process. */
-export async function runLocal<Spec extends LocalSpec>(
+export async function runLocal<Spec extends AnySpec>(
   program: LocalProgram<Spec>,
   argv: readonly string[],
   signals: EarlySignals,
@@ -70,7 +71,7 @@ export async function runLocal<Spec extends LocalSpec>(
   if (locked !== undefined) return refuse(1, lockedText(script, locked, startCommand(script, firstPort)));
   if ((await isTaken(script, specs, clock)) || !(await isPlaceThere(script))) return;
   for (const warning of warningsOf(specs)) terminal.complain(`${warning}\n`);
-  const run = program.create(specs, { clock, terminal, firstPort });
+  const run = program.create(specs, { script, clock, terminal, firstPort });
   signals.handTo({
     onFirst: () => void run.stop(0),
     // The processes notice that this one has ended, and stop by themselves.
@@ -80,11 +81,11 @@ export async function runLocal<Spec extends LocalSpec>(
   process.exit(await run.ended);
 }
 
-function warningsOf(specs: readonly LocalSpec[]): ReadonlySet<string> {
-  return new Set(specs.flatMap(({ kind }) => findMisspelt(kind, process.env)));
+function warningsOf(specs: readonly AnySpec[]): ReadonlySet<string> {
+  return new Set(specs.flatMap(({ kind }) => (kind === 'etcd' ? [] : findMisspelt(kind, process.env))));
 }
 
-async function plan<Spec extends LocalSpec>(
+async function plan<Spec extends AnySpec>(
   program: LocalProgram<Spec>,
   firstPort: number | undefined,
 ): Promise<Spec[] | undefined> {
@@ -104,7 +105,7 @@ async function plan<Spec extends LocalSpec>(
   }
 }
 
-async function isTaken(script: LocalScript, specs: readonly LocalSpec[], clock: Clock): Promise<boolean> {
+async function isTaken(script: LocalScript, specs: readonly AnySpec[], clock: Clock): Promise<boolean> {
   const spec = await findTaken(specs);
   if (spec === undefined) return false;
   const isWalnut = (await statusOf(spec.address, clock)) !== undefined;

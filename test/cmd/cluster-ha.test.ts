@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { freeRow } from '#test/doubles/free-ports.ts';
 import { ROOT } from '#test/house/source-files.ts';
+import { HAS_ETCD } from '#test/metadata/etcd-process.ts';
 import { areFree, Demos } from './local-demo.ts';
 import { eventually, RealNodes } from './real-node.ts';
 
@@ -22,6 +23,7 @@ async function place(): Promise<string> {
 
 const onPort = (port: number): string[] => ['--port', String(port)];
 const COUNT = 4;
+const COUNT_ON_ETCD = 7;
 
 describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
   it('makes a cluster, refuses what is taken, stops on Ctrl-C, and finds the data again on other ports', async () => {
@@ -29,7 +31,7 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
     const port = await freeRow(COUNT);
     const ports = Array.from({ length: COUNT }, (_, index) => port + index);
     const first = clusters.start(directory, onPort(port));
-    await first.says('Ctrl-C stops all four');
+    await first.says('Ctrl-C stops them all');
     expect(first.output).toMatch(/^node-\d +master +1 +held /m);
     const [, url = ''] = /curl -X PUT --data-binary hello (\S+)$/m.exec(first.output) ?? [];
     expect((await fetch(`http://${url}`, { method: 'PUT', body: 'hello' })).status).toBe(201);
@@ -51,7 +53,7 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
       expect(await readFile(join(directory, `data/cluster/${name}.log`), 'utf8')).toContain('"stopped"');
 
     const second = clusters.start(directory, onPort(elsewhere));
-    await second.says('Ctrl-C stops all four');
+    await second.says('Ctrl-C stops them all');
     for (const index of [1, 2, 3]) {
       const read = async () => {
         const answer = await fetch(`http://127.0.0.1:${elsewhere + index}/v1/keys/greeting`);
@@ -61,4 +63,36 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
     }
     await second.stop();
   }, 120_000);
+
+  it('keeps the cluster in three members of etcd, and goes on with them on other ports', async (context) => {
+    if (!HAS_ETCD) return context.skip('SKIPPED: no etcd here');
+    const directory = await place();
+    const first = clusters.start(directory, ['--etcd', ...onPort(await freeRow(COUNT_ON_ETCD))]);
+    await first.says('Ctrl-C stops them all');
+    expect(first.output).toMatch(/^etcd-3 +etcd +127\.0\.0\.1:\d+ +\d+$/m);
+    const [, member = ''] = /^To kill a member of etcd, .*: kill -9 (\d+)$/m.exec(first.output) ?? [];
+    process.kill(Number(member), 'SIGKILL');
+    const [, url = ''] = /curl -X PUT --data-binary hello (\S+)$/m.exec(first.output) ?? [];
+    expect((await fetch(`http://${url}`, { method: 'PUT', body: 'hello' })).status).toBe(201);
+    await first.says('etcd-1 ended: SIGKILL. It is started again in 10 s.');
+    await first.stop();
+    expect(first.output).toContain('Stopped; the data is in ./data/cluster-etcd');
+
+    const port = await freeRow(COUNT_ON_ETCD);
+    const second = clusters.start(directory, ['--etcd', ...onPort(port)]);
+    await second.says('Ctrl-C stops them all');
+    const answer = await fetch(`http://127.0.0.1:${port + 1}/v1/keys/greeting`);
+    expect([answer.status, await answer.text()]).toEqual([200, 'hello']);
+    await second.stop();
+  }, 120_000);
+
+  it('says where to get an etcd where there is none', async () => {
+    const run = clusters.start(await place(), ['--etcd', '--port', '9070'], { PATH: '/nowhere' });
+    expect((await run.ended).code).toBe(2);
+    expect(run.output).toContain(
+      'npm run cluster:ha -- --etcd starts etcd, which is not to be found on the PATH',
+    );
+    expect(run.output).toContain('apt-get install etcd-server\n');
+    expect(run.output).toContain('type: npm run cluster:ha -- --port 9070\n');
+  }, 60_000);
 });

@@ -2,23 +2,30 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from '#test/house/source-files.ts';
-import { CLUSTER, CLUSTER_FILES, planCluster } from '../../cmd/cluster/cluster-plan.ts';
+import { type ClusterSpec, clusterFiles, planCluster } from '../../cmd/cluster/cluster-plan.ts';
+import { CLUSTER, CLUSTER_ON_ETCD } from '../../cmd/cluster/cluster-scripts.ts';
 import { LocalRefusal } from '../../cmd/local/local-files.ts';
+import type { LocalScript } from '../../cmd/local/local-script.ts';
 import { parsePortFlags } from '../../cmd/local/port-flags.ts';
 
-const texts = CLUSTER_FILES.map(({ config }) => readFileSync(join(ROOT, config), 'utf8'));
+const textsOf = (script: LocalScript): string[] =>
+  clusterFiles(script).map(({ config }) => readFileSync(join(ROOT, config), 'utf8'));
+const texts = textsOf(CLUSTER);
+
+const setsOf = (spec: ClusterSpec | undefined): readonly string[] =>
+  spec !== undefined && 'sets' in spec ? spec.sets : [];
 
 describe('planCluster', () => {
   it('takes the ports of the files, and puts all data under data/cluster', () => {
-    const specs = planCluster({ texts, env: {}, firstPort: undefined });
+    const specs = planCluster(CLUSTER, { texts, env: {}, firstPort: undefined });
     expect(specs.map(({ address, directory }) => [address, directory])).toEqual([
       ['127.0.0.1:8070', 'data/cluster/coordinator'],
       ['127.0.0.1:8081', 'data/cluster/node-1'],
       ['127.0.0.1:8082', 'data/cluster/node-2'],
       ['127.0.0.1:8083', 'data/cluster/node-3'],
     ]);
-    expect(specs[0]?.sets).toContain('coordinator.metadata.file=data/cluster/coordinator/metadata.db');
-    expect(specs[2]?.sets).toEqual([
+    expect(setsOf(specs[0])).toContain('coordinator.metadata.file=data/cluster/coordinator/metadata.db');
+    expect(setsOf(specs[2])).toEqual([
       'server.port=8082',
       'server.advertise=127.0.0.1:8082',
       'wal.directory=data/cluster/node-2',
@@ -28,9 +35,23 @@ describe('planCluster', () => {
   });
 
   it('moves the whole cluster to other ports', () => {
-    const specs = planCluster({ texts, env: {}, firstPort: 9_070 });
+    const specs = planCluster(CLUSTER, { texts, env: {}, firstPort: 9_070 });
     expect(specs.map(({ port }) => port)).toEqual([9_070, 9_071, 9_072, 9_073]);
-    expect(specs[3]?.sets).toContain('cluster.coordinators=127.0.0.1:9070');
+    expect(setsOf(specs[3])).toContain('cluster.coordinators=127.0.0.1:9070');
+  });
+
+  it('keeps the cluster in members of etcd, whose addresses for each other do not change with the ports', () => {
+    const peers = [undefined, 9_070].map((firstPort) => {
+      const specs = planCluster(CLUSTER_ON_ETCD, { texts: textsOf(CLUSTER_ON_ETCD), env: {}, firstPort });
+      const etcd = specs.filter((spec) => 'line' in spec);
+      const [one, ...others] = etcd.map(({ address }) => address);
+      expect(setsOf(specs[0])).toContain(`coordinator.metadata.endpoints=${[one, ...others].join()}`);
+      expect(one).toBe(firstPort === undefined ? '127.0.0.1:8084' : '127.0.0.1:9074');
+      expect(specs.every(({ directory }) => directory.startsWith('data/cluster-etcd/'))).toBe(true);
+      return etcd.flatMap(({ line }) => line.filter((word) => word.includes('unix://')));
+    });
+    expect(peers[0]).toHaveLength(9);
+    expect(peers[1]).toEqual(peers[0]);
   });
 
   it.each([
@@ -39,19 +60,22 @@ describe('planCluster', () => {
     ['WALNUT_CLUSTER__NODE', 'a'],
     ['WALNUT_COORDINATOR__METADATA__KIND', 'etcd'],
   ])('refuses %s, which it would ignore', (name, value) => {
-    const plan = () => planCluster({ texts, env: { [name]: value }, firstPort: 9_070 });
+    const plan = () => planCluster(CLUSTER, { texts, env: { [name]: value }, firstPort: 9_070 });
     expect(plan).toThrow(LocalRefusal);
     expect(plan).toThrow(`Type: env -u ${name} npm run cluster:ha -- --port 9070`);
   });
 
   it('refuses two files with one port', () => {
     const same = texts.map((text) => text.replace('8083', '8082'));
-    expect(() => planCluster({ texts: same, env: {}, firstPort: undefined })).toThrow(
+    expect(() => planCluster(CLUSTER, { texts: same, env: {}, firstPort: undefined })).toThrow(
       'configs/node-2.yaml and configs/node-3.yaml have the same server.port 8082',
     );
   });
 
   it('takes a --port that leaves room for four', () => {
+    expect(parsePortFlags(CLUSTER_ON_ETCD, ['--port', '65530'], {})).toMatchObject({
+      message: expect.stringContaining('Type: npm run cluster:ha -- --etcd --port 9070\n'),
+    });
     expect(parsePortFlags(CLUSTER, ['--port', '65532'], {})).toEqual({ kind: 'run', firstPort: 65_532 });
     expect(parsePortFlags(CLUSTER, ['--port', '65533'], {})).toMatchObject({
       kind: 'error',

@@ -7,8 +7,9 @@ import {
   MemberRole,
 } from '#gen/walnut/v1/coordinator_pb.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { CLUSTER_FILES, NODE_NAMES } from '../../cmd/cluster/cluster-plan.ts';
+import { clusterFiles, NODE_NAMES } from '../../cmd/cluster/cluster-plan.ts';
 import { type ClusterProcess, ClusterRun } from '../../cmd/cluster/cluster-run.ts';
+import { CLUSTER } from '../../cmd/cluster/cluster-scripts.ts';
 import type { ClusterView } from '../../cmd/cluster/cluster-view.ts';
 import type { ProcessExit } from '../../cmd/local/local-process.ts';
 
@@ -18,7 +19,7 @@ class FakeProcess implements ClusterProcess {
   starts = 0;
   #exit = Promise.withResolvers<ProcessExit>();
 
-  constructor(file: (typeof CLUSTER_FILES)[number], port: number) {
+  constructor(file: ReturnType<typeof clusterFiles>[number], port: number) {
     const host = '127.0.0.1';
     this.spec = { ...file, host, port, address: `${host}:${port}`, directory: `data/${file.name}`, sets: [] };
     this.logFile = `data/cluster/${file.name}.log`;
@@ -87,7 +88,7 @@ function viewOf({
 
 function rig() {
   const clock = new VirtualClock();
-  const all = CLUSTER_FILES.map((file, index) => new FakeProcess(file, 8_070 + index));
+  const all = clusterFiles(CLUSTER).map((file, index) => new FakeProcess(file, 8_070 + index));
   const inits: (readonly string[])[] = [];
   const now: { answer: Answer | undefined } = { answer: undefined };
   const calls = {
@@ -105,7 +106,7 @@ function rig() {
     text += stripVTControlCharacters(more);
   };
   const terminal = { say: note, complain: note };
-  const run = new ClusterRun(all, calls, { clock, terminal, firstPort: undefined });
+  const run = new ClusterRun(all, calls, { script: CLUSTER, clock, terminal, firstPort: undefined });
   void run.start();
   const tables = (): number => text.split('lease').length - 1;
   return { clock, run, all, inits, now, said: () => text, tables };

@@ -168,6 +168,11 @@ describe('shipped files', () => {
     if (config.kind === 'slave') expect(config.master.address).toBe('127.0.0.1:8080');
   });
 
+  it('coordinator-etcd.yaml loads', async () => {
+    const { coordinator } = load('coordinator', await read('coordinator-etcd.yaml'));
+    expect(coordinator.metadata).toMatchObject({ kind: 'etcd', endpoints: ['127.0.0.1:2379'] });
+  });
+
   const shown = ['master.yaml', 'slave-1.yaml', 'slave-2.yaml', 'node-1.yaml', 'coordinator.yaml'];
   it.each(shown)('%s shows every key, and true defaults in its comments', async (name) => {
     const kind = /^[a-z]+/.exec(name)?.[0] as BinaryKind;
