@@ -14,12 +14,19 @@ const TIMES = ['--heartbeat-interval=20', '--election-timeout=200'];
 
 export class EtcdProcess {
   readonly endpoints: readonly Endpoint[];
-  readonly #children: readonly ChildProcess[];
+  readonly #children: ChildProcess[];
+  /** The arguments of each member. */
+  readonly #lines: readonly (readonly string[])[];
   readonly #directory: string;
 
-  private constructor(endpoints: readonly Endpoint[], children: readonly ChildProcess[], directory: string) {
+  private constructor(
+    endpoints: readonly Endpoint[],
+    lines: readonly (readonly string[])[],
+    directory: string,
+  ) {
     this.endpoints = endpoints;
-    this.#children = children;
+    this.#lines = lines;
+    this.#children = lines.map(startMember);
     this.#directory = directory;
   }
 
@@ -30,17 +37,17 @@ export class EtcdProcess {
     const names = Array.from({ length: members }, (_, i) => `m${i}`);
     const url = (i: number): string => `http://127.0.0.1:${ports[i]}`;
     const cluster = names.map((name, i) => `${name}=${url(i + members)}`).join(',');
-    const children = names.map((name, i) => {
+    const lines = names.map((name, i) => {
       const client = [`--listen-client-urls=${url(i)}`, `--advertise-client-urls=${url(i)}`];
       const peer = [
         `--listen-peer-urls=${url(i + members)}`,
         `--initial-advertise-peer-urls=${url(i + members)}`,
       ];
       const data = [`--name=${name}`, `--data-dir=${join(directory, name)}`, `--initial-cluster=${cluster}`];
-      return spawn('etcd', [...data, ...client, ...peer, ...TIMES], { stdio: 'ignore' });
+      return [...data, ...client, ...peer, ...TIMES];
     });
     const endpoints = names.map((_, i) => tryEndpoint(`127.0.0.1:${ports[i]}`) as Endpoint);
-    return new EtcdProcess(endpoints, children, directory);
+    return new EtcdProcess(endpoints, lines, directory);
   }
 
   /** Kills one member, or stops it (SIGSTOP) so that it answers nothing. */
@@ -48,13 +55,34 @@ export class EtcdProcess {
     this.#children[member]?.kill(signal);
   }
 
+  /** Starts a member that has ended, with its data or with what a restore made of it. */
+  restart(member: number): void {
+    const line = this.#lines[member];
+    if (line !== undefined) this.#children[member] = startMember(line);
+  }
+
+  /** The value of a flag of a member, such as `data-dir`. */
+  flag(member: number, name: string): string {
+    const given = this.#lines[member]?.find((each) => each.startsWith(`--${name}=`));
+    if (given === undefined) throw new Error(`member ${member} has no --${name}`);
+    return given.slice(name.length + 3);
+  }
+
+  /** Kills a member and waits for its end. */
+  async kill(member: number): Promise<void> {
+    const child = this.#children[member];
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
   async stop(): Promise<void> {
-    for (const child of this.#children) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const gone = once(child, 'exit');
-      child.kill('SIGKILL');
-      await gone;
-    }
+    await Promise.all(this.#children.map((_, member) => this.kill(member)));
     await fs.rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+function startMember(line: readonly string[]): ChildProcess {
+  return spawn('etcd', line, { stdio: 'ignore' });
 }

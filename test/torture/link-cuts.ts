@@ -5,7 +5,8 @@
  * the log has all that was missed.
  */
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import type { TcpProxy, Way } from '#test/doubles/tcp-proxy.ts';
+import type { Way } from '#test/doubles/tcp-pipe.ts';
+import type { TcpProxy } from '#test/doubles/tcp-proxy.ts';
 import { LinkGroup, PULL_MS } from './link-group.ts';
 import { LinkLoad } from './link-load.ts';
 import { pause } from './node-process.ts';

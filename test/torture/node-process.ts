@@ -1,6 +1,6 @@
 /**
- * A real `cmd/master.ts` or `cmd/slave.ts` in a process of its own. Its log
- * lines are kept here; `port` comes from the line `listening`.
+ * A real `cmd/master.ts`, or another binary that serves, in a process of its own. Its log
+ * lines are kept here.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Agent, request } from 'node:http';
@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { ROOT } from '#test/house/source-files.ts';
 
 export interface NodeProcessOptions {
-  readonly binary: 'master' | 'slave';
+  readonly binary: 'master' | 'slave' | 'node' | 'coordinator';
+  /** Default: a free one, known from the line `listening` on. */
+  readonly port?: number | undefined;
   /** `section.key=value`. */
   readonly sets: readonly string[];
   /** Such as `--force-role`. */
@@ -53,7 +55,8 @@ export class NodeProcess {
     const { binary, sets, flags = [], wrapper = [], env = {}, nodeFlags = [] } = options;
     const { host = '127.0.0.1', root = ROOT } = options;
     this.host = host;
-    const settings = ['server.port=0', `server.address=${host}`, 'log.format=json', ...sets];
+    this.#port = options.port ?? 0;
+    const settings = [`server.port=${this.#port}`, `server.address=${host}`, 'log.format=json', ...sets];
     const node = [process.execPath, ...nodeFlags, join(root, `cmd/${binary}.ts`)];
     const line = [...wrapper, ...node, ...settings.flatMap((each) => ['--set', each]), ...flags];
     const [command = '', ...args] = line;
@@ -77,7 +80,7 @@ export class NodeProcess {
     return this.#child.pid ?? 0;
   }
 
-  /** From the line `listening`; 0 before it. */
+  /** 0 where it is not known yet. */
   get port(): number {
     if (this.#port === 0) this.#port = Number(/"address":"[^"]*:(\d+)","role"/.exec(this.#output)?.[1] ?? 0);
     return this.#port;
@@ -114,8 +117,8 @@ export class NodeProcess {
     return exit;
   }
 
-  /** One Connect call in JSON. Rejects where no answer comes. */
-  call(method: string, body: object): Promise<Answer> {
+  /** One Connect call in JSON. Rejects where no answer comes in time. */
+  call(method: string, body: object, timeoutMs = CALL_MS_MAX): Promise<Answer> {
     const payload = JSON.stringify(body);
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
     return new Promise((resolve, reject) => {
@@ -129,7 +132,7 @@ export class NodeProcess {
         agent: this.#agent,
       });
       outgoing.on('error', reject);
-      outgoing.setTimeout(CALL_MS_MAX, () => outgoing.destroy(new Error('no answer in time')));
+      outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error('no answer in time')));
       let isAnswered = false;
       // Whatever becomes of the connection, the caller hears of it.
       outgoing.on('close', () => {

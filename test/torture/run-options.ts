@@ -17,6 +17,7 @@ export const PARTS = [
   'groups',
   'clusters',
   'failovers',
+  'cluster-processes',
   'stampede',
   'attack',
   'fuzz',

@@ -1,0 +1,103 @@
+/**
+ * What happens to the master of a cluster of real processes. Each fault begins at once,
+ * lasts for a while, and is over when its promise resolves.
+ */
+import type { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { pause } from './node-process.ts';
+import type { Party, ProcessCluster } from './process-cluster.ts';
+
+export type Fault = (cluster: ProcessCluster, master: Party, random: SeededRandom) => Promise<void>;
+
+/** A failover takes about so long; what happens meanwhile happens at a random moment of it. */
+const FAILOVER_MS = 4_500;
+const ETCD_MEMBERS = 3;
+
+const killMaster: Fault = async (_, master, random) => {
+  await master.process.destroy();
+  await pause(random.between(1_000, 6_000));
+  master.restart();
+};
+
+const stopMaster: Fault = async (_, { process }, random) => {
+  process.kill('SIGSTOP');
+  await pause(random.between(1_000, 20_000));
+  process.kill('SIGCONT');
+};
+
+const killCoordinator: Fault = async (cluster, _, random) => {
+  await pause(random.below(FAILOVER_MS));
+  const coordinator = (await cluster.active()) ?? cluster.coordinators[0];
+  await coordinator?.process.destroy();
+  await pause(random.between(500, 4_000));
+  coordinator?.restart();
+};
+
+const killEtcdMember: Fault = async ({ etcd }, _, random) => {
+  const member = random.below(ETCD_MEMBERS);
+  await pause(random.below(FAILOVER_MS));
+  etcd?.signal(member, 'SIGKILL');
+  await pause(random.between(500, 4_000));
+  etcd?.restart(member);
+};
+
+const stopEtcdMember: Fault = async ({ etcd }, _, random) => {
+  const member = random.below(ETCD_MEMBERS);
+  await pause(random.below(FAILOVER_MS));
+  etcd?.signal(member, 'SIGSTOP');
+  await pause(random.between(500, 6_000));
+  etcd?.signal(member, 'SIGCONT');
+};
+
+/** Nothing passes from a party to another one of these pairs. */
+const cut =
+  (pairs: (cluster: ProcessCluster, master: Party) => readonly (readonly [Party, Party])[]): Fault =>
+  async (cluster, master, random) => {
+    for (const [from, to] of pairs(cluster, master)) cluster.cut(from, to);
+    await pause(random.between(1_000, 10_000));
+    cluster.heal();
+  };
+
+const bothAtOnce =
+  (...faults: readonly Fault[]): Fault =>
+  async (cluster, master, random) => {
+    await Promise.all(faults.map((fault) => fault(cluster, master, random.fork())));
+  };
+
+const othersOf = (parties: readonly Party[], one: Party): Party[] => parties.filter((each) => each !== one);
+const from = (one: Party, parties: readonly Party[]): [Party, Party][] =>
+  othersOf(parties, one).map((other) => [one, other]);
+const to = (one: Party, parties: readonly Party[]): [Party, Party][] =>
+  othersOf(parties, one).map((other) => [other, one]);
+
+export const FAULTS: Readonly<Record<string, Fault>> = {
+  'the master is killed': killMaster,
+  'nothing that is sent to the master arrives': cut(({ parties }, master) => to(master, parties)),
+  'the master is stopped': stopMaster,
+  'nothing that the master sends arrives': cut(({ parties }, master) => from(master, parties)),
+  'the master is cut off': cut(({ parties }, master) => [...from(master, parties), ...to(master, parties)]),
+  'the master and its voters are cut apart': cut(({ members }, master) => [
+    ...from(master, members),
+    ...to(master, members),
+  ]),
+  'the master and the coordinators are cut apart': cut(({ coordinators }, master) => [
+    ...from(master, coordinators),
+    ...to(master, coordinators),
+  ]),
+  'the master is killed, and the active coordinator during the failover': bothAtOnce(
+    killMaster,
+    killCoordinator,
+  ),
+  'the master is stopped, and the active coordinator killed during the failover': bothAtOnce(
+    stopMaster,
+    killCoordinator,
+  ),
+};
+
+/** Beside those above, where the store is an etcd of three members. */
+export const ETCD_FAULTS: Readonly<Record<string, Fault>> = {
+  'the master is killed, and a member of etcd during the failover': bothAtOnce(killMaster, killEtcdMember),
+  'the master is cut off, and a member of etcd stopped during the failover': bothAtOnce(
+    cut(({ parties }, master) => [...from(master, parties), ...to(master, parties)]),
+    stopEtcdMember,
+  ),
+};
