@@ -1,5 +1,6 @@
 /** The members of etcd of `npm run cluster:ha -- --etcd`. */
 import { spawnSync } from 'node:child_process';
+import { baseUrlOf, type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
 import type { OtherSpec } from '../local/local-files.ts';
 import { type LocalScript, startCommand } from '../local/local-script.ts';
 import { CLUSTER } from './cluster-scripts.ts';
@@ -7,7 +8,7 @@ import { CLUSTER } from './cluster-scripts.ts';
 const NAMES: readonly string[] = ['etcd-1', 'etcd-2', 'etcd-3'];
 /** Not etcd's own port, where one may be running. */
 const PORT = 8_084;
-/** Of the ports of the run, counted from `--port`. */
+/** The coordinator and the nodes take the ports before it. */
 const PORT_INDEX = 4;
 
 /**
@@ -21,7 +22,8 @@ export function planEtcd({ place }: LocalScript, firstPort: number | undefined):
   return NAMES.map((name, index) => {
     const host = '127.0.0.1';
     const port = (firstPort === undefined ? PORT : firstPort + PORT_INDEX) + index;
-    const client = `http://${host}:${port}`;
+    const address = `${host}:${port}`;
+    const client = baseUrlOf(tryEndpoint(address) as Endpoint);
     const flags = {
       name,
       'data-dir': name,
@@ -34,7 +36,7 @@ export function planEtcd({ place }: LocalScript, firstPort: number | undefined):
     };
     const line = ['etcd', ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)] as const;
     return {
-      ...{ name, kind: 'etcd', host, port, address: `${host}:${port}`, line: [...line] },
+      ...{ name, kind: 'etcd', host, port, address, line: [...line] },
       directory: `${place}/${name}`,
       workingDirectory: place,
     };

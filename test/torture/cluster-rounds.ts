@@ -24,7 +24,7 @@ export interface Round {
   readonly reads: number;
   /** The longest time without an acknowledged write, from the fault on, milliseconds. */
   readonly gapMs: number;
-  /** Whether another term was led after the fault. */
+  /** True if another term was led after the fault. */
   readonly hasFailedOver: boolean;
 }
 

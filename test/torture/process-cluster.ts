@@ -17,7 +17,7 @@ const PRELOADED = join(import.meta.dirname, 'from-address.ts');
 const WAIT_MS_MAX = 60_000;
 const ASK_MS_MAX = 1_000;
 const LOOK_MS = 50;
-/** Of the log of each process that a failure shows. */
+/** A failure shows so many lines of the log of each process. */
 const LINES_SHOWN = 12;
 
 /** A process that others call. */

@@ -1,7 +1,7 @@
 /**
- * Whether two masters of a group took writes at one time, told from outside by what clients
- * sent and were answered: a write in a lower term that was sent after the first
- * acknowledgement in a higher one, and acknowledged. Pure.
+ * Finds two masters of a group that took writes at one time, by what clients sent and were
+ * answered: a write in a lower term that was sent after the first acknowledgement in a
+ * higher one, and acknowledged. Pure.
  */
 export interface AckedWrite {
   readonly term: number;
