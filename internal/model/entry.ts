@@ -70,6 +70,8 @@ export interface EncodedPair {
   /** The content type of the value, ASCII; 0 bytes: none. */
   readonly typeOffset: number;
   readonly typeBytes: number;
+  /** Nobody writes to `bytes` again, so a long value need not be copied out of them. */
+  readonly isFinal?: boolean;
 }
 
 /** A mutation as encoded in a record; a delete has no value and no deadline, a touch no value. */

@@ -4,7 +4,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { weightOf } from '#rpc/accept.ts';
 import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
-import type { CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
+import { CodecRequest, type CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 import { WIRE_CODES } from '#wire/error-codes.ts';
 
@@ -93,9 +93,10 @@ export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
 }
 
 /**
- * Gives the body's chunks to `onChunk` as they arrive; resolves at its end. Rejects with
- * what `onChunk` throws, after which the rest is thrown away, or if the body ends early.
- * For small bodies this takes a fraction of the time of `bodyOf`.
+ * Gives the body's chunks to `onChunk` as they arrive, each valid until that returns;
+ * resolves at its end. Rejects with what `onChunk` throws, after which the rest is thrown
+ * away, or if the body ends early. For small bodies this takes a fraction of the time of
+ * `bodyOf`.
  */
 export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) => void): Promise<void> {
   askForBody(request);
@@ -105,11 +106,13 @@ export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) =
         onChunk(chunk);
       } catch (error) {
         request.off('data', take);
+        if (request instanceof CodecRequest) request.readTo(undefined);
         request.resume();
         reject(error);
       }
     };
     request.on('data', take);
+    if (request instanceof CodecRequest) request.readTo(take);
     request.on('end', () => {
       // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
       if (isNodeHttp2(request) && request.stream.aborted) reject(endedEarly());

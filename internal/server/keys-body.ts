@@ -8,10 +8,10 @@ import type { Compression } from '@connectrpc/connect/protocol';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
-import { BodyPieces } from '#rpc/body-pieces.ts';
 import { type HttpRequest, type HttpResponse, ownConnection, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
+import { ValuePieces } from '#server/value-pieces.ts';
 
 export interface KeysBodyOptions {
   readonly budget: BodyBudget;
@@ -37,7 +37,7 @@ export async function readValue(
   const reservation = budget.reserve();
   response.once('close', reservation.release);
   admit(reservation, announced, request, clock);
-  const pieces = new BodyPieces(announced);
+  const pieces = new ValuePieces(announced);
   let bytes = 0;
   try {
     await receiveBody(request, (chunk) => {
@@ -51,7 +51,7 @@ export async function readValue(
     if (error instanceof HttpRefusal || error instanceof WalnutError) throw error;
     throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
   }
-  const body = pieces.take();
+  const body = await pieces.take(() => clock.yield());
   if (!isGzip) return body;
   const value = await expand(body, options);
   reservation.grow(value.length);

@@ -17,6 +17,7 @@ import { Arena, type ArenaChunk, roundUp } from '#storage/arena.ts';
 import { Compactor } from '#storage/compactor.ts';
 import { EpochIds } from '#storage/epoch-ids.ts';
 import { type KeyBytes, STORED_KEY_BYTES_MAX } from '#storage/key-bytes.ts';
+import { OwnValues } from '#storage/own-values.ts';
 import { firstWordOf, indexOf, SLOT_WORDS, SlotChunks } from '#storage/slot-chunks.ts';
 import {
   cellBytesAt,
@@ -64,9 +65,8 @@ export class SlotTable {
   readonly #arena = new Arena();
   readonly #epochs = new EpochIds();
   readonly #pool = new ValuePool();
-  /** Values with buffers of their own. The cell contains the index here, behind the key. */
-  readonly #own: (Uint8Array | undefined)[] = [];
-  readonly #ownFree: number[] = [];
+  /** Values with buffers of their own. The cell contains the number here, behind the key. */
+  readonly #own = new OwnValues();
   readonly #compactor = new Compactor(this.#arena, this);
   /** Bytes of the arena that the current operation has freed. */
   #freedBytes = 0;
@@ -97,7 +97,7 @@ export class SlotTable {
     return slot;
   }
 
-  /** Stores the key and a copy of the pair's value; a slot in use must already have this key. */
+  /** Stores the key and the pair's value, copied unless it is final; a slot in use must already have this key. */
   write(slot: number, key: KeyBytes, pair: EncodedPair, epoch: number, lsn: number): void {
     const { expireAtMs } = pair;
     const words = this.#slots.wordsOf(slot);
@@ -399,7 +399,7 @@ export class SlotTable {
     const chunk = this.#chunkAt(words, at);
     const first = cellWordAt(words, at) + keyWords;
     const valueEnd = valueOffset + valueBytes;
-    if (isOwn) chunk.words[first] = this.#keepOwn(bytes.subarray(valueOffset, valueEnd));
+    if (isOwn) chunk.words[first] = this.#own.keep(bytes.subarray(valueOffset, valueEnd), pair.isFinal);
     else bytes.copy(chunk.bytes, 4 * first, valueOffset, valueEnd);
     this.#slots.setTypeBytes(slot, typeBytes);
     if (typeBytes > 0)
@@ -454,22 +454,14 @@ export class SlotTable {
     this.#freedBytes = 0;
   }
 
-  #keepOwn(value: Uint8Array): number {
-    const id = this.#ownFree.pop() ?? this.#own.length;
-    this.#own[id] = new Uint8Array(value);
-    return id;
-  }
-
   #dropOwn(words: Int32Array, at: number): void {
     if (!hasOwnAt(words, at)) return;
-    const id = this.#chunkAt(words, at).words[valueByteAt(words, at) >>> 2] as number;
-    this.#own[id] = undefined;
-    this.#ownFree.push(id);
+    this.#own.drop(this.#chunkAt(words, at).words[valueByteAt(words, at) >>> 2] as number);
   }
 
   #ownAt(words: Int32Array, at: number): Uint8Array | undefined {
     if (!hasOwnAt(words, at)) return undefined;
-    return this.#own[this.#chunkAt(words, at).words[valueByteAt(words, at) >>> 2] as number];
+    return this.#own.at(this.#chunkAt(words, at).words[valueByteAt(words, at) >>> 2] as number);
   }
 
   #valueAt(words: Int32Array, at: number): Uint8Array {

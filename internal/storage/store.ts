@@ -227,7 +227,8 @@ export class Store {
 
   /**
    * Applies a mutation of the record at `position`: the only way entries change.
-   * Copies key and value. Deleting a missing key does nothing.
+   * Copies key and value; a long value in bytes that are final may be kept as it is.
+   * Deleting a missing key does nothing.
    */
   applyEncoded(mutation: EncodedMutation, position: Position): void {
     const slot = this.#findEncoded(mutation);

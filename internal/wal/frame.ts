@@ -37,6 +37,8 @@ export interface Frame extends FrameHeader {
   readonly payloadBytes: number;
   /** The buffer that contains the frame, for readers that make no view for each record. */
   readonly buffer: Buffer;
+  /** Nobody writes to the frame's bytes again: views of them may be kept. */
+  readonly isFinal: boolean;
   readonly payloadOffset: number;
   /** A view of the payload. */
   readonly payload: Uint8Array;
@@ -57,11 +59,12 @@ class FrameView implements Frame {
   readonly crc: number;
   readonly payloadBytes: number;
   readonly buffer: Buffer;
+  readonly isFinal: boolean;
   readonly payloadOffset: number;
   #bytes: Uint8Array | undefined;
 
   /** Reads the numbers without checking them, which is the caller's task. */
-  constructor(buffer: Buffer, offset: number) {
+  constructor(buffer: Buffer, offset: number, isFinal: boolean) {
     this.lsn = readUint53(buffer, offset + 8) as Lsn;
     this.epoch = readUint53(buffer, offset + 16);
     this.prevCrc = buffer.readUInt32LE(offset + 24);
@@ -71,6 +74,7 @@ class FrameView implements Frame {
     this.crc = buffer.readUInt32LE(offset);
     this.payloadBytes = buffer.readUInt32LE(offset + 4);
     this.buffer = buffer;
+    this.isFinal = isFinal;
     this.payloadOffset = offset + FRAME_HEADER_BYTES;
   }
 
@@ -136,7 +140,7 @@ export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: numb
   writeUint53(bytes, header.timestampMs, 32);
   bytes.writeUInt32LE(crc32(bytes, 0, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + payloadBytes), 40);
   bytes.writeUInt32LE(crc32(bytes, 0, 4, FRAME_HEADER_BYTES), 0);
-  return new FrameView(bytes, 0);
+  return new FrameView(bytes, 0, true);
 }
 
 /**
@@ -147,7 +151,7 @@ export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: numb
 export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | string {
   const crc = buffer.readUInt32LE(offset);
   if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return HEADER_DIFFERS;
-  const frame = new FrameView(buffer, offset);
+  const frame = new FrameView(buffer, offset, false);
   const { payloadBytes, lsn, epoch, timestampMs } = frame;
   if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
   if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';

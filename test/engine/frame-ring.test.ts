@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FrameRing } from '#engine/feed/frame-ring.ts';
 import type { Lsn } from '#model/position.ts';
 import { bytesOf, chainOf, pointOf } from '#test/replication/chain.ts';
-import type { Frame } from '#wal/frame.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
 
 const lsn = (value: number): Lsn => value as Lsn;
 const sizeOf = (frames: readonly Frame[]): number =>
@@ -77,6 +77,18 @@ describe('FrameRing', () => {
     ring.add(next, 1_000);
     expect(ring.at(lsn(3))).toEqual(pointOf(next));
     expect(ring.bytes).toBeLessThanOrEqual(1_000);
+  });
+
+  it('keeps the memory of a large frame itself where nobody writes to that again', () => {
+    const [own] = chainOf([300_000]) as [Frame];
+    const [ring, other] = [new FrameRing(), new FrameRing()];
+    ring.add(own, 1 << 20);
+    expect(ring.read(lsn(1), lsn(1), 1)?.bytes.buffer).toBe(own.buffer.buffer);
+    const read = Buffer.from(own.bytes);
+    const [foreign] = decodeFrames(read) as [Frame];
+    other.add(foreign, 1 << 20);
+    read.fill(0);
+    expect(other.read(lsn(1), lsn(1), 1)?.bytes).toEqual(own.bytes);
   });
 
   it('refuses a frame that leaves a hole', () => {

@@ -21,7 +21,7 @@ const SHIPPED_LINES_MAX = 400;
 /** Hot paths whose private fields keep them in one class. */
 const LONG_SHIPPED: Readonly<Record<string, number>> = {
   'internal/engine/engine.ts': 420,
-  'internal/storage/slot-table.ts': 490,
+  'internal/storage/slot-table.ts': 480,
   'internal/storage/store.ts': 490,
 };
 const FUNCTION_LINES_MAX = 70;

@@ -49,13 +49,6 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     tests: [DRIVER],
   },
   {
-    name: 'body of a request read over by another connection',
-    file: 'internal/rpc/http1/socket-call.ts',
-    text: 'Buffer.from(bytes.subarray(from, to))',
-    replacement: 'bytes.subarray(from, to)',
-    tests: [DRIVER],
-  },
-  {
     name: 'stream of a direct socket read over by another connection',
     file: 'internal/rpc/direct-socket.ts',
     text: 'this.push(Buffer.from(bytes))',

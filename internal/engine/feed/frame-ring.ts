@@ -3,12 +3,13 @@
  * in bytes, which all readers share. A reader that needs older frames reads the log.
  *
  * The frames lie one after another in chunks, which are filled once and dropped as a
- * whole. So a read returns a view without copying, and hundreds of thousands of
+ * whole; a large frame that nobody writes to again is a chunk by itself, without a copy. So a read returns a view without copying, and hundreds of thousands of
  * records are few objects for the garbage collector.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
+import { asBuffer } from '#platform/bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
 import { type FrameRun, pointOfFrameAt } from '#wal/frame-run.ts';
 
@@ -60,10 +61,11 @@ export class FrameRing {
     const isNext = this.#chunks.length === 0 || frame.lsn === this.#newestLsn + 1;
     assert(isNext, 'the ring contains consecutive records');
     const bytes = frame.frameBytes;
-    const chunk = this.#chunkFor(frame.lsn, bytes, bytesMax);
+    const own = frame.isFinal && bytes >= this.#chunkBytes ? asBuffer(frame.bytes) : undefined;
+    const chunk = this.#chunkFor(frame.lsn, bytes, bytesMax, own);
     const start = endOf(chunk, chunk.count - 1);
     const from = frame.payloadOffset - FRAME_HEADER_BYTES;
-    frame.buffer.copy(chunk.buffer, start, from, from + bytes);
+    if (own === undefined) frame.buffer.copy(chunk.buffer, start, from, from + bytes);
     chunk.ends[chunk.count++] = start + bytes;
   }
 
@@ -131,8 +133,11 @@ export class FrameRing {
     return low;
   }
 
-  /** The newest chunk if the frame fits into it, otherwise a new one, for which the oldest are dropped. */
-  #chunkFor(lsn: Lsn, frameBytes: number, bytesMax: number): Chunk {
+  /**
+   * The newest chunk if the frame fits into it, otherwise a new one, for which the oldest
+   * are dropped. `own`: the bytes of a large frame, which become a chunk as they are.
+   */
+  #chunkFor(lsn: Lsn, frameBytes: number, bytesMax: number, own: Buffer | undefined): Chunk {
     const newest = this.#chunks.at(-1);
     if (newest !== undefined && newest.count < newest.ends.length) {
       if (endOf(newest, newest.count - 1) + frameBytes <= newest.buffer.length) return newest;
@@ -144,7 +149,7 @@ export class FrameRing {
       this.#bytes -= bytesOf(this.#chunks.shift() as Chunk);
     }
     const chunk: Chunk = {
-      buffer: Buffer.allocUnsafeSlow(bytes),
+      buffer: own ?? Buffer.allocUnsafeSlow(bytes),
       firstLsn: lsn,
       ends: new Uint32Array(frames),
       count: 0,

@@ -99,6 +99,7 @@ export class MutationCursor implements EncodedMutation {
   expireAtMs = 0;
   typeOffset = 0;
   typeBytes = 0;
+  isFinal = false;
   /** Once `next` was false: the writes of the record that have names. */
   namedWrites: readonly NamedWrite[] = NO_WRITES;
   #version = VERSION;
@@ -229,8 +230,9 @@ export class MutationCursor implements EncodedMutation {
 /** Goes through one record at a time, within one call: recovery makes no cursor for each. */
 const CURSOR = new MutationCursor();
 
-function open({ buffer, payloadOffset, payloadBytes }: Frame): MutationCursor {
+function open({ buffer, payloadOffset, payloadBytes, isFinal }: Frame): MutationCursor {
   CURSOR.open(buffer, payloadOffset, payloadOffset + payloadBytes);
+  CURSOR.isFinal = isFinal;
   return CURSOR;
 }
 

@@ -5,7 +5,8 @@
  * The layout is specified in README.md.
  *
  * One writer serves one record after another. A small record is copied out of
- * it; a large one takes the buffer with it.
+ * it; a large one takes the buffer with it. A large value that came with room around
+ * it (`roomy-bytes.ts`) is not copied at all: the record is written around it.
  */
 
 import {
@@ -28,6 +29,7 @@ import {
 import type { Cause } from '#model/entry.ts';
 import type { NamedWrite } from '#model/write-id.ts';
 import { encodeBlock } from '#platform/blocks.ts';
+import { tryTakeRoom } from '#platform/roomy-bytes.ts';
 import { beginContentType, fieldsBytesOf } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { writeNamedWrite } from '#storage/named-writes.ts';
@@ -49,6 +51,8 @@ export interface PayloadSource {
 export class PayloadWriter implements PayloadSource {
   readonly payloadOffset = FRAME_HEADER_BYTES;
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
+  /** The buffer came with a value; it becomes that of the frame, and of no other record. */
+  #isAdopted = false;
   #at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
   #count = 0;
   /** Version of the layout: the first one that has everything in this record. */
@@ -58,6 +62,7 @@ export class PayloadWriter implements PayloadSource {
 
   /** Forgets what was written. */
   begin(): void {
+    if (this.#isAdopted) this.#renew(BUFFER_BYTES_MIN);
     this.#at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
     this.#count = 0;
     this.#version = VERSION;
@@ -83,13 +88,18 @@ export class PayloadWriter implements PayloadSource {
     expireAtMs: number,
     cause: Cause,
   ): number {
-    this.#reserve(MUTATION_HEADER_BYTES + key.length + SET_HEADER_BYTES + valueBytes);
+    const headBytes = MUTATION_HEADER_BYTES + key.length + SET_HEADER_BYTES;
+    const isInPlace =
+      valueBytes > COPIED_BYTES_MAX && valueBytes === source.length && this.#tryAdopt(source, headBytes);
+    if (!isInPlace) this.#reserve(headBytes + valueBytes);
     const start = this.#at;
     const { buffer } = this;
     let at = this.#open(OP_SET, key, cause);
     at = writeUint32(buffer, valueBytes, at);
     at = writeUint64(buffer, expireAtMs, at);
-    if (source instanceof Buffer) source.copy(buffer, at, valueOffset, valueOffset + valueBytes);
+    if (isInPlace) {
+      // The value is there already.
+    } else if (source instanceof Buffer) source.copy(buffer, at, valueOffset, valueOffset + valueBytes);
     else buffer.set(source.subarray(valueOffset, valueOffset + valueBytes), at);
     this.#at = at + valueBytes;
     return start - FRAME_HEADER_BYTES;
@@ -98,7 +108,9 @@ export class PayloadWriter implements PayloadSource {
   /** Like `set`, with a content type: 1 to 255 characters of ASCII. */
   setTyped(key: KeyBytes, value: Uint8Array, expireAtMs: number, cause: Cause, contentType: string): number {
     const fieldsBytes = fieldsBytesOf(contentType.length);
-    this.#reserve(MUTATION_HEADER_BYTES + key.length + FIELDS_HEADER_BYTES + fieldsBytes + value.length);
+    const headBytes = MUTATION_HEADER_BYTES + key.length + FIELDS_HEADER_BYTES + fieldsBytes;
+    const isInPlace = value.length > COPIED_BYTES_MAX && this.#tryAdopt(value, headBytes);
+    if (!isInPlace) this.#reserve(headBytes + value.length);
     const start = this.#at;
     const { buffer } = this;
     let at = this.#open(OP_SET_WITH_FIELDS, key, cause);
@@ -107,7 +119,7 @@ export class PayloadWriter implements PayloadSource {
     at = buffer.writeUInt16LE(fieldsBytes, at);
     at = beginContentType(buffer, at, contentType.length);
     at += buffer.write(contentType, at, 'latin1');
-    buffer.set(value, at);
+    if (!isInPlace) buffer.set(value, at);
     this.#at = at + value.length;
     this.#version = VERSION_2;
     return start - FRAME_HEADER_BYTES;
@@ -144,7 +156,7 @@ export class PayloadWriter implements PayloadSource {
     const payloadBytes = this.#at - FRAME_HEADER_BYTES;
     if (this.#at > COPIED_BYTES_MAX && 2 * this.#at > buffer.length) {
       // The next record is likely to be as large; it need not grow there by doubling.
-      this.buffer = Buffer.allocUnsafeSlow(Math.min(this.#at, BUFFER_BYTES_MAX));
+      this.#renew(Math.min(this.#at, BUFFER_BYTES_MAX));
       return sealFrame(header, buffer, payloadBytes);
     }
     const own = Buffer.allocUnsafe(this.#at);
@@ -174,11 +186,30 @@ export class PayloadWriter implements PayloadSource {
     this.#version = VERSION_2;
   }
 
+  /**
+   * Goes on in the buffer of a value that was given away with room for what stands before
+   * it: a large value is then never copied. False where it was not. `headBytes`: what its
+   * mutation has before the value.
+   */
+  #tryAdopt(value: Uint8Array, headBytes: number): boolean {
+    const whole = tryTakeRoom(value, this.#at + headBytes);
+    if (whole === undefined) return false;
+    this.buffer.copy(whole, 0, 0, this.#at);
+    this.buffer = whole;
+    this.#isAdopted = true;
+    return true;
+  }
+
+  #renew(bytes: number): void {
+    this.buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#isAdopted = false;
+  }
+
   #reserve(bytes: number): void {
     const needed = this.#at + bytes;
     if (needed <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length));
-    this.buffer.copy(larger, 0, 0, this.#at);
-    this.buffer = larger;
+    const { buffer } = this;
+    this.#renew(Math.max(needed, 2 * buffer.length));
+    buffer.copy(this.buffer, 0, 0, this.#at);
   }
 }

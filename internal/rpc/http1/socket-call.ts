@@ -68,7 +68,7 @@ export class SocketCall implements CodecPort, ServedRequest {
   }
 
   onBody(bytes: Buffer, from: number, to: number, isEnd: boolean): void {
-    const isRoom = this.request.takeChunk(Buffer.from(bytes.subarray(from, to)));
+    const isRoom = this.request.takeChunk(bytes.subarray(from, to), false);
     if (isEnd) this.#endBody();
     else if (!isRoom) this.#wire.holdBody(true);
   }

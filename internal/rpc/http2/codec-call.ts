@@ -99,7 +99,7 @@ export class CodecCall implements CodecPort, ServedCall {
   }
 
   onData(bytes: Buffer, from: number, to: number, isEnd: boolean): void {
-    if (to > from) this.request.takeChunk(bytes.subarray(from, to));
+    if (to > from) this.request.takeChunk(bytes.subarray(from, to), true);
     if (isEnd) this.onBodyEnd();
   }
 

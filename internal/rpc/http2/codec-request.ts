@@ -52,6 +52,7 @@ export class CodecRequest extends Readable {
   readonly stream: CodecStream;
   readonly #port: CodecPort;
   #uncredited = 0;
+  #take: ((chunk: Buffer) => void) | undefined;
 
   constructor(port: CodecPort, head: RequestHead, socket: PeerSocket) {
     // It is destroyed, and says so, with its stream: after its body the call goes on.
@@ -66,10 +67,23 @@ export class CodecRequest extends Readable {
     this.#port = port;
   }
 
-  /** False: no more should come before it is credited. */
-  takeChunk(chunk: Buffer): boolean {
+  /**
+   * Chunks go to `take`, each valid until it returns, as long as the stream flows and none
+   * waits in it, which is emitted as ever; undefined: they go to the stream again.
+   */
+  readTo(take: ((chunk: Buffer) => void) | undefined): void {
+    this.#take = take;
+  }
+
+  /** `isOwn`: the chunk may be kept. False: no more should come before it is credited. */
+  takeChunk(chunk: Buffer, isOwn: boolean): boolean {
+    if (this.#take !== undefined && this.readableFlowing === true && this.readableLength === 0) {
+      this.#take(chunk);
+      this.#port.credit(chunk.length);
+      return true;
+    }
     this.#uncredited += chunk.length;
-    return this.push(chunk);
+    return this.push(isOwn ? chunk : Buffer.from(chunk));
   }
 
   override _read(): void {
