@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { WalnutClient } from '../client/walnut-client.ts';
+import { connect } from '../client/connect.ts';
 import { readDelayMs } from './loop-delay.ts';
 import { fill } from './memory/fill.ts';
 import type { Figure, SuiteReport } from './report.ts';
@@ -67,7 +67,7 @@ async function deleteAll(
   target: { readonly port: number; cpuSeconds(): number },
   entries: number,
 ): Promise<Measured> {
-  const client = new WalnutClient({ address: `127.0.0.1:${target.port}` });
+  const client = connect({ address: `127.0.0.1:${target.port}` });
   try {
     const startMs = performance.now();
     const cpu = target.cpuSeconds();

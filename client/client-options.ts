@@ -1,17 +1,7 @@
-/** What a client is opened with: the node or transport, and bounds of what it keeps. */
+/** What a client is opened with: the nodes or a transport, and bounds of what it keeps. */
 import type { Transport } from '@connectrpc/connect';
-import {
-  type Endpoint,
-  isConfidential,
-  type TlsDialer,
-  tryEndpoint,
-  writtenAddress,
-} from '#dial/endpoint.ts';
-import { createOwnTransport } from '#dial/http2/own-transport.ts';
-import { createTlsDialer } from '#dial/tls-dialer.ts';
-import type { ClosableTransport } from '#dial/transport.ts';
+import type { ClosableTransport } from '#dial/closable-transport.ts';
 import type { Clock } from '#platform/clock.ts';
-import { createNodeClock } from '#platform/node-clock.ts';
 import type { Random } from '#platform/random.ts';
 import type { Told } from '#routing/failure.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
@@ -74,15 +64,13 @@ export interface ClientTlsOptions {
   readonly serverName?: string;
 }
 
-/** Time, chance and the ways to nodes, for tests. */
+/** Time, chance and the ways to nodes: those of Node, of browsers or of tests. */
 export interface ClientSeams {
-  readonly open?: (address: string) => ClosableTransport;
+  /** Throws INVALID_ARGUMENT for an address that cannot be called with the options. */
+  readonly open: (address: string) => ClosableTransport;
   readonly clock: Clock;
   readonly random: Random;
 }
-
-const HTTPS = 'https://';
-const ADDRESSES_MAX = 32;
 
 const LIMITS: QueueLimits = {
   batchOperationsMax: 1_000,
@@ -91,73 +79,14 @@ const LIMITS: QueueLimits = {
   queuedBytesMax: 67_108_864,
 };
 
-/** The addresses to call. Throws INVALID_ARGUMENT unless they are given in one way. */
-export function addressesOf({ address, addresses, transport, readFrom }: WalnutClientOptions): string[] {
-  if (transport !== undefined) return [address ?? 'transport'];
-  if (addresses === undefined) {
-    if (readFrom !== undefined && readFrom !== 'master')
-      throw invalid(`readFrom is ${readFrom}: expected addresses with it, since address is the only node`);
-    if (address === undefined)
-      throw invalid('no node is named: expected addresses, such as ["127.0.0.1:8080"]');
-    return [address];
-  }
-  if (address !== undefined) throw invalid('address and addresses are given: expected one of them');
-  if (addresses.length === 0 || addresses.length > ADDRESSES_MAX)
-    throw invalid(`addresses has ${addresses.length}: expected 1 to ${ADDRESSES_MAX}`);
-  if (new Set(addresses.map(isByTls)).size > 1)
-    throw invalid('some of addresses begin with https:// and some do not: expected all or none');
-  return [...new Set(addresses)];
+/** The options of one node, of several, or all options as given. */
+export function optionsOf(nodes: string | readonly string[] | WalnutClientOptions): WalnutClientOptions {
+  if (typeof nodes === 'string') return { addresses: [nodes] };
+  return isList(nodes) ? { addresses: nodes } : nodes;
 }
 
-/** True if the address is called by TLS. */
-export function isByTls(address: string): boolean {
-  return address.startsWith(HTTPS);
-}
-
-/** Returns the caller's transport, which this client leaves open, or a new one to `address`. Throws INVALID_ARGUMENT for a bad address. */
-export function openTransport(options: WalnutClientOptions, address: string): ClosableTransport {
-  const { transport, token, tls } = options;
-  if (transport !== undefined) {
-    if (token !== undefined) throw invalid('token goes with address: a transport sends headers of its own');
-    if (tls !== undefined) throw invalid('tls goes with address: a transport has connections of its own');
-    return { transport, close: () => undefined };
-  }
-  const endpoint = endpointOf(address, tls);
-  const clock = createNodeClock();
-  if (token === undefined) return createOwnTransport(endpoint, clock);
-  checkToken(token, endpoint, options);
-  return createOwnTransport({ ...endpoint, authorization: () => `Bearer ${token}` }, clock);
-}
-
-function endpointOf(address: string, tls: ClientTlsOptions | undefined): Endpoint {
-  const isTls = isByTls(address);
-  const endpoint = tryEndpoint(isTls ? address.slice(HTTPS.length) : address);
-  if (endpoint === undefined) {
-    const shown = JSON.stringify(address);
-    throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080, or https://host:port`);
-  }
-  if (isTls) return { ...endpoint, tls: createDialer(tls ?? {}) };
-  if (tls === undefined) return endpoint;
-  throw invalid(`tls goes with an address by TLS: expected ${writtenAddress(address, true)}`);
-}
-
-function createDialer({ ca, cert, key, serverName }: ClientTlsOptions): TlsDialer {
-  if ((cert === undefined) !== (key === undefined)) throw invalid('expected tls.cert and tls.key together');
-  const material = { ca, cert, key };
-  try {
-    return createTlsDialer({ material: () => material, serverName });
-  } catch (error) {
-    throw invalid(`tls cannot be used: ${(error as Error).message}`);
-  }
-}
-
-function checkToken(token: string, endpoint: Endpoint, { allowClearText }: WalnutClientOptions): void {
-  if (!/^[\w.~+/=-]{1,4096}$/.test(token))
-    throw invalid('token is ill-formed: expected what walnut auth new-token printed');
-  if (allowClearText === true || isConfidential(endpoint)) return;
-  throw invalid(
-    `the token would cross the network to ${endpoint.text} in clear text: expected ${writtenAddress(endpoint.text, true)}, or allowClearText: true`,
-  );
+function isList(nodes: readonly string[] | WalnutClientOptions): nodes is readonly string[] {
+  return Array.isArray(nodes);
 }
 
 /** Throws INVALID_ARGUMENT for a limit that is out of range. */

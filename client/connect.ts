@@ -1,5 +1,6 @@
-/** The entry of the client library: what programs import. */
-import type { WalnutClientOptions } from './client-options.ts';
+/** The entry of the client library in Node. */
+import { optionsOf, type WalnutClientOptions } from './client-options.ts';
+import { createNodeSeams } from './node-seams.ts';
 import { WalnutClient } from './walnut-client.ts';
 
 /**
@@ -8,7 +9,6 @@ import { WalnutClient } from './walnut-client.ts';
  * Close it with `close`, or by `await using`. Throws INVALID_ARGUMENT for bad options.
  */
 export function connect(nodes: string | readonly string[] | WalnutClientOptions): WalnutClient {
-  if (typeof nodes === 'string') return new WalnutClient({ addresses: [nodes] });
-  if (Array.isArray(nodes)) return new WalnutClient({ addresses: nodes as readonly string[] });
-  return new WalnutClient(nodes as WalnutClientOptions);
+  const options = optionsOf(nodes);
+  return new WalnutClient(options, createNodeSeams(options));
 }

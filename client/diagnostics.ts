@@ -2,8 +2,9 @@
  * Reports what the client does on channels of `node:diagnostics_channel`. A
  * channel without subscribers costs one look. Messages have no keys and no values.
  */
-import { channel } from 'node:diagnostics_channel';
-import { ConnectError } from '@connectrpc/connect';
+import type { Channel } from 'node:diagnostics_channel';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Clock } from '#platform/clock.ts';
 import type { Outcome, Told } from '#routing/failure.ts';
 
 /** A call to nodes is settled: one rpc with its repeats, such as a Batch of many operations. */
@@ -19,6 +20,17 @@ export interface CallEnd {
   readonly error?: { readonly code: number; readonly outcome: Outcome };
 }
 
+/** A method of the client is settled, told in the asynchronous context of its caller. */
+export interface OperationEnd {
+  /** The method, such as `get` or `atomic`. */
+  readonly operation: string;
+  /** When it was called: milliseconds since the Unix epoch. */
+  readonly calledAtMs: number;
+  readonly tookMs: number;
+  /** Undefined where the method gave a result. */
+  readonly error?: { readonly code: number; readonly outcome: Outcome | undefined };
+}
+
 /** An attempt failed and is followed by another. */
 export interface RetryBegin {
   readonly address: string;
@@ -28,8 +40,36 @@ export interface RetryBegin {
   readonly code: number;
 }
 
+const OPERATIONS = channel('walnut:operation');
 const CALLS = channel('walnut:call');
 const RETRIES = channel('walnut:retry');
+
+/** Browsers have no channels: there is nobody to tell. */
+function channel(name: string): Pick<Channel, 'hasSubscribers' | 'publish'> {
+  const { process } = globalThis as { process?: NodeJS.Process };
+  const channels = process?.getBuiltinModule?.('node:diagnostics_channel');
+  return channels?.channel(name) ?? { hasSubscribers: false, publish: () => undefined };
+}
+
+/** Returns `result`, and tells listeners when it is settled; without listeners it does nothing else. */
+export function tellOperation<T>(clock: Clock, operation: string, result: Promise<T>): Promise<T> {
+  return OPERATIONS.hasSubscribers ? toldOperation(clock, operation, result) : result;
+}
+
+/** Asynchronous, because what follows its `await` has the context of the caller. */
+async function toldOperation<T>(clock: Clock, operation: string, result: Promise<T>): Promise<T> {
+  const [calledAtMs, startedMs] = [clock.wallMs(), clock.monotonicMs()];
+  const end = (): OperationEnd => ({ operation, calledAtMs, tookMs: clock.monotonicMs() - startedMs });
+  try {
+    const given = await result;
+    OPERATIONS.publish(end());
+    return given;
+  } catch (error) {
+    const { code, outcome } = error as { code?: number; outcome?: Outcome };
+    OPERATIONS.publish({ ...end(), error: { code: code ?? Code.Unknown, outcome } });
+    throw error;
+  }
+}
 
 /** True if `tellCall` has listeners. */
 export function hasCallListeners(): boolean {

@@ -105,7 +105,10 @@ export class Dispatcher {
       const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
       const begin = (): Promise<void> => this.#sendAtomic(request, signal).then(resolve, reject);
       if (request.minAcks > 0) this.#aside(keys, bytes, begin, reject);
-      else this.#inTurn(keys, () => this.#order.push({ kind: 'alone', bytes, begin }), reject);
+      else {
+        const push = (): void => this.#order.push({ kind: 'alone', bytes, begin });
+        this.#keys.enter({ keys, keepsKeys: false, begin: push, fail: reject });
+      }
     });
   }
 
@@ -131,23 +134,7 @@ export class Dispatcher {
       return;
     }
     const lane = !isWrite && this.#targetOf(key) !== 'master' ? this.#reads : this.#order;
-    this.#inTurn([key], () => lane.push(pending), fail);
-  }
-
-  /** Does `push` when no call that may wait has one of these keys. */
-  #inTurn(keys: readonly string[], push: () => void, fail: (error: CallError) => void): void {
-    const begin = (): void => {
-      try {
-        push();
-      } catch (error) {
-        fail(error as CallError);
-      }
-    };
-    try {
-      this.#keys.enter({ keys, keepsKeys: false, begin });
-    } catch (error) {
-      fail(error as CallError);
-    }
+    this.#keys.enter({ keys: [key], keepsKeys: false, begin: () => lane.push(pending), fail });
   }
 
   /** A Get with a fill lease: of the master, after what was called before, and not in a Batch. */
@@ -198,20 +185,9 @@ export class Dispatcher {
       });
       this.#underWay.add(sent);
     };
-    const begin = (): void => {
-      try {
-        this.#order.push({ kind: 'alone', bytes, begin: launch });
-      } catch (error) {
-        fail(error as CallError);
-        this.#keys.leave(turn);
-      }
-    };
-    const turn = { keys, keepsKeys: true, begin };
-    try {
-      this.#keys.enter(turn);
-    } catch (error) {
-      fail(error as CallError);
-    }
+    const begin = (): void => this.#order.push({ kind: 'alone', bytes, begin: launch });
+    const turn = { keys, keepsKeys: true, begin, fail };
+    this.#keys.enter(turn);
   }
 
   async #sendAtomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {

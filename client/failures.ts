@@ -1,6 +1,6 @@
 /** Errors of calls: what they mean for routing, and what callers are told. */
 import { Code, ConnectError } from '@connectrpc/connect';
-import { failureOf } from '#dial/http2/connect-call.ts';
+import { failureOf } from '#dial/http2/call-failure.ts';
 import { RefusalSchema, RoutingErrorSchema, RoutingReason } from '#gen/walnut/v1/errors_pb.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Failure, Outcome, Told } from '#routing/failure.ts';

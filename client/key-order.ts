@@ -4,7 +4,7 @@
  */
 import { Code } from '@connectrpc/connect';
 import { Fifo } from '#platform/fifo.ts';
-import { refusedHere } from './failures.ts';
+import { type CallError, refusedHere } from './failures.ts';
 
 /** A call as far as its order matters. */
 export interface Turn {
@@ -12,8 +12,9 @@ export interface Turn {
   readonly keys: readonly string[];
   /** True: later calls of its keys begin after `leave`; false: as soon as it has begun. */
   readonly keepsKeys: boolean;
-  /** Must not throw. */
+  /** What it throws is told to `fail`: then the call has not begun, and leaves its keys. */
   readonly begin: () => void;
+  readonly fail: (error: CallError) => void;
 }
 
 export class KeyOrder {
@@ -26,25 +27,25 @@ export class KeyOrder {
     this.#waitingMax = waitingMax;
   }
 
-  /** Begins the call now, or after those of its keys. Throws RESOURCE_EXHAUSTED if too many wait. */
+  /** Begins the call now, or after those of its keys. It fails with RESOURCE_EXHAUSTED if too many wait. */
   enter(turn: Turn): void {
     const isFree = turn.keys.every((key) => !this.#queues.has(key));
     if (isFree && !turn.keepsKeys) {
-      turn.begin();
+      tryToBegin(turn);
       return;
     }
-    if (!isFree && this.#waiting >= this.#waitingMax)
-      throw refusedHere(
-        `${this.#waiting} calls wait for earlier ones of their keys: expected at most ${this.#waitingMax} (queuedOperationsMax)`,
-        Code.ResourceExhausted,
-      );
+    if (!isFree && this.#waiting >= this.#waitingMax) {
+      const why = `${this.#waiting} calls wait for earlier ones of their keys: expected at most ${this.#waitingMax} (queuedOperationsMax)`;
+      turn.fail(refusedHere(why, Code.ResourceExhausted));
+      return;
+    }
     for (const key of turn.keys) {
       const queue = this.#queues.get(key) ?? new Fifo();
       queue.push(turn);
       this.#queues.set(key, queue);
     }
-    if (isFree) turn.begin();
-    else this.#waiting++;
+    if (!isFree) this.#waiting++;
+    else if (!tryToBegin(turn)) this.leave(turn);
   }
 
   /** The call, which has its keys, is over: begins those that waited for it. */
@@ -55,8 +56,7 @@ export class KeyOrder {
       for (const each of next) {
         if (each === undefined || !this.#isFirst(each)) continue;
         this.#waiting--;
-        each.begin();
-        if (!each.keepsKeys) over.push(each);
+        if (!tryToBegin(each) || !each.keepsKeys) over.push(each);
       }
     }
   }
@@ -71,5 +71,15 @@ export class KeyOrder {
 
   #isFirst(turn: Turn): boolean {
     return turn.keys.every((key) => this.#queues.get(key)?.at(0) === turn);
+  }
+}
+
+function tryToBegin({ begin, fail }: Turn): boolean {
+  try {
+    begin();
+    return true;
+  } catch (error) {
+    fail(error as CallError);
+    return false;
   }
 }

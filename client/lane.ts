@@ -3,6 +3,7 @@
  * called while a Batch was under way, go together in the next. With one Batch at a time
  * operations take effect in the order of their calls.
  */
+import { afterPromises } from '#platform/after-promises.ts';
 import { BatchQueue, type Pending, type PendingOperation, type QueueLimits } from './batch-queue.ts';
 
 export interface LaneOptions {
@@ -69,5 +70,5 @@ export class Lane {
 /** Resolves after all callbacks of pending promises have run. */
 async function endOfTurn(): Promise<void> {
   await undefined;
-  await new Promise<void>((resolve) => process.nextTick(resolve));
+  await new Promise<void>((resolve) => afterPromises(resolve));
 }

@@ -1,7 +1,7 @@
 /** The ways of a client to the nodes of a group, one transport for each, and what their errors mean. */
 import { type Client, createClient } from '@connectrpc/connect';
+import type { ClosableTransport } from '#dial/closable-transport.ts';
 import { writtenAddress } from '#dial/endpoint.ts';
-import type { ClosableTransport } from '#dial/transport.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';

@@ -28,22 +28,15 @@ import {
   type WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
-import { createNodeClock } from '#platform/node-clock.ts';
-import { createNodeRandom } from '#platform/random.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Told } from '#routing/failure.ts';
 import { GroupRoutes, type ReadPolicy } from '#routing/group-routes.ts';
 import { Router } from '#routing/router.ts';
+import { addressesOf, isByTls } from './addresses.ts';
 import { Caller, type CallKind, closedError } from './caller.ts';
-import {
-  addressesOf,
-  type ClientSeams,
-  isByTls,
-  limitsOf,
-  openTransport,
-  type WalnutClientOptions,
-} from './client-options.ts';
+import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
-import { tellRetry } from './diagnostics.ts';
+import { tellOperation, tellRetry } from './diagnostics.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { invalid } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
@@ -80,6 +73,7 @@ const READ: Pick<CallKind, 'isRepeatable' | 'waitMs'> = { isRepeatable: true, wa
 
 export class WalnutClient implements AsyncDisposable {
   readonly session: Session;
+  readonly #clock: Clock;
   readonly #caller: Caller;
   readonly #router: Router<NodeStub>;
   readonly #links: NodeLinks;
@@ -89,9 +83,9 @@ export class WalnutClient implements AsyncDisposable {
   readonly #near: NearCache | undefined;
   readonly #closed = new AbortController();
 
-  constructor(options: WalnutClientOptions, seams?: ClientSeams) {
+  /** `connect` gives the seams. */
+  constructor(options: WalnutClientOptions, { open, clock, random }: ClientSeams) {
     const { session = new Session(), timeoutMs = TIMEOUT_MS, attemptMs = ATTEMPT_MS, token } = options;
-    const { clock = createNodeClock(), random = createNodeRandom() } = seams ?? {};
     const { waitMs = WAIT_MS, readFrom = 'master', namedWrites = true, onRetry, near } = options;
     const addresses = addressesOf(options);
     const limits = limitsOf(options);
@@ -101,12 +95,13 @@ export class WalnutClient implements AsyncDisposable {
     const routes = new GroupRoutes({ addresses, mayFollow });
     this.session = session;
     this.#readFrom = readFrom;
-    this.#links = new NodeLinks(seams?.open ?? ((address) => openTransport(options, address)), isTls);
+    this.#links = new NodeLinks(open, isTls);
     for (const address of addresses) this.#links.linkTo(address);
     const retried = (told: Told, error: unknown): void => {
       tellRetry(told, error);
       onRetry?.(told, error);
     };
+    this.#clock = clock;
     this.#router = new Router({ routes, links: this.#links, clock, random, onRetry: retried });
     const router = this.#router;
     this.#caller = new Caller({ clock, router, session, timeoutMs, attemptMs, namesWrites: namedWrites });
@@ -136,8 +131,8 @@ export class WalnutClient implements AsyncDisposable {
     const read = (): Promise<GetResponse> => this.#read(key, options, signal);
     const near = this.#near?.covers(key) === true && Object.keys(options).length === 0;
     // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
-    if (!near || this.#calls.hasWrite(key) || this.#closed.signal.aborted) return read();
-    return this.#near.get(key, this.session.required, read);
+    const isNear = near && !this.#calls.hasWrite(key) && !this.#closed.signal.aborted;
+    return this.#told('get', isNear ? this.#near.get(key, this.session.required, read) : read());
   }
 
   /** What the near cache has and did; undefined if there is none. */
@@ -171,13 +166,13 @@ export class WalnutClient implements AsyncDisposable {
     { signal, ...options }: SetOptions & CallOptions = {},
   ): Promise<SetResponse> {
     const operation = { case: 'set', value: create(SetSchema, { ...options, key, value }) } as const;
-    return this.#call(operation, signal) as Promise<SetResponse>;
+    return this.#told('set', this.#call(operation, signal) as Promise<SetResponse>);
   }
 
   /** Deletes one key; `deleted: false` if it was missing or a condition was not met. */
   delete(key: string, { signal, ...options }: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
     const value = create(DeleteSchema, { ...options, key });
-    return this.#call({ case: 'delete', value }, signal) as Promise<DeleteResponse>;
+    return this.#told('delete', this.#call({ case: 'delete', value }, signal) as Promise<DeleteResponse>);
   }
 
   /**
@@ -189,13 +184,16 @@ export class WalnutClient implements AsyncDisposable {
     { signal, ...options }: IncrementOptions & CallOptions = {},
   ): Promise<IncrementResponse> {
     const value = create(IncrementSchema, { ...options, key });
-    return this.#call({ case: 'increment', value }, signal) as Promise<IncrementResponse>;
+    return this.#told(
+      'increment',
+      this.#call({ case: 'increment', value }, signal) as Promise<IncrementResponse>,
+    );
   }
 
   /** Gives an entry another deadline and leaves its value and version; `touched: false` if the key is missing. */
   touch(key: string, { signal, ...options }: TouchOptions & CallOptions): Promise<TouchResponse> {
     const value = create(TouchSchema, { ...options, key });
-    return this.#call({ case: 'touch', value }, signal) as Promise<TouchResponse>;
+    return this.#told('touch', this.#call({ case: 'touch', value }, signal) as Promise<TouchResponse>);
   }
 
   /**
@@ -203,26 +201,27 @@ export class WalnutClient implements AsyncDisposable {
    * false` if a condition was not met: then only those operations have a result.
    * Rejects, with nothing written, if one is refused; the message names its index.
    */
-  async atomic(
+  atomic(
     operations: readonly AtomicOperation[],
     { signal, ...options }: AtomicOptions & CallOptions = {},
   ): Promise<BatchResponse> {
-    this.#checkOpen();
-    const messages = operations.map(toMessage);
-    const request = create(BatchRequestSchema, { ...options, atomic: true, operations: messages });
-    return this.#calls.atomic(request, signal);
+    return this.#run('atomic', () => {
+      const messages = operations.map(toMessage);
+      const request = create(BatchRequestSchema, { ...options, atomic: true, operations: messages });
+      return this.#calls.atomic(request, signal);
+    });
   }
 
   /**
    * Deletes every entry whose key begins with `prefix`, call after call, after what was
    * called before. Resolves with how many there were; keys written meanwhile may stay.
    */
-  async deletePrefix(
+  deletePrefix(
     prefix: string,
     { signal, ...options }: DeletePrefixOptions & CallOptions = {},
   ): Promise<number> {
-    this.#checkOpen();
-    return this.#calls.afterEarlier(() => deletePages(this.#caller, prefix, options, signal));
+    const work = () => deletePages(this.#caller, prefix, options, signal);
+    return this.#run('deletePrefix', () => this.#calls.afterEarlier(work));
   }
 
   /**
@@ -245,12 +244,11 @@ export class WalnutClient implements AsyncDisposable {
    * error: the answer says what was reached. Rejects with INVALID_ARGUMENT if the session
    * has no position, and with DATA_LOSS if the position belongs to a discarded history.
    */
-  async awaitDurable({
+  awaitDurable({
     signal,
     ...options
   }: AwaitDurableOptions & CallOptions = {}): Promise<AwaitDurableResponse> {
-    this.#checkOpen();
-    return this.#calls.afterEarlier(() => {
+    const work = (): Promise<AwaitDurableResponse> => {
       const { position = this.session.token } = options;
       if (position === undefined)
         throw invalid('no position: expected one in the options, or a call of this session before');
@@ -264,7 +262,8 @@ export class WalnutClient implements AsyncDisposable {
       return this.#caller.run(kind, ({ link, options: sent }) =>
         link.store.awaitDurable({ ...options, position }, sent),
       );
-    });
+    };
+    return this.#run('awaitDurable', () => this.#calls.afterEarlier(work));
   }
 
   /**
@@ -272,23 +271,18 @@ export class WalnutClient implements AsyncDisposable {
    * Continue with `last` of the answer. Rejects with OUT_OF_RANGE if the log no longer has
    * them. `watch` gives changes as they happen.
    */
-  async getUpdates({
-    signal,
-    ...options
-  }: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
-    this.#checkOpen();
-    return this.#caller.run(
-      { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal },
-      ({ link, options: sent }) => link.store.getUpdates(options, sent),
+  getUpdates({ signal, ...options }: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
+    const kind = { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal };
+    return this.#run('getUpdates', () =>
+      this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(options, sent)),
     );
   }
 
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
-  async explain(key: string, changes = 0, { signal }: CallOptions = {}): Promise<ExplainResponse> {
-    this.#checkOpen();
-    return this.#caller.run(
-      { ...READ, rpc: 'Explain', target: this.#readFrom, signal },
-      ({ link, options: sent }) => link.store.explain({ key, changes }, sent),
+  explain(key: string, changes = 0, { signal }: CallOptions = {}): Promise<ExplainResponse> {
+    const kind = { ...READ, rpc: 'Explain', target: this.#readFrom, signal };
+    return this.#run('explain', () =>
+      this.#caller.run(kind, ({ link, options: sent }) => link.store.explain({ key, changes }, sent)),
     );
   }
 
@@ -299,7 +293,12 @@ export class WalnutClient implements AsyncDisposable {
    * on cannot mend (`resuming-watch.ts`).
    */
   watch(what: WatchTarget, options: WatchOptions = {}): AsyncIterable<WatchResponse> {
-    return openWatch(this.#router, this.#readFrom, what, options, this.#closed.signal);
+    return openWatch(
+      { router: this.#router, clock: this.#clock, readFrom: this.#readFrom },
+      what,
+      options,
+      this.#closed.signal,
+    );
   }
 
   /** Refuses further calls, ends watches, and resolves when all earlier ones are settled. */
@@ -313,6 +312,19 @@ export class WalnutClient implements AsyncDisposable {
   /** So that `await using client = connect(…)` closes it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Does `work` unless this client is closed. */
+  #run<T>(method: string, work: () => Promise<T>): Promise<T> {
+    const begin = async (): Promise<T> => {
+      this.#checkOpen();
+      return work();
+    };
+    return this.#told(method, begin());
+  }
+
+  #told<T>(method: string, result: Promise<T>): Promise<T> {
+    return tellOperation(this.#clock, method, result);
   }
 
   async #call(operation: Operation, signal: AbortSignal | undefined): Promise<unknown> {

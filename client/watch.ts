@@ -2,7 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ConnectError } from '@connectrpc/connect';
 import type { WatchRequest, WatchRequestSchema, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { createNodeClock } from '#platform/node-clock.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Router } from '#routing/router.ts';
 import type { NodeStub } from './node-links.ts';
@@ -21,10 +21,16 @@ export interface WatchOptions
   readonly onBreak?: ((error: ConnectError) => void) | undefined;
 }
 
+/** What a watch uses of its client. */
+export interface WatchingClient {
+  readonly router: Router<NodeStub>;
+  readonly clock: Clock;
+  readonly readFrom: Target;
+}
+
 /** `closed` ends the watch, as the caller's signal does. */
 export function openWatch(
-  router: Router<NodeStub>,
-  readFrom: Target,
+  { router, clock, readFrom }: WatchingClient,
   what: WatchTarget,
   options: WatchOptions,
   closed: AbortSignal,
@@ -35,9 +41,5 @@ export function openWatch(
   const open: OpenWatch = (request, ended) =>
     router.stream(readFrom, ({ store }) => store.watch(request, { signal: ended, timeoutMs: 0 }));
   const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
-  return resumingWatch(
-    open,
-    { ...fields, what: target },
-    { clock: createNodeClock(), signal: ends, patienceMs, onBreak },
-  );
+  return resumingWatch(open, { ...fields, what: target }, { clock, signal: ends, patienceMs, onBreak });
 }

@@ -1,10 +1,10 @@
 /**
- * How this process reaches a node: the URL, the sockets and the headers of every
- * call. Peers, the tool and the client library all connect through this room, so
- * that what a connection needs (TLS, credentials) is a field of `Endpoint` and
- * reaches all of them. Nothing of Connect is loaded here: see `transport.ts`.
+ * How this process reaches a node: the URL and the headers of every call. Peers, the
+ * tool and the client library all connect through this room, so that what a connection
+ * needs (TLS, credentials) is a field of `Endpoint` and reaches all of them. Nothing of
+ * Node or Connect is loaded here: see `open-socket.ts` and `transport.ts`.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { isHostPort, isLoopbackHost } from '#model/address.ts';
 
@@ -39,9 +39,6 @@ export const UNARY_HEADERS = {
   'connect-protocol-version': '1',
 } as const;
 
-/** Interval of TCP keep-alive probes on idle connections, milliseconds. */
-export const PROBE_MS = 30_000;
-
 /** In clear text and without a credential. Undefined where `address` is not `host:port`. */
 export function tryEndpoint(address: string): Endpoint | undefined {
   if (!isHostPort(address)) return undefined;
@@ -71,11 +68,4 @@ export function writtenAddress(text: string, isTls: boolean): string {
 /** The path of an rpc. */
 export function pathOf(method: DescMethodUnary): string {
   return `/${method.parent.typeName}/${method.name}`;
-}
-
-/** One connection, not yet established: what is written before then waits in the socket. */
-export function openSocket(endpoint: Endpoint, protocol: Protocol): Socket {
-  const { host, port, tls } = endpoint;
-  if (tls !== undefined) return tls.open(endpoint, protocol);
-  return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_MS });
 }

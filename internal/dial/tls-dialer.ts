@@ -11,7 +11,8 @@ import {
   type PeerCertificate,
   type SecureContext,
 } from 'node:tls';
-import { PROBE_MS, type TlsDialer } from '#dial/endpoint.ts';
+import type { TlsDialer } from '#dial/endpoint.ts';
+import { PROBE_MS } from '#dial/open-socket.ts';
 import { isHostName } from '#model/address.ts';
 import type { TlsParts } from '#tls/tls-material.ts';
 

@@ -5,9 +5,11 @@
  */
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
-import { ConnectError, type Interceptor, type Transport } from '@connectrpc/connect';
+import { ConnectError, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
-import { baseUrlOf, type Endpoint, openSocket, PROBE_MS } from '#dial/endpoint.ts';
+import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
+import { openSocket, PROBE_MS } from '#dial/open-socket.ts';
 import { whyLost } from '#dial/why-lost.ts';
 
 /** HTTP/1.1 with connections that calls share. Answers of more than `readMaxBytes` are refused. */
@@ -57,12 +59,6 @@ function interceptorsOf({ authorization }: Endpoint): Interceptor[] {
       return next(request);
     },
   ];
-}
-
-export interface ClosableTransport {
-  readonly transport: Transport;
-  /** Closes the connections; calls under way fail. */
-  close(): void;
 }
 
 /**

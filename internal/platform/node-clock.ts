@@ -1,32 +1,7 @@
 /** The production `Clock`, over Node's timers. */
-import { performance } from 'node:perf_hooks';
-import type { Clock, Timer } from '#platform/clock.ts';
-
-/** Above this (2^31 - 1 ms) setTimeout fires at once, so longer waits are shortened to it. */
-const TIMEOUT_MS_MAX = 2_147_483_647;
+import type { Clock } from '#platform/clock.ts';
+import { createTimerClock } from '#platform/timer-clock.ts';
 
 export function createNodeClock(): Clock {
-  return { wallMs: Date.now, monotonicMs: () => performance.now(), sleep, after, yield: yieldToLoop };
-}
-
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted === true) return resolve();
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, Math.min(Math.max(0, ms), TIMEOUT_MS_MAX));
-    signal?.addEventListener('abort', finish, { once: true });
-  });
-}
-
-function after(ms: number, callback: () => void): Timer {
-  const timer = setTimeout(callback, Math.min(Math.max(0, ms), TIMEOUT_MS_MAX));
-  return { cancel: () => clearTimeout(timer) };
-}
-
-function yieldToLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return createTimerClock(() => new Promise((resolve) => setImmediate(resolve)));
 }

@@ -6,11 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { Authority } from '#test/doubles/certificates.ts';
 import { startTlsFront } from '#test/doubles/tls-front.ts';
 import { onCleanup, start } from '#test/server/running.ts';
-import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
+import { connect } from '../../client/connect.ts';
+import type { WalnutClient, WalnutClientOptions } from '../../client/walnut-client.ts';
 import { openHurried } from './hurried.ts';
 
 function open(options: WalnutClientOptions): WalnutClient {
-  const client = new WalnutClient(options);
+  const client = connect(options);
   onCleanup(() => client.close());
   return client;
 }
@@ -24,7 +25,7 @@ describe('TLS', () => {
     [{ address: 'https://a' }, 'or https://host:port'],
     [{ tls: {}, transport: createRouterTransport(() => {}) }, 'tls goes with address'],
   ])('is refused with %o', (options, why) => {
-    expect(() => new WalnutClient({ address: '127.0.0.1:1', ...options })).toThrow(why);
+    expect(() => connect({ address: '127.0.0.1:1', ...options })).toThrow(why);
   });
 
   it('carries every call, to a node that is verified and wants to know the client', async () => {
@@ -51,7 +52,7 @@ describe('a token', () => {
     [{ token: 'a b' }, 'token is ill-formed'],
     [{ token: 'a', transport: createRouterTransport(() => {}) }, 'token goes with address'],
   ])('is refused with %o', (options, why) => {
-    expect(() => new WalnutClient({ address: '127.0.0.1:1', ...options })).toThrow(why);
+    expect(() => connect({ address: '127.0.0.1:1', ...options })).toThrow(why);
   });
 
   it('is sent with each call', async () => {

@@ -26,7 +26,11 @@ it('reports how each call ended and each repeat, without keys and values', async
     },
   );
   await client.set('before', Buffer.from('1'));
-  const [calls, retries] = [listen('walnut:call'), listen('walnut:retry')];
+  const [calls, retries, operations] = [
+    listen('walnut:call'),
+    listen('walnut:retry'),
+    listen('walnut:operation'),
+  ];
   await Promise.all([client.set('secret', Buffer.from('hidden')), client.get('secret')]);
   await expect(client.explain('secret')).rejects.toMatchObject({ code: Code.Unimplemented });
   const ok = { address: 'm:1', attempts: 1, tookMs: 0 };
@@ -34,11 +38,17 @@ it('reports how each call ended and each repeat, without keys and values', async
     { rpc: 'Batch', operations: 2, ...ok },
     { rpc: 'Explain', operations: 1, ...ok, error: { code: Code.Unimplemented, outcome: 'not_done' } },
   ]);
+  const settled = { calledAtMs: expect.any(Number), tookMs: 0 };
+  expect(operations).toEqual([
+    { operation: 'set', ...settled },
+    { operation: 'get', ...settled },
+    { operation: 'explain', ...settled, error: { code: Code.Unimplemented, outcome: 'not_done' } },
+  ]);
   expect(retries).toEqual([]);
   const faults: Fault[] = ['lost_answer'];
   group.fault = () => faults.shift() ?? 'none';
   const write = client.set('secret', Buffer.from('hidden'));
   await new Promise((resolve) => setImmediate(resolve));
-  expect(JSON.stringify([calls, retries])).not.toMatch(/secret|hidden/);
+  expect(JSON.stringify([calls, retries, operations])).not.toMatch(/secret|hidden/);
   write.catch(() => undefined);
 });

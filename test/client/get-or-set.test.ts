@@ -14,8 +14,8 @@ import {
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { text } from '../../client/codecs.ts';
+import { connect } from '../../client/connect.ts';
 import { ageOf, type FillClient, type GetOrSetOptions, type Load, Loads } from '../../client/get-or-set.ts';
-import { WalnutClient } from '../../client/walnut-client.ts';
 
 interface Stored {
   readonly value: Uint8Array;
@@ -249,9 +249,9 @@ it('loads once for two clients of a real node', async () => {
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const master = await RunningMaster.start(directory);
   onTestFinished(() => master.stop());
-  const one = new WalnutClient({ addresses: [master.address] });
+  const one = connect({ addresses: [master.address] });
   onTestFinished(() => one.close());
-  const two = new WalnutClient({ addresses: [master.address] });
+  const two = connect({ addresses: [master.address] });
   onTestFinished(() => two.close());
   let loads = 0;
   const load = async (): Promise<string> => {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { BatchRequest } from '#gen/walnut/v1/kv_store_pb.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { connect } from '../../client/connect.ts';
 import { CallError } from '../../client/failures.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
 import { type Fault, SimulatedGroup } from './simulated-group.ts';
@@ -229,6 +230,6 @@ describe('the addresses of a client', () => {
     [{ addresses: ['a:1', 'https://b:1'] }, 'expected all or none'],
     [{ address: 'a:1', readFrom: 'replica' }, 'expected addresses with it'],
   ])('%j are refused', (options, why) => {
-    expect(() => new WalnutClient(options)).toThrow(why);
+    expect(() => connect(options)).toThrow(why);
   });
 });

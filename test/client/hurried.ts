@@ -1,6 +1,6 @@
 /** Clients whose pauses between attempts take no time. */
-import { createNodeRandom } from '#platform/random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { createNodeSeams } from '../../client/node-seams.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
 
 const STEP_MS = 500;
@@ -22,5 +22,5 @@ export function openHurried(options: WalnutClientOptions): HurriedClient {
     while (!isSettled) await clock.advance(STEP_MS);
     return call;
   };
-  return { client: new WalnutClient(options, { clock, random: createNodeRandom() }), settle };
+  return { client: new WalnutClient(options, { ...createNodeSeams(options), clock }), settle };
 }

@@ -5,12 +5,19 @@ import { KeyOrder, type Turn } from '../../client/key-order.ts';
 function ordered(waitingMax = 10) {
   const order = new KeyOrder(waitingMax);
   const begun: string[] = [];
-  const call = (name: string, keys: string[], holds = false): Turn => {
-    const turn = { keys, keepsKeys: holds, begin: () => void begun.push(name) };
+  const failures: string[] = [];
+  const enter = (keys: string[], keepsKeys: boolean, begin: () => void): Turn => {
+    const turn = { keys, keepsKeys, begin, fail: ({ message }: Error) => void failures.push(message) };
     order.enter(turn);
     return turn;
   };
-  return { order, begun, call };
+  const call = (name: string, keys: string[], keepsKeys = false): Turn =>
+    enter(keys, keepsKeys, () => void begun.push(name));
+  const refused = (why: string, keys: string[], keepsKeys = false): Turn =>
+    enter(keys, keepsKeys, () => {
+      throw new Error(why);
+    });
+  return { order, begun, failures, call, refused };
 }
 
 describe('calls of one key', () => {
@@ -40,14 +47,29 @@ describe('calls of one key', () => {
   });
 
   it('wait in bounded number, and very many go on without a deep stack', () => {
-    const { order, begun, call } = ordered(50_000);
+    const { order, begun, failures, call } = ordered(50_000);
     const first = call('first', ['a'], true);
     for (let i = 0; i < 50_000; i++) call(String(i), ['a']);
-    expect(() => call('more', ['a'])).toThrow('queuedOperationsMax');
+    call('more', ['a']);
+    expect(failures.splice(0)).toEqual([expect.stringContaining('queuedOperationsMax')]);
     order.leave(first);
     expect(begun.length).toBe(50_001);
     order.leave(call('again', ['a'], true));
     call('free', ['a']);
     expect(begun.at(-1)).toBe('free');
+  });
+
+  it('that are refused at their turn keep nobody waiting', () => {
+    const { order, begun, failures, call, refused } = ordered();
+    refused('at once', ['a']);
+    refused('at once, with its key', ['a'], true);
+    const first = call('a1', ['a'], true);
+    refused('later', ['a']);
+    refused('later, with its key', ['a'], true);
+    call('a2', ['a']);
+    expect(begun).toEqual(['a1']);
+    order.leave(first);
+    expect(begun).toEqual(['a1', 'a2']);
+    expect(failures).toEqual(['at once', 'at once, with its key', 'later', 'later, with its key']);
   });
 });

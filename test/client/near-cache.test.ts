@@ -13,8 +13,8 @@ import {
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { connect } from '../../client/connect.ts';
 import { NearCache, type NearClient } from '../../client/near-cache.ts';
-import { WalnutClient } from '../../client/walnut-client.ts';
 
 const at = (lsn: number): Position => create(PositionSchema, { epoch: 1n << 32n, lsn: BigInt(lsn) });
 
@@ -146,7 +146,7 @@ describe('a near cache', () => {
     [{ prefix: '', bytesMax: 0 }, 'near.bytesMax is 0'],
     [{ prefix: '', maxStalenessMs: 199 }, 'near.maxStalenessMs is 199'],
   ])('is not opened with %j', (near, why) => {
-    expect(() => new WalnutClient({ address: 'a:1', near })).toThrow(why);
+    expect(() => connect({ address: 'a:1', near })).toThrow(why);
   });
 });
 
@@ -155,12 +155,12 @@ it('is right with a real node, for own writes and those of others', async () => 
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const master = await RunningMaster.start(directory, { fsync: 'always' });
   onTestFinished(() => master.stop());
-  const client = new WalnutClient({
+  const client = connect({
     addresses: [master.address],
     near: { prefix: 'user:', maxStalenessMs: 60_000 },
   });
   onTestFinished(() => client.close());
-  const other = new WalnutClient({ addresses: [master.address] });
+  const other = connect({ addresses: [master.address] });
   onTestFinished(() => other.close());
   const read = async (): Promise<string> => Buffer.from((await client.get('user:a')).value).toString();
   await client.set('user:a', Buffer.from('1'));

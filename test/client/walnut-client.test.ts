@@ -10,8 +10,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type BatchRequest, BatchResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
+import { connect } from '../../client/connect.ts';
 import { Session } from '../../client/session.ts';
-import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
+import type { WalnutClient, WalnutClientOptions } from '../../client/walnut-client.ts';
 import { openHurried } from './hurried.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -28,7 +29,7 @@ async function startMaster(): Promise<RunningMaster> {
 }
 
 function open(options: WalnutClientOptions): WalnutClient {
-  const client = new WalnutClient(options);
+  const client = connect(options);
   cleanups.push(() => client.close());
   return client;
 }
@@ -242,7 +243,7 @@ describe('a sequence of calls', () => {
         fc.array(operation, { maxLength: 40 }),
         limit,
         async (operations, batchOperationsMax) => {
-          const client = new WalnutClient({ address, batchOperationsMax });
+          const client = connect({ address, batchOperationsMax });
           const model = new Map<string, string>();
           const prefix = `${run++}:`;
           const answers: Promise<unknown>[] = [];
@@ -425,16 +426,14 @@ describe('failures', () => {
   });
 
   it('of options are told by name', () => {
-    expect(() => new WalnutClient({ address: 'a:1', batchOperationsMax: 1_001 })).toThrow(
-      'batchOperationsMax',
-    );
-    expect(() => new WalnutClient({ address: 'a:1', queuedBytesMax: 0 })).toThrow('queuedBytesMax');
+    expect(() => connect({ address: 'a:1', batchOperationsMax: 1_001 })).toThrow('batchOperationsMax');
+    expect(() => connect({ address: 'a:1', queuedBytesMax: 0 })).toThrow('queuedBytesMax');
   });
 
   it.each(['', 'localhost', 'http://localhost:8080', 'a:0'])(
     'of the address %j say what is expected',
     (address) => {
-      const open = (): unknown => new WalnutClient({ address });
+      const open = (): unknown => connect({ address });
       expect(open).toThrow('expected host:port such as 127.0.0.1:8080');
       expect(open).toThrow(expect.objectContaining({ code: Code.InvalidArgument }));
     },
@@ -444,7 +443,7 @@ describe('failures', () => {
 describe('close', () => {
   it('settles what was called before it, and refuses what comes after', async () => {
     const { address } = await startMaster();
-    const client = new WalnutClient({ address, batchOperationsMax: 2 });
+    const client = connect({ address, batchOperationsMax: 2 });
     const before = Array.from({ length: 9 }, (_, i) => client.set(`k${i}`, bytes('v')));
     const closing = client.close();
     expect((await refusal(client.get('k0'))).code).toBe(Code.Canceled);

@@ -9,8 +9,8 @@ import { WatchEndSchema } from '#gen/walnut/v1/errors_pb.ts';
 import { type WatchResponse, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { connect } from '../../client/connect.ts';
 import { resumingWatch, type WatchInit } from '../../client/resuming-watch.ts';
-import { WalnutClient } from '../../client/walnut-client.ts';
 
 const PREFIX = { what: { case: 'prefix', value: '' } } as const;
 
@@ -141,7 +141,7 @@ describe('WalnutClient.watch', () => {
     cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
     const master = await RunningMaster.start(directory);
     cleanups.push(() => master.stop());
-    const client = new WalnutClient({ address: master.address });
+    const client = connect({ address: master.address });
     await client.set('user:a', Buffer.from('1'));
     const told: string[] = [];
     for await (const { events, initialDone } of client.watch({ prefix: 'user:' }, { initial: true })) {

@@ -5,11 +5,12 @@
  */
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, expect, it } from 'vitest';
 import { runCli } from '#test/cli/memory-io.ts';
 import { readText } from '#test/house/source-files.ts';
-import { WalnutClient } from '../../client/walnut-client.ts';
+import { connect } from '../../client/connect.ts';
+import type { WalnutClient } from '../../client/walnut-client.ts';
 import { eventually, RealNodes } from './real-node.ts';
 import { NODES_NAME, put, SecureGroup, type SecureMember, settingsOf, stated } from './secure-group.ts';
 import { SteadyWriter } from './steady-writer.ts';
@@ -85,7 +86,7 @@ async function restartAll(
 }
 
 function openClient(group: SecureGroup, { address }: SecureMember, { token }: Credential): WalnutClient {
-  return new WalnutClient({ address: `https://${address}`, tls: group.clientTls(), token });
+  return connect({ address: `https://${address}`, tls: group.clientTls(), token });
 }
 
 /** The result of a call with this token, or without one, to a verified node. */
@@ -104,7 +105,7 @@ async function getCode(
 
 function servedCertificate({ port }: SecureMember): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
       resolve(socket.getPeerCertificate().fingerprint256);
       socket.destroy();
     });
@@ -179,7 +180,7 @@ it('a running group is switched to mutual TLS and tokens, and its secrets are ch
   const group = await SecureGroup.create(nodes, NODES);
   const [master] = group.members as [SecureMember];
   for (const member of group.members) await member.restart([firstConfiguration(group, member)]);
-  const writer = new SteadyWriter(new WalnutClient({ address: master.address }));
+  const writer = new SteadyWriter(connect({ address: master.address }));
 
   const first = await newCredential();
   const users = await giveFiles(group, first);

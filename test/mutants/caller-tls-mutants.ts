@@ -85,9 +85,9 @@ export const CALLER_TLS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'caller by TLS: https:// of the client is clear text',
-    file: 'client/client-options.ts',
-    text: 'if (isTls) return { ...endpoint, tls: createDialer(tls ?? {}) };',
-    replacement: 'if (isTls) return endpoint;',
+    file: 'client/node-seams.ts',
+    text: 'if (isByTls(address)) return { ...endpoint, tls: createDialer(tls ?? {}) };',
+    replacement: 'if (isByTls(address)) return endpoint;',
     tests: ['test/client/client-options.test.ts'],
   },
 ];

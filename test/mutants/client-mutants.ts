@@ -68,8 +68,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that lets calls overtake a waiting write of their key',
     file: 'client/dispatcher.ts',
-    text: '    const turn = { keys, keepsKeys: true, begin };',
-    replacement: '    const turn = { keys: [], keepsKeys: true, begin };',
+    text: '    const turn = { keys, keepsKeys: true, begin, fail };',
+    replacement: '    const turn = { keys: [], keepsKeys: true, begin, fail };',
     tests: [GROUP],
   },
   {

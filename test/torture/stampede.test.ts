@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { RunningMaster } from '#test/cli/running-node.ts';
-import { WalnutClient } from '../../client/walnut-client.ts';
+import { connect } from '../../client/connect.ts';
 import { callAtOnce } from './stampede.ts';
 
 let directory = '';
@@ -27,7 +27,7 @@ it('of all callers that miss a key one fills it, and all have the value', async 
 });
 
 it('a filler that a Delete overtook stores nothing, and one that waited fills anew', async () => {
-  const walnut = new WalnutClient({ address: master.address });
+  const walnut = connect({ address: master.address });
   const wish = { fillLeaseMs: 20_000, waitMs: 20_000 };
   const slow = await walnut.get('user', wish);
   const waiting = walnut.get('user', wish);

@@ -3,7 +3,7 @@
  * process of callers, `node stampede.ts ADDRESS KEY CALLERS`, which prints its counts.
  */
 import { spawn } from 'node:child_process';
-import { WalnutClient } from '../../client/walnut-client.ts';
+import { connect } from '../../client/connect.ts';
 import { pause } from './node-process.ts';
 
 export interface StampedeCounts {
@@ -20,7 +20,7 @@ const LEASE_MS = 30_000;
 
 /** All callers of one client. */
 export async function callAtOnce(address: string, key: string, callers: number): Promise<StampedeCounts> {
-  const walnut = new WalnutClient({ address });
+  const walnut = connect({ address });
   const counts = { callers, fillers: 0, served: 0 };
   const call = async (): Promise<void> => {
     const answer = await walnut.get(key, { fillLeaseMs: LEASE_MS, waitMs: LEASE_MS });

@@ -8,7 +8,8 @@
  */
 import type { Socket } from 'node:net';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { type Endpoint, openSocket, pathOf, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { type Endpoint, pathOf, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { openSocket } from '#dial/open-socket.ts';
 import { whyLost } from '#dial/why-lost.ts';
 import { WIRE_CODES } from '#wire/error-codes.ts';
 import { CallError, systemCodeOf } from './call-error.ts';

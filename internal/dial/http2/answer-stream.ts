@@ -22,7 +22,7 @@ const DONE: Next = { done: true, value: undefined };
 export class AnswerStream implements AnswerSink, AsyncIterableIterator<Uint8Array, undefined> {
   /** Resolves with the head; rejects with a ConnectError where none comes. */
   readonly head: Promise<Head>;
-  readonly trailer = new Headers();
+  readonly trailer: Headers = new Headers();
   readonly #client: Http2Client;
   readonly #call: OutgoingCall;
   #onHead: (head: Head) => void = () => {};

@@ -56,18 +56,9 @@ export function pseudoFields(endpoint: Endpoint, path: string): FieldList {
   return [':method', 'POST', ':scheme', schemeOf(endpoint), ':authority', endpoint.text, ':path', path];
 }
 
-/** With the codes that connect-node gives. */
+/** With the codes that connect-node gives. `failureOf` finds the failure again. */
 export function callError(failure: CallFailure): ConnectError {
   return new ConnectError(failure.why, codeOf(failure.code), undefined, undefined, failure);
-}
-
-/** The failure that `callError` made an error of; undefined: the error is an answer, or was made elsewhere. */
-export function failureOf({ cause }: ConnectError): CallFailure | undefined {
-  return isFailure(cause) ? cause : undefined;
-}
-
-function isFailure(cause: unknown): cause is CallFailure {
-  return typeof cause === 'object' && cause !== null && 'isUnsent' in cause;
 }
 
 function codeOf(code: number | undefined): Code {

@@ -4,9 +4,10 @@
  * that it has not looked at it. So many calls wait for a place; further ones fail.
  */
 import type { Socket } from 'node:net';
-import { type Endpoint, openSocket } from '#dial/endpoint.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { ClientConnection, type ConnectionOwner } from '#dial/http2/client-connection.ts';
 import type { OutgoingCall } from '#dial/http2/outgoing-call.ts';
+import { openSocket } from '#dial/open-socket.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Clock } from '#platform/clock.ts';
 

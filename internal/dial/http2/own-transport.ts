@@ -8,13 +8,13 @@ import { create, type DescMessage, type DescMethodUnary, toBinary } from '@bufbu
 import { Code, ConnectError, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import type { UniversalClientRequest, UniversalClientResponse } from '@connectrpc/connect/protocol';
 import { createTransport } from '@connectrpc/connect/protocol-connect';
+import type { ClosableTransport } from '#dial/closable-transport.ts';
 import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
 import { AnswerStream } from '#dial/http2/answer-stream.ts';
 import { callError, callerFields, pseudoFields, unaryFields } from '#dial/http2/connect-call.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
 import { type AnyUnary, headersOf, readAnswer } from '#dial/http2/unary-answer.ts';
 import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
-import type { ClosableTransport } from '#dial/transport.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 

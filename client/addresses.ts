@@ -1,0 +1,62 @@
+/** The nodes that options name, and what may be sent to them. */
+import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { type Endpoint, isConfidential, tryEndpoint, writtenAddress } from '#dial/endpoint.ts';
+import type { WalnutClientOptions } from './client-options.ts';
+import { invalid } from './failures.ts';
+
+const HTTPS = 'https://';
+const ADDRESSES_MAX = 32;
+
+/** The addresses to call. Throws INVALID_ARGUMENT unless they are given in one way. */
+export function addressesOf({ address, addresses, transport, readFrom }: WalnutClientOptions): string[] {
+  if (transport !== undefined) return [address ?? 'transport'];
+  if (addresses === undefined) {
+    if (readFrom !== undefined && readFrom !== 'master')
+      throw invalid(`readFrom is ${readFrom}: expected addresses with it, since address is the only node`);
+    if (address === undefined)
+      throw invalid('no node is named: expected addresses, such as ["127.0.0.1:8080"]');
+    return [address];
+  }
+  if (address !== undefined) throw invalid('address and addresses are given: expected one of them');
+  if (addresses.length === 0 || addresses.length > ADDRESSES_MAX)
+    throw invalid(`addresses has ${addresses.length}: expected 1 to ${ADDRESSES_MAX}`);
+  if (new Set(addresses.map(isByTls)).size > 1)
+    throw invalid('some of addresses begin with https:// and some do not: expected all or none');
+  return [...new Set(addresses)];
+}
+
+/** True if the address is called by TLS. */
+export function isByTls(address: string): boolean {
+  return address.startsWith(HTTPS);
+}
+
+/** The caller's transport, which this client leaves open; undefined: the client opens its own. */
+export function givenTransport({
+  transport,
+  token,
+  tls,
+}: WalnutClientOptions): ClosableTransport | undefined {
+  if (transport === undefined) return undefined;
+  if (token !== undefined) throw invalid('token goes with address: a transport sends headers of its own');
+  if (tls !== undefined) throw invalid('tls goes with address: a transport has connections of its own');
+  return { transport, close: () => undefined };
+}
+
+/** The endpoint of an address, `https://` or not, without the means for TLS. Throws INVALID_ARGUMENT. */
+export function endpointOf(address: string): Endpoint {
+  const endpoint = tryEndpoint(isByTls(address) ? address.slice(HTTPS.length) : address);
+  if (endpoint !== undefined) return endpoint;
+  const shown = JSON.stringify(address);
+  throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080, or https://host:port`);
+}
+
+/** Throws INVALID_ARGUMENT unless the token may go to the address. */
+export function checkToken(token: string, address: string, { allowClearText }: WalnutClientOptions): void {
+  if (!/^[\w.~+/=-]{1,4096}$/.test(token))
+    throw invalid('token is ill-formed: expected what walnut auth new-token printed');
+  const endpoint = endpointOf(address);
+  if (allowClearText === true || isByTls(address) || isConfidential(endpoint)) return;
+  throw invalid(
+    `the token would cross the network to ${endpoint.text} in clear text: expected ${writtenAddress(endpoint.text, true)}, or allowClearText: true`,
+  );
+}

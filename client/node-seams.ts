@@ -1,0 +1,45 @@
+/** What a client in Node is made of: our own HTTP/2 over sockets, by TLS or in clear text. */
+
+import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { type Endpoint, type TlsDialer, writtenAddress } from '#dial/endpoint.ts';
+import { createOwnTransport } from '#dial/http2/own-transport.ts';
+import { createTlsDialer } from '#dial/tls-dialer.ts';
+import type { Clock } from '#platform/clock.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { checkToken, endpointOf, givenTransport, isByTls } from './addresses.ts';
+import type { ClientSeams, ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
+import { invalid } from './failures.ts';
+
+export function createNodeSeams(options: WalnutClientOptions): ClientSeams {
+  const clock = createNodeClock();
+  const open = (address: string): ClosableTransport => openTransport(options, address, clock);
+  return { open, clock, random: createNodeRandom() };
+}
+
+function openTransport(options: WalnutClientOptions, address: string, clock: Clock): ClosableTransport {
+  const given = givenTransport(options);
+  if (given !== undefined) return given;
+  const { token, tls } = options;
+  const endpoint = securedOf(address, tls);
+  if (token === undefined) return createOwnTransport(endpoint, clock);
+  checkToken(token, address, options);
+  return createOwnTransport({ ...endpoint, authorization: () => `Bearer ${token}` }, clock);
+}
+
+function securedOf(address: string, tls: ClientTlsOptions | undefined): Endpoint {
+  const endpoint = endpointOf(address);
+  if (isByTls(address)) return { ...endpoint, tls: createDialer(tls ?? {}) };
+  if (tls === undefined) return endpoint;
+  throw invalid(`tls goes with an address by TLS: expected ${writtenAddress(address, true)}`);
+}
+
+function createDialer({ ca, cert, key, serverName }: ClientTlsOptions): TlsDialer {
+  if ((cert === undefined) !== (key === undefined)) throw invalid('expected tls.cert and tls.key together');
+  const material = { ca, cert, key };
+  try {
+    return createTlsDialer({ material: () => material, serverName });
+  } catch (error) {
+    throw invalid(`tls cannot be used: ${(error as Error).message}`);
+  }
+}
