@@ -36,6 +36,8 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },
   { names: ['scrub'], load: async () => (await import('./group/scrub-command.ts')).addScrubCommand },
   { names: ['replay'], load: async () => (await import('./replay/replay-command.ts')).addReplayCommand },
+  { names: ['import'], load: async () => (await import('./move/import-command.ts')).addImportCommand },
+  { names: ['export'], load: async () => (await import('./move/export-command.ts')).addExportCommand },
   { names: ['wal'], load: async () => (await import('./log/wal-command.ts')).addWalCommand },
   { names: ['backup'], load: async () => (await import('./backup/backup-command.ts')).addBackupCommand },
   {

@@ -33,6 +33,7 @@ import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMBER_MUTANTS } from './member-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
 import { METRIC_MUTANTS } from './metric-mutants.ts';
+import { MOVE_MUTANTS } from './move-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
 import { PLACE_MUTANTS } from './place-mutants.ts';
@@ -254,6 +255,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FORMAT_MUTANTS,
   ...MEMORY_MUTANTS,
   ...METRIC_MUTANTS,
+  ...MOVE_MUTANTS,
   ...NAMED_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,

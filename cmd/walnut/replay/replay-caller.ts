@@ -4,27 +4,11 @@
  * may be made twice, because a repeated set has the same effect.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import type { DescMethodUnary, MessageShape } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
-import { CallError } from '../call/call-error.ts';
 import { LeanClient } from '../call/lean-client.ts';
+import { persist, type RetryPolicy } from '../call/persist.ts';
 import type { ReplayCounters } from './replay-report.ts';
-
-const PAUSE_MS_FIRST = 10;
-const PAUSE_MS_MAX = 1_000;
-
-export interface RetryPolicy {
-  /** The time from the first failure of a call to the last try. */
-  readonly patienceMs: number;
-  /** Aborts the pause between tries. */
-  readonly interrupted: AbortSignal;
-}
-
-/** True if the same call may succeed a little later. */
-export function isRetryable(error: unknown): boolean {
-  return error instanceof CallError && (error.code === 'lost' || error.code === 'unavailable');
-}
 
 export class ReplayCaller {
   readonly #counters: ReplayCounters;
@@ -73,30 +57,9 @@ export class ReplayCaller {
   async #call<T>(attempt: () => Promise<T>): Promise<T> {
     const startMs = performance.now();
     try {
-      return await attempt();
-    } catch (error) {
-      return await this.#retry(attempt, error);
+      return await persist(attempt, this.#policy, () => this.#counters.retries++);
     } finally {
       this.#counters.recordLatency(performance.now() - startMs);
-    }
-  }
-
-  async #retry<T>(attempt: () => Promise<T>, firstError: unknown): Promise<T> {
-    const { patienceMs, interrupted } = this.#policy;
-    const deadlineMs = performance.now() + patienceMs;
-    let error = firstError;
-    for (let pauseMs = PAUSE_MS_FIRST; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
-      if (!isRetryable(error) || performance.now() >= deadlineMs) throw error;
-      // Half of the pause is random, so that many workers do not return at the same time.
-      const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
-      await delay(jitteredMs, undefined, { signal: interrupted }).catch(() => {});
-      if (interrupted.aborted) throw error;
-      this.#counters.retries++;
-      try {
-        return await attempt();
-      } catch (next) {
-        error = next;
-      }
     }
   }
 }

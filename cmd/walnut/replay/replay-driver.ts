@@ -29,7 +29,8 @@ import {
   SetRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { CallError } from '../call/call-error.ts';
-import { isRetryable, ReplayCaller, type RetryPolicy } from './replay-caller.ts';
+import { isRetryable, type RetryPolicy } from '../call/persist.ts';
+import { ReplayCaller } from './replay-caller.ts';
 import type { ReplayCounters } from './replay-report.ts';
 import { hashText, type TraceOperation } from './trace-operation.ts';
 import type { TraceQueue } from './trace-queue.ts';

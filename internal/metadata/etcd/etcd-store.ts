@@ -5,8 +5,8 @@
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
-import type { Endpoint } from '#dial/endpoint.ts';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { createGrpcHttp2Transport } from '#dial/transport.ts';
 import { KV, Lease, Watch, type WatchRequestSchema } from '#gen/etcd/etcd_pb.ts';
 import { toRange, toStoreChanges, toStoreView, toTxnRequest } from '#metadata/etcd/etcd-messages.ts';

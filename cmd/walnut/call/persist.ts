@@ -1,0 +1,44 @@
+/**
+ * Calls of long jobs, which outlast a node that restarts: what fails with UNAVAILABLE or a
+ * lost connection is repeated with growing pauses for a bounded time. Only for calls that
+ * may be made twice.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { CallError } from './call-error.ts';
+
+const PAUSE_MS_FIRST = 10;
+const PAUSE_MS_MAX = 1_000;
+
+export interface RetryPolicy {
+  /** The time from the first failure of a call to the last try. */
+  readonly patienceMs: number;
+  /** Aborts the pause between tries. */
+  readonly interrupted: AbortSignal;
+}
+
+/** True if the same call may succeed a little later. */
+export function isRetryable(error: unknown): boolean {
+  return error instanceof CallError && (error.code === 'lost' || error.code === 'unavailable');
+}
+
+/** Rejects with the last failure. `onRetry` is called before each further attempt. */
+export async function persist<T>(
+  attempt: () => Promise<T>,
+  { patienceMs, interrupted }: RetryPolicy,
+  onRetry: () => void = () => undefined,
+): Promise<T> {
+  let deadlineMs: number | undefined;
+  for (let pauseMs = PAUSE_MS_FIRST; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      deadlineMs ??= performance.now() + patienceMs;
+      if (!isRetryable(error) || performance.now() >= deadlineMs) throw error;
+      // Half of the pause is random, so that many workers do not return at the same time.
+      const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
+      await delay(jitteredMs, undefined, { signal: interrupted }).catch(() => {});
+      if (interrupted.aborted) throw error;
+      onRetry();
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/** `walnut import` and `walnut export` against a real node. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RunOptions, runCli } from '../memory-io.ts';
+import { RunningMaster } from '../running-node.ts';
+import { bytes, expiresMs, key, rdb, select, string } from './rdb-bytes.ts';
+
+const LATER_MS = 4_000_000_000_000;
+let directory = '';
+let master: RunningMaster;
+const run = (args: string[], options?: RunOptions) => runCli([...args, '--address', master.address], options);
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'walnut-move-'));
+  master = await RunningMaster.start(join(directory, 'data'), { defaultTtlMs: 60_000 });
+});
+afterAll(async () => {
+  await master.stop();
+  await rm(directory, { recursive: true });
+});
+beforeEach(async () => {
+  await run(['delete-prefix', '--all', '--yes']);
+});
+
+async function file(content: Uint8Array | string): Promise<string> {
+  const path = join(directory, 'file');
+  await writeFile(path, content);
+  return path;
+}
+
+async function exported(...args: string[]): Promise<unknown[]> {
+  const { code, out } = await run(['export', ...args]);
+  expect(code).toBe(0);
+  const lines = out.trimEnd().split('\n');
+  return lines
+    .filter((line) => line !== '')
+    .sort()
+    .map((line) => JSON.parse(line) as unknown);
+}
+
+describe('import of an RDB file', () => {
+  const DUMP = rdb([
+    select(0),
+    key('a', 'text'),
+    bytes(expiresMs(LATER_MS), key('b', Buffer.of(0xff, 0))),
+    bytes(expiresMs(1), key('gone', 'x')),
+    bytes(1, string('queue'), 1, string('x')),
+    key(Buffer.of(0xfe), 'x'),
+    key('', 'x'),
+    key('long'.repeat(300), 'x'),
+  ]);
+
+  it('writes strings with their deadlines, and names what it leaves', async () => {
+    const { code, out } = await run(['import', await file(DUMP)]);
+    expect(out).toBe(
+      'imported 2 keys, 1 had expired\n' +
+        'not imported: 1 list: "queue"\n' +
+        `not imported: 3 key that is not 1 to 1024 bytes of UTF-8: 0xfe, "", "${'long'.repeat(16)}…"\n`,
+    );
+    expect(code).toBe(1);
+    expect(await exported()).toEqual([
+      { key: 'a', value: 'text' },
+      { key: 'b', valueBase64: '/wA=', expireAtMs: LATER_MS },
+    ]);
+  });
+
+  it('writes nothing of a damaged one, and says where it is', async () => {
+    const { code, err } = await run(['import', await file(DUMP.subarray(0, -1))]);
+    expect([code, err]).toEqual([2, expect.stringContaining('it ends too early')]);
+    expect(await exported()).toEqual([]);
+  });
+
+  it('says what is in it, by --check', async () => {
+    const { code, out } = await run(['import', await file(DUMP), '--check', '--json']);
+    expect([code, JSON.parse(out)]).toEqual([
+      0,
+      {
+        keys: 7,
+        databases: { 0: 7 },
+        importable: 3,
+        withDeadline: 2,
+        left: { list: 1, 'key that is not 1 to 1024 bytes of UTF-8': 3 },
+      },
+    ]);
+    expect(await exported()).toEqual([]);
+  });
+
+  it('takes one database of several, when it is named', async () => {
+    const path = await file(rdb([select(0), key('a', '0'), select(3), key('a', '3')]));
+    const refused = await run(['import', path]);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('keys in databases 0, 3')]);
+    expect((await run(['import', path, '--db', '7'])).err).toContain('database 7 is empty');
+    expect((await run(['import', path, '--db', '3', '--prefix', 'three:'])).code).toBe(0);
+    expect(await exported()).toEqual([{ key: 'three:a', value: '3' }]);
+  });
+});
+
+describe('import of NDJSON', () => {
+  it('takes what export prints, from stdin, with content types and deadlines', async () => {
+    await run(['set', 'a', 'text', '--content-type', 'text/plain', '--ttl', '1h']);
+    await run(['set', 'b', '', '--expire-at', 'never']);
+    const { out } = await run(['export']);
+    const before = await exported();
+    expect(before).toMatchObject([
+      { contentType: 'text/plain', expireAtMs: expect.any(Number) },
+      { value: '' },
+    ]);
+    await run(['delete-prefix', '--all', '--yes']);
+    const imported = await run(['import', '-'], { stdin: Buffer.from(`\n${out}`) });
+    expect([imported.code, imported.out]).toEqual([0, 'imported 2 keys\n']);
+    expect(await exported()).toEqual(before);
+    expect(await exported('b')).toEqual([{ key: 'b', value: '' }]);
+  });
+
+  it('leaves keys that are there by --if-absent, and passes over what was done by --skip', async () => {
+    await run(['set', 'b', 'old', '--expire-at', 'never']);
+    const path = await file(['a', 'b', 'c'].map((key) => JSON.stringify({ key, value: 'new' })).join('\r\n'));
+    const { code, out } = await run(['import', path, '--if-absent', '--skip', '1', '--json']);
+    expect([code, JSON.parse(out)]).toEqual([0, { done: 3, written: 1, kept: 1, expired: 0, left: [] }]);
+    expect(await exported()).toEqual([
+      { key: 'b', value: 'old' },
+      { key: 'c', value: 'new' },
+    ]);
+  });
+
+  it('names keys that the node refuses', async () => {
+    const long = JSON.stringify({ key: 'k'.repeat(1_025), value: '' });
+    const { code, out } = await run(['import', await file(`${long}\n{"key":"b","value":"1"}\n`)]);
+    expect([code, out]).toEqual([
+      1,
+      `imported 1 key\nnot imported: 1 key has … bytes: expected at most …: "${'k'.repeat(64)}…"\n`,
+    ]);
+  });
+
+  it('says where it stopped, and how to go on', async () => {
+    const lines = Array.from({ length: 1_500 }, (_, i) => JSON.stringify({ key: `k${i}`, value: '' }));
+    const stopped = await run(['import', await file(`${lines.join('\n')}\nnot json\n`)]);
+    expect(stopped.code).toBe(2);
+    expect(stopped.err).toContain('line 1501: ');
+    expect(stopped.err).toContain('(after 1,000 keys of the file)');
+    expect(stopped.err).toContain('run the same command with --skip 1000');
+    const interrupted = new AbortController();
+    interrupted.abort();
+    const left = await run(['import', await file(lines.join('\n'))], { interrupted: interrupted.signal });
+    expect([left.code, left.err]).toEqual([130, expect.stringContaining('--skip 1000')]);
+  });
+
+  it.each([
+    ['[1]', 'expected an object such as'],
+    ['{"value":"x"}', 'expected key as a string'],
+    ['{"key":"a"}', 'expected either value'],
+    ['{"key":"a","value":"x","valueBase64":"eA=="}', 'expected either value'],
+    ['{"key":"a","valueBase64":"e"}', 'expected either value, a string, or valueBase64, standard base64'],
+    ['{"key":"a","value":"x","ttl":5}', 'unknown field "ttl": expected key, value, valueBase64, expireAtMs'],
+    ['{"key":"a","value":"x","expireAtMs":1.5}', 'expected expireAtMs as whole milliseconds'],
+    ['{"key":"a","value":"x","contentType":1}', 'expected contentType as a string'],
+  ])('refuses %s', async (line, why) => {
+    const { code, err } = await run(['import', await file(line)]);
+    expect([code, err]).toEqual([2, expect.stringContaining(`line 1: ${why}`)]);
+  });
+
+  it.each([
+    [['none.ndjson'], 6, 'cannot read none.ndjson'],
+    [['-', '--format', 'rdb'], 2, 'an RDB file is read twice'],
+    [['-', '--db', '1'], 2, '--db is for RDB files'],
+  ])('does not take %j', async (args, code, why) => {
+    expect(await run(['import', ...args])).toMatchObject({ code, err: expect.stringContaining(why) });
+  });
+});
