@@ -200,6 +200,19 @@ describe('coordinators', () => {
     expect(led()).toEqual(['a', 1]);
   });
 
+  it('whose renewals take longer than they may act do not act, and demote nobody', async () => {
+    await begin();
+    for (const { store } of cluster.coordinators) store.slowMs = 2_000;
+    await cluster.clock.advance(4_000);
+    expect(cluster.active).toBeUndefined();
+    await cluster.clock.advance(20_000);
+    expect(led()).toEqual(['a', 1]);
+    for (const { store } of cluster.coordinators) store.slowMs = 0;
+    await cluster.advanceUntil(() => cluster.active !== undefined, 12_000);
+    await cluster.clock.advance(5_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
   it('hear nodes while the store is asked, and lease nothing by what may be old', async () => {
     await begin();
     const { coordinator, store } = cluster.active ?? (expect.fail('no coordinator is active') as never);

@@ -15,6 +15,8 @@ const CALL_MS = 1_000;
 export class SimulatedStore implements MetadataStore {
   /** Nothing is answered, and nothing done. */
   isCut = false;
+  /** How much longer each call takes, milliseconds. */
+  slowMs = 0;
   /** The chance that a transaction is done without an answer, at once or only after the caller gave up. */
   lossChance = 0;
   readonly #store: MetadataStore;
@@ -61,7 +63,7 @@ export class SimulatedStore implements MetadataStore {
   async close(): Promise<void> {}
 
   async #do<T>(call: () => Promise<T>): Promise<T> {
-    await this.#clock.sleep(1 + this.#random.below(8));
+    await this.#clock.sleep(1 + this.#random.below(8) + this.slowMs);
     if (this.isCut) {
       await this.#clock.sleep(CALL_MS);
       throw new Error('the store does not answer');

@@ -10,7 +10,7 @@ export type Fault = (cluster: ProcessCluster, master: Party, random: SeededRando
 
 /** A failover takes about so long; what happens meanwhile happens at a random moment of it. */
 const FAILOVER_MS = 4_500;
-const ETCD_MEMBERS = 3;
+const MEMBERS_OF_ETCD = [0, 1, 2];
 
 const killMaster: Fault = async (_, master, random) => {
   await master.process.destroy();
@@ -33,7 +33,7 @@ const killCoordinator: Fault = async (cluster, _, random) => {
 };
 
 const killEtcdMember: Fault = async ({ etcd }, _, random) => {
-  const member = random.below(ETCD_MEMBERS);
+  const member = random.pick(MEMBERS_OF_ETCD);
   await pause(random.below(FAILOVER_MS));
   etcd?.signal(member, 'SIGKILL');
   await pause(random.between(500, 4_000));
@@ -41,11 +41,17 @@ const killEtcdMember: Fault = async ({ etcd }, _, random) => {
 };
 
 const stopEtcdMember: Fault = async ({ etcd }, _, random) => {
-  const member = random.below(ETCD_MEMBERS);
+  const member = random.pick(MEMBERS_OF_ETCD);
   await pause(random.below(FAILOVER_MS));
   etcd?.signal(member, 'SIGSTOP');
   await pause(random.between(500, 6_000));
   etcd?.signal(member, 'SIGCONT');
+};
+
+const stopEtcd: Fault = async ({ etcd }, _, random) => {
+  for (const member of MEMBERS_OF_ETCD) etcd?.signal(member, 'SIGSTOP');
+  await pause(random.between(3_000, 12_000));
+  for (const member of MEMBERS_OF_ETCD) etcd?.signal(member, 'SIGCONT');
 };
 
 /** Nothing passes from a party to another one of these pairs. */
@@ -100,4 +106,6 @@ export const ETCD_FAULTS: Readonly<Record<string, Fault>> = {
     cut(({ parties }, master) => [...from(master, parties), ...to(master, parties)]),
     stopEtcdMember,
   ),
+  'all members of etcd are stopped': stopEtcd,
+  'the master is killed, and all members of etcd are stopped': bothAtOnce(killMaster, stopEtcd),
 };

@@ -12,6 +12,7 @@ it.each<[string, AckedWrite[], number]>([
     0,
   ],
   ['a write in a lower term that was sent after it', writes([2, 4, 5], [1, 6, 7]), 1],
+  ['a term between them that is acknowledged late', writes([3, 4, 5], [2, 4.5, 9], [1, 7, 8]), 1],
   ['the same two terms below', writes([3, 4, 5], [2, 1, 2], [1, 6, 7], [1, 0, 1]), 1],
   ['several writes of a term between two others', writes([1, 0, 1], [2, 8, 9], [2, 2, 3], [3, 5, 6]), 1],
 ])('%s', (_, history, count) => {

@@ -93,6 +93,16 @@ describe('the lease of a member', () => {
     expect(early.isHeld).toBe(false);
   });
 
+  it('counts nothing that was sent in a term that was led before', () => {
+    const before = new Rig();
+    const sent = before.lease.sent();
+    const rig = new Rig();
+    rig.lease.sent();
+    rig.lease.leased(sent);
+    rig.lease.acked({ node: 'b', incarnation: 1 }, sent);
+    expect(rig.isHeld).toBe(false);
+  });
+
   it('counts by the newest list: what was sent under an older one proves nothing', () => {
     const rig = new Rig();
     const sent = rig.lease.sent();
