@@ -59,12 +59,12 @@ export interface RpcLimits {
 export const FEW: RpcLimits = { readMaxBytes: 16_384, fieldsMax: 1_024 };
 
 /**
- * A shorter way for calls in protobuf's binary format: from the request's bytes
- * to the answer's, with `headroom` unwritten bytes before them. Undefined where
- * it does not take the request, with nothing done: then the message is decoded
- * and the implementation asked. Both must answer the same.
+ * A shorter way for calls in one format: from the request's bytes to the answer's, with
+ * `headroom` unwritten bytes before them. Undefined where it does not take the request,
+ * with nothing done: then the message is decoded and the implementation asked. Both must
+ * answer the same.
  */
-export type BinaryImpl = (
+export type BytesImpl = (
   request: Uint8Array,
   context: UnaryContext,
   headroom: number,
@@ -76,7 +76,9 @@ interface MethodRules {
 
 export interface UnaryMethod<Method extends DescMethodUnary> extends MethodRules {
   readonly impl: UnaryImpl<Method>;
-  readonly binaryImpl?: BinaryImpl | undefined;
+  /** For protobuf's binary format. */
+  readonly binaryImpl?: BytesImpl | undefined;
+  readonly jsonImpl?: BytesImpl | undefined;
 }
 
 export interface StreamMethod<Method extends DescMethodStreaming> extends MethodRules {
@@ -132,7 +134,8 @@ export interface UnaryRoute {
     request: MessageShape<DescMessage>,
     context: UnaryContext,
   ) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
-  readonly binaryImpl: BinaryImpl | undefined;
+  readonly binaryImpl: BytesImpl | undefined;
+  readonly jsonImpl: BytesImpl | undefined;
   readonly readMaxBytes: number;
   readonly limitKey: string | undefined;
   readonly fieldsMax: number;
@@ -179,7 +182,7 @@ export class RpcRoutes {
 
   unary<Method extends DescMethodUnary>(
     method: Method,
-    { impl, limits, binaryImpl }: UnaryMethod<Method>,
+    { impl, limits, binaryImpl, jsonImpl }: UnaryMethod<Method>,
   ): this {
     this.#router.rpc(
       method as DescMethod,
@@ -201,6 +204,7 @@ export class RpcRoutes {
       method,
       impl: impl as unknown as UnaryRoute['impl'],
       binaryImpl,
+      jsonImpl,
       readMaxBytes: limits.readMaxBytes,
       limitKey: limits.key,
       fieldsMax: limits.fieldsMax,

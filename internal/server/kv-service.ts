@@ -19,6 +19,7 @@ import type { KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import { FrameOutlet, watchMessages } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
+import { BatchBytes } from '#wire/batch-bytes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -26,7 +27,8 @@ import {
   toBatchOperations,
 } from '#wire/batch-codec.ts';
 import { fromExplainAnswer, toExplainCommand } from '#wire/explain-codec.ts';
-import { KeyValueBytes } from '#wire/kv-bytes.ts';
+import { JsonCalls } from '#wire/json-calls.ts';
+import { KeyValueCalls } from '#wire/kv-calls.ts';
 import {
   fromDeleteAnswer,
   fromDurableAnswer,
@@ -41,6 +43,7 @@ import {
   toSetCommand,
   toTouchCommand,
 } from '#wire/kv-codec.ts';
+import { ProtobufCalls } from '#wire/protobuf-calls.ts';
 import {
   fromDeletePrefixAnswer,
   fromScanAnswer,
@@ -66,19 +69,27 @@ export interface KeyValueModuleOptions {
 type Methods = MethodTable<typeof KVStore>;
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { views, slices } = options;
-  const { batch } = views(undefined);
-  const bytes = new KeyValueBytes({ ...options, batch, pace: slices });
+  const { views, port, bulk, limits } = options;
+  const calls = {
+    binary: new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax)),
+    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax)),
+  };
   return createRpcModule(KVStore, {
-    ...createReads(views, bytes),
-    ...createWrites(options, views, bytes),
-    batch: createBatch(options, views, bytes),
+    ...createReads(views, calls),
+    ...createWrites(options, calls),
+    batch: createBatch(options),
   });
+}
+
+/** The shorter ways of single calls. */
+interface Calls {
+  readonly binary: KeyValueCalls;
+  readonly json: KeyValueCalls;
 }
 
 function createReads(
   views: KeysViews,
-  bytes: KeyValueBytes,
+  { binary, json }: Calls,
 ): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
     get: {
@@ -91,11 +102,10 @@ function createReads(
         const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
         return mapAwaitable(views(context.keys).port.get(command, signal), fromGetAnswer);
       },
-      // The short way knows no fill leases, so it is open to callers that only read.
       binaryImpl: (request, context, headroom) =>
-        context.keys === undefined || isEverything(context.keys.read)
-          ? bytes.get(request, context, headroom)
-          : undefined,
+        readsEverything(context) ? binary.get(request, context, headroom) : undefined,
+      jsonImpl: (request, context, headroom) =>
+        readsEverything(context) ? json.get(request, context, headroom) : undefined,
     },
     scan: {
       limits: FEW,
@@ -130,9 +140,8 @@ function createReads(
 }
 
 function createWrites(
-  { limits }: KeyValueModuleOptions,
-  views: KeysViews,
-  bytes: KeyValueBytes,
+  { limits, views }: KeyValueModuleOptions,
+  { binary, json }: Calls,
 ): Pick<Methods, 'set' | 'delete' | 'increment' | 'touch' | 'deletePrefix'> {
   return {
     deletePrefix: {
@@ -147,7 +156,9 @@ function createWrites(
         return fromSetAnswer(await views(context.keys).port.set(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
-        context.keys === undefined ? bytes.set(request, context, headroom) : undefined,
+        writesEverything(context) ? binary.set(request, context, headroom) : undefined,
+      jsonImpl: (request, context, headroom) =>
+        writesEverything(context) ? json.set(request, context, headroom) : undefined,
     },
     delete: {
       limits: FEW,
@@ -155,6 +166,10 @@ function createWrites(
         const command = toDeleteCommand(request);
         return fromDeleteAnswer(await views(context.keys).port.delete(command, signalFor(command, context)));
       },
+      binaryImpl: (request, context, headroom) =>
+        writesEverything(context) ? binary.delete(request, context, headroom) : undefined,
+      jsonImpl: (request, context, headroom) =>
+        writesEverything(context) ? json.delete(request, context, headroom) : undefined,
     },
     increment: {
       limits: FEW,
@@ -165,7 +180,9 @@ function createWrites(
         );
       },
       binaryImpl: (request, context, headroom) =>
-        context.keys === undefined ? bytes.increment(request, context, headroom) : undefined,
+        writesEverything(context) ? binary.increment(request, context, headroom) : undefined,
+      jsonImpl: (request, context, headroom) =>
+        writesEverything(context) ? json.increment(request, context, headroom) : undefined,
     },
     touch: {
       limits: FEW,
@@ -174,17 +191,16 @@ function createWrites(
         return fromTouchAnswer(await views(context.keys).port.touch(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
-        context.keys === undefined ? bytes.touch(request, context, headroom) : undefined,
+        writesEverything(context) ? binary.touch(request, context, headroom) : undefined,
+      jsonImpl: (request, context, headroom) =>
+        writesEverything(context) ? json.touch(request, context, headroom) : undefined,
     },
   };
 }
 
-function createBatch(
-  options: KeyValueModuleOptions,
-  views: KeysViews,
-  bytes: KeyValueBytes,
-): Methods['batch'] {
-  const { limits, describe } = options;
+function createBatch(options: KeyValueModuleOptions): Methods['batch'] {
+  const { limits, describe, views, slices } = options;
+  const bytes = new BatchBytes({ ...options, batch: views(undefined).batch, pace: slices });
   return {
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {
@@ -205,6 +221,15 @@ function createBatch(
     binaryImpl: (request, context, headroom) =>
       context.keys === undefined ? bytes.batch(request, context, headroom) : undefined,
   };
+}
+
+/** True if the caller may read every key: the short way knows no fill leases, so it need not write them. */
+function readsEverything({ keys }: UnaryContext): boolean {
+  return keys === undefined || isEverything(keys.read);
+}
+
+function writesEverything({ keys }: UnaryContext): boolean {
+  return keys === undefined;
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

@@ -163,12 +163,8 @@ export class AnswerWriter {
     writeNumber(out, varint(5), replicasAcked);
   }
 
-  /** Writes a SetResponse, from its bytes or from an answer that has neither `previous` nor `current`. */
-  setResponse(answer: WriteAnswer | Uint8Array): void {
-    if (answer instanceof Uint8Array) {
-      this.encoded(answer);
-      return;
-    }
+  /** Writes a SetResponse or a DeleteResponse, from an answer that has neither `previous` nor `current`. */
+  writeResponse(answer: WriteAnswer): void {
     this.#out.reserve(8 * VARINT_BYTES_MAX);
     writeFields(this.#out, answer);
   }

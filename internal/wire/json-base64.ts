@@ -4,18 +4,17 @@
  * and with escaped line ends.
  */
 import { SLICE_BYTES, type Slices } from '#platform/slices.ts';
-import type { TextRange } from '#wire/json-scan.ts';
+import { BACKSLASH, type TextRange } from '#wire/json-scan.ts';
 
 /** Characters of base64 decoded at once; a multiple of four, so that each slice is whole bytes. */
 const SLICE_CHARACTERS = SLICE_BYTES;
 const PADDING = 0x3d;
-const BACKSLASH = 0x5c;
 
 /** Returns the value, or undefined if the text is no base64. */
 export function* decodeText(json: Buffer, { from, to }: TextRange): Slices<Buffer | undefined> {
   const written = json.subarray(from, to);
   if (written.includes(BACKSLASH)) return yield* decodeEscaped(written);
-  const digits = digitsOf(written);
+  const digits = digitsOf(written, 0, written.length);
   if (digits % 4 === 1) return undefined;
   const value = Buffer.allocUnsafeSlow(Math.floor((digits * 3) / 4));
   let at = 0;
@@ -28,11 +27,23 @@ export function* decodeText(json: Buffer, { from, to }: TextRange): Slices<Buffe
   return value;
 }
 
-/** The length without up to two characters of padding. */
-function digitsOf(written: Buffer): number {
-  let digits = written.length;
-  while (digits > written.length - 2 && written[digits - 1] === PADDING) digits--;
-  return digits;
+/**
+ * Decodes `json[from, to)`, a text of less than a slice, to `target` at `at`, which has
+ * room for it. Returns the length of the value; -1 if there are escapes, white space or
+ * padding in the text, or if it is no base64.
+ */
+export function decodePlain(json: Buffer, from: number, to: number, target: Buffer, at: number): number {
+  const digits = digitsOf(json, from, to);
+  if (digits % 4 === 1) return -1;
+  const end = decodeSome(json.toString('latin1', from, from + digits), target, at);
+  return end < 0 ? -1 : end - at;
+}
+
+/** The length of a text without up to two characters of padding. */
+function digitsOf(json: Buffer, from: number, to: number): number {
+  let end = to;
+  while (end > from && end > to - 2 && json[end - 1] === PADDING) end--;
+  return end - from;
 }
 
 /** Decodes characters without padding to `target` at `at` and returns where they end; -1 if they are no base64. */

@@ -24,15 +24,15 @@ const BYTES_PER_FIELD = 64;
 /** Deepest nesting allowed; requests need six levels. */
 const DEPTH_MAX = 32;
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
+export const QUOTE = 0x22;
+export const BACKSLASH = 0x5c;
 export const COLON = 0x3a;
 export const COMMA = 0x2c;
 export const OPEN_OBJECT = 0x7b;
 export const CLOSE_OBJECT = 0x7d;
 export const OPEN_LIST = 0x5b;
 export const CLOSE_LIST = 0x5d;
-const SPACE = 0x20;
+export const SPACE = 0x20;
 
 /** Receives the signs of JSON's structure as they are found. */
 export interface SignWatch {

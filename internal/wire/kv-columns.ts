@@ -43,19 +43,36 @@ export class OperationColumns implements MixedBatch {
   plainDeletes = 0;
   /** True if the batch says that it is all or nothing. */
   isAtomic = false;
-  readonly kinds = new Uint8Array(BATCH_OPERATIONS_MAX);
-  readonly flags = new Uint8Array(BATCH_OPERATIONS_MAX);
-  readonly keyOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
-  readonly keyBytes = new Uint16Array(BATCH_OPERATIONS_MAX);
-  readonly valueOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
-  readonly valueBytes = new Uint32Array(BATCH_OPERATIONS_MAX);
-  readonly expiries = new Uint8Array(BATCH_OPERATIONS_MAX);
-  readonly expiryMs = new Float64Array(BATCH_OPERATIONS_MAX);
-  readonly waitMs = new Uint16Array(BATCH_OPERATIONS_MAX);
-  readonly deltas = new Float64Array(BATCH_OPERATIONS_MAX);
-  readonly initials = new Float64Array(BATCH_OPERATIONS_MAX);
-  readonly atLeastEpochs = new Float64Array(BATCH_OPERATIONS_MAX);
-  readonly atLeastLsns = new Float64Array(BATCH_OPERATIONS_MAX);
+  readonly kinds: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly keyOffsets: Uint32Array;
+  readonly keyBytes: Uint16Array;
+  readonly valueOffsets: Uint32Array;
+  readonly valueBytes: Uint32Array;
+  readonly expiries: Uint8Array;
+  readonly expiryMs: Float64Array;
+  readonly waitMs: Uint16Array;
+  readonly deltas: Float64Array;
+  readonly initials: Float64Array;
+  readonly atLeastEpochs: Float64Array;
+  readonly atLeastLsns: Float64Array;
+
+  /** `countMax`: most operations of one request. */
+  constructor(countMax = BATCH_OPERATIONS_MAX) {
+    this.kinds = new Uint8Array(countMax);
+    this.flags = new Uint8Array(countMax);
+    this.keyOffsets = new Uint32Array(countMax);
+    this.keyBytes = new Uint16Array(countMax);
+    this.valueOffsets = new Uint32Array(countMax);
+    this.valueBytes = new Uint32Array(countMax);
+    this.expiries = new Uint8Array(countMax);
+    this.expiryMs = new Float64Array(countMax);
+    this.waitMs = new Uint16Array(countMax);
+    this.deltas = new Float64Array(countMax);
+    this.initials = new Float64Array(countMax);
+    this.atLeastEpochs = new Float64Array(countMax);
+    this.atLeastLsns = new Float64Array(countMax);
+  }
 
   begin(bytes: Buffer): void {
     this.bytes = bytes;
@@ -120,7 +137,7 @@ export class OperationColumns implements MixedBatch {
     if (kind === SET) return { kind: 'set', command: this.setCommand(i) };
     if (kind === INCREMENT) return { kind: 'increment', command: this.incrementCommand(i) };
     if (kind === TOUCH) return { kind: 'touch', command: this.touchCommand(i) };
-    return { kind: 'delete', command: this.#deleteCommand(i) };
+    return { kind: 'delete', command: this.deleteCommand(i) };
   }
 
   getCommand(i: number): GetCommand {
@@ -176,7 +193,7 @@ export class OperationColumns implements MixedBatch {
     };
   }
 
-  #deleteCommand(i: number): DeleteCommand {
+  deleteCommand(i: number): DeleteCommand {
     return {
       key: this.#key(i),
       condition: undefined,

@@ -55,9 +55,9 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'Get answered at once that must wait',
-    file: 'internal/wire/kv-bytes.ts',
-    text: '      return this.#reader.columns.areIncluded(moment.includes) ? moment : undefined;',
-    replacement: '      return moment;',
+    file: 'internal/wire/kv-calls.ts',
+    text: '    return columns.areIncluded(moment.includes) ? moment : undefined;',
+    replacement: '    return moment;',
     tests: ['test/server/kv-bytes.test.ts'],
   },
   {

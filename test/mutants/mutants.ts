@@ -30,6 +30,7 @@ import { HTTP1_MUTANTS } from './http1-mutants.ts';
 import { HTTP2_CLIENT_MUTANTS } from './http2-client-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
+import { JSON_MUTANTS } from './json-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMBER_MUTANTS } from './member-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
@@ -235,6 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...HTTP2_CLIENT_MUTANTS,
   ...WIRE_MUTANTS,
   ...IDENTITY_MUTANTS,
+  ...JSON_MUTANTS,
   ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
   ...RETIRED_MUTANTS,

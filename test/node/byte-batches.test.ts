@@ -15,8 +15,8 @@ import { WalnutError } from '#model/errors.ts';
 import { settled } from '#test/doubles/settled.ts';
 import { describeState, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
+import { BatchBytes } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
-import { KeyValueBytes } from '#wire/kv-bytes.ts';
 
 type Operation = MessageInitShape<typeof BatchOperationSchema>;
 interface Batch {
@@ -102,8 +102,7 @@ describe('batches from bytes', () => {
         async (chosen, steps) => {
           const [one, twin] = [await master(7, chosen), await master(7, chosen)];
           const { keyValue: port, bulk } = one.one.node.ports;
-          const bytes = new KeyValueBytes({
-            port,
+          const bytes = new BatchBytes({
             batch: (operations, signal) => port.batch(operations, signal),
             pace: { pause: () => Promise.resolve() },
             bulk,
@@ -118,7 +117,7 @@ describe('batches from bytes', () => {
               if (then === 'full') fileSystem.bytesMax = fileSystem.usedBytes + 10;
             });
             const caller = { hasDeadline: false, signal: new AbortController().signal };
-            let answer: ReturnType<KeyValueBytes['batch']>;
+            let answer: ReturnType<BatchBytes['batch']>;
             try {
               answer = bytes.batch(request, caller, HEADROOM);
             } catch (error) {

@@ -141,7 +141,8 @@ describe('a deadline', () => {
       });
     const answer = await http1(running, 'POST', '/walnut.v1.KVStore/Get', {
       headers: { 'content-type': 'application/json', 'connect-timeout-ms': '20' },
-      body: '{"key":"k"}',
+      // The port is asked for what is not read at once.
+      body: '{"key":"k","maxStalenessMs":"5"}',
     });
     expect(JSON.parse(answer.text).code).toBe('deadline_exceeded');
     expect(isAborted).toBe(true);

@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest';
 import {
   BatchRequestSchema,
   BatchResponseSchema,
+  DeleteRequestSchema,
+  DeleteResponseSchema,
   GetRequestSchema,
   GetResponseSchema,
   IncrementRequestSchema,
@@ -26,13 +28,16 @@ import { settled } from '#test/doubles/settled.ts';
 import { badKey, key, type Operation, operationsOf } from '#test/server/byte-operations.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 import { http1, start } from '#test/server/running.ts';
+import { BatchBytes } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
-import { type Caller, KeyValueBytes } from '#wire/kv-bytes.ts';
+import { type Caller, KeyValueCalls } from '#wire/kv-calls.ts';
 import {
+  fromDeleteAnswer,
   fromGetAnswer,
   fromIncrementAnswer,
   fromSetAnswer,
   fromTouchAnswer,
+  toDeleteCommand,
   toGetCommand,
   toIncrementCommand,
   toSetCommand,
@@ -40,6 +45,7 @@ import {
 } from '#wire/kv-codec.ts';
 import { SET } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
+import { ProtobufCalls } from '#wire/protobuf-calls.ts';
 
 const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
 const describeError = (error: unknown): { code: string; message: string } => ({
@@ -75,15 +81,14 @@ const CALLER: Caller = {
 const WAITING: Caller = { hasDeadline: false, signal: new AbortController().signal };
 
 /** `bulk`: of the node, unless it is another one or none. */
-function bytesOf(node: FakeNode, bulk: BulkPort | undefined = node.ports.bulk): KeyValueBytes {
-  return keyValueBytes(node, bulk);
+function bytesOf(node: FakeNode, bulk: BulkPort | undefined = node.ports.bulk): BatchBytes {
+  return batchBytes(node, bulk);
 }
 
-function keyValueBytes(node: FakeNode, bulk: BulkPort | undefined): KeyValueBytes {
+function batchBytes(node: FakeNode, bulk: BulkPort | undefined): BatchBytes {
   const port = node.ports.keyValue;
   const batch: KeyValuePort['batch'] = (...given) => port.batch(...given);
-  return new KeyValueBytes({
-    port,
+  return new BatchBytes({
     batch,
     pace: { pause: () => Promise.resolve() },
     bulk,
@@ -92,17 +97,30 @@ function keyValueBytes(node: FakeNode, bulk: BulkPort | undefined): KeyValueByte
   });
 }
 
-function withoutBulk(node: FakeNode): KeyValueBytes {
-  return keyValueBytes(node, undefined);
+function callsOf({ ports }: FakeNode, bulk = ports.bulk): KeyValueCalls {
+  return new KeyValueCalls(ports.keyValue, bulk, new ProtobufCalls(LIMITS.valueBytesMax));
+}
+
+function withoutBulk(node: FakeNode): BatchBytes {
+  return batchBytes(node, undefined);
 }
 
 /** Undefined where the request is left to the general way. */
-async function byBytes(bytes: KeyValueBytes, request: Uint8Array): Promise<Uint8Array | undefined> {
+async function byBytes(bytes: BatchBytes, request: Uint8Array): Promise<Uint8Array | undefined> {
   return (await settled(bytes.batch(request, WAITING, HEADROOM)))?.subarray(HEADROOM);
 }
 
-/** The two that are written one at a time by commands: their requests, and what the general way answers. */
+/** Those that are written one at a time by commands: their requests, and what the general way answers. */
 const ALONE = {
+  delete: {
+    toRequest: ({ value: init }: Operation['operation'] & object) =>
+      toBinary(DeleteRequestSchema, create(DeleteRequestSchema, init as never)),
+    byGeneralWay: async ({ ports }: FakeNode, request: Uint8Array): Promise<string> => {
+      const command = toDeleteCommand(fromBinary(DeleteRequestSchema, request));
+      const whole = fromDeleteAnswer(await ports.keyValue.delete(command));
+      return Buffer.from(toBinary(DeleteResponseSchema, whole)).toString('hex');
+    },
+  },
   increment: {
     toRequest: ({ value: init }: Operation['operation'] & object) =>
       toBinary(IncrementRequestSchema, create(IncrementRequestSchema, init as never)),
@@ -238,7 +256,7 @@ describe('a batch by its bytes', () => {
           const message = toBinary(SetRequestSchema, create(SetRequestSchema, operation.value));
           const request = Buffer.concat([message, Buffer.from(behind)]);
           const reader = new RequestReader(LIMITS.valueBytesMax);
-          const answer = await settled(bytesOf(short).set(request, CALLER, HEADROOM));
+          const answer = await settled(callsOf(short).set(request, CALLER, HEADROOM));
           expect(answer !== undefined).toBe(reader.readOne(SET, request));
           if (answer === undefined) continue;
           taken++;
@@ -261,36 +279,39 @@ describe('a batch by its bytes', () => {
     expect(taken).toBeGreaterThan(100);
   });
 
-  it.each(['increment', 'touch'] as const)('is for a single %s what the general way is', async (name) => {
-    const { toRequest, byGeneralWay } = ALONE[name];
-    const of = fc.oneof(good.plain, mixed.any);
-    let taken = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(of, { minLength: 1, maxLength: 9 }), async (operations) => {
-        const [general, short] = [new FakeNode(), new FakeNode()];
-        for (const { operation } of operations) {
-          if (operation?.case !== name) continue;
-          const request = toRequest(operation);
-          const outcome = async (answer: () => unknown): Promise<unknown> => {
-            try {
-              return await answer();
-            } catch (error) {
-              return (error as WalnutError).code;
-            }
-          };
-          const answer = await outcome(async () => bytesOf(short)[name](request, CALLER, HEADROOM));
-          if (answer === undefined) continue;
-          taken++;
-          const expected = await outcome(() => byGeneralWay(general, request));
-          const shown = Buffer.isBuffer(answer) ? answer.subarray(HEADROOM).toString('hex') : answer;
-          expect(shown).toEqual(expected);
-          expect([...short.entries]).toEqual([...general.entries]);
-        }
-      }),
-      { numRuns: 500 },
-    );
-    expect(taken).toBeGreaterThan(100);
-  });
+  it.each(['delete', 'increment', 'touch'] as const)(
+    'is for a single %s what the general way is',
+    async (name) => {
+      const { toRequest, byGeneralWay } = ALONE[name];
+      const of = fc.oneof(good.plain, mixed.any);
+      let taken = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(of, { minLength: 1, maxLength: 9 }), async (operations) => {
+          const [general, short] = [new FakeNode(), new FakeNode()];
+          for (const { operation } of operations) {
+            if (operation?.case !== name) continue;
+            const request = toRequest(operation);
+            const outcome = async (answer: () => unknown): Promise<unknown> => {
+              try {
+                return await answer();
+              } catch (error) {
+                return (error as WalnutError).code;
+              }
+            };
+            const answer = await outcome(async () => callsOf(short)[name](request, CALLER, HEADROOM));
+            if (answer === undefined) continue;
+            taken++;
+            const expected = await outcome(() => byGeneralWay(general, request));
+            const shown = Buffer.isBuffer(answer) ? answer.subarray(HEADROOM).toString('hex') : answer;
+            expect(shown).toEqual(expected);
+            expect([...short.entries]).toEqual([...general.entries]);
+          }
+        }),
+        { numRuns: 500 },
+      );
+      expect(taken).toBeGreaterThan(100);
+    },
+  );
 
   it('is for Gets by themselves what the general way is', async () => {
     const one = fc.oneof(fc.constant(good.plain), fc.constant(mixed.any)).chain((of) => of);
@@ -311,7 +332,7 @@ describe('a batch by its bytes', () => {
           const message = toBinary(GetRequestSchema, create(GetRequestSchema, operation.value));
           const request = Buffer.concat([message, Buffer.from(behind)]);
           const calls = node.calls.length;
-          const answer = await bytesOf(node).get(request, CALLER, HEADROOM);
+          const answer = await callsOf(node).get(request, CALLER, HEADROOM);
           if (answer === undefined) continue;
           taken++;
           expect(node.calls.slice(calls).map(({ port }) => port)).toEqual(['moment']);
@@ -353,18 +374,19 @@ describe('a batch by its bytes', () => {
     expect(none.results.map(({ result }) => result.case)).toEqual(['error', 'error', 'error']);
     const alone = toBinary(SetRequestSchema, create(SetRequestSchema, { key: 'a' }));
     refused = new Map([0, 1, 2].map((i) => [i, full]));
-    expect(() => bytes.set(alone, CALLER, HEADROOM)).toThrow(full);
+    const sets: BulkPort['sets'] = () => ({ answer: record(), refused });
+    expect(() => callsOf(node, { ...bulk, sets }).set(alone, CALLER, HEADROOM)).toThrow(full);
   });
 
   it('makes Sets by commands that turn out to be no plain ones', async () => {
     const node = new FakeNode();
-    const bytes = bytesOf(node, { ...(node.ports.bulk as BulkPort), sets: () => undefined });
+    const bulk: BulkPort = { ...(node.ports.bulk as BulkPort), sets: () => undefined };
     const ports = (): string[] => node.calls.splice(0).map(({ port }) => port);
     const batch = encode([{ operation: { case: 'set', value: { key: 'a' } } }]);
-    expect(await byBytes(bytes, batch)).toBeDefined();
+    expect(await byBytes(bytesOf(node, bulk), batch)).toBeDefined();
     expect(ports()).toEqual(['batch']);
     const alone = toBinary(SetRequestSchema, create(SetRequestSchema, { key: 'a' }));
-    expect(await bytes.set(alone, CALLER, HEADROOM)).toBeDefined();
+    expect(await callsOf(node, bulk).set(alone, CALLER, HEADROOM)).toBeDefined();
     expect(ports()).toEqual(['set']);
   });
 
@@ -385,9 +407,9 @@ describe('a batch by its bytes', () => {
       () => ({ ...bulk.moment(), includes: gone }),
       refuse,
     ]) {
-      const bytes = bytesOf(node, { ...bulk, moment });
-      expect(await bytes.get(alone, WAITING, HEADROOM)).toBeDefined();
-      expect(await byBytes(bytes, batch)).toBeDefined();
+      const stale = { ...bulk, moment };
+      expect(await callsOf(node, stale).get(alone, WAITING, HEADROOM)).toBeDefined();
+      expect(await byBytes(bytesOf(node, stale), batch)).toBeDefined();
       const asked = node.calls.splice(0).filter(({ port }) => port !== 'moment');
       expect(asked.map(({ port }) => port)).toEqual(['get', 'batch']);
     }

@@ -58,7 +58,7 @@ describe('a large JSON Set', () => {
     const running = await start(LIMITS);
     const { socket, received } = tcp(running);
     socket.write(post('Set', { key: 'large', value: LARGE.toString('base64') }));
-    socket.write(post('Set', { key: 'small', value: '' }));
+    socket.write(post('Set', { key: 'small', requestId: 'r' }));
     await until(() => received().split('HTTP/1.1 200').length > 2);
     expect(setsOf(running).map((set) => (set as { key: string }).key)).toEqual(['large', 'small']);
   });

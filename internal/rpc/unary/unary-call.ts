@@ -10,7 +10,7 @@ import type { Clock } from '#platform/clock.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
-import type { UnaryRoute } from '#rpc/rpc-routes.ts';
+import type { BytesImpl, UnaryRoute } from '#rpc/rpc-routes.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
 import { type BodyReader, readBody } from '#rpc/unary/body.ts';
 import { CallContext } from '#rpc/unary/call-context.ts';
@@ -133,9 +133,10 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {
     // A large message is not kept for as long as its call lasts.
     this.#head = bytes.length <= SMALL_BYTES ? bytes : Buffer.from(bytes.subarray(0, REQUEST_HEAD_BYTES));
-    if (excess === undefined && this.#shape.isBinary && this.#invokeBinary(bytes)) return;
-    const { method, fieldsMax } = this.#route;
-    if (this.#shape.isBinary) {
+    const { method, fieldsMax, binaryImpl, jsonImpl } = this.#route;
+    const { isBinary } = this.#shape;
+    if (excess === undefined && this.#answerBytes(isBinary ? binaryImpl : jsonImpl, bytes)) return;
+    if (isBinary) {
       this.#carryOut(decodeBinary(method.input, bytes, fieldsMax), excess);
       return;
     }
@@ -159,9 +160,9 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
     this.#options.slices.end?.(work);
   }
 
-  /** False where the method has no shorter way for these bytes. */
-  #invokeBinary(bytes: Uint8Array): boolean {
-    const answer = this.#route.binaryImpl?.(bytes, this.#context, this.#protocol.headroom);
+  /** Takes the shorter way of the method; false where it has none for these bytes. */
+  #answerBytes(impl: BytesImpl | undefined, bytes: Uint8Array): boolean {
+    const answer = impl?.(bytes, this.#context, this.#protocol.headroom);
     if (answer === undefined) return false;
     if (answer instanceof Later) answer.to(this);
     else this.#settle(answer, (encoded) => this.#send(encoded));

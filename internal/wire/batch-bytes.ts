@@ -1,22 +1,20 @@
 /**
- * Get, Set, Increment, Touch and Batch from a request's bytes to an answer's, without
- * messages in between: what the common form of a request takes, and exactly what
- * `kv-codec.ts` and `batch-codec.ts` would answer. A request is read once. Gets that can
- * be answered at once and Sets that ask for nothing but being visible go through the bulk
- * port, where there is one; everything else becomes commands for the port.
+ * Batch from a request's bytes to an answer's, without messages in between: what the
+ * common form of a request takes, and exactly what `batch-codec.ts` would answer. A request
+ * is read once. Gets that can be answered at once and Sets that ask for nothing but being
+ * visible go through the bulk port, where there is one; everything else becomes commands
+ * for the port.
  */
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
-import { type Later, mapSoon } from '#model/later.ts';
+import { mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { encodeGet, encodeIncrement, encodeSet, encodeTouch } from '#wire/kv-alone.ts';
-import { GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
+import { type Caller, type Encoded, momentFor } from '#wire/kv-calls.ts';
 import { encodeLargeResults, LARGE_ANSWER_BYTES, valuesIn, writeResult } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
@@ -25,12 +23,8 @@ import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
 const BULK_BYTES_MAX = 1_024 * 1_024;
 const NOTHING = Buffer.alloc(0);
 
-/** The bytes of an answer, at once or later. */
-type Encoded = Awaitable<Buffer> | Later<Buffer>;
-
-export interface KeyValueBytesOptions {
-  readonly port: KeyValuePort;
-  /** `port.batch`, in parts if it is large. */
+export interface BatchBytesOptions {
+  /** The port's, in parts if the batch is large. */
   readonly batch: KeyValuePort['batch'];
   /** Between the slices of large answers. */
   readonly pace: SlicePace;
@@ -39,70 +33,24 @@ export interface KeyValueBytesOptions {
   readonly describe: DescribeError;
 }
 
-/** What tells that a caller went away: asked for only where something may wait. */
-export interface Caller {
-  readonly hasDeadline: boolean;
-  readonly signal: AbortSignal;
-  /** A large answer is about to be made in slices: see `Exchange`. */
-  beginLarge?(): void;
-}
-
-/**
- * One per edge: its buffers serve one request after another. Each method takes the
- * bytes of a request and gives those of the answer with `headroom` unwritten ones
- * before them; undefined where the request has another form, with nothing done.
- */
-export class KeyValueBytes {
-  readonly #options: KeyValueBytesOptions;
+/** One per edge: its buffers serve one request after another. */
+export class BatchBytes {
+  readonly #options: BatchBytesOptions;
   readonly #reader: RequestReader;
   readonly #writer = new AnswerWriter();
   readonly #mixed: MixedBytes | undefined;
 
-  constructor(options: KeyValueBytesOptions) {
+  constructor(options: BatchBytesOptions) {
     this.#options = options;
     this.#reader = new RequestReader(options.limits.valueBytesMax);
     const { bulk } = options;
     this.#mixed = bulk && new MixedBytes(bulk, options.limits, options.describe, this.#writer);
   }
 
-  get(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
-    try {
-      return this.#get(asBuffer(request), caller, headroom);
-    } finally {
-      this.#reader.close();
-    }
-  }
-
-  set(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
-    try {
-      return this.#set(asBuffer(request), caller, headroom);
-    } finally {
-      this.#reader.close();
-    }
-  }
-
-  increment(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
-    try {
-      if (!this.#reader.readOne(INCREMENT, asBuffer(request))) return undefined;
-      const signal = caller.hasDeadline ? caller.signal : undefined;
-      const answer = this.#options.port.increment(this.#reader.columns.incrementCommand(0), signal);
-      return mapAwaitable(answer, (settled) => encodeIncrement(this.#writer, settled, headroom));
-    } finally {
-      this.#reader.close();
-    }
-  }
-
-  touch(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
-    try {
-      if (!this.#reader.readOne(TOUCH, asBuffer(request))) return undefined;
-      const signal = caller.hasDeadline ? caller.signal : undefined;
-      const answer = this.#options.port.touch(this.#reader.columns.touchCommand(0), signal);
-      return mapAwaitable(answer, (settled) => encodeTouch(this.#writer, settled, headroom));
-    } finally {
-      this.#reader.close();
-    }
-  }
-
+  /**
+   * From the bytes of a request to those of the answer, with `headroom` unwritten ones
+   * before them; undefined where the request has another form, with nothing done.
+   */
   batch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     try {
       return this.#batch(asBuffer(request), caller, headroom);
@@ -111,52 +59,26 @@ export class KeyValueBytes {
     }
   }
 
-  #get(bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
-    if (!this.#reader.readOne(GET, bytes)) return undefined;
-    const moment = this.#moment();
-    if (moment === undefined) {
-      const command = this.#reader.columns.getCommand(0);
-      const signal = command.waitMs > 0 || caller.hasDeadline ? caller.signal : undefined;
-      const answer = this.#options.port.get(command, signal);
-      return mapAwaitable(answer, (settled) => encodeGet(this.#writer, settled, headroom));
-    }
-    const { entries } = moment;
-    const { keyOffsets, keyBytes } = this.#reader.columns;
-    this.#writer.begin(headroom, true);
-    this.#writer.setFreshness(moment.asOf, moment.stalenessMs);
-    writeRead(this.#writer, entries, entries.find(bytes, keyOffsets[0] as number, keyBytes[0] as number));
-    return this.#writer.take();
-  }
-
-  #set(bytes: Buffer, caller: Caller, headroom: number): Encoded | undefined {
-    if (!this.#reader.readOne(SET, bytes)) return undefined;
-    const { columns } = this.#reader;
-    const made = columns.areSets ? this.#options.bulk?.sets(columns) : undefined;
-    if (made !== undefined) return mapSoon(made, (settled) => this.#encodeMadeSet(settled, headroom));
-    const signal = caller.hasDeadline ? caller.signal : undefined;
-    const answer = this.#options.port.set(columns.setCommand(0), signal);
-    return mapAwaitable(answer, (settled) => encodeSet(this.#writer, settled, headroom));
-  }
-
   #batch(bytes: Buffer, caller: Caller, headroom: number): Encoded | undefined {
     if (!this.#reader.readBatch(bytes)) return undefined;
     const { columns } = this.#reader;
+    const { bulk } = this.#options;
     // The general way says what is none of these.
     if (columns.isAtomic) {
       const isPlain = columns.areSets && bytes.length <= BULK_BYTES_MAX;
       return isPlain ? this.#atomicSets(headroom) : undefined;
     }
     if (columns.areGets) {
-      const moment = this.#moment();
+      const moment = momentFor(columns, bulk);
       if (moment !== undefined) return this.#answerGets(moment, bytes, caller, headroom);
     }
     if (columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const { count } = columns;
-      const made = this.#options.bulk?.sets(columns);
+      const made = bulk?.sets(columns);
       if (made !== undefined) return mapSoon(made, (settled) => this.#encodeSets(settled, count, headroom));
     }
     if (columns.arePlain && !columns.areGets && !columns.areSets && bytes.length <= BULK_BYTES_MAX) {
-      const moment = columns.gets === 0 ? undefined : this.#moment();
+      const moment = columns.gets === 0 ? undefined : momentFor(columns, bulk);
       const made = this.#mixed?.run(columns, moment, headroom);
       if (made !== undefined) return made;
     }
@@ -203,20 +125,6 @@ export class KeyValueBytes {
     return writer.take();
   }
 
-  /** The moment to read at; undefined where what was read cannot be answered at once. */
-  #moment(): ReadMoment | undefined {
-    const { bulk } = this.#options;
-    if (bulk === undefined) return undefined;
-    try {
-      const moment = bulk.moment();
-      return this.#reader.columns.areIncluded(moment.includes) ? moment : undefined;
-    } catch (error) {
-      // Commands are refused for it one by one.
-      if (error instanceof WalnutError) return undefined;
-      throw error;
-    }
-  }
-
   /** Each straight from the key in the request to the value in the answer, until that grows large. */
   #answerGets(moment: ReadMoment, bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> {
     const { entries } = moment;
@@ -243,11 +151,6 @@ export class KeyValueBytes {
     const encoded = Buffer.from(this.#writer.take().subarray(headroom));
     const operations = this.#reader.columns.operations().slice(from);
     return this.#carryOut(operations, encoded, budget, caller, headroom);
-  }
-
-  #encodeMadeSet({ answer, refused }: SetsAnswer, headroom: number): Buffer {
-    if (answer === undefined) throw refused.get(0);
-    return encodeSet(this.#writer, answer, headroom);
   }
 
   #encodeSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {

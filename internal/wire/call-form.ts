@@ -1,0 +1,23 @@
+/** How single calls are written, as protobuf or as JSON: from a request to columns, and from an answer to bytes. */
+import type { ReadMoment } from '#model/bulk.ts';
+import type { GetAnswer, IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
+import type { OperationColumns } from '#wire/kv-columns.ts';
+
+/** Answers have `headroom` unwritten bytes before them. */
+export interface CallForm {
+  /** The request that was read last; valid only if reading it returned true. */
+  readonly columns: OperationColumns;
+  /** Longer values are left to the general way, which encodes them in slices. */
+  readonly valueBytesMax: number;
+  /** Reads a request of one operation, as `kind` says. False: it has another form, or is invalid. */
+  read(kind: number, request: Buffer): boolean;
+  /** Lets go of the request. */
+  close(): void;
+  /** The answer to a Get straight from the store; `found` is what `EntryReads.find` returned. */
+  found(moment: ReadMoment, found: number, headroom: number): Buffer;
+  get(answer: GetAnswer, headroom: number): Buffer;
+  set(answer: WriteAnswer, headroom: number): Buffer;
+  delete(answer: WriteAnswer, headroom: number): Buffer;
+  increment(answer: IncrementAnswer, headroom: number): Buffer;
+  touch(answer: TouchAnswer, headroom: number): Buffer;
+}

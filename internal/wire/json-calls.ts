@@ -1,0 +1,103 @@
+/** Single calls in JSON. The requests that it takes have no answer with an entry but a Get's. */
+import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
+import type { GetAnswer, IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
+import type { Position } from '#model/position.ts';
+import { asBuffer } from '#platform/bytes.ts';
+import type { CallForm } from '#wire/call-form.ts';
+import {
+  deleteText,
+  foundText,
+  freshnessText,
+  incrementText,
+  setText,
+  touchText,
+} from '#wire/json-answers.ts';
+import { JsonRequestReader } from '#wire/json-request.ts';
+import type { OperationColumns } from '#wire/kv-columns.ts';
+
+/** A longer value is encoded in slices. */
+const VALUE_BYTES_MAX = 65_536;
+/** `copyValue` may write so many bytes too many. */
+const COPY_SLACK_BYTES = 3;
+
+export class JsonCalls implements CallForm {
+  readonly valueBytesMax = VALUE_BYTES_MAX;
+  readonly #reader: JsonRequestReader;
+  readonly #value = Buffer.allocUnsafeSlow(VALUE_BYTES_MAX + COPY_SLACK_BYTES);
+  readonly #view = new DataView(this.#value.buffer);
+  #asOf: Position | undefined;
+  #stalenessMs = -1;
+  #freshness = '';
+
+  /** `valueBytesMax`: of a Set. */
+  constructor(valueBytesMax: number) {
+    this.#reader = new JsonRequestReader(valueBytesMax);
+  }
+
+  get columns(): OperationColumns {
+    return this.#reader.columns;
+  }
+
+  read(kind: number, request: Buffer): boolean {
+    return this.#reader.read(kind, request);
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  found(moment: ReadMoment, found: number, headroom: number): Buffer {
+    const { entries, asOf, stalenessMs } = moment;
+    // States repeat from Get to Get.
+    if (asOf !== this.#asOf || stalenessMs !== this.#stalenessMs) {
+      this.#freshness = freshnessText(moment);
+      this.#asOf = asOf;
+      this.#stalenessMs = stalenessMs;
+    }
+    if (found === NOT_FOUND) return encode(foundText(undefined, this.#freshness), headroom);
+    const valueBytes = entries.valueBytesOf(found);
+    if (valueBytes > 0) entries.copyValue(found, this.#view, 0);
+    const entry = {
+      base64: this.#value.toString('base64', 0, valueBytes),
+      epoch: entries.epochOf(found),
+      lsn: entries.lsnOf(found),
+      expireAtMs: entries.expireAtMsOf(found),
+      contentType: entries.contentTypeOf(found),
+    };
+    return encode(foundText(entry, this.#freshness), headroom);
+  }
+
+  get({ entry, asOf, stalenessMs }: GetAnswer, headroom: number): Buffer {
+    const found = entry && {
+      base64: asBuffer(entry.value).toString('base64'),
+      epoch: entry.version.epoch,
+      lsn: entry.version.lsn,
+      expireAtMs: entry.expireAtMs,
+      contentType: entry.contentType ?? '',
+    };
+    return encode(foundText(found, freshnessText({ asOf, stalenessMs })), headroom);
+  }
+
+  set(answer: WriteAnswer, headroom: number): Buffer {
+    return encode(setText(answer), headroom);
+  }
+
+  delete(answer: WriteAnswer, headroom: number): Buffer {
+    return encode(deleteText(answer), headroom);
+  }
+
+  increment(answer: IncrementAnswer, headroom: number): Buffer {
+    return encode(incrementText(answer), headroom);
+  }
+
+  touch(answer: TouchAnswer, headroom: number): Buffer {
+    return encode(touchText(answer), headroom);
+  }
+}
+
+/** `text` is ASCII. */
+function encode(text: string, headroom: number): Buffer {
+  const bytes = Buffer.allocUnsafe(headroom + text.length);
+  bytes.write(text, headroom, 'latin1');
+  return bytes;
+}
