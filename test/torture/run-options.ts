@@ -16,6 +16,7 @@ export const PARTS = [
   'links',
   'groups',
   'clusters',
+  'model',
   'failovers',
   'cluster-processes',
   'stampede',
