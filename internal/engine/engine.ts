@@ -21,9 +21,9 @@ import { encodeEpochParent } from '#engine/records/epoch-record.ts';
 import type { PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, type RecordState } from '#engine/records/record-kind.ts';
 import { applyTo, recordKindOf } from '#engine/records/record-table.ts';
-import { shortageError } from '#engine/short-disk.ts';
+import { shortageError, storageFailed } from '#engine/short-disk.ts';
 import type { StoreLimits } from '#model/entry.ts';
-import { WalnutError } from '#model/errors.ts';
+import type { WalnutError } from '#model/errors.ts';
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -106,6 +106,8 @@ export class Engine implements RecordState {
   witness: RecordWitness | undefined;
   /** Every frame as it becomes visible here, in order. */
   readonly appliedFrames = new Listeners<Frame>();
+  /** The last record on the disk, whenever more is. */
+  readonly durable = new Listeners<Lsn>();
   /** Called with the reason when memory was altered and the state must be recovered again. */
   readonly altered = new Listeners<string>();
   /** Called when the disk has failed; the process must stop then. */
@@ -164,6 +166,7 @@ export class Engine implements RecordState {
     log.onDurable = (lsn) => {
       this.#durableWaiters.advance(lsn);
       this.feed.advance();
+      this.durable.tell(lsn);
     };
     log.onRefused = (firstLsn, error) => this.#refuse(firstLsn, error);
     log.onFailed = (error) => this.#fail(error);
@@ -411,10 +414,4 @@ export class Engine implements RecordState {
     this.release();
     this.failed.tell(error);
   }
-}
-
-function storageFailed(cause: Error): WalnutError {
-  return new WalnutError('storage_failed', 'the disk under wal.directory failed; this node is stopping', {
-    cause,
-  });
 }

@@ -1,4 +1,4 @@
-/** A shortage on the disk’s side as its callers hear of it: nothing is lost, and later it goes on. */
+/** A disk that is short of something, or failed, as callers hear of it. After a shortage nothing is lost, and later it goes on. */
 import { WalnutError } from '#model/errors.ts';
 import { describeShortage, shortageOf } from '#platform/shortage.ts';
 import { isShortage } from '#wal/wal-errors.ts';
@@ -15,4 +15,11 @@ export async function orShortage<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     throw isShortage(error) ? shortageError(error) : error;
   }
+}
+
+/** The error of every call after the disk failed. */
+export function storageFailed(cause: Error): WalnutError {
+  return new WalnutError('storage_failed', 'the disk under wal.directory failed; this node is stopping', {
+    cause,
+  });
 }

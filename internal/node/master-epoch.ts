@@ -38,7 +38,7 @@ export class MasterEpoch {
     return this.#hasBegun;
   }
 
-  /** The LSN of the EPOCH record; undefined before it was submitted. */
+  /** The LSN of the EPOCH record with which this process began its epoch; undefined before it was submitted. */
   get beganLsn(): Lsn | undefined {
     return this.#beganLsn;
   }
@@ -79,6 +79,8 @@ export class MasterEpoch {
         });
         run.epoch = epoch;
       }
+      // A master that recovered its state in place goes on in the epoch that it began before.
+      this.#beganLsn ??= engine.epochStarts().at(-1)?.firstLsn;
       if (this.#hasNewLimits(epoch) && (await this.#mayState(options.limits)))
         await this.#logged((done) => engine.submitLimits(options.limits, done));
       this.#hasBegun = true;

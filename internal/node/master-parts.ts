@@ -104,16 +104,23 @@ function createLease({ options: { member }, engine, seat }: MasterAround): Membe
   return new MemberLease({ ...member, members, waits: seat.isHandedOver !== true });
 }
 
-function createQuorum({ options, engine }: MasterAround, epoch: () => MasterEpoch): QuorumLedger | undefined {
+function createQuorum(
+  { options, engine, signal }: MasterAround,
+  epoch: () => MasterEpoch,
+): QuorumLedger | undefined {
   const { clock, member } = options;
   if (member === undefined) return undefined;
-  return new QuorumLedger({
+  const quorum = new QuorumLedger({
     clock,
     node: member.node,
     members: () => engine.store.members.current,
     durableLsn: () => engine.durableLsn,
     epochLsn: () => epoch().beganLsn,
   });
+  // In a group of one voter nobody else's answer says that more has reached QUORUM.
+  const unsubscribe = engine.durable.subscribe(() => quorum.advance());
+  signal.addEventListener('abort', unsubscribe, { once: true });
+  return quorum;
 }
 
 function createGroup(

@@ -24,9 +24,12 @@ export class TestCluster {
   readonly store: LocalStore;
   coordinator: Coordinator;
   #seed: number;
+  readonly #changes: NodeChanges;
 
-  constructor(seed = 1) {
+  /** `changes`: what every member has otherwise than `TestGroup` has it. */
+  constructor(seed = 1, changes: NodeChanges = {}) {
     this.#seed = seed;
+    this.#changes = changes;
     this.group = new TestGroup(seed);
     this.store = createMemoryMetadata(this.group.clock);
     this.coordinator = this.#startCoordinator();
@@ -47,6 +50,7 @@ export class TestCluster {
     const one = await this.group.start(name, 'replica', {
       upstream: '',
       member: this.memberOptions(name),
+      ...this.#changes,
       ...changes,
     });
     this.nodes.set(name, one);

@@ -101,7 +101,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       },
     });
     this.#fillReads = new FillReads(admission, this.#reader, clock);
-    this.#linearReads = new LinearReads(admission, this.#reader);
+    this.#linearReads = new LinearReads(admission, this.#reader, this.#clock);
   }
 
   moment(): ReadMoment {

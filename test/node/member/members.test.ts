@@ -1,8 +1,10 @@
 /** Whole members under a real coordinator: who leads, who takes writes, and what outlives a failover. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { collectEngines } from '#test/doubles/engines.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
+const engines = collectEngines();
 let cluster: TestCluster;
 
 async function begin(...names: string[]): Promise<void> {
@@ -110,6 +112,23 @@ describe('a group of three members', () => {
     await expect(cluster.group.get(master, 'k', linear)).rejects.toThrow('no lease');
   });
 
+  it('answers linearizable reads of what it has just taken where nothing is fdatasynced unasked', async () => {
+    cluster = new TestCluster(1, { fsync: 'never' });
+    await cluster.found('a', 'b', 'c');
+    await cluster.group.set(cluster.master, 'k', 'v');
+    expect(await cluster.group.get(cluster.master, 'k', { isLinearizable: true, waitMs: 500 })).toBe('v');
+  });
+
+  it('reaches QUORUM again after its master rebuilt its state from its disk', async () => {
+    await begin('a', 'b', 'c');
+    const { master } = cluster;
+    for (const engine of [...engines]) engine.altered.tell('a test says so');
+    await cluster.group.untilTrue(() => master.node.status().integrity.rebuilds === 1, 'the rebuild');
+    await cluster.untilLed();
+    expect(cluster.master).toBe(master);
+    expect(await write('k', 'v')).toBe('quorum');
+  });
+
   it('hands over as planned: no write is lost, and none waits for a lease to end', async () => {
     await begin('a', 'b', 'c');
     await write('k', 'v');
@@ -183,6 +202,25 @@ describe('a group of one member', () => {
     cluster.cutOff.add('a');
     await cluster.group.clock.advance(5_000);
     expect(await write('k', 'v')).toBe('quorum');
+  });
+
+  it.each(['never', 'interval'] as const)(
+    'answers linearizable reads of what it has just taken, with wal.fsync: %s',
+    async (fsync) => {
+      cluster = new TestCluster(1, { fsync, walSyncIntervalMs: 60_000 });
+      await cluster.found('a');
+      await cluster.group.set(cluster.master, 'k', 'v');
+      expect(await cluster.group.get(cluster.master, 'k', { isLinearizable: true, waitMs: 500 })).toBe('v');
+    },
+  );
+
+  it('knows what its disk has as QUORUM without anybody waiting for it', async () => {
+    await begin('a');
+    const { position } = await cluster.group.set(cluster.master, 'k', 'v');
+    await cluster.group.clock.advance(5_000);
+    const wanted = { position, durability: 'accepted', minAcks: 0, timeoutMs: 0 } as const;
+    const reached = cluster.group.until(cluster.master.node.awaitDurable(wanted));
+    expect(await reached).toMatchObject({ durabilityReached: 'quorum' });
   });
 });
 
