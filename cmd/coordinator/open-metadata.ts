@@ -1,27 +1,37 @@
 /** The metadata store that a configuration names, and its metrics. */
 import { dirname } from 'node:path';
 import type { MetadataConfig } from '#config/sections/coordinator.ts';
-import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
+import { type Endpoint, type TlsDialer, tryEndpoint } from '#dial/endpoint.ts';
 import { EtcdStore } from '#metadata/etcd/etcd-store.ts';
 import { openFileStore } from '#metadata/file/file-store.ts';
 import { createMeasuredStore } from '#metadata/measured-store.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { Clock } from '#platform/clock.ts';
-import type { Logger } from '#platform/logger.ts';
-import { DURATION_BUCKETS_S, type Metrics } from '#platform/metrics.ts';
+import { DURATION_BUCKETS_S } from '#platform/metrics.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import type { TlsFiles } from '#tls/tls-files.ts';
+import { openPassword, type SecurityParts } from '../node/node-security.ts';
+import { dialerOf, openFiles } from '../node/node-tls.ts';
 
-export interface MetadataParts {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
+/** The certificates of calls to etcd; undefined: they go in clear text. Throws `SecretFileError` where a file cannot be used. */
+export async function openMetadataTls(
+  { ca, cert, key }: MetadataConfig,
+  parts: SecurityParts,
+): Promise<TlsFiles | undefined> {
+  return ca === undefined ? undefined : openFiles('coordinator.metadata', { ca, cert, key }, parts);
 }
 
-/** Rejects with `failed_precondition` where a file cannot be opened. etcd is connected to by the first call. */
-export async function openMetadata(config: MetadataConfig, parts: MetadataParts): Promise<MetadataStore> {
+/**
+ * Rejects with `failed_precondition` where a file of the map cannot be opened, with `SecretFileError`
+ * where that of the password cannot be used. etcd is connected to by the first call.
+ */
+export async function openMetadata(
+  config: MetadataConfig,
+  tls: TlsFiles | undefined,
+  parts: SecurityParts,
+): Promise<MetadataStore> {
   const { clock, metrics } = parts;
-  const store = await open(config, parts);
+  const store = config.kind === 'etcd' ? await openEtcd(config, tls, parts) : await openFile(config, parts);
   const seconds = metrics.histogramFamily(
     'walnut_metadata_call_duration_seconds',
     'Time of calls to the metadata store that were answered, by call.',
@@ -43,11 +53,28 @@ export async function openMetadata(config: MetadataConfig, parts: MetadataParts)
   );
 }
 
-async function open(
-  { kind, file, endpoints }: MetadataConfig,
-  { clock, logger }: MetadataParts,
+async function openEtcd(
+  { endpoints, serverName, username, passwordFile }: MetadataConfig,
+  tls: TlsFiles | undefined,
+  parts: SecurityParts,
 ): Promise<MetadataStore> {
-  if (kind === 'etcd') return new EtcdStore(endpoints.map((address) => tryEndpoint(address) as Endpoint));
+  const dialer = tls && dialerOf(tls, serverName);
+  const user =
+    username === undefined || passwordFile === undefined
+      ? undefined
+      : { name: username, password: await openPassword(passwordFile, 'the user of etcd', parts) };
+  return new EtcdStore({
+    endpoints: endpoints.map((address) => toEndpoint(address, dialer)),
+    user,
+    monotonicMs: () => parts.clock.monotonicMs(),
+  });
+}
+
+function toEndpoint(address: string, tls: TlsDialer | undefined): Endpoint {
+  return { ...(tryEndpoint(address) as Endpoint), tls };
+}
+
+async function openFile({ file }: MetadataConfig, { clock, logger }: SecurityParts): Promise<MetadataStore> {
   const path = file as string;
   await makeDirectoryOf(path);
   const store = await openFileStore(path, clock);

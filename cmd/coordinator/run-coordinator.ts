@@ -37,7 +37,7 @@ import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
 import { openCoordinatorCredential } from './coordinator-credential.ts';
-import { openMetadata } from './open-metadata.ts';
+import { openMetadata, openMetadataTls } from './open-metadata.ts';
 
 type CoordinatorConfig = ConfigOf<'coordinator'>;
 
@@ -72,9 +72,10 @@ async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<vo
   const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers };
   const callers = await openCallers(config, security);
   const credential = await openCoordinatorCredential(config, security);
-  const store = await openMetadata(metadata, { clock, logger, metrics });
+  const stored = await openMetadataTls(metadata, security);
+  const store = await openMetadata(metadata, stored, security);
   closers.push('metadata store', () => store.close());
-  const tls = await openNodeTls(config, security);
+  const tls = await openNodeTls(config, security, stored === undefined ? [] : [stored]);
   const links = new ClusterLinks({ clock, credential, tls: tls.peer });
   closers.push('links to members', async () => links.close());
   const members = createMembers((address) => links.member(address));

@@ -146,6 +146,19 @@ export async function openToken(path: string, parts: SecurityParts): Promise<() 
   return () => file.current;
 }
 
+/** Gives the password in a file, as it is now. `whose`: for the log line of a change. */
+export async function openPassword(path: string, whose: string, parts: SecurityParts): Promise<() => string> {
+  const onChange = (): void => parts.logger.info({ file: path }, `the password of ${whose} changed`);
+  const file = await open(parts, path, { parse: readPassword, onChange });
+  return () => file.current;
+}
+
+function readPassword(text: string): string {
+  const password = text.replace(/\r?\n$/, '');
+  if (password === '' || /[\r\n\0]/.test(password)) throw new Error('expected one line with a password');
+  return password;
+}
+
 /** The `authorization` header for the token in a file. */
 function readToken(text: string): string {
   const token = text.trim();

@@ -15,10 +15,14 @@ export interface NodeTls {
   readonly peer: TlsDialer | undefined;
 }
 
-/** Throws `SecretFileError` where a file cannot be used. */
+/**
+ * Throws `SecretFileError` where a file cannot be used. `more`: files of this process that are open
+ * already; their metrics are registered with these.
+ */
 export async function openNodeTls(
   { server, peer, auth }: Pick<ConfigOf<BinaryKind>, 'server' | 'peer' | 'auth'>,
   parts: SecurityParts,
+  more: readonly TlsFiles[] = [],
 ): Promise<NodeTls> {
   const { mode, cert, key, clientCa, ...others } = server.tls;
   const { serverName, ...peerPaths } = peer.tls;
@@ -27,21 +31,32 @@ export async function openNodeTls(
       'server.tls.client_auth: require does not apply to clear text, which server.tls.mode: optional serves too';
     parts.logger.warn({}, message);
   }
-  const all: TlsFiles[] = [];
-  const open = async (section: TlsFiles['section'], paths: TlsParts): Promise<TlsFiles> => {
-    const files = await TlsFiles.open({ ...parts, section, paths });
-    parts.closers.push(section, () => files.close());
-    all.push(files);
-    return files;
-  };
-  const served = mode === 'off' ? undefined : await open('server.tls', { cert, key, ca: clientCa });
-  const called = peerPaths.ca === undefined ? undefined : await open('peer.tls', peerPaths);
+  const served =
+    mode === 'off' ? undefined : await openFiles('server.tls', { cert, key, ca: clientCa }, parts);
+  const called = peerPaths.ca === undefined ? undefined : await openFiles('peer.tls', peerPaths, parts);
+  const all = [served, called, ...more].filter((files) => files !== undefined);
   if (all.length > 0) registerTlsMetrics(parts.metrics, all);
   return {
     server:
       served === undefined || mode === 'off'
         ? undefined
         : { ...others, mode, files: served, takesCn: auth.certificateCn },
-    peer: called && createTlsDialer({ material: () => called.current.parts, serverName }),
+    peer: called && dialerOf(called, serverName),
   };
+}
+
+/** Followed until the process ends. Throws `SecretFileError` where a file cannot be used. */
+export async function openFiles(
+  section: TlsFiles['section'],
+  paths: TlsParts,
+  parts: SecurityParts,
+): Promise<TlsFiles> {
+  const files = await TlsFiles.open({ ...parts, section, paths });
+  parts.closers.push(section, () => files.close());
+  return files;
+}
+
+/** Connections that are verified, and shown, by these files as they are now. */
+export function dialerOf(files: TlsFiles, serverName: string | undefined): TlsDialer {
+  return createTlsDialer({ material: () => files.current.parts, serverName });
 }

@@ -5,5 +5,8 @@ import { type CrossProblem, checkCoordinatorSecurity, checkNodeSecurity } from '
 
 export function checkTogether(config: ConfigOf<BinaryKind>): CrossProblem[] {
   if (config.kind !== 'coordinator') return checkNodeSecurity(config);
-  return [...checkCoordinatorSecurity(config), ...checkMetadata(config.coordinator.metadata)];
+  return [
+    ...checkCoordinatorSecurity(config),
+    ...checkMetadata(config.coordinator.metadata, config.auth.allowClearText),
+  ];
 }

@@ -145,6 +145,17 @@ export function optionalFile(): z.ZodType<string | undefined> {
   }).optional();
 }
 
+/** One line of at most so many characters. `what`: what it is, for messages. */
+export function optionalText(what: string, max: number): z.ZodType<string | undefined> {
+  return define({
+    expected: `${what}: one line of at most ${max} characters`,
+    read: (value) =>
+      typeof value === 'string' && value !== '' && value.length <= max && !/[\r\n\0]/.test(value)
+        ? value
+        : undefined,
+  }).optional();
+}
+
 /** The path from the working directory, where that is known. */
 export function absolute(file: string | undefined, cwd: string | undefined): string | undefined {
   return file === undefined || cwd === undefined ? file : resolve(cwd, file);

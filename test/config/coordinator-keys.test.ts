@@ -20,7 +20,12 @@ function problemsOf(text: string): readonly string[] {
 }
 
 describe('the configuration of a coordinator', () => {
-  it.each([FILE, ETCD])('loads what it prints: %s', (text) => {
+  it.each([
+    FILE,
+    ETCD,
+    `${ETCD}    ca: "/a"\n    cert: "/c"\n    key: "/k"\n    server_name: "etcd"\n    username: "u"\n    password_file: "/p"\n`,
+    `${ETCD}    username: "u"\n    password_file: "/p"\nauth:\n  allow_clear_text: true\n`,
+  ])('loads what it prints: %s', (text) => {
     const config = load(text);
     expect(load(printConfig(config))).toEqual(config);
     expect(config.coordinator.cluster).toBe('main');
@@ -37,6 +42,15 @@ describe('the configuration of a coordinator', () => {
       'metadata.endpoints: expected coordinator.metadata.kind: etcd beside it',
     ],
     [`${ETCD}    file: "/m.db"\n`, 'metadata.file: expected coordinator.metadata.kind: file beside it'],
+    [`${FILE}    username: "u"\n`, 'metadata.username: expected coordinator.metadata.kind: etcd beside it'],
+    [`${ETCD}    username: "u"\n`, 'metadata.password_file: missing: expected the file with the password'],
+    [`${ETCD}    password_file: "/p"\n`, 'metadata.username: missing: expected the name of a user of etcd'],
+    [`${ETCD}    cert: "/c"\n`, 'metadata.ca: missing: expected the file with the authorities of etcd'],
+    [`${ETCD}    ca: "/a"\n    key: "/k"\n`, 'metadata.cert: missing: expected a file in PEM'],
+    [
+      `${ETCD}    username: "u"\n    password_file: "/p"\n`,
+      'metadata.ca: missing: the password goes to e1:2379 in clear text',
+    ],
     [`${FILE}  cluster: "a/b"\n`, 'coordinator.cluster: expected letters, digits and hyphens, at most 64'],
     [`${FILE}server:\n  address: "0.0.0.0"\n`, 'server.advertise: missing: expected the host:port by which'],
     [

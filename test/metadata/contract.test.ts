@@ -1,4 +1,4 @@
-/** What the port MetadataStore promises, on every store. On etcd only where it is installed. */
+/** What the port MetadataStore promises, on every store. On etcd, over TLS and as a user, only where it is installed. */
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,8 @@ import type { MetadataStore, StoreChanges } from '#metadata/metadata-store.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createMemoryMetadata } from '#test/doubles/memory-metadata.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { EtcdProcess, HAS_ETCD } from '#test/metadata/etcd-process.ts';
+import { HAS_ETCD } from '#test/metadata/etcd-process.ts';
+import { ETCD_USER, startGuardedEtcd } from '#test/metadata/guarded-etcd.ts';
 
 interface Subject {
   readonly store: MetadataStore;
@@ -40,9 +41,10 @@ async function openFile(): Promise<Subject> {
 }
 
 async function openEtcd(): Promise<Subject> {
-  const etcd = await EtcdProcess.start(1);
-  const store = new EtcdStore(etcd.endpoints);
+  const { etcd, endpoints } = await startGuardedEtcd();
   const clock = createNodeClock();
+  const user = { name: ETCD_USER.name, password: () => ETCD_USER.password };
+  const store = new EtcdStore({ endpoints, user, monotonicMs: () => clock.monotonicMs() });
   for (let tries = 0; tries < 200; tries++) {
     if (
       await store.read('/').then(

@@ -30,21 +30,27 @@ export class EtcdProcess {
     this.#directory = directory;
   }
 
-  /** Starts the members; they may not answer yet. */
-  static async start(members: number): Promise<EtcdProcess> {
+  /** Starts the members; they may not answer yet. `more`: further flags, for files in `directory`. */
+  static async start(
+    members: number,
+    scheme: 'http' | 'https' = 'http',
+    more: (directory: string) => Promise<readonly string[]> = async () => [],
+  ): Promise<EtcdProcess> {
     const directory = await fs.mkdtemp(join(tmpdir(), 'walnut-etcd-'));
+    const flags = await more(directory);
     const ports = await freePorts(members * 2);
     const names = Array.from({ length: members }, (_, i) => `m${i}`);
     const url = (i: number): string => `http://127.0.0.1:${ports[i]}`;
+    const clientUrl = (i: number): string => `${scheme}://127.0.0.1:${ports[i]}`;
     const cluster = names.map((name, i) => `${name}=${url(i + members)}`).join(',');
     const lines = names.map((name, i) => {
-      const client = [`--listen-client-urls=${url(i)}`, `--advertise-client-urls=${url(i)}`];
+      const client = [`--listen-client-urls=${clientUrl(i)}`, `--advertise-client-urls=${clientUrl(i)}`];
       const peer = [
         `--listen-peer-urls=${url(i + members)}`,
         `--initial-advertise-peer-urls=${url(i + members)}`,
       ];
       const data = [`--name=${name}`, `--data-dir=${join(directory, name)}`, `--initial-cluster=${cluster}`];
-      return [...data, ...client, ...peer, ...TIMES];
+      return [...data, ...client, ...peer, ...TIMES, ...flags];
     });
     const endpoints = names.map((_, i) => tryEndpoint(`127.0.0.1:${ports[i]}`) as Endpoint);
     return new EtcdProcess(endpoints, lines, directory);

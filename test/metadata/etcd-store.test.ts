@@ -15,7 +15,9 @@ it('a transaction that only compares has a read in it, which makes etcd answer l
 });
 
 it('a store without a member is refused', () => {
-  expect(() => new EtcdStore([])).toThrow('etcd needs the address of at least one member');
+  expect(() => new EtcdStore({ endpoints: [], monotonicMs: () => 0 })).toThrow(
+    'etcd needs the address of at least one member',
+  );
 });
 
 it('any error is no answer: it neither confirms nor ends a lease, nor says what became of a transaction', async () => {
@@ -45,7 +47,7 @@ describe('three members of etcd', { timeout: 60_000 }, () => {
   beforeAll(async () => {
     if (!HAS_ETCD) return;
     etcd = await EtcdProcess.start(3);
-    store = new EtcdStore(etcd.endpoints, 500);
+    store = new EtcdStore({ endpoints: etcd.endpoints, callMs: 500, monotonicMs: () => clock.monotonicMs() });
   });
   afterAll(async () => {
     await store?.close();

@@ -8,7 +8,8 @@ import { type Client, Code, ConnectError, createClient } from '@connectrpc/conne
 import type { ClosableTransport } from '#dial/closable-transport.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { createGrpcHttp2Transport } from '#dial/transport.ts';
-import { KV, Lease, Watch, type WatchRequestSchema } from '#gen/etcd/etcd_pb.ts';
+import { Auth, KV, Lease, Watch, type WatchRequestSchema } from '#gen/etcd/etcd_pb.ts';
+import { EtcdLogin, type EtcdUser, isTokenOver } from '#metadata/etcd/etcd-login.ts';
 import { toRange, toStoreChanges, toStoreView, toTxnRequest } from '#metadata/etcd/etcd-messages.ts';
 import type {
   MetadataStore,
@@ -28,7 +29,13 @@ const READ_BYTES_MAX = 16 * 1_024 * 1_024;
 /** Makes a member without a leader end a watch, instead of going silent. */
 const HAS_LEADER = { hasleader: 'true' };
 /** Answers of a member that works: another one would say the same. */
-const REFUSALS: readonly unknown[] = [Code.NotFound, Code.InvalidArgument, Code.FailedPrecondition];
+const REFUSALS: readonly unknown[] = [
+  Code.NotFound,
+  Code.InvalidArgument,
+  Code.FailedPrecondition,
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+];
 
 interface Member {
   readonly endpoint: Endpoint;
@@ -36,21 +43,38 @@ interface Member {
   readonly kv: Client<typeof KV>;
   readonly watch: Client<typeof Watch>;
   readonly lease: Client<typeof Lease>;
+  readonly auth: Client<typeof Auth>;
 }
 
-type Call<T> = (member: Member, options: { readonly timeoutMs: number }) => Promise<T>;
+type Headers = Readonly<Record<string, string>>;
+type Call<T> = (
+  member: Member,
+  options: { readonly timeoutMs: number; readonly headers: Headers },
+) => Promise<T>;
+
+export interface EtcdOptions {
+  /** The client addresses of the members, at least one. */
+  readonly endpoints: readonly Endpoint[];
+  /** How long a member may take for an answer, milliseconds. Default: 1,000. */
+  readonly callMs?: number;
+  /** Undefined: calls bring no token. */
+  readonly user?: EtcdUser | undefined;
+  readonly monotonicMs: () => number;
+}
 
 export class EtcdStore implements MetadataStore {
   readonly #members: Member[];
   readonly #callMs: number;
+  readonly #login: EtcdLogin | undefined;
   #current = 0;
   #isClosed = false;
 
-  /** Connects at the first call. `endpoints`: the client addresses of the members, at least one. */
-  constructor(endpoints: readonly Endpoint[], callMs: number = CALL_MS) {
+  /** Connects at the first call. */
+  constructor({ endpoints, callMs = CALL_MS, user, monotonicMs }: EtcdOptions) {
     if (endpoints.length === 0) throw new RangeError('etcd needs the address of at least one member');
     this.#members = endpoints.map(connectTo);
     this.#callMs = callMs;
+    this.#login = user && new EtcdLogin(user, monotonicMs);
   }
 
   async read(prefix: string): Promise<StoreView> {
@@ -68,8 +92,9 @@ export class EtcdStore implements MetadataStore {
     const ended = new AbortController();
     const value = { ...toRange(prefix), startRevision: BigInt(afterRevision + 1) };
     const requests = openRequests({ requestUnion: { case: 'createRequest', value } }, ended.signal);
-    const options = { signal: AbortSignal.any([signal, ended.signal]), headers: HAS_LEADER };
     try {
+      const headers = { ...HAS_LEADER, ...(await this.#headers(member)) };
+      const options = { signal: AbortSignal.any([signal, ended.signal]), headers };
       for await (const answer of member.watch.watch(requests, options)) {
         if (answer.canceled) return;
         if (answer.events.length > 0) yield toStoreChanges(answer);
@@ -131,12 +156,32 @@ export class EtcdStore implements MetadataStore {
     if (this.#isClosed) throw unavailable('the connection to etcd is closed');
     const member = this.#member;
     try {
-      return await call(member, { timeoutMs: this.#callMs });
+      return await this.#askAsUser(member, call);
     } catch (error) {
       if (!isRefusal(error)) this.#giveUp(member);
       const why = `etcd at ${member.endpoint.text}: ${messageOf(error)}`;
       throw new WalnutError('unavailable', why, { cause: error });
     }
+  }
+
+  async #askAsUser<T>(member: Member, call: Call<T>): Promise<T> {
+    const timeoutMs = this.#callMs;
+    const headers = await this.#headers(member);
+    try {
+      return await call(member, { timeoutMs, headers });
+    } catch (error) {
+      const { token } = headers;
+      if (token === undefined || !isTokenOver(error)) throw error;
+      await this.#login?.forget(token);
+      // Nothing was done, so that a transaction may be repeated too.
+      return call(member, { timeoutMs, headers: await this.#headers(member) });
+    }
+  }
+
+  /** The user's token, which is asked for where there is none. */
+  async #headers({ auth }: Member): Promise<Headers> {
+    const token = await this.#login?.token(auth, this.#callMs);
+    return token === undefined ? {} : { token };
   }
 
   /** Goes on with the next member, and with a new connection when it is this one's turn again. */
@@ -158,6 +203,7 @@ function connectTo(endpoint: Endpoint): Member {
     kv: createClient(KV, transport),
     watch: createClient(Watch, transport),
     lease: createClient(Lease, transport),
+    auth: createClient(Auth, transport),
   };
 }
 
