@@ -1,5 +1,5 @@
 /** Chooses who leads after a failover, from what the members answered to a claim, or to the question before it. Pure. */
-import { type Group, grantsNeeded, type Voter } from '#cluster/shard-map.ts';
+import type { Group, Voter } from '#cluster/shard-map.ts';
 import { isAhead, type Position } from '#model/position.ts';
 
 /** A member that grants the term, or would. */
@@ -12,6 +12,8 @@ export interface Grant extends Voter {
 
 export interface Election {
   readonly group: Group;
+  /** How many voters have to grant the term. */
+  readonly needed: number;
   readonly grants: readonly Grant[];
   /** Names of nodes that are down by their own word. */
   readonly unfit: ReadonlySet<string>;
@@ -32,8 +34,7 @@ export type Choice =
  * count, and may lead, only if there are too few others; those that are unfit only if
  * there are too few with these.
  */
-export function chooseLeader({ group, grants, unfit, draining, zones }: Election): Choice {
-  const needed = grantsNeeded(group.voters.length);
+export function chooseLeader({ group, needed, grants, unfit, draining, zones }: Election): Choice {
   const counted = grants.filter((grant) => counts(group, grant));
   const fit = counted.filter(({ node }) => !unfit.has(node));
   const staying = fit.filter(({ node }) => !draining.has(node));

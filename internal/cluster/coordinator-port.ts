@@ -4,6 +4,7 @@
  */
 import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
 import type { MapChange } from '#cluster/map-diff.ts';
+import type { RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import type { Readiness } from '#model/edge.ts';
 
@@ -118,6 +119,10 @@ export interface CoordinatorPort {
   initCluster(plan: ClusterPlan): Promise<InitAnswer>;
   /** `to`: the name of a voter; empty: the most advanced of the others. */
   failoverGroup(group: string, to: string): Promise<FailoverPlanned>;
+  /** Resolves with the epoch that has it. */
+  addGroup(plan: GroupPlan): Promise<number>;
+  /** What is done, or without `isApplied` would be. `forced`: the group that fails over with fewer grants; empty: none. */
+  recover(forced: string, isApplied: boolean): Promise<RecoveryPlan>;
   /** Resolves with the epoch that has it. */
   setNodeStatus(node: string, status: NodeStatus): Promise<number>;
 }

@@ -2,9 +2,20 @@
 import type { Group } from '#cluster/shard-map.ts';
 import { TERM_JUMP_MAX, termAfter } from '#model/terms.ts';
 
+/**
+ * How many plans may be withdrawn in one term. Members know of none of these terms, and believe
+ * no claim that is more than `TERM_JUMP_MAX` above what they know.
+ */
+const WITHDRAWN_MAX = TERM_JUMP_MAX / 2;
+
 /** The highest term that the store gave to the group. */
-export function termGiven({ term, next }: Group): number {
-  return Math.max(term, next?.term ?? 0);
+export function termGiven({ term, next, withdrawn }: Group): number {
+  return Math.max(term, next?.term ?? 0, withdrawn);
+}
+
+/** True if a planned failover may be begun. After too many in vain only a failover gives a term. */
+export function mayPlan({ term, withdrawn }: Group): boolean {
+  return withdrawn - term < WITHDRAWN_MAX;
 }
 
 /** The term of the next failover. Throws `failed_precondition` if there is none left. */

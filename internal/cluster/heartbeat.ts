@@ -8,9 +8,13 @@ import type { NodeState } from '#model/status.ts';
 export type MemberRole = 'unassigned' | 'master' | 'replica';
 
 export interface Heartbeat {
+  /** `cluster.name` of its configuration; empty on a node that does not say it. */
+  readonly clusterName: string;
   /** The id of the node's cluster; empty on an unassigned node. */
   readonly clusterId: string;
   readonly node: string;
+  /** The id of its group; empty where it belongs to none. */
+  readonly group: string;
   readonly incarnation: number;
   /** Random for each process, so that a restart begins a new count of `sequence`. */
   readonly process: string;
@@ -35,7 +39,18 @@ export interface Heartbeat {
   readonly logId: string;
   /** A master: the voters of its log's newest list, once that has reached QUORUM; else empty. */
   readonly voters: readonly Voter[];
+  /** The voters of the newest member list in its log, wherever that is; empty where there is none. */
+  readonly logVoters: readonly Voter[];
+  /** On a node with the log of a plain group, until that is adopted: what it is there. */
+  readonly plain: PlainPlace | undefined;
   readonly report: NodeReport;
+}
+
+/** What a node is in a plain group. */
+export interface PlainPlace {
+  readonly isMaster: boolean;
+  /** The addresses of the replicas that its MANIFEST names. */
+  readonly replicas: readonly string[];
 }
 
 /** What a node says for people to read. Nothing is decided by it. */
@@ -57,6 +72,8 @@ export interface NodeReport {
 
 /** What the active coordinator answers to a heartbeat. */
 export interface HeartbeatAnswer {
+  /** The name by which the coordinator finds its cluster; empty from one that does not say it. */
+  readonly clusterName: string;
   /** Empty before the cluster is founded. */
   readonly clusterId: string;
   readonly mapEpoch: number;

@@ -64,6 +64,8 @@ export interface HandOverRequest extends ToMember {
 
 export interface HandOverAnswer {
   readonly isAccepted: boolean;
+  /** Not accepted, and the member goes on taking writes in its term; false: a failover has to replace it. */
+  readonly leadsOn: boolean;
   /** Why the member did not hand over; empty if it did. */
   readonly reason: string;
 }

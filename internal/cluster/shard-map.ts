@@ -26,7 +26,7 @@ export interface Group {
   readonly logId: string;
   /** Sorted by node. */
   readonly voters: readonly Voter[];
-  /** The highest term given to the group, except for `next`; 0 before the first. */
+  /** The highest term given to the group, except for `next` and `withdrawn`; 0 before the first. */
   readonly term: number;
   /** The leader of `term`; undefined while one is being chosen. */
   readonly leader: Leader | undefined;
@@ -34,6 +34,10 @@ export interface Group {
   readonly lastLeader: string;
   /** A planned failover under way: who shall lead which term. */
   readonly next: { readonly term: number; readonly node: string } | undefined;
+  /** The highest term of a planned failover that was withdrawn: nobody is given it again; 0: none was. */
+  readonly withdrawn: number;
+  /** How many voters have to grant this term, where that is another number than usual. */
+  readonly grants: { readonly term: number; readonly count: number } | undefined;
 }
 
 /** A run of slots, both ends included, and its owner. */
@@ -76,6 +80,11 @@ export function majorityOf(voters: number): number {
 /** How many voters have to grant a term, so that one of them has each record that a majority has. */
 export function grantsNeeded(voters: number): number {
   return voters - majorityOf(voters) + 1;
+}
+
+/** How many voters have to grant the term of the record. */
+export function grantsFor({ term, voters, grants }: Group): number {
+  return grants?.term === term ? grants.count : grantsNeeded(voters.length);
 }
 
 /** The id of the group that owns a slot; undefined if none does. */

@@ -33,6 +33,8 @@ export interface Recorded {
 /** What a change puts in place of what is there. */
 export interface MapWrites {
   readonly clusterId?: string;
+  /** The epoch of the map that has it; the next one if undefined. Never one that is not above that of the map. */
+  readonly epoch?: number;
   readonly groups?: readonly Group[];
   readonly slots?: readonly SlotRange[];
   readonly nodes?: readonly ClusterNode[];
@@ -147,10 +149,10 @@ export class Catalogue {
 }
 
 /** The map after a change. */
-function changed(map: ShardMap, { clusterId, groups = [], slots, nodes = [] }: MapWrites): ShardMap {
+function changed(map: ShardMap, { clusterId, epoch, groups = [], slots, nodes = [] }: MapWrites): ShardMap {
   return {
     clusterId: clusterId ?? map.clusterId,
-    epoch: map.epoch + 1,
+    epoch: Math.max(map.epoch + 1, epoch ?? 0),
     groups: new Map([...map.groups, ...groups.map((group) => [group.id, group] as const)]),
     slots: slots ?? map.slots,
     nodes: new Map([...map.nodes, ...nodes.map((node) => [node.name, node] as const)]),

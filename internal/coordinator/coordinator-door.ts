@@ -6,11 +6,13 @@ import type {
   CoordinatorCounts,
   CoordinatorPort,
   FailoverPlanned,
+  GroupPlan,
   InitAnswer,
   MapNews,
   NodesView,
 } from '#cluster/coordinator-port.ts';
 import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
+import type { RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import type { Coordinator } from '#coordinator/coordinator.ts';
 import { groupsOf, type Heard, nodesOf } from '#coordinator/views.ts';
@@ -107,6 +109,14 @@ export class CoordinatorDoor implements CoordinatorPort {
     const node = planned?.next?.node ?? planned?.leader?.node;
     if (node !== undefined) return { epoch, to: node };
     throw new WalnutError('unavailable', `${group} lost its leader meanwhile: one is being chosen`);
+  }
+
+  async addGroup(plan: GroupPlan): Promise<number> {
+    return (await this.#coordinator.requests.addGroup(plan)).epoch;
+  }
+
+  recover(forced: string, isApplied: boolean): Promise<RecoveryPlan> {
+    return this.#coordinator.requests.recover(forced, isApplied);
   }
 
   async setNodeStatus(node: string, status: NodeStatus): Promise<number> {

@@ -74,13 +74,15 @@ export class Coordinator {
     this.#election = new Election({ id: random.id128(), store, leaderKey, clock, readClocks, logger });
     this.#alarms = new Alarms(clock, logger);
     this.feed = new MapFeed({ store, prefix, clock, logger });
-    this.#roll = new Roll(this.#alarms);
+    this.#roll = new Roll(this.#alarms, cluster);
     this.requests = new OperatorRequests({
       catalogue: this.#catalogue,
       roll: this.#roll,
       leaderRevision: () => this.#leaderRevision(),
+      judgingSinceMs: () => this.#judgingSinceMs,
       clock,
       random,
+      logger,
     });
     this.#leasing = new SharedCheck(() => this.#checkStillActive());
   }
@@ -139,13 +141,20 @@ export class Coordinator {
     if (map === undefined) throw new WalnutError('unavailable', 'the map was not read yet');
     this.#roll.hear(heartbeat, map, this.#options.clock.monotonicMs());
     this.#counts.heartbeats += 1;
-    if (heartbeat.role !== 'master') return answerTo(heartbeat, map, false);
+    if (heartbeat.role !== 'master') return this.#answerTo(heartbeat, map, false);
     const checked = await this.#leasing.ask().catch(() => undefined);
-    if (checked === undefined) return answerTo(heartbeat, map, false);
+    if (checked === undefined) return this.#answerTo(heartbeat, map, false);
     const termsHeard = this.#roll.termsAround(checked.map, heartbeat.node);
     const isLeased = isLeasable(checked.map, heartbeat, termsHeard);
     if (isLeased) this.#counts.leases += 1;
-    return answerTo(heartbeat, checked.map, isLeased);
+    return this.#answerTo(heartbeat, checked.map, isLeased);
+  }
+
+  #answerTo({ node }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
+    const { clusterId, epoch: mapEpoch } = map;
+    const group = groupOf(map, node);
+    const nodes = (group?.voters ?? []).flatMap((voter) => map.nodes.get(voter.node) ?? []);
+    return { clusterName: this.#options.cluster, clusterId, mapEpoch, group, nodes, isLeased };
   }
 
   /** Throws where this coordinator is not the active one. */
@@ -203,6 +212,7 @@ export class Coordinator {
     }
     const why = this.#roll.whyEpochAhead(map);
     this.#alarms.set('epoch', why);
+    this.#alarms.set('cluster', this.#roll.whyLost(map));
     if (why !== undefined) return;
     await this.#followAddresses(map, leaderRevision, nowMs);
     for (const group of map.groups.values())
@@ -249,11 +259,4 @@ export class Coordinator {
     this.#keepers.set(id, keeper);
     return keeper;
   }
-}
-
-function answerTo({ node }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
-  const { clusterId, epoch: mapEpoch } = map;
-  const group = groupOf(map, node);
-  const nodes = (group?.voters ?? []).flatMap((voter) => map.nodes.get(voter.node) ?? []);
-  return { clusterId, mapEpoch, group, nodes, isLeased };
 }

@@ -109,7 +109,8 @@ function whyNotFree(observation: Observation | undefined, nowMs: number): string
 
 function toGroup({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>, random: Random): Group {
   const voters = [...nodes].sort().map((node) => ({ node, incarnation: heard.get(node)?.incarnation ?? 0 }));
-  return { id, logId: random.id128(), voters, term: 1, leader: undefined, lastLeader: '', next: undefined };
+  const nobody = { leader: undefined, lastLeader: '', next: undefined, withdrawn: 0, grants: undefined };
+  return { id, logId: random.id128(), voters, term: 1, ...nobody };
 }
 
 function toNodes(heard: ReadonlyMap<string, Heartbeat>): ClusterNode[] {

@@ -4,9 +4,9 @@
  * tried again with back-off, and a coordinator that takes over goes on from the record.
  */
 import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
-import { judgeTerm, nextTerm } from '#cluster/group-terms.ts';
+import { judgeTerm, nextTerm, termGiven } from '#cluster/group-terms.ts';
 import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
-import type { Group, ShardMap } from '#cluster/shard-map.ts';
+import { type Group, grantsFor, grantsNeeded, type ShardMap } from '#cluster/shard-map.ts';
 import type { Alarms } from '#coordinator/alarms.ts';
 import { Backoff } from '#coordinator/backoff.ts';
 import type { Catalogue } from '#coordinator/catalogue.ts';
@@ -52,6 +52,8 @@ export class GroupKeeper {
   /** Calls to members that gave no answer, or too few. */
   readonly #calls = new Backoff(200, 5_000);
   #isBusy = false;
+  /** When a plan was withdrawn last: that stays an alarm for a while. */
+  #withdrawnMs = Number.NEGATIVE_INFINITY;
   /** The leader that was deposed by its own word: it is passed over until the group is led again. */
   #deposed = '';
   /** The leader and the planned one, and since when this coordinator knows them. */
@@ -70,6 +72,8 @@ export class GroupKeeper {
     const step = nextStep(view);
     const { id } = context.group;
     alarms.set(`${id}: term`, step.kind === 'alarm' ? step.why : undefined);
+    if (context.group.next !== undefined || nowMs - this.#withdrawnMs >= SETTLED_MS)
+      alarms.set(`${id}: plan`, undefined);
     if (step.kind === 'none') {
       this.#calls.reset();
       if (nowMs - view.leaderSinceMs >= SETTLED_MS) this.#failovers.reset();
@@ -122,9 +126,14 @@ export class GroupKeeper {
         return this.#claim(context);
       case 'take_over':
         return this.#takeOver(context, group);
-      case 'hand_over':
-        if (await members.handOver(context.map, group, step.next)) return true;
-        return this.#question(context, 'the master did not hand over');
+      case 'hand_over': {
+        const { isAccepted, leadsOn, reason } = await members.handOver(context.map, group, step.next);
+        if (isAccepted) return true;
+        const why = `${group.leader?.node} did not hand over: ${reason}`;
+        return leadsOn ? this.#withdraw(context, why) : this.#question(context, why);
+      }
+      case 'withdraw':
+        return this.#withdraw(context, step.why);
       case 'confirm': {
         const leader = { ...step.voter, tail: step.observation.heartbeat.tail };
         logger.info({ group: group.id, node: leader.node }, 'a planned failover is done');
@@ -145,11 +154,26 @@ export class GroupKeeper {
   async #question(context: StepContext, why: string): Promise<boolean> {
     const { group } = context;
     const term = nextTerm(group);
-    const choice = await this.#choose(context, (node) =>
+    const choice = await this.#choose(context, grantsNeeded(group.voters.length), (node) =>
       this.#options.members.wouldGrant(context.map, node, group, term),
     );
     if (choice === undefined || !this.#hasEnough(group, choice)) return false;
     return this.#newTerm(context, why);
+  }
+
+  /**
+   * The plan ends and the leader stays. A hand-over that is still on its way may yet be carried out, and
+   * so the term is given to nobody else: an ordinary failover above it follows then.
+   */
+  async #withdraw(context: StepContext, why: string): Promise<boolean> {
+    const { group } = context;
+    const { alarms, clock, logger } = this.#options;
+    const what = `the plan that ${group.next?.node} leads ${group.id} was withdrawn`;
+    logger.warn({ group: group.id, node: group.next?.node, why }, 'a planned failover is withdrawn');
+    if (!(await this.#change(context, { next: undefined, withdrawn: termGiven(group) }))) return false;
+    this.#withdrawnMs = clock.monotonicMs();
+    alarms.set(`${group.id}: plan`, `${what}: ${why}`);
+    return true;
   }
 
   /** Step a: nobody leads from here on. */
@@ -164,7 +188,7 @@ export class GroupKeeper {
   /** Steps b to e. */
   async #claim(context: StepContext): Promise<boolean> {
     const { group } = context;
-    const choice = await this.#choose(context, (node) =>
+    const choice = await this.#choose(context, grantsFor(group), (node) =>
       this.#options.members.claim(context.map, node, group),
     );
     if (choice === undefined || !this.#hasEnough(group, choice) || choice.kind !== 'leader') return false;
@@ -201,6 +225,7 @@ export class GroupKeeper {
    */
   async #choose(
     { map, group }: StepContext,
+    needed: number,
     ask: (node: string) => Promise<ClaimAnswer>,
   ): Promise<Choice | undefined> {
     const { clock, roll } = this.#options;
@@ -214,7 +239,7 @@ export class GroupKeeper {
     const draining = new Set(nodes.filter(({ status }) => status === 'draining').map(({ name }) => name));
     const zones = new Map(nodes.map(({ name, zone }) => [name, zone]));
     const choice = (answers: readonly ClaimAnswer[]): Choice =>
-      chooseLeader({ group, grants: grantsOf(answers), unfit, draining, zones });
+      chooseLeader({ group, needed, grants: grantsOf(answers), unfit, draining, zones });
     let isOlder = false;
     const calls = group.voters.map(async ({ node }) => {
       const answer = await ask(node);
@@ -249,7 +274,8 @@ export class GroupKeeper {
 }
 
 function isSameRecord(a: Group, b: Group): boolean {
-  return a.term === b.term && a.leader?.node === b.leader?.node && a.next?.term === b.next?.term;
+  const isSameNext = a.next?.term === b.next?.term && a.withdrawn === b.withdrawn;
+  return a.term === b.term && a.leader?.node === b.leader?.node && isSameNext;
 }
 
 function grantsOf(answers: readonly ClaimAnswer[]): Grant[] {

@@ -1,6 +1,6 @@
 /** What a coordinator asks of the members of a group: a port, and its form over calls to nodes. A promise that rejects is no answer. */
 import type { Grant } from '#cluster/choose-leader.ts';
-import type { MemberPort, TermClaimAnswer, ToMember } from '#cluster/member-port.ts';
+import type { HandOverAnswer, MemberPort, TermClaimAnswer, ToMember } from '#cluster/member-port.ts';
 import type { Group, Leader, ShardMap } from '#cluster/shard-map.ts';
 import { WalnutError } from '#model/errors.ts';
 
@@ -27,8 +27,8 @@ export interface Members {
    * another one than stated, or if it saw a higher term. A repeat changes nothing.
    */
   takeOver(map: ShardMap, group: Group, leader: Leader): Promise<TakeOverAnswer>;
-  /** The group's master hands over to `next` without losing a write; true also where it has done so before. False if it did not. */
-  handOver(map: ShardMap, group: Group, next: NonNullable<Group['next']>): Promise<boolean>;
+  /** The group's master hands over to `next` without losing a write; accepted also where it has done so before. */
+  handOver(map: ShardMap, group: Group, next: NonNullable<Group['next']>): Promise<HandOverAnswer>;
 }
 
 /** `memberAt`: calls to the node at an address. */
@@ -54,7 +54,7 @@ export function createMembers(memberAt: (address: string) => MemberPort): Member
     handOver: async (map, group, next) => {
       const node = group.leader?.node ?? '';
       const member = await at(map, node);
-      return (await member.handOver({ ...toMember(map, node, group), term: group.term, next })).isAccepted;
+      return member.handOver({ ...toMember(map, node, group), term: group.term, next });
     },
   };
 }

@@ -1,9 +1,9 @@
 /** What a coordinator does next for a group: the table of ADR 17, as a function of what is recorded and heard. Pure. */
 import { SILENCE_MS } from '#cluster/figures.ts';
-import { judgeTerm } from '#cluster/group-terms.ts';
+import { judgeTerm, mayPlan } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import { type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
-import { type ClusterNode, type Group, grantsNeeded, type Voter } from '#cluster/shard-map.ts';
+import { type ClusterNode, type Group, grantsFor, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
 
 /** How long a planned failover may take, milliseconds. */
@@ -15,7 +15,7 @@ export type Step =
   | { readonly kind: 'wait' }
   /** Nothing, and operators must know why. */
   | { readonly kind: 'alarm'; readonly why: string }
-  /** The leader is down, or a planned failover came to nothing: ask who would grant a term. */
+  /** The leader is down: ask who would grant a term. */
   | { readonly kind: 'question'; readonly isByItsOwnWord: boolean; readonly why: string }
   /** There is no leader: claim the term that is recorded. */
   | { readonly kind: 'claim' }
@@ -27,6 +27,8 @@ export type Step =
   | { readonly kind: 'plan'; readonly to: string }
   /** A planned failover: tell the master to hand over. */
   | { readonly kind: 'hand_over'; readonly next: NonNullable<Group['next']> }
+  /** A planned failover came to nothing, and the leader takes writes: it stays. */
+  | { readonly kind: 'withdraw'; readonly why: string }
   /** `next` leads its term: record it. */
   | { readonly kind: 'confirm'; readonly voter: Voter; readonly observation: Observation };
 
@@ -45,7 +47,7 @@ export function nextStep(view: StepView): Step {
   if (ahead.length > 0)
     return {
       kind: 'alarm',
-      why: `${ahead.join(' and ')} saw a term of ${group.id} above all that the metadata store gave it: the store was lost, or restored from a backup`,
+      why: `${ahead.join(' and ')} saw a term of ${group.id} above all that the metadata store gave it: the store was lost, or restored from a backup: see walnut cluster recover`,
     };
   // Before it has heard the members a coordinator cannot know that its store is as new as they are.
   if (view.nowMs - view.judgingSinceMs < SILENCE_MS) return { kind: 'wait' };
@@ -61,7 +63,7 @@ export function nextStep(view: StepView): Step {
   const voters = listed(view, group.leader);
   if (voters !== undefined) return { kind: 'relist', voters };
   const isDraining = view.nodes.get(group.leader.node)?.status === 'draining';
-  const to = isDraining ? successor(view) : undefined;
+  const to = isDraining && mayPlan(group) ? successor(view) : undefined;
   return to === undefined ? { kind: 'none' } : { kind: 'plan', to };
 }
 
@@ -78,19 +80,22 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
   const observation = view.observations.get(next.node);
   if (voter !== undefined && observation !== undefined && leads(view, voter, next.term))
     return { kind: 'confirm', voter, observation };
-  if (view.nowMs - view.nextSinceMs >= PLANNED_MS)
-    return {
-      kind: 'question',
-      isByItsOwnWord: false,
-      why: `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms`,
-    };
-  return { kind: 'hand_over', next };
+  if (view.nowMs - view.nextSinceMs < PLANNED_MS) return { kind: 'hand_over', next };
+  const why = `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms`;
+  return takesWrites(view) ? { kind: 'withdraw', why } : { kind: 'question', isByItsOwnWord: false, why };
+}
+
+/** True if the leader is heard, and says that it leads its term and takes writes. */
+function takesWrites(view: StepView): boolean {
+  const { leader, term } = view.group;
+  if (leader === undefined || !leads(view, leader, term)) return false;
+  return heardVoter(view, leader)?.heartbeat.whyNoWrites === '';
 }
 
 /** True if as many voters are heard as have to grant a term. */
 function isHeard(view: StepView): boolean {
-  const { voters } = view.group;
-  return voters.filter((voter) => heardVoter(view, voter)).length >= grantsNeeded(voters.length);
+  const { group } = view;
+  return group.voters.filter((voter) => heardVoter(view, voter)).length >= grantsFor(group);
 }
 
 function nodesAhead({ group, termOf }: StepView): string[] {

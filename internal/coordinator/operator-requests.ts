@@ -1,6 +1,8 @@
 /** What operators ask of the active coordinator: changes of the map. Each is answered alike when it is repeated. */
 import type { ClusterPlan, GroupPlan } from '#cluster/coordinator-port.ts';
-import { nextTerm } from '#cluster/group-terms.ts';
+import { SILENCE_MS } from '#cluster/figures.ts';
+import { mayPlan, nextTerm } from '#cluster/group-terms.ts';
+import { planRecovery, type RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import { successor, whyNotNext } from '#cluster/successor.ts';
 import type { Catalogue, MapWrites } from '#coordinator/catalogue.ts';
@@ -8,6 +10,7 @@ import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
 import type { Roll } from '#coordinator/roll.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 
 export interface OperatorRequestsOptions {
@@ -15,8 +18,11 @@ export interface OperatorRequestsOptions {
   readonly roll: Roll;
   /** Throws where this coordinator is not the active one. */
   readonly leaderRevision: () => number;
+  /** Since when this coordinator judges who is heard and who is not, monotonic milliseconds. */
+  readonly judgingSinceMs: () => number;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger: Logger;
 }
 
 /**
@@ -80,6 +86,35 @@ export class OperatorRequests {
     );
   }
 
+  /**
+   * Makes the map anew from what the nodes say, and the next term of the group `forced` with fewer
+   * grants; empty: of none (ADR 18).
+   * Resolves with what is, or would be, done; changes nothing unless `isApplied` and there are no problems.
+   */
+  async recover(forced: string, isApplied: boolean): Promise<RecoveryPlan> {
+    const { catalogue, clock, judgingSinceMs, leaderRevision, logger } = this.#options;
+    const revision = leaderRevision();
+    if (clock.monotonicMs() - judgingSinceMs() < SILENCE_MS)
+      throw new WalnutError('unavailable', 'this coordinator has only begun to hear the nodes: try again');
+    if (!isApplied) return this.#planned((await catalogue.read()).map, forced);
+    let plan: RecoveryPlan | undefined;
+    const isDone = await catalogue.change(revision, (map) => {
+      plan = this.#planned(map, forced);
+      const { problems, groups, ...others } = plan;
+      if (problems.length > 0) throw new WalnutError('failed_precondition', problems.join('; '));
+      return { ...others, groups: groups.map(({ group }) => group) };
+    });
+    if (!isDone || plan === undefined)
+      throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
+    logger.warn({ forced, epoch: plan.epoch, clusterId: plan.clusterId }, 'the map was recovered');
+    return plan;
+  }
+
+  #planned(map: ShardMap, forced: string): RecoveryPlan {
+    const { roll, clock } = this.#options;
+    return planRecovery({ map, observations: roll.observations, nowMs: clock.monotonicMs() }, forced);
+  }
+
   /** The voter that is to lead. Throws `failed_precondition` where `wanted`, or any if it is empty, could not. */
   #nextIn({ nodes }: ShardMap, group: Group, wanted: string): string {
     const { observations } = this.#options.roll;
@@ -135,5 +170,10 @@ function checkPlan(map: ShardMap, groupId: string, to: string): Group {
     );
   if (group.leader === undefined)
     throw new WalnutError('failed_precondition', `${groupId} has no leader now: one is being chosen`);
+  if (!mayPlan(group))
+    throw new WalnutError(
+      'failed_precondition',
+      `too many planned failovers of ${groupId} came to nothing in term ${group.term}: only a failover from a leader that is stopped gives the next term`,
+    );
   return group;
 }

@@ -10,15 +10,21 @@ import { WalnutError } from '#model/errors.ts';
 
 /** Nodes that no map lists are heard up to this number; those of the map always. */
 const UNLISTED_MAX = 1_024;
+/** How many nodes a message names. */
+const NAMED_MAX = 5;
+const SEE = 'see walnut cluster recover';
 
 export class Roll {
   readonly #observations = new Map<string, Observation>();
   /** The terms that members stated when they answered a call, and when. */
   readonly #answered = new Map<string, { readonly term: number; readonly atMs: number }>();
   readonly #alarms: Alarms;
+  readonly #cluster: string;
 
-  constructor(alarms: Alarms) {
+  /** `cluster`: the name that nodes of this cluster have in their configurations. */
+  constructor(alarms: Alarms, cluster: string) {
     this.#alarms = alarms;
+    this.#cluster = cluster;
   }
 
   get observations(): ReadonlyMap<string, Observation> {
@@ -30,11 +36,18 @@ export class Roll {
    * is not believed, and `resource_exhausted` where too many unlisted nodes are heard.
    */
   hear(heartbeat: Heartbeat, map: ShardMap, nowMs: number): void {
-    const { node, clusterId, term } = heartbeat;
-    if (clusterId !== '' && clusterId !== map.clusterId)
+    const { node, clusterName, clusterId, term } = heartbeat;
+    if (clusterName !== '' && clusterName !== this.#cluster)
       throw new WalnutError(
         'failed_precondition',
-        `${node} belongs to cluster ${clusterId}, and this one is ${map.clusterId || 'not made yet'}`,
+        `${node} is of cluster ${clusterName}, and this coordinator is of cluster ${this.#cluster}: correct ` +
+          'cluster.name or cluster.coordinators of the node, or coordinator.cluster here',
+      );
+    // A store without a cluster may have been lost: then what its nodes say is needed.
+    if (clusterId !== '' && map.clusterId !== '' && clusterId !== map.clusterId)
+      throw new WalnutError(
+        'failed_precondition',
+        `${node} belongs to cluster ${clusterId}, and this one is ${map.clusterId}`,
       );
     const group = groupOf(map, node);
     const isAbsurd = group !== undefined && judgeTerm(group, term) === 'absurd';
@@ -84,11 +97,21 @@ export class Roll {
     });
   }
 
+  /** What operators must know where the store names no cluster and nodes belong to one. */
+  whyLost(map: ShardMap): string | undefined {
+    if (map.clusterId !== '') return undefined;
+    const members = [...this.#observations.values()].filter(({ heartbeat }) => heartbeat.clusterId !== '');
+    const [first] = members;
+    if (first === undefined) return undefined;
+    const names = members.slice(0, NAMED_MAX).map(({ heartbeat }) => heartbeat.node);
+    return `the metadata store has no cluster, and ${names.join(', ')} belong to cluster ${first.heartbeat.clusterId}: the store was lost, ${SEE}`;
+  }
+
   /** Why nothing of the map may be changed; undefined if no node states a higher epoch. */
   whyEpochAhead(map: ShardMap): string | undefined {
     for (const { heartbeat } of this.#observations.values()) {
       if (!isOfCluster(heartbeat, map) || heartbeat.mapEpoch <= map.epoch) continue;
-      return `${heartbeat.node} heard of map epoch ${heartbeat.mapEpoch}, and the metadata store has ${map.epoch}: the store was lost, or restored from a backup, so nothing is changed`;
+      return `${heartbeat.node} heard of map epoch ${heartbeat.mapEpoch}, and the metadata store has ${map.epoch}: the store was lost, or restored from a backup, so nothing is changed: ${SEE}`;
     }
     return undefined;
   }

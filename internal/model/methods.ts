@@ -73,6 +73,8 @@ const COORDINATOR = service('/walnut.v1.Coordinator/', {
   GetCluster: { access: 'observe', isServedDraining: true },
   ListNodes: { access: 'observe', isServedDraining: true },
   InitCluster: { access: 'admin' },
+  AddGroup: { access: 'admin' },
+  RecoverCluster: { access: 'admin' },
   FailoverGroup: { access: 'admin' },
   SetNodeStatus: { access: 'admin' },
 });

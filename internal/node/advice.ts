@@ -44,6 +44,7 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   if (self.term >= TERM_MAX) return describeLastTerm(self.term);
   const upstream = asked.find(({ address }) => address === self.upstream);
   const others = asked.filter(({ status }) => status.nodeId !== self.nodeId);
+  if (self.isMember === true) return others.some(({ status }) => isLeading(status)) ? '' : IN_CLUSTER;
   if (self.logId === '') return adviceWithoutData(self, others);
   const ownLog = others.filter(
     (one) => one.status.logId === self.logId && whyDisbelieved(one, self) === undefined,
@@ -68,6 +69,9 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   }
   return `no node leads this log, and ${where}: ${promote}${ifGone(self, asked)}`;
 }
+
+/** A member is promoted by nobody but a coordinator. */
+const IN_CLUSTER = 'a coordinator decides who leads: walnut cluster status';
 
 /** True if a node is the master that quarantined this one, or has its data: neither should be promoted. */
 function isOfMaster(one: Asked, master: Asked): boolean {
@@ -114,8 +118,10 @@ export function describeOthers(
     const names = holders.map(({ address }) => address).sort();
     const more = names.length > TOLD_MAX ? ` and ${names.length - TOLD_MAX} more` : '';
     const isPassed = logId === self.logId && followers.some((end) => isAhead(end, best.end));
+    const what = `another history, of log ${logId}, is on ${names.slice(0, TOLD_MAX).join(', ')}${more} and not here; `;
+    if (self.isMember === true) return `${what}all choices: walnut quarantine list --address ${best.address}`;
     return (
-      `another history, of log ${logId}, is on ${names.slice(0, TOLD_MAX).join(', ')}${more} and not here; ` +
+      what +
       `${best.address} is furthest, at ${formatPosition(best.end)}: if that is the right one, stop this node ` +
       `(${self.address}) and then: walnut promote --address ${best.address}${isPassed ? ' --force' : ''}; ` +
       `all choices: walnut quarantine list --address ${best.address}`

@@ -117,7 +117,7 @@ export class ReplicaRole {
   get reasons(): string[] {
     const reasons: string[] = [];
     const handover = pendingHandoverOf(this.#host.manifest);
-    if (handover !== undefined) reasons.push(describeHandover(handover));
+    if (handover !== undefined) reasons.push(describeHandover(handover, this.#options.member !== undefined));
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
     if (this.#advice.text !== '' && this.#advice.wasLinked === this.isLinked) reasons.push(this.#advice.text);
     if (this.#follower.check.reason !== '') reasons.push(this.#follower.check.reason);
@@ -142,8 +142,10 @@ export class ReplicaRole {
     return this.#follower.lag.stalenessMs;
   }
 
-  get leaderHint(): string {
-    return this.#follower.upstream.address;
+  /** The address of its master; undefined while it follows nobody. */
+  get leaderHint(): string | undefined {
+    const { address } = this.#follower.upstream;
+    return address === '' ? undefined : address;
   }
 
   get upstream(): UpstreamStatus {
@@ -216,10 +218,13 @@ export class ReplicaRole {
   }
 }
 
-function describeHandover({ to, term }: PendingHandover): string {
+function describeHandover({ to, term }: PendingHandover, isMember: boolean): string {
+  const way = isMember
+    ? 'if it does not lead, a coordinator chooses another one: walnut cluster status'
+    : 'if that one is lost for good: walnut promote --force';
   return (
     `${to} was told to lead term ${term} and has not said whether it does: this node takes no writes and goes on ` +
-    'telling it; if that one is lost for good: walnut promote --force'
+    `telling it; ${way}`
   );
 }
 

@@ -17,10 +17,12 @@ export interface Self {
   /** The address that it follows; empty on a master. */
   readonly upstream: string;
   readonly quarantine?: Quarantine | undefined;
+  /** It is a member of a cluster, where only coordinators make leaders. */
+  readonly isMember?: boolean;
 }
 
 export function selfOf({ manifest, engine }: EngineHost, address: string): Self {
-  const { nodeId, logId, term, role, upstream, quarantine } = manifest;
+  const { nodeId, logId, term, role, upstream, quarantine, member } = manifest;
   return {
     nodeId,
     address,
@@ -29,6 +31,7 @@ export function selfOf({ manifest, engine }: EngineHost, address: string): Self 
     term,
     upstream: role === 'replica' ? upstream : '',
     quarantine: (quarantine as Quarantine | null) ?? undefined,
+    isMember: member !== undefined,
   };
 }
 

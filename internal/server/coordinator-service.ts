@@ -15,8 +15,11 @@ import {
   fromInitAnswer,
   fromMapNews,
   fromNodesView,
+  fromRecoveryPlan,
+  toAddGroup,
   toClusterPlan,
   toFailoverGroup,
+  toForcedGroup,
   toSetNodeStatus,
 } from '#wire/coordinator-codec.ts';
 import { fromHeartbeatAnswer, toHeartbeat } from '#wire/heartbeat-codec.ts';
@@ -51,6 +54,17 @@ export function createCoordinatorModule({ port, version }: CoordinatorModuleOpti
     initCluster: {
       limits: SHARD_MAP,
       impl: async (request) => fromInitAnswer(await port.initCluster(toClusterPlan(request))),
+    },
+    addGroup: {
+      limits: SHARD_MAP,
+      impl: async (request) => ({ epoch: BigInt(await port.addGroup(toAddGroup(request))) }),
+    },
+    recoverCluster: {
+      limits: FEW,
+      impl: async (request) => {
+        const plan = await port.recover(toForcedGroup(request), request.apply);
+        return fromRecoveryPlan(plan, request.apply);
+      },
     },
     failoverGroup: {
       limits: FEW,

@@ -52,7 +52,7 @@ export function openServer(options: ServerOptions): Promise<RunningServer> {
 function createNodeOwner({ admin }: NodePorts): EdgeOwner {
   return {
     readiness: () => admin.status(),
-    leaderHint: () => admin.status().upstream?.address,
+    leaderHint: () => admin.status().upstream?.address || undefined,
   };
 }
 

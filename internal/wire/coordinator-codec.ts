@@ -11,6 +11,7 @@ import type {
   NodesView,
 } from '#cluster/coordinator-port.ts';
 import type { MapChange } from '#cluster/map-diff.ts';
+import type { RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import type {
   MapChange as MapChangeMessage,
@@ -18,6 +19,7 @@ import type {
 } from '#gen/walnut/cluster/v1/map_pb.ts';
 import { NodeStatus as WireStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
 import type {
+  AddGroupRequest,
   Alarm as AlarmMessage,
   FailoverGroupRequest,
   GetClusterResponse,
@@ -27,6 +29,8 @@ import type {
   InitClusterResponse,
   ListNodesResponse,
   NodeHealth as NodeHealthMessage,
+  RecoverClusterRequest,
+  RecoverClusterResponse,
   SetNodeStatusRequest,
 } from '#gen/walnut/v1/coordinator_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
@@ -110,6 +114,34 @@ export function toSetNodeStatus({ node, status }: SetNodeStatusRequest): {
   if (status === WireStatus.ACTIVE) return { node: name, status: 'active' };
   if (status === WireStatus.DRAINING) return { node: name, status: 'draining' };
   throw invalidArgument(`status is ${status}: expected NODE_STATUS_ACTIVE or NODE_STATUS_DRAINING`);
+}
+
+export function toAddGroup({ group }: AddGroupRequest): GroupPlan {
+  if (group === undefined)
+    throw invalidArgument('group is missing: expected its id and the names of its nodes');
+  return toGroupPlan(group);
+}
+
+/** The id of the group that is forced; empty: none is. */
+export function toForcedGroup({ forceGroup }: RecoverClusterRequest): string {
+  return forceGroup === '' ? '' : checkGroupId(forceGroup, 'force_group');
+}
+
+export function fromRecoveryPlan(plan: RecoveryPlan, isApplied: boolean): RecoverClusterResponse {
+  const { clusterId, epoch, groups, problems } = plan;
+  return {
+    $typeName: 'walnut.v1.RecoverClusterResponse',
+    applied: isApplied,
+    clusterId,
+    epoch: BigInt(epoch),
+    groups: groups.map(({ group, heard, missing }) => ({
+      $typeName: 'walnut.v1.GroupRecovery',
+      group: fromGroup(group),
+      heard: [...heard],
+      missing: [...missing],
+    })),
+    problems: [...problems],
+  };
 }
 
 function fromGroupStatus({ group, slots, isTakingWrites, votersHeard }: GroupStatus): GroupStatusMessage {

@@ -66,7 +66,8 @@ export function toError(error: ConnectError): WalnutError {
   const [range] = error.findDetails(LogRangeSchema);
   const [limit] = error.findDetails(LimitExceededSchema);
   const [refusal] = error.findDetails(RefusalSchema);
-  const leaderHint = error.metadata.get(LEADER_HINT_HEADER) ?? (routing?.address || undefined);
+  const hinted = error.metadata.get(LEADER_HINT_HEADER);
+  const leaderHint = (hinted ?? routing?.address) || undefined;
   const earliest = error.metadata.get(EARLIEST_POSITION_HEADER);
   const details: ErrorDetails = {
     leaderHint,
@@ -78,7 +79,7 @@ export function toError(error: ConnectError): WalnutError {
     cause: error,
   };
   // Nodes of v0.1.0 send the header without the detail.
-  const isRouted = routing === undefined ? leaderHint !== undefined : isNotLeader(routing.reason);
+  const isRouted = routing === undefined ? hinted !== null : isNotLeader(routing.reason);
   return new WalnutError(codeOf(error.code, isRouted), error.rawMessage, details);
 }
 

@@ -14,6 +14,7 @@ import { checkText, cutReason, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 import { checkIdOrEmpty, checkTerm } from '#wire/replication-codec.ts';
 import {
+  checkGroupId,
   checkNodeName,
   fromGroup,
   fromNode,
@@ -34,10 +35,12 @@ const WORD_CHARACTERS_MAX = 64;
 const LISTED_MAX = 32;
 /** More voters than a member list may have are not read. */
 const VOTERS_MAX = 255;
+/** A master remembers no more addresses of replicas. */
+const REPLICAS_MAX = 128;
 
 export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
   const { clusterId, node, process, address, zone, term, whyNoWrites, ackedByVoters, logId } = heartbeat;
-  const { lastAck, report } = heartbeat;
+  const { lastAck, report, plain } = heartbeat;
   return {
     $typeName: 'walnut.v1.HeartbeatRequest',
     ...{ clusterId, node, process, address, zone, term, whyNoWrites, ackedByVoters, logId },
@@ -46,6 +49,14 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
     role: ROLES[heartbeat.role],
     tail: fromPosition(heartbeat.tail),
     voters: heartbeat.voters.map(fromVoter),
+    logVoters: heartbeat.logVoters.map(fromVoter),
+    clusterName: heartbeat.clusterName,
+    group: heartbeat.group,
+    plain: plain && {
+      $typeName: 'walnut.v1.PlainPlace',
+      isMaster: plain.isMaster,
+      replicas: [...plain.replicas],
+    },
     mapEpoch: BigInt(heartbeat.mapEpoch),
     lastAck: lastAck && {
       $typeName: 'walnut.v1.LastAck',
@@ -60,6 +71,7 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
 export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
   const { lastAck } = message;
   return {
+    clusterName: checkText(message.clusterName, 'cluster_name', WORD_CHARACTERS_MAX),
     clusterId: checkIdOrEmpty(message.clusterId, 'cluster_id'),
     node: checkNodeName(message.node, 'node'),
     incarnation: toSafeNumber(message.incarnation, 'incarnation'),
@@ -79,14 +91,23 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
     },
     logId: checkIdOrEmpty(message.logId, 'log_id'),
     voters: message.voters.slice(0, VOTERS_MAX).map(toVoter),
+    logVoters: message.logVoters.slice(0, VOTERS_MAX).map(toVoter),
+    group: message.group === '' ? '' : checkGroupId(message.group, 'group'),
+    plain: message.plain && {
+      isMaster: message.plain.isMaster,
+      replicas: message.plain.replicas
+        .slice(0, REPLICAS_MAX)
+        .map((address) => checkText(address, 'plain.replicas', ADDRESS_CHARACTERS_MAX)),
+    },
     report: toReport(message),
   };
 }
 
 export function fromHeartbeatAnswer(answer: HeartbeatAnswer): HeartbeatResponse {
-  const { clusterId, mapEpoch, group, nodes, isLeased } = answer;
+  const { clusterName, clusterId, mapEpoch, group, nodes, isLeased } = answer;
   return {
     $typeName: 'walnut.v1.HeartbeatResponse',
+    clusterName,
     clusterId,
     mapEpoch: BigInt(mapEpoch),
     group: group && fromGroup(group),
@@ -97,6 +118,7 @@ export function fromHeartbeatAnswer(answer: HeartbeatAnswer): HeartbeatResponse 
 
 export function toHeartbeatAnswer(message: HeartbeatResponse): HeartbeatAnswer {
   return {
+    clusterName: checkText(message.clusterName, 'cluster_name', WORD_CHARACTERS_MAX),
     clusterId: checkIdOrEmpty(message.clusterId, 'cluster_id'),
     mapEpoch: toSafeNumber(message.mapEpoch, 'map_epoch'),
     group: message.group && toGroup(message.group),

@@ -126,12 +126,12 @@ export function toHandOver(message: HandOverMessage): HandOverRequest {
   };
 }
 
-export function fromHandOverAnswer({ isAccepted, reason }: HandOverAnswer): HandOverResponse {
-  return { $typeName: 'walnut.cluster.v1.HandOverResponse', accepted: isAccepted, reason };
+export function fromHandOverAnswer({ isAccepted, leadsOn, reason }: HandOverAnswer): HandOverResponse {
+  return { $typeName: 'walnut.cluster.v1.HandOverResponse', accepted: isAccepted, reason, leadsOn };
 }
 
-export function toHandOverAnswer({ accepted, reason }: HandOverResponse): HandOverAnswer {
-  return { isAccepted: accepted, reason: cutReason(reason) };
+export function toHandOverAnswer({ accepted, leadsOn, reason }: HandOverResponse): HandOverAnswer {
+  return { isAccepted: accepted, leadsOn, reason: cutReason(reason) };
 }
 
 function toWhom({ clusterId, node, group, logId }: ToMember): ToMember {

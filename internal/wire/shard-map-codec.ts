@@ -72,7 +72,8 @@ export function toMapChange(message: MapChangeMessage): MapChange {
   };
 }
 
-export function fromGroup({ id, logId, voters, term, leader, lastLeader, next }: Group): GroupMessage {
+export function fromGroup(group: Group): GroupMessage {
+  const { id, logId, voters, term, leader, lastLeader, next, withdrawn, grants } = group;
   return {
     $typeName: 'walnut.cluster.v1.Group',
     id,
@@ -86,10 +87,13 @@ export function fromGroup({ id, logId, voters, term, leader, lastLeader, next }:
     },
     lastLeader,
     next: next && { $typeName: 'walnut.cluster.v1.NextLeader', ...next },
+    withdrawn,
+    grants: grants && { $typeName: 'walnut.cluster.v1.Grants', ...grants },
   };
 }
 
-export function toGroup({ id, logId, voters, term, leader, lastLeader, next }: GroupMessage): Group {
+export function toGroup(message: GroupMessage): Group {
+  const { id, logId, voters, term, leader, lastLeader, next, withdrawn, grants } = message;
   return {
     id,
     logId,
@@ -98,6 +102,8 @@ export function toGroup({ id, logId, voters, term, leader, lastLeader, next }: G
     leader: leader && toLeader(leader),
     lastLeader,
     next: next && { term: next.term, node: next.node },
+    withdrawn,
+    grants: grants && { term: grants.term, count: grants.count },
   };
 }
 

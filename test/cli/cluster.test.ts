@@ -6,6 +6,7 @@ import type {
   ClusterPlan,
   ClusterView,
   CoordinatorPort,
+  GroupPlan,
   NodesView,
 } from '#cluster/coordinator-port.ts';
 import { divideSlots, type Group, type NodeStatus, type ShardMap } from '#cluster/shard-map.ts';
@@ -35,6 +36,7 @@ class FakeCoordinator implements CoordinatorPort {
   /** The time since the other voter was heard. */
   silentMs = 100;
   alarms: readonly Alarm[] = [];
+  problems: readonly string[] = [];
   readonly asked: unknown[] = [];
 
   get isActive(): boolean {
@@ -44,7 +46,17 @@ class FakeCoordinator implements CoordinatorPort {
   #group(): Group {
     const voters = ['a', 'b'].map((node) => ({ node, incarnation: 1 }));
     const leader = { node: this.leader, incarnation: 1, tail: NO_POSITION };
-    return { id: 'g1', logId: LOG_ID, voters, term: 3, leader, lastLeader: '', next: this.next };
+    return {
+      id: 'g1',
+      logId: LOG_ID,
+      voters,
+      term: 3,
+      leader,
+      lastLeader: '',
+      next: this.next,
+      withdrawn: 0,
+      grants: undefined,
+    };
   }
 
   #mayChange(what: unknown): void {
@@ -115,6 +127,20 @@ class FakeCoordinator implements CoordinatorPort {
     this.leader = to || 'b';
     this.epoch++;
     return { epoch: this.epoch, to: this.leader };
+  }
+
+  async addGroup(plan: GroupPlan) {
+    this.#mayChange(plan);
+    return 8;
+  }
+
+  async recover(forced: string, isApplied: boolean) {
+    this.#mayChange(['recover', forced, isApplied]);
+    const grants = forced === '' ? undefined : { term: 103, count: 1 };
+    const group = { ...this.#group(), term: 103, leader: undefined, grants };
+    const { problems, clusterId } = this;
+    const groups = [{ group, heard: ['a'], missing: forced === '' ? [] : ['b'] }];
+    return { clusterId, epoch: 2 ** 32, groups, slots: [], nodes: [], problems };
   }
 
   async setNodeStatus(node: string, status: NodeStatus) {
@@ -289,6 +315,41 @@ describe('walnut cluster', () => {
     expect(one.asked).toEqual([
       ['a', 'draining'],
       ['a', 'active'],
+    ]);
+  });
+
+  it('shows what a recovery would do, and does it only with --apply', async () => {
+    const shown = await run('recover');
+    expect(shown).toMatchObject({
+      code: 0,
+      out: `cluster ${one.clusterId}, epoch ${2 ** 32}\n  g1: term 103, of a\nNothing was changed. Do it with: walnut cluster recover --apply\n`,
+    });
+    const forced = await run('recover', '--group', 'g1', '--force', '--timeout', '0s', '--apply');
+    expect(forced).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(
+        'what only the disks of b have is lost, and writes that were answered at QUORUM',
+      ),
+    });
+    expect(forced.out).toMatch(/Done\.\n$/);
+    one.problems = ['too few'];
+    expect(await run('recover')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('It cannot be done:\n  too few\n'),
+    });
+    expect(JSON.parse((await run('recover', '--json')).out)).toMatchObject({
+      applied: false,
+      problems: ['too few'],
+      groups: [{ id: 'g1', term: 103, heard: ['a'] }],
+    });
+    for (const wrong of [['--force'], ['--group', 'g1']])
+      expect(await run('recover', ...wrong)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('together'),
+      });
+    expect(one.asked.slice(0, 2)).toEqual([
+      ['recover', '', false],
+      ['recover', 'g1', true],
     ]);
   });
 

@@ -15,6 +15,8 @@ function groupOf(names: string, fields: Partial<Group> = {}): Group {
     leader: undefined,
     lastLeader: '',
     next: undefined,
+    withdrawn: 0,
+    grants: undefined,
     ...fields,
   };
 }
@@ -37,6 +39,7 @@ function choose(
 ): string {
   const choice = chooseLeader({
     group,
+    needed: grantsNeeded(group.voters.length),
     grants,
     unfit: new Set(unfit),
     draining: new Set(draining),
@@ -108,6 +111,7 @@ describe('the new leader', () => {
         const granting = grants.filter((_, i) => ((chosen >> i) & 1) === 1);
         const choice = chooseLeader({
           group: groupOf(names),
+          needed: grantsNeeded(names.length),
           grants: granting,
           unfit: new Set(),
           draining: new Set(),
@@ -128,6 +132,7 @@ describe('terms of a group', () => {
   it.each([
     [{ term: 7 }, 8],
     [{ term: 7, next: { term: 8, node: 'b' } }, 9],
+    [{ term: 7, withdrawn: 9 }, 10],
     [{ term: TERM_MAX - 1 }, TERM_MAX],
   ])('after %j comes %i', (fields, expected) => {
     expect(nextTerm(groupOf('abc', fields))).toBe(expected);

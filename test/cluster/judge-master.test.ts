@@ -41,6 +41,8 @@ function judge(said: Record<string, Said>, ages: { judging?: number; leader?: nu
     leader: { node: 'a', incarnation: 1, tail: NO_POSITION },
     lastLeader: '',
     next: undefined,
+    withdrawn: 0,
+    grants: undefined,
   };
   const observations = new Map(Object.entries(said).map(([node, each]) => [node, observation(node, each)]));
   const verdict = judgeMaster({

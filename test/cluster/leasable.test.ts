@@ -12,6 +12,8 @@ const group: Group = {
   leader: { node: 'a', incarnation: 4, tail: NO_POSITION },
   lastLeader: '',
   next: undefined,
+  withdrawn: 0,
+  grants: undefined,
 };
 const mapWith = (fields: Partial<Group>): ShardMap => ({
   clusterId: 'c',

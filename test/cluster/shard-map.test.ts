@@ -5,6 +5,7 @@ import {
   type ClusterNode,
   divideSlots,
   type Group,
+  grantsFor,
   grantsNeeded,
   majorityOf,
   ownerOf,
@@ -23,6 +24,19 @@ describe('majorities', () => {
     expect(majorityOf(voters)).toBe(majority);
     expect(grantsNeeded(voters)).toBe(grants);
     expect(majority + grants).toBeGreaterThan(voters);
+  });
+});
+
+describe('the grants of a term', () => {
+  it.each([
+    [7, undefined, 2],
+    [7, { term: 7, count: 1 }, 1],
+    [7, { term: 7, count: 3 }, 3],
+    [8, { term: 7, count: 1 }, 2],
+  ])('%i of three voters, where the record says %j, are %i', (term, grants, expected) => {
+    const voters = ['a', 'b', 'c'].map((node) => ({ node, incarnation: 1 }));
+    const nobody = { leader: undefined, lastLeader: '', next: undefined, withdrawn: 0 };
+    expect(grantsFor({ id: 'g1', logId: 'l', voters, term, ...nobody, grants })).toBe(expected);
   });
 });
 
@@ -61,6 +75,8 @@ describe('the change between two maps', () => {
     leader: undefined,
     lastLeader: '',
     next: undefined,
+    withdrawn: 0,
+    grants: undefined,
   });
   const node = (name: string, zone: string): ClusterNode => ({ name, address: name, zone, status: 'active' });
   const small = fc.integer({ min: 0, max: 3 });

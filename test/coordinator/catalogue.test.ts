@@ -19,6 +19,8 @@ const group: Group = {
   leader: { node: 'a:1', incarnation: 7, tail: { epoch: makeEpoch(8, 5), lsn: toLsn(77) } },
   lastLeader: 'b:1',
   next: { term: 10, node: 'b:1' },
+  withdrawn: 9,
+  grants: { term: 9, count: 1 },
 };
 
 async function open(): Promise<{ store: LocalStore; leader: number; make: () => Catalogue }> {

@@ -271,6 +271,18 @@ describe('coordinators', () => {
     expect(led()).toEqual(['b', 2]);
   });
 
+  it('hear no node of another cluster, and say which names differ', async () => {
+    await begin();
+    const stranger = heartbeatOf('x', { clusterName: 'other' });
+    await expect(cluster.active?.coordinator.heartbeat(stranger)).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringContaining(
+        'x is of cluster other, and this coordinator is of cluster test: correct',
+      ),
+    });
+    expect(cluster.active?.coordinator.observations.has('x')).toBe(false);
+  });
+
   it('that are passive refuse heartbeats and changes, naming the active one', async () => {
     await begin();
     const passive = cluster.coordinators.find((each) => each !== cluster.active)?.coordinator;
@@ -290,85 +302,6 @@ describe('a coordinator that was just elected', () => {
       expect(coordinator.active !== undefined).toBe(coordinator.isActive);
     }
     expect(coordinator.isActive).toBe(true);
-  });
-});
-
-describe('a planned failover', () => {
-  const ask = (to: string): Promise<ShardMap> =>
-    cluster.drive(cluster.active?.coordinator.requests.failoverGroup('g1', to) as Promise<ShardMap>);
-
-  it('hands over without a wait, and is answered alike when it is repeated', async () => {
-    await begin();
-    const { epoch } = await ask('c');
-    await cluster.advanceUntil(() => cluster.master?.name === 'c', 1_500);
-    expect(led()).toEqual(['c', 2]);
-    await cluster.clock.advance(1_000);
-    expect((await ask('c')).epoch).toBe(epoch + 1);
-    expect(cluster.active?.coordinator.map?.groups.get('g1')).toMatchObject({
-      next: undefined,
-      lastLeader: 'a',
-    });
-  });
-
-  it('to nobody in particular goes to the most advanced of the others', async () => {
-    await begin();
-    cluster.network.cut('a', 'b');
-    await cluster.clock.advance(500);
-    await ask('');
-    await cluster.advanceUntil(() => cluster.master?.name === 'c', 1_500);
-  });
-
-  it.each<[string, string, () => unknown]>([
-    ['is silent', 'is not heard', () => cluster.member('c').kill()],
-    [
-      'could take no writes',
-      'could take no writes: no space',
-      () => Object.assign(cluster.member('c'), { isSick: true }),
-    ],
-    ['does not follow the master', 'does not follow a', () => cluster.network.cut('a', 'c')],
-    [
-      'drains',
-      'is draining',
-      () => cluster.active?.coordinator.requests.setNodeStatus('c', 'draining').catch(() => {}),
-    ],
-  ])('to a voter that %s is refused, and the master leads on', async (_, why, happen) => {
-    await begin();
-    happen();
-    await cluster.clock.advance(3_000);
-    await expect(ask('c')).rejects.toMatchObject({
-      code: 'failed_precondition',
-      message: `c cannot lead g1 now: it ${why}; see walnut cluster nodes`,
-    });
-    await cluster.clock.advance(5_000);
-    expect(led()).toEqual(['a', 1]);
-  });
-
-  it('that cannot be costs a master nothing where it is the only one that could lead', async () => {
-    await begin();
-    cluster.member('b').kill();
-    cluster.member('c').kill();
-    await ask('c');
-    await cluster.clock.advance(15_000);
-    expect(led()).toEqual(['a', 1]);
-    expect(alarms()).toEqual(['g1 cannot fail over: 2 voters have to grant a term, and b and c did not']);
-  });
-
-  it('that cannot be ends in a failover with a higher term', async () => {
-    await begin();
-    cluster.member('c').kill();
-    await ask('c');
-    await cluster.advanceUntil(() => cluster.master?.term === 3, 16_000);
-  });
-
-  it.each([
-    ['g2', 'b', 'not_found', 'there is no group g2: there are g1'],
-    ['g1', 'z', 'invalid_argument', 'z is no voter of g1: expected one of a, b, c'],
-  ])('of %s to %s is refused', async (group, to, code, message) => {
-    await begin();
-    const asked = cluster.drive(
-      cluster.active?.coordinator.requests.failoverGroup(group, to) as Promise<ShardMap>,
-    );
-    await expect(asked).rejects.toMatchObject({ code, message });
   });
 });
 
@@ -410,7 +343,7 @@ describe('a store that was restored from a backup', () => {
     cluster.member('b').term = 5;
     await cluster.clock.advance(3_000);
     expect(alarms()).toEqual([
-      'a and b saw a term of g1 above all that the metadata store gave it: the store was lost, or restored from a backup',
+      'a and b saw a term of g1 above all that the metadata store gave it: the store was lost, or restored from a backup: see walnut cluster recover',
     ]);
     cluster.member('a').kill();
     await cluster.clock.advance(10_000);

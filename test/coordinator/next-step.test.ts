@@ -15,6 +15,8 @@ const group: Group = {
   leader: { node: 'a', incarnation: 1, tail: NO_POSITION },
   lastLeader: '',
   next: undefined,
+  withdrawn: 0,
+  grants: undefined,
 };
 const next = { term: 8, node: 'b' };
 
@@ -128,8 +130,13 @@ describe('the next step', () => {
       { kind: 'question' },
     ],
     [
-      'is the question where a plan came to nothing for 10 s',
+      'is to withdraw a plan that came to nothing for 10 s where the leader takes writes',
       { record: { next }, plannedMs: PLANNED_MS },
+      { kind: 'withdraw' },
+    ],
+    [
+      'is the question where a plan came to nothing for 10 s and the leader takes none',
+      { record: { next }, plannedMs: PLANNED_MS, heard: [hear('a', { whyNoWrites: 'handing over' })] },
       { kind: 'question', isByItsOwnWord: false },
     ],
     ['is to plan for a node that drains', { draining: 'a', heard: [further] }, { kind: 'plan', to: 'c' }],
@@ -137,6 +144,11 @@ describe('the next step', () => {
       'passes over others that drain, however advanced',
       { draining: 'ac', heard: [further] },
       { kind: 'plan', to: 'b' },
+    ],
+    [
+      'is none for a node that drains where too many plans came to nothing',
+      { draining: 'a', record: { withdrawn: 7 + 512 } },
+      { kind: 'none' },
     ],
     ['is none where all others drain too', { draining: 'abc' }, { kind: 'none' }],
     [

@@ -2,6 +2,7 @@
  * One group, its coordinators and the metadata store on one virtual clock, under faults.
  * The oracle is outside of them: it sees every write that is taken or acked.
  */
+import type { HandOverAnswer } from '#cluster/member-port.ts';
 import { Coordinator } from '#coordinator/coordinator.ts';
 import type { ClaimAnswer, Members } from '#coordinator/members.ts';
 import type { LocalStore } from '#metadata/local-store.ts';
@@ -35,6 +36,8 @@ export class SimulatedCluster {
   coordinators: SimulatedCoordinator[] = [];
   /** From when on the heartbeats of a member arrive, by name: before, it looks for a coordinator elsewhere. */
   readonly heartbeatsFromMs = new Map<string, number>();
+  /** How much later than they are sent hand-overs arrive: without an answer, which nobody waits for any more. */
+  handOversLateMs = 0;
   /** Writes acked at QUORUM. */
   readonly acked = new Set<number>();
   /** What was written and read linearizably. */
@@ -228,7 +231,13 @@ export class SimulatedCluster {
           this.wrongs.push(`${leader.node} is told to lead by a map that does not name it`);
         return call(leader.node, (member) => member.takeOver(group, leader));
       },
-      handOver: (_map, group) => call(group.leader?.node ?? '', (member) => member.handOver(group)),
+      handOver: (_map, group) => {
+        const handOver = (): Promise<HandOverAnswer> =>
+          call(group.leader?.node ?? '', (member) => member.handOver(group));
+        if (this.handOversLateMs === 0) return handOver();
+        this.clock.after(this.handOversLateMs, () => void handOver().catch(() => {}));
+        return Promise.reject(new Error('the hand-over is not answered'));
+      },
     };
   }
 }

@@ -16,6 +16,10 @@ const anyone = (cluster: SimulatedCluster): string => cluster.random.pick([...cl
 const anyProcess = (cluster: SimulatedCluster): string =>
   cluster.random.pick([...cluster.members.keys(), ...cluster.coordinators.map(({ name }) => name)]);
 
+const planned = (cluster: SimulatedCluster): void => {
+  cluster.active?.coordinator.requests.failoverGroup('g1', anyone(cluster)).catch(() => {});
+};
+
 export const HAPPENINGS: Readonly<Record<string, Fault>> = {
   'a member is killed': (cluster) => {
     const member = cluster.member(anyone(cluster));
@@ -114,14 +118,30 @@ export const HAPPENINGS: Readonly<Record<string, Fault>> = {
     set('draining');
     later(cluster, () => set('active'));
   },
-  'a failover is planned': (cluster) => {
-    cluster.active?.coordinator.requests.failoverGroup('g1', anyone(cluster)).catch(() => {});
+  'the master refuses to hand over': (cluster) => {
+    const { master } = cluster;
+    if (master === undefined) return;
+    master.refusesPlans = true;
+    later(cluster, () => {
+      master.refusesPlans = false;
+    });
+    planned(cluster);
   },
+  'a hand-over arrives late': (cluster) => {
+    cluster.handOversLateMs = 500 + cluster.random.below(15_000);
+    // Longer than a plan may take.
+    cluster.clock.after(11_000, () => {
+      cluster.handOversLateMs = 0;
+    });
+    planned(cluster);
+  },
+  'a failover is planned': (cluster) => planned(cluster),
 };
 
 /**
  * The group fails over after its store was copied, and then a coordinator works on the
- * copy. Heartbeats reach it late or never; it reaches the members.
+ * copy. Heartbeats reach it late or never; it reaches the members. It changes nothing until
+ * an operator recovers the map.
  */
 export async function runOlderStore(cluster: SimulatedCluster): Promise<void> {
   await cluster.begin(1);
@@ -142,7 +162,41 @@ export async function runOlderStore(cluster: SimulatedCluster): Promise<void> {
   const changed = (await cluster.copyStore()).find(({ key }) => key.endsWith('/epoch'))?.value;
   const before = copy.find(({ key }) => key.endsWith('/epoch'))?.value;
   if (`${changed}` !== `${before}`) cluster.wrongs.push('the older store was changed');
+  await recover(cluster);
   if (cluster.wrongs.length > 0) throw new Error(cluster.wrongs.join('; '));
+}
+
+/** An operator recovers the map, while a coordinator or a member may die. The group serves again, with what was acked. */
+async function recover(cluster: SimulatedCluster): Promise<void> {
+  const victim = anyProcess(cluster);
+  cluster.clock.after(cluster.random.below(3_000), () => {
+    const member = cluster.members.get(victim);
+    cluster.note(`${victim} is killed`);
+    if (member === undefined) {
+      for (const each of cluster.coordinators) cluster.killCoordinator(each);
+      cluster.addCoordinator();
+      return;
+    }
+    member.kill();
+    cluster.clock.after(3_000, () => member.start());
+  });
+  let isRecovered = false;
+  for (let tries = 0; !isRecovered && tries < 40 && cluster.wrongs.length === 0; tries++) {
+    await cluster.clock.advance(500);
+    // Once it was done without an answer, nothing is left to do.
+    isRecovered = await cluster
+      .drive(
+        cluster.active?.coordinator.requests.recover('', true) ?? Promise.reject(new Error('nobody acts')),
+      )
+      .then(
+        () => true,
+        (error: Error) => error.message.startsWith('nothing is to be recovered'),
+      );
+  }
+  cluster.note('the map is recovered');
+  const acked = cluster.acked.size;
+  await cluster.advanceUntil(() => cluster.acked.size > acked || cluster.wrongs.length > 0, HEALED_MS);
+  if (cluster.master !== undefined) cluster.checkKept(cluster.master);
 }
 
 export function clusterOf(seed: number): SimulatedCluster {

@@ -7,6 +7,7 @@ import type { Grant } from '#cluster/choose-leader.ts';
 import { FIRST_WRITE_WAIT_MS, HEARTBEAT_MS } from '#cluster/figures.ts';
 import type { Heartbeat, HeartbeatAnswer, MemberRole } from '#cluster/heartbeat.ts';
 import { type ClockReading, MasterLease, type SentAt } from '#cluster/lease.ts';
+import type { HandOverAnswer } from '#cluster/member-port.ts';
 import { type Group, type Leader, majorityOf } from '#cluster/shard-map.ts';
 import type { ClaimAnswer, TakeOverAnswer } from '#coordinator/members.ts';
 import { makeEpoch, type Position, termOf, toLsn } from '#model/position.ts';
@@ -73,6 +74,8 @@ export class SimulatedMember {
   process = '';
   /** It could write nothing if it led. */
   isSick = false;
+  /** As a master it does not hand over. */
+  refusesPlans = false;
   #role: MemberRole = 'unassigned';
   #lease: MasterLease | undefined;
   #matched = new Map<string, number>();
@@ -214,15 +217,20 @@ export class SimulatedMember {
   }
 
   /** The master stops, waits until `next` has all, gives its role up, and only then tells it to lead. */
-  async handOver(group: Group): Promise<boolean> {
-    const { next } = group;
+  async handOver(group: Group): Promise<HandOverAnswer> {
+    const isAccepted = await this.#handsOver(group);
+    const leadsOn = !isAccepted && this.isMaster && this.term === group.term;
+    return { isAccepted, leadsOn, reason: isAccepted ? '' : 'refused' };
+  }
+
+  async #handsOver({ next, term }: Group): Promise<boolean> {
     if (next !== undefined && !this.isMaster && this.term === next.term) return true;
-    if (next === undefined || !this.isMaster || this.term !== group.term) return false;
+    if (next === undefined || !this.isMaster || this.term !== term || this.refusesPlans) return false;
     this.#isHandingOver = true;
     for (let tries = 0; tries < 10 && this.#matched.get(next.node) !== this.lsn; tries++)
       await this.clock.sleep(PUSH_MS);
     this.#isHandingOver = false;
-    if (!this.isMaster || this.term !== group.term || this.#matched.get(next.node) !== this.lsn) return false;
+    if (!this.isMaster || this.term !== term || this.#matched.get(next.node) !== this.lsn) return false;
     this.#follow(next.term);
     return this.#around.takeOver(this, next.node, next.term, this.tail);
   }
@@ -277,6 +285,7 @@ export class SimulatedMember {
     const lastAck = this.#lastAck;
     this.#sequence += 1;
     const heartbeat: Heartbeat = {
+      clusterName: 'test',
       clusterId: this.#clusterId,
       node: this.name,
       incarnation: this.incarnation,
@@ -291,7 +300,10 @@ export class SimulatedMember {
       whyNoWrites: this.whyNoWrites,
       ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#readClocks()) ?? 0) : 0,
       lastAck: lastAck && { term: lastAck.term, agoMs: this.#nowMs() - lastAck.atMs },
+      group: this.#group?.id ?? '',
       voters: [],
+      logVoters: this.#group?.voters ?? [],
+      plain: undefined,
       logId: this.#group?.logId ?? '',
       report: NO_REPORT,
     };

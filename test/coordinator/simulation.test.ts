@@ -53,7 +53,7 @@ describe('a group under coordinators and random faults', () => {
   );
 
   it(
-    `has no second master of a term where the store was restored from a copy and heartbeats arrive late (${seeds.length} seeds)`,
+    `has no second master of a term where the store was restored from a copy and heartbeats arrive late, and serves again after a recovery (${seeds.length} seeds)`,
     async () => {
       for (const seed of seeds) await runSeed(seed, runOlderStore);
     },

@@ -16,6 +16,7 @@ export const NO_REPORT: NodeReport = {
 
 export function heartbeatOf(node: string, fields: Partial<Heartbeat> = {}): Heartbeat {
   return {
+    clusterName: '',
     clusterId: '',
     node,
     incarnation: 1,
@@ -30,7 +31,10 @@ export function heartbeatOf(node: string, fields: Partial<Heartbeat> = {}): Hear
     whyNoWrites: '',
     ackedByVoters: 0,
     lastAck: undefined,
+    group: '',
     voters: [],
+    logVoters: [],
+    plain: undefined,
     logId: '',
     report: NO_REPORT,
     ...fields,

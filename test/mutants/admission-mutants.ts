@@ -14,7 +14,7 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'precondition that says where to read taken for a replica that refuses writes',
     file: 'internal/wire/error-codec.ts',
-    text: '  const isRouted = routing === undefined ? leaderHint !== undefined : isNotLeader(routing.reason);',
+    text: '  const isRouted = routing === undefined ? hinted !== null : isNotLeader(routing.reason);',
     replacement: '  const isRouted = leaderHint !== undefined;',
     tests: ['test/wire/error-codec.test.ts'],
   },

@@ -140,13 +140,6 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   {
-    name: 'healthy master deposed because a planned failover could not be',
-    file: 'internal/coordinator/group-keeper.ts',
-    text: "        return this.#question(context, 'the master did not hand over');",
-    replacement: "        return this.#newTerm(context, 'the master did not hand over');",
-    tests: [COORDINATOR],
-  },
-  {
     name: 'sick master chosen again because another node drains',
     file: 'internal/cluster/choose-leader.ts',
     text: '[staying, fit, counted].find',

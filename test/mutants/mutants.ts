@@ -42,6 +42,7 @@ import { PLACE_MUTANTS } from './place-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
+import { RECOVERY_MUTANTS } from './recovery-mutants.ts';
 import { RETIRED_MUTANTS } from './retired-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
@@ -227,6 +228,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLIENT_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...MEMBER_MUTANTS,
+  ...RECOVERY_MUTANTS,
   ...FEED_MUTANTS,
   ...FILL_MUTANTS,
   ...HISTORY_MUTANTS,

@@ -66,6 +66,15 @@ describe('an empty node', () => {
     expect(adviceFor(EMPTY, others)).toBe(advice);
   });
 
+  it.each([
+    ['none leads', fenced, 'a coordinator decides who leads: walnut cluster status'],
+    ['one leads', leading, ''],
+  ])('of a cluster names no promotion where %s', (_, one, advice) => {
+    const others = [asked('one', 'a', 5, one), asked('two', 'a', 7)];
+    expect(adviceFor({ ...EMPTY, isMember: true }, others)).toBe(advice);
+    expect(adviceFor({ ...EMPTY, logId: 'a', isMember: true }, others)).toBe(advice);
+  });
+
   it('follows the only one that leads', () => {
     const one = asked('one', 'a', 5, leading);
     expect(leaderFor(EMPTY, [one, asked('two', 'b', 9)])).toBe(one);

@@ -31,6 +31,8 @@ const group: Group = {
   leader: { node: 'a', incarnation: 7, tail: TAIL },
   lastLeader: '',
   next: undefined,
+  withdrawn: 0,
+  grants: undefined,
 };
 
 class FakeMember implements MemberPort {
@@ -50,7 +52,7 @@ class FakeMember implements MemberPort {
 
   async handOver(request: unknown) {
     this.asked.push(request);
-    return { isAccepted: false, reason: 'b lacks records', term: 4 };
+    return { isAccepted: false, leadsOn: true, reason: 'b lacks records', term: 4 };
   }
 }
 
@@ -96,7 +98,8 @@ describe('what a coordinator asks of a member', () => {
     expect(await members.takeOver(map, group, { node: 'a', incarnation, tail })).toMatchObject({
       isAccepted: true,
     });
-    expect(await members.handOver(map, group, { term: 5, node: 'b' })).toBe(false);
+    const answer = { isAccepted: false, leadsOn: true, reason: 'b lacks records' };
+    expect(await members.handOver(map, group, { term: 5, node: 'b' })).toEqual(answer);
     expect(member.asked).toEqual([
       { ...to, term: 9, isCheck: true },
       { ...to, term: 4, isCheck: false },

@@ -31,7 +31,7 @@ const MEMBERS: Members = {
   wouldGrant: (_map, node) => grant(node),
   claim: (_map, node) => grant(node),
   takeOver: async (_map, { term }) => ({ isAccepted: true, term }),
-  handOver: async () => false,
+  handOver: async () => ({ isAccepted: false, leadsOn: true, reason: 'no' }),
 };
 
 async function grant(node: string) {

@@ -31,6 +31,8 @@ const group = fc.record({
   leader: fc.option(fc.record({ node: name, incarnation: number, tail: position }), { nil: undefined }),
   lastLeader: fc.oneof(name, fc.constant('')),
   next: fc.option(next, { nil: undefined }),
+  withdrawn: term,
+  grants: fc.option(fc.record({ term, count: fc.nat({ max: 9 }) }), { nil: undefined }),
 });
 const node = fc.record({
   name,
@@ -62,6 +64,15 @@ const heartbeat = fc
     sequence: number,
     address: fc.constantFrom('a:1', ':8080'),
     zone: text,
+    clusterName: groupId,
+    group: fc.oneof(groupId, fc.constant('')),
+    logVoters: fc.array(voter, { maxLength: 3 }),
+    plain: fc.option(
+      fc.record({ isMaster: fc.boolean(), replicas: fc.array(fc.constantFrom('a:1', 'b:2')) }),
+      {
+        nil: undefined,
+      },
+    ),
     role: fc.constantFrom('unassigned' as const, 'master' as const, 'replica' as const),
     term,
     tail: position,
@@ -112,6 +123,7 @@ describe('what coordinators and members say survives the wire', () => {
     'heartbeat, answering',
     HeartbeatResponseSchema,
     fc.record({
+      clusterName: groupId,
       clusterId: idOrNone,
       mapEpoch: number,
       group: fc.option(group, { nil: undefined }),
@@ -176,7 +188,7 @@ describe('what coordinators and members say survives the wire', () => {
   itSurvives(
     'hand over, answering',
     memberMessages.HandOverResponseSchema,
-    fc.record({ isAccepted: fc.boolean(), reason: text }),
+    fc.record({ isAccepted: fc.boolean(), leadsOn: fc.boolean(), reason: text }),
     members.fromHandOverAnswer,
     members.toHandOverAnswer,
   );

@@ -6,6 +6,7 @@ import { type CommandHost, usageError } from '../command-host.ts';
 import { runDrain, runFailover, runInit } from './cluster-changes.ts';
 import type { PlannedGroup } from './cluster-options.ts';
 import { runMap, runNodes, runSlot, runStatus } from './cluster-reads.ts';
+import { runRecover } from './cluster-recovery.ts';
 
 const COORDINATORS_DEFAULT = '127.0.0.1:8070';
 const TIMEOUT_MS_DEFAULT = 30_000;
@@ -31,6 +32,7 @@ Examples:
       .addOption(coordinatorsOption(host))
       .addHelpText('after', `\nExamples:\n${examples}`);
   addChanges(add, host);
+  addRecovery(add, host);
   addReads(add, host);
 }
 
@@ -67,6 +69,22 @@ function addChanges(add: Add, host: CommandHost): void {
     .argument('<node>', 'the name of the node', parseNodeName)
     .option('--undo', 'let it lead again')
     .action(host.action(runDrain));
+}
+
+function addRecovery(add: Add, host: CommandHost): void {
+  add(
+    'recover',
+    'make the map anew where the metadata store is older than the nodes, or was lost; without --apply only show it',
+    '  walnut cluster recover\n  walnut cluster recover --apply\n  walnut cluster recover --group g1 --force',
+  )
+    .option('--group <id>', 'with --force: a group that lost the disks of too many members', parseGroupId)
+    .option(
+      '--force',
+      'let that group go on with the members that are heard, and give up what only the others had',
+    )
+    .option('--apply', 'do it')
+    .addOption(timeoutOption('how long to wait until every group takes writes; 0s: do not wait'))
+    .action(host.action(runRecover));
 }
 
 function addReads(add: Add, host: CommandHost): void {

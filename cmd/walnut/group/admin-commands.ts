@@ -184,6 +184,7 @@ function renderQuarantine(quarantine: Quarantine, { colors, address }: Invocatio
   return (
     `${facts}If the data here is right: stop the master at ${quarantine.upstream}, then\n` +
     `  walnut promote --address ${here}\n` +
+    'In a cluster a coordinator decides who leads, and promote is refused: see walnut cluster status.\n' +
     `If that is the wrong master: correct master.address and restart this replica. It follows by itself if it\n` +
     `need not give up records. To keep its data and follow no master until then:\n` +
     `  walnut quarantine release --keep --address ${here}\n` +

@@ -1,5 +1,5 @@
 /** The heartbeat of a member: how it is now. */
-import type { Heartbeat, MemberRole } from '#cluster/heartbeat.ts';
+import type { Heartbeat, MemberRole, PlainPlace } from '#cluster/heartbeat.ts';
 import type { Engine } from '#engine/engine.ts';
 import { FORMAT_LEVEL } from '#model/formats.ts';
 import { NO_POSITION } from '#model/position.ts';
@@ -34,8 +34,10 @@ export function describeSelf(
   const engine = current === undefined ? undefined : host.engine;
   return {
     ...{ process, sequence, mapEpoch },
+    clusterName: member.cluster,
     clusterId: manifest.member?.clusterId ?? '',
     node: member.node,
+    group: manifest.member?.group ?? '',
     incarnation: manifest.incarnation ?? 0,
     address: advertise,
     zone: member.zone,
@@ -47,6 +49,8 @@ export function describeSelf(
     lastAck: current?.kind === 'replica' ? current.lastAck : undefined,
     logId: manifest.logId,
     voters: current?.kind === 'master' ? current.listedVoters : [],
+    logVoters: engine?.store.members.current?.voters ?? [],
+    plain: plainOf(manifest),
     report: {
       version: options.version,
       formatLevel: FORMAT_LEVEL,
@@ -58,6 +62,12 @@ export function describeSelf(
       bytesMax: options.limits.bytesMax,
     },
   };
+}
+
+/** A directory with a log that no cluster has given a group has been one of a plain group. */
+function plainOf({ member, logId, role, replicas }: Manifest): PlainPlace | undefined {
+  if (member?.group !== '' || logId === '') return undefined;
+  return { isMaster: role === 'master', replicas: role === 'master' ? replicas.added : [] };
 }
 
 /** A master that has given its term up is no master any more. */

@@ -1,7 +1,8 @@
 /**
  * A coordinator plans that another member leads (ADR 17, `next`): this master hands over
- * to it without losing a write, as in ADR 8 and with the term of the plan. Where the
- * other one refuses, this node waits for the failover that follows: it makes no term.
+ * to it without losing a write, as in ADR 8 and with the term of the plan. Where it does
+ * not come to that it leads on, and says so. Where the other one refuses afterwards, this
+ * node waits for the failover that follows: it makes no term.
  */
 import type { HandOverAnswer, HandOverRequest } from '#cluster/member-port.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -19,16 +20,15 @@ export async function handOverTerm(
   const { host } = keeper;
   checkWhom(host.manifest, request);
   const { next } = request;
-  if (host.manifest.role === 'replica' && host.manifest.term >= next.term)
-    return { isAccepted: true, reason: '' };
+  if (host.manifest.role === 'replica' && host.manifest.term >= next.term) return ACCEPTED;
   return keeper.exclusively('a planned failover', async () => {
     const role = keeper.current;
     const { engine } = host;
     if (role?.kind !== 'master' || engine === undefined || !role.isTakingWrites || role.term !== request.term)
-      return refused(`it does not lead term ${request.term}`);
+      return refused(`it does not lead term ${request.term}`, false);
     const address = addressOf(next.node);
     const replica = role.replicas.find((one) => one.address === address);
-    if (replica === undefined) return refused(`${next.node} does not follow it`);
+    if (replica === undefined) return refused(`${next.node} does not follow it`, true);
     try {
       const { outcome } = await handOver(
         keeper,
@@ -39,14 +39,16 @@ export async function handOverTerm(
         next.term,
       );
       await keeper.follow(replica.address, next.term, outcome.kind === 'led');
-      return outcome.kind === 'refused' ? refused(outcome.reason) : { isAccepted: true, reason: '' };
+      return outcome.kind === 'refused' ? refused(outcome.reason, false) : ACCEPTED;
     } catch (error) {
       if (!(error instanceof WalnutError)) throw error;
-      return refused(messageOf(error));
+      return refused(messageOf(error), role.isTakingWrites && host.manifest.role === 'master');
     }
   });
 }
 
-function refused(reason: string): HandOverAnswer {
-  return { isAccepted: false, reason };
+const ACCEPTED: HandOverAnswer = { isAccepted: true, leadsOn: false, reason: '' };
+
+function refused(reason: string, leadsOn: boolean): HandOverAnswer {
+  return { isAccepted: false, leadsOn, reason };
 }

@@ -17,6 +17,9 @@ import type { NodeOptions } from '#node/node-options.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { messageOf } from '#platform/thrown.ts';
 
+/** Coordinators that are named as the active one come and go. */
+const PROBLEMS_MAX = 16;
+
 export interface MemberAgentParts {
   readonly options: NodeOptions;
   readonly member: MemberOptions;
@@ -32,8 +35,8 @@ export class MemberAgent {
   #sequence = 0;
   #mapEpoch = 0;
   #nodes: ReadonlyMap<string, ClusterNode> = new Map();
-  /** Why the last heartbeat that failed did; it is logged once. */
-  #problem = '';
+  /** Why each coordinator that was tried does not hear this node: logged when it changes. */
+  readonly #problems = new Map<string, string>();
   #running: Promise<void> | undefined;
   #heeding: Promise<void> | undefined;
 
@@ -83,22 +86,20 @@ export class MemberAgent {
     });
     const address = this.#address;
     member.heartbeat(address, heartbeat).then(
-      (answer) => this.#take(answer, heartbeat, sent),
+      (answer) => this.#take(address, answer, heartbeat, sent),
       (error: unknown) => this.#failed(address, error),
     );
   }
 
-  #take(answer: HeartbeatAnswer, heartbeat: Heartbeat, sent: LeaseSent | undefined): void {
+  #take(address: string, answer: HeartbeatAnswer, heartbeat: Heartbeat, sent: LeaseSent | undefined): void {
     const { keeper, options } = this.#parts;
     if (this.#stop.signal.aborted) return;
-    this.#problem = '';
-    if (heartbeat.clusterId !== '' && answer.clusterId !== heartbeat.clusterId) {
-      options.logger.error(
-        { coordinator: this.#address, clusterId: answer.clusterId },
-        'a coordinator of another cluster answers',
-      );
+    const why = whyOther(heartbeat, answer);
+    if (why !== undefined) {
+      this.#failed(address, new WalnutError('failed_precondition', why));
       return;
     }
+    this.#problems.clear();
     const role = keeper.current;
     if (answer.isLeased && role?.kind === 'master') role.lease?.leased(sent);
     // Answers may overtake each other.
@@ -138,13 +139,21 @@ export class MemberAgent {
     const { member, options } = this.#parts;
     if (this.#stop.signal.aborted || address !== this.#address) return;
     const why = messageOf(error);
-    if (why !== this.#problem)
+    if (this.#problems.get(address) !== why)
       options.logger.warn({ coordinator: address, why }, 'no coordinator hears this node');
-    this.#problem = why;
+    if (this.#problems.size > PROBLEMS_MAX) this.#problems.clear();
+    this.#problems.set(address, why);
     const hint = error instanceof WalnutError ? (error.details.leaderHint ?? '') : '';
     const { coordinators } = member;
     const next = coordinators[(coordinators.indexOf(address) + 1) % coordinators.length] as string;
-    const to = hint === '' ? next : hint;
-    this.#address = to;
+    this.#address = hint === '' ? next : hint;
   }
+}
+
+/** Why an answer is not heeded: it is of another cluster. Undefined if it is of this node's. */
+function whyOther({ clusterName, clusterId }: Heartbeat, answer: HeartbeatAnswer): string | undefined {
+  if (answer.clusterName !== '' && answer.clusterName !== clusterName)
+    return `it is of cluster ${answer.clusterName}, and cluster.name is ${clusterName}`;
+  if (clusterId === '' || answer.clusterId === clusterId) return undefined;
+  return `it is of cluster ${answer.clusterId || 'none yet'}, and this node of ${clusterId}`;
 }

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/coordinator.proto.
  */
 export const file_walnut_v1_coordinator: GenFile = /*@__PURE__*/
-  fileDesc("Cht3YWxudXQvdjEvY29vcmRpbmF0b3IucHJvdG8SCXdhbG51dC52MSLCBAoQSGVhcnRiZWF0UmVxdWVzdBISCgpjbHVzdGVyX2lkGAEgASgJEgwKBG5vZGUYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSDwoHcHJvY2VzcxgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBIPCgdhZGRyZXNzGAYgASgJEgwKBHpvbmUYByABKAkSDwoHdmVyc2lvbhgIIAEoCRIUCgxmb3JtYXRfbGV2ZWwYCSABKA0SIwoEcm9sZRgKIAEoDjIVLndhbG51dC52MS5NZW1iZXJSb2xlEgwKBHRlcm0YCyABKA0SIQoEdGFpbBgMIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIRCgltYXBfZXBvY2gYDSABKAQSIwoFc3RhdGUYDiABKA4yFC53YWxudXQudjEuTm9kZVN0YXRlEhUKDXdoeV9ub193cml0ZXMYDyABKAkSDwoHcmVhc29ucxgQIAMoCRIXCg9hY2tlZF9ieV92b3RlcnMYESABKA0SJAoIbGFzdF9hY2sYEiABKAsyEi53YWxudXQudjEuTGFzdEFjaxIjCgVsaW5rcxgTIAMoCzIULndhbG51dC52MS5MaW5rSGVhcmQSFwoPb2xkZXN0X3dyaXRlX21zGBQgASgEEiEKBGxvYWQYFSABKAsyEy53YWxudXQudjEuTm9kZUxvYWQSDgoGbG9nX2lkGBYgASgJEigKBnZvdGVycxgXIAMoCzIYLndhbG51dC5jbHVzdGVyLnYxLlZvdGVyIicKB0xhc3RBY2sSDAoEdGVybRgBIAEoDRIOCgZhZ29fbXMYAiABKAQiKQoJTGlua0hlYXJkEgwKBG5vZGUYASABKAkSDgoGYWdvX21zGAIgASgEIj0KCE5vZGVMb2FkEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSEQoJYnl0ZXNfbWF4GAMgASgEIpsBChFIZWFydGJlYXRSZXNwb25zZRISCgpjbHVzdGVyX2lkGAEgASgJEhEKCW1hcF9lcG9jaBgCIAEoBBInCgVncm91cBgDIAEoCzIYLndhbG51dC5jbHVzdGVyLnYxLkdyb3VwEg4KBmxlYXNlZBgEIAEoCBImCgVub2RlcxgFIAMoCzIXLndhbG51dC5jbHVzdGVyLnYxLk5vZGUiPQoSR2V0U2hhcmRNYXBSZXF1ZXN0EhMKC2tub3duX2Vwb2NoGAEgASgEEhIKCmNsdXN0ZXJfaWQYAiABKAkifQoTR2V0U2hhcmRNYXBSZXNwb25zZRINCgVlcG9jaBgBIAEoBBIoCgNtYXAYAiABKAsyGy53YWxudXQuY2x1c3Rlci52MS5TaGFyZE1hcBItCgdjaGFuZ2VzGAMgAygLMhwud2FsbnV0LmNsdXN0ZXIudjEuTWFwQ2hhbmdlIj4KFFdhdGNoU2hhcmRNYXBSZXF1ZXN0EhIKCmZyb21fZXBvY2gYASABKAQSEgoKY2x1c3Rlcl9pZBgCIAEoCSJ/ChVXYXRjaFNoYXJkTWFwUmVzcG9uc2USDQoFZXBvY2gYASABKAQSKAoDbWFwGAIgASgLMhsud2FsbnV0LmNsdXN0ZXIudjEuU2hhcmRNYXASLQoHY2hhbmdlcxgDIAMoCzIcLndhbG51dC5jbHVzdGVyLnYxLk1hcENoYW5nZSITChFHZXRDbHVzdGVyUmVxdWVzdCLPAQoSR2V0Q2x1c3RlclJlc3BvbnNlEgwKBG5hbWUYASABKAkSEgoKY2x1c3Rlcl9pZBgCIAEoCRINCgVlcG9jaBgDIAEoBBIaChJhY3RpdmVfY29vcmRpbmF0b3IYBCABKAkSEQoJaXNfYWN0aXZlGAUgASgIEiYKBmdyb3VwcxgGIAMoCzIWLndhbG51dC52MS5Hcm91cFN0YXR1cxIgCgZhbGFybXMYByADKAsyEC53YWxudXQudjEuQWxhcm0SDwoHdmVyc2lvbhgIIAEoCSJxCgtHcm91cFN0YXR1cxInCgVncm91cBgBIAEoCzIYLndhbG51dC5jbHVzdGVyLnYxLkdyb3VwEg0KBXNsb3RzGAIgASgNEhQKDHRha2VzX3dyaXRlcxgDIAEoCBIUCgx2b3RlcnNfaGVhcmQYBCABKA0iJgoFQWxhcm0SCwoDd2h5GAEgASgJEhAKCHNpbmNlX21zGAIgASgEIhIKEExpc3ROb2Rlc1JlcXVlc3QiaAoRTGlzdE5vZGVzUmVzcG9uc2USJAoFbm9kZXMYASADKAsyFS53YWxudXQudjEuTm9kZUhlYWx0aBIRCglpc19hY3RpdmUYAiABKAgSGgoSYWN0aXZlX2Nvb3JkaW5hdG9yGAMgASgJIqcBCgpOb2RlSGVhbHRoEiUKBG5vZGUYASABKAsyFy53YWxudXQuY2x1c3Rlci52MS5Ob2RlEg4KBmxpc3RlZBgCIAEoCBINCgVncm91cBgDIAEoCRINCgVoZWFyZBgEIAEoCBIUCgxoZWFyZF9hZ29fbXMYBSABKAQSLgoJaGVhcnRiZWF0GAYgASgLMhsud2FsbnV0LnYxLkhlYXJ0YmVhdFJlcXVlc3QiJgoJR3JvdXBQbGFuEgoKAmlkGAEgASgJEg0KBW5vZGVzGAIgAygJIhwKCEF1dG9QbGFuEhAKCHJlcGxpY2FzGAEgASgNIl0KEkluaXRDbHVzdGVyUmVxdWVzdBIkCgZncm91cHMYASADKAsyFC53YWxudXQudjEuR3JvdXBQbGFuEiEKBGF1dG8YAiABKAsyEy53YWxudXQudjEuQXV0b1BsYW4iXgoTSW5pdENsdXN0ZXJSZXNwb25zZRINCgVlcG9jaBgBIAEoBBISCgpjbHVzdGVyX2lkGAIgASgJEiQKBmdyb3VwcxgDIAMoCzIULndhbG51dC52MS5Hcm91cFBsYW4iMQoURmFpbG92ZXJHcm91cFJlcXVlc3QSDQoFZ3JvdXAYASABKAkSCgoCdG8YAiABKAkiMgoVRmFpbG92ZXJHcm91cFJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEgoKAnRvGAIgASgJIlMKFFNldE5vZGVTdGF0dXNSZXF1ZXN0EgwKBG5vZGUYASABKAkSLQoGc3RhdHVzGAIgASgOMh0ud2FsbnV0LmNsdXN0ZXIudjEuTm9kZVN0YXR1cyImChVTZXROb2RlU3RhdHVzUmVzcG9uc2USDQoFZXBvY2gYASABKAQqdgoKTWVtYmVyUm9sZRIbChdNRU1CRVJfUk9MRV9VTlNQRUNJRklFRBAAEhoKFk1FTUJFUl9ST0xFX1VOQVNTSUdORUQQARIWChJNRU1CRVJfUk9MRV9NQVNURVIQAhIXChNNRU1CRVJfUk9MRV9SRVBMSUNBEAMykQUKC0Nvb3JkaW5hdG9yEkYKCUhlYXJ0YmVhdBIbLndhbG51dC52MS5IZWFydGJlYXRSZXF1ZXN0Ghwud2FsbnV0LnYxLkhlYXJ0YmVhdFJlc3BvbnNlElEKC0dldFNoYXJkTWFwEh0ud2FsbnV0LnYxLkdldFNoYXJkTWFwUmVxdWVzdBoeLndhbG51dC52MS5HZXRTaGFyZE1hcFJlc3BvbnNlIgOQAgESVAoNV2F0Y2hTaGFyZE1hcBIfLndhbG51dC52MS5XYXRjaFNoYXJkTWFwUmVxdWVzdBogLndhbG51dC52MS5XYXRjaFNoYXJkTWFwUmVzcG9uc2UwARJOCgpHZXRDbHVzdGVyEhwud2FsbnV0LnYxLkdldENsdXN0ZXJSZXF1ZXN0Gh0ud2FsbnV0LnYxLkdldENsdXN0ZXJSZXNwb25zZSIDkAIBEksKCUxpc3ROb2RlcxIbLndhbG51dC52MS5MaXN0Tm9kZXNSZXF1ZXN0Ghwud2FsbnV0LnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgOQAgESTAoLSW5pdENsdXN0ZXISHS53YWxudXQudjEuSW5pdENsdXN0ZXJSZXF1ZXN0Gh4ud2FsbnV0LnYxLkluaXRDbHVzdGVyUmVzcG9uc2USUgoNRmFpbG92ZXJHcm91cBIfLndhbG51dC52MS5GYWlsb3Zlckdyb3VwUmVxdWVzdBogLndhbG51dC52MS5GYWlsb3Zlckdyb3VwUmVzcG9uc2USUgoNU2V0Tm9kZVN0YXR1cxIfLndhbG51dC52MS5TZXROb2RlU3RhdHVzUmVxdWVzdBogLndhbG51dC52MS5TZXROb2RlU3RhdHVzUmVzcG9uc2ViBnByb3RvMw", [file_walnut_cluster_v1_map, file_walnut_cluster_v1_records, file_walnut_v1_types]);
+  fileDesc("Cht3YWxudXQvdjEvY29vcmRpbmF0b3IucHJvdG8SCXdhbG51dC52MSK7BQoQSGVhcnRiZWF0UmVxdWVzdBISCgpjbHVzdGVyX2lkGAEgASgJEgwKBG5vZGUYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSDwoHcHJvY2VzcxgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBIPCgdhZGRyZXNzGAYgASgJEgwKBHpvbmUYByABKAkSDwoHdmVyc2lvbhgIIAEoCRIUCgxmb3JtYXRfbGV2ZWwYCSABKA0SIwoEcm9sZRgKIAEoDjIVLndhbG51dC52MS5NZW1iZXJSb2xlEgwKBHRlcm0YCyABKA0SIQoEdGFpbBgMIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIRCgltYXBfZXBvY2gYDSABKAQSIwoFc3RhdGUYDiABKA4yFC53YWxudXQudjEuTm9kZVN0YXRlEhUKDXdoeV9ub193cml0ZXMYDyABKAkSDwoHcmVhc29ucxgQIAMoCRIXCg9hY2tlZF9ieV92b3RlcnMYESABKA0SJAoIbGFzdF9hY2sYEiABKAsyEi53YWxudXQudjEuTGFzdEFjaxIjCgVsaW5rcxgTIAMoCzIULndhbG51dC52MS5MaW5rSGVhcmQSFwoPb2xkZXN0X3dyaXRlX21zGBQgASgEEiEKBGxvYWQYFSABKAsyEy53YWxudXQudjEuTm9kZUxvYWQSDgoGbG9nX2lkGBYgASgJEigKBnZvdGVycxgXIAMoCzIYLndhbG51dC5jbHVzdGVyLnYxLlZvdGVyEhQKDGNsdXN0ZXJfbmFtZRgYIAEoCRINCgVncm91cBgZIAEoCRIsCgpsb2dfdm90ZXJzGBogAygLMhgud2FsbnV0LmNsdXN0ZXIudjEuVm90ZXISJAoFcGxhaW4YGyABKAsyFS53YWxudXQudjEuUGxhaW5QbGFjZSIxCgpQbGFpblBsYWNlEhEKCWlzX21hc3RlchgBIAEoCBIQCghyZXBsaWNhcxgCIAMoCSInCgdMYXN0QWNrEgwKBHRlcm0YASABKA0SDgoGYWdvX21zGAIgASgEIikKCUxpbmtIZWFyZBIMCgRub2RlGAEgASgJEg4KBmFnb19tcxgCIAEoBCI9CghOb2RlTG9hZBIPCgdlbnRyaWVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEhEKCWJ5dGVzX21heBgDIAEoBCKxAQoRSGVhcnRiZWF0UmVzcG9uc2USEgoKY2x1c3Rlcl9pZBgBIAEoCRIRCgltYXBfZXBvY2gYAiABKAQSJwoFZ3JvdXAYAyABKAsyGC53YWxudXQuY2x1c3Rlci52MS5Hcm91cBIOCgZsZWFzZWQYBCABKAgSJgoFbm9kZXMYBSADKAsyFy53YWxudXQuY2x1c3Rlci52MS5Ob2RlEhQKDGNsdXN0ZXJfbmFtZRgGIAEoCSI9ChJHZXRTaGFyZE1hcFJlcXVlc3QSEwoLa25vd25fZXBvY2gYASABKAQSEgoKY2x1c3Rlcl9pZBgCIAEoCSJ9ChNHZXRTaGFyZE1hcFJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEigKA21hcBgCIAEoCzIbLndhbG51dC5jbHVzdGVyLnYxLlNoYXJkTWFwEi0KB2NoYW5nZXMYAyADKAsyHC53YWxudXQuY2x1c3Rlci52MS5NYXBDaGFuZ2UiPgoUV2F0Y2hTaGFyZE1hcFJlcXVlc3QSEgoKZnJvbV9lcG9jaBgBIAEoBBISCgpjbHVzdGVyX2lkGAIgASgJIn8KFVdhdGNoU2hhcmRNYXBSZXNwb25zZRINCgVlcG9jaBgBIAEoBBIoCgNtYXAYAiABKAsyGy53YWxudXQuY2x1c3Rlci52MS5TaGFyZE1hcBItCgdjaGFuZ2VzGAMgAygLMhwud2FsbnV0LmNsdXN0ZXIudjEuTWFwQ2hhbmdlIhMKEUdldENsdXN0ZXJSZXF1ZXN0Is8BChJHZXRDbHVzdGVyUmVzcG9uc2USDAoEbmFtZRgBIAEoCRISCgpjbHVzdGVyX2lkGAIgASgJEg0KBWVwb2NoGAMgASgEEhoKEmFjdGl2ZV9jb29yZGluYXRvchgEIAEoCRIRCglpc19hY3RpdmUYBSABKAgSJgoGZ3JvdXBzGAYgAygLMhYud2FsbnV0LnYxLkdyb3VwU3RhdHVzEiAKBmFsYXJtcxgHIAMoCzIQLndhbG51dC52MS5BbGFybRIPCgd2ZXJzaW9uGAggASgJInEKC0dyb3VwU3RhdHVzEicKBWdyb3VwGAEgASgLMhgud2FsbnV0LmNsdXN0ZXIudjEuR3JvdXASDQoFc2xvdHMYAiABKA0SFAoMdGFrZXNfd3JpdGVzGAMgASgIEhQKDHZvdGVyc19oZWFyZBgEIAEoDSImCgVBbGFybRILCgN3aHkYASABKAkSEAoIc2luY2VfbXMYAiABKAQiEgoQTGlzdE5vZGVzUmVxdWVzdCJoChFMaXN0Tm9kZXNSZXNwb25zZRIkCgVub2RlcxgBIAMoCzIVLndhbG51dC52MS5Ob2RlSGVhbHRoEhEKCWlzX2FjdGl2ZRgCIAEoCBIaChJhY3RpdmVfY29vcmRpbmF0b3IYAyABKAkipwEKCk5vZGVIZWFsdGgSJQoEbm9kZRgBIAEoCzIXLndhbG51dC5jbHVzdGVyLnYxLk5vZGUSDgoGbGlzdGVkGAIgASgIEg0KBWdyb3VwGAMgASgJEg0KBWhlYXJkGAQgASgIEhQKDGhlYXJkX2Fnb19tcxgFIAEoBBIuCgloZWFydGJlYXQYBiABKAsyGy53YWxudXQudjEuSGVhcnRiZWF0UmVxdWVzdCImCglHcm91cFBsYW4SCgoCaWQYASABKAkSDQoFbm9kZXMYAiADKAkiHAoIQXV0b1BsYW4SEAoIcmVwbGljYXMYASABKA0iXQoSSW5pdENsdXN0ZXJSZXF1ZXN0EiQKBmdyb3VwcxgBIAMoCzIULndhbG51dC52MS5Hcm91cFBsYW4SIQoEYXV0bxgCIAEoCzITLndhbG51dC52MS5BdXRvUGxhbiJeChNJbml0Q2x1c3RlclJlc3BvbnNlEg0KBWVwb2NoGAEgASgEEhIKCmNsdXN0ZXJfaWQYAiABKAkSJAoGZ3JvdXBzGAMgAygLMhQud2FsbnV0LnYxLkdyb3VwUGxhbiIxChRGYWlsb3Zlckdyb3VwUmVxdWVzdBINCgVncm91cBgBIAEoCRIKCgJ0bxgCIAEoCSIyChVGYWlsb3Zlckdyb3VwUmVzcG9uc2USDQoFZXBvY2gYASABKAQSCgoCdG8YAiABKAkiUwoUU2V0Tm9kZVN0YXR1c1JlcXVlc3QSDAoEbm9kZRgBIAEoCRItCgZzdGF0dXMYAiABKA4yHS53YWxudXQuY2x1c3Rlci52MS5Ob2RlU3RhdHVzIiYKFVNldE5vZGVTdGF0dXNSZXNwb25zZRINCgVlcG9jaBgBIAEoBCI2Cg9BZGRHcm91cFJlcXVlc3QSIwoFZ3JvdXAYASABKAsyFC53YWxudXQudjEuR3JvdXBQbGFuIiEKEEFkZEdyb3VwUmVzcG9uc2USDQoFZXBvY2gYASABKAQiOwoVUmVjb3ZlckNsdXN0ZXJSZXF1ZXN0EhMKC2ZvcmNlX2dyb3VwGAEgASgJEg0KBWFwcGx5GAIgASgIIogBChZSZWNvdmVyQ2x1c3RlclJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSEgoKY2x1c3Rlcl9pZBgCIAEoCRINCgVlcG9jaBgDIAEoBBIoCgZncm91cHMYBCADKAsyGC53YWxudXQudjEuR3JvdXBSZWNvdmVyeRIQCghwcm9ibGVtcxgFIAMoCSJYCg1Hcm91cFJlY292ZXJ5EicKBWdyb3VwGAEgASgLMhgud2FsbnV0LmNsdXN0ZXIudjEuR3JvdXASDQoFaGVhcmQYAiADKAkSDwoHbWlzc2luZxgDIAMoCSp2CgpNZW1iZXJSb2xlEhsKF01FTUJFUl9ST0xFX1VOU1BFQ0lGSUVEEAASGgoWTUVNQkVSX1JPTEVfVU5BU1NJR05FRBABEhYKEk1FTUJFUl9ST0xFX01BU1RFUhACEhcKE01FTUJFUl9ST0xFX1JFUExJQ0EQAzKtBgoLQ29vcmRpbmF0b3ISRgoJSGVhcnRiZWF0Ehsud2FsbnV0LnYxLkhlYXJ0YmVhdFJlcXVlc3QaHC53YWxudXQudjEuSGVhcnRiZWF0UmVzcG9uc2USUQoLR2V0U2hhcmRNYXASHS53YWxudXQudjEuR2V0U2hhcmRNYXBSZXF1ZXN0Gh4ud2FsbnV0LnYxLkdldFNoYXJkTWFwUmVzcG9uc2UiA5ACARJUCg1XYXRjaFNoYXJkTWFwEh8ud2FsbnV0LnYxLldhdGNoU2hhcmRNYXBSZXF1ZXN0GiAud2FsbnV0LnYxLldhdGNoU2hhcmRNYXBSZXNwb25zZTABEk4KCkdldENsdXN0ZXISHC53YWxudXQudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS53YWxudXQudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgESSwoJTGlzdE5vZGVzEhsud2FsbnV0LnYxLkxpc3ROb2Rlc1JlcXVlc3QaHC53YWxudXQudjEuTGlzdE5vZGVzUmVzcG9uc2UiA5ACARJMCgtJbml0Q2x1c3RlchIdLndhbG51dC52MS5Jbml0Q2x1c3RlclJlcXVlc3QaHi53YWxudXQudjEuSW5pdENsdXN0ZXJSZXNwb25zZRJDCghBZGRHcm91cBIaLndhbG51dC52MS5BZGRHcm91cFJlcXVlc3QaGy53YWxudXQudjEuQWRkR3JvdXBSZXNwb25zZRJVCg5SZWNvdmVyQ2x1c3RlchIgLndhbG51dC52MS5SZWNvdmVyQ2x1c3RlclJlcXVlc3QaIS53YWxudXQudjEuUmVjb3ZlckNsdXN0ZXJSZXNwb25zZRJSCg1GYWlsb3Zlckdyb3VwEh8ud2FsbnV0LnYxLkZhaWxvdmVyR3JvdXBSZXF1ZXN0GiAud2FsbnV0LnYxLkZhaWxvdmVyR3JvdXBSZXNwb25zZRJSCg1TZXROb2RlU3RhdHVzEh8ud2FsbnV0LnYxLlNldE5vZGVTdGF0dXNSZXF1ZXN0GiAud2FsbnV0LnYxLlNldE5vZGVTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_walnut_cluster_v1_map, file_walnut_cluster_v1_records, file_walnut_v1_types]);
 
 /**
  * A node says how it is.
@@ -188,6 +188,35 @@ export type HeartbeatRequest = Message<"walnut.v1.HeartbeatRequest"> & {
    * @generated from field: repeated walnut.cluster.v1.Voter voters = 23;
    */
   voters: Voter[];
+
+  /**
+   * `cluster.name` of the node's configuration. A coordinator of another
+   * cluster refuses it with FAILED_PRECONDITION.
+   *
+   * @generated from field: string cluster_name = 24;
+   */
+  clusterName: string;
+
+  /**
+   * The id of the node's group; empty while it belongs to none.
+   *
+   * @generated from field: string group = 25;
+   */
+  group: string;
+
+  /**
+   * The voters of the newest member list in its log, whatever has become of that.
+   *
+   * @generated from field: repeated walnut.cluster.v1.Voter log_voters = 26;
+   */
+  logVoters: Voter[];
+
+  /**
+   * On a node that has the log of a plain group, until that is adopted.
+   *
+   * @generated from field: walnut.v1.PlainPlace plain = 27;
+   */
+  plain?: PlainPlace | undefined;
 };
 
 /**
@@ -196,6 +225,34 @@ export type HeartbeatRequest = Message<"walnut.v1.HeartbeatRequest"> & {
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
   messageDesc(file_walnut_v1_coordinator, 0);
+
+/**
+ * What a node is in a plain group.
+ *
+ * @generated from message walnut.v1.PlainPlace
+ */
+export type PlainPlace = Message<"walnut.v1.PlainPlace"> & {
+  /**
+   * It is the master.
+   *
+   * @generated from field: bool is_master = 1;
+   */
+  isMaster: boolean;
+
+  /**
+   * The addresses of the replicas that it knows.
+   *
+   * @generated from field: repeated string replicas = 2;
+   */
+  replicas: string[];
+};
+
+/**
+ * Describes the message walnut.v1.PlainPlace.
+ * Use `create(PlainPlaceSchema)` to create a new message.
+ */
+export const PlainPlaceSchema: GenMessage<PlainPlace> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_coordinator, 1);
 
 /**
  * The last push that a replica acked.
@@ -223,7 +280,7 @@ export type LastAck = Message<"walnut.v1.LastAck"> & {
  * Use `create(LastAckSchema)` to create a new message.
  */
 export const LastAckSchema: GenMessage<LastAck> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 1);
+  messageDesc(file_walnut_v1_coordinator, 2);
 
 /**
  * When another node was heard.
@@ -251,7 +308,7 @@ export type LinkHeard = Message<"walnut.v1.LinkHeard"> & {
  * Use `create(LinkHeardSchema)` to create a new message.
  */
 export const LinkHeardSchema: GenMessage<LinkHeard> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 2);
+  messageDesc(file_walnut_v1_coordinator, 3);
 
 /**
  * What a node holds.
@@ -286,7 +343,7 @@ export type NodeLoad = Message<"walnut.v1.NodeLoad"> & {
  * Use `create(NodeLoadSchema)` to create a new message.
  */
 export const NodeLoadSchema: GenMessage<NodeLoad> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 3);
+  messageDesc(file_walnut_v1_coordinator, 4);
 
 /**
  * What the node has to know.
@@ -329,6 +386,14 @@ export type HeartbeatResponse = Message<"walnut.v1.HeartbeatResponse"> & {
    * @generated from field: repeated walnut.cluster.v1.Node nodes = 5;
    */
   nodes: Node[];
+
+  /**
+   * The name by which the coordinator finds the cluster in its store. A node of
+   * another cluster heeds nothing of this answer.
+   *
+   * @generated from field: string cluster_name = 6;
+   */
+  clusterName: string;
 };
 
 /**
@@ -336,7 +401,7 @@ export type HeartbeatResponse = Message<"walnut.v1.HeartbeatResponse"> & {
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 4);
+  messageDesc(file_walnut_v1_coordinator, 5);
 
 /**
  * Asks for the map.
@@ -364,7 +429,7 @@ export type GetShardMapRequest = Message<"walnut.v1.GetShardMapRequest"> & {
  * Use `create(GetShardMapRequestSchema)` to create a new message.
  */
 export const GetShardMapRequestSchema: GenMessage<GetShardMapRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 5);
+  messageDesc(file_walnut_v1_coordinator, 6);
 
 /**
  * The map, or what changed. Neither: the caller has the newest.
@@ -399,7 +464,7 @@ export type GetShardMapResponse = Message<"walnut.v1.GetShardMapResponse"> & {
  * Use `create(GetShardMapResponseSchema)` to create a new message.
  */
 export const GetShardMapResponseSchema: GenMessage<GetShardMapResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 6);
+  messageDesc(file_walnut_v1_coordinator, 7);
 
 /**
  * Asks for the map and its changes.
@@ -427,7 +492,7 @@ export type WatchShardMapRequest = Message<"walnut.v1.WatchShardMapRequest"> & {
  * Use `create(WatchShardMapRequestSchema)` to create a new message.
  */
 export const WatchShardMapRequestSchema: GenMessage<WatchShardMapRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 7);
+  messageDesc(file_walnut_v1_coordinator, 8);
 
 /**
  * The same as GetShardMapResponse. Neither map nor changes: nothing changed, and the
@@ -463,7 +528,7 @@ export type WatchShardMapResponse = Message<"walnut.v1.WatchShardMapResponse"> &
  * Use `create(WatchShardMapResponseSchema)` to create a new message.
  */
 export const WatchShardMapResponseSchema: GenMessage<WatchShardMapResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 8);
+  messageDesc(file_walnut_v1_coordinator, 9);
 
 /**
  * Asks for the cluster.
@@ -478,7 +543,7 @@ export type GetClusterRequest = Message<"walnut.v1.GetClusterRequest"> & {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 9);
+  messageDesc(file_walnut_v1_coordinator, 10);
 
 /**
  * The cluster.
@@ -549,7 +614,7 @@ export type GetClusterResponse = Message<"walnut.v1.GetClusterResponse"> & {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 10);
+  messageDesc(file_walnut_v1_coordinator, 11);
 
 /**
  * A group and how it is.
@@ -591,7 +656,7 @@ export type GroupStatus = Message<"walnut.v1.GroupStatus"> & {
  * Use `create(GroupStatusSchema)` to create a new message.
  */
 export const GroupStatusSchema: GenMessage<GroupStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 11);
+  messageDesc(file_walnut_v1_coordinator, 12);
 
 /**
  * Something that operators must know.
@@ -619,7 +684,7 @@ export type Alarm = Message<"walnut.v1.Alarm"> & {
  * Use `create(AlarmSchema)` to create a new message.
  */
 export const AlarmSchema: GenMessage<Alarm> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 12);
+  messageDesc(file_walnut_v1_coordinator, 13);
 
 /**
  * Asks for the nodes.
@@ -634,7 +699,7 @@ export type ListNodesRequest = Message<"walnut.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 13);
+  messageDesc(file_walnut_v1_coordinator, 14);
 
 /**
  * The nodes.
@@ -669,7 +734,7 @@ export type ListNodesResponse = Message<"walnut.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 14);
+  messageDesc(file_walnut_v1_coordinator, 15);
 
 /**
  * A node, as it is listed and heard.
@@ -726,7 +791,7 @@ export type NodeHealth = Message<"walnut.v1.NodeHealth"> & {
  * Use `create(NodeHealthSchema)` to create a new message.
  */
 export const NodeHealthSchema: GenMessage<NodeHealth> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 15);
+  messageDesc(file_walnut_v1_coordinator, 16);
 
 /**
  * A group as an operator wants it.
@@ -754,7 +819,7 @@ export type GroupPlan = Message<"walnut.v1.GroupPlan"> & {
  * Use `create(GroupPlanSchema)` to create a new message.
  */
 export const GroupPlanSchema: GenMessage<GroupPlan> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 16);
+  messageDesc(file_walnut_v1_coordinator, 17);
 
 /**
  * Groups of all nodes that are heard and free.
@@ -775,7 +840,7 @@ export type AutoPlan = Message<"walnut.v1.AutoPlan"> & {
  * Use `create(AutoPlanSchema)` to create a new message.
  */
 export const AutoPlanSchema: GenMessage<AutoPlan> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 17);
+  messageDesc(file_walnut_v1_coordinator, 18);
 
 /**
  * Makes the cluster. Either `groups` or `auto` is set.
@@ -803,7 +868,7 @@ export type InitClusterRequest = Message<"walnut.v1.InitClusterRequest"> & {
  * Use `create(InitClusterRequestSchema)` to create a new message.
  */
 export const InitClusterRequestSchema: GenMessage<InitClusterRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 18);
+  messageDesc(file_walnut_v1_coordinator, 19);
 
 /**
  * The cluster is made.
@@ -838,7 +903,7 @@ export type InitClusterResponse = Message<"walnut.v1.InitClusterResponse"> & {
  * Use `create(InitClusterResponseSchema)` to create a new message.
  */
 export const InitClusterResponseSchema: GenMessage<InitClusterResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 19);
+  messageDesc(file_walnut_v1_coordinator, 20);
 
 /**
  * Plans that another voter leads.
@@ -866,7 +931,7 @@ export type FailoverGroupRequest = Message<"walnut.v1.FailoverGroupRequest"> & {
  * Use `create(FailoverGroupRequestSchema)` to create a new message.
  */
 export const FailoverGroupRequestSchema: GenMessage<FailoverGroupRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 20);
+  messageDesc(file_walnut_v1_coordinator, 21);
 
 /**
  * The plan is recorded.
@@ -894,7 +959,7 @@ export type FailoverGroupResponse = Message<"walnut.v1.FailoverGroupResponse"> &
  * Use `create(FailoverGroupResponseSchema)` to create a new message.
  */
 export const FailoverGroupResponseSchema: GenMessage<FailoverGroupResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 21);
+  messageDesc(file_walnut_v1_coordinator, 22);
 
 /**
  * Says what an operator wants of a node.
@@ -923,7 +988,7 @@ export type SetNodeStatusRequest = Message<"walnut.v1.SetNodeStatusRequest"> & {
  * Use `create(SetNodeStatusRequestSchema)` to create a new message.
  */
 export const SetNodeStatusRequestSchema: GenMessage<SetNodeStatusRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 22);
+  messageDesc(file_walnut_v1_coordinator, 23);
 
 /**
  * The status is recorded.
@@ -944,7 +1009,162 @@ export type SetNodeStatusResponse = Message<"walnut.v1.SetNodeStatusResponse"> &
  * Use `create(SetNodeStatusResponseSchema)` to create a new message.
  */
 export const SetNodeStatusResponseSchema: GenMessage<SetNodeStatusResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_coordinator, 23);
+  messageDesc(file_walnut_v1_coordinator, 24);
+
+/**
+ * Adds a group.
+ *
+ * @generated from message walnut.v1.AddGroupRequest
+ */
+export type AddGroupRequest = Message<"walnut.v1.AddGroupRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: walnut.v1.GroupPlan group = 1;
+   */
+  group?: GroupPlan | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.AddGroupRequest.
+ * Use `create(AddGroupRequestSchema)` to create a new message.
+ */
+export const AddGroupRequestSchema: GenMessage<AddGroupRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_coordinator, 25);
+
+/**
+ * The group is there.
+ *
+ * @generated from message walnut.v1.AddGroupResponse
+ */
+export type AddGroupResponse = Message<"walnut.v1.AddGroupResponse"> & {
+  /**
+   * The epoch of the map that has it.
+   *
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.AddGroupResponse.
+ * Use `create(AddGroupResponseSchema)` to create a new message.
+ */
+export const AddGroupResponseSchema: GenMessage<AddGroupResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_coordinator, 26);
+
+/**
+ * Asks what a recovery would do, or does it.
+ *
+ * @generated from message walnut.v1.RecoverClusterRequest
+ */
+export type RecoverClusterRequest = Message<"walnut.v1.RecoverClusterRequest"> & {
+  /**
+   * The id of a group that fails over with the grants of the voters that are
+   * heard: what only the disks of the others have is given up. Empty: none.
+   *
+   * @generated from field: string force_group = 1;
+   */
+  forceGroup: string;
+
+  /**
+   * Do it. Otherwise nothing changes.
+   *
+   * @generated from field: bool apply = 2;
+   */
+  apply: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.RecoverClusterRequest.
+ * Use `create(RecoverClusterRequestSchema)` to create a new message.
+ */
+export const RecoverClusterRequestSchema: GenMessage<RecoverClusterRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_coordinator, 27);
+
+/**
+ * What a recovery does.
+ *
+ * @generated from message walnut.v1.RecoverClusterResponse
+ */
+export type RecoverClusterResponse = Message<"walnut.v1.RecoverClusterResponse"> & {
+  /**
+   * It is done.
+   *
+   * @generated from field: bool applied = 1;
+   */
+  applied: boolean;
+
+  /**
+   * 32 hex digits.
+   *
+   * @generated from field: string cluster_id = 2;
+   */
+  clusterId: string;
+
+  /**
+   * The epoch of the map that has it.
+   *
+   * @generated from field: uint64 epoch = 3;
+   */
+  epoch: bigint;
+
+  /**
+   * Sorted by id.
+   *
+   * @generated from field: repeated walnut.v1.GroupRecovery groups = 4;
+   */
+  groups: GroupRecovery[];
+
+  /**
+   * Why it cannot be done; empty if it can.
+   *
+   * @generated from field: repeated string problems = 5;
+   */
+  problems: string[];
+};
+
+/**
+ * Describes the message walnut.v1.RecoverClusterResponse.
+ * Use `create(RecoverClusterResponseSchema)` to create a new message.
+ */
+export const RecoverClusterResponseSchema: GenMessage<RecoverClusterResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_coordinator, 28);
+
+/**
+ * What becomes of a group.
+ *
+ * @generated from message walnut.v1.GroupRecovery
+ */
+export type GroupRecovery = Message<"walnut.v1.GroupRecovery"> & {
+  /**
+   * The record that it gets.
+   *
+   * @generated from field: walnut.cluster.v1.Group group = 1;
+   */
+  group?: Group | undefined;
+
+  /**
+   * The names of its voters that are heard.
+   *
+   * @generated from field: repeated string heard = 2;
+   */
+  heard: string[];
+
+  /**
+   * The names of the others.
+   *
+   * @generated from field: repeated string missing = 3;
+   */
+  missing: string[];
+};
+
+/**
+ * Describes the message walnut.v1.GroupRecovery.
+ * Use `create(GroupRecoverySchema)` to create a new message.
+ */
+export const GroupRecoverySchema: GenMessage<GroupRecovery> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_coordinator, 29);
 
 /**
  * What a node does in its group.
@@ -1066,6 +1286,32 @@ export const Coordinator: GenService<{
     methodKind: "unary";
     input: typeof InitClusterRequestSchema;
     output: typeof InitClusterResponseSchema;
+  },
+  /**
+   * Adds a group of nodes that are heard, empty and free. It owns no slots. A
+   * repeat with the same nodes is answered alike; ALREADY_EXISTS with others.
+   * Active coordinator only.
+   *
+   * @generated from rpc walnut.v1.Coordinator.AddGroup
+   */
+  addGroup: {
+    methodKind: "unary";
+    input: typeof AddGroupRequestSchema;
+    output: typeof AddGroupResponseSchema;
+  },
+  /**
+   * Makes the map anew from what the nodes say, where the metadata store is
+   * older than they are or was lost; or lets one group fail over with the
+   * voters that are heard, where the disks of too many others are gone.
+   * FAILED_PRECONDITION where it cannot be done, if `apply` is set. Active
+   * coordinator only.
+   *
+   * @generated from rpc walnut.v1.Coordinator.RecoverCluster
+   */
+  recoverCluster: {
+    methodKind: "unary";
+    input: typeof RecoverClusterRequestSchema;
+    output: typeof RecoverClusterResponseSchema;
   },
   /**
    * Plans that another voter leads a group, without losing a write. Answers

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/cluster/v1/records.proto.
  */
 export const file_walnut_cluster_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Ch93YWxudXQvY2x1c3Rlci92MS9yZWNvcmRzLnByb3RvEhF3YWxudXQuY2x1c3Rlci52MSIaCgRNZXRhEhIKCmNsdXN0ZXJfaWQYASABKAkiMAoRQWN0aXZlQ29vcmRpbmF0b3ISCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCSIZCghNYXBFcG9jaBINCgVlcG9jaBgBIAEoBCIqCgVWb3RlchIMCgRub2RlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEIiIKBFRhaWwSDQoFZXBvY2gYASABKAQSCwoDbHNuGAIgASgEIlgKBkxlYWRlchInCgV2b3RlchgBIAEoCzIYLndhbG51dC5jbHVzdGVyLnYxLlZvdGVyEiUKBHRhaWwYAiABKAsyFy53YWxudXQuY2x1c3Rlci52MS5UYWlsIigKCk5leHRMZWFkZXISDAoEdGVybRgBIAEoDRIMCgRub2RlGAIgASgJIsgBCgVHcm91cBIKCgJpZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSKAoGdm90ZXJzGAMgAygLMhgud2FsbnV0LmNsdXN0ZXIudjEuVm90ZXISDAoEdGVybRgEIAEoDRIpCgZsZWFkZXIYBSABKAsyGS53YWxudXQuY2x1c3Rlci52MS5MZWFkZXISEwoLbGFzdF9sZWFkZXIYBiABKAkSKwoEbmV4dBgHIAEoCzIdLndhbG51dC5jbHVzdGVyLnYxLk5leHRMZWFkZXIiNwoJU2xvdFJhbmdlEg0KBWZpcnN0GAEgASgNEgwKBGxhc3QYAiABKA0SDQoFZ3JvdXAYAyABKAkiNQoFU2xvdHMSLAoGcmFuZ2VzGAEgAygLMhwud2FsbnV0LmNsdXN0ZXIudjEuU2xvdFJhbmdlImIKBE5vZGUSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHpvbmUYAyABKAkSLQoGc3RhdHVzGAQgASgOMh0ud2FsbnV0LmNsdXN0ZXIudjEuTm9kZVN0YXR1cypbCgpOb2RlU3RhdHVzEhsKF05PREVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSTk9ERV9TVEFUVVNfQUNUSVZFEAESGAoUTk9ERV9TVEFUVVNfRFJBSU5JTkcQAmIGcHJvdG8z");
+  fileDesc("Ch93YWxudXQvY2x1c3Rlci92MS9yZWNvcmRzLnByb3RvEhF3YWxudXQuY2x1c3Rlci52MSIaCgRNZXRhEhIKCmNsdXN0ZXJfaWQYASABKAkiMAoRQWN0aXZlQ29vcmRpbmF0b3ISCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCSIZCghNYXBFcG9jaBINCgVlcG9jaBgBIAEoBCIqCgVWb3RlchIMCgRub2RlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEIiIKBFRhaWwSDQoFZXBvY2gYASABKAQSCwoDbHNuGAIgASgEIlgKBkxlYWRlchInCgV2b3RlchgBIAEoCzIYLndhbG51dC5jbHVzdGVyLnYxLlZvdGVyEiUKBHRhaWwYAiABKAsyFy53YWxudXQuY2x1c3Rlci52MS5UYWlsIigKCk5leHRMZWFkZXISDAoEdGVybRgBIAEoDRIMCgRub2RlGAIgASgJIiUKBkdyYW50cxIMCgR0ZXJtGAEgASgNEg0KBWNvdW50GAIgASgNIoYCCgVHcm91cBIKCgJpZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSKAoGdm90ZXJzGAMgAygLMhgud2FsbnV0LmNsdXN0ZXIudjEuVm90ZXISDAoEdGVybRgEIAEoDRIpCgZsZWFkZXIYBSABKAsyGS53YWxudXQuY2x1c3Rlci52MS5MZWFkZXISEwoLbGFzdF9sZWFkZXIYBiABKAkSKwoEbmV4dBgHIAEoCzIdLndhbG51dC5jbHVzdGVyLnYxLk5leHRMZWFkZXISEQoJd2l0aGRyYXduGAggASgNEikKBmdyYW50cxgJIAEoCzIZLndhbG51dC5jbHVzdGVyLnYxLkdyYW50cyI3CglTbG90UmFuZ2USDQoFZmlyc3QYASABKA0SDAoEbGFzdBgCIAEoDRINCgVncm91cBgDIAEoCSI1CgVTbG90cxIsCgZyYW5nZXMYASADKAsyHC53YWxudXQuY2x1c3Rlci52MS5TbG90UmFuZ2UiYgoETm9kZRIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEem9uZRgDIAEoCRItCgZzdGF0dXMYBCABKA4yHS53YWxudXQuY2x1c3Rlci52MS5Ob2RlU3RhdHVzKlsKCk5vZGVTdGF0dXMSGwoXTk9ERV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJOT0RFX1NUQVRVU19BQ1RJVkUQARIYChROT0RFX1NUQVRVU19EUkFJTklORxACYgZwcm90bzM");
 
 /**
  * Key `meta`: what never changes.
@@ -201,6 +201,34 @@ export const NextLeaderSchema: GenMessage<NextLeader> = /*@__PURE__*/
   messageDesc(file_walnut_cluster_v1_records, 6);
 
 /**
+ * How many voters have to grant one term of a group.
+ *
+ * @generated from message walnut.cluster.v1.Grants
+ */
+export type Grants = Message<"walnut.cluster.v1.Grants"> & {
+  /**
+   * The term.
+   *
+   * @generated from field: uint32 term = 1;
+   */
+  term: number;
+
+  /**
+   * How many.
+   *
+   * @generated from field: uint32 count = 2;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message walnut.cluster.v1.Grants.
+ * Use `create(GrantsSchema)` to create a new message.
+ */
+export const GrantsSchema: GenMessage<Grants> = /*@__PURE__*/
+  messageDesc(file_walnut_cluster_v1_records, 7);
+
+/**
  * Key `groups/<id>`: the only place that makes leaders and terms.
  *
  * @generated from message walnut.cluster.v1.Group
@@ -228,7 +256,7 @@ export type Group = Message<"walnut.cluster.v1.Group"> & {
   voters: Voter[];
 
   /**
-   * The highest term given to the group, except for `next`.
+   * The highest term given to the group, except for `next` and `withdrawn`.
    *
    * @generated from field: uint32 term = 4;
    */
@@ -254,6 +282,22 @@ export type Group = Message<"walnut.cluster.v1.Group"> & {
    * @generated from field: walnut.cluster.v1.NextLeader next = 7;
    */
   next?: NextLeader | undefined;
+
+  /**
+   * The highest term of a planned failover that was withdrawn, so that its term
+   * is given to nobody again; 0: none was.
+   *
+   * @generated from field: uint32 withdrawn = 8;
+   */
+  withdrawn: number;
+
+  /**
+   * How many voters have to grant `term`, where that is another number than
+   * usual: fewer after the loss of disks, all where a plain group was adopted.
+   *
+   * @generated from field: walnut.cluster.v1.Grants grants = 9;
+   */
+  grants?: Grants | undefined;
 };
 
 /**
@@ -261,7 +305,7 @@ export type Group = Message<"walnut.cluster.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 7);
+  messageDesc(file_walnut_cluster_v1_records, 8);
 
 /**
  * A run of key slots, both ends included.
@@ -296,7 +340,7 @@ export type SlotRange = Message<"walnut.cluster.v1.SlotRange"> & {
  * Use `create(SlotRangeSchema)` to create a new message.
  */
 export const SlotRangeSchema: GenMessage<SlotRange> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 8);
+  messageDesc(file_walnut_cluster_v1_records, 9);
 
 /**
  * Key `slots`: who owns which key slots.
@@ -317,7 +361,7 @@ export type Slots = Message<"walnut.cluster.v1.Slots"> & {
  * Use `create(SlotsSchema)` to create a new message.
  */
 export const SlotsSchema: GenMessage<Slots> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 9);
+  messageDesc(file_walnut_cluster_v1_records, 10);
 
 /**
  * Key `nodes/<name>`: a node of the cluster.
@@ -359,7 +403,7 @@ export type Node = Message<"walnut.cluster.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 10);
+  messageDesc(file_walnut_cluster_v1_records, 11);
 
 /**
  * What an operator wants of a node.

@@ -1,0 +1,191 @@
+/**
+ * Makes the map of a cluster anew from what its nodes say, where the metadata store is
+ * older than they are or was lost, and lets a group fail over with fewer grants where too
+ * many disks are gone (ADR 18). Pure.
+ */
+import { termGiven } from '#cluster/group-terms.ts';
+import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
+import { type ClusterNode, type Group, grantsNeeded, type ShardMap, type Voter } from '#cluster/shard-map.ts';
+import { SLOTS } from '#cluster/slot-hash.ts';
+import { isAhead } from '#model/position.ts';
+import { TERM_JUMP_MAX } from '#model/terms.ts';
+
+/** How far the next term is above all that are known: a lost store may have given some that nobody who is heard knows. */
+const TERMS_ABOVE = 100;
+/** Epochs of one generation. */
+const GENERATION = 2 ** 32;
+
+export interface RecoveryView {
+  readonly map: ShardMap;
+  /** By name. */
+  readonly observations: ReadonlyMap<string, Observation>;
+  readonly nowMs: number;
+}
+
+export interface GroupRecovery {
+  /** The record that it gets. */
+  readonly group: Group;
+  /** Names of its voters that are heard under their listed incarnations, sorted. */
+  readonly heard: readonly string[];
+  /** Names of the others, sorted. */
+  readonly missing: readonly string[];
+}
+
+export interface RecoveryPlan {
+  readonly clusterId: string;
+  /** The epoch of the map that has it. */
+  readonly epoch: number;
+  /** Sorted by id. */
+  readonly groups: readonly GroupRecovery[];
+  readonly slots: ShardMap['slots'];
+  readonly nodes: readonly ClusterNode[];
+  /** Why it cannot be done; empty if it can. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Recovers every group where the store is older than the nodes. `forced`: the id of a group that
+ * fails over with the grants of the voters that are heard; empty: none does.
+ */
+export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
+  const { map } = view;
+  const members = membersOf(view);
+  const ids = new Set(members.map(({ clusterId }) => clusterId));
+  const clusterId = map.clusterId === '' && ids.size === 1 ? ([...ids][0] ?? '') : map.clusterId;
+  const own = members.filter((member) => member.clusterId === clusterId);
+  const known = groupsOf(map, own);
+  const isOld = isOlder(map, own);
+  const groups = known
+    .filter(({ id }) => isOld || id === forced)
+    .map((each) => recovered(each, own, each.id === forced));
+  const slots = map.slots.length > 0 ? map.slots : slotsOfOnly(known);
+  const problems = [
+    ...whyNotAtAll(map, ids),
+    ...(isOld || forced !== '' ? [] : [NOTHING]),
+    ...(forced === '' || known.some(({ id }) => id === forced) ? [] : [noGroup(forced, known)]),
+    ...(groups.length > 0 && slots.length === 0 ? [NO_SLOTS] : []),
+    ...groups.flatMap((each) => whyNotGroup(each, each.group.id === forced)),
+  ];
+  const epoch = isOld ? nextGeneration(map, own) : map.epoch + 1;
+  return { clusterId, epoch, groups, slots, nodes: nodesOf(map, groups, own), problems };
+}
+
+const NOTHING =
+  'nothing is to be recovered: no node states a term or an epoch above those of the metadata store';
+const NO_SLOTS =
+  'the metadata store does not say which group owns which slots, and no log does: restore any backup of it first';
+
+/** Those that belong to a cluster and were heard lately. */
+function membersOf({ observations, nowMs }: RecoveryView): Heartbeat[] {
+  return [...observations.values()]
+    .filter((each) => isHeard(each, nowMs) && each.heartbeat.clusterId !== '' && each.heartbeat.group !== '')
+    .map(({ heartbeat }) => heartbeat);
+}
+
+type Known = Pick<Group, 'id' | 'logId'> & { readonly record: Group | undefined };
+
+/** The groups of the map, and those that only nodes state. Sorted by id. */
+function groupsOf(map: ShardMap, members: readonly Heartbeat[]): Known[] {
+  const known = new Map<string, Known>();
+  for (const { group: id, logId } of members)
+    if (logId !== '') known.set(id, { id, logId, record: undefined });
+  for (const record of map.groups.values()) known.set(record.id, { ...record, record });
+  return [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function recovered(
+  { id, logId, record }: Known,
+  members: readonly Heartbeat[],
+  isForced: boolean,
+): GroupRecovery {
+  const own = members.filter((member) => member.group === id && member.logId === logId);
+  const voters = votersOf(own, record);
+  const isVoter = ({ node, incarnation }: Heartbeat): boolean =>
+    voters.some((voter) => voter.node === node && voter.incarnation === incarnation);
+  const heard = own
+    .filter(isVoter)
+    .map(({ node }) => node)
+    .sort();
+  const missing = voters.map(({ node }) => node).filter((node) => !heard.includes(node));
+  const given = record === undefined ? 0 : termGiven(record);
+  const isBelieved = (term: number): boolean => record === undefined || term <= given + TERM_JUMP_MAX;
+  const term = Math.max(given, ...own.map((member) => member.term).filter(isBelieved)) + TERMS_ABOVE;
+  const group: Group = {
+    id,
+    logId,
+    voters,
+    term,
+    leader: undefined,
+    lastLeader: record?.leader?.node ?? record?.lastLeader ?? '',
+    next: undefined,
+    withdrawn: 0,
+    grants: isForced ? { term, count: heard.length } : undefined,
+  };
+  return { group, heard, missing };
+}
+
+/** The member list of the most advanced log; that of the record where no log has one. */
+function votersOf(members: readonly Heartbeat[], record: Group | undefined): readonly Voter[] {
+  const [first, ...others] = members.filter(({ logVoters }) => logVoters.length > 0);
+  if (first === undefined) return record?.voters ?? [];
+  return others.reduce((a, b) => (isAhead(b.tail, a.tail) ? b : a), first).logVoters;
+}
+
+function slotsOfOnly(groups: readonly Known[]): ShardMap['slots'] {
+  const [only] = groups;
+  return groups.length === 1 && only !== undefined ? [{ first: 0, last: SLOTS - 1, group: only.id }] : [];
+}
+
+function nextGeneration(map: ShardMap, members: readonly Heartbeat[]): number {
+  const highest = Math.max(map.epoch, ...members.map(({ mapEpoch }) => mapEpoch));
+  return (Math.floor(highest / GENERATION) + 1) * GENERATION;
+}
+
+/** True if a member shows that the store is older than it. */
+function isOlder(map: ShardMap, members: readonly Heartbeat[]): boolean {
+  return members.some(({ group: id, term, mapEpoch }) => {
+    const group = map.groups.get(id);
+    return mapEpoch > map.epoch || group === undefined || term > termGiven(group);
+  });
+}
+
+function nodesOf(
+  map: ShardMap,
+  groups: readonly GroupRecovery[],
+  members: readonly Heartbeat[],
+): ClusterNode[] {
+  const heard = new Map(members.map((member) => [member.node, member]));
+  return groups.flatMap(({ group }) =>
+    group.voters.map(({ node: name }): ClusterNode => {
+      const { address = '', zone = '', status = 'active' } = map.nodes.get(name) ?? {};
+      const member = heard.get(name);
+      return { name, address: member?.address ?? address, zone: member?.zone ?? zone, status };
+    }),
+  );
+}
+
+function whyNotAtAll(map: ShardMap, ids: ReadonlySet<string>): string[] {
+  if (map.clusterId !== '' || ids.size === 1) return [];
+  if (ids.size === 0)
+    return ['no node that belongs to a cluster is heard: start them, with the addresses of the coordinators'];
+  return [
+    `nodes of ${ids.size} clusters are heard, and the metadata store names none: stop those of the others`,
+  ];
+}
+
+function noGroup(id: string, known: readonly Known[]): string {
+  return `there is no group ${id}: there are ${known.map((each) => each.id).join(', ') || 'none'}`;
+}
+
+function whyNotGroup({ group: { id, voters }, heard, missing }: GroupRecovery, isForced: boolean): string[] {
+  const needed = isForced ? 1 : grantsNeeded(voters.length);
+  if (isForced && missing.length === 0)
+    return [`every voter of ${id} is heard: nothing has to be given up, so recover it without --force`];
+  if (heard.length >= needed) return [];
+  const way = isForced
+    ? ''
+    : `, or give up what only their disks have: walnut cluster recover --group ${id} --force`;
+  return [
+    `${id} needs ${needed} of its voters, and ${heard.join(' and ') || 'none'} of them ${heard.length === 1 ? 'is' : 'are'} heard: start ${missing.join(' and ')}${way}`,
+  ];
+}

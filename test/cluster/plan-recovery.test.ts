@@ -1,0 +1,170 @@
+/** What a recovery makes of what the store has and the nodes say. */
+import { describe, expect, it } from 'vitest';
+import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
+import { planRecovery } from '#cluster/plan-recovery.ts';
+import { divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
+import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
+import { heartbeatOf } from '#test/doubles/heartbeat.ts';
+
+const NOW_MS = 50_000;
+const CLUSTER = 'c'.repeat(32);
+const LOG = '1'.repeat(32);
+const GENERATION = 2 ** 32;
+
+const voters = (names: string, incarnation = 1) => [...names].map((node) => ({ node, incarnation }));
+const record: Group = {
+  id: 'g1',
+  logId: LOG,
+  voters: voters('abc'),
+  term: 4,
+  leader: { node: 'a', incarnation: 1, tail: NO_POSITION },
+  lastLeader: '',
+  next: undefined,
+  withdrawn: 0,
+  grants: undefined,
+};
+const mapWith = (fields: Partial<ShardMap> = {}): ShardMap => ({
+  clusterId: CLUSTER,
+  epoch: 7,
+  groups: new Map([['g1', record]]),
+  slots: divideSlots(['g1']),
+  nodes: new Map([['a', { name: 'a', address: 'old:1', zone: 'z', status: 'draining' }]]),
+  ...fields,
+});
+const EMPTY = mapWith({ clusterId: '', epoch: 0, groups: new Map(), slots: [], nodes: new Map() });
+
+function say(node: string, fields: Partial<Heartbeat> = {}, agoMs = 0): Observation {
+  const of = { clusterId: CLUSTER, group: 'g1', logId: LOG, term: 9, mapEpoch: 20, logVoters: voters('abc') };
+  const heartbeat = heartbeatOf(node, { role: 'replica', ...of, ...fields });
+  const since = { roleSinceMs: 0, epochSinceMs: 0, noWritesSinceMs: undefined, fewAcksSinceMs: undefined };
+  return { heartbeat, heardMs: NOW_MS - agoMs, ...since };
+}
+
+function plan(map: ShardMap, said: Observation[], forced = '') {
+  const observations = new Map(said.map((each) => [each.heartbeat.node, each]));
+  return planRecovery({ map, observations, nowMs: NOW_MS }, forced);
+}
+
+const at = (term: number, lsn: number) => ({ tail: { epoch: makeEpoch(term, 1), lsn: toLsn(lsn) } });
+
+describe('a recovery', () => {
+  it('of an older store has terms above all that are stated, and an epoch of the next generation', () => {
+    const { problems, groups, epoch, clusterId, nodes, slots } = plan(mapWith(), [
+      say('a'),
+      say('b', { term: 12 }),
+    ]);
+    expect(problems).toEqual([]);
+    expect([clusterId, epoch]).toEqual([CLUSTER, GENERATION]);
+    expect(groups).toEqual([
+      {
+        group: { ...record, term: 112, leader: undefined, lastLeader: 'a' },
+        heard: ['a', 'b'],
+        missing: ['c'],
+      },
+    ]);
+    expect(nodes.map(({ name, address, status }) => [name, address, status])).toEqual([
+      ['a', 'a:1', 'draining'],
+      ['b', 'b:1', 'active'],
+      ['c', '', 'active'],
+    ]);
+    expect(slots).toEqual(divideSlots(['g1']));
+  });
+
+  it('again goes to the generation after the one that a node heard of', () => {
+    const said = [say('a', { mapEpoch: 3 * GENERATION + 5 }), say('b')];
+    expect(plan(mapWith({ epoch: GENERATION }), said).epoch).toBe(4 * GENERATION);
+  });
+
+  it('of a lost store is made of what the nodes say, with all slots for the only group', () => {
+    const { problems, clusterId, groups, slots } = plan(EMPTY, [say('a'), say('c')]);
+    expect(problems).toEqual([]);
+    expect(clusterId).toBe(CLUSTER);
+    expect(groups[0]?.group).toMatchObject({ id: 'g1', logId: LOG, voters: voters('abc'), term: 109 });
+    expect(slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);
+  });
+
+  it('takes the member list of the most advanced log, and counts no other incarnation', () => {
+    const newer = [
+      { node: 'a', incarnation: 1 },
+      { node: 'b', incarnation: 2 },
+      { node: 'c', incarnation: 1 },
+    ];
+    const said = [say('a', { ...at(9, 50), logVoters: newer }), say('b', at(8, 90)), say('c', at(9, 40))];
+    const { groups } = plan(mapWith(), said);
+    expect(groups[0]).toMatchObject({ heard: ['a', 'c'], missing: ['b'], group: { voters: newer } });
+  });
+
+  it('of a forced group asks the grants of all that are heard, in the next term only', () => {
+    const map = mapWith({ epoch: 20 });
+    const { groups, epoch, problems } = plan(map, [say('b', { term: 4 })], 'g1');
+    expect(problems).toEqual([]);
+    expect(epoch).toBe(21);
+    expect(groups[0]).toMatchObject({
+      heard: ['b'],
+      missing: ['a', 'c'],
+      group: { term: 104, grants: { term: 104, count: 1 }, voters: voters('abc') },
+    });
+  });
+
+  const level = { term: 4, mapEpoch: 7 };
+  it.each<[string, ShardMap, Observation[], string, string]>([
+    [
+      'nothing is wrong',
+      mapWith(),
+      [say('a', level), say('b', level)],
+      '',
+      'nothing is to be recovered: no node states a term or an epoch above those of the metadata store',
+    ],
+    [
+      'too few are heard',
+      mapWith(),
+      [say('a'), say('b', {}, 2_000)],
+      '',
+      'g1 needs 2 of its voters, and a of them is heard: start b and c, or give up what only their disks have: walnut cluster recover --group g1 --force',
+    ],
+    [
+      'nodes of two clusters are heard',
+      EMPTY,
+      [say('a'), say('b'), say('x', { clusterId: 'd'.repeat(32) })],
+      '',
+      'nodes of 2 clusters are heard, and the metadata store names none: stop those of the others',
+    ],
+    [
+      'no node of a cluster is heard',
+      EMPTY,
+      [say('a', { clusterId: '', group: '' })],
+      '',
+      'no node that belongs to a cluster is heard: start them, with the addresses of the coordinators',
+    ],
+    [
+      'nobody knows who owns the slots',
+      EMPTY,
+      [say('a'), say('b'), say('x', { group: 'g2', logVoters: voters('x') })],
+      '',
+      'the metadata store does not say which group owns which slots, and no log does: restore any backup of it first',
+    ],
+    [
+      'the group that is forced is whole',
+      mapWith(),
+      [say('a'), say('b'), say('c')],
+      'g1',
+      'every voter of g1 is heard: nothing has to be given up, so recover it without --force',
+    ],
+    [
+      'nobody of the group that is forced is heard',
+      mapWith(),
+      [],
+      'g1',
+      'g1 needs 1 of its voters, and none of them are heard: start a and b and c',
+    ],
+    [
+      'the group that is forced is unknown',
+      mapWith(),
+      [say('a', level), say('b', level)],
+      'g9',
+      'there is no group g9: there are g1',
+    ],
+  ])('is refused where %s', (_, map, said, forced, problem) => {
+    expect(plan(map, said, forced).problems).toContain(problem);
+  });
+});

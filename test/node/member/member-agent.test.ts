@@ -1,0 +1,79 @@
+/** What a member makes of answers of coordinators that are not those of its cluster, or do not hear it. */
+import { describe, expect, it, vi } from 'vitest';
+import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
+import { unavailable } from '#model/errors.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { TestCluster } from '#test/doubles/test-cluster.ts';
+import { TestGroup } from '#test/doubles/test-group.ts';
+
+const VOTER = { node: 'a', incarnation: 1 };
+const ANSWER: HeartbeatAnswer = {
+  clusterName: 'other',
+  clusterId: 'c'.repeat(32),
+  mapEpoch: 1,
+  group: {
+    id: 'g1',
+    logId: 'd'.repeat(32),
+    voters: [VOTER],
+    term: 1,
+    leader: undefined,
+    lastLeader: '',
+    next: undefined,
+    withdrawn: 0,
+    grants: undefined,
+  },
+  nodes: [{ name: 'a', address: 'a:1', zone: '', status: 'active' }],
+  isLeased: true,
+};
+
+/** A member `a` with two coordinators, after 3 s of heartbeats. Returns its warnings, and its MANIFEST. */
+async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<HeartbeatAnswer>) {
+  const group = new TestGroup();
+  const warn = vi.fn();
+  const member = {
+    ...new TestCluster(1).memberOptions('a'),
+    coordinators: ['c1:1', 'c2:1'],
+    heartbeat: answer,
+  };
+  const changes = { upstream: '', member, logger: { ...silentLogger, warn } };
+  const one = await group.start('a', 'replica', changes);
+  await group.clock.advance(3_000);
+  await group.stop(one);
+  const lines = warn.mock.calls.filter(([, message]) => message === 'no coordinator hears this node');
+  return {
+    lines: lines.map(([fields]) => fields),
+    manifest: one.fileSystem.content('/data/MANIFEST').toString(),
+  };
+}
+
+describe('a member', () => {
+  it('says once why each coordinator does not hear it, although their reasons differ', async () => {
+    const { lines } = await beat(async (address) => {
+      throw unavailable(`${address} is away`);
+    });
+    expect(lines).toEqual([
+      { coordinator: 'c1:1', why: 'c1:1 is away' },
+      { coordinator: 'c2:1', why: 'c2:1 is away' },
+    ]);
+  });
+
+  it('takes no place in a cluster of another name, and asks the next coordinator', async () => {
+    const asked = new Set<string>();
+    const { lines, manifest } = await beat(async (address) => {
+      asked.add(address);
+      return ANSWER;
+    });
+    expect([...asked]).toEqual(['c1:1', 'c2:1']);
+    expect(lines[0]).toEqual({
+      coordinator: 'c1:1',
+      why: 'it is of cluster other, and cluster.name is test',
+    });
+    expect(manifest).not.toContain(ANSWER.clusterId);
+  });
+
+  it('takes the place that a coordinator of its cluster gives it', async () => {
+    const { lines, manifest } = await beat(async () => ({ ...ANSWER, clusterName: 'test' }));
+    expect(lines).toEqual([]);
+    expect(manifest).toContain(ANSWER.clusterId);
+  });
+});
