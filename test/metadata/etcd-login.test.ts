@@ -94,7 +94,11 @@ describe('an etcd with users, over TLS', { timeout: 60_000 }, () => {
     await expect(open(undefined).read('/')).rejects.toThrow('permission denied');
     const wrong = open({ ...ETCD_USER, password: 'wrong' });
     await expect(wrong.read('/')).rejects.toThrow('invalid user ID or password');
-    const clear = new EtcdStore({ endpoints: etcd.endpoints, callMs: 500, monotonicMs: () => clock.monotonicMs() });
+    const clear = new EtcdStore({
+      endpoints: etcd.endpoints,
+      callMs: 500,
+      monotonicMs: () => clock.monotonicMs(),
+    });
     stores.push(clear);
     await expect(clear.read('/')).rejects.toMatchObject({ code: 'unavailable' });
   });
