@@ -27,7 +27,8 @@ it('any error is no answer: it neither confirms nor ends a lease, nor says what 
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
-  const store = new EtcdStore([tryEndpoint(`127.0.0.1:${port}`) as Endpoint]);
+  const endpoints = [tryEndpoint(`127.0.0.1:${port}`) as Endpoint];
+  const store = new EtcdStore({ endpoints, monotonicMs: () => 0 });
   const unknown = { code: 'unavailable' };
   // All that gRPC has, and one that it does not have.
   for (status = 0; status <= 17; status++) {
