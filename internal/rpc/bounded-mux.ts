@@ -46,6 +46,7 @@ export function createBoundedMux(connections: Connections, parts: BoundedMuxPart
   };
   const mux = createSocketMux({
     ...rest,
+    connections,
     firstBytesMs: FIRST_BYTES_MS,
     onSocket: take,
     onRefused: (socket, protocol) => refusals().tell(socket, protocol, told.get(socket) ?? 'all'),

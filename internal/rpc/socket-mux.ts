@@ -2,10 +2,11 @@
  * HTTP/1.1, HTTP/2 and TLS on one port. The first bytes of a connection decide: those
  * that begin the HTTP/2 preface go to the HTTP/2 server, a handshake goes to TLS,
  * all others go to the HTTP/1 server. A preface may arrive in pieces; a connection that
- * stays silent is dropped after `firstBytesMs`.
+ * stays silent is dropped after `firstBytesMs`, and within `DRAINING_MS` when the server drains.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Clock } from '#platform/clock.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+import type { Connections } from '#rpc/connections.ts';
 import { directSocketOf } from '#rpc/direct-socket.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 
@@ -15,6 +16,11 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
 
 /** How long a new connection may take to say which protocol it speaks. */
 export const FIRST_BYTES_MS = 5_000;
+/** The same while the server drains, so that one that asks at once is still told to go elsewhere. */
+export const DRAINING_MS = 250;
+
+/** They tell those that are silent when the server drains. */
+export type SilentConnections = Pick<Connections, 'addSession' | 'removeSession'>;
 
 /** What becomes of a connection when its first bytes are known. */
 export interface Readers {
@@ -28,6 +34,7 @@ export type TlsReader = (socket: Socket, sinceMs: number) => void;
 export interface SocketMuxOptions extends Readers {
   readonly onTls: TlsReader;
   readonly clock: Clock;
+  readonly connections: SilentConnections;
   readonly firstBytesMs: number;
   /** Every connection, before anything is read from it; false refuses it. */
   readonly onSocket: (socket: Socket) => boolean;
@@ -49,14 +56,16 @@ export function createSocketMux(options: SocketMuxOptions): Server {
 
 export interface SniffOptions extends Readers {
   readonly clock: Clock;
+  readonly connections: SilentConnections;
   readonly firstBytesMs: number;
   /** Undefined: TLS is what HTTP/1.1 makes of it. */
   readonly onTls?: TlsReader;
 }
 
-function refusing({ clock, refusedMs, onRefused }: SocketMuxOptions): SniffOptions {
+function refusing({ clock, connections, refusedMs, onRefused }: SocketMuxOptions): SniffOptions {
   return {
     clock,
+    connections,
     firstBytesMs: refusedMs,
     onHttp1: (socket) => onRefused(socket, 'http1'),
     onHttp2: (socket) => onRefused(socket, 'http2'),
@@ -68,13 +77,23 @@ function refusing({ clock, refusedMs, onRefused }: SocketMuxOptions): SniffOptio
 /** Waits for the first bytes of a connection, and passes it on with them. */
 export function sniff(socket: Socket, options: SniffOptions): void {
   let seen: Buffer = Buffer.alloc(0);
-  const { clock, onTls } = options;
+  const { clock, connections, onTls } = options;
   const sinceMs = clock.monotonicMs();
-  const timer = clock.after(options.firstBytesMs, () => socket.destroy());
+  const end = (): void => void socket.destroy();
+  let timer: Timer = clock.after(options.firstBytesMs, end);
+  const silent = {
+    close: () => {
+      timer.cancel();
+      timer = clock.after(DRAINING_MS, end);
+    },
+    destroy: end,
+  };
+  connections.addSession(silent);
   // A peer may reset at any moment; the HTTP servers bring listeners of their own later.
   const ignore = (): void => {};
   const stop = (): void => {
     timer.cancel();
+    connections.removeSession(silent);
     socket.off('data', onData);
     socket.off('close', stop);
   };

@@ -57,6 +57,13 @@ export const TLS_MUTANTS: readonly Mutant[] = [
     tests: CERTIFICATES,
   },
   {
+    name: 'drain: connections that have said nothing keep it waiting',
+    file: 'internal/rpc/socket-mux.ts',
+    text: '  connections.addSession(silent);\n',
+    replacement: '',
+    tests: LIMITS,
+  },
+  {
     name: 'TLS: connections that were reset share one handshake',
     file: 'internal/rpc/tls/handshakes.ts',
     text: '    this.#underWay.set(socket, handshake);\n',

@@ -123,7 +123,7 @@ export class TlsGate {
     const certificate = this.#asksForCertificate ? socket.getPeerX509Certificate() : undefined;
     const objection = this.#objectionTo(socket, certificate);
     this.#count(objection?.result ?? 'ok', socket.remoteAddress, objection?.refusal.message);
-    const { clock, readers } = this.#options;
+    const { clock, connections, readers } = this.#options;
     if (objection === undefined && certificate !== undefined) {
       this.#certified.add(socket, certificate);
       const names: PeerSocket = { certificateNames: namesIn(certificate, this.#options.takesCn) };
@@ -139,6 +139,7 @@ export class TlsGate {
   /**
    * `authorized` alone is not enough: it is by the authorities of when the handshake began, and
    * a peer may let that wait while they change.
+      connections,
    */
   #objectionTo(
     { authorized, authorizationError }: TLSSocket,

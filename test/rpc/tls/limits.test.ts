@@ -1,7 +1,7 @@
 /** Peers that are slow, many, old-fashioned or half gone, in handshakes and after them. */
 import type { ConnectionOptions } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { FIRST_BYTES_MS } from '#rpc/socket-mux.ts';
+import { DRAINING_MS, FIRST_BYTES_MS } from '#rpc/socket-mux.ts';
 import { HANDSHAKE_TIMEOUT_MS } from '#rpc/tls/handshakes.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { handshakes, https, startTls, tls } from '#test/rpc/tls/running-tls.ts';
@@ -170,6 +170,40 @@ describe('a connection after its handshake', () => {
     ]);
   });
 });
+
+describe.each(['clear text', 'TLS'])(
+  'a connection that has said nothing when the server drains: %s',
+  (kind) => {
+    const open = async () => {
+      const clock = new VirtualClock();
+      const running = kind === 'TLS' ? await startTls({}, { clock }) : await start({ clock });
+      if (kind !== 'TLS') {
+        const peer = tcp(running);
+        await untilGauge(running, 'walnut_connections', (count) => count === 1);
+        return { clock, running, ...peer };
+      }
+      const peer = tls(running);
+      await peer.secure;
+      await untilUnderWay(running, 0);
+      return { clock, running, ...peer };
+    };
+
+    it('ends soon after', async () => {
+      const { clock, running, closed } = await open();
+      running.server.beginDrain();
+      await clock.advance(DRAINING_MS);
+      await closed;
+    });
+
+    it('is told to go elsewhere if it asks at once', async () => {
+      const { running, socket, received } = await open();
+      running.server.beginDrain();
+      socket.write('GET /v1/keys/k HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => received().includes('the server is stopping'));
+      expect(received()).toMatch(/^HTTP\/1.1 503 /);
+    });
+  },
+);
 
 it('TLS on a port without it is answered in clear text, and the log says what is wrong', async () => {
   const running = await start();
