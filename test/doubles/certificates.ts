@@ -1,5 +1,5 @@
 /** Authorities and certificates for tests (X.509, RFC 5280), made by the platform's own cryptography. */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 export interface CertificateOptions {
   readonly cn?: string;
@@ -13,6 +13,19 @@ export interface CertificateOptions {
   readonly to?: Date;
   /** Extended key usage. Default: none is stated, so the certificate is good for both. */
   readonly usage?: 'server' | 'client';
+}
+
+export interface AuthorityLimits {
+  /** False for one that may not sign others. */
+  readonly isReal?: boolean;
+  /** How many authorities there may be between it and the last certificate. */
+  readonly pathLength?: number;
+  /** Extended key usage. Default: none is stated. */
+  readonly usage?: 'server' | 'client';
+  /** It may sign for names in this domain only. */
+  readonly domain?: string;
+  /** Wall time until which it is valid. */
+  readonly to?: Date;
 }
 
 /** Both in PEM. */
@@ -29,13 +42,16 @@ export class Authority {
   readonly #name: string;
   readonly #key: KeyObject;
 
-  /** Its own certificate is signed by `parent`, or by itself. `isReal`: false for one that may not sign others. */
-  constructor(name = 'test authority', parent?: Authority, isReal = true) {
-    const { privateKey, publicKey } = newKeyPair();
+  /** Its own certificate is signed by `parent`, or by itself. */
+  constructor(name = 'test authority', parent?: Authority, limits: AuthorityLimits = {}) {
     this.#name = name;
-    this.#key = privateKey;
-    const options = { cn: name };
-    this.cert = (parent ?? this).#sign(options, publicKey, isReal ? [CA_CONSTRAINTS, CA_USAGE] : []);
+    this.#key = newKeyPair().privateKey;
+    this.cert = this.signedBy(parent ?? this, limits);
+  }
+
+  /** Another certificate for its name and key, in PEM. */
+  signedBy(parent: Authority, limits: AuthorityLimits = {}): string {
+    return parent.#sign({ cn: this.#name, ...limits }, createPublicKey(this.#key), extensionsOf(limits));
   }
 
   /** Default: a certificate for localhost and 127.0.0.1. */
@@ -43,7 +59,7 @@ export class Authority {
     const { privateKey, publicKey } = newKeyPair();
     const names = alternativeNames(options);
     const extensions = names === undefined ? [] : [names];
-    if (options.usage !== undefined) extensions.push(extension(37, false, sequence(USAGES[options.usage])));
+    if (options.usage !== undefined) extensions.push(usageOf(options.usage));
     const cert = this.#sign(options, publicKey, extensions);
     return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
   }
@@ -133,7 +149,22 @@ function alternativeNames({
 }
 
 const ECDSA_WITH_SHA256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2));
-const CA_CONSTRAINTS = extension(19, true, sequence(tag(0x01, Buffer.of(0xff))));
 const USAGES = { server: oid(0x2b, 6, 1, 5, 5, 7, 3, 1), client: oid(0x2b, 6, 1, 5, 5, 7, 3, 2) };
+function usageOf(usage: 'server' | 'client'): Buffer {
+  return extension(37, false, sequence(USAGES[usage]));
+}
+
+function extensionsOf({ isReal = true, pathLength, usage, domain }: AuthorityLimits): Buffer[] {
+  if (!isReal) return [];
+  const length = pathLength === undefined ? [] : [integer(pathLength)];
+  const names = domain === undefined ? undefined : tag(0xa0, sequence(tag(0x82, Buffer.from(domain))));
+  return [
+    extension(19, true, sequence(tag(0x01, Buffer.of(0xff)), ...length)),
+    CA_USAGE,
+    ...(usage === undefined ? [] : [usageOf(usage)]),
+    ...(names === undefined ? [] : [extension(30, true, sequence(names))]),
+  ];
+}
+
 /** Signs certificates. */
 const CA_USAGE = extension(15, true, tag(0x03, Buffer.of(2, 0x04)));

@@ -137,9 +137,23 @@ export const TLS_MUTANTS: readonly Mutant[] = [
   {
     name: 'TLS: anyone may sign in the name of an authority',
     file: 'internal/tls/trust.ts',
-    text: 'return upper.ca && lower.checkIssued(upper)',
-    replacement: 'return lower.checkIssued(upper)',
-    tests: ['test/tls/certificate-names.test.ts'],
+    text: 'return ca && isForClients && ',
+    replacement: 'return isForClients && ',
+    tests: ['test/tls/trust.test.ts'],
+  },
+  {
+    name: 'TLS: an authority for servers vouches for a client when the authorities change',
+    file: 'internal/tls/trust.ts',
+    text: 'return ca && isForClients && ',
+    replacement: 'return ca && ',
+    tests: ['test/tls/trust.test.ts'],
+  },
+  {
+    name: 'TLS: a path may be longer than an authority allows when the authorities change',
+    file: 'internal/tls/trust.ts',
+    text: ' && authoritiesBelow <= pathLengthOf(raw)',
+    replacement: '',
+    tests: ['test/rpc/tls/certificate-chains.test.ts'],
   },
   {
     name: 'TLS: an expired certificate replaces a valid one',

@@ -1,9 +1,8 @@
-/** What a certificate calls its owner, and whether it is still trusted. */
+/** What a certificate calls its owner. */
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Authority, type CertificateOptions } from '#test/doubles/certificates.ts';
 import { alternativeNames, namesIn } from '#tls/certificate-names.ts';
-import { isStillTrusted } from '#tls/trust.ts';
 
 const authority = new Authority('one');
 const issued = (options: CertificateOptions, from = authority): X509Certificate =>
@@ -38,31 +37,5 @@ describe('the names in a certificate', () => {
     ['', []],
   ])('are read from %j', (text, names) => {
     expect(alternativeNames(text)).toEqual(names);
-  });
-});
-
-describe('a certificate that was verified', () => {
-  const nowMs = Date.now();
-  const at = (certificate: X509Certificate, authorities: readonly Authority[], ms = nowMs) =>
-    isStillTrusted(
-      certificate,
-      authorities.map(({ cert }) => new X509Certificate(cert)),
-      ms,
-    );
-
-  it('is trusted while an authority signs it and its time lasts', () => {
-    const certificate = issued({ cn: 'a' });
-    const other = new Authority('one');
-    expect(at(certificate, [new Authority('two'), authority])).toBe(true);
-    expect([at(certificate, []), at(certificate, [other])]).toEqual([false, false]);
-    expect(at(certificate, [authority], nowMs + 90_000_000)).toBe(false);
-    expect(at(certificate, [authority], nowMs - 90_000_000)).toBe(false);
-  });
-
-  it('is not trusted because one that is no authority signed it', () => {
-    const impostor = new Authority('two', authority, false);
-    expect(at(issued({ cn: 'a' }, impostor), [impostor])).toBe(false);
-    const intermediate = new Authority('three', authority);
-    expect(at(issued({ cn: 'a' }, intermediate), [intermediate])).toBe(true);
   });
 });

@@ -21,7 +21,7 @@ import { namesIn } from '#tls/certificate-names.ts';
 import { serverContext } from '#tls/server-context.ts';
 import type { TlsFiles } from '#tls/tls-files.ts';
 import { type Certificate, readCertificates, type TlsMaterial } from '#tls/tls-material.ts';
-import { isStillTrusted } from '#tls/trust.ts';
+import { isStillTrusted, isValidAt } from '#tls/trust.ts';
 
 export interface TlsOptions {
   /** `optional`: clear text is served on the same port. */
@@ -43,14 +43,21 @@ export interface TlsGateOptions extends TlsOptions {
   readonly onHandshake: (result: HandshakeResult) => void;
 }
 
+/** In PEM, and read. */
+interface Authorities {
+  readonly text: string | undefined;
+  readonly certificates: readonly Certificate[];
+}
+
 export class TlsGate {
   readonly #options: TlsGateOptions;
   readonly #server: Server;
   readonly #handshakes: Handshakes;
   readonly #certified: CertifiedSockets;
   readonly #paces: LinePaces;
-  /** In PEM, and read. */
-  #authorities: { readonly text: string | undefined; readonly certificates: readonly Certificate[] };
+  #authorities: Authorities;
+  /** Those that a handshake under way goes by, by the socket of TCP. */
+  readonly #begunWith = new WeakMap<Socket, Authorities>();
 
   constructor(options: TlsGateOptions) {
     const { clock, connections, handshakesMax, files } = options;
@@ -88,6 +95,7 @@ export class TlsGate {
       return;
     }
     this.#handshakes.begin(socket, sinceMs);
+    this.#begunWith.set(socket, this.#authorities);
     this.#server.emit('connection', socket);
   }
 
@@ -131,18 +139,18 @@ export class TlsGate {
     }
     sniff(socket, {
       clock,
+      connections,
       firstBytesMs: FIRST_BYTES_MS,
       ...(objection === undefined ? readers : refusing(objection.refusal, clock)),
     });
   }
 
   /**
-   * `authorized` alone is not enough: it is by the authorities of when the handshake began, and
-   * a peer may let that wait while they change.
-      connections,
+   * `authorized` alone is not enough: it is by the authorities and the time of when the handshake
+   * began, and a peer may let that wait while they change.
    */
   #objectionTo(
-    { authorized, authorizationError }: TLSSocket,
+    socket: TLSSocket,
     certificate: Certificate | undefined,
   ): { readonly result: HandshakeResult; readonly refusal: ConnectionRefusal } | undefined {
     if (certificate === undefined) {
@@ -150,11 +158,12 @@ export class TlsGate {
         ? { result: 'no_certificate', refusal: unauthenticated('a client certificate is missing') }
         : undefined;
     }
-    const isTrusted = isStillTrusted(
-      certificate,
-      this.#authorities.certificates,
-      this.#options.clock.wallMs(),
-    );
+    const { authorized, authorizationError } = socket;
+    const nowMs = this.#options.clock.wallMs();
+    const isTrusted =
+      this.#begunWith.get(carrierOf(socket)) === this.#authorities
+        ? isValidAt(certificate, nowMs)
+        : isStillTrusted(certificate, this.#authorities.certificates, nowMs);
     if (authorized && isTrusted) return undefined;
     const reason = authorizationError ?? 'by the authorities and the time of now';
     const why = `the client certificate is not trusted (${reason})`;
