@@ -16,7 +16,7 @@ const LEFT_OUT: Partial<IncrementAnswer & TouchAnswer> = {
 export function withoutValues<Answer extends WriteAnswer>(answer: Answer): Answer {
   const shown = { ...answer } as Record<string, unknown>;
   for (const [field, nothing] of Object.entries(LEFT_OUT)) if (field in shown) shown[field] = nothing;
-  return shown as Answer;
+  return { ...(shown as Answer), isLeftOut: true };
 }
 
 export function resultWithoutValues(result: BatchResult): BatchResult {

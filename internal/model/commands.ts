@@ -133,6 +133,8 @@ export interface WriteAnswer {
   readonly replicasAcked: number;
   /** The write was carried out before, under the same name. What only that answer had may be missing. */
   readonly isRepeat?: true | undefined;
+  /** The caller may not read the key: what the answer would tell about what is stored is left out. */
+  readonly isLeftOut?: true | undefined;
 }
 
 export interface IncrementAnswer extends WriteAnswer {

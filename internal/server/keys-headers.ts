@@ -36,5 +36,6 @@ export function writeHeaders(answer: WriteAnswer): Headers {
     'x-walnut-durability': answer.durabilityReached,
     'x-walnut-replicas-acked': String(answer.replicasAcked),
     ...(answer.isRepeat === true ? { 'x-walnut-repeated': 'true' } : {}),
+    ...(answer.isLeftOut === true ? { 'x-walnut-left-out': 'true' } : {}),
   };
 }

@@ -297,5 +297,6 @@ function fromWriteAnswer(answer: WriteAnswer): Omit<SetResponse, '$typeName' | '
     durabilityReached: fromDurability(answer.durabilityReached),
     replicasAcked: answer.replicasAcked,
     repeated: answer.isRepeat === true,
+    leftOut: answer.isLeftOut === true,
   };
 }

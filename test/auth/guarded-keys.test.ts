@@ -158,7 +158,8 @@ describe('a write of one key', () => {
   });
 
   it('tells nothing of what is stored where the key may not be read', async () => {
-    const nothing = { previous: undefined, current: undefined, entry: undefined, value: 0n, expireAtMs: 0 };
+    const left = { previous: undefined, current: undefined, entry: undefined, value: 0n, expireAtMs: 0 };
+    const nothing = { ...left, isLeftOut: true };
     for (const write of writes(open().guarded, 'b:k')) expect(await write()).toMatchObject(nothing);
     for (const write of writes(open().guarded, 'ab:k'))
       expect(await write()).toMatchObject({ previous: entryOf('ab:k'), value: 7n, expireAtMs: 5 });

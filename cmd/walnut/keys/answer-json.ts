@@ -47,12 +47,12 @@ export function writeToJson(key: string, response: SetResponse | DeleteResponse)
 }
 
 export function incrementToJson(key: string, response: IncrementResponse): Json {
-  const { applied, value, position, expireAtMs, current } = response;
+  const { applied, value, position, current } = response;
   return {
     key,
     applied,
     // Above 2^53 a JSON number would lose digits.
-    ...(applied ? { value: String(value), expireAtMs: Number(expireAtMs) } : {}),
+    ...(applied && !response.leftOut ? { value: String(value), ...deadlineToJson(response) } : {}),
     position: showPosition(position),
     ...(current === undefined ? {} : { current: entryToJson(current) }),
     ...receiptToJson(response),
@@ -60,15 +60,20 @@ export function incrementToJson(key: string, response: IncrementResponse): Json 
 }
 
 export function touchToJson(key: string, response: TouchResponse): Json {
-  const { touched, entry, position, expireAtMs } = response;
+  const { touched, entry, position } = response;
   return {
     key,
     touched,
-    ...(touched ? { expireAtMs: Number(expireAtMs) } : {}),
+    ...(touched ? deadlineToJson(response) : {}),
     ...(entry === undefined ? {} : { entry: entryToJson(entry) }),
     position: showPosition(position),
     ...receiptToJson(response),
   };
+}
+
+/** A repeat says 0 for a deadline that is not known any more, too. */
+function deadlineToJson({ expireAtMs, leftOut, repeated }: IncrementResponse | TouchResponse): Json {
+  return leftOut || (repeated && expireAtMs === 0n) ? {} : { expireAtMs: Number(expireAtMs) };
 }
 
 export function receiptToJson(response: {
@@ -76,10 +81,12 @@ export function receiptToJson(response: {
   readonly replicasAcked: number;
   readonly position?: Position | undefined;
   readonly repeated?: boolean;
+  readonly leftOut?: boolean;
 }): Json {
   return {
     durabilityReached: enumName(Durability, response.durabilityReached),
     replicasAcked: response.replicasAcked,
     ...(response.repeated === true ? { repeated: true } : {}),
+    ...(response.leftOut === true ? { leftOut: true } : {}),
   };
 }

@@ -6,7 +6,7 @@ import { parseRequestId } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { showDeadline, showDuration, showPosition, showText, showValue } from '../output/output.ts';
+import { showDuration, showPosition, showText, showValue } from '../output/output.ts';
 import { readAtMost } from '../read-input.ts';
 import {
   getToJson,
@@ -17,6 +17,7 @@ import {
   writeToJson,
 } from './answer-json.ts';
 import { type NamedOperation, OPERATION_FORM, parseOperation } from './batch-operations.ts';
+import { describeSum, describeTouched } from './left-out.ts';
 import {
   addReceiptOptions,
   callFollowing,
@@ -174,9 +175,9 @@ function outcomeOf(
       if (result.value.deleted) return `deleted ${showPosition(result.value.position)}`;
       return condition === undefined ? 'missing' : 'condition not met';
     case 'increment':
-      return result.value.applied ? String(result.value.value) : 'condition not met';
+      return result.value.applied ? describeSum(result.value) : 'condition not met';
     case 'touch':
-      return result.value.touched ? `expires ${showDeadline(result.value.expireAtMs)}` : 'missing';
+      return result.value.touched ? `expires ${describeTouched(result.value)}` : 'missing';
     case 'error':
       return showText(`${result.value.code}: ${result.value.message}`, Number.POSITIVE_INFINITY);
     case undefined:

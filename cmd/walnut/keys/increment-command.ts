@@ -8,6 +8,7 @@ import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { incrementToJson } from './answer-json.ts';
+import { describeSum } from './left-out.ts';
 import { unmetReason } from './unmet-condition.ts';
 import {
   addWriteOptions,
@@ -91,7 +92,7 @@ async function runIncrement(invocation: Invocation, options: IncrementOptions): 
   await show(
     invocation,
     () => incrementToJson(key, response),
-    () => (response.applied ? `${response.value}\n` : ''),
+    () => (response.applied ? `${describeSum(response)}\n` : ''),
   );
   if (!response.applied) throw notAdded(key, conditionOf(options).case, response);
   return checkGuarantee(response, options);

@@ -5,8 +5,8 @@ import { parseExpireAtMs, parseKey, parseRequestId, parseTtlMs } from '../argume
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { showDeadline } from '../output/output.ts';
 import { touchToJson } from './answer-json.ts';
+import { describeTouched } from './left-out.ts';
 import {
   addReceiptOptions,
   callFollowing,
@@ -70,7 +70,7 @@ async function runTouch(invocation: Invocation, options: TouchOptions): Promise<
   await show(
     invocation,
     () => touchToJson(key, response),
-    () => (response.touched ? `${showDeadline(response.expireAtMs)}\n` : ''),
+    () => (response.touched ? `${describeTouched(response)}\n` : ''),
   );
   if (!response.touched) throw new CliError(EXIT.negative, `key ${quoteKey(key)} is missing`);
   return checkGuarantee(response, options);

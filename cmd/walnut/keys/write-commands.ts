@@ -11,6 +11,7 @@ import { type CommandHost, type Invocation, show, usageError } from '../command-
 import { showPosition, showValue } from '../output/output.ts';
 import { readAtMost } from '../read-input.ts';
 import { writeToJson } from './answer-json.ts';
+import { UNSEEN } from './left-out.ts';
 import { unmetReason } from './unmet-condition.ts';
 import {
   addWriteOptions,
@@ -177,7 +178,7 @@ function conditionOf(
 
 async function showWrite(
   invocation: Invocation,
-  options: WriteOptions,
+  options: KeyOptions,
   key: string,
   response: SetResponse | DeleteResponse,
   isApplied: boolean,
@@ -185,17 +186,22 @@ async function showWrite(
   await show(
     invocation,
     () => writeToJson(key, response),
-    () => describeWrite(response, isApplied),
+    () => describeWrite(response, isApplied, options.returnPrevious === true),
   );
   if (!isApplied) throw notWritten(key, response, options);
   return checkGuarantee(response, options);
 }
 
-function describeWrite(response: SetResponse | DeleteResponse, isApplied: boolean): string {
+function describeWrite(
+  response: SetResponse | DeleteResponse,
+  isApplied: boolean,
+  isPreviousAsked: boolean,
+): string {
   const { previous } = response;
   if (!isApplied) return '';
-  const before =
+  const shown =
     previous === undefined ? '' : `previous ${showPosition(previous.version)} ${showValue(previous.value)}\n`;
+  const before = isPreviousAsked && response.leftOut ? `previous ${UNSEEN}\n` : shown;
   const repeated = response.repeated ? ' (done before, under this --request-id)' : '';
   return `OK ${showPosition(response.position)}${repeated}\n${before}`;
 }
