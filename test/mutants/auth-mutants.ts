@@ -283,6 +283,6 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     file: 'internal/server/keys-write.ts',
     text: 'const isCreated = call.mayRead && answer.previous === undefined && answer.isRepeat === undefined;',
     replacement: 'const isCreated = answer.previous === undefined && answer.isRepeat === undefined;',
-    tests: ['test/server/auth-matrix.test.ts'],
+    tests: ['test/server/auth-rights.test.ts'],
   },
 ];

@@ -7,7 +7,7 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
     file: 'internal/server/replication-service.ts',
     text: 'remoteAddress, principal.retired),',
     replacement: 'remoteAddress),',
-    tests: ['test/server/auth-matrix.test.ts'],
+    tests: ['test/server/auth-rights.test.ts'],
   },
   {
     name: 'retired: a replica is pushed to after its user was removed',
@@ -56,6 +56,6 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
     file: 'internal/rpc/request-listener.ts',
     text: '  if (repeatedHeader(rawHeaders, headers) !== undefined) return false;\n',
     replacement: '',
-    tests: ['test/server/auth-matrix.test.ts'],
+    tests: ['test/server/auth-rights.test.ts'],
   },
 ];

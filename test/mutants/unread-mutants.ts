@@ -37,14 +37,14 @@ export const UNREAD_MUTANTS: readonly Mutant[] = [
     file: 'internal/server/keys-request.ts',
     text: "return new URLSearchParams(query).getAll('explain').some((value) => value !== 'false');",
     replacement: 'return true;',
-    tests: ['test/server/auth-matrix.test.ts'],
+    tests: ['test/server/auth-rights.test.ts'],
   },
   {
     name: 'unread: a route serves another method than it was judged as',
     file: 'internal/server/keys-route.ts',
     text: 'return operation === EXPLAIN ?',
     replacement: "return operation === EXPLAIN && !query.includes('=') ?",
-    tests: ['test/server/auth-matrix.test.ts'],
+    tests: ['test/server/auth-rights.test.ts'],
   },
   {
     name: 'unread: the size of an answer counts values that are not shown',
@@ -58,7 +58,7 @@ export const UNREAD_MUTANTS: readonly Mutant[] = [
     file: 'internal/server/keys-call.ts',
     text: "const now = !mayRead ? '' :",
     replacement: "const now = mayRead === undefined ? '' :",
-    tests: ['test/server/auth-matrix.test.ts'],
+    tests: ['test/server/auth-rights.test.ts'],
   },
   {
     name: 'unread: a form of another site is taken for a link',

@@ -1,10 +1,11 @@
 /**
- * Every method, for every kind of caller, on keys of its own and of others: allowed or
- * refused as the table of methods and the roles say, and nothing is done where refused.
+ * Every method, for every kind of caller, on keys of its own and of others, in clear text, by
+ * TLS and with a client certificate: allowed or refused as the table of methods and the roles
+ * say, and nothing is done where refused.
  * What is expected is worked out here, not by the code under test.
  */
-import { once } from 'node:events';
-import { connect } from 'node:http2';
+import { Agent as HttpAgent, request } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
 import type { Operation } from '#model/access.ts';
@@ -12,7 +13,8 @@ import { operationsOf } from '#model/methods.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { AUTH_FILE, tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { http1, onCleanup, type PlainAnswer, type Running, start } from '#test/server/running.ts';
+import { CLIENTS, SERVERS, startTls } from '#test/rpc/tls/running-tls.ts';
+import { onCleanup, type PlainAnswer, type Running, start } from '#test/server/running.ts';
 
 const MAY: Readonly<Record<string, readonly string[]>> = {
   reader: ['read'],
@@ -61,21 +63,74 @@ function bodyOf(method: string, key: string): object {
   return method in KEYED ? { key } : {};
 }
 
-async function openGuarded(mode: 'permissive' | 'required' = 'required'): Promise<Running> {
+/** How a caller reaches the server and says who it is: by a token, or by a client certificate. */
+const WAYS = ['clear text', 'TLS', 'a client certificate'] as const;
+type Way = (typeof WAYS)[number];
+
+const certificateOf = (name: string): string => `${name}.users.example`;
+const USERS = usersOf({
+  ...AUTH_FILE,
+  users: AUTH_FILE.users.map((user) => ({ ...user, certificates: [`dns:${certificateOf(user.name)}`] })),
+});
+
+interface Caller {
+  readonly running: Running;
+  /** On a connection that is kept. */
+  ask(
+    verb: string,
+    path: string,
+    headers?: Record<string, string>,
+    body?: string | Buffer,
+  ): Promise<PlainAnswer>;
+}
+
+async function open(name: string, way: Way): Promise<Caller> {
   const identities = new Identities({
     clock: new VirtualClock(),
-    mode,
-    users: usersOf(),
+    mode: 'required',
+    users: USERS,
     random: createNodeRandom(),
     onAnonymous: () => {},
     onFailure: () => {},
   });
-  return start({ identities, isIdentityRequired: mode === 'required' });
+  const guarded = { identities, isIdentityRequired: true };
+  const isKnown = name !== 'stranger';
+  const hasToken = isKnown && way !== 'a client certificate';
+  const credential = hasToken ? { authorization: `Bearer ${tokenOf(name)}` } : {};
+  if (way === 'clear text') {
+    const running = await start(guarded);
+    const agent = new HttpAgent({ keepAlive: true, maxSockets: 1 });
+    return { running, ask: asking(running, request, { agent }, credential) };
+  }
+  const running = await startTls({ clientAuth: 'request' }, guarded);
+  const own = isKnown && !hasToken ? CLIENTS.issue({ dns: [certificateOf(name)] }) : {};
+  const agent = new HttpsAgent({ keepAlive: true, maxSockets: 1, ca: SERVERS.cert, ...own });
+  return { running, ask: asking(running, requestHttps, { agent }, credential) };
 }
 
-function headersOf(caller: string): Record<string, string> {
-  if (caller === 'stranger') return {};
-  return { authorization: `Bearer ${tokenOf(caller)}` };
+function asking(
+  { server }: Running,
+  send: typeof request,
+  { agent }: { readonly agent: HttpAgent },
+  credential: Record<string, string>,
+): Caller['ask'] {
+  onCleanup(() => agent.destroy());
+  return (method, path, headers = {}, body = '') =>
+    new Promise((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: server.port, method, path, agent };
+      const outgoing = send({ ...options, headers: { ...credential, ...headers } }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const all = Buffer.concat(chunks);
+          const { statusCode: status = 0, headers: answered } = response;
+          resolve({ status, headers: answered, body: all, text: all.toString() });
+        });
+      });
+      outgoing.on('error', reject);
+      outgoing.end(body);
+    });
 }
 
 /** What the answer must be: the status of a refusal, or undefined for anything else. */
@@ -104,65 +159,57 @@ const RPCS = OPERATIONS.filter(
 const STREAMS = OPERATIONS.filter(({ name }) => /KVStore\/Watch$|FetchSnapshot$|Scrub$/.test(name));
 const PAGES = OPERATIONS.filter(({ name }) => !name.includes('.'));
 
-describe.each([...USER_NAMES, 'stranger', 'impostor'])('the caller %s', (caller) => {
-  it('may do what the table says, and no more', async () => {
-    const running = await openGuarded();
-    for (const operation of RPCS) {
-      const method = operation.name.slice(operation.name.lastIndexOf('/') + 1);
-      for (const key of ['own:k', 'foreign']) {
-        const answer = await http1(running, 'POST', operation.name, {
-          headers: { ...headersOf(caller), 'content-type': 'application/json' },
-          body: JSON.stringify(bodyOf(method, key)),
-        });
-        check(running, caller, operation, key, answer);
+const ROUTES = [
+  ['GET', '/v1/keys/KEY', 'Get'],
+  ['HEAD', '/v1/keys/KEY', 'Get'],
+  ['GET', '/v1/keys/KEY?explain', 'Explain'],
+  ['GET', '/v1/keys/KEY?explain=true', 'Explain'],
+  ['GET', '/v1/keys/KEY?%65xplain', 'Explain'],
+  ['GET', '/v1/keys/KEY?explain=false', 'Get'],
+  ['GET', '/v1/keys/KEY?wait=1s', 'Get'],
+  ['PUT', '/v1/keys/KEY', 'Set'],
+  ['POST', '/v1/keys/KEY?increment=1', 'Increment'],
+  ['DELETE', '/v1/keys/KEY', 'Delete'],
+  ['GET', '/v1/keys', 'Scan'],
+] as const;
+
+describe.each(WAYS)('by %s', (way) => {
+  it.each([...USER_NAMES, 'stranger', 'impostor'])(
+    '%s may call what the table says, and no more',
+    async (name) => {
+      const { running, ask } = await open(name, way);
+      for (const operation of RPCS) {
+        const method = operation.name.slice(operation.name.lastIndexOf('/') + 1);
+        for (const key of ['own:k', 'foreign']) {
+          const json = { 'content-type': 'application/json' };
+          const answer = await ask('POST', operation.name, json, JSON.stringify(bodyOf(method, key)));
+          check(running, name, operation, key, answer);
+        }
       }
-    }
-    for (const operation of PAGES)
-      check(
-        running,
-        caller,
-        operation,
-        '',
-        await http1(running, 'GET', operation.name, { headers: headersOf(caller) }),
-      );
-  });
-
-  it('may open the streams that the table says, and no more', async () => {
-    const running = await openGuarded();
-    for (const operation of STREAMS) {
-      const answer = await http1(running, 'POST', operation.name, {
-        headers: { ...headersOf(caller), 'content-type': 'application/connect+json' },
-        body: Buffer.from([0, 0, 0, 0, 2, 0x7b, 0x7d]),
-      });
-      const status = expected(caller, operation, '');
-      const refusal = status === 401 ? '"unauthenticated"' : '"permission_denied"';
-      expect([operation.name, answer.text.includes(refusal)]).toEqual([operation.name, status !== undefined]);
-      if (status !== undefined) expect(running.node.calls).toEqual([]);
-      running.node.calls.length = 0;
-    }
-  });
-
-  it.each([
-    ['GET', '/v1/keys/KEY', 'Get'],
-    ['HEAD', '/v1/keys/KEY', 'Get'],
-    ['GET', '/v1/keys/KEY?explain', 'Explain'],
-    ['GET', '/v1/keys/KEY?explain=true', 'Explain'],
-    ['GET', '/v1/keys/KEY?%65xplain', 'Explain'],
-    ['GET', '/v1/keys/KEY?explain=false', 'Get'],
-    ['GET', '/v1/keys/KEY?wait=1s', 'Get'],
-    ['PUT', '/v1/keys/KEY', 'Set'],
-    ['POST', '/v1/keys/KEY?increment=1', 'Increment'],
-    ['DELETE', '/v1/keys/KEY', 'Delete'],
-    ['GET', '/v1/keys', 'Scan'],
-  ])('is judged for %s %s as for the rpc', async (verb, path, method) => {
-    const running = await openGuarded();
-    const operation = OPERATIONS.find(({ name }) => name === `/walnut.v1.KVStore/${method}`) as Operation;
-    for (const key of ['own:k', 'foreign']) {
-      const answer = await http1(running, verb, path.replace('KEY', key), { headers: headersOf(caller) });
-      check(running, caller, operation, key, answer);
-    }
-  });
+      for (const operation of PAGES) check(running, name, operation, '', await ask('GET', operation.name));
+      for (const [verb, path, method] of ROUTES) {
+        const operation = OPERATIONS.find(
+          (each) => each.name === `/walnut.v1.KVStore/${method}`,
+        ) as Operation;
+        for (const key of ['own:k', 'foreign'])
+          check(running, name, operation, key, await ask(verb, path.replace('KEY', key)));
+      }
+      await checkStreams(running, name, ask);
+    },
+  );
 });
+
+async function checkStreams(running: Running, name: string, ask: Caller['ask']): Promise<void> {
+  for (const operation of STREAMS) {
+    const type = { 'content-type': 'application/connect+json' };
+    const { text } = await ask('POST', operation.name, type, Buffer.from([0, 0, 0, 0, 2, 0x7b, 0x7d]));
+    const status = expected(name, operation, '');
+    const refusal = status === 401 ? '"unauthenticated"' : '"permission_denied"';
+    expect([operation.name, text.includes(refusal)]).toEqual([operation.name, status !== undefined]);
+    if (status !== undefined) expect(running.node.calls).toEqual([]);
+    running.node.calls.length = 0;
+  }
+}
 
 function check(
   running: Running,
@@ -178,154 +225,3 @@ function check(
   if (wanted !== undefined) expect(running.node.calls).toEqual([]);
   running.node.calls.length = 0;
 }
-
-describe('an open stream', () => {
-  it.each(['/walnut.v1.KVStore/Watch', '/v1/watch'])('at %s ends when its user is removed', async (path) => {
-    const identities = new Identities({
-      clock: new VirtualClock(),
-      mode: 'required',
-      users: usersOf(),
-      random: createNodeRandom(),
-      onAnonymous: () => {},
-      onFailure: () => {},
-    });
-    const running = await start({ identities, isIdentityRequired: true });
-    running.node.watched = async function* (_command, signal) {
-      identities.replace(
-        usersOf({ ...AUTH_FILE, users: AUTH_FILE.users.filter(({ name }) => name !== 'app') }),
-      );
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-    };
-    const isRpc = path.startsWith('/walnut');
-    const answer = await http1(running, isRpc ? 'POST' : 'GET', path, {
-      headers: { ...headersOf('app'), ...(isRpc ? { 'content-type': 'application/connect+json' } : {}) },
-      ...(isRpc
-        ? { body: Buffer.concat([Buffer.from([0, 0, 0, 0, 13]), Buffer.from('{"prefix":""}')]) }
-        : {}),
-    });
-    expect(answer.text).toContain('unavailable');
-    expect(answer.text).toContain('the rights of this caller changed');
-  });
-});
-
-describe('two authorization headers over HTTP/2', () => {
-  it.each([
-    ['own', '/walnut.v1.KVStore/Get', '401'],
-    ['own', '/v1/keys/k', '401'],
-    ['node', '/walnut.v1.KVStore/Get', '400'],
-    ['node', '/v1/keys/k', '400'],
-  ] as const)('are refused by the codec of %s at %s', async (codec, path, status) => {
-    const identities = new Identities({
-      clock: new VirtualClock(),
-      mode: 'required',
-      users: usersOf(),
-      random: createNodeRandom(),
-      onAnonymous: () => {},
-      onFailure: () => {},
-    });
-    const running = await start({ identities, isIdentityRequired: true, http2: codec });
-    // Node's types do not have the option for clients yet.
-    const lenient: object = { strictSingleValueFields: false };
-    const client = connect(running.baseUrl, lenient);
-    onCleanup(() => client.destroy());
-    const isRpc = path.startsWith('/walnut');
-    const both = ['reader', 'app'].map((name) => headersOf(name).authorization ?? '');
-    const stream = client.request({
-      ':method': isRpc ? 'POST' : 'GET',
-      ':path': path,
-      authorization: both as unknown as string,
-      ...(isRpc ? { 'content-type': 'application/json' } : {}),
-    });
-    stream.end(isRpc ? '{"key":"k"}' : undefined);
-    const [answered] = await once(stream, 'response');
-    expect([String(answered[':status']), running.node.calls]).toEqual([status, []]);
-  });
-});
-
-describe('a registration', () => {
-  it('ends with the user that made it', async () => {
-    const identities = new Identities({
-      clock: new VirtualClock(),
-      mode: 'required',
-      users: usersOf(),
-      random: createNodeRandom(),
-      onAnonymous: () => {},
-      onFailure: () => {},
-    });
-    const running = await start({ identities, isIdentityRequired: true });
-    await http1(running, 'POST', '/walnut.v1.Replication/Register', {
-      headers: { ...headersOf('replica'), 'content-type': 'application/json' },
-      body: JSON.stringify({ nodeId: 'a'.repeat(32), advertise: ':8081' }),
-    });
-    const before = running.node.retired?.aborted;
-    identities.replace(
-      usersOf({ ...AUTH_FILE, users: AUTH_FILE.users.filter(({ name }) => name !== 'replica') }),
-    );
-    expect([before, running.node.retired?.aborted]).toEqual([false, true]);
-  });
-});
-
-describe('a server that is permissive', () => {
-  it('lets callers without a credential do everything, and refuses a wrong one', async () => {
-    const running = await openGuarded('permissive');
-    const put = (headers: Record<string, string>) =>
-      http1(running, 'PUT', '/v1/keys/foreign', { headers, body: 'x' });
-    expect((await put({})).status).toBe(201);
-    expect((await put(headersOf('impostor'))).status).toBe(401);
-    expect((await put(headersOf('app'))).status).toBe(403);
-  });
-});
-
-describe('a user that may call one method', () => {
-  it.each([
-    [
-      'getter',
-      ['', '?explain=false', '?wait=0s'],
-      ['?explain', '?explain=true', '?%65xplain', '?explain=maybe'],
-    ],
-    ['explainer', ['?explain', '?%65xplain', '?explain=true'], ['', '?explain=false', '?wait=explain']],
-  ])('has it in no other form: %s', async (caller, allowed, refused) => {
-    const running = await openGuarded();
-    const ask = (query: string) =>
-      http1(running, 'GET', `/v1/keys/own:k${query}`, { headers: headersOf(caller) });
-    for (const query of allowed) expect([query, (await ask(query)).status]).not.toEqual([query, 403]);
-    const asked = running.node.calls.splice(0).map(({ port }) => port);
-    expect(asked).toEqual(allowed.map(() => (caller === 'getter' ? 'get' : 'explain')));
-    for (const query of refused) expect([query, (await ask(query)).status]).toEqual([query, 403]);
-    expect(running.node.calls).toEqual([]);
-  });
-});
-
-describe('a user that may write and not read', () => {
-  it('is told nothing of what is stored by the answers of writes over HTTP', async () => {
-    const running = await openGuarded();
-    const ask = (verb: string, path: string, body?: string, more: Record<string, string> = {}) =>
-      http1(running, verb, `/v1/keys/${path}`, {
-        headers: { ...headersOf('feeder'), ...more },
-        ...(body === undefined ? {} : { body }),
-      });
-    // The same status for a key that was missing and for one that was there.
-    expect([(await ask('PUT', 'own:n', '41')).status, (await ask('PUT', 'own:n', '41')).status]).toEqual([
-      204, 204,
-    ]);
-    const sum = await ask('POST', 'own:n?increment=1');
-    expect([sum.status, sum.text, sum.headers['x-walnut-expire-at-ms']]).toEqual([200, '', undefined]);
-    const tooMuch = await ask('POST', 'own:n?increment=9223372036854775807');
-    expect([tooMuch.status, tooMuch.text]).toEqual([409, expect.not.stringContaining('42')]);
-    await ask('PUT', 'own:t', 'secret');
-    const noNumber = await ask('POST', 'own:t?increment=1');
-    expect([noNumber.status, noNumber.text]).toEqual([409, expect.not.stringContaining('secret')]);
-    const tag = '"1-1"';
-    const failed = await ask('PUT', 'own:n', 'x', { 'if-match': tag });
-    expect([failed.status, failed.headers.etag]).toEqual([412, undefined]);
-    const deleted = await ask('DELETE', 'own:n', undefined, { 'if-match': tag });
-    const absent = await ask('PUT', 'own:n', 'x', { 'if-none-match': '*' });
-    for (const { status, text } of [failed, deleted, absent])
-      expect([status, JSON.parse(text).message]).toEqual([412, 'the condition was not met']);
-    const several = await ask('PUT', 'own:n', 'x', { 'if-match': `${tag}, "1-2"` });
-    expect([several.status, several.text]).toEqual([
-      403,
-      expect.stringContaining('you may write this key and not read it'),
-    ]);
-  });
-});
