@@ -7,8 +7,9 @@
 import type { Clock } from '#platform/clock.ts';
 import { SecretFileError } from '#platform/secret-file.ts';
 
-/** A removed user is out within two of these. */
 const INTERVAL_MS = 1_000;
+/** When a look found something new, the next one comes sooner: a removed user is out within 1.5 s. */
+const SETTLE_MS = 500;
 
 export interface FollowedFileOptions<T> {
   readonly clock: Clock;
@@ -31,6 +32,8 @@ export class FollowedFile<T> {
   #text: string;
   /** What the last look found; undefined: it could not be read. */
   #seen: string | undefined;
+  /** False where the last look found something new. */
+  #isSettled = true;
   #reason: string | undefined;
   #current: T;
 
@@ -71,7 +74,7 @@ export class FollowedFile<T> {
     const { clock } = this.#options;
     const { signal } = this.#stop;
     for (;;) {
-      await clock.sleep(INTERVAL_MS, signal);
+      await clock.sleep(this.#isSettled ? INTERVAL_MS : SETTLE_MS, signal);
       if (signal.aborted) return;
       await this.#look();
     }
@@ -82,9 +85,9 @@ export class FollowedFile<T> {
     try {
       const text = await read();
       if (this.#stop.signal.aborted) return;
-      const isSettled = text === this.#seen;
+      this.#isSettled = text === this.#seen;
       this.#seen = text;
-      if (!isSettled) return;
+      if (!this.#isSettled) return;
       const isNew = text !== this.#text;
       if (isNew) this.#current = parse(text);
       this.#text = text;
@@ -92,6 +95,7 @@ export class FollowedFile<T> {
       if (isNew) onChange(this.#current);
     } catch (error) {
       if (error instanceof SecretFileError) this.#seen = undefined;
+      this.#isSettled = true;
       const { message } = error as Error;
       if (message !== this.#reason) onBroken(message);
       this.#reason = message;

@@ -47,8 +47,8 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
   {
     name: 'retired: half of a file is taken while it is being written',
     file: 'internal/platform/followed-file.ts',
-    text: '      if (!isSettled) return;\n',
-    replacement: '      if (!isSettled && text === undefined) return;\n',
+    text: '      if (!this.#isSettled) return;\n',
+    replacement: '      if (!this.#isSettled && text === undefined) return;\n',
     tests: ['test/platform/secret-file.test.ts'],
   },
   {
