@@ -8,8 +8,24 @@
  * of known length is admitted as a whole or not at all. Among those of
  * unknown length the oldest may always grow. So the bytes in memory are at most the
  * budget, or the one body that is larger than it, and one body more.
+ *
+ * One caller, who may send slowly or never end, cannot keep the others from writing: all
+ * bodies of a caller together have at most eight times the room that is left, but for the first
+ * one, which needs its room only. So one caller has at most eight ninths of the budget, two have
+ * eight seventeenths each, and something is always left for the next.
  */
+import { ANONYMOUS, type Peer, type Principal } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
+import { networkOf } from '#platform/network-of.ts';
+
+/** Callers are counted by user; those that nobody knows, by network. */
+export interface BodyCaller {
+  readonly principal: Principal;
+  readonly peer: Peer;
+}
+
+/** What there was no room in: that of all bodies, or that of the bodies of one caller. */
+export type NoRoom = 'all' | 'caller';
 
 /** Both ways throw `resource_exhausted` where there is no room, and give everything back. */
 export interface BodyReservation {
@@ -22,34 +38,54 @@ export interface BodyReservation {
 }
 
 export interface BodyBudget {
-  reserve(): BodyReservation;
+  reserve(caller: BodyCaller): BodyReservation;
   heldBytes(): number;
 }
 
 /** The room is held for as long as a body takes: a moment, or until a slow sender is done. */
 const RETRY_AFTER_S = 1;
 
-/** `onBytes`: told the bytes that were admitted. */
-export function createBodyBudget(bytesMax: number, onBytes?: (bytes: number) => void): BodyBudget {
-  const ledger: Ledger = { bytesMax, onBytes, held: 0, growing: new Set() };
-  return { heldBytes: () => ledger.held, reserve: () => new Reservation(ledger) };
+/** All bodies of a caller may have so many times the room that is left. */
+const SHARE = 8;
+
+export interface BodyBudgetEvents {
+  /** So many bytes were admitted. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** A body was refused. */
+  readonly onRefused?: ((noRoom: NoRoom) => void) | undefined;
+}
+
+export function createBodyBudget(bytesMax: number, events: BodyBudgetEvents = {}): BodyBudget {
+  const ledger: Ledger = { bytesMax, events, held: 0, shares: new Map(), growing: new Set() };
+  return { heldBytes: () => ledger.held, reserve: (caller) => new Reservation(ledger, caller) };
+}
+
+/** The bytes of all bodies of one caller. */
+interface Share {
+  readonly owner: Principal | string;
+  held: number;
 }
 
 interface Ledger {
   readonly bytesMax: number;
-  readonly onBytes: ((bytes: number) => void) | undefined;
+  readonly events: BodyBudgetEvents;
   held: number;
+  /** Only of callers that hold something. */
+  readonly shares: Map<Principal | string, Share>;
   /** Those that grew, in the order in which they began to, until they are released. */
   readonly growing: Set<Reservation>;
 }
 
 class Reservation implements BodyReservation {
   readonly #ledger: Ledger;
+  readonly #caller: BodyCaller;
+  #share: Share | undefined;
   #counted = 0;
   #isReleased = false;
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, caller: BodyCaller) {
     this.#ledger = ledger;
+    this.#caller = caller;
   }
 
   admit(bytes: number): void {
@@ -66,32 +102,57 @@ class Reservation implements BodyReservation {
   /** A callback by itself. */
   readonly release = (): void => {
     this.#isReleased = true;
+    const { shares, growing } = this.#ledger;
     this.#ledger.held -= this.#counted;
+    if (this.#share !== undefined) {
+      this.#share.held -= this.#counted;
+      if (this.#share.held === 0) shares.delete(this.#share.owner);
+    }
     this.#counted = 0;
-    this.#ledger.growing.delete(this);
+    growing.delete(this);
   };
 
   #take(bytes: number, isEntitled: boolean): void {
     const ledger = this.#ledger;
     // What came after the release would never be given back, so it counts as nothing.
     if (this.#isReleased || bytes === 0) return;
-    // One alone may be larger than the budget: refused, it could never be sent.
-    const isAlone = ledger.held === this.#counted;
-    if (ledger.held + bytes > ledger.bytesMax && !isAlone && !isEntitled) {
-      const refusal = shortage(ledger);
+    const share = shareOf(ledger, this.#caller);
+    const noRoom = isEntitled ? undefined : this.#lacks(bytes, share);
+    if (noRoom !== undefined) {
+      const refusal = shortage(ledger, noRoom, share);
       this.release();
+      ledger.events.onRefused?.(noRoom);
       throw refusal;
     }
+    this.#share = share;
+    ledger.shares.set(share.owner, share);
+    share.held += bytes;
     ledger.held += bytes;
     this.#counted += bytes;
-    ledger.onBytes?.(bytes);
+    ledger.events.onBytes?.(bytes);
+  }
+
+  #lacks(bytes: number, share: Share): NoRoom | undefined {
+    const { held, bytesMax } = this.#ledger;
+    // One alone may be larger than the budget: refused, it could never be sent.
+    if (held === this.#counted) return undefined;
+    const left = bytesMax - held - bytes;
+    if (left < 0) return 'all';
+    const isFirst = share.held === this.#counted;
+    return isFirst || share.held + bytes <= SHARE * left ? undefined : 'caller';
   }
 }
 
-function shortage({ held, bytesMax }: Ledger): WalnutError {
-  return new WalnutError(
-    'resource_exhausted',
-    `request bodies of ${held} bytes are being received already, at most ${bytesMax} at once: try again`,
-    { retryAfterS: RETRY_AFTER_S, nothingDone: true },
-  );
+function shareOf({ shares }: Ledger, { principal, peer }: BodyCaller): Share {
+  const owner = principal === ANONYMOUS ? networkOf(peer.remoteAddress) : principal;
+  return shares.get(owner) ?? { owner, held: 0 };
+}
+
+function shortage({ held, bytesMax }: Ledger, noRoom: NoRoom, share: Share): WalnutError {
+  const message =
+    noRoom === 'all'
+      ? `request bodies of ${held} bytes are being received already, at most ${bytesMax} at once: try again`
+      : `request bodies of this caller with ${share.held} bytes are being received already, and what is left ` +
+        `of ${bytesMax} is for others, too: send fewer at once, or try again`;
+  return new WalnutError('resource_exhausted', message, { retryAfterS: RETRY_AFTER_S, nothingDone: true });
 }

@@ -1,6 +1,7 @@
 /** The metrics of any edge: rpcs by method and code, connections, refusals, readiness. */
 import type { Metrics } from '#platform/metrics.ts';
 import type { Refusal } from '#rpc/admission.ts';
+import type { NoRoom } from '#rpc/body-budget.ts';
 import { createCallObserver, type ObserveCall } from '#rpc/call-observer.ts';
 import type { Full } from '#rpc/connection-places.ts';
 import type { TlsResult } from '#rpc/tls/doors.ts';
@@ -11,6 +12,8 @@ export interface EdgeMetrics {
   countRefused(by: Refusal['by']): void;
   countConnectionRefused(full: Full): void;
   countStalled(): void;
+  /** A body was refused for want of room. */
+  countBodyRefused(noRoom: NoRoom): void;
   /** A peer passed a limit of HTTP/2, or that of answers. */
   countLimit(limit: string): void;
   /** A handshake ended, or clear text was refused. */
@@ -61,6 +64,7 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
       if (full === 'address') refusedByAddress.inc();
     },
     countStalled: () => stalled.inc(),
+    countBodyRefused: createBodyCounter(metrics),
     countLimit: (limit) => limits.with({ limit: limit.replace(' ', '_') }).inc(),
     countHandshake:
       options.handshakes === undefined ? () => {} : createHandshakeCounter(metrics, options.handshakes),
@@ -112,6 +116,15 @@ function createRefusalCounter(metrics: Metrics): EdgeMetrics['countRefused'] {
     else if (by === 'credential') credentials.inc();
     else if (by === 'rights') rights.inc();
   };
+}
+
+function createBodyCounter(metrics: Metrics): EdgeMetrics['countBodyRefused'] {
+  const bodies = metrics.counterFamily(
+    'walnut_bodies_refused_total',
+    'Requests refused because there was no room for their body: in the room of all, or in that of their caller.',
+    ['room'],
+  );
+  return (room) => bodies.with({ room }).inc();
 }
 
 function createHandshakeCounter(metrics: Metrics, underWay: () => number): EdgeMetrics['countHandshake'] {

@@ -165,7 +165,10 @@ function createParts(
   };
   const isReady = (): boolean => readiness().isReady;
   const slowLog = options.slowLog ?? new SlowLog(clock, NO_SLOW_LOG);
-  const budget = createBodyBudget(options.bodyBytesMax, options.onBodyBytes);
+  const budget = createBodyBudget(options.bodyBytesMax, {
+    onBytes: options.onBodyBytes,
+    onRefused: (noRoom) => metrics.countBodyRefused(noRoom),
+  });
   const metrics = createEdgeMetrics({
     metrics: options.metrics,
     isReady,

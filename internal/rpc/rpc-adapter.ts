@@ -183,7 +183,7 @@ function serve(
     observe('invalid_argument');
   };
   if (wrong !== undefined) return refuse(wrong);
-  const reservation = options.budget.reserve();
+  const reservation = options.budget.reserve(call);
   response.once('close', reservation.release);
   const universal = tryConvert(request, response, call, reservation, options.errors);
   if (universal === undefined) return refuse('the Host header or the path is missing or ill-formed');

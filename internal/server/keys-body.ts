@@ -7,7 +7,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
+import type { BodyBudget, BodyCaller, BodyReservation } from '#rpc/body-budget.ts';
 import { type HttpRequest, type HttpResponse, ownConnection, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
@@ -28,13 +28,14 @@ const BAD_REQUEST = 400;
 export async function readValue(
   request: HttpRequest,
   response: HttpResponse,
+  caller: BodyCaller,
   options: KeysBodyOptions,
 ): Promise<Uint8Array> {
   const isGzip = isGzipped(request.headers['content-encoding']);
   const { budget, clock, valueBytesMax } = options;
   const announced = announcedBytes(request.headers['content-length']);
   if (announced > valueBytesMax) throw tooLarge(String(announced), valueBytesMax);
-  const reservation = budget.reserve();
+  const reservation = budget.reserve(caller);
   response.once('close', reservation.release);
   admit(reservation, announced, request, clock);
   const pieces = new ValuePieces(announced);

@@ -1,11 +1,11 @@
 /** One request to `/v1/keys/{key}`, and the answers that reads and writes share. */
 import { covers } from '#auth/prefixes.ts';
-import type { KeyRights } from '#model/access.ts';
 import type { ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { formatPosition, type Position } from '#model/position.ts';
 import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import { type Headers, type HttpRequest, type HttpResponse, isOver, sendProblem } from '#rpc/http-io.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { KeysBodyOptions } from '#server/keys-body.ts';
 
 export interface KeysCallOptions extends KeysBodyOptions {
@@ -18,22 +18,18 @@ export class KeysCall {
   readonly response: HttpResponse;
   readonly key: string;
   readonly query: string;
+  readonly caller: RpcCall;
   /** False: what is stored under the key is left out of answers. */
   readonly mayRead: boolean;
   #aborter: AbortController | undefined;
 
-  constructor(
-    request: HttpRequest,
-    response: HttpResponse,
-    key: string,
-    query: string,
-    keys: KeyRights | undefined,
-  ) {
+  constructor(request: HttpRequest, response: HttpResponse, key: string, query: string, caller: RpcCall) {
     this.request = request;
     this.response = response;
     this.key = key;
     this.query = query;
-    this.mayRead = keys === undefined || covers(keys.read, key);
+    this.caller = caller;
+    this.mayRead = caller.keys === undefined || covers(caller.keys.read, key);
   }
 
   /** Aborts if the caller goes away. Made when it is first asked for: it costs more than a small write. */

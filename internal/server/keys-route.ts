@@ -41,15 +41,15 @@ function carryOut(
   all: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
-  { path, query, operation, call: { keys } }: AskedRoute,
+  { path, query, operation, call: caller }: AskedRoute,
 ): void | Promise<void> {
   const { method } = request;
   if (method === 'OPTIONS') {
     keyOfPath(path);
     return send(request, response, 204, { allow: METHODS }, '');
   }
-  const options = optionsFor(all, keys);
-  const call = (): KeysCall => new KeysCall(request, response, keyOfPath(path), query, keys);
+  const options = optionsFor(all, caller.keys);
+  const call = (): KeysCall => new KeysCall(request, response, keyOfPath(path), query, caller);
   switch (method) {
     case 'GET':
     case 'HEAD':

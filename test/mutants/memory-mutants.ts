@@ -23,8 +23,15 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'request bodies counted without a bound',
     file: 'internal/rpc/body-budget.ts',
-    text: 'if (ledger.held + bytes > ledger.bytesMax && !isAlone && !isEntitled) {',
-    replacement: 'if (ledger.held + bytes > ledger.bytesMax * 1e9 && !isAlone && !isEntitled) {',
+    text: "if (left < 0) return 'all';",
+    replacement: "if (left < -1e9) return 'all';",
+    tests: [BUDGET],
+  },
+  {
+    name: 'room for bodies that one caller may take alone',
+    file: 'internal/rpc/body-budget.ts',
+    text: 'return isFirst || share.held + bytes <= SHARE * left',
+    replacement: 'return isFirst || share.held + bytes >= 0',
     tests: [BUDGET],
   },
   {

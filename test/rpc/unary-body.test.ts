@@ -1,6 +1,8 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { createBodyBudget } from '#rpc/body-budget.ts';
+import { NO_PEER } from '#rpc/peer.ts';
+import { anonymousCall } from '#rpc/rpc-call.ts';
 import { readBody } from '#rpc/unary/body.ts';
 import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -39,7 +41,7 @@ function reading(length: number | undefined, { budgetBytes = 1_000, bytesMax = 1
   const outcome: { body?: string; error?: ConnectError } = {};
   const start = (exchange: Exchange, into = outcome): void =>
     readBody(exchange, length, {
-      reservation: budget.reserve(),
+      reservation: budget.reserve(anonymousCall(NO_PEER)),
       bytesMax,
       clock: new VirtualClock(),
       lengthFrom: (chunk) => (chunk[0] === 0x35 ? 5 : undefined),

@@ -3,8 +3,11 @@ import { randomBytes } from 'node:crypto';
 import type { Http2Stream } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
+import { Identities } from '#auth/identities.ts';
 import type { Clock } from '#platform/clock.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { tokenOf, usersOf } from '#test/auth/users.ts';
 import { http1, type Running, session, start, tcp, until, VALUE_BYTES_MAX } from '#test/server/running.ts';
 
 const HALF = VALUE_BYTES_MAX / 2;
@@ -27,10 +30,11 @@ interface Slow {
   answer(): string;
 }
 
-function http1Put(running: Running, key: string, header: string): Slow {
+function http1Put(running: Running, key: string, header: string, user?: string): Slow {
   const { socket, received } = tcp(running);
   const isChunked = header.startsWith('transfer-encoding');
-  socket.write(`PUT /v1/keys/${key} HTTP/1.1\r\nhost: a\r\n${header}\r\n\r\n`);
+  const credential = user === undefined ? '' : `authorization: Bearer ${tokenOf(user)}\r\n`;
+  socket.write(`PUT /v1/keys/${key} HTTP/1.1\r\nhost: a\r\n${credential}${header}\r\n\r\n`);
   return {
     send: (bytes) => {
       const piece = 'x'.repeat(bytes);
@@ -88,7 +92,7 @@ it('a body of known length takes its room before it comes, and is received to it
 it.each(['HTTP/1.1, in chunks', 'HTTP/2'])(
   'of bodies of unknown length the oldest is received to its end: %s',
   async (kind) => {
-    const running = await startWithRoom(VALUE_BYTES_MAX);
+    const running = await startWithRoom(1.25 * VALUE_BYTES_MAX);
     const client = session(running);
     const put = (key: string): Slow =>
       kind === 'HTTP/2' ? http2Put(client, key) : http1Put(running, key, 'transfer-encoding: chunked');
@@ -129,6 +133,32 @@ it('a large rpc body of known length is refused before it comes', async () => {
   first.socket.write(body);
   await until(() => first.received() !== '');
   expect(first.received()).toContain('HTTP/1.1 200 ');
+});
+
+it('bodies of one user that never end leave room for those of others', async () => {
+  const identities = new Identities({
+    clock: createNodeClock(),
+    mode: 'required',
+    users: usersOf(),
+    random: createNodeRandom(),
+    onAnonymous: () => {},
+    onFailure: () => {},
+  });
+  const bodyBytesMax = 20 * VALUE_BYTES_MAX;
+  const running = await start({ identities, isIdentityRequired: true, bodyBytesMax });
+  const length = `content-length: ${VALUE_BYTES_MAX}`;
+  const slow = Array.from({ length: 20 }, (_, i) => http1Put(running, `slow:${i}`, length, 'writer'));
+  const refused = (): Slow[] => slow.filter((one) => one.answer().includes('of this caller'));
+  await until(() => refused().length === 3);
+  const headers = { authorization: `Bearer ${tokenOf('both')}` };
+  const body = 'x'.repeat(VALUE_BYTES_MAX);
+  expect((await http1(running, 'PUT', '/v1/keys/own', { headers, body })).status).toBe(201);
+  let shown = '';
+  while (!shown.includes(`walnut_request_body_bytes ${17 * VALUE_BYTES_MAX}\n`))
+    shown = await running.metrics.render();
+  expect(shown).toContain('walnut_bodies_refused_total{room="caller"} 3\n');
+  for (const one of slow) one.send(VALUE_BYTES_MAX);
+  await until(() => slow.every((one) => one.answer() !== ''));
 });
 
 it('a gzipped body is not refused because of itself', async () => {

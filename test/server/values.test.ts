@@ -3,6 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { SetCommand, WriteAnswer } from '#model/commands.ts';
+import { NO_PEER } from '#rpc/peer.ts';
+import { anonymousCall } from '#rpc/rpc-call.ts';
 import { KeysCall } from '#server/keys-call.ts';
 import { getKey } from '#server/keys-read.ts';
 import { positionOf } from '#test/server/fake-node.ts';
@@ -71,7 +73,13 @@ it.each([
       written = body;
     },
   };
-  const call = new KeysCall({ method: 'GET', headers } as never, response as never, 'k', '', undefined);
+  const call = new KeysCall(
+    { method: 'GET', headers } as never,
+    response as never,
+    'k',
+    '',
+    anonymousCall(NO_PEER),
+  );
   const port = { get: () => ({ entry, asOf: positionOf(1), stalenessMs: 0 }) };
   await getKey({ port } as never, call);
   expect(written?.buffer).toBe(value.buffer);

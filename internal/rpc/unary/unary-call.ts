@@ -84,7 +84,7 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   }
 
   get reservation(): BodyReservation {
-    this.#reservation ??= this.#options.budget.reserve();
+    this.#reservation ??= this.#options.budget.reserve(this.#call);
     return this.#reservation;
   }
 
