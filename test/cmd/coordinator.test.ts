@@ -20,8 +20,19 @@ const start = (sets: readonly string[]): Promise<RealNode> =>
 describe('a coordinator on a file', () => {
   it('starts, is the only one, shows what the documents list, and stops', async () => {
     const file = join(await processes.directory(), 'new', 'metadata.db');
-    const first = await start([`file=${file}`]);
+    const origin = 'https://app.example.net';
+    const first = await processes.start({
+      binary: 'coordinator',
+      sets: [
+        `coordinator.metadata.file=${file}`,
+        `server.cors_origins=${origin}`,
+        'server.max_connections_per_address=7',
+      ],
+    });
     await first.ready();
+    expect(first.output).toContain('"perAddressMax":7');
+    const page = await fetch(`http://${first.address}/v1/map`, { headers: { origin } });
+    expect(page.headers.get('access-control-allow-origin')).toBe(origin);
     expect((await first.call('Coordinator/GetCluster')).body).toMatchObject({
       name: 'main',
       isActive: true,

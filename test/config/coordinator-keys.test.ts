@@ -66,6 +66,13 @@ describe('the configuration of a coordinator', () => {
     expect(problemsOf(text).join('\n')).toContain(message);
   });
 
+  it('has the bounds of every server', () => {
+    const server = 'server:\n  cors_origins: ["https://a.example"]\n  max_connections_per_address: 7\n';
+    const config = load(`${FILE}${server}`);
+    expect(config.server).toMatchObject({ corsOrigins: ['https://a.example'], connectionsPerAddressMax: 7 });
+    expect(load(printConfig(config))).toEqual(config);
+  });
+
   it('has the flags of every binary, and no role', () => {
     expect(parseCoordinatorFlags(['--config', 'f'])).toMatchObject({ kind: 'run', configFile: 'f' });
     expect(parseCoordinatorFlags(['--force-role', 'master'])).toEqual({

@@ -41,14 +41,14 @@ export interface EdgeConfig {
   /** The implementations of HTTP/1.1 and HTTP/2: our own codecs, or Node's as a way back. */
   readonly http1: (typeof HTTP)[number];
   readonly http2: (typeof HTTP)[number];
+  /** Origins of the pages of other sites that may call this process. */
+  readonly corsOrigins: readonly string[];
+  /** Undefined: a quarter of all that the process takes. */
+  readonly connectionsPerAddressMax: number | undefined;
   readonly tls: ServerTlsConfig;
 }
 
 export interface ServerConfig extends EdgeConfig {
-  /** Origins of the pages of other sites that may call this node. */
-  readonly corsOrigins: readonly string[];
-  /** Undefined: a quarter of all that the node takes. */
-  readonly connectionsPerAddressMax: number | undefined;
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
   readonly slowLog: SlowLogConfig;
@@ -68,6 +68,8 @@ const EDGE_KEYS = {
   allowed_hosts: hostNames(),
   http1: oneOf(HTTP, 'own'),
   http2: oneOf(HTTP, 'own'),
+  cors_origins: webOrigins(),
+  max_connections_per_address: optionalWholeNumber({ min: 1, max: CONNECTIONS_MAX }),
   ...SERVER_TLS_KEYS,
 };
 
@@ -77,8 +79,6 @@ export const EDGE = defineSection({ keys: () => EDGE_KEYS, read: readEdge, print
 export const SERVER = defineSection({
   keys: () => ({
     ...EDGE_KEYS,
-    cors_origins: webOrigins(),
-    max_connections_per_address: optionalWholeNumber({ min: 1, max: CONNECTIONS_MAX }),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
     'slow_log.threshold': duration({ min: 0, max: HOUR }, SLOW_MS_DEFAULT),
@@ -86,18 +86,12 @@ export const SERVER = defineSection({
   }),
   read: (values, surroundings): ServerConfig => ({
     ...readEdge(values, surroundings),
-    corsOrigins: values.cors_origins,
-    connectionsPerAddressMax: values.max_connections_per_address,
     valueBytesMax: values.max_value_bytes,
     batchBytesMax: values.max_batch_bytes,
     slowLog: { thresholdMs: values['slow_log.threshold'], entriesMax: values['slow_log.entries'] },
   }),
   print: (server) => ({
     ...printEdge(server),
-    cors_origins: server.corsOrigins,
-    ...(server.connectionsPerAddressMax === undefined
-      ? {}
-      : { max_connections_per_address: server.connectionsPerAddressMax }),
     max_value_bytes: formatSize(server.valueBytesMax),
     max_batch_bytes: formatSize(server.batchBytesMax),
     'slow_log.threshold': formatDuration(server.slowLog.thresholdMs),
@@ -106,12 +100,40 @@ export const SERVER = defineSection({
 });
 
 function readEdge(values: ValuesOf<typeof EDGE_KEYS>, surroundings: Surroundings): EdgeConfig {
-  const { port, address, advertise, allowed_hosts: allowedHosts, http1, http2 } = values;
-  const tls = readServerTls(values, surroundings);
-  return { port, address, advertise, allowedHosts, http1, http2, tls };
+  const { port, address, advertise, http1, http2 } = values;
+  return {
+    port,
+    address,
+    advertise,
+    allowedHosts: values.allowed_hosts,
+    http1,
+    http2,
+    corsOrigins: values.cors_origins,
+    connectionsPerAddressMax: values.max_connections_per_address,
+    tls: readServerTls(values, surroundings),
+  };
 }
 
-function printEdge({ port, address, advertise, allowedHosts, http1, http2, tls }: EdgeConfig) {
-  const named = advertise === undefined ? {} : { advertise };
-  return { port, address, ...named, allowed_hosts: allowedHosts, http1, http2, ...printServerTls(tls) };
+function printEdge({
+  port,
+  address,
+  advertise,
+  http1,
+  http2,
+  connectionsPerAddressMax,
+  ...edge
+}: EdgeConfig) {
+  const bounded =
+    connectionsPerAddressMax === undefined ? {} : { max_connections_per_address: connectionsPerAddressMax };
+  return {
+    port,
+    address,
+    ...(advertise === undefined ? {} : { advertise }),
+    allowed_hosts: edge.allowedHosts,
+    http1,
+    http2,
+    cors_origins: edge.corsOrigins,
+    ...bounded,
+    ...printServerTls(edge.tls),
+  };
 }
