@@ -17,6 +17,7 @@ import {
   portOf,
   readConfigs,
   refuseDoubles,
+  refuseSecured,
 } from '../local/local-files.ts';
 import { type LocalScript, startCommand } from '../local/local-script.ts';
 import { CLUSTER_ON_ETCD } from './cluster-scripts.ts';
@@ -48,6 +49,7 @@ export function planCluster(script: LocalScript, source: LocalSource): ClusterSp
   refuseShared(env, script, again);
   const files = clusterFiles(script);
   const configs: ConfigOf<ClusterKind>[] = readConfigs(files, source, again);
+  refuseSecured(script, files, configs);
   const elsewhere = startCommand(script, script.portExample);
   const specs = files.map((file, index) => {
     const { server } = configs[index] as ConfigOf<ClusterKind>;

@@ -15,6 +15,7 @@ import {
   portOf,
   readConfigs,
   refuseDoubles,
+  refuseSecured,
 } from '../local/local-files.ts';
 import { type LocalScript, startCommand } from '../local/local-script.ts';
 
@@ -54,6 +55,7 @@ export function planGroup(source: LocalSource): MemberSpec[] {
   const again = startCommand(GROUP, firstPort);
   refuseShared(env, again);
   const configs: NodeConfig[] = readConfigs(GROUP_FILES, source, again);
+  refuseSecured(GROUP, GROUP_FILES, configs);
   const elsewhere = startCommand(GROUP, GROUP.portExample);
   const specs = GROUP_FILES.map((file, index) => {
     const config = configs[index] as NodeConfig;

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig } from '#config/load-config.ts';
+import type { LocalScript } from './local-script.ts';
 
 export interface LocalFile<Kind extends BinaryKind = BinaryKind> {
   readonly name: string;
@@ -81,6 +82,25 @@ export function readConfigs<Kind extends BinaryKind>(
     `${problems.join('\n')}\nCorrect that, and type: ${again}\n` +
       'Or take the files as they came with the project: git checkout -- configs',
   );
+}
+
+/** The runs ask their processes how they are, in clear text and without a credential. */
+export function refuseSecured(
+  { command }: LocalScript,
+  files: readonly LocalFile[],
+  configs: readonly ConfigOf<BinaryKind>[],
+): void {
+  for (const [index, { server, auth }] of configs.entries()) {
+    const isTlsOnly = server.tls.mode === 'required';
+    if (!isTlsOnly && auth.mode !== 'required') continue;
+    const [key, milder] = isTlsOnly ? ['server.tls.mode', 'optional'] : ['auth.mode', 'permissive'];
+    const each = files.map(({ kind, config }) => `  npm run ${kind} -- --config ${config}\n`).join('');
+    throw new LocalRefusal(
+      `${files[index]?.config}: ${key} is required, and ${command} calls its processes in clear text and without a credential.\n` +
+        `Make it ${milder}, or start each process in a terminal of its own:\n${each}` +
+        'Three nodes with TLS and users: docs/security.md and configs/production',
+    );
+  }
 }
 
 /** `example`: what to type to start it on other ports. */

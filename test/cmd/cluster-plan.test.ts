@@ -65,6 +65,13 @@ describe('planCluster', () => {
     expect(plan).toThrow(`Type: env -u ${name} npm run cluster:ha -- --port 9070`);
   });
 
+  it('refuses a node that knows nobody without a credential', () => {
+    const env = { WALNUT_AUTH__MODE: 'required', WALNUT_AUTH__FILE: '/u' };
+    expect(() => planCluster(CLUSTER, { texts, env, firstPort: undefined })).toThrow(
+      /auth.mode is required, and npm run cluster:ha calls.*\n.*\n {2}npm run coordinator -- --config configs\/coordinator.yaml\n/,
+    );
+  });
+
   it('refuses two files with one port', () => {
     const same = texts.map((text) => text.replace('8083', '8082'));
     expect(() => planCluster(CLUSTER, { texts: same, env: {}, firstPort: undefined })).toThrow(

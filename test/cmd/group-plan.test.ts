@@ -133,6 +133,16 @@ describe('planGroup', () => {
       { edit: [1, 'port: 8081', 'port: many'] },
       /^configs\/slave-1.yaml:\d+:\d+ server.port: [\s\S]*npm start\n.*git checkout -- configs$/,
     ],
+    [
+      'a node that speaks TLS only',
+      { edit: [1, /^server:$/m, 'server:\n  tls: {mode: required, cert: /c, key: /k}'] },
+      /^configs\/slave-1.yaml: server.tls.mode is required, and npm start calls.*\nMake it optional, or [\s\S]*npm run slave -- --config configs\/slave-2.yaml\n.*configs\/production$/,
+    ],
+    [
+      'nodes that know nobody without a credential',
+      { env: { WALNUT_AUTH__MODE: 'required', WALNUT_AUTH__FILE: '/u' } },
+      /^configs\/master.yaml: auth.mode is required, and npm start calls.*\nMake it permissive, or /,
+    ],
   ])('refuses %s, and ends in what to type', (_, given, message) => {
     expect(refusal(given)).toMatch(message);
   });
