@@ -20,7 +20,8 @@ import {
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import { type Code, ConnectError } from '@connectrpc/connect';
 import type { RpcRoutes, UnaryContext } from '#rpc/rpc-routes.ts';
-import { openRpcEdge } from '#test/server/rpc-edge.ts';
+import { Authority } from '#test/doubles/certificates.ts';
+import { type EdgeTls, openRpcEdge } from '#test/server/rpc-edge.ts';
 
 /** The shapes of what is generated when this runs, as far as they are used here. */
 interface Header {
@@ -44,6 +45,9 @@ interface UnaryRequest extends Message {
 
 interface CompatRequest extends Message {
   readonly messageReceiveLimit: number;
+  readonly useTls: boolean;
+  /** In PEM; empty: clients need none. */
+  readonly clientTlsCert: Uint8Array;
 }
 
 const [directory = '', way = 'direct'] = process.argv.slice(2);
@@ -120,7 +124,15 @@ async function readRequest(): Promise<CompatRequest> {
   throw new Error('no request came');
 }
 
-const { messageReceiveLimit } = await readRequest();
+/** The certificate of the server is for 127.0.0.1. */
+function tlsOf({ clientTlsCert }: CompatRequest, authority: Authority): EdgeTls {
+  const ca = clientTlsCert.length === 0 ? undefined : Buffer.from(clientTlsCert).toString();
+  return { ...authority.issue(), ca };
+}
+
+const asked = await readRequest();
+const { messageReceiveLimit } = asked;
+const authority = asked.useTls ? new Authority() : undefined;
 const edge = await openRpcEdge({
   isDirect: way === 'direct',
   compressMinBytes: 1,
@@ -130,10 +142,12 @@ const edge = await openRpcEdge({
     textDecoder: new TextDecoder('utf-8', { fatal: true }),
   },
   observe: () => {},
+  tls: authority && tlsOf(asked, authority),
   routes: (routes) => routeAll(routes, messageReceiveLimit === 0 ? 4_000_000 : messageReceiveLimit),
 });
 const answer = schema(compat, 'ServerCompatResponse');
-const bytes = toBinary(answer, create(answer, { host: '127.0.0.1', port: edge.port } as never));
+const pemCert = Buffer.from(authority?.cert ?? '');
+const bytes = toBinary(answer, create(answer, { host: '127.0.0.1', port: edge.port, pemCert } as never));
 const length = Buffer.alloc(4);
 length.writeUInt32BE(bytes.length);
 process.stdout.write(Buffer.concat([length, bytes]));

@@ -18,10 +18,12 @@ import { createRpcAdapter } from '#rpc/rpc-adapter.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcRoutes } from '#rpc/rpc-routes.ts';
 import { NO_SLOW_LOG, SlowLog } from '#rpc/slow-log.ts';
-import { protocolOf } from '#rpc/socket-mux.ts';
+import { FIRST_BYTES_MS, type Readers, sniff } from '#rpc/socket-mux.ts';
+import { TlsGate, type TlsGateOptions } from '#rpc/tls/tls-gate.ts';
 import { Turns } from '#rpc/turns.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { checkTlsMaterial } from '#tls/tls-material.ts';
 
 export interface RpcEdgeOptions {
   /** False: the adapter serves everything. */
@@ -30,6 +32,16 @@ export interface RpcEdgeOptions {
   readonly jsonOptions: JsonOptions;
   readonly observe: (code: string) => void;
   readonly routes: (routes: RpcRoutes) => void;
+  /** Undefined: it speaks clear text. */
+  readonly tls?: EdgeTls | undefined;
+}
+
+/** Certificates in PEM, and their key. */
+export interface EdgeTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Signs the certificates that clients must have; undefined: they need none. */
+  readonly ca: string | undefined;
 }
 
 const BODY_BYTES_MAX = 64_000_000;
@@ -82,19 +94,16 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     onStalled: () => {},
     handOver: (socket) => http1.emit('connection', socket),
   });
+  const readers: Readers = {
+    onHttp1: (socket) => (HTTP1 === 'own' ? own1.accept(socket) : void http1.emit('connection', socket)),
+    onHttp2: (socket) => (HTTP2 === 'own' ? own2.accept(socket) : void http2.emit('connection', socket)),
+  };
+  const gate = options.tls && openGate(options.tls, { clock, connections, readers });
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);
     socket.on('error', () => {});
-    socket.once('data', (chunk: Buffer) => {
-      socket.pause();
-      socket.unshift(chunk);
-      if (protocolOf(chunk) === 'http1') {
-        if (HTTP1 === 'own') own1.accept(socket);
-        else http1.emit('connection', socket);
-      } else if (HTTP2 === 'own') own2.accept(socket);
-      else http2.emit('connection', socket);
-      process.nextTick(() => socket.resume());
-    });
+    if (gate === undefined) sniff(socket, { clock, connections, firstBytesMs: FIRST_BYTES_MS, ...readers });
+    else gate.accept(socket, clock.monotonicMs());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const close = (): void => {
@@ -104,4 +113,18 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     server.close();
   };
   return { port: (server.address() as AddressInfo).port, close };
+}
+
+function openGate(parts: EdgeTls, rest: Pick<TlsGateOptions, 'clock' | 'connections' | 'readers'>): TlsGate {
+  return new TlsGate({
+    ...rest,
+    logger: silentLogger,
+    mode: 'required',
+    minVersion: '1.2',
+    clientAuth: parts.ca === undefined ? 'none' : 'require',
+    handshakesMax: 512,
+    takesCn: false,
+    files: { current: checkTlsMaterial(parts, {}), onChange: () => {} },
+    onHandshake: () => {},
+  });
 }
