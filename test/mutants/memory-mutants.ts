@@ -59,7 +59,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     name: 'expanded body refused because of what it was sent as',
     file: 'internal/rpc/unary/unary-call.ts',
     text: '    const { reservation } = this;\n',
-    replacement: '    const reservation = this.#options.budget.reserve();\n',
+    replacement: '    const reservation = this.#options.budget.reserve(this.#call);\n',
     tests: [ROOM],
   },
   {

@@ -20,6 +20,7 @@ export const PARTS = [
   'failovers',
   'cluster-processes',
   'stampede',
+  'rotations',
   'attack',
   'fuzz',
 ] as const;
