@@ -1,13 +1,16 @@
 /** A real master, and what a well-behaved client sees of it while somebody attacks it. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { join } from 'node:path';
 import { hashOfToken, hashPassword, newToken } from '#auth/secret-hash.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { Authority } from '#test/doubles/certificates.ts';
 import { NodeProcess, pause } from './node-process.ts';
 
 export interface Target {
   readonly port: number;
+  readonly isTls: boolean;
   /** The header of a user that may read and write. */
   readonly authorization: string;
 }
@@ -37,29 +40,54 @@ const OWN_CONNECTIONS = 2;
 
 export class AttackTarget implements Target {
   readonly node: NodeProcess;
+  readonly isTls: boolean;
   readonly authorization: string;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  /** Of the well-behaved client. */
+  readonly #own: string;
+  readonly #agent: Agent;
 
-  private constructor(node: NodeProcess, authorization: string) {
+  private constructor(
+    node: NodeProcess,
+    isTls: boolean,
+    tokens: { readonly attacker: string; readonly own: string },
+  ) {
     this.node = node;
-    this.authorization = authorization;
+    this.isTls = isTls;
+    this.authorization = `Bearer ${tokens.attacker}`;
+    this.#own = `Bearer ${tokens.own}`;
+    const options = { keepAlive: true, maxSockets: 1 };
+    this.#agent = isTls ? new HttpsAgent({ ...options, rejectUnauthorized: false }) : new Agent(options);
   }
 
   /** `openFiles`: the node's limit of open files, where it should be low. */
-  static async start(directory: string, openFiles?: number): Promise<AttackTarget> {
+  static async start(directory: string, isTls: boolean, openFiles?: number): Promise<AttackTarget> {
     const random = createNodeRandom();
-    const token = newToken(random);
-    const tokens = [hashOfToken(token), await hashPassword('a password of ann', random)];
-    const file = join(directory, 'auth.yaml');
-    const users = [{ name: 'ann', roles: ['reader', 'writer', 'metrics'], tokens }];
-    await writeFile(file, JSON.stringify({ users }), { mode: 0o600 });
+    const tokens = { attacker: newToken(random), own: newToken(random) };
+    const hashes = [hashOfToken(tokens.own), await hashPassword('a password of ann', random)];
+    const roles = ['reader', 'writer'];
+    const users = [
+      { name: 'ann', roles: [...roles, 'metrics'], tokens: hashes },
+      { name: 'eve', roles, tokens: [hashOfToken(tokens.attacker)] },
+    ];
+    const put = async (name: string, text: string): Promise<string> => {
+      const path = join(directory, name);
+      await writeFile(path, text, { mode: 0o600 });
+      return path;
+    };
+    const { cert, key } = new Authority().issue();
+    const tls = ['mode=required', `cert=${await put('node.crt', cert)}`, `key=${await put('node.key', key)}`];
     const node = new NodeProcess({
       binary: 'master',
-      sets: [`wal.directory=${join(directory, 'data')}`, 'auth.mode=required', `auth.file=${file}`],
+      sets: [
+        `wal.directory=${join(directory, 'data')}`,
+        'auth.mode=required',
+        `auth.file=${await put('auth.yaml', JSON.stringify({ users }))}`,
+        ...(isTls ? tls.map((each) => `server.tls.${each}`) : []),
+      ],
       ...(openFiles === undefined ? {} : { wrapper: ['prlimit', `--nofile=${openFiles}:${openFiles}`] }),
     });
     if (!(await node.ready())) throw new Error(`the node ended: ${node.output}`);
-    return new AttackTarget(node, `Bearer ${token}`);
+    return new AttackTarget(node, isTls, tokens);
   }
 
   get port(): number {
@@ -152,9 +180,9 @@ export class AttackTarget implements Target {
 
   #ask(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
-      const headers = { authorization: this.authorization };
+      const headers = { authorization: this.#own };
       const options = { host: '127.0.0.1', port: this.port, method, path, headers, agent: this.#agent };
-      const outgoing = request(options, (incoming) => {
+      const outgoing = (this.isTls ? requestHttps : request)(options, (incoming) => {
         const chunks: Buffer[] = [];
         incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
         incoming.on('error', reject);

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import type { Target } from './attack-target.ts';
 import { pause } from './node-process.ts';
@@ -23,6 +24,11 @@ const BOMB_BYTES = 16 << 20;
 const DRIBBLE_EVERY_MS = 500;
 const AT_ONCE = 64;
 const BODY_BYTES = 64 << 10;
+/** The largest that a value may have, and more of them than fit into what bodies may have on any machine. */
+const LARGE_BODY_BYTES = 8 << 20;
+const LARGE_BODIES = 80;
+/** The head of a record of TLS, and no more of it. */
+const BEGUN_HANDSHAKE = '\x16\x03\x01\x02\x00\x01';
 
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   /** By a user: nobody else has a body read. */
@@ -44,7 +50,18 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     holding(target, scale, headOf('PUT', '/v1/keys/slow', undefined, [`Content-Length: ${BODY_BYTES}`]), 'x'),
   'slow bodies of a user': (target, scale) =>
     holding(target, scale, headOf('PUT', '/v1/keys/slow', target, [`Content-Length: ${BODY_BYTES}`]), 'x'),
+  /** More than there is room for: others still have some. */
+  'large bodies of a user without an end': (target, { count, holdMs }) =>
+    holding(
+      target,
+      { count: Math.max(count, LARGE_BODIES), holdMs },
+      headOf('PUT', '/v1/keys/slow', target, [`Content-Length: ${LARGE_BODY_BYTES}`]),
+      'x',
+    ),
   'silent connections': (target, scale) => holding(target, scale, '', ''),
+  /** Where there is no TLS they are answered at once. */
+  'handshakes without an end': ({ port, authorization }, scale) =>
+    holding({ port, authorization, isTls: false }, scale, BEGUN_HANDSHAKE, ''),
   'connections without an end': (target, { count }) =>
     inTurns(count, async () => {
       const socket = open(target);
@@ -67,8 +84,8 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     await pause(holdMs);
     for (const socket of sockets) socket.destroy();
   },
-  'streams that are reset': async ({ port }, { count }) => {
-    const session = connectHttp2(`http://127.0.0.1:${port}`);
+  'streams that are reset': async (target, { count }) => {
+    const session = connectHttp2('http://localhost', { createConnection: () => open(target) });
     session.on('error', () => {});
     await once(session, 'connect');
     for (let i = 0; i < 20 * count && !session.destroyed && !session.closed; i++) {
@@ -95,8 +112,9 @@ function headOf(
   return [`${verb} ${path} HTTP/1.1`, 'Host: localhost', ...credential, ...more, '', ''].join('\r\n');
 }
 
-function open({ port }: Target): Socket {
-  const socket = connect(port, '127.0.0.1');
+function open({ port, isTls }: Pick<Target, 'port' | 'isTls'>): Socket {
+  const options = { host: '127.0.0.1', port };
+  const socket = isTls ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
   socket.on('error', () => {});
   return socket;
 }
@@ -115,7 +133,7 @@ async function holding(target: Target, { count, holdMs }: Scale, begin: string, 
   const sockets = Array.from({ length: count }, () => {
     const socket = open(target);
     socket.resume();
-    if (begin !== '') socket.write(begin);
+    if (begin !== '') socket.write(begin, 'latin1');
     return socket;
   });
   for (const endMs = Date.now() + holdMs; Date.now() < endMs; await pause(DRIBBLE_EVERY_MS)) {

@@ -10,13 +10,17 @@ const SCALE = { count: 1_500, holdMs: 12_000 };
 const OPEN_FILES = 1_024;
 
 export async function tortureAttack(report: Report): Promise<void> {
+  for (const isTls of [false, true]) await attackAll(report, isTls);
+}
+
+async function attackAll(report: Report, isTls: boolean): Promise<void> {
   await attempt(report, 'attack: again with: npm run test:torture -- --only attack', () =>
     withScratch(async (scratch) => {
-      const target = await AttackTarget.start(scratch, OPEN_FILES);
+      const target = await AttackTarget.start(scratch, isTls, OPEN_FILES);
       try {
         for (const [name, attack] of Object.entries(ATTACKS)) {
           const figures = await target.measure((one) => attack(one, SCALE));
-          report.counts(name, figures);
+          report.counts(`${name}${isTls ? ', by TLS' : ''}`, figures);
           if (target.node.exit !== undefined) throw new Error(`the node ended: ${target.node.output}`);
           const { beforeMiB, peakMiB, failed, connectionsLeft } = figures;
           if (failed > 0 || connectionsLeft > 2 || peakMiB - beforeMiB > GROWTH_MIB_MAX)
