@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Authority } from '#test/doubles/certificates.ts';
 import type { SuiteReport } from '../report.ts';
+import { agreedTls } from './agreed-tls.ts';
 import { askOnce } from './ask-once.ts';
 import { CALLS, etcdCall, type MeasuredCall } from './calls.ts';
 import { createLoad, type Load, loadNames, REDIS_RATE, redisLoad } from './load.ts';
@@ -41,6 +42,12 @@ export async function benchUnary(options: UnaryBench): Promise<SuiteReport> {
   }
 }
 
+async function checkAlike(ownPort: number, barePort: number, http: 1 | 2): Promise<void> {
+  const [own, bare] = await Promise.all([agreedTls(ownPort, http), agreedTls(barePort, http)]);
+  if (own !== bare) throw new Error(`the node speaks ${own} and bare Node ${bare}: expected the same`);
+  process.stderr.write(`both speak ${own}\n`);
+}
+
 /** The servers, started when first needed. */
 class Hall {
   readonly #directory: string;
@@ -63,6 +70,7 @@ class Hall {
     const bare = await this.#target(`bare ${call.id}`, () =>
       startYardstick(['bare', String(call.http), type, body.toString('base64'), ...(tls?.files ?? [])]),
     );
+    if (tls !== undefined) await checkAlike(walnut.port, bare.port, call.http);
     const contenders = [this.#contender('walnut', walnut, call), this.#contender('bare', bare, call)];
     for (const name of call.beside) {
       if (name === 'stock' || isInstalled(`${name}${name === 'redis' ? '-server' : ''}`)) {
