@@ -70,7 +70,7 @@ interface Ledger {
   readonly bytesMax: number;
   readonly events: BodyBudgetEvents;
   held: number;
-  /** Only of callers that hold something. */
+  /** Callers without a body under way are not in it. */
   readonly shares: Map<Principal | string, Share>;
   /** Those that grew, in the order in which they began to, until they are released. */
   readonly growing: Set<Reservation>;

@@ -42,7 +42,7 @@ export class AttackTarget implements Target {
   readonly node: NodeProcess;
   readonly isTls: boolean;
   readonly authorization: string;
-  /** Of the well-behaved client. */
+  /** The header of the well-behaved client. */
   readonly #own: string;
   readonly #agent: Agent;
 

@@ -16,7 +16,7 @@ import { NodeProcess, pause } from './node-process.ts';
 export interface Rotations {
   /** Acknowledged ones of users that stay. */
   writes: number;
-  /** Of those the ones that made a connection of their own. */
+  /** Those among them that made a connection of their own. */
   connected: number;
   /** What their calls failed with; at most ten. */
   readonly failures: string[];
