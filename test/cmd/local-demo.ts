@@ -50,7 +50,10 @@ export class Demo {
   }
 
   async says(text: string): Promise<void> {
-    await eventually(() => this.output.includes(text), `${text} in: ${this.output}`);
+    await eventually(
+      () => this.output.includes(text),
+      () => `${text} in: ${this.output}`,
+    );
   }
 
   async stop(): Promise<void> {

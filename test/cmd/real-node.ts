@@ -128,12 +128,18 @@ export class RealNode {
   }
 
   ready(): Promise<void> {
-    return eventually(async () => (await this.get('/readyz')).status === 200, `ready: ${this.output}`);
+    return eventually(
+      async () => (await this.get('/readyz')).status === 200,
+      () => `ready: ${this.output}`,
+    );
   }
 }
 
 /** Waits at most half a minute until `check` returns true. A `check` that throws counts as false. */
-export async function eventually(check: () => boolean | Promise<boolean>, what: string): Promise<void> {
+export async function eventually(
+  check: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+): Promise<void> {
   for (const endMs = Date.now() + WAIT_MS_MAX; Date.now() < endMs; ) {
     if (
       await Promise.resolve()
@@ -143,7 +149,7 @@ export async function eventually(check: () => boolean | Promise<boolean>, what: 
       return;
     await pause(POLL_MS);
   }
-  throw new Error(`not within ${WAIT_MS_MAX} ms: ${what}`);
+  throw new Error(`not within ${WAIT_MS_MAX} ms: ${typeof what === 'string' ? what : what()}`);
 }
 
 export function pause(ms: number): Promise<void> {

@@ -2,9 +2,9 @@
  * The history of a simulated group as registers: what its masters took and answered, as
  * `violationsOf` checks it. Every write goes to one of a few registers by its number.
  */
-import type { Position } from '#model/position.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { type Operation, type Value, violationsOf } from '#test/torture/linearizable.ts';
+import { versionOf } from '#test/torture/version-of.ts';
 import type { SimulatedMember } from './simulated-member.ts';
 
 /** So many that few operations of a register are open at once. */
@@ -32,7 +32,13 @@ export class SimulatedHistory {
     this.#operations.push({ key, act, startMs, endMs: undefined, version: undefined });
     const isTaken = member.write(write, (position) => {
       const endMs = this.#clock.monotonicMs();
-      this.#operations[index] = { key, act, startMs, endMs, version: versionOf(position) };
+      this.#operations[index] = {
+        key,
+        act,
+        startMs,
+        endMs,
+        version: versionOf(position.epoch, position.lsn),
+      };
       onAcked();
     });
     if (!isTaken) this.#operations.pop();
@@ -47,7 +53,7 @@ export class SimulatedHistory {
       (each) => each % REGISTERS === register,
       (found) => {
         const value: Value = found && nameOf(found.write, found.version.epoch);
-        const version = found && versionOf(found.version);
+        const version = found && versionOf(found.version.epoch, found.version.lsn);
         const endMs = this.#clock.monotonicMs();
         this.#operations.push({ key: `r${register}`, act: { kind: 'read', value }, startMs, endMs, version });
       },
@@ -63,8 +69,4 @@ export class SimulatedHistory {
 /** Two masters that take one write made two values. */
 function nameOf(write: number, epoch: number): string {
   return `${write} in ${epoch}`;
-}
-
-function versionOf({ epoch, lsn }: Position): bigint {
-  return (BigInt(epoch) << 64n) | BigInt(lsn);
 }

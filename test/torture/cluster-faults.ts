@@ -4,7 +4,7 @@
  */
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { pause } from './node-process.ts';
-import type { Party, ProcessCluster } from './process-cluster.ts';
+import { GROUP, type Party, type ProcessCluster } from './process-cluster.ts';
 
 export type Fault = (cluster: ProcessCluster, master: Party, random: SeededRandom) => Promise<void>;
 
@@ -24,12 +24,43 @@ const stopMaster: Fault = async (_, { process }, random) => {
   process.kill('SIGCONT');
 };
 
+const killAll: Fault = async ({ members }, _, random) => {
+  await Promise.all(members.map(({ process }) => process.destroy()));
+  await Promise.all(
+    members.map(async (member) => {
+      await pause(random.below(3_000));
+      member.restart();
+    }),
+  );
+};
+
+/** A coordinator that just began to act may refuse it. */
+const plan: Fault = async (cluster, master) => {
+  const active = await cluster.active();
+  const to = cluster.members.find((member) => member !== master)?.name;
+  await active?.process.call('Coordinator/FailoverGroup', { group: GROUP, to });
+};
+
+/** At a random moment of a planned failover. */
+const killMasterSoon: Fault = async (cluster, master, random) => {
+  await pause(random.below(300));
+  await killMaster(cluster, master, random);
+};
+
 const killCoordinator: Fault = async (cluster, _, random) => {
   await pause(random.below(FAILOVER_MS));
   const coordinator = (await cluster.active()) ?? cluster.coordinators[0];
   await coordinator?.process.destroy();
   await pause(random.between(500, 4_000));
   coordinator?.restart();
+};
+
+/** Long enough at times for its lease to be over. */
+const stopCoordinator: Fault = async (cluster, _, random) => {
+  const coordinator = (await cluster.active()) ?? cluster.coordinators[0];
+  coordinator?.process.kill('SIGSTOP');
+  await pause(random.between(1_000, 12_000));
+  coordinator?.process.kill('SIGCONT');
 };
 
 const killEtcdMember: Fault = async ({ etcd }, _, random) => {
@@ -89,6 +120,9 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     ...from(master, coordinators),
     ...to(master, coordinators),
   ]),
+  'all members are killed': killAll,
+  'a failover is planned, and the master killed': bothAtOnce(plan, killMasterSoon),
+  'a failover is planned': plan,
   'the master is killed, and the active coordinator during the failover': bothAtOnce(
     killMaster,
     killCoordinator,
@@ -97,6 +131,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     stopMaster,
     killCoordinator,
   ),
+  'the active coordinator is stopped': stopCoordinator,
+  'the master and the active coordinator are stopped': bothAtOnce(stopMaster, stopCoordinator),
 };
 
 /** Beside those above, where the store is an etcd of three members. */

@@ -8,26 +8,21 @@ import { runRound } from './cluster-rounds.ts';
 import { withScratch } from './master-process.ts';
 import { ProcessCluster } from './process-cluster.ts';
 
-const ROUNDS = [
-  [1, 'the master is killed'],
-  [2, 'nothing that is sent to the master arrives'],
-] as const;
+const FAULT = 'the master is killed';
 const TIMEOUT_MS = 120_000;
 
 it.skipIf(process.platform !== 'linux')(
-  'a cluster of real processes loses its master by SIGKILL, and by a link that is cut one way: writes flow again, nothing that reached QUORUM is lost, and every history is linearizable',
+  'a cluster of real processes loses its master by SIGKILL: writes flow again, nothing that reached QUORUM is lost, and every history is linearizable',
   () =>
     withScratch(async (directory) => {
       const random = new SeededRandom(1);
       const cluster = await ProcessCluster.start({ directory, random, etcd: undefined });
       try {
-        for (const [seed, fault] of ROUNDS) {
-          const round = await runRound(cluster, seed, fault);
-          console.info(`${fault}: ${Math.round(round.gapMs)} ms without an acknowledged write`);
-          expect(round.hasFailedOver).toBe(true);
-          expect(round.acked).toBeGreaterThan(50);
-          expect(round.reads).toBeGreaterThan(20);
-        }
+        const round = await runRound(cluster, 1, FAULT);
+        console.info(`${FAULT}: ${Math.round(round.gapMs)} ms without an acknowledged write`);
+        expect(round.hasFailedOver).toBe(true);
+        expect(round.acked).toBeGreaterThan(50);
+        expect(round.reads).toBeGreaterThan(20);
       } finally {
         await cluster.destroy();
       }

@@ -8,6 +8,7 @@ import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import type { Act, Operation, Value } from './linearizable.ts';
 import { type Answer, type NodeProcess, pause } from './node-process.ts';
 import type { AckedWrite } from './two-masters.ts';
+import { versionOf } from './version-of.ts';
 
 const CLIENTS = 4;
 const REGISTERS = 6;
@@ -130,7 +131,7 @@ export class HistoryLoad {
 
   #note(noted: Pick<Operation, 'key' | 'act' | 'startMs'> & { version: StatedPosition | undefined }): void {
     const { version } = noted;
-    this.operations.push({ ...noted, endMs: performance.now(), version: version && versionOf(version) });
+    this.operations.push({ ...noted, endMs: performance.now(), version: version && toVersion(version) });
   }
 
   async #call(node: NodeProcess, method: string, body: object): Promise<Answer | undefined> {
@@ -164,8 +165,8 @@ function foundIn(entry: { value?: string; version?: StatedPosition } | undefined
   return { value: Buffer.from(entry.value ?? '', 'base64').toString(), version: entry.version };
 }
 
-function versionOf({ epoch, lsn }: StatedPosition): bigint {
-  return (BigInt(epoch) << 64n) | BigInt(lsn);
+function toVersion({ epoch, lsn }: StatedPosition): bigint {
+  return versionOf(Number(epoch), Number(lsn));
 }
 
 /** The server says that it did nothing, and will not. */

@@ -175,6 +175,11 @@ export class ProcessCluster {
       return answer?.status === 200 ? true : undefined;
     });
     await this.master();
+    // A cut of links that nobody uses would prove nothing.
+    for (const { name, from } of this.members) {
+      const calls = this.coordinators.map(({ front }) => front.from(from).counts.connections);
+      if (calls.every((count) => count === 0)) throw new Error(`calls of ${name} do not come from ${from}`);
+    }
   }
 
   async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
