@@ -79,6 +79,8 @@ const MIB = 1024 * 1024;
 const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: MIB, GiB: 1024 * MIB };
 /** What runs nodes, in this process or as children that inherit its flags. */
 const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts'];
+/** What reads its configuration again on SIGHUP. */
+const SERVER_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/coordinator.ts'];
 const TOOL_ENTRY = 'cmd/walnut.ts';
 /** What is started again and again, so that its compiled code is worth keeping. */
 const ENTRIES = [...NODE_ENTRIES, 'cmd/coordinator.ts', TOOL_ENTRY];
@@ -211,15 +213,17 @@ const lastMs = {};
  * Passes signals on. Ctrl-C in a terminal goes to the whole process group, so
  * the child may have it already; our own commands, like this, count repeats
  * within two seconds as one signal. Without a terminal SIGHUP is ignored, which
- * is what nohup asks for: Node forgets that it was inherited as ignored.
+ * is what nohup asks for: Node forgets that it was inherited as ignored. Only a
+ * server gets it, each time, because it reads its configuration again then.
  */
-function forwardSignals(kill) {
+function forwardSignals(kill, isServer) {
   for (const signal of PASSED_ON) {
     process.on(signal, () => {
       const nowMs = Date.now();
       const isRepeat = lastMs[signal] !== undefined && nowMs - lastMs[signal] < REPEAT_MS;
       lastMs[signal] = nowMs;
-      if (!isRepeat && (signal !== 'SIGHUP' || IS_ON_TERMINAL)) kill(signal);
+      const isHangUp = signal === 'SIGHUP' && !IS_ON_TERMINAL;
+      if (isHangUp ? isServer : !isRepeat) kill(signal);
     });
   }
 }
@@ -276,7 +280,7 @@ function launch(args) {
   if (args[0] === TOOL_ENTRY && isNewEnough(process.version)) return runHere(args);
   let child;
   // Before the child exists, so that no signal can slip between and orphan it.
-  forwardSignals((signal) => child?.kill(signal));
+  forwardSignals((signal) => child?.kill(signal), SERVER_ENTRIES.includes(args[0]));
   watchParent((signal) => child?.kill(signal));
   try {
     const node = findNode();

@@ -14,6 +14,7 @@ import {
   parseNodeFlags,
 } from '#config/node-flags.ts';
 import { Node } from '#node/node.ts';
+import type { ChangeableOptions } from '#node/node-options.ts';
 import { MemoryFailure } from '#node/state-guard.ts';
 import { createPeerDialer } from '#peer/peer-dialer.ts';
 import type { LevelLogger } from '#platform/create-logger.ts';
@@ -76,8 +77,8 @@ function tellMemory(plan: MemoryPlan, maxMemory: number, logger: LevelLogger): v
   if (why !== undefined) logger.warn({}, why);
 }
 
-async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessParts): Promise<void> {
-  const { logger, clock, closers } = parts;
+async function startNode(config: NodeConfig, flags: NodeFlags, parts: NodeParts): Promise<void> {
+  const { logger, settings, clock, closers } = parts;
   const memory = planMemory(memoryLimitBytes());
   tellMemory(memory, config.storage.memoryBytesMax, logger);
   const { metrics, ...meters } = openNodeMetrics(logger, closers, memory);
@@ -89,9 +90,8 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const { credential, ...callers } = await openNodeSecurity(config, security);
   const tls = await openNodeTls(config, security);
   const way = { tls: tls.peer, credential };
-  const options = toNodeOptions(config);
-  const node = new Node({
-    ...options,
+  const options = {
+    ...toNodeOptions(config),
     ringBytesMax: memory.ringBytes,
     snapshotPendingBytesMax: memory.snapshotBytes,
     watchBytesMax: memory.watchBytes,
@@ -102,8 +102,11 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     forcedRole: flags.forceRole,
     member: config.kind === 'node' ? openMember(config, { clock, way, closers }) : undefined,
     ...meters,
-    onFatal: (error) => leaveFailed(error, parts),
-  });
+    onFatal: (error: Error) => leaveFailed(error, parts),
+  };
+  const slowLog = new SlowLog(clock, config.server.slowLog);
+  followSettings(settings, options, slowLog);
+  const node = new Node(options);
   await node.lock();
   closers.push('node', () => node.stop());
   openDiskMetrics(metrics, closers, { ...seams, path: config.wal.directory });
@@ -114,24 +117,17 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     clock,
     logger,
     metrics,
-    host: config.server.address,
-    port: config.server.port,
-    hostNames: hostNamesOf(config.server),
-    corsOrigins: new Set(config.server.corsOrigins),
+    ...toServerOptions(config.server),
     ...callers,
     tls: tls.server,
-    valueBytesMax: config.server.valueBytesMax,
-    batchBytesMax: config.server.batchBytesMax,
     bodyBytesMax: memory.bodyBytes,
     onBodyBytes: collectBuffers,
     answerBytesMax: memory.answerBytes,
     onAnswerBytes: collectBuffers,
     version,
     openFilesMax: openFilesMax(),
-    perAddressMax: config.server.connectionsPerAddressMax,
-    slowLog: new SlowLog(clock, config.server.slowLog),
-    http1: config.server.http1,
-    http2: config.server.http2,
+    slowLog,
+    settings,
   });
   // Closed in reverse: the server drains first, then the node stops and the log syncs.
   closers.push('server', () => server.close(DRAIN_MS));
@@ -146,8 +142,40 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   tellRecovered(node, logger);
 }
 
+function toServerOptions(server: NodeConfig['server']) {
+  return {
+    host: server.address,
+    port: server.port,
+    hostNames: hostNamesOf(server),
+    corsOrigins: new Set(server.corsOrigins),
+    valueBytesMax: server.valueBytesMax,
+    batchBytesMax: server.batchBytesMax,
+    perAddressMax: server.connectionsPerAddressMax,
+    http1: server.http1,
+    http2: server.http2,
+  };
+}
+
+type NodeParts = ProcessParts<NodeKind>;
+
+/** The keys that change while a node runs, besides `log.level`. */
+function followSettings(settings: NodeParts['settings'], options: ChangeableOptions, slowLog: SlowLog): void {
+  settings.follow('server.slow_log.threshold', ({ server }) =>
+    slowLog.setThreshold(server.slowLog.thresholdMs),
+  );
+  settings.follow('replication.max_lag', ({ replication }) => {
+    options.maxLagMs = replication.lagMsMax;
+  });
+  settings.follow('replication.serve_stale', ({ replication }) => {
+    options.serveStale = replication.serveStale;
+  });
+  settings.follow('replication.min_replicas_to_write', ({ replication }) => {
+    options.minReplicasToWrite = replication.minReplicasToWrite;
+  });
+}
+
 /** Nothing more may be acknowledged, so the process ends at once and closes nothing. */
-function leaveFailed(error: Error, { logger, leave }: ProcessParts): never {
+function leaveFailed(error: Error, { logger, leave }: NodeParts): never {
   const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
   logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
   return leave(EXIT_CODES.storage);

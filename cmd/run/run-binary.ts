@@ -7,7 +7,7 @@
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
-import { loadConfig, readConfigFile } from '#config/load-config.ts';
+import { type LoadedConfig, loadWithOrigins, readConfigFile } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
 import { printConfig } from '#config/print-config.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
@@ -17,7 +17,7 @@ import { sayOnStandardError } from '#platform/standard-error.ts';
 import { createWriteOut } from '#platform/standard-output.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
 import { packageVersion } from './package-version.ts';
-import { type ProcessParts, runProcess, type StartFailure } from './run-process.ts';
+import { type Configuration, type ProcessParts, runProcess, type StartFailure } from './run-process.ts';
 
 export interface Binary<Kind extends BinaryKind, Flags extends CommonFlags> {
   readonly kind: Kind;
@@ -27,7 +27,7 @@ export interface Binary<Kind extends BinaryKind, Flags extends CommonFlags> {
   /** The text of `--help`. */
   usage(command: string): string;
   /** Resolves when the binary is in service. */
-  start(config: ConfigOf<Kind>, flags: Flags, parts: ProcessParts): Promise<void>;
+  start(config: ConfigOf<Kind>, flags: Flags, parts: ProcessParts<Kind>): Promise<void>;
   /** The exit code and message for an error of `start`; undefined if the error is unexpected, and so logged whole. */
   explain(error: unknown): StartFailure | undefined;
 }
@@ -54,18 +54,19 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
       fail(EXIT_CODES.config, `${command}: ${flags.problems.join('\n')}\nSee ${command} --help.`);
       return;
     case 'run': {
-      const config = await readConfig(binary.kind, flags);
-      if (config === undefined) return;
+      const configuration = await readConfig(binary.kind, flags);
+      if (configuration === undefined) return;
+      const { config, origins } = configuration;
       const warnings = findMisspelt(binary.kind, process.env);
       if (flags.shouldPrintConfig || flags.shouldCheckConfig) {
         for (const warning of warnings) sayOnStandardError(`${warning}\n`);
-        await print(flags.shouldPrintConfig ? printConfig(config) : 'the configuration is valid\n');
+        await print(flags.shouldPrintConfig ? printConfig(config, origins) : 'the configuration is valid\n');
       } else {
-        const start = (parts: ProcessParts): Promise<void> => {
+        const start = (parts: ProcessParts<Kind>): Promise<void> => {
           for (const warning of warnings) parts.logger.warn({}, warning);
           return binary.start(config, flags, parts);
         };
-        await runProcess({ log: config.log, signals, start, explain: binary.explain });
+        await runProcess({ configuration, signals, start, explain: binary.explain });
       }
     }
   }
@@ -83,12 +84,14 @@ async function print(text: string): Promise<void> {
 async function readConfig<Kind extends BinaryKind>(
   kind: Kind,
   flags: CommonFlags,
-): Promise<ConfigOf<Kind> | undefined> {
+): Promise<(Configuration<Kind> & LoadedConfig<Kind>) | undefined> {
   try {
-    const file = flags.configFile;
-    const text = file === undefined ? '' : await readConfigFile(createNodeFileSystem(), file);
+    const { configFile: file, sets } = flags;
+    const readText = async (): Promise<string> =>
+      file === undefined ? '' : readConfigFile(createNodeFileSystem(), file);
     const place = { file: file ?? '(no file)', cwd: process.cwd() };
-    return loadConfig({ kind, ...place, text, env: process.env, sets: flags.sets });
+    const source = { kind, ...place, text: await readText(), env: process.env, sets };
+    return { source, readText, ...loadWithOrigins(source) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     fail(EXIT_CODES.config, error.message);

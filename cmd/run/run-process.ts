@@ -2,7 +2,8 @@
  * Runs a process from its configuration to its exit: logger and clock, start, and a stop at
  * the first signal that closes all parts in reverse order.
  */
-import type { LogConfig } from '#config/sections/log.ts';
+import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
+import type { ConfigSource } from '#config/load-config.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
@@ -10,13 +11,15 @@ import type { EarlySignals } from '#platform/early-signals.ts';
 import { keepHeapSmall } from '#platform/heap.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { Settings } from './settings.ts';
 
 /** A stop that takes longer than this is considered stuck. */
 const STOP_MS_MAX = 9_500;
 
 /** What a binary needs to build its parts. */
-export interface ProcessParts {
+export interface ProcessParts<Kind extends BinaryKind = BinaryKind> {
   readonly logger: LevelLogger;
+  readonly settings: Settings<Kind>;
   readonly clock: Clock;
   readonly closers: CloserStack;
   /** From now on the first signal stops the process. The stop begins with `beginDrain`. */
@@ -31,23 +34,37 @@ export interface StartFailure {
   readonly message: string;
 }
 
-export interface RunProcessOptions {
-  readonly log: LogConfig;
+export interface RunProcessOptions<Kind extends BinaryKind> {
+  readonly configuration: Configuration<Kind>;
   readonly signals: EarlySignals;
-  start(parts: ProcessParts): Promise<void>;
+  start(parts: ProcessParts<Kind>): Promise<void>;
   explain(error: unknown): StartFailure | undefined;
 }
 
-export async function runProcess({ log, signals, start, explain }: RunProcessOptions): Promise<void> {
+/** What a process is configured by, and how its file is read again. */
+export interface Configuration<Kind extends BinaryKind> {
+  readonly source: ConfigSource<Kind>;
+  readonly readText: () => Promise<string>;
+  readonly config: ConfigOf<Kind>;
+}
+
+export async function runProcess<Kind extends BinaryKind>({
+  configuration: { source, readText, config },
+  signals,
+  start,
+  explain,
+}: RunProcessOptions<Kind>): Promise<void> {
   keepHeapSmall();
-  const logger = createLogger({ level: log.level, format: log.format });
+  const logger = createLogger(config.log);
+  const settings = new Settings({ source, readText, logger });
+  settings.follow('log.level', ({ log }) => logger.setLevel(log.level));
   const clock = createNodeClock();
   const closers = new CloserStack();
   const leave = (code: ExitCode): never => exit(logger, code);
   const stopOnSignals = (beginDrain: () => void): void =>
-    handOver({ logger, clock, closers, signals, beginDrain });
+    handOver({ logger, settings, clock, closers, signals, beginDrain });
   try {
-    await start({ logger, clock, closers, stopOnSignals, leave });
+    await start({ logger, settings, clock, closers, stopOnSignals, leave });
   } catch (error) {
     await closers
       .close()
@@ -61,14 +78,16 @@ export async function runProcess({ log, signals, start, explain }: RunProcessOpt
 
 interface Stopping {
   readonly logger: LevelLogger;
+  readonly settings: Pick<Settings<BinaryKind>, 'reload'>;
   readonly clock: Clock;
   readonly closers: CloserStack;
   readonly signals: EarlySignals;
   readonly beginDrain: () => void;
 }
 
-function handOver({ logger, clock, closers, signals, beginDrain }: Stopping): void {
+function handOver({ logger, settings, clock, closers, signals, beginDrain }: Stopping): void {
   signals.handTo({
+    onHangUp: () => void settings.reload(),
     onIgnored: (signal) => logger.info({ signal }, 'signal ignored: SIGTERM stops this node'),
     onFirst: (signal) => {
       logger.info({ signal }, 'stopping');

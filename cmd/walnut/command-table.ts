@@ -54,6 +54,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     load: async () => (await import('./group/leader-commands.ts')).addLeaderCommands,
   },
   { names: ['cluster'], load: async () => (await import('./cluster/cluster-command.ts')).addClusterCommand },
+  { names: ['config'], load: async () => (await import('./group/config-command.ts')).addConfigCommand },
   { names: ['delay'], load: async () => (await import('./group/delay-command.ts')).addDelayCommand },
   { names: ['clock'], load: async () => (await import('./group/clock-command.ts')).addClockCommand },
   { names: ['auth'], load: async () => (await import('./auth/auth-command.ts')).addAuthCommand },

@@ -43,23 +43,40 @@ export interface ConfigSource<Kind extends BinaryKind = BinaryKind> {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** `section.key=value`, as given to `--set`. */
   readonly sets?: readonly string[];
+  /** Like `sets`, and stronger: what the running process was asked to change. */
+  readonly changes?: readonly string[];
   /** The working directory, from which a relative `wal.directory` starts. Default: it stays as it is written. */
   readonly cwd?: string;
   /** Bytes this process may use; default: the cgroup's limit or the RAM. */
   readonly memoryLimitBytes?: number;
 }
 
+export interface LoadedConfig<Kind extends BinaryKind = BinaryKind> {
+  readonly config: ConfigOf<Kind>;
+  /** Where each key that is set was set, by `section.key`: a place in the file, a variable, or a flag. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
 /** Throws `ConfigError`. */
 export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>): ConfigOf<Kind> {
+  return loadWithOrigins(source).config;
+}
+
+/** Throws `ConfigError`. */
+export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Kind>): LoadedConfig<Kind> {
   const { kind, cwd } = source;
   const surroundings = { memoryLimitBytes: source.memoryLimitBytes ?? memoryLimitBytes(), cwd };
   const yaml = parseYaml(source.file, source.text);
   const { overrides, problems } = readSets(source.sets ?? []);
+  const changes = readSets(source.changes ?? [], 'SetConfig');
+  problems.push(...changes.problems);
+  overrides.push(...changes.overrides);
   if (yaml.problems.length > 0) throw new ConfigError([...yaml.problems, ...problems]);
 
   const keys = keysOf(kind, surroundings);
   problems.push(...flattenAll(yaml, keys));
   const labels = applyOverrides(yaml.values, [...readEnvironment(source.env ?? {}), ...overrides], keys);
+  const origins = originsOf(yaml, labels, keys);
   const absent = Object.keys(sectionsOf(kind)).filter((name) => yaml.values[name] === undefined);
   const schemas = Object.entries(sectionsOf(kind)).map(([name, section]) => {
     yaml.values[name] ??= emptySection();
@@ -77,7 +94,7 @@ export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>):
       problems.push(`${locate([section, key], 'value', context)} ${section}.${key}: ${message}`);
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return { config, origins };
 }
 
 /** The text of a configuration file. Throws `ConfigError` where it cannot be read. */
@@ -127,6 +144,20 @@ function applyOverrides(
     labels.set(`${section}.${key}`, label);
   }
   return labels;
+}
+
+function originsOf(
+  yaml: YamlSource,
+  labels: ReadonlyMap<string, string>,
+  keys: SectionKeys,
+): Map<string, string> {
+  const origins = new Map<string, string>();
+  for (const [section, values] of Object.entries(yaml.values)) {
+    if (typeof values !== 'object' || values === null) continue;
+    for (const key of Object.keys(values))
+      origins.set(`${section}.${key}`, locate([section, key], 'value', { yaml, labels, keys }));
+  }
+  return origins;
 }
 
 interface Context {
@@ -188,7 +219,11 @@ function showPath(path: KeyPath): string {
     .join('.');
 }
 
-function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels, keys }: Context): string {
+function locate(
+  path: KeyPath,
+  what: 'key' | 'value',
+  { yaml, labels, keys }: Pick<Context, 'yaml' | 'labels' | 'keys'>,
+): string {
   const label = labels.get(path.slice(0, 2).join('.'));
   return label ?? yaml.locate(placeOf(path, ownValue(keys, path[0] ?? '')), what);
 }

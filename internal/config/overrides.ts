@@ -30,17 +30,20 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return overrides;
 }
 
-/** An override from `section.key=value`; a message if the text does not have that form. */
-export function readSets(sets: readonly string[]): { overrides: Override[]; problems: string[] } {
+/** An override from `section.key=value`; a message if the text does not have that form. `label`: how messages call what set it. */
+export function readSets(
+  sets: readonly string[],
+  label = '--set',
+): { overrides: Override[]; problems: string[] } {
   const overrides: Override[] = [];
   const problems: string[] = [];
   for (const set of sets) {
     const [name, text] = splitOnce(set, '=');
     const [section, key] = splitOnce(name, '.');
     if (text === undefined || key === undefined || !SECTION.test(section) || !KEY.test(key)) {
-      problems.push(`--set ${JSON.stringify(set)}: expected section.key=value`);
+      problems.push(`${label} ${JSON.stringify(set)}: expected section.key=value`);
     } else {
-      overrides.push({ section, key, text, label: `--set ${name}` });
+      overrides.push({ section, key, text, label: `${label} ${name}` });
     }
   }
   return { overrides, problems };

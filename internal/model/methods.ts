@@ -57,6 +57,7 @@ const ADMIN = service('/walnut.v1.Admin/', {
   RotateWal: { access: 'admin' },
   Scrub: { access: 'admin' },
   MendClock: { access: 'admin' },
+  SetConfig: { access: 'admin' },
 });
 
 /** What the active coordinator asks of a member. */

@@ -81,7 +81,7 @@ export function createMasterParts(around: MasterAround): MasterParts {
     fence,
     epoch,
     engine,
-    minReplicas: options.minReplicasToWrite ?? 0,
+    options,
     liveReplicas: () => group.liveCount,
     lease,
   });

@@ -13,8 +13,18 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 import type { OnPush } from '#replication/pusher.ts';
 import type { LogMeter } from '#wal/log-meter.ts';
 
+/** What the owner of the options may change while the node runs. The node reads it at each use. */
+export interface ChangeableOptions {
+  /** `replication.max_lag`: a replica further behind is not ready. */
+  maxLagMs: number;
+  /** `replication.serve_stale`: a replica that is not ready still serves reads. */
+  serveStale: boolean;
+  /** A master refuses writes while fewer replicas than this take pushes; default 0: it never does. */
+  minReplicasToWrite?: number | undefined;
+}
+
 /** Sizes in bytes, times in milliseconds. */
-export interface NodeOptions {
+export interface NodeOptions extends ChangeableOptions {
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
@@ -53,10 +63,6 @@ export interface NodeOptions {
   /** `replication.max_push_bytes`: bytes of frames in one push; default: 1 MiB. */
   readonly pushBytesMax?: number | undefined;
   readonly heartbeatMs: number;
-  readonly maxLagMs: number;
-  readonly serveStale: boolean;
-  /** A master refuses writes while fewer replicas than this take pushes; default 0: it never does. */
-  readonly minReplicasToWrite?: number | undefined;
   /** Bytes a second at which snapshots go to replicas, all together; default: as fast as they read. */
   readonly snapshotBytesPerSecond?: number | undefined;
   /** Most log kept for replicas that load a snapshot; default: all that they need. */

@@ -9,6 +9,7 @@ import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodeState } from '#model/status.ts';
 import type { Fence } from '#node/fence.ts';
 import type { MasterEpoch } from '#node/master-epoch.ts';
+import type { NodeOptions } from '#node/node-options.ts';
 import type { WriteLease } from '#node/write-lease.ts';
 import { describeShortage } from '#platform/shortage.ts';
 
@@ -16,8 +17,7 @@ export interface WriteGateParts {
   readonly fence: Fence;
   readonly epoch: MasterEpoch;
   readonly engine: Engine;
-  /** `replication.min_replicas_to_write`. */
-  readonly minReplicas: number;
+  readonly options: Pick<NodeOptions, 'minReplicasToWrite'>;
   /** How many replicas take pushes and answered lately. */
   readonly liveReplicas: () => number;
   /** Undefined in a plain group, whose master needs none. */
@@ -28,7 +28,6 @@ export class WriteGate {
   readonly #parts: WriteGateParts;
   readonly #fence: Fence;
   readonly #epoch: MasterEpoch;
-  readonly #minReplicas: number;
   readonly #lease: WriteLease | undefined;
   /** The replica that a failover under way hands over to; undefined if there is none. */
   #pausedFor: string | undefined;
@@ -37,7 +36,6 @@ export class WriteGate {
     this.#parts = parts;
     this.#fence = parts.fence;
     this.#epoch = parts.epoch;
-    this.#minReplicas = parts.minReplicas;
     this.#lease = parts.lease;
   }
 
@@ -116,11 +114,12 @@ export class WriteGate {
     if (!this.#epoch.hasBegun) throw new WalnutError('resource_exhausted', this.#shortOf);
     const why = this.#lease?.whyNotHeld;
     if (why !== undefined) throw unavailable(noLease(why));
-    if (this.#minReplicas === 0) return;
+    const { minReplicasToWrite = 0 } = this.#parts.options;
+    if (minReplicasToWrite === 0) return;
     const live = this.#parts.liveReplicas();
-    if (live >= this.#minReplicas) return;
+    if (live >= minReplicasToWrite) return;
     throw unavailable(
-      `${counted(live, 'replica takes', 'replicas take')} pushes: replication.min_replicas_to_write is ${this.#minReplicas}`,
+      `${counted(live, 'replica takes', 'replicas take')} pushes: replication.min_replicas_to_write is ${minReplicasToWrite}`,
     );
   }
 }

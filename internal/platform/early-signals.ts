@@ -18,6 +18,7 @@ export function listenEarly(): EarlySignals {
   const signals = listenForShutdown(createNodeClock(), {
     onFirst: (cause) => listener.onFirst(cause),
     onAgain: (cause) => listener.onAgain(cause),
+    onHangUp: () => listener.onHangUp?.(),
     onIgnored: (signal) => listener.onIgnored?.(signal),
   });
   whenParentEnds(() => signals.stop('end of the launcher'));

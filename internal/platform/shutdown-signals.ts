@@ -3,10 +3,10 @@
  * Ctrl-C can arrive two or three times (from the terminal, npm and the launcher), so
  * repeats within two seconds count as one signal. A later one means: stop at once.
  *
- * SIGHUP means that the terminal is gone, so it stops a process that has one. A process
- * without a terminal on any standard stream (a service, `nohup`) ignores SIGHUP. It
- * cannot check whether nohup set the signal to be ignored, because Node resets
- * inherited dispositions before this code runs. SIGUSR1, which would open Node's
+ * SIGHUP means that the terminal is gone, so it stops a process that has one. To a process
+ * without a terminal on any standard stream (a service, `nohup`) it means: read the
+ * configuration again. The process cannot check whether nohup set the signal to be
+ * ignored, because Node resets inherited dispositions before this code runs. SIGUSR1, which would open Node's
  * debugger to anyone on the host, and SIGUSR2 are ignored. SIGABRT still crashes the
  * process, which is its purpose.
  */
@@ -35,6 +35,8 @@ export interface ShutdownListener {
   onFirst(cause: StopCause): void;
   /** Must exit at once. Called for each further signal. */
   onAgain(cause: StopCause): void;
+  /** Called for SIGHUP without a terminal. Default: it is ignored. */
+  onHangUp?(): void;
   /** Called for a signal that is ignored. */
   onIgnored?(signal: HandledSignal): void;
 }
@@ -66,9 +68,11 @@ export function listenForShutdown(
     else listener.onAgain(cause);
   };
   const ignore = (signal: HandledSignal): void => listener.onIgnored?.(signal);
+  const hangUp = (signal: HandledSignal): void =>
+    listener.onHangUp === undefined ? ignore(signal) : listener.onHangUp();
   const handlers: readonly (readonly [HandledSignal, (signal: HandledSignal) => void])[] = [
     ...STOPPING.map((signal) => [signal, stop] as const),
-    [HANGUP, isOnTerminal ? stop : ignore],
+    [HANGUP, isOnTerminal ? stop : hangUp],
     ...IGNORED.map((signal) => [signal, ignore] as const),
   ];
   for (const [signal, handle] of handlers) source.on(signal, handle);

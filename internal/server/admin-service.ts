@@ -1,6 +1,7 @@
 /** Admin over Connect. */
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
+import type { SettingsPort } from '#model/settings.ts';
 import type { SlowLogPort } from '#model/slow-call.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -33,6 +34,7 @@ export interface AdminModuleOptions extends RestoreLimits {
   readonly clock: Clock;
   readonly slices: SlicePace;
   readonly slowLog: SlowLogPort;
+  readonly settings: SettingsPort;
   /** The node's, as the server shows it. */
   readonly status: () => NodeStatus;
   /** `server.max_batch_bytes` */
@@ -41,7 +43,7 @@ export interface AdminModuleOptions extends RestoreLimits {
 }
 
 export function createAdminModule(options: AdminModuleOptions): RpcModule {
-  const { port, clock, slices, status, slowLog } = options;
+  const { port, clock, slices, status, slowLog, settings } = options;
   const restore = createSlicedBatch((...given) => port.restore(...given), clock, slices);
   return createRpcModule(Admin, {
     ...replicaMethods(port),
@@ -77,6 +79,10 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
       limits: FEW,
       impl: ({ limit, afterId }) =>
         fromSlowLog(slowLog.read(limit === 0 ? Infinity : limit, toSafeNumber(afterId, 'after_id'))),
+    },
+    setConfig: {
+      limits: FEW,
+      impl: ({ set }) => ({ settings: [...settings.change(new Map(Object.entries(set)))] }),
     },
     mendClock: {
       limits: FEW,

@@ -6,6 +6,7 @@
 import type { MemberPort } from '#cluster/member-port.ts';
 import type { EdgeOwner } from '#model/edge.ts';
 import type { NodePorts } from '#model/ports.ts';
+import type { SettingsPort } from '#model/settings.ts';
 import type { NodeStatus } from '#model/status.ts';
 import {
   DRAINING,
@@ -39,6 +40,7 @@ export interface ServerOptions extends Omit<EdgeOptions, 'owner' | 'modules'> {
   /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
   readonly batchBytesMax: number;
   readonly version: string;
+  readonly settings: SettingsPort;
 }
 
 export function openServer(options: ServerOptions): Promise<RunningServer> {
@@ -82,6 +84,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         clock: options.clock,
         slices: edge.slices,
         slowLog: edge.slowLog,
+        settings: options.settings,
         status,
         valueBytesMax,
         batchBytesMax,

@@ -287,9 +287,15 @@ export class FakeNode {
     });
   }
 
-  /** The admin rpcs of a log clock that is ten hours ahead, and of slow calls. */
-  #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock' | 'getSlowLog'> {
+  /** The admin rpcs of a log clock that is ten hours ahead, of slow calls and of the configuration. */
+  #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock' | 'getSlowLog' | 'setConfig'> {
     return {
+      setConfig: ({ set }) => {
+        if (set['wal.fsync'] !== undefined)
+          throw new ConnectError('wal.fsync needs a restart', Code.FailedPrecondition);
+        const value = set['log.level'] ?? 'info';
+        return { settings: [{ key: 'log.level', value, origin: 'default' }] };
+      },
       getSlowLog: ({ limit, afterId }) => {
         const calls = this.slowCalls.filter(({ id = 0n }) => id > afterId).slice(0, limit);
         return { calls, thresholdMs: this.slowThresholdMs, total: 7n };

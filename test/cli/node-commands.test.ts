@@ -92,6 +92,25 @@ describe('slowlog', () => {
   });
 });
 
+describe('config', () => {
+  it('shows and changes keys', async () => {
+    expect((await run('config')).out).toMatch(/^log\.level +info +default$/m);
+    const changed = await run('config', 'log.level=debug', '--json');
+    expect(JSON.parse(changed.out)).toEqual({
+      settings: [{ key: 'log.level', value: 'debug', origin: 'default' }],
+    });
+  });
+
+  it.each([
+    [['log.level'], 2, '"log.level": expected SECTION.KEY=VALUE'],
+    [['log.level=debug', 'log.level=info'], 2, 'log.level is given twice'],
+    [['wal.fsync=never'], 5, 'wal.fsync needs a restart'],
+  ])('refuses %j', async (changes, code, message) => {
+    const refused = await run('config', ...changes);
+    expect([refused.code, refused.err]).toEqual([code, expect.stringContaining(message)]);
+  });
+});
+
 describe('digest', () => {
   const compare = (...args: string[]) => run('digest', '--compare', ...args);
 

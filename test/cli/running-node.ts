@@ -8,6 +8,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { NO_SETTINGS } from '#test/doubles/no-settings.ts';
 import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 export class RunningMaster {
@@ -68,6 +69,7 @@ export class RunningMaster {
       answerBytesMax: 256 << 20,
       hostNames: [],
       corsOrigins: new Set(),
+      settings: NO_SETTINGS,
       openFilesMax: 20_000,
       http1: HTTP1,
       http2: HTTP2,

@@ -1,6 +1,8 @@
 /** The effect of each signal on a node that the launcher has started, with and without nohup. */
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, pause, type RealNode, RealNodes } from './real-node.ts';
 
@@ -43,11 +45,26 @@ describe.skipIf(process.platform === 'win32')('a launched node', () => {
     60_000,
   );
 
-  it('runs on without a debugger after SIGUSR1, SIGUSR2 and, without a terminal, SIGHUP', async () => {
-    const node = await launched(['nohup']);
-    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const) node.kill(signal);
-    await pause(SETTLED_MS);
-    expect((await node.call('KVStore/Set', { key: 'a', value: 'aGk=' })).status).toBe(200);
+  it('reads its file again on SIGHUP without a terminal, and runs on without a debugger after SIGUSR1 and SIGUSR2', async () => {
+    const file = join(await nodes.directory(), 'master.yaml');
+    await writeFile(file, 'log: { level: info }\n');
+    const node = await nodes.start({ isLaunched: true, wrapper: ['nohup'], flags: ['--config', file] });
+    await node.ready();
+    const set = { key: 'a', value: 'aGk=' };
+    for (const [level, least, status] of [
+      ['debug', 1, 503],
+      ['info', 0, 200],
+    ] as const) {
+      const text = `server: { max_batch_bytes: 1MiB }\nreplication: { min_replicas_to_write: ${least} }\n`;
+      await writeFile(file, `${text}log: { level: ${level} }\n`);
+      for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const) node.kill(signal);
+      await eventually(() => node.output.includes(`"value":"${level}"`), 'the level is the new one');
+      await eventually(
+        async () => (await node.call('KVStore/Set', set)).status === status,
+        'writes by the new rule',
+      );
+    }
+    await eventually(() => node.output.includes('"keys":["server.max_batch_bytes"]'), 'what needs a restart');
     expect(node.output).not.toContain('Debugger listening');
     node.kill('SIGTERM');
     expect(await node.ended).toEqual({ code: 0, signal: null });
@@ -89,10 +106,10 @@ describe.skipIf(process.platform === 'win32')('a node without the launcher', () 
     expect(await other.ended).toEqual({ code: 0, signal: null });
   }, 60_000);
 
-  it('ignores SIGUSR1, SIGUSR2 and SIGHUP, and says so', async () => {
+  it('ignores SIGUSR1 and SIGUSR2, and says so', async () => {
     const node = await nodes.start();
     await node.ready();
-    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const) {
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
       node.kill(signal);
       await eventually(() => node.output.includes(`"signal":"${signal}","msg":"signal ignored`), signal);
     }

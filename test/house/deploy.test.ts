@@ -312,6 +312,12 @@ describe('the unit of systemd', () => {
     expect(Number(directive('TimeoutStopSec'))).toBeGreaterThan(9.5);
   });
 
+  it('reads its file again by the signal that a process without a terminal takes for that', () => {
+    const [program, signal] = directive('ExecReload').split(' ');
+    expect([program, `SIG${signal?.slice(1)}`]).toEqual(['/bin/kill', 'SIGHUP']);
+    expect(readText('bin/launch.cjs')).toContain('isHangUp ? isServer');
+  });
+
   it('gives each directive once, except filters', () => {
     const keys = [...unit.matchAll(/^([A-Z]\w+)=/gm)]
       .map(([, key]) => key)

@@ -28,7 +28,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'hang-up that stops what nohup started',
     file: 'internal/platform/shutdown-signals.ts',
-    text: '    [HANGUP, isOnTerminal ? stop : ignore],',
+    text: '    [HANGUP, isOnTerminal ? stop : hangUp],',
     replacement: '    [HANGUP, stop],',
     tests: ['test/platform/shutdown.test.ts'],
   },

@@ -24,6 +24,8 @@ const COPIED = [
   'test',
   'bin',
   'configs',
+  'deploy',
+  'docs',
   'package.json',
   'tsconfig.json',
   'vitest.config.ts',

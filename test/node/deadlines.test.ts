@@ -8,6 +8,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { openServer } from '#server/open-server.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { NO_SETTINGS } from '#test/doubles/no-settings.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
 import { http1, http2, onCleanup, type Running, until } from '#test/server/running.ts';
 
@@ -33,6 +34,7 @@ async function replicaBehindPort() {
     answerBytesMax: 256 << 20,
     hostNames: [],
     corsOrigins: new Set(),
+    settings: NO_SETTINGS,
     openFilesMax: 20_000,
     http1: HTTP1,
     http2: HTTP2,

@@ -38,6 +38,7 @@ describe('listenForShutdown', () => {
       {
         onFirst: (cause) => heard.push(`first ${cause}`),
         onAgain: (cause) => heard.push(`again ${cause}`),
+        onHangUp: () => heard.push('hang-up'),
         onIgnored: (signal) => heard.push(`ignored ${signal}`),
       },
       { source: source as unknown as SignalSource, isOnTerminal },
@@ -64,7 +65,7 @@ describe('listenForShutdown', () => {
     ['SIGQUIT', true, 'first SIGQUIT'],
     ['SIGQUIT', false, 'first SIGQUIT'],
     ['SIGHUP', true, 'first SIGHUP'],
-    ['SIGHUP', false, 'ignored SIGHUP'],
+    ['SIGHUP', false, 'hang-up'],
     ['SIGUSR1', true, 'ignored SIGUSR1'],
     ['SIGUSR2', false, 'ignored SIGUSR2'],
   ])('answers %s on a terminal %s by: %s', (signal, isOnTerminal, expected) => {
@@ -78,7 +79,7 @@ describe('listenForShutdown', () => {
     send('SIGHUP');
     shutdown.stop('end of the launcher');
     send('SIGTERM');
-    expect(heard).toEqual(['ignored SIGHUP', 'first end of the launcher']);
+    expect(heard).toEqual(['hang-up', 'first end of the launcher']);
   });
 });
 

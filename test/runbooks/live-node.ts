@@ -13,6 +13,7 @@ import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
 import { freePort } from '#test/doubles/free-ports.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { NO_SETTINGS } from '#test/doubles/no-settings.ts';
 import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 const WAIT_MS_MAX = 20_000;
@@ -76,6 +77,7 @@ export class LiveNode {
       answerBytesMax: 256 << 20,
       hostNames: [],
       corsOrigins: new Set(),
+      settings: NO_SETTINGS,
       openFilesMax: 20_000,
       http1: HTTP1,
       http2: HTTP2,

@@ -29,7 +29,15 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     }),
     createReplicationModule(replication),
-    createAdminModule({ ...bounds, port: admin, clock, slices, slowLog: { read: none }, status: none }),
+    createAdminModule({
+      ...bounds,
+      port: admin,
+      clock,
+      slices,
+      slowLog: { read: none },
+      settings: { change: none },
+      status: none,
+    }),
     createHealthModule({
       clock,
       isReady: none,

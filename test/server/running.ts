@@ -10,6 +10,7 @@ import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { openServer, type RunningServer, type ServerOptions } from '#server/open-server.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
+import { NO_SETTINGS } from '#test/doubles/no-settings.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 
 export interface Running {
@@ -57,6 +58,7 @@ export async function start(overrides: Partial<ServerOptions> & { clock?: Clock 
     // What requests written by hand in the tests say.
     hostNames: ['a'],
     corsOrigins: new Set(),
+    settings: NO_SETTINGS,
     version: '0.0.0-test',
     openFilesMax: 20_000,
     http1: HTTP1,

@@ -18,6 +18,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer } from '#server/open-server.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
+import { NO_SETTINGS } from '#test/doubles/no-settings.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 import { type FuzzCase, mutate, nextCase } from './fuzz-cases.ts';
@@ -113,6 +114,7 @@ class FuzzEdge {
       port: 0,
       hostNames: [],
       corsOrigins: new Set(),
+      settings: NO_SETTINGS,
       identities: edge.#identities,
       isIdentityRequired: true,
       valueBytesMax: 65_536,

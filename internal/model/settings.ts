@@ -1,0 +1,19 @@
+/** Keys of the configuration that a running process changes. */
+
+export interface Setting {
+  /** `section.key`, as in a file. */
+  readonly key: string;
+  /** In the spelling of a file. */
+  readonly value: string;
+  /** Where it was set: a place in the file, a variable, `--set` or `SetConfig`; `default`: nowhere. */
+  readonly origin: string;
+}
+
+export interface SettingsPort {
+  /**
+   * Changes all of `changes`, values by key, or nothing, and gives every key that can be
+   * changed. Throws `invalid_argument` for what no file could say, `failed_precondition` for a
+   * key that needs a restart.
+   */
+  change(changes: ReadonlyMap<string, string>): readonly Setting[];
+}

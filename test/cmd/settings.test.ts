@@ -1,0 +1,123 @@
+/** What a running process changes of its configuration, and what it refuses. */
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '#config/config-error.ts';
+import { WalnutError } from '#model/errors.ts';
+import { type LogFields, silentLogger } from '#platform/logger.ts';
+import { Settings } from '../../cmd/run/settings.ts';
+
+const FILE = 'wal: { directory: d }\nreplication: { max_lag: 3s }\n';
+
+function open() {
+  const logged: string[] = [];
+  const note =
+    (level: string) =>
+    (fields: LogFields, message: string): void => {
+      logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
+    };
+  const file = { text: FILE };
+  const settings = new Settings({
+    source: { kind: 'master', file: 'f.yaml', text: FILE, env: { WALNUT_LOG__LEVEL: 'warn' } },
+    readText: async () => {
+      if (file.text === '') throw new ConfigError(['f.yaml: ENOENT']);
+      return file.text;
+    },
+    logger: { ...silentLogger, info: note('info'), warn: note('warn'), error: note('error') },
+  });
+  const applied: string[] = [];
+  settings.follow('log.level', ({ log }) => applied.push(log.level));
+  settings.follow('replication.max_lag', ({ replication }) => applied.push(`${replication.lagMsMax} ms`));
+  settings.follow('server.slow_log.threshold', ({ server }) =>
+    applied.push(`${server.slowLog.thresholdMs} ms`),
+  );
+  const change = (changes: Record<string, string>) => settings.change(new Map(Object.entries(changes)));
+  const refusal = (changes: Record<string, string>): string => {
+    try {
+      change(changes);
+    } catch (error) {
+      if (error instanceof WalnutError) return `${error.code}: ${error.message}`;
+      throw error;
+    }
+    throw new Error('changed, against expectation');
+  };
+  return { settings, file, logged, applied, change, refusal };
+}
+
+describe('change', () => {
+  it('shows the keys that can be changed, with their values and where each was set', () => {
+    expect(open().change({})).toEqual([
+      { key: 'log.level', value: 'warn', origin: 'WALNUT_LOG__LEVEL' },
+      { key: 'replication.max_lag', value: '3s', origin: 'f.yaml:2:25' },
+      { key: 'server.slow_log.threshold', value: '100ms', origin: 'default' },
+    ]);
+  });
+
+  it('applies what differs, in force from then on, and logs it', () => {
+    const { change, applied, logged, settings } = open();
+    change({ 'log.level': 'debug', 'replication.max_lag': '3000ms' });
+    expect(applied).toEqual(['debug']);
+    expect(settings.config.log.level).toBe('debug');
+    expect(logged).toEqual([
+      'warn a setting was changed {"key":"log.level","was":"warn","value":"debug","origin":"SetConfig log.level"}',
+    ]);
+    const now = change({ 'server.slow_log.threshold': '20ms' });
+    expect(applied).toEqual(['debug', '20 ms']);
+    expect(now.map(({ value }) => value)).toEqual(['debug', '3s', '20ms']);
+  });
+
+  it.each([
+    [
+      { 'log.level': 'loud' },
+      /^invalid_argument: SetConfig log\.level log\.level: expected debug, info, .*got "loud"/,
+    ],
+    [{ 'log.levl': 'info' }, /^invalid_argument: "log\.levl" is no key: these can be changed: log\.level, /],
+    [{ constructor: 'x' }, /^invalid_argument: "constructor" is no key/],
+    [{ 'wal.fsync': 'never' }, /^failed_precondition: wal\.fsync needs a restart; these can be changed: log/],
+    [
+      { 'log.level': 'debug', 'replication.max_lag': '0s' },
+      /^invalid_argument: SetConfig replication\.max_lag/,
+    ],
+  ])('refuses %j whole', (changes, message) => {
+    const { refusal, applied, change } = open();
+    expect(refusal(changes as unknown as Record<string, string>)).toMatch(message);
+    expect(applied).toEqual([]);
+    expect(change({}).map(({ value }) => value)).toEqual(['warn', '3s', '100ms']);
+  });
+});
+
+describe('reload', () => {
+  it('applies what the file says now, and names what needs a restart each time', async () => {
+    const { settings, file, applied, logged } = open();
+    file.text = 'wal: { directory: d, fsync: never }\nreplication: { max_lag: 9s }\n';
+    await settings.reload();
+    expect(applied).toEqual(['9000 ms']);
+    const restart =
+      'warn the configuration was read again, and these keys need a restart {"keys":["wal.fsync"]}';
+    expect(logged.at(-1)).toBe(restart);
+    await settings.reload();
+    expect(logged.slice(-1)).toEqual([restart]);
+    file.text = FILE;
+    await settings.reload();
+    expect(logged.at(-1)).toBe('info the configuration was read again {}');
+  });
+
+  it('ends what SetConfig changed', async () => {
+    const { settings, change, applied } = open();
+    change({ 'replication.max_lag': '9s' });
+    await settings.reload();
+    expect(applied).toEqual(['9000 ms', '3000 ms']);
+    expect(change({})[1]).toMatchObject({ value: '3s', origin: 'f.yaml:2:25' });
+  });
+
+  it.each(['', 'wal: { directory: d }\nlog: { format: loud }\n', 'wal: ['])(
+    'changes nothing where the file is %j',
+    async (text) => {
+      const { settings, file, change, applied, logged } = open();
+      change({ 'replication.max_lag': '9s' });
+      file.text = text;
+      await settings.reload();
+      expect(applied).toEqual(['9000 ms']);
+      expect(logged.at(-1)).toMatch(/^error the configuration cannot be used: nothing was changed .*f\.yaml/);
+      expect(change({})[1]).toMatchObject({ value: '9s' });
+    },
+  );
+});

@@ -1,0 +1,54 @@
+/** Planted bugs of changes without a restart. */
+import type { Mutant } from './mutant.ts';
+
+const SETTINGS = 'test/cmd/settings.test.ts';
+const FILE = 'cmd/run/settings.ts';
+
+export const SETTINGS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'change of a key that needs a restart accepted and ignored',
+    file: FILE,
+    text: '    for (const key of changes.keys()) this.#checkChangeable(key);\n',
+    replacement: '',
+    tests: [SETTINGS],
+  },
+  {
+    name: 'change that is refused remembered for the next one',
+    file: FILE,
+    text: `    const loaded = this.#load(this.#source, asked);
+    for (const [key, value] of changes) this.#asked.set(key, value);`,
+    replacement: `    for (const [key, value] of changes) this.#asked.set(key, value);
+    const loaded = this.#load(this.#source, asked);`,
+    tests: [SETTINGS],
+  },
+  {
+    name: 'file read again that leaves changes of before',
+    file: FILE,
+    text: '      this.#asked.clear();\n',
+    replacement: '',
+    tests: [SETTINGS],
+  },
+  {
+    name: 'keys that need a restart named once only',
+    file: FILE,
+    text: '    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key));',
+    replacement: `    const pending = [...keys].filter((key) => now.get(key) !== this.#inForce.get(key));
+    for (const key of pending) this.#inForce.set(key, now.get(key) ?? '');
+    return pending;`,
+    tests: [SETTINGS],
+  },
+  {
+    name: 'SIGHUP that the launcher keeps from a node',
+    file: 'bin/launch.cjs',
+    text: '      if (isHangUp ? isServer : !isRepeat) kill(signal);',
+    replacement: '      if (isHangUp ? !isServer : !isRepeat) kill(signal);',
+    tests: ['test/cmd/signals.test.ts'],
+  },
+  {
+    name: 'fewest replicas that a write needs accepted and ignored',
+    file: 'cmd/node/run-node.ts',
+    text: '    options.minReplicasToWrite = replication.minReplicasToWrite;\n',
+    replacement: '    void replication;\n',
+    tests: ['test/cmd/signals.test.ts'],
+  },
+];
