@@ -69,13 +69,19 @@ export class KeyMap<T> {
 
   /**
    * Writes, and resolves with the value before; undefined if there was none. Where the
-   * answer was lost and the write repeated, the value before is not known: rejects with
-   * `outcome: 'done'`.
+   * answer was lost and the write repeated, the value before is not known, and it is not shown
+   * to a user who may not read the key: both reject with `outcome: 'done'`.
    */
   async replace(key: string, value: T, options: MapSetOptions = {}): Promise<T | undefined> {
     const answer = await this.set(key, value, { ...options, returnPrevious: true });
     if (answer.repeated && answer.previous === undefined)
       throw failed('done', Code.Unavailable, `${show(key)} is written, but its value before is not known`);
+    if (answer.leftOut)
+      throw failed(
+        'done',
+        Code.PermissionDenied,
+        `${show(key)} is written, but you may not read its value before`,
+      );
     return answer.previous && this.#decode(key, answer.previous.value, 'done');
   }
 

@@ -178,6 +178,7 @@ export class WalnutClient implements AsyncDisposable {
   /**
    * Adds `delta`, 1 by default, to the number that the value is. Rejects with
    * FAILED_PRECONDITION if it is no number, with OUT_OF_RANGE if the sum exceeds 64 bits.
+   * `leftOut`: the sum is not shown to a user who may not read the key.
    */
   increment(
     key: string,

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { bytes, type Codec, json, text } from '../../client/codecs.ts';
 import { connect } from '../../client/connect.ts';
+import { KeyMap } from '../../client/key-map.ts';
 import { Session } from '../../client/session.ts';
 
 interface User {
@@ -83,6 +85,19 @@ describe('a map of typed values', () => {
     expect(await users.get('a')).toBe(1);
     await expect(users.set('a', 1, { ttlMs: 0 })).rejects.toThrow('ttlMs is 0');
   });
+});
+
+it.each([
+  ['to a user who may not read the key', { leftOut: true }, Code.PermissionDenied],
+  ['of a write that was repeated', { repeated: true }, Code.Unavailable],
+])('a map does not take the value before for missing where it is not shown: %s', async (_, answer, code) => {
+  const set = async () => create(SetResponseSchema, { applied: true, ...answer });
+  const map = new KeyMap(
+    { set } as unknown as ConstructorParameters<typeof KeyMap>[0],
+    'user:',
+    json<number>(),
+  );
+  await expect(map.replace('a', 1)).rejects.toMatchObject({ code, outcome: 'done' });
 });
 
 describe('a codec', () => {

@@ -124,6 +124,31 @@ describe('a user that may call one method', () => {
 });
 
 describe('a user that may write and not read', () => {
+  it.each([
+    ['feeder', true],
+    ['app', false],
+  ])('is told in each answer that what is stored is left out: %s', async (caller, isLeftOut) => {
+    const running = await openGuarded();
+    const call = async (method: string, body: object): Promise<Record<string, unknown>> => {
+      const headers = { ...headersOf(caller), 'content-type': 'application/json' };
+      const path = `/walnut.v1.KVStore/${method}`;
+      return JSON.parse((await http1(running, 'POST', path, { headers, body: JSON.stringify(body) })).text);
+    };
+    const increment = { key: 'own:n' };
+    const touch = { key: 'own:n', ttlMs: '60000' };
+    const remove = { key: 'own:n' };
+    const answers = [
+      await call('Set', { key: 'own:n', value: 'MQ==' }),
+      await call('Increment', increment),
+      await call('Touch', touch),
+      await call('Delete', remove),
+    ];
+    const { results } = await call('Batch', { operations: [{ increment }, { touch }, { delete: remove }] });
+    const inBatch = (results as Record<string, object>[]).flatMap((result) => Object.values(result));
+    expect(inBatch).toHaveLength(3);
+    for (const answer of [...answers, ...inBatch]) expect('leftOut' in answer).toBe(isLeftOut);
+  });
+
   it('is told nothing of what is stored by the answers of writes over HTTP', async () => {
     const running = await openGuarded();
     const ask = (verb: string, path: string, body?: string, more: Record<string, string> = {}) =>
