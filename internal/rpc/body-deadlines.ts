@@ -12,8 +12,13 @@ export interface BodyDeadlines {
   watch(stream: ServerHttp2Stream): void;
 }
 
-/** `endSignal` stops the timer. */
-export function createBodyDeadlines(clock: Clock, limitMs: number, endSignal: AbortSignal): BodyDeadlines {
+/** `endSignal` stops the timer. `onLate`: called for each body that took too long. */
+export function createBodyDeadlines(
+  clock: Clock,
+  limitMs: number,
+  endSignal: AbortSignal,
+  onLate: () => void,
+): BodyDeadlines {
   /** When each began; the oldest comes first. */
   const waiting = new Map<ServerHttp2Stream, number>();
   let timer: Timer | undefined;
@@ -27,6 +32,7 @@ export function createBodyDeadlines(clock: Clock, limitMs: number, endSignal: Ab
         return;
       }
       waiting.delete(stream);
+      onLate();
       stream.close(constants.NGHTTP2_CANCEL);
     }
   };

@@ -12,6 +12,8 @@ export interface EdgeMetrics {
   countRefused(by: Refusal['by']): void;
   countConnectionRefused(full: Full): void;
   countStalled(): void;
+  /** A request took too long to come. */
+  countLate(): void;
   /** A body was refused for want of room. */
   countBodyRefused(noRoom: NoRoom): void;
   /** A peer passed a limit of HTTP/2, or that of answers. */
@@ -42,6 +44,10 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     'walnut_answers_stalled_total',
     'Answers cut off because the peer read nothing for a minute.',
   );
+  const late = metrics.counter(
+    'walnut_requests_late_total',
+    'Requests cut off because their head or their body took too long to come.',
+  );
   const limits = metrics.counterFamily(
     'walnut_http2_limits_total',
     'Connections ended, or streams refused, because a peer passed a limit, by limit.',
@@ -64,6 +70,7 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
       if (full === 'address') refusedByAddress.inc();
     },
     countStalled: () => stalled.inc(),
+    countLate: () => late.inc(),
     countBodyRefused: createBodyCounter(metrics),
     countLimit: (limit) => limits.with({ limit: limit.replace(' ', '_') }).inc(),
     countHandshake:

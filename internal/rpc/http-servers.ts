@@ -20,11 +20,12 @@ import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { deferContinue, sendError } from '#rpc/http-io.ts';
 import { HALF_CLOSED_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
+import type { SiteEvents } from '#rpc/http2/site.ts';
 import { createIdleSessions } from '#rpc/idle-sessions.ts';
 import { RequestLanes } from '#rpc/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
 import { createStalledSockets } from '#rpc/stalled-sockets.ts';
-import { describeUnparsed, endWith, type ParseError } from '#rpc/unparsed.ts';
+import { describeUnparsed, endWith, isLate, type ParseError } from '#rpc/unparsed.ts';
 
 const HEADER_BYTES_MAX = 16_384;
 /** An HTTP/2 connection without a frame, pings included, for this long is closed. */
@@ -37,7 +38,7 @@ const SESSION_WINDOW_BYTES = 4_194_304;
 export function createHttp1(
   { onRequest }: Pick<Listener, 'onRequest'>,
   clock: Clock,
-  onStalled: () => void,
+  { onStalled, onLate }: Pick<SiteEvents, 'onStalled' | 'onLate'>,
 ): Http1Server {
   const lanes = new RequestLanes(clock, (request, response) => {
     if (lacksHost(request)) refuseHostless(request, response);
@@ -60,7 +61,7 @@ export function createHttp1(
     deferContinue(request, response);
     lanes.accept(request, response);
   });
-  answerUnparsed(server, lanes, clock);
+  answerUnparsed(server, lanes, clock, onLate);
   server.on('connection', createStalledSockets(clock, onStalled).watch);
   answerHalfClosed(server, lanes, clock);
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
@@ -69,12 +70,13 @@ export function createHttp1(
 }
 
 /** Answers what Node would answer with an empty body, or not at all. */
-function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock): void {
+function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock, onLate: () => void): void {
   const refused = new WeakSet<object>();
   server.on('clientError', (error: ParseError, socket: Socket) => {
     // Whatever else comes is no request either.
     if (refused.has(socket)) return;
     refused.add(socket);
+    if (isLate(error.code)) onLate();
     lanes.whenAnswered(socket, () => endWith(socket, clock, describeUnparsed(error, HEADER_BYTES_MAX)));
   });
   server.on('connect', (_request, socket: Socket) => {

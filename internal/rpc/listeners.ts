@@ -102,11 +102,11 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     waitingBytes: () => serving?.budget.heldBytes ?? 0,
     handshakes: () => serving?.handshakes() ?? 0,
     serve: (listener, events) => {
-      const { onConnectionRefused, onStalled, onLimit } = events;
+      const { onConnectionRefused, onLimit } = events;
       const { answerBytesMax, onAnswerBytes } = options;
       const budget = new AnswerBudget(answerBytesMax, () => onLimit('answers'), onAnswerBytes);
       const parts = { clock, listener, connections, events, budget, turns: new Turns(clock) };
-      const http1 = createHttp1(listener, clock, onStalled);
+      const http1 = createHttp1(listener, clock, events);
       const readers = {
         onHttp1: options.http1 === 'own' ? ownHttp1(parts, http1) : nodeHttp(http1),
         onHttp2:
@@ -157,6 +157,7 @@ function ownHttp1(parts: DriverParts, node: Http1Server): Accept {
     ...parts,
     requestTimeoutMs: BODY_TIMEOUT_MS,
     onStalled: parts.events.onStalled,
+    onLate: parts.events.onLate,
     handOver: nodeHttp(node),
   });
   return (socket) => driver.accept(socket);

@@ -104,6 +104,7 @@ export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
   listeners.serve(createListener(parts), {
     onConnectionRefused: parts.metrics.countConnectionRefused,
     onStalled: parts.metrics.countStalled,
+    onLate: parts.metrics.countLate,
     onLimit: parts.metrics.countLimit,
     onHandshake: parts.metrics.countHandshake,
   });
@@ -202,7 +203,7 @@ function createParts(
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     budget,
     compression: createGzipCompression(),
-    deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal),
+    deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal, metrics.countLate),
     boundAnswer: createBoundAnswer(clock, metrics.countStalled),
     slices: new SliceQueue(clock),
     slowLog,

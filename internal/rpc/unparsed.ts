@@ -29,6 +29,11 @@ export interface Unparsed {
 
 export const LATE: Unparsed = { status: 408, message: 'the request did not come whole in time' };
 
+/** True for Node's word for a request that took too long to come. */
+export function isLate(code: string | undefined): boolean {
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT';
+}
+
 export function describeUnparsed({ code, reason, rawPacket }: ParseError, headerBytesMax: number): Unparsed {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return { status: 431, message: `the headers are too large: expected at most ${headerBytesMax} bytes` };
@@ -36,7 +41,7 @@ export function describeUnparsed({ code, reason, rawPacket }: ParseError, header
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
     return { status: 413, message: 'the chunk extensions are too large: expected none' };
   }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+  if (isLate(code)) {
     return LATE;
   }
   if (code === 'HPE_INVALID_TRANSFER_ENCODING') return { status: 501, message: UNKNOWN_CODING };

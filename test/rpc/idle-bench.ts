@@ -49,13 +49,14 @@ function createDriven(): Server {
       return true;
     },
   };
-  const events = { onStalled: nothing, onLimit: nothing };
+  const events = { onStalled: nothing, onLate: nothing, onLimit: nothing };
   const http2 = new Http2Driver({ ...common, listener, events, bodyTimeoutMs: 120_000 });
   const http1 = new Http1Driver({
     ...common,
     listener,
     requestTimeoutMs: 120_000,
     onStalled: nothing,
+    onLate: nothing,
     handOver: (socket) => socket.destroy(),
   });
   return createBoundedMux(connections, {

@@ -157,7 +157,7 @@ describe('a stream of HTTP/2', () => {
     const refused: string[] = [];
     const operation = anOperation('read', false);
     const listener = createRequestListener({
-      deadlines: createBodyDeadlines(new VirtualClock(), 1_000, new AbortController().signal),
+      deadlines: createBodyDeadlines(new VirtualClock(), 1_000, new AbortController().signal, () => {}),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
       admission: createAdmission({
         hosts: createHostPolicy({ isLoopback: true, names: [], origins: new Set() }),

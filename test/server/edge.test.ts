@@ -173,10 +173,14 @@ describe('hostile and broken peers', () => {
       await closed;
     }
     expect(running.node.calls).toEqual([]);
+    expect(await running.metrics.render()).toMatch(/^walnut_requests_late_total [1-9]/m);
   });
 
   it('checks the time of HTTP/1.1 requests although it never listens itself', () => {
-    const server = createHttp1({ onRequest: () => {} }, createNodeClock(), () => {});
+    const server = createHttp1({ onRequest: () => {} }, createNodeClock(), {
+      onStalled: () => {},
+      onLate: () => {},
+    });
     onCleanup(() => {
       server.close();
     });
@@ -234,7 +238,12 @@ describe('a peer outside of private networks', () => {
       answers.push([path, 200]);
     };
     const listener = createRequestListener({
-      deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
+      deadlines: createBodyDeadlines(
+        new VirtualClock(),
+        BODY_TIMEOUT_MS,
+        new AbortController().signal,
+        () => {},
+      ),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
       origins: new Set(),
       httpRoutes: createHttpRoutes([

@@ -51,7 +51,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   const clock = createNodeClock();
   const errors = createErrorMapper(silentLogger, clock, 'test');
   const shutdown = new AbortController();
-  const deadlines = createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal);
+  const deadlines = createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal, () => {});
   const rpcAdapter = createRpcAdapter({
     clock,
     errors,
@@ -82,16 +82,17 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     onRefused: () => {},
   });
   const connections = createConnections();
-  const http1 = createHttp1(listener, createNodeClock(), () => {});
+  const http1 = createHttp1(listener, createNodeClock(), { onStalled: () => {}, onLate: () => {} });
   const http2 = createHttp2(listener, connections, clock);
   const budget = new AnswerBudget(256 << 20, () => {});
   const parts = { clock, listener, connections, budget, turns: new Turns(clock) };
-  const events = { onStalled: () => {}, onLimit: () => {} };
+  const events = { onStalled: () => {}, onLate: () => {}, onLimit: () => {} };
   const own2 = new Http2Driver({ ...parts, events, bodyTimeoutMs: BODY_TIMEOUT_MS });
   const own1 = new Http1Driver({
     ...parts,
     requestTimeoutMs: BODY_TIMEOUT_MS,
     onStalled: () => {},
+    onLate: () => {},
     handOver: (socket) => http1.emit('connection', socket),
   });
   const readers: Readers = {

@@ -160,8 +160,12 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     if (!this.#time.isLate(nowMs)) return;
     const { phase } = this.#time;
     const isRequestLate = phase === 'head' || (phase === 'body' && this.#request?.isAnswered === false);
-    if (isRequestLate) this.#refuse(LATE);
-    else this.socket.destroy();
+    if (!isRequestLate) {
+      this.socket.destroy();
+      return;
+    }
+    this.#site.onLate();
+    this.#refuse(LATE);
   }
 
   readonly #onBytes = (bytes: Buffer): void => {
@@ -314,6 +318,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   /** Answers behind what was answered, and ends the connection. */
   #refuse(unparsed: Unparsed): void {
     this.#isOver = true;
+    this.#time.become('over', this.#nowMs);
     this.#request?.onGone();
     this.#request = undefined;
     endWith(this.socket, this.#site.clock, unparsed);

@@ -12,7 +12,8 @@ import type { Turns } from '#rpc/turns.ts';
 
 const LOOK_MS = 500;
 
-export interface Http1DriverOptions extends Pick<Http1Site, 'clock' | 'listener' | 'onStalled' | 'handOver'> {
+export interface Http1DriverOptions
+  extends Pick<Http1Site, 'clock' | 'listener' | 'onStalled' | 'onLate' | 'handOver'> {
   /** How long a request may take, from its first byte until it is whole. */
   readonly requestTimeoutMs: number;
   readonly connections: Connections;
@@ -26,6 +27,7 @@ export class Http1Driver implements Http1Site {
   readonly listener: Http1Site['listener'];
   readonly limits: PhaseLimits;
   readonly onStalled: () => void;
+  readonly onLate: () => void;
   readonly handOver: (socket: Socket) => void;
   readonly budget: AnswerBudget;
   readonly turns: Turns;
@@ -37,6 +39,7 @@ export class Http1Driver implements Http1Site {
     this.listener = options.listener;
     this.limits = phaseLimits(options.requestTimeoutMs);
     this.onStalled = options.onStalled;
+    this.onLate = options.onLate;
     this.handOver = options.handOver;
     this.budget = options.budget;
     this.turns = options.turns;

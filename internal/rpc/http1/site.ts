@@ -17,6 +17,8 @@ export interface Http1Site {
   readonly budget: AnswerBudget;
   /** An answer was cut off because its peer read nothing. */
   onStalled(): void;
+  /** A request took too long to come. */
+  onLate(): void;
   /** The socket of the connection is closed, or is another's. */
   leave(connection: OpenConnection): void;
   /** The socket is Node's from now on, with all that was not read of it. */

@@ -224,6 +224,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     const call = stream.call as ServedCall | undefined;
     if (call === undefined) return;
     if (!stream.hasRemoteEnded && nowMs - call.startedMs >= this.#site.bodyTimeoutMs) {
+      this.#site.events.onLate();
       this.connection.resetStream(stream, ErrorCode.cancel);
       return;
     }

@@ -12,6 +12,8 @@ import type { Turns } from '#rpc/turns.ts';
 export interface SiteEvents {
   /** An answer was cut off because its peer read nothing. */
   readonly onStalled: () => void;
+  /** A request took too long to come. */
+  readonly onLate: () => void;
   /**
    * A peer passed a limit. `requests`: a stream was refused; any other: its connection ended.
    */

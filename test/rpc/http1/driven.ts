@@ -20,6 +20,8 @@ export interface Driven {
   readonly handedOver: { readonly socket: FakeSocket; rest: string; hasEnded: boolean }[];
   readonly sheds: () => number;
   readonly stalls: () => number;
+  /** Requests that took too long to come. */
+  readonly late: () => number;
   /** Called when the body of a call has come. */
   onCall: (call: Call) => void;
   onRequest: (request: HttpRequest, response: HttpResponse) => void | Promise<void>;
@@ -55,7 +57,7 @@ function readOver(bytes: Buffer): void {
 export function startDriver(answerBytesMax = 256 << 20): Driven {
   const clock = new VirtualClock();
   const connections = createConnections();
-  const counts = { stalls: 0, sheds: 0 };
+  const counts = { stalls: 0, sheds: 0, late: 0 };
   const budget = new AnswerBudget(answerBytesMax, () => counts.sheds++);
   const driven: Driven = {
     clock,
@@ -67,6 +69,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
     handedOver: [],
     sheds: () => counts.sheds,
     stalls: () => counts.stalls,
+    late: () => counts.late,
     onCall: ({ exchange, body }) => exchange.answer(ok(`<${body}>`)),
     onRequest: (request, response) => send(request, response, 200, {}, request.url ?? ''),
     open: () => {
@@ -84,6 +87,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
     budget,
     requestTimeoutMs: 120_000,
     onStalled: () => counts.stalls++,
+    onLate: () => counts.late++,
     handOver: (socket) => {
       socket.off('data', readOver);
       const handed = { socket: socket as never, rest: '', hasEnded: false };

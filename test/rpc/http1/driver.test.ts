@@ -205,7 +205,7 @@ describe('time', () => {
     await driven.clock.advance(2_000);
     expect(peer.take()).toMatch(/^HTTP\/1\.1 408 (.+\r\n)+\r\n.*did not come whole in time/);
     await driven.clock.advance(2_000);
-    expect([peer.socket.destroyed, driven.clock.pendingTimers]).toEqual([true, 0]);
+    expect([peer.socket.destroyed, driven.clock.pendingTimers, driven.late()]).toEqual([true, 0, 1]);
     expect(driven.calls.at(-1)?.closed).toEqual(text.startsWith('POST') ? [false] : [true]);
   });
 

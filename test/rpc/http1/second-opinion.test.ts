@@ -74,7 +74,7 @@ const listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'onCall'> = {
   },
 };
 
-const node = createHttp1(listener, clock, () => {});
+const node = createHttp1(listener, clock, { onStalled: () => {}, onLate: () => {} });
 const driver = new Http1Driver({
   clock,
   listener,
@@ -83,6 +83,7 @@ const driver = new Http1Driver({
   turns: new Turns(clock),
   requestTimeoutMs: 120_000,
   onStalled: () => {},
+  onLate: () => {},
   handOver: (socket) => {
     seen.isHandedOver = true;
     node.emit('connection', socket);

@@ -79,6 +79,8 @@ export interface Driven {
   readonly requests: { readonly request: HttpRequest; readonly response: HttpResponse }[];
   readonly limits: string[];
   readonly stalls: () => number;
+  /** Requests that took too long to come. */
+  readonly late: () => number;
   /** Called when the body of a call has come. */
   onCall: (call: Call) => void;
   onRequest: (request: HttpRequest, response: HttpResponse) => void | Promise<void>;
@@ -139,7 +141,7 @@ export function startDriver({
   const clock = new VirtualClock();
   const connections = createConnections();
   const limits: string[] = [];
-  let stalls = 0;
+  let [stalls, late] = [0, 0];
   const driven: Omit<Driven, 'driver'> = {
     clock,
     connections,
@@ -147,6 +149,7 @@ export function startDriver({
     requests: [],
     limits,
     stalls: () => stalls,
+    late: () => late,
     onCall: ({ exchange }) => exchange.answer(ok()),
     onRequest: (request, response) => send(request, response, 200, {}, 'ok'),
     open: async (entries = []) => {
@@ -165,7 +168,7 @@ export function startDriver({
     bodyTimeoutMs,
     requestsMax,
     budget: new AnswerBudget(answerBytesMax, () => limits.push('answers'), onAnswerBytes),
-    events: { onStalled: () => stalls++, onLimit: (limit) => limits.push(limit) },
+    events: { onStalled: () => stalls++, onLate: () => late++, onLimit: (limit) => limits.push(limit) },
     listener: {
       onRequest: (request, response) => {
         driven.requests.push({ request, response });
