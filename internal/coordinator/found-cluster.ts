@@ -5,6 +5,8 @@ import { groupOf } from '#cluster/leasable.ts';
 import { isGroupId } from '#cluster/names.ts';
 import { placeGroups } from '#cluster/placement.ts';
 import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
+import { SLOTS } from '#cluster/slot-hash.ts';
+import { adoptedGroup } from '#coordinator/adopt-group.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Random } from '#platform/random.ts';
@@ -20,7 +22,8 @@ export interface Founding {
 /**
  * The first map; undefined if the cluster exists with just these groups. Throws where it
  * exists with others, or a node is not heard, not empty, not free or named twice. The
- * groups get their leaders as any group without one does.
+ * groups get their leaders as any group without one does. One of them may have the log of a
+ * plain group: it keeps that, and owns all slots.
  */
 export function foundCluster({ map, plan, observations, nowMs, random }: Founding): MapWrites | undefined {
   if (map.clusterId !== '') {
@@ -33,11 +36,24 @@ export function foundCluster({ map, plan, observations, nowMs, random }: Foundin
   const plans = plan.kind === 'given' ? plan.groups : placedPlans(plan.replicas, observations, nowMs);
   checkPlans(plans);
   const names = plans.flatMap(({ nodes }) => nodes);
-  const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
+  const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs, true)]));
+  const isPlain = (name: string): boolean => heard.get(name)?.plain !== undefined;
+  const [adopted, ...more] = plans.filter(({ nodes }) => nodes.some(isPlain));
+  if (more.length > 0)
+    throw new WalnutError(
+      'failed_precondition',
+      'one plain group can become part of a cluster, as its first group',
+    );
+  const membersOf = ({ nodes }: GroupPlan): Heartbeat[] => nodes.flatMap((name) => heard.get(name) ?? []);
   return {
     clusterId: random.id128(),
-    groups: plans.map((plan) => toGroup(plan, heard, random)),
-    slots: divideSlots(plans.map(({ id }) => id)),
+    groups: plans.map((plan) =>
+      plan === adopted ? adoptedGroup(plan, membersOf(plan)) : toGroup(plan, heard, random),
+    ),
+    slots:
+      adopted === undefined
+        ? divideSlots(plans.map(({ id }) => id))
+        : [{ first: 0, last: SLOTS - 1, group: adopted.id }],
     nodes: toNodes(heard),
   };
 }
@@ -54,7 +70,7 @@ export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): M
   const taken = nodes.filter((node) => groupOf(map, node) !== undefined);
   if (taken.length > 0)
     throw new WalnutError('failed_precondition', `${taken.join(' and ')} belongs to another group`);
-  const heard = new Map(nodes.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
+  const heard = new Map(nodes.map((name) => [name, heardFree(name, observations.get(name), nowMs, false)]));
   return { groups: [toGroup(plan, heard, random)], nodes: toNodes(heard) };
 }
 
@@ -92,18 +108,32 @@ function checkPlans(plans: readonly GroupPlan[]): void {
     throw new WalnutError('invalid_argument', 'each group and each node may be named once');
 }
 
-function heardFree(name: string, observation: Observation | undefined, nowMs: number): Heartbeat {
-  const why = whyNotFree(observation, nowMs);
+/** `mayBePlain`: one with the log of a plain group is free, too. */
+function heardFree(
+  name: string,
+  observation: Observation | undefined,
+  nowMs: number,
+  mayBePlain: boolean,
+): Heartbeat {
+  const why = whyNotFree(observation, nowMs, mayBePlain);
   if (observation !== undefined && why === undefined) return observation.heartbeat;
   throw new WalnutError('failed_precondition', `${name} ${why}`);
 }
 
 /** Why a node cannot become a voter of a new group; undefined if it can. */
-function whyNotFree(observation: Observation | undefined, nowMs: number): string | undefined {
+function whyNotFree(
+  observation: Observation | undefined,
+  nowMs: number,
+  mayBePlain = false,
+): string | undefined {
   if (observation === undefined || !isHeard(observation, nowMs))
     return 'is not heard: start it, with the addresses of the coordinators';
-  const { role, tail } = observation.heartbeat;
+  const { role, tail, plain } = observation.heartbeat;
   if (role !== 'unassigned') return `is a ${role} already`;
+  if (plain !== undefined)
+    return mayBePlain
+      ? undefined
+      : 'has the log of a plain group, which can only become the first group of a new cluster: name it with --group';
   return tail.lsn > 0 ? 'is not empty: start it on an empty directory' : undefined;
 }
 

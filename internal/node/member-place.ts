@@ -3,6 +3,8 @@
  * so that a member is never started as a plain node, which would choose terms of its
  * own beside the coordinator's, and so that a directory has one name in one cluster.
  */
+import { newIncarnation } from '#engine/incarnation.ts';
+import type { Random } from '#platform/random.ts';
 import type { Manifest, MemberPlace } from '#wal/manifest.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 
@@ -12,6 +14,8 @@ export interface MemberName {
   readonly cluster: string;
   /** `cluster.node`. */
   readonly node: string;
+  /** `cluster.adopt`: a directory of a plain group becomes that of this member. */
+  readonly adopts?: boolean;
 }
 
 /** The fields of a new MANIFEST. */
@@ -19,6 +23,31 @@ export function placeOf(name: MemberName | undefined): { readonly member?: Membe
   if (name === undefined) return {};
   const { cluster, node } = name;
   return { member: { cluster, node, clusterId: '', group: '' } };
+}
+
+/**
+ * The fields by which the directory of a plain group becomes that of a member, with its log and its
+ * role; undefined where nothing is to be changed. Throws `WalOpenError` where it has to be settled first.
+ */
+export function adoptedPlace(
+  path: string,
+  manifest: Manifest,
+  name: MemberName | undefined,
+  random: Random,
+): Partial<Manifest> | undefined {
+  if (name?.adopts !== true || manifest.member !== undefined) return undefined;
+  const open =
+    manifest.quarantine !== null
+      ? 'is quarantined: see walnut quarantine list'
+      : manifest.handover !== undefined
+        ? 'has told another node to lead and does not know whether it does'
+        : undefined;
+  if (open !== undefined)
+    throw new WalOpenError(
+      'foreign',
+      `${path} ${open}. Start it once more as a node of its plain group, settle that, and then let the cluster adopt it. Nothing was changed`,
+    );
+  return { ...placeOf(name), incarnation: manifest.incarnation ?? newIncarnation(random) };
 }
 
 /** Throws `WalOpenError` if the directory at `path` belongs elsewhere than the configuration says. */
@@ -34,7 +63,10 @@ export function whyElsewhere(
 ): string | undefined {
   if (member === undefined && name === undefined) return undefined;
   if (member === undefined)
-    return 'belongs to a plain group: start it with walnut-master or walnut-slave, or give walnut-node an empty wal.directory';
+    return (
+      'belongs to a plain group: start it with walnut-master or walnut-slave, give walnut-node an empty wal.directory, ' +
+      'or set cluster.adopt: true to make its group the first one of the cluster'
+    );
   const place = `node ${member.node} of cluster ${member.cluster}`;
   if (name === undefined) return `belongs to ${place}: start it with walnut-node`;
   if (member.cluster === name.cluster && member.node === name.node) return undefined;

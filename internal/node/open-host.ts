@@ -10,7 +10,7 @@ import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { TERM_MAX } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
-import { checkPlace, placeOf } from '#node/member-place.ts';
+import { adoptedPlace, checkPlace, placeOf } from '#node/member-place.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { pendingHandoverOf } from '#node/pending-handover.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
@@ -91,6 +91,11 @@ async function settleIdentity(directory: WalDirectory, options: NodeOptions): Pr
 }
 
 async function settleRole(directory: WalDirectory, options: NodeOptions): Promise<void> {
+  const adopted = adoptedPlace(directory.path, manifestOf(directory), options.member, options.random);
+  if (adopted !== undefined) {
+    await amendManifest(directory, adopted);
+    options.logger.warn({ ...adopted }, 'the directory of a plain group is one of a member from now on');
+  }
   checkPlace(directory.path, manifestOf(directory), options.member);
   const { logger, forcedRole, upstream } = options;
   const manifest = manifestOf(directory);
@@ -112,7 +117,8 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
     return;
   }
   await settleUpstream(directory, upstream);
-  if (manifest.role === options.role) return;
+  // The map decides what a member is.
+  if (manifest.role === options.role || options.member !== undefined) return;
   logger.warn(
     { manifest: manifest.role, binary: options.role },
     `the data directory is a ${manifest.role}'s and stays one; change that with --force-role ${options.role}`,

@@ -57,10 +57,10 @@ export async function commitFollowing(
 
 /**
  * In a cluster, at a start: a master that granted a higher term leads no more. Until the
- * map names the master it follows nobody.
+ * map names the master it follows nobody. One that is not adopted yet stays what it was.
  */
 export async function leaveTermThatIsOver({ directory, manifest }: EngineHost): Promise<void> {
-  const { role, term, promotedTo = 0 } = manifest;
-  if (role !== 'master' || term <= promotedTo) return;
+  const { role, term, promotedTo = 0, member } = manifest;
+  if (role !== 'master' || term <= promotedTo || member?.group === '') return;
   await amendManifest(directory, { role: 'replica', upstream: '', promotedTo: 0 });
 }

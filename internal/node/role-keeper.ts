@@ -79,10 +79,10 @@ export class RoleKeeper {
     const { host } = this;
     if (host.manifest.logId !== '') this.#engine = await host.open();
     else onNothing();
-    const isMember = this.options.member !== undefined;
-    if (isMember) await leaveTermThatIsOver(host);
+    if (this.options.member !== undefined) await leaveTermThatIsOver(host);
     // Only the store makes leaders in a cluster: a lease decides whether it still is one, not the other nodes.
-    if (host.manifest.role === 'master') await this.#beginMaster(isMember);
+    const isLedByMap = (host.manifest.member?.group ?? '') !== '';
+    if (host.manifest.role === 'master') await this.#beginMaster(isLedByMap);
     else this.#beginReplica();
   }
 

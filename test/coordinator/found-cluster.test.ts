@@ -90,6 +90,67 @@ describe('founding a cluster', () => {
   });
 });
 
+describe('adopting a plain group', () => {
+  const log = (digit: string) => digit.repeat(32);
+  const plainNode = (node: string, replicas: string[] | undefined, fields: object = {}): Observation => {
+    const plain = { isMaster: replicas !== undefined, replicas: replicas ?? [] };
+    const tail = { epoch: makeEpoch(4, 1), lsn: toLsn(9) };
+    return observation(node, { logId: log('7'), term: 4, tail, plain, ...fields });
+  };
+  const adopting = (groups: readonly GroupPlan[], ...nodes: Observation[]) =>
+    foundCluster({
+      map: NO_MAP,
+      plan: { kind: 'given', groups },
+      observations: new Map([observation('e'), ...nodes].map((each) => [each.heartbeat.node, each])),
+      nowMs: NOW_MS,
+      random: new SeededRandom(1),
+    });
+  const master = plainNode('m', ['r.example:8080']);
+  const replica = plainNode('r', undefined, { term: 5 });
+
+  it('keeps its log, asks all grants in the next term, and gives it all slots', () => {
+    const writes = adopting(
+      [
+        { id: 'g0', nodes: ['e'] },
+        { id: 'g1', nodes: ['r', 'm'] },
+      ],
+      master,
+      replica,
+    );
+    expect(writes?.groups?.[1]).toMatchObject({
+      logId: log('7'),
+      term: 6,
+      leader: undefined,
+      grants: { term: 6, count: 2 },
+      voters: ['m', 'r'].map((node) => ({ node, incarnation: 3 })),
+    });
+    expect(writes?.slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);
+  });
+
+  it.each<[string, Observation[], string[][]]>([
+    ['r of g1 have the log of a plain group, and its master is not among them', [replica], [['r']]],
+    [
+      'the master m of g1 knows the replica at r.example:8080, and none of the nodes is there',
+      [master],
+      [['m']],
+    ],
+    [
+      'm, r of g1 have the logs of 2 plain groups',
+      [master, plainNode('r', undefined, { logId: log('8') })],
+      [['m', 'r']],
+    ],
+    ['m and r of g1 are both masters of one log', [plainNode('m', []), plainNode('r', [])], [['m', 'r']]],
+    [
+      'one plain group can become part of a cluster',
+      [plainNode('m', []), plainNode('r', [], { logId: log('8') })],
+      [['m'], ['r']],
+    ],
+  ])('is refused: %s', (message, nodes, groups) => {
+    const plans = groups.map((names, i) => ({ id: `g${i + 1}`, nodes: names }));
+    expect(() => adopting(plans, ...nodes)).toThrow(message);
+  });
+});
+
 describe('a further group', () => {
   const writes = found([{ id: 'g1', nodes: ['a'] }]);
   const groups = new Map(writes?.groups?.map((group) => [group.id, group]));

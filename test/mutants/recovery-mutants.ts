@@ -6,6 +6,7 @@ const PLAN = 'test/cluster/plan-recovery.test.ts';
 const RECOVERY = 'test/coordinator/recovery.test.ts';
 const MEMBERS = 'test/node/member/members.test.ts';
 const AGENT = 'test/node/member/member-agent.test.ts';
+const ADOPT = 'test/node/member/adopt.test.ts';
 const LOGIN = 'test/metadata/etcd-login.test.ts';
 
 export const RECOVERY_MUTANTS: readonly Mutant[] = [
@@ -142,5 +143,33 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     text: 'if (clock.monotonicMs() - judgingSinceMs() < SILENCE_MS)',
     replacement: 'if (clock.monotonicMs() - judgingSinceMs() < 0 * SILENCE_MS)',
     tests: [RECOVERY],
+  },
+  {
+    name: 'adopted group led by a replica that is behind',
+    file: 'internal/coordinator/adopt-group.ts',
+    text: 'grants: { term, count: voters.length },',
+    replacement: 'grants: undefined,',
+    tests: [ADOPT],
+  },
+  {
+    name: 'adopted group that leaves a replica behind',
+    file: 'internal/coordinator/adopt-group.ts',
+    text: 'if (left.length === 0) return undefined;',
+    replacement: 'if (left.length < 9) return undefined;',
+    tests: ['test/coordinator/found-cluster.test.ts'],
+  },
+  {
+    name: 'adopted master that forgets its role at its start',
+    file: 'internal/node/role-commits.ts',
+    text: "|| member?.group === '') return;",
+    replacement: '|| member?.group === undefined) return;',
+    tests: [ADOPT],
+  },
+  {
+    name: 'adopted group with a part of the slots',
+    file: 'internal/coordinator/found-cluster.ts',
+    text: 'adopted === undefined\n        ? divideSlots',
+    replacement: 'adopted === undefined || plans.length > 1\n        ? divideSlots',
+    tests: ['test/coordinator/found-cluster.test.ts'],
   },
 ];

@@ -1,5 +1,5 @@
 /** `cluster`: the cluster of which a node is a member. */
-import { clusterName, duration, hostPorts, nodeName, zoneName } from '#config/leaf-schemas.ts';
+import { boolean, clusterName, duration, hostPorts, nodeName, zoneName } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 import { formatDuration } from '#platform/duration.ts';
 
@@ -14,6 +14,8 @@ export interface ClusterConfig {
   readonly coordinators: readonly string[];
   /** How long this node may take writes, as a master, on the answers that it had. */
   readonly leaseMs: number;
+  /** The directory of a plain group is taken into the cluster; otherwise it is refused. */
+  readonly adopts: boolean;
 }
 
 /** The longest lease: a new leader waits for 1.1 times as long before its first write, whatever the others have. */
@@ -28,13 +30,16 @@ export const CLUSTER = defineSection({
     zone: zoneName(),
     coordinators: hostPorts({ min: 1 }),
     lease: duration({ min: LEASE_MS_MIN, max: LEASE_MS_MAX }, LEASE_MS_MAX),
+    adopt: boolean(false),
   }),
-  read: ({ name, node, zone, coordinators, lease }): ClusterConfig => ({
+  read: ({ name, node, zone, coordinators, lease, adopt }): ClusterConfig => ({
     ...{ name, node, zone, coordinators },
     leaseMs: lease,
+    adopts: adopt,
   }),
-  print: ({ name, node, zone, coordinators, leaseMs }) => ({
+  print: ({ name, node, zone, coordinators, leaseMs, adopts }) => ({
     ...{ name, node, zone, coordinators },
     lease: formatDuration(leaseMs),
+    adopt: adopts,
   }),
 });

@@ -50,7 +50,7 @@ export function describeSelf(
     logId: manifest.logId,
     voters: current?.kind === 'master' ? current.listedVoters : [],
     logVoters: engine?.store.members.current?.voters ?? [],
-    plain: plainOf(manifest),
+    plain: plainOf(manifest, keeper.siblings),
     report: {
       version: options.version,
       formatLevel: FORMAT_LEVEL,
@@ -65,9 +65,9 @@ export function describeSelf(
 }
 
 /** A directory with a log that no cluster has given a group has been one of a plain group. */
-function plainOf({ member, logId, role, replicas }: Manifest): PlainPlace | undefined {
+function plainOf({ member, logId, role }: Manifest, siblings: readonly string[]): PlainPlace | undefined {
   if (member?.group !== '' || logId === '') return undefined;
-  return { isMaster: role === 'master', replicas: role === 'master' ? replicas.added : [] };
+  return { isMaster: role === 'master', replicas: role === 'master' ? siblings : [] };
 }
 
 /** A master that has given its term up is no master any more. */
