@@ -146,8 +146,8 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
     name: 'master of a term that is over at its start',
     file: 'internal/node/role-commits.ts',
-    text: "if (role !== 'master' || term <= promotedTo) return;",
-    replacement: "if (role !== 'master' || term > 0 || promotedTo > 0) return;",
+    text: "if (role !== 'master' || term <= promotedTo || ",
+    replacement: "if (role !== 'master' || term > 0 || promotedTo > 0 || ",
     tests: [CALLS],
   },
   {
