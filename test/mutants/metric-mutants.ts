@@ -116,6 +116,13 @@ export const METRIC_MUTANTS: readonly Mutant[] = [
     tests: [DEPLOY],
   },
   {
+    name: 'chart that gives a node no name of its own',
+    file: 'deploy/helm/walnut/templates/node.yaml',
+    text: '            - name: WALNUT_CLUSTER__NODE\n',
+    replacement: '            - name: WALNUT_NODE\n',
+    tests: ['test/house/helm.test.ts'],
+  },
+  {
     name: 'unit that starts a node on damaged files again and again',
     file: 'deploy/systemd/walnut@.service',
     text: 'RestartPreventExitStatus=2 3 4',
