@@ -64,7 +64,7 @@ function findNode() {
   }
   throw new LaunchError(
     `needs Node.js ${NEEDED}, found ${process.version} and no bundled one.\n` +
-      'Run "npm ci" again without --omit=optional, or install a newer Node.js.',
+      'Install a newer Node.js; in a checkout of Walnut, "npm ci" without --omit=optional brings one.',
   );
 }
 
@@ -160,13 +160,19 @@ function resolveBin(target) {
   return path.join(directory, file);
 }
 
+/** The script of an entry. In the published package it is compiled. */
+function fileOf(entry) {
+  const file = path.resolve(ROOT, entry);
+  return fs.existsSync(file) ? file : file.replace(/\.ts$/, '.js');
+}
+
 /** Arguments for Node: flags, script, the script's own arguments. */
 function nodeArguments(args) {
   if (args.length === 0 || (args[0] === '--bin' && args.length === 1)) {
     throw new LaunchError('usage: launch.cjs FILE [arguments] | --bin PACKAGE[:COMMAND] [arguments]');
   }
   if (args[0] === '--bin') return [resolveBin(args[1]), ...args.slice(2)];
-  return [...v8Flags(args[0], args.slice(1)), path.resolve(ROOT, args[0]), ...args.slice(1)];
+  return [...v8Flags(args[0], args.slice(1)), fileOf(args[0]), ...args.slice(1)];
 }
 
 /** This environment with the chosen Node first on PATH, then the packages' commands. */
@@ -272,7 +278,7 @@ function fail(message) {
 function runHere(args) {
   Object.assign(process.env, childEnvironment(process.execPath, args[0]));
   require('node:module').enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
-  process.argv = [process.execPath, path.resolve(ROOT, args[0]), ...args.slice(1)];
+  process.argv = [process.execPath, fileOf(args[0]), ...args.slice(1)];
   import(url.pathToFileURL(process.argv[1]).href).catch((error) => fail(String(error.stack)));
 }
 

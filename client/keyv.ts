@@ -1,42 +1,157 @@
 /**
- * A store for Keyv 5: `new Keyv({ store: new KeyvWalnut(walnut) })`. Values are the text that
- * Keyv's serializer gives. Entries expire on the node, and every process sees the same.
- * It is checked against Keyv's interface by shape, so that Keyv is no dependency.
+ * Stores for Keyv: `new Keyv({ store: new KeyvWalnut(walnut) })` is for Keyv 6, and
+ * `KeyvWalnut5` for Keyv 5 and what is built on it. Values are the text that Keyv's
+ * serializer gives. Entries expire on the node, and every process sees the same. The stores
+ * are checked against Keyv's interfaces by shape, so that Keyv is no dependency.
  */
 import { text } from './codecs.ts';
 import { invalid } from './failures.ts';
-import { KeyMap, type MapClient } from './key-map.ts';
+import { KeyMap, type MapClient, type MapSetOptions } from './key-map.ts';
 
 export interface KeyvWalnutOptions {
   /** Put before every key; default `keyv:`. */
   readonly prefix?: string;
 }
 
-/** One entry of `setMany`; `ttl` in milliseconds. */
+/** One entry of `setMany` of Keyv 6; `expires` in milliseconds since the Unix epoch. */
 export interface KeyvEntry {
+  readonly key: string;
+  readonly value: unknown;
+  readonly expires?: number | undefined;
+}
+
+/** One entry of `setMany` of Keyv 5; `ttl` in milliseconds. */
+export interface Keyv5Entry {
   readonly key: string;
   readonly value: unknown;
   readonly ttl?: number | undefined;
 }
 
-/** Between the namespace and the key, as Keyv writes them. */
+/** Between the namespace and the key. */
 const SEPARATOR = ':';
 
+/** What both versions ask of a store in the same way. Keys are those of the node, without its prefix. */
+class Entries {
+  readonly #client: MapClient;
+  readonly #prefix: string;
+  readonly #map: KeyMap<string>;
+
+  constructor(client: MapClient, { prefix = 'keyv:' }: KeyvWalnutOptions) {
+    if (prefix === '')
+      throw invalid('prefix is empty: expected one, so that clear deletes only what is Keyv’s');
+    this.#client = client;
+    this.#prefix = prefix;
+    this.#map = new KeyMap(client, prefix, text());
+  }
+
+  get(key: string): Promise<string | undefined> {
+    return this.#map.get(key);
+  }
+
+  has(key: string): Promise<boolean> {
+    return this.#map.has(key);
+  }
+
+  async set(key: string, value: unknown, options: MapSetOptions): Promise<boolean> {
+    if (typeof value !== 'string')
+      throw invalid(`a value of type ${typeof value}: expected text, as Keyv's serializer gives it`);
+    return (await this.#map.set(key, value, options)).applied;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return (await this.#map.delete(key)).deleted;
+  }
+
+  async clear(within: string): Promise<void> {
+    await this.#client.deletePrefix(this.#prefix + within, {});
+  }
+
+  /** The entries whose keys begin with `within`, in no order, with what follows it. */
+  async *pairs(within: string): AsyncGenerator<[key: string, value: string], void, undefined> {
+    yield* new KeyMap(this.#client, this.#prefix + within, text()).entries();
+  }
+}
+
+function withinOf(namespace: string | undefined): string {
+  return namespace === undefined || namespace === '' ? '' : namespace + SEPARATOR;
+}
+
 export class KeyvWalnut {
+  /** Tells Keyv that `expires` is a moment; otherwise it takes this for a store of Keyv 5. */
+  readonly capabilities = { expires: true } as const;
+  /** Set by Keyv. Its entries are kept apart from those of other namespaces. */
+  namespace: string | undefined;
+  readonly #entries: Entries;
+
+  constructor(client: MapClient, options: KeyvWalnutOptions = {}) {
+    this.#entries = new Entries(client, options);
+  }
+
+  get(key: string): Promise<string | undefined> {
+    return this.#entries.get(this.#full(key));
+  }
+
+  getMany(keys: readonly string[]): Promise<(string | undefined)[]> {
+    return Promise.all(keys.map((key) => this.get(key)));
+  }
+
+  /** `expires`: milliseconds since the Unix epoch; undefined: as long as the node's default says. */
+  set(key: string, value: unknown, expires?: number): Promise<boolean> {
+    const expiry =
+      expires === undefined
+        ? {}
+        : { expiry: { case: 'expireAtMs', value: BigInt(Math.max(1, Math.ceil(expires))) } as const };
+    return this.#entries.set(this.#full(key), value, expiry);
+  }
+
+  setMany(entries: readonly KeyvEntry[]): Promise<boolean[]> {
+    return Promise.all(entries.map(({ key, value, expires }) => this.set(key, value, expires)));
+  }
+
+  delete(key: string): Promise<boolean> {
+    return this.#entries.delete(this.#full(key));
+  }
+
+  /** True for each that was there. */
+  deleteMany(keys: readonly string[]): Promise<boolean[]> {
+    return Promise.all(keys.map((key) => this.delete(key)));
+  }
+
+  has(key: string): Promise<boolean> {
+    return this.#entries.has(this.#full(key));
+  }
+
+  hasMany(keys: readonly string[]): Promise<boolean[]> {
+    return Promise.all(keys.map((key) => this.has(key)));
+  }
+
+  /** Deletes the entries of the namespace; without one all of them. */
+  clear(): Promise<void> {
+    return this.#entries.clear(withinOf(this.namespace));
+  }
+
+  /** Gives the entries of the namespace, in no order. */
+  iterator(): AsyncGenerator<[key: string, value: string], void, undefined> {
+    return this.#entries.pairs(withinOf(this.namespace));
+  }
+
+  /** The client is its caller's, who closes it. */
+  async disconnect(): Promise<void> {}
+
+  #full(key: string): string {
+    return withinOf(this.namespace) + key;
+  }
+}
+
+export class KeyvWalnut5 {
   /** Keyv iterates only over stores of the dialects that it knows by name. */
   readonly opts: Readonly<Record<string, unknown>> = { dialect: 'redis', url: 'walnut' };
   /** Set by Keyv, which puts it before the keys itself. */
   namespace: string | undefined;
-  readonly #prefix: string;
-  readonly #client: MapClient;
-  readonly #entries: KeyMap<string>;
+  readonly #entries: Entries;
 
-  constructor(client: MapClient, { prefix = 'keyv:' }: KeyvWalnutOptions = {}) {
-    if (prefix === '')
-      throw invalid('prefix is empty: expected one, so that clear deletes only what is Keyv’s');
-    this.#prefix = prefix;
-    this.#client = client;
-    this.#entries = new KeyMap(client, prefix, text());
+  constructor(client: MapClient, options: KeyvWalnutOptions = {}) {
+    this.#entries = new Entries(client, options);
   }
 
   get(key: string): Promise<string | undefined> {
@@ -44,22 +159,21 @@ export class KeyvWalnut {
   }
 
   getMany(keys: readonly string[]): Promise<(string | undefined)[]> {
-    return Promise.all(keys.map((key) => this.#entries.get(key)));
+    return Promise.all(keys.map((key) => this.get(key)));
   }
 
   /** `ttl`: milliseconds; undefined or 0: as long as the node's default says. */
-  async set(key: string, value: unknown, ttl?: number): Promise<boolean> {
-    const ttlMs = ttl === undefined || ttl === 0 ? undefined : Math.max(1, Math.ceil(ttl));
-    const { applied } = await this.#entries.set(key, textOf(value), ttlMs === undefined ? {} : { ttlMs });
-    return applied;
+  set(key: string, value: unknown, ttl?: number): Promise<boolean> {
+    const isLimited = ttl !== undefined && ttl !== 0;
+    return this.#entries.set(key, value, isLimited ? { ttlMs: Math.max(1, Math.ceil(ttl)) } : {});
   }
 
-  async setMany(entries: readonly KeyvEntry[]): Promise<boolean[]> {
+  setMany(entries: readonly Keyv5Entry[]): Promise<boolean[]> {
     return Promise.all(entries.map(({ key, value, ttl }) => this.set(key, value, ttl)));
   }
 
-  async delete(key: string): Promise<boolean> {
-    return (await this.#entries.delete(key)).deleted;
+  delete(key: string): Promise<boolean> {
+    return this.#entries.delete(key);
   }
 
   /** True if all of them were there. */
@@ -73,30 +187,20 @@ export class KeyvWalnut {
   }
 
   hasMany(keys: readonly string[]): Promise<boolean[]> {
-    return Promise.all(keys.map((key) => this.#entries.has(key)));
+    return Promise.all(keys.map((key) => this.has(key)));
   }
 
   /** Deletes the entries of the namespace; without one all of them. */
-  async clear(): Promise<void> {
-    await this.#client.deletePrefix(this.#prefix + this.#inNamespace(this.namespace), {});
+  clear(): Promise<void> {
+    return this.#entries.clear(withinOf(this.namespace));
   }
 
   /** Gives the entries of a namespace, in no order, with their keys as Keyv has them. */
   async *iterator(namespace = this.namespace): AsyncGenerator<[key: string, value: string], void, undefined> {
-    const prefix = this.#prefix + this.#inNamespace(namespace);
-    for await (const [key, value] of new KeyMap(this.#client, prefix, text()).entries())
-      yield [this.#inNamespace(namespace) + key, value];
+    const within = withinOf(namespace);
+    for await (const [key, value] of this.#entries.pairs(within)) yield [within + key, value];
   }
 
   /** The client is its caller's, who closes it. */
   async disconnect(): Promise<void> {}
-
-  #inNamespace(namespace: string | undefined): string {
-    return namespace === undefined || namespace === '' ? '' : namespace + SEPARATOR;
-  }
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  throw invalid(`a value of type ${typeof value}: expected text, as Keyv's serializer gives it`);
 }

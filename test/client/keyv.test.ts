@@ -1,11 +1,11 @@
-/** The store for Keyv, called as Keyv calls it. */
+/** The stores for Keyv, called as Keyv calls them: 5 for 5, and what is different in 6. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { connect } from '../../client/connect.ts';
-import { KeyvWalnut } from '../../client/keyv.ts';
+import { KeyvWalnut5 } from '../../client/keyv.ts';
 
 it('keeps what Keyv gives it, in its namespace, for as long as it says', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-keyv-'));
@@ -15,7 +15,7 @@ it('keeps what Keyv gives it, in its namespace, for as long as it says', async (
   const client = connect(master.address);
   onTestFinished(() => client.close());
   await client.set('other', Buffer.from('1'));
-  const store = new KeyvWalnut(client);
+  const store = new KeyvWalnut5(client);
   store.namespace = 'a';
   expect(await store.get('a:k')).toBeUndefined();
   expect(await store.set('a:k', '{"value":1}')).toBe(true);
@@ -45,6 +45,6 @@ it('keeps what Keyv gives it, in its namespace, for as long as it says', async (
   await store.clear();
   expect([await store.has('k'), (await client.get('other')).found]).toEqual([false, true]);
   await expect(store.set('k', { value: 1 })).rejects.toThrow("expected text, as Keyv's serializer gives it");
-  expect(() => new KeyvWalnut(client, { prefix: '' })).toThrow('prefix is empty');
+  expect(() => new KeyvWalnut5(client, { prefix: '' })).toThrow('prefix is empty');
   await store.disconnect();
 });

@@ -81,7 +81,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   routing: { rooms: ['model', 'platform', 'cluster'], packages: PURE_BUILTINS },
   client: {
     rooms: ['gen', 'dial', 'platform', 'tls', 'routing'],
-    packages: ['lru-cache', 'node:diagnostics_channel', ...CONNECT, ...PURE_BUILTINS],
+    packages: ['lru-cache', 'node:diagnostics_channel', '@opentelemetry/api', ...CONNECT, ...PURE_BUILTINS],
   },
 };
 

@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { readText } from './source-files.ts';
 
 interface Locked {
+  readonly license?: string;
+  readonly dev?: boolean;
+  readonly optional?: boolean;
   readonly version?: string;
   readonly resolved?: string;
   readonly integrity?: string;
@@ -32,6 +35,25 @@ describe('the lock file', () => {
   it('has nothing that runs at an installation but what is known', () => {
     const running = installed.filter(([, { hasInstallScript }]) => hasInstallScript === true);
     expect(running.map(([path]) => path)).toEqual(MAY_RUN);
+  });
+
+  it('has only licences that allow what the package does with them, each listed', () => {
+    const shipped = installed.filter(([, { dev, optional }]) => dev !== true && optional !== true);
+    const listed = new Map(
+      [...readText('docs/dependencies.md').matchAll(/^\| (\S[^|]*) \| \d+ \| (`.*`) \|$/gm)].flatMap(
+        ([, license = '', names = '']) =>
+          names.split(', ').map((name) => [name.replaceAll('`', ''), license]),
+      ),
+    );
+    expect(shipped.length).toBeGreaterThan(20);
+    const name = (path: string): string => path.slice(path.lastIndexOf('node_modules/') + 13);
+    const expected = shipped.map(([path, { license }]) => [name(path), license]);
+    expect([...listed].sort()).toEqual([...new Map(expected as [string, string][])].sort());
+    const allowed =
+      /^\(?(MIT|ISC|Apache-2\.0|BSD-3-Clause|BlueOak-1\.0\.0)( AND (MIT|BSD-3-Clause|Apache-2\.0))*\)?$/;
+    expect(shipped.filter(([, { license }]) => !allowed.test(license ?? '')).map(([path]) => path)).toEqual(
+      [],
+    );
   });
 
   it('is of exact versions', () => {

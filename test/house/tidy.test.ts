@@ -269,7 +269,9 @@ describe('package.json', () => {
     const groups = ['dependencies', 'devDependencies', 'optionalDependencies'];
     const versions = groups.flatMap((group) => Object.entries(manifest[group] ?? {}));
     expect(versions.length).toBeGreaterThan(0);
-    expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
+    expect(
+      versions.filter(([, version]) => !/^(npm:[@\w/-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)),
+    ).toEqual([]);
   });
 
   it('keeps protobuf and its generator at one version', () => {

@@ -1,0 +1,19 @@
+// biome-ignore-all lint/performance/noBarrelFile: what `import … from` the package gives is one file.
+/** What the package exports: the client on `fetch`, for browsers. Whatever is not named here may change without notice. */
+
+export { Code } from '@connectrpc/connect';
+export { Durability } from '#gen/walnut/v1/types_pb.ts';
+export type { Outcome, Told } from '#routing/failure.ts';
+export type { ReadPolicy } from '#routing/group-routes.ts';
+export type { WalnutClientOptions } from './client-options.ts';
+export { bytes, type Codec, json, text } from './codecs.ts';
+export { connect, type FetchClientOptions } from './connect-fetch.ts';
+export type { CallEnd, OperationEnd, RetryBegin } from './diagnostics.ts';
+export { CallError } from './failures.ts';
+export type { GetOrSetOptions, Load } from './get-or-set.ts';
+export type { KeyMap } from './key-map.ts';
+export type { NearOptions, NearStats } from './near-cache.ts';
+export type { CallOptions, DeleteOptions, GetOptions, SetOptions } from './operations.ts';
+export { Session } from './session.ts';
+export type { WalnutClient } from './walnut-client.ts';
+export type { WatchOptions, WatchTarget } from './watch.ts';
