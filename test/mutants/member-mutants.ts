@@ -106,7 +106,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     file: 'internal/node/doors/linear-reads.ts',
     text: '    if (quorum.lsn < lsn)\n',
     replacement: '    if (quorum.lsn + lsn < 0)\n',
-    tests: [MEMBERS],
+    tests: ['test/node/member/random-faults.test.ts'],
   },
   {
     name: 'wiped disk that counts before it has everything',
