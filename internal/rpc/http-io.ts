@@ -3,6 +3,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { weightOf } from '#rpc/accept.ts';
+import type { BodySink } from '#rpc/body-sink.ts';
 import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
 import { CodecRequest, type CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
@@ -99,28 +100,63 @@ export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
  * `bodyOf`.
  */
 export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+  if (request instanceof CodecRequest) {
+    const receiver = new BodyReceiver(onChunk);
+    if (request.tryRead(receiver)) return receiver.received;
+  }
   askForBody(request);
   return new Promise((resolve, reject) => {
+    let isWhole = false;
     const take = (chunk: Buffer): void => {
       try {
         onChunk(chunk);
       } catch (error) {
         request.off('data', take);
-        if (request instanceof CodecRequest) request.readTo(undefined);
         request.resume();
         reject(error);
       }
     };
     request.on('data', take);
-    if (request instanceof CodecRequest) request.readTo(take);
     request.on('end', () => {
       // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
-      if (isNodeHttp2(request) && request.stream.aborted) reject(endedEarly());
-      else resolve();
+      isWhole = !(isNodeHttp2(request) && request.stream.aborted);
+      if (isWhole) resolve();
+      else reject(endedEarly());
     });
-    request.on('close', () => reject(endedEarly()));
+    // An error costs as much as a small request, so none is made of one that is over.
+    request.on('close', () => isWhole || reject(endedEarly()));
     request.on('error', reject);
   });
+}
+
+/** A body on its way past the stream of its request. */
+class BodyReceiver implements BodySink {
+  readonly #received = Promise.withResolvers<void>();
+  /** Undefined once it has thrown. */
+  #onChunk: ((chunk: Uint8Array) => void) | undefined;
+
+  constructor(onChunk: (chunk: Uint8Array) => void) {
+    this.#onChunk = onChunk;
+  }
+
+  get received(): Promise<void> {
+    return this.#received.promise;
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    try {
+      this.#onChunk?.(chunk);
+    } catch (error) {
+      this.#onChunk = undefined;
+      this.#received.reject(error);
+    }
+  }
+
+  onEnd(isWhole: boolean): void {
+    this.#onChunk = undefined;
+    if (isWhole) this.#received.resolve();
+    else this.#received.reject(endedEarly());
+  }
 }
 
 function endedEarly(): Error {

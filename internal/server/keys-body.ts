@@ -52,7 +52,8 @@ export async function readValue(
     if (error instanceof HttpRefusal || error instanceof WalnutError) throw error;
     throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
   }
-  const body = await pieces.take(() => clock.yield());
+  const taken = pieces.take(() => clock.yield());
+  const body = taken instanceof Promise ? await taken : taken;
   if (!isGzip) return body;
   const value = await expand(body, options);
   reservation.grow(value.length);

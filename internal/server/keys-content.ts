@@ -39,40 +39,33 @@ export function contentHeaders(contentType = UNKNOWN): Record<string, string> {
 }
 
 /**
- * Sets the value, without its content type while a replica of version 0.1 follows: a
- * PUT with that header worked before content types were kept.
+ * Sets the value, without its content type while a replica of version 0.1 follows, and
+ * calls `onTypeLeftOut` then: a PUT with that header worked before content types were kept.
  */
 export function setAsKept(
   port: KeyValuePort,
   command: SetCommand,
   signal: AbortSignal | undefined,
-): Promise<Kept> {
-  return command.contentType === undefined
-    ? keep(port.set(command, signal))
-    : setTyped(port, command, signal);
-}
-
-interface Kept {
-  readonly answer: WriteAnswer;
-  readonly isTypeKept: boolean;
-}
-
-async function keep(answer: Awaitable<WriteAnswer>): Promise<Kept> {
-  return { answer: await answer, isTypeKept: true };
+  onTypeLeftOut: () => void,
+): Awaitable<WriteAnswer> {
+  if (command.contentType === undefined) return port.set(command, signal);
+  return setTyped(port, command, signal, onTypeLeftOut);
 }
 
 async function setTyped(
   port: KeyValuePort,
   command: SetCommand,
   signal: AbortSignal | undefined,
-): Promise<Kept> {
+  onTypeLeftOut: () => void,
+): Promise<WriteAnswer> {
   try {
-    return { answer: await port.set(command, signal), isTypeKept: true };
+    return await port.set(command, signal);
   } catch (error) {
     const { contentType: _, ...plain } = command;
     const isRefused = error instanceof WalnutError && error.code === 'failed_precondition';
     if (!isRefused || error.details.nothingDone !== true) throw error;
-    return { answer: await port.set(plain, signal), isTypeKept: false };
+    onTypeLeftOut();
+    return await port.set(plain, signal);
   }
 }
 

@@ -1,6 +1,6 @@
 /** PUT, POST and DELETE of `/v1/keys/{key}`. */
 
-import type { IncrementAnswer, SetCommand, WriteAnswer } from '#model/commands.ts';
+import type { IncrementAnswer, WriteAnswer } from '#model/commands.ts';
 import { counted } from '#model/counted.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { send } from '#rpc/http-io.ts';
@@ -27,13 +27,16 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   const body = { value: await readValue(request, response, call.caller, options) };
   const isOnlyTry = takesOneTry(preconditions);
   let notKept = {};
-  const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {
-    const setting = beginSet(options, call, { ...command, condition }, body);
+  const onTypeLeftOut = (): void => {
+    notKept = { 'x-walnut-not-kept': 'content-type' };
+  };
+  // Not async: the frame of an async function would keep the value until the answer.
+  const answer = await writeWhere(preconditions, call.mayRead, (condition) => {
+    const set = { ...command, condition, value: body.value };
+    const setting = setAsKept(options.port, set, call.signalFor(command), onTypeLeftOut);
     // The record contains the value now: a wait for replicas, which may be long, keeps no second one.
     if (isOnlyTry) body.value = NO_VALUE;
-    const set = await setting;
-    notKept = set.isTypeKept ? {} : { 'x-walnut-not-kept': 'content-type' };
-    return set.answer;
+    return setting;
   });
   if (!answer.applied) return sendNotWritten(call, answer);
   const headers = { ...writeHeaders(answer), etag: etagOf(answer.position), ...notKept };
@@ -41,16 +44,6 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   // there before the first of a repeat may not be known any more.
   const isCreated = call.mayRead && answer.previous === undefined && answer.isRepeat === undefined;
   send(request, response, isCreated ? 201 : 204, headers, '');
-}
-
-/** Not async: the frame of an async function would keep the value until the answer. */
-function beginSet(
-  { port }: KeysCallOptions,
-  call: KeysCall,
-  command: Omit<SetCommand, 'value'>,
-  { value }: { readonly value: Uint8Array },
-): ReturnType<typeof setAsKept> {
-  return setAsKept(port, { ...command, value }, call.signalFor(command));
 }
 
 /** `?increment`: the answer's body is the sum. */

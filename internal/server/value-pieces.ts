@@ -4,10 +4,11 @@
  * the value becomes. Where it is not, they go into segments, which are joined at the end,
  * each freed as soon as it is copied.
  */
+import type { Awaitable } from '#model/awaitable.ts';
 import { allocateWithRoom, giveRoom } from '#platform/roomy-bytes.ts';
 
-/** Shorter values are copied into their record, which costs less than room for it. */
-const ROOMY_BYTES_MIN = 65_536;
+/** Up to this a value is copied into its record, which costs less than room for it. */
+const SMALL_BYTES_MAX = 65_536;
 /** For the frame's header, what a mutation has before its value (a key has 1,024 bytes at most), and some victims. */
 const BEFORE_BYTES = 4_096;
 /** For the name of a write, which stands behind the value. */
@@ -16,6 +17,7 @@ const SEGMENT_BYTES_MIN = 4_096;
 const SEGMENT_BYTES_MAX = 1_048_576;
 /** So many bytes are joined in one turn of the event loop: a millisecond or two of fresh memory. */
 const JOINED_BYTES = 2 * SEGMENT_BYTES_MAX;
+const NOTHING = new Uint8Array(0);
 
 interface Segment {
   readonly buffer: Buffer<ArrayBuffer>;
@@ -37,8 +39,8 @@ export class ValuePieces {
   add(piece: Uint8Array): void {
     const at = this.#length;
     this.#length += piece.length;
-    if (this.#expected > ROOMY_BYTES_MIN) {
-      this.#whole ??= allocateWithRoom(this.#expected, BEFORE_BYTES, BEHIND_BYTES);
+    if (this.#expected > 0) {
+      this.#whole ??= allocate(this.#expected);
       this.#whole.set(piece, at);
       return;
     }
@@ -49,40 +51,53 @@ export class ValuePieces {
   }
 
   /** The value, once; nothing may be added afterwards. `endTurn` lets the event loop run. */
-  async take(endTurn: () => Promise<void>): Promise<Uint8Array> {
-    const received = this.#whole;
+  take(endTurn: () => Promise<void>): Awaitable<Uint8Array> {
+    const whole = this.#whole;
     const segments = this.#segments;
     // Nothing is kept of what is the caller's from now on.
     this.#whole = undefined;
     this.#segments = [];
-    if (received !== undefined) return giveRoom(received);
-    const [only, ...more] = segments;
-    if (only === undefined || more.length === 0)
-      return only?.buffer.subarray(0, only.used) ?? Buffer.alloc(0);
-    const whole = allocateWithRoom(this.#length, BEFORE_BYTES, BEHIND_BYTES);
-    let at = 0;
-    let joined = 0;
-    for (const { buffer, used } of segments) {
-      buffer.copy(whole, at, 0, used);
-      buffer.buffer.transfer(0);
-      at += used;
-      joined += used;
-      if (joined < JOINED_BYTES) continue;
-      joined = 0;
-      await endTurn();
-    }
-    return giveRoom(whole);
+    if (whole !== undefined) return whole.length > SMALL_BYTES_MAX ? giveRoom(whole) : whole;
+    const [only] = segments;
+    if (only === undefined) return NOTHING;
+    return segments.length === 1 ? only.buffer.subarray(0, only.used) : join(segments, this.#length, endTurn);
   }
 
   /** As long as what there is so far, so that many small pieces are few segments. */
   #begin(pieceBytes: number): Segment {
-    const bytes = this.#expected || Math.min(SEGMENT_BYTES_MAX, Math.max(SEGMENT_BYTES_MIN, this.#length));
+    const bytes = Math.min(SEGMENT_BYTES_MAX, Math.max(SEGMENT_BYTES_MIN, this.#length));
     const segment = { buffer: Buffer.allocUnsafeSlow(Math.max(bytes, pieceBytes)), used: 0 };
     this.#segments.push(segment);
     return segment;
   }
 }
 
+function allocate(bytes: number): Buffer {
+  if (bytes <= SMALL_BYTES_MAX) return Buffer.allocUnsafe(bytes);
+  return allocateWithRoom(bytes, BEFORE_BYTES, BEHIND_BYTES);
+}
+
 function fits({ buffer, used }: Segment, piece: Uint8Array): boolean {
   return used + piece.length <= buffer.length;
+}
+
+/** Frees each segment. */
+async function join(
+  segments: readonly Segment[],
+  bytes: number,
+  endTurn: () => Promise<void>,
+): Promise<Uint8Array> {
+  const whole = allocateWithRoom(bytes, BEFORE_BYTES, BEHIND_BYTES);
+  let at = 0;
+  let joined = 0;
+  for (const { buffer, used } of segments) {
+    buffer.copy(whole, at, 0, used);
+    buffer.buffer.transfer(0);
+    at += used;
+    joined += used;
+    if (joined < JOINED_BYTES) continue;
+    joined = 0;
+    await endTurn();
+  }
+  return giveRoom(whole);
 }

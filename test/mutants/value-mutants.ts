@@ -50,8 +50,8 @@ export const VALUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'chunk of a body that overtakes those that wait',
     file: 'internal/rpc/http2/codec-request.ts',
-    text: ' && this.readableLength === 0',
-    replacement: '',
+    text: 'this.readableLength > 0 || this.destroyed',
+    replacement: 'this.destroyed',
     tests: ['test/rpc/codec-request.test.ts'],
   },
   {
@@ -71,7 +71,7 @@ export const VALUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'segment of a value at the place of the one before',
     file: 'internal/server/value-pieces.ts',
-    text: '      at += used;\n',
+    text: '    at += used;\n',
     replacement: '',
     tests: ['test/server/value-pieces.test.ts'],
   },

@@ -34,6 +34,17 @@ function arrive(request: CodecRequest, text: string): void {
   request.takeChunk(shared.subarray(0, text.length), false);
 }
 
+it('a body that ends early is told, and one without a byte is whole', async () => {
+  const cut = open(new Credits());
+  const received = receiveBody(cut, () => {});
+  arrive(cut, 'one ');
+  cut.destroy();
+  await expect(received).rejects.toThrow('ended early');
+  const empty = open(new Credits());
+  empty.endBody();
+  await receiveBody(empty, () => expect.unreachable());
+});
+
 it('a body is received in order, what came before it was asked for too, and every byte is credited', async () => {
   const credits = new Credits();
   const request = open(credits);
@@ -45,7 +56,8 @@ it('a body is received in order, what came before it was asked for too, and ever
   await new Promise(setImmediate);
   arrive(request, 'four');
   arrive(request, 'five');
-  request.push(null);
+  await new Promise(setImmediate);
+  request.endBody();
   await received;
   expect(got.join('')).toBe('one two thr fourfive');
   expect(credits.bytes).toBe(20);
@@ -55,9 +67,8 @@ it('a chunk that arrives while the body is received is neither copied nor kept',
   const request = open(new Credits());
   const memory: unknown[] = [];
   const received = receiveBody(request, (chunk) => void memory.push(chunk.buffer));
-  await new Promise(setImmediate);
   arrive(request, 'here');
-  request.push(null);
+  request.endBody();
   await received;
   expect(memory).toEqual([shared.buffer]);
 });

@@ -1,10 +1,11 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { createBodyBudget } from '#rpc/body-budget.ts';
+import type { BodySink } from '#rpc/body-sink.ts';
 import { NO_PEER } from '#rpc/peer.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
 import { readBody } from '#rpc/unary/body.ts';
-import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 /** A peer that sends what the test says. */

@@ -97,7 +97,7 @@ export class SocketCall implements CodecPort, ServedRequest {
 
   #endBody(): void {
     this.#isBodyWhole = true;
-    this.request.push(null);
+    this.request.endBody();
     if (this.response.destroyed) this.request.destroy();
   }
 

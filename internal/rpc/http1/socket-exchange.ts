@@ -4,10 +4,11 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '#platform/clock.ts';
+import type { BodySink } from '#rpc/body-sink.ts';
 import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
-import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
 
 type OnClose = (isAnswered: boolean) => void;
 

@@ -104,7 +104,7 @@ export class CodecCall implements CodecPort, ServedCall {
   }
 
   onBodyEnd(): void {
-    this.request.push(null);
+    this.request.endBody();
     if (this.response.destroyed) this.request.destroy();
   }
 

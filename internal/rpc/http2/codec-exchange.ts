@@ -5,10 +5,11 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Stream } from '#http/http2/stream.ts';
+import type { BodySink } from '#rpc/body-sink.ts';
 import { CONTINUE } from '#rpc/http2/answer-blocks.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
-import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
 
 type OnClose = (isAnswered: boolean) => void;
 

@@ -7,6 +7,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http2';
 import { Readable, Writable } from 'node:stream';
+import type { BodySink } from '#rpc/body-sink.ts';
 import type { PeerSocket } from '#rpc/peer.ts';
 import type { Fields } from '#rpc/unary/answer.ts';
 
@@ -52,7 +53,8 @@ export class CodecRequest extends Readable {
   readonly stream: CodecStream;
   readonly #port: CodecPort;
   #uncredited = 0;
-  #take: ((chunk: Buffer) => void) | undefined;
+  #sink: BodySink | undefined;
+  #isWhole = false;
 
   constructor(port: CodecPort, head: RequestHead, socket: PeerSocket) {
     // It is destroyed, and says so, with its stream: after its body the call goes on.
@@ -68,22 +70,47 @@ export class CodecRequest extends Readable {
   }
 
   /**
-   * Chunks go to `take`, each valid until it returns, as long as the stream flows and none
-   * waits in it, which is emitted as ever; undefined: they go to the stream again.
+   * Gives the body to `sink` and not to the stream, whose events cost more than most bodies.
+   * Each chunk is valid until `onChunk` returns. False if some of the body waits in the
+   * stream already: it is all to be read there.
    */
-  readTo(take: ((chunk: Buffer) => void) | undefined): void {
-    this.#take = take;
+  tryRead(sink: BodySink): boolean {
+    if (this.readableLength > 0 || this.destroyed) return false;
+    if (this.#isWhole) sink.onEnd(true);
+    else {
+      this.#sink = sink;
+      this.#port.askForBody();
+    }
+    return true;
   }
 
   /** `isOwn`: the chunk may be kept. False: no more should come before it is credited. */
   takeChunk(chunk: Buffer, isOwn: boolean): boolean {
-    if (this.#take !== undefined && this.readableFlowing === true && this.readableLength === 0) {
-      this.#take(chunk);
+    if (this.#sink !== undefined) {
+      this.#sink.onChunk(chunk);
       this.#port.credit(chunk.length);
       return true;
     }
     this.#uncredited += chunk.length;
     return this.push(isOwn ? chunk : Buffer.from(chunk));
+  }
+
+  /** The body is whole. */
+  endBody(): void {
+    this.#isWhole = true;
+    if (this.#sink === undefined) this.push(null);
+    else this.#endSink(true);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#endSink(false);
+    callback(error);
+  }
+
+  #endSink(isWhole: boolean): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.onEnd(isWhole);
   }
 
   override _read(): void {

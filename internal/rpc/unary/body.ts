@@ -9,7 +9,8 @@ import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
-import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
+import type { BodySink } from '#rpc/body-sink.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
 import { undecodable } from '#rpc/undecodable.ts';
 
 export interface BodyReader {

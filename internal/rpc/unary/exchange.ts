@@ -10,16 +10,11 @@ import type { Peer } from '#model/access.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
+import type { BodySink } from '#rpc/body-sink.ts';
 import { askForBody } from '#rpc/http-io.ts';
 import { NO_PEER, peerOf } from '#rpc/peer.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { type Answer, wholeHeaders } from '#rpc/unary/answer.ts';
-
-export interface BodySink {
-  onChunk(chunk: Uint8Array): void;
-  /** Called at the end of the body; `isWhole` is false if it ended early. Some bodies that end early never call it. */
-  onEnd(isWhole: boolean): void;
-}
 
 export interface Exchange {
   readonly headers: IncomingHttpHeaders;
