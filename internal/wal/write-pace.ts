@@ -3,7 +3,9 @@
  * only copies them into the page cache and costs a tenth of a write on another
  * thread. But it blocks the event loop when the system has too many dirty pages or
  * the disk hangs. So it is not done during a slow fdatasync, nor for a while after
- * a slow write; the pause doubles with each further slow write.
+ * slow writes; the pause doubles each time. One slow write alone says nothing: on a
+ * busy machine the thread may have waited for a processor in the middle of it, and a
+ * write on another thread would wait for two.
  */
 import type { Clock } from '#platform/clock.ts';
 
@@ -11,15 +13,19 @@ import type { Clock } from '#platform/clock.ts';
 export const NOW_BYTES_MAX = 65_536;
 /** A write on the calling thread is not risked during an fdatasync that has taken longer than this. */
 export const SYNCING_MS_MAX = 5;
-/** A write that takes longer than this counts as slow; a busy machine alone seldom causes that. */
+/** A write that takes longer than this counts as slow. */
 export const SLOW_MS = 20;
-/** The pause after the first slow write. A write counts as the first again if none was slow for the longest pause. */
+/** A second slow write among so many, or one that takes this long, is the disk's. */
+export const WRITES_BETWEEN_SLOW = 16;
+export const STALLED_MS = 200;
+/** The first pause. A pause counts as the first again if there was none for the longest one. */
 export const PAUSE_MS_MIN = 10_000;
 export const PAUSE_MS_MAX = 600_000;
 
 export class WritePace {
   readonly #clock: Clock;
   #pauseMs = PAUSE_MS_MIN;
+  #writesSinceSlow = WRITES_BETWEEN_SLOW;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
@@ -39,7 +45,10 @@ export class WritePace {
     const startMs = this.#clock.monotonicMs();
     write();
     const endMs = this.#clock.monotonicMs();
-    if (endMs - startMs > SLOW_MS) this.#pause(endMs);
+    this.#writesSinceSlow++;
+    if (endMs - startMs <= SLOW_MS) return;
+    if (this.#writesSinceSlow <= WRITES_BETWEEN_SLOW || endMs - startMs >= STALLED_MS) this.#pause(endMs);
+    this.#writesSinceSlow = 0;
   }
 
   #pause(nowMs: number): void {

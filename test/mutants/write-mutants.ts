@@ -81,4 +81,18 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     replacement: '    return nowMs >= 0 || nowMs >= this.#pausedUntilMs;',
     tests: [PACE],
   },
+  {
+    name: 'one slow write on a busy machine taken for a slow disk',
+    file: 'internal/wal/write-pace.ts',
+    text: 'if (this.#writesSinceSlow <= WRITES_BETWEEN_SLOW || ',
+    replacement: 'if (this.#writesSinceSlow > 0 || ',
+    tests: [PACE],
+  },
+  {
+    name: 'disk that is slow again and again never noticed',
+    file: 'internal/wal/write-pace.ts',
+    text: 'if (this.#writesSinceSlow <= WRITES_BETWEEN_SLOW || ',
+    replacement: 'if (',
+    tests: [PACE],
+  },
 ];

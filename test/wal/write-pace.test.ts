@@ -8,7 +8,9 @@ import {
   PAUSE_MS_MAX,
   PAUSE_MS_MIN,
   SLOW_MS,
+  STALLED_MS,
   SYNCING_MS_MAX,
+  WRITES_BETWEEN_SLOW,
   WritePace,
 } from '#wal/write-pace.ts';
 import { frameAfter, open } from './harness.ts';
@@ -19,6 +21,16 @@ class HeldClock extends VirtualClock {
   override monotonicMs(): number {
     return this.nowMs;
   }
+}
+
+function paced(): { clock: HeldClock; pace: WritePace; write(tookMs: number): void } {
+  const clock = new HeldClock();
+  const pace = new WritePace(clock);
+  const write = (tookMs: number): void =>
+    pace.measure(() => {
+      clock.nowMs += tookMs;
+    });
+  return { clock, pace, write };
 }
 
 describe('the pace of writes', () => {
@@ -35,16 +47,13 @@ describe('the pace of writes', () => {
     expect(pace.allows(1, undefined)).toBe(true);
   });
 
-  it('leaves them to another thread after one was slow, for twice as long each time, up to ten minutes', () => {
-    const clock = new HeldClock();
-    const pace = new WritePace(clock);
-    const write = (tookMs: number): void =>
-      pace.measure(() => {
-        clock.nowMs += tookMs;
-      });
+  it('leaves them to another thread after two were slow, for twice as long each time, up to ten minutes', () => {
+    const { clock, pace, write } = paced();
     write(SLOW_MS);
+    write(SLOW_MS + 1);
     expect(pace.allows(1, undefined)).toBe(true);
     for (let pauseMs = PAUSE_MS_MIN; pauseMs < 4 * PAUSE_MS_MAX; pauseMs *= 2) {
+      // The one before the pause counts.
       write(SLOW_MS + 1);
       clock.nowMs += Math.min(pauseMs, PAUSE_MS_MAX) - 1;
       expect(pace.allows(1, undefined)).toBe(false);
@@ -55,6 +64,22 @@ describe('the pace of writes', () => {
     write(SLOW_MS + 1);
     clock.nowMs += PAUSE_MS_MIN;
     expect(pace.allows(1, undefined)).toBe(true);
+  });
+
+  it('takes one slow write among many for a busy machine, and a very slow one for the disk', () => {
+    const { pace, write } = paced();
+    for (let i = 0; i < 5; i++) {
+      write(STALLED_MS - 1);
+      for (let k = 0; k < WRITES_BETWEEN_SLOW; k++) write(1);
+      expect(pace.allows(1, undefined)).toBe(true);
+    }
+    write(STALLED_MS - 1);
+    for (let k = 1; k < WRITES_BETWEEN_SLOW; k++) write(1);
+    write(SLOW_MS + 1);
+    expect(pace.allows(1, undefined)).toBe(false);
+    const other = paced();
+    other.write(STALLED_MS);
+    expect(other.pace.allows(1, undefined)).toBe(false);
   });
 
   it('passes on what a write throws', () => {
