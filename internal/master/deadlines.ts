@@ -55,6 +55,12 @@ export function areReachable({ count, expiries, expiryMs }: PlainSets, nowMs: nu
   return true;
 }
 
+/** True if one of the deadlines is given in wall time. */
+export function hasWallTime({ count, expiries }: PlainSets): boolean {
+  for (let i = 0; i < count; i++) if (expiries[i] === PLAIN_EXPIRY.at) return true;
+  return false;
+}
+
 /** Returns true if one of the deadlines has passed already. */
 export function hasPast({ count, expiries, expiryMs }: PlainSets, shiftMs: number, nowMs: number): boolean {
   for (let i = 0; i < count; i++) {

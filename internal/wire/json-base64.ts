@@ -9,6 +9,7 @@ import { BACKSLASH, type TextRange } from '#wire/json-scan.ts';
 /** Characters of base64 decoded at once; a multiple of four, so that each slice is whole bytes. */
 const SLICE_CHARACTERS = SLICE_BYTES;
 const PADDING = 0x3d;
+const LETTERS_AND_DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /** Returns the value, or undefined if the text is no base64. */
 export function* decodeText(json: Buffer, { from, to }: TextRange): Slices<Buffer | undefined> {
@@ -35,8 +36,44 @@ export function* decodeText(json: Buffer, { from, to }: TextRange): Slices<Buffe
 export function decodePlain(json: Buffer, from: number, to: number, target: Buffer, at: number): number {
   const digits = digitsOf(json, from, to);
   if (digits % 4 === 1) return -1;
+  if (digits <= SHORT_CHARACTERS) return decodeShort(json, from, from + digits, target, at);
   const end = decodeSome(json.toString('latin1', from, from + digits), target, at);
   return end < 0 ? -1 : end - at;
+}
+
+/** Up to so many characters, decoding them here costs less than a string of them and native code. */
+const SHORT_CHARACTERS = 256;
+/** For each byte, its six bits as a character of either alphabet, or 255 if it is none. */
+const SEXTETS = new Uint8Array(256).fill(255);
+for (const [bits, byte] of Buffer.from(`${LETTERS_AND_DIGITS}+/`).entries()) SEXTETS[byte] = bits;
+for (const [bits, byte] of Buffer.from('-_').entries()) SEXTETS[byte] = 62 + bits;
+
+/** `decodePlain` of characters without padding, which are not one too many. */
+function decodeShort(json: Buffer, from: number, to: number, target: Buffer, start: number): number {
+  let at = start;
+  let i = from;
+  let seen = 0;
+  for (; i + 4 <= to; i += 4) {
+    const a = SEXTETS[json[i] as number] as number;
+    const b = SEXTETS[json[i + 1] as number] as number;
+    const c = SEXTETS[json[i + 2] as number] as number;
+    const d = SEXTETS[json[i + 3] as number] as number;
+    seen |= a | b | c | d;
+    const bits = (a << 18) | (b << 12) | (c << 6) | d;
+    target[at] = bits >>> 16;
+    target[at + 1] = bits >>> 8;
+    target[at + 2] = bits;
+    at += 3;
+  }
+  if (i < to) {
+    const a = SEXTETS[json[i] as number] as number;
+    const b = SEXTETS[json[i + 1] as number] as number;
+    const c = i + 2 < to ? (SEXTETS[json[i + 2] as number] as number) : 0;
+    seen |= a | b | c;
+    target[at++] = (a << 2) | (b >>> 4);
+    if (i + 2 < to) target[at++] = (b << 4) | (c >>> 2);
+  }
+  return seen > 63 ? -1 : at - start;
 }
 
 /** The length of a text without up to two characters of padding. */
@@ -56,8 +93,7 @@ function decodeSome(characters: string, target: Buffer, at: number): number {
 const LETTER_U = 0x75;
 /** For each byte, 1 if it is a character of base64. */
 const SIGNS = new Uint8Array(256);
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=';
-for (const byte of Buffer.from(ALPHABET)) SIGNS[byte] = 1;
+for (const byte of Buffer.from(`${LETTERS_AND_DIGITS}+/-_=`)) SIGNS[byte] = 1;
 /** For each byte, its value as a hex digit, or 256 if it is none. */
 const HEX = new Uint16Array(256).fill(256);
 for (let digit = 0; digit < 16; digit++) {

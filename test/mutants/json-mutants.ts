@@ -111,4 +111,18 @@ export const JSON_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: TESTS,
   },
+  {
+    name: 'short value in JSON with a sign that is no base64',
+    file: 'internal/wire/json-base64.ts',
+    text: '  return seen > 63 ? -1 : at - start;',
+    replacement: '  return at - start;',
+    tests: TESTS,
+  },
+  {
+    name: 'last byte of a short value in JSON cut short',
+    file: 'internal/wire/json-base64.ts',
+    text: 'target[at++] = (b << 4) | (c >>> 2);',
+    replacement: 'target[at++] = b << 4;',
+    tests: TESTS,
+  },
 ];

@@ -1,6 +1,6 @@
 /** Sets that ask for visibility only, from the bytes of the request to those of the answer, as one record. */
 import { MISSING } from '#master/accepted-state.ts';
-import { areReachable, hasPast } from '#master/deadlines.ts';
+import { areReachable, hasPast, hasWallTime } from '#master/deadlines.ts';
 import { toBatchError } from '#master/operations/batch-steps.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
 import { type Refused, SetsInFlight } from '#master/operations/sets-in-flight.ts';
@@ -20,7 +20,8 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Soon<SetsAnswer>
   const { engine, deadlines } = path;
   let refused: Refused | undefined;
   const accepted = path.write((builder) => {
-    const shiftMs = engine.logClock.shiftMs(builder.nowMs);
+    // The machine's clock is read only for deadlines in wall time, which most Sets have not.
+    const shiftMs = hasWallTime(sets) ? engine.logClock.shiftMs(builder.nowMs) : 0;
     if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;
     const isAtomic = sets.isAtomic === true;
     if (isAtomic && !tryMakeRoom(sets, builder)) return undefined;
