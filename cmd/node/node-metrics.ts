@@ -21,7 +21,11 @@ export interface NodeMetrics {
   readonly onAside: (state: AsideState) => void;
 }
 
-export function openNodeMetrics(logger: LevelLogger, closers: CloserStack, plan: MemoryPlan): NodeMetrics {
+export function openNodeMetrics(
+  logger: Pick<LevelLogger, 'droppedLines'>,
+  closers: CloserStack,
+  plan: MemoryPlan,
+): NodeMetrics {
   const metrics = openProcessMetrics(logger, closers);
   registerMemoryPlan(metrics, plan);
   return {

@@ -1,5 +1,6 @@
 /** Converts a configuration to the options of a node. Pure. */
 import type { NodeConfig } from '#config/binaries.ts';
+import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 
 export type ConfiguredOptions = Pick<
@@ -35,10 +36,15 @@ export type ConfiguredOptions = Pick<
  */
 const PULL_INTERVAL_MS_DEFAULT = 1_000;
 
+/** The role of a fresh directory. */
+export function roleOf({ kind }: NodeConfig): Role {
+  return kind === 'master' ? 'master' : 'replica';
+}
+
 export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
   const { wal, storage, replication } = config;
   return {
-    role: config.kind === 'master' ? 'master' : 'replica',
+    role: roleOf(config),
     upstream: config.kind === 'slave' ? config.master.address : '',
     fsync: wal.fsync,
     walSyncIntervalMs: wal.syncIntervalMs,

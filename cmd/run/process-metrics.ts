@@ -5,7 +5,7 @@ import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-l
 import { Metrics } from '#platform/metrics.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 
-export function openProcessMetrics(logger: LevelLogger, closers: CloserStack): Metrics {
+export function openProcessMetrics(logger: Pick<LevelLogger, 'droppedLines'>, closers: CloserStack): Metrics {
   const metrics = new Metrics();
   const monitor = startEventLoopMonitor();
   closers.push('event loop monitor', () => monitor.close());

@@ -27,7 +27,7 @@ export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
     'replica',
     [
       {
-        access: ['replicate', 'observe', 'read'],
+        access: ['replicate', 'follow', 'observe', 'read'],
         methods: [
           'Replication/*',
           'KVStore/GetUpdates',
@@ -35,6 +35,22 @@ export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
           'Coordinator/Heartbeat',
           'Coordinator/GetShardMap',
           'Coordinator/WatchShardMap',
+        ],
+        prefixes: EVERY_KEY,
+      },
+    ],
+  ],
+  [
+    'observer',
+    [
+      {
+        access: ['follow', 'observe', 'read'],
+        methods: [
+          'Replication/RegisterObserver',
+          'Replication/Observe',
+          'Replication/FetchSnapshot',
+          'KVStore/GetUpdates',
+          'Admin/Status',
         ],
         prefixes: EVERY_KEY,
       },

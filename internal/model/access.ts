@@ -17,6 +17,8 @@ export type Access =
   | 'either'
   /** Calls between the nodes of a group. */
   | 'replicate'
+  /** Calls of everything that copies the log, embedded replicas included, which are no nodes of the group. */
+  | 'follow'
   /** Calls of the active coordinator to the members of a group. */
   | 'coordinate'
   /** Calls that change the node or its group, and expensive ones. */
@@ -34,6 +36,8 @@ export interface Operation {
   readonly touches?: 'read' | 'both' | undefined;
   /** True if it is still answered while the server drains. */
   readonly isServedDraining: boolean;
+  /** True if its calls wait until something happens, so that how long they take says nothing. */
+  readonly isHeld?: true | undefined;
 }
 
 /** The keys that the calls of one operation may read and write. */

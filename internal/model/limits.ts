@@ -17,6 +17,10 @@ export const ATOMIC_BYTES_MAX = 16 * 1_024 * 1_024;
 export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */
 export const BATCH_OPERATIONS_MAX = 1_000;
+/** Most observers of one node. */
+export const OBSERVERS_MAX = 1_024;
+/** Most observers that Status lists, those furthest behind. */
+export const OBSERVERS_TOLD_MAX = 64;
 /** Most replicas of one node, and so the highest `min_acks`. */
 export const REPLICAS_MAX = 64;
 /** Most addresses of replicas that a master stores, besides those in its configuration. */
@@ -43,6 +47,8 @@ export const FILL_WAITERS_MAX = 16_384;
 export const RECEIPT_TIMEOUT_MS_DEFAULT = 5_000;
 /** Default of `server.max_value_bytes`: 8 MiB. */
 export const VALUE_BYTES_MAX_DEFAULT = 8 * 1_024 * 1_024;
+/** Memory for the newest frames where nobody says how much: 32 MiB. */
+export const RING_BYTES_MAX_DEFAULT = 32 * 1_024 * 1_024;
 /** Default of `replication.max_push_bytes`: 1 MiB. */
 export const PUSH_BYTES_MAX_DEFAULT = 1_024 * 1_024;
 

@@ -29,10 +29,12 @@ const KEY_VALUE = service('/walnut.v1.KVStore/', {
 const REPLICATION = service('/walnut.v1.Replication/', {
   Register: { access: 'replicate' },
   Replicate: { access: 'replicate' },
-  FetchSnapshot: { access: 'replicate', wholeSpace: 'read' },
+  FetchSnapshot: { access: 'follow', wholeSpace: 'read' },
   Claim: { access: 'replicate' },
   Announce: { access: 'replicate' },
   TakeOver: { access: 'replicate' },
+  RegisterObserver: { access: 'follow', wholeSpace: 'read' },
+  Observe: { access: 'follow', wholeSpace: 'read', isHeld: true },
 });
 
 const ADMIN = service('/walnut.v1.Admin/', {

@@ -48,6 +48,7 @@ import type {
 } from '#model/leadership.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type {
+  ObserveRequest,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -97,6 +98,8 @@ export interface ReplicationPort {
    */
   register(request: RegisterRequest, remoteAddress: string, retired?: AbortSignal): Promise<RegisterAnswer>;
   replicate(request: ReplicateRequest): Promise<ReplicateAnswer>;
+  /** Resolves with the next push, at the latest with the next heartbeat. */
+  observe(request: ObserveRequest, remoteAddress: string, signal: AbortSignal): Promise<ReplicateRequest>;
   fetchSnapshot(request: SnapshotRequest, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** `remoteAddress`: see `register`. */

@@ -30,6 +30,20 @@ export interface RegisterRequest {
   readonly formatLevel?: number | undefined;
   /** The name by which its cluster lists the replica; undefined on a node of a plain group. */
   readonly memberNode?: string | undefined;
+  /** True for an observer: it asks for pushes and counts for nothing. It has no `advertise`. */
+  readonly isObserver?: true | undefined;
+}
+
+/** An observer asks for the next push. */
+export interface ObserveRequest {
+  readonly nodeId: string;
+  /** That of its registration. */
+  readonly incarnation: string;
+  readonly logId: string;
+  /** Its last record. */
+  readonly tail: ChainPoint;
+  /** What it would answer to the last push; the verdict says nothing. */
+  readonly answer: ReplicateAnswer;
 }
 
 /**

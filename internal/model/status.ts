@@ -148,6 +148,15 @@ export interface ReplicaStatus {
   readonly problem?: string | undefined;
 }
 
+/** On a master: the observers that follow it. */
+export interface ObserversStatus {
+  readonly count: number;
+  /** At most `OBSERVERS_TOLD_MAX`, those furthest behind first. */
+  readonly furthest: readonly ReplicaStatus[];
+  /** How many have a state that is known to differ. */
+  readonly different: number;
+}
+
 /** Progress or result of a recovery, which loads the base snapshot and then the log after it. */
 export interface RecoveryStatus {
   readonly phase: 'snapshot' | 'log' | 'done';
@@ -199,6 +208,8 @@ export interface NodeStatus {
   readonly integrity: IntegrityStatus & ScrubStatus;
   readonly upstream: UpstreamStatus | undefined;
   readonly replicas: readonly ReplicaStatus[];
+  /** Undefined: none follows this node. */
+  readonly observers?: ObserversStatus | undefined;
   /** On a delayed replica only. */
   readonly delay?: DelayStatus | undefined;
   /** Undefined while the node loads. */

@@ -64,6 +64,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     integrity: parts.integrity,
     upstream: role?.kind === 'replica' ? role.upstream : undefined,
     replicas: role?.kind === 'master' ? role.replicas : [],
+    observers: role?.kind === 'master' ? role.observers : undefined,
     delay: role === undefined ? undefined : host?.delayed?.status,
     clock: clockOf(parts),
     recovery: parts.progress,

@@ -202,7 +202,8 @@ export class Leadership {
   }
 
   /** The master, which takes no more writes, tells this replica to lead. */
-  takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
+  async takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
+    this.#checkNode('take over');
     return takeOver(this.#keeper, request);
   }
 
@@ -212,8 +213,16 @@ export class Leadership {
     return grantClaim(this.#keeper, request);
   }
 
-  /** Throws on a member of a cluster, in which only a coordinator makes terms. `what`: what it cannot do. */
+  /** Throws on an observer. `what`: what it cannot do. */
+  #checkNode(what: string): void {
+    if (this.#keeper.options.isObserver !== true) return;
+    const why = `an embedded replica is no node of its group: it cannot ${what}`;
+    throw new WalnutError('failed_precondition', why);
+  }
+
+  /** Throws on an observer, and on a member of a cluster, in which only a coordinator makes terms. `what`: what it cannot do. */
   #checkPlain(what: string): void {
+    this.#checkNode(what);
     const { member } = this.#keeper.host.manifest;
     if (member === undefined) return;
     const group = member.group === '' ? 'GROUP' : member.group;

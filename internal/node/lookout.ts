@@ -112,6 +112,8 @@ export class Lookout {
       return;
     }
     if (self.quarantine !== undefined && atUpstream !== undefined) this.#weigh(self, atUpstream);
+    // An observer is never the one to promote, and its program is not where an operator looks.
+    if (this.#keeper.options.isObserver === true) return;
     // Then only the pushes of the master are known, not its state: no reason to promote anyone.
     const isOther = atUpstream !== undefined && this.#isOther(atUpstream);
     this.#role.noteAdvice(

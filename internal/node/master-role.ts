@@ -11,12 +11,13 @@ import { WalnutError } from '#model/errors.ts';
 import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type {
   NodeAddress,
+  ObserveRequest,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
   ReplicateRequest,
 } from '#model/replication.ts';
-import type { NodeState, ReplicaStatus } from '#model/status.ts';
+import type { NodeState, ObserversStatus, ReplicaStatus } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
 import type { Fence } from '#node/fence.ts';
 import { KeptLogCheck } from '#node/kept-log-check.ts';
@@ -256,6 +257,10 @@ export class MasterRole {
     return this.#group.statuses;
   }
 
+  get observers(): ObserversStatus | undefined {
+    return this.#group.observers;
+  }
+
   /** The way to write; throws if writes are refused. */
   writer(): Master {
     this.#gate.check();
@@ -273,9 +278,16 @@ export class MasterRole {
     retired?: AbortSignal,
   ): Promise<RegisterAnswer> {
     const { logId, term } = this.#host.manifest;
-    if (this.lease !== undefined) checkListed(request.memberNode, this.#engine.store.members.current);
+    const isObserver = request.isObserver === true;
+    if (this.lease !== undefined && !isObserver)
+      checkListed(request.memberNode, this.#engine.store.members.current);
     if (request.logId === logId) checkBelieved(Math.max(request.term, termOf(request.tail.epoch)), term);
     return this.#group.register(request, remoteAddress, retired);
+  }
+
+  /** Resolves with the next push for an observer. */
+  observe(request: ObserveRequest, remoteAddress: string, signal: AbortSignal): Promise<ReplicateRequest> {
+    return this.#group.observe(request, remoteAddress, signal);
   }
 
   /** Another master pushes to this one: only a higher term changes anything. */

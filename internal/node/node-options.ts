@@ -38,6 +38,8 @@ export interface NodeOptions extends ChangeableOptions {
   /** `host:port` of the master; empty on a master. */
   readonly upstream: string;
   readonly directory: string;
+  /** True: a replica that asks for pushes and counts for nothing. It has no address, never leads and grants nothing. */
+  readonly isObserver?: boolean | undefined;
   /** `cluster`: the cluster of which the node is a member; undefined: it is a node of a plain group. */
   readonly member?: MemberOptions | undefined;
   readonly fsync: FsyncPolicy;

@@ -14,6 +14,7 @@ import { ClockWatch } from '#node/clock-watch.ts';
 import { AdminDoor } from '#node/doors/admin-door.ts';
 import { Admission, type NodeCore } from '#node/doors/admission.ts';
 import { KeysDoor } from '#node/doors/keys-door.ts';
+import { LocalDoor } from '#node/doors/local-door.ts';
 import { ReplicationDoor } from '#node/doors/replication-door.ts';
 import { MemberAgent } from '#node/member/member-agent.ts';
 import { MemberDoor } from '#node/member/member-door.ts';
@@ -38,6 +39,8 @@ export interface NodeDoors {
 
 export class Node {
   readonly ports: NodeDoors;
+  /** For the program in whose process the node runs. */
+  readonly local: LocalDoor;
   readonly #options: NodeOptions;
   readonly #startedMs: number;
   #host: EngineHost | undefined;
@@ -69,6 +72,7 @@ export class Node {
     this.#clockWatch = new ClockWatch(options.clock, options.logger, () => this.#admission.engine);
     this.#watches = new Watches(options.clock, options.random, options.watchBytesMax);
     this.ports = this.#openDoors();
+    this.local = new LocalDoor(this.#admission, this.ports.keyValue.reader);
   }
 
   #core(): NodeCore {

@@ -26,6 +26,7 @@ export async function openHost(
   const directory = await openDirectory({ fileSystem, path: options.directory, logger });
   try {
     await orUnusable(directory.path, async () => {
+      checkObserver(directory, options);
       await settleIdentity(directory, options);
       checkUpstream(directory, options);
       await directory.sweepAside();
@@ -53,6 +54,18 @@ export async function openHost(
       applyDelayMs: options.applyDelayMs,
     },
     onProgress,
+  );
+}
+
+/** An observer never leads, so the directory of a master is not for it. */
+function checkObserver({ path, manifest }: WalDirectory, { isObserver }: NodeOptions): void {
+  if (isObserver !== true || manifest === undefined) return;
+  const why =
+    manifest.role === 'master' ? "a master's" : manifest.member === undefined ? '' : "a cluster member's";
+  if (why === '') return;
+  throw new WalOpenError(
+    'unusable',
+    `${path} is ${why} and cannot be an embedded replica's: expected an empty directory, or one of an earlier embedded replica`,
   );
 }
 

@@ -4,10 +4,17 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
-import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+import { WalnutError } from '#model/errors.ts';
+import { PUSH_BYTES_MAX_DEFAULT, RING_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import { termOf } from '#model/position.ts';
-import type { NodeAddress, RegisterAnswer, RegisterRequest } from '#model/replication.ts';
-import type { ReplicaStatus } from '#model/status.ts';
+import type {
+  NodeAddress,
+  ObserveRequest,
+  RegisterAnswer,
+  RegisterRequest,
+  ReplicateRequest,
+} from '#model/replication.ts';
+import type { ObserversStatus, ReplicaStatus } from '#model/status.ts';
 import { Announcer } from '#node/announcer.ts';
 import { Hearsay } from '#node/hearsay.ts';
 import { Membership } from '#node/membership.ts';
@@ -18,6 +25,7 @@ import { Rivals } from '#node/rivals.ts';
 import type { Self } from '#node/self.ts';
 import { takeFormatStep } from '#node/take-format-step.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
+import { Observers } from '#replication/observers.ts';
 import type { PushWitness } from '#replication/pusher.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 
@@ -47,6 +55,8 @@ export class ReplicaGroup {
   readonly #parts: ReplicaGroupParts;
   readonly #list: ReplicaList;
   readonly #registry: ReplicaRegistry;
+  /** Those that follow and count for nothing. */
+  readonly #observers: Observers;
   /** Which replicas may follow. */
   readonly members: Membership;
   readonly #hearsay: Hearsay;
@@ -62,6 +72,7 @@ export class ReplicaGroup {
     this.#list = list;
     this.#hearsay = new Hearsay(options, list, isLive, host.manifest.nodeId, signal);
     this.#registry = this.#createRegistry();
+    this.#observers = this.#createObservers();
     const identity = () => host.manifest;
     this.members = new Membership({
       list,
@@ -81,25 +92,41 @@ export class ReplicaGroup {
     });
   }
 
-  #createRegistry(): ReplicaRegistry {
-    const { options, host, engine, acks, term, onTerm, onReplicaDiffers, pushWitness } = this.#parts;
-    return new ReplicaRegistry({
-      pushWitness,
+  /** What pushes need, to replicas and to observers. */
+  get #pushing() {
+    const { options, host, engine, term } = this.#parts;
+    return {
       engine,
       nodeId: host.manifest.nodeId,
       identity: () => ({ logId: host.manifest.logId, term: term() }),
-      book: this.#hearsay.book,
-      dialer: options.dialer,
-      acks,
       clock: options.clock,
       logger: options.logger,
       syncIntervalMs: options.pushIntervalMs,
-      ringBytesMax: options.ringBytesMax,
-      pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
+      ringBytesMax: options.ringBytesMax ?? RING_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
       onPush: options.onPush,
       // A read on a replica keeps an entry from eviction as a read here does.
-      onHotKeys: (keys) => engine.store.access(...keys),
+      onHotKeys: (keys: readonly string[]) => engine.store.access(...keys),
+    };
+  }
+
+  #createObservers(): Observers {
+    return new Observers({
+      ...this.#pushing,
+      group: () => this.#hearsay.book.group(),
+      isReplica: (nodeId) => this.#registry.isLive(nodeId),
+    });
+  }
+
+  #createRegistry(): ReplicaRegistry {
+    const { options, acks, onTerm, onReplicaDiffers, pushWitness } = this.#parts;
+    return new ReplicaRegistry({
+      ...this.#pushing,
+      pushWitness,
+      book: this.#hearsay.book,
+      dialer: options.dialer,
+      acks,
+      pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       onFenced: onTerm,
       onMismatch: onReplicaDiffers,
     });
@@ -138,6 +165,7 @@ export class ReplicaGroup {
   /** Ends all pushes and calls. */
   async stop(): Promise<void> {
     await this.#announcer.stop();
+    this.#observers.close();
     await this.#registry.close();
     await this.#hearsay.idle();
     await this.#others.idle();
@@ -154,8 +182,24 @@ export class ReplicaGroup {
     return takeFormatStep(this.#parts.engine.formats, this.#registry);
   }
 
-  register(request: RegisterRequest, remoteAddress: string, retired?: AbortSignal): Promise<RegisterAnswer> {
+  async register(
+    request: RegisterRequest,
+    remoteAddress: string,
+    retired?: AbortSignal,
+  ): Promise<RegisterAnswer> {
+    if (request.isObserver === true) return this.#observers.register(request, remoteAddress, retired);
+    if (this.#observers.isLive(request.nodeId)) throw isObserver(request.nodeId);
     return this.#registry.register(request, remoteAddress, retired);
+  }
+
+  /** Resolves with the next push for an observer. */
+  observe(request: ObserveRequest, remoteAddress: string, signal: AbortSignal): Promise<ReplicateRequest> {
+    return this.#observers.observe(request, remoteAddress, signal);
+  }
+
+  /** Undefined: there are none. */
+  get observers(): ObserversStatus | undefined {
+    return this.#observers.status;
   }
 
   /** Remembers a node in MANIFEST, so that it is asked from now on. */
@@ -201,4 +245,9 @@ export class ReplicaGroup {
   reasonsBeside(reasons: readonly string[]): string[] {
     return this.#others.reasonsBeside(reasons);
   }
+}
+
+function isObserver(nodeId: string): WalnutError {
+  const why = `node id ${nodeId} belongs to a live observer: was its directory copied?`;
+  return new WalnutError('already_exists', why);
 }

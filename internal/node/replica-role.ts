@@ -44,6 +44,7 @@ export class ReplicaRole {
       random: options.random,
       logger: options.logger,
       advertise,
+      observer: options.isObserver === true ? { takeHotKeys: () => this.#hotKeys.take() } : undefined,
       syncIntervalMs: options.pullIntervalMs,
       onChange: onEngineChange,
     });

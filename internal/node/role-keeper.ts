@@ -114,9 +114,10 @@ export class RoleKeeper {
 
   /**
    * The address at which an operator reaches this node: as its master sees it, else as it advertises
-   * itself, else on this host.
+   * itself, else on this host; empty on an observer.
    */
   get ownAddress(): string {
+    if (this.options.isObserver === true) return '';
     const seen = this.#current?.kind === 'replica' ? this.#current.ownAddress : undefined;
     return seen ?? completeAddress(this.#advertise, '127.0.0.1');
   }

@@ -34,6 +34,12 @@ import {
   toTakeOverAnswer,
 } from '#wire/leadership-codec.ts';
 import {
+  fromObserveRequest,
+  fromRegisterObserverRequest,
+  toPush,
+  toRegisterObserverAnswer,
+} from '#wire/observer-codec.ts';
+import {
   fromRegisterRequest,
   fromReplicateRequest,
   toRegisterAnswer,
@@ -84,7 +90,16 @@ function dial(clock: Clock, endpoint: Endpoint): PeerLink {
 
   return {
     register: (request, options) =>
-      unary(Replication.method.register, fromRegisterRequest(request), toRegisterAnswer, options),
+      request.isObserver === true
+        ? unary(
+            Replication.method.registerObserver,
+            fromRegisterObserverRequest(request),
+            toRegisterObserverAnswer,
+            options,
+          )
+        : unary(Replication.method.register, fromRegisterRequest(request), toRegisterAnswer, options),
+    observe: (request, options) =>
+      unary(Replication.method.observe, fromObserveRequest(request), toPush, options),
     replicate: (request, options) =>
       unary(Replication.method.replicate, fromReplicateRequest(request), toReplicateAnswer, options),
     getUpdates: (command, options) =>
@@ -115,6 +130,7 @@ function deadLink(address: string): PeerLink {
   return {
     register: refuse,
     replicate: refuse,
+    observe: refuse,
     getUpdates: refuse,
     claim: refuse,
     announce: refuse,

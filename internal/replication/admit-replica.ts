@@ -1,6 +1,7 @@
-/** Decides whether a node may register here. An error names both nodes and what to do. Pure. */
+/** Decides whether a node may register here, as a replica or as an observer. An error names both nodes and what to do. Pure. */
 import { WalnutError } from '#model/errors.ts';
-import { REPLICAS_MAX } from '#model/limits.ts';
+import { OBSERVERS_MAX, REPLICAS_MAX } from '#model/limits.ts';
+import { termOf } from '#model/position.ts';
 import type { RegisterRequest } from '#model/replication.ts';
 import type { RegisteredReplicas } from '#replication/registered-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
@@ -21,13 +22,49 @@ export function admitReplica(
   context: AdmissionContext,
 ): void {
   checkGroup(request, address, context);
-  checkFormats(request.formatLevel ?? 0, address, context.formatLevel);
+  checkFormats(request.formatLevel ?? 0, `replica ${address}`, context.formatLevel);
   checkIdentity(request, address, context.registered);
   const { registered } = context;
   // Without this limit a client with a new node id for each call would fill the memory.
   const isFull = registered.size >= REPLICAS_MAX && registered.oldestGone === undefined;
   if (isFull && registered.get(request.nodeId) === undefined)
     throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} live replicas already`);
+}
+
+export interface ObserverContext {
+  /** The master's own id. */
+  readonly nodeId: string;
+  readonly identity: { readonly logId: string; readonly term: number };
+  /** The format level of a program that reads this log. */
+  readonly formatLevel: number;
+  /** True if a live replica, or another live observer, has the node id. */
+  readonly isTaken: boolean;
+  /** True if there is no place for one more. */
+  readonly isFull: boolean;
+}
+
+/** Decides whether an observer may register here; throws as `admitReplica` does. */
+export function admitObserver(
+  request: Pick<RegisterRequest, 'nodeId' | 'logId' | 'term' | 'tail' | 'formatLevel'>,
+  { nodeId, identity, formatLevel, isTaken, isFull }: ObserverContext,
+): void {
+  if (request.nodeId === nodeId || isTaken) {
+    throw new WalnutError(
+      'already_exists',
+      `node id ${request.nodeId} belongs to ${request.nodeId === nodeId ? 'this master' : 'another live node'}: ` +
+        'was the directory of this observer copied? Give it an empty one',
+    );
+  }
+  checkFormats(request.formatLevel ?? 0, `observer ${request.nodeId}`, formatLevel);
+  const seenTerm = Math.max(request.term, termOf(request.tail.epoch));
+  // A replica fences its master with the term that it has seen. An observer may belong to anybody who may read.
+  if (request.logId === identity.logId && seenTerm > identity.term) {
+    throw new WalnutError(
+      'failed_precondition',
+      `this observer has followed term ${seenTerm}, and this master leads term ${identity.term}: another one leads`,
+    );
+  }
+  if (isFull) throw new WalnutError('resource_exhausted', `there are ${OBSERVERS_MAX} observers already`);
 }
 
 /** Refuses this node's own copy, a cycle, and a node that an operator removed. */
@@ -58,11 +95,11 @@ function checkGroup(
 }
 
 /** Refuses a program that could not read what it is sent. It keeps its data. */
-function checkFormats(read: number, address: string, needed: number): void {
+function checkFormats(read: number, who: string, needed: number): void {
   if (read >= needed) return;
   throw new WalnutError(
     'failed_precondition',
-    `replica ${address} reads formats up to level ${read}${read === 0 ? ', as Walnut 0.1.0 does' : ''}, ` +
+    `${who} reads formats up to level ${read}${read === 0 ? ', as Walnut 0.1.0 does' : ''}, ` +
       `and this log needs level ${needed}: install the version of this master there. Its data stays`,
   );
 }

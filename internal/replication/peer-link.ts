@@ -16,6 +16,7 @@ import type {
   TakeOverRequest,
 } from '#model/leadership.ts';
 import type {
+  ObserveRequest,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -33,6 +34,8 @@ export interface CallOptions {
 export interface PeerLink {
   register(request: RegisterRequest, options: CallOptions): Promise<RegisterAnswer>;
   replicate(request: ReplicateRequest, options: CallOptions): Promise<ReplicateAnswer>;
+  /** Waits for the next push or heartbeat. */
+  observe(request: ObserveRequest, options: CallOptions): Promise<ReplicateRequest>;
   getUpdates(command: UpdatesCommand, options: CallOptions): Promise<UpdatesAnswer>;
   /** Chunks in order from offset 0. `timeoutMs` bounds the wait for each chunk. */
   fetchSnapshot(request: SnapshotRequest, options: CallOptions): AsyncIterable<SnapshotChunk>;

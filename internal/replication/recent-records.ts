@@ -5,7 +5,6 @@
  */
 import type { Feed } from '#engine/feed/feed.ts';
 
-const RING_BYTES_DEFAULT = 32 * 1_024 * 1_024;
 const RING_BYTES_ALONE_MAX = 1_024 * 1_024;
 
 export class RecentRecords {
@@ -16,9 +15,9 @@ export class RecentRecords {
   #isEnded = false;
 
   /** `onMore` is called when there are more records to push. */
-  constructor(feed: Pick<Feed, 'subscribe'>, ringBytesMax: number | undefined, onMore: () => void) {
+  constructor(feed: Pick<Feed, 'subscribe'>, ringBytesMax: number, onMore: () => void) {
     this.#feed = feed;
-    this.#ringBytesMax = ringBytesMax ?? RING_BYTES_DEFAULT;
+    this.#ringBytesMax = ringBytesMax;
     this.#onMore = onMore;
   }
 

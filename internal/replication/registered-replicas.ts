@@ -1,10 +1,11 @@
 /** The replicas that are registered, by node id, with the pusher of each; in the order of their first registration. */
+import type { Lsn } from '#model/position.ts';
 import type { NodeAddress, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Pusher } from '#replication/pusher.ts';
 
-export interface RegisteredReplica {
-  readonly pusher: Pusher;
+/** What is known of a replica by its registrations. */
+export interface Registration {
   /** Random, new for each start of the replica. */
   readonly incarnation: string;
   readonly fullResyncs: number;
@@ -13,6 +14,10 @@ export interface RegisteredReplica {
   readonly applyDelayMs: number;
   /** The format level that it reads. */
   readonly formatLevel: number;
+}
+
+export interface RegisteredReplica extends Registration {
+  readonly pusher: Pusher;
 }
 
 export class RegisteredReplicas {
@@ -74,35 +79,44 @@ export class RegisteredReplicas {
   }
 
   statuses(): ReplicaStatus[] {
-    return [...this.#replicas].map(([nodeId, { pusher, ...replica }]) => ({
-      nodeId,
-      address: pusher.address,
-      state:
-        replica.applyDelayMs > 0 && pusher.progress.state === 'streaming' ? 'delayed' : pusher.progress.state,
-      acked: pusher.progress.acked,
-      lagRecords: pusher.progress.lagRecords,
-      lagMs: pusher.progress.lagMs,
-      fullResyncs: replica.fullResyncs,
-      partialResyncs: replica.partialResyncs,
-      lastFullResyncReason: replica.lastFullResyncReason,
-      isDifferent: pusher.progress.isDifferent,
-      applyDelayMs: replica.applyDelayMs,
-      problem: pusher.progress.problem,
-    }));
+    return [...this.#replicas.values()].map(({ pusher, ...registration }) =>
+      replicaStatusOf(pusher, registration),
+    );
   }
 }
 
-/** The replica after a registration: the same counts as `before`, and the resync that it begins. */
-export function replicaAfter(
-  before: RegisteredReplica | undefined,
-  { incarnation, applyDelayMs, formatLevel = 0 }: RegisterRequest,
-  pusher: Pusher,
-  verdict: ResyncVerdict,
-  isPartial: boolean,
-): RegisteredReplica {
-  const isFull = verdict.kind === 'snapshot';
+/** The line of Status for a replica or an observer. */
+export function replicaStatusOf(
+  { nodeId, address, progress }: Pick<Pusher, 'nodeId' | 'address' | 'progress'>,
+  { applyDelayMs, fullResyncs, partialResyncs, lastFullResyncReason }: Registration,
+): ReplicaStatus {
   return {
-    pusher,
+    nodeId,
+    address,
+    state: applyDelayMs > 0 && progress.state === 'streaming' ? 'delayed' : progress.state,
+    acked: progress.acked,
+    lagRecords: progress.lagRecords,
+    lagMs: progress.lagMs,
+    fullResyncs,
+    partialResyncs,
+    lastFullResyncReason,
+    isDifferent: progress.isDifferent,
+    applyDelayMs,
+    problem: progress.problem,
+  };
+}
+
+/** What is known after a registration: the same counts as `before`, and the resync that it begins. `durableLsn`: of the master. */
+export function registrationAfter(
+  before: Registration | undefined,
+  { incarnation, applyDelayMs, tail, formatLevel = 0 }: RegisterRequest,
+  verdict: ResyncVerdict,
+  durableLsn: Lsn,
+): Registration {
+  const isFull = verdict.kind === 'snapshot';
+  // It has some records and lacks others.
+  const isPartial = verdict.kind === 'continue' && tail.lsn > 0 && tail.lsn < durableLsn;
+  return {
     incarnation,
     fullResyncs: (before?.fullResyncs ?? 0) + (isFull ? 1 : 0),
     partialResyncs: (before?.partialResyncs ?? 0) + (isPartial ? 1 : 0),

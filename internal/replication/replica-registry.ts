@@ -10,17 +10,10 @@
 import type { Engine } from '#engine/engine.ts';
 import { completeAddress } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
-import { FORMAT_LEVEL } from '#model/formats.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
 import type { Lsn } from '#model/position.ts';
 import { termOf } from '#model/position.ts';
-import type {
-  ChainPoint,
-  NodeAddress,
-  RegisterAnswer,
-  RegisterRequest,
-  ResyncVerdict,
-} from '#model/replication.ts';
+import type { NodeAddress, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -30,9 +23,9 @@ import { firstBelow } from '#replication/known-replicas.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { type OnPush, type PushContext, Pusher, type PushWitness } from '#replication/pusher.ts';
 import { RecentRecords } from '#replication/recent-records.ts';
-import { RegisteredReplicas, replicaAfter } from '#replication/registered-replicas.ts';
+import { RegisteredReplicas, registrationAfter } from '#replication/registered-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
-import { decideResync } from '#replication/resync.ts';
+import { ResyncJudge } from '#replication/resync-judge.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 export interface RegistryOptions {
@@ -45,8 +38,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly syncIntervalMs: number;
-  /** Memory for the newest frames, whatever the number of replicas; 32 MiB by default. */
-  readonly ringBytesMax?: number | undefined;
+  /** Memory for the newest frames, whatever the number of replicas. */
+  readonly ringBytesMax: number;
   /** Bytes of frames in one push. */
   readonly pushBytesMax: number;
   readonly heartbeatMs: number;
@@ -70,6 +63,7 @@ export class ReplicaRegistry {
   readonly #context: PushContext;
   readonly #registered = new RegisteredReplicas();
   readonly #recent: RecentRecords;
+  readonly #judge: ResyncJudge;
   /** Registrations and removals run one after another: two of one node at once would leave a pusher that nobody stops. */
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
@@ -91,6 +85,7 @@ export class ReplicaRegistry {
       digestAt: (lsn) => engine.digests.at(lsn)?.digest ?? '',
     };
     this.#recent = new RecentRecords(engine.feed, options.ringBytesMax, () => this.#wake());
+    this.#judge = new ResyncJudge({ engine, nodeId, identity, group: () => book.group() });
     this.#endWaits = acks.waits.subscribe(() => this.#wake());
   }
 
@@ -153,7 +148,7 @@ export class ReplicaRegistry {
     retired: AbortSignal | undefined,
   ): Promise<RegisterAnswer> {
     this.#admit(request, address);
-    const { engine, book, nodeId } = this.#options;
+    const { engine } = this.#options;
     // From here on it counts: nothing that it cannot read is written before it is a member.
     const { formatLevel = 0 } = request;
     const node = { nodeId: request.nodeId, address, ...(formatLevel > 0 ? { formatLevel } : {}) };
@@ -165,7 +160,7 @@ export class ReplicaRegistry {
       // It may have records that this node lacks. A node that leads again first asks every node it remembers.
       await this.#remember(node);
     }
-    const verdict = await this.#decide(request, logId);
+    const verdict = await this.#judge.verdictFor(request);
     if (verdict.kind !== 'conflict') await this.#remember(node);
     await this.#join(request, address, verdict, retired);
     this.#options.logger.info(
@@ -180,18 +175,7 @@ export class ReplicaRegistry {
       },
       'replica registered',
     );
-    return {
-      masterNodeId: nodeId,
-      logId,
-      term,
-      epochs: engine.epochs.starts(),
-      latest: await this.#latest(),
-      logClockMs: engine.logClock.nowMs(),
-      verdict,
-      address,
-      group: book.group(),
-      formatLevel: FORMAT_LEVEL,
-    };
+    return this.#judge.answer(verdict, address);
   }
 
   /** Which node of the group cannot read formats of `level`, as far as is known; undefined: all can. */
@@ -206,6 +190,11 @@ export class ReplicaRegistry {
   /** Number of replicas that take pushes and answered lately. */
   get liveCount(): number {
     return this.#registered.countedSize;
+  }
+
+  /** True if the replica with this node id answered lately. */
+  isLive(nodeId: string): boolean {
+    return this.#registered.isLive(nodeId);
   }
 
   /** True if a replica at `address` takes pushes and answered lately. */
@@ -262,34 +251,6 @@ export class ReplicaRegistry {
     if (this.#registered.size >= REPLICAS_MAX && isNew && gone !== undefined) await this.#drop(gone);
   }
 
-  async #decide(request: RegisterRequest, logId: string): Promise<ResyncVerdict> {
-    const { engine } = this.#options;
-    const { tail } = request;
-    if (request.logId === logId && tail.lsn > engine.durableLsn && tail.lsn <= engine.log.tail.lsn) {
-      // After an unclean start on a full disk the end of this log is not yet known to be durable, and without
-      // other replicas nothing else may request the sync that makes it so.
-      engine.log.requestSync();
-      throw new WalnutError('unavailable', `record ${tail.lsn} is not durable here yet: try again`);
-    }
-    return decideResync(
-      {
-        logId,
-        epochs: engine.epochs.starts(),
-        durable: await this.#latest(),
-        earliestLsn: engine.feed.earliestLsn,
-        atReplicaTail: await engine.feed.pointAt(request.tail.lsn),
-        damagedLsn: engine.feed.damagedLsn,
-      },
-      request,
-    );
-  }
-
-  async #latest(): Promise<ChainPoint> {
-    const { engine } = this.#options;
-    const { epoch, lsn } = engine.durablePosition;
-    return (await engine.feed.pointAt(lsn)) ?? { epoch, lsn, crc: 0 };
-  }
-
   async #join(
     request: RegisterRequest,
     address: string,
@@ -309,9 +270,8 @@ export class ReplicaRegistry {
     // Its earlier acks are about records of the history that it is about to give up.
     if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);
     else this.#options.acks.endsAt(request.nodeId, request.tail.lsn);
-    const isPartial =
-      verdict.kind === 'continue' && isBehind(request.tail.lsn, this.#options.engine.durableLsn);
-    this.#registered.set(request.nodeId, replicaAfter(before, request, pusher, verdict, isPartial));
+    const registration = registrationAfter(before, request, verdict, this.#options.engine.durableLsn);
+    this.#registered.set(request.nodeId, { pusher, ...registration });
     this.#recent.keepFor(true);
     // A replica that must load the snapshot takes no push before it registers again.
     if (verdict.kind === 'continue') pusher.start();
@@ -368,9 +328,4 @@ export class ReplicaRegistry {
     this.#options.acks.forget(nodeId);
     await replica.pusher.stop();
   }
-}
-
-/** True if the replica has some records and lacks others. */
-function isBehind(tailLsn: Lsn, durableLsn: Lsn): boolean {
-  return tailLsn > 0 && tailLsn < durableLsn;
 }

@@ -12,6 +12,7 @@ export function registerNodeMetrics(metrics: Metrics, status: () => NodeStatus):
   registerIntegrity(metrics, status);
   registerScrubs(metrics, status);
   registerReplication(metrics, status);
+  registerObservers(metrics, status);
   registerWatch(metrics, status);
   registerFills(metrics, status);
 }
@@ -211,6 +212,24 @@ function registerScrubs(metrics: Metrics, status: () => NodeStatus): void {
     'walnut_scrub_last_success_timestamp_seconds',
     'When the last scrub ended without a finding; 0: none has.',
     () => status().integrity.lastScrubAtMs / 1_000,
+  );
+}
+
+function registerObservers(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.gaugeFrom(
+    'walnut_observers',
+    'On a master: embedded replicas that follow it.',
+    () => status().observers?.count ?? 0,
+  );
+  metrics.gaugeFrom(
+    'walnut_observers_lag_records_max',
+    'On a master: records that the furthest of them has not applied.',
+    () => status().observers?.furthest[0]?.lagRecords ?? 0,
+  );
+  metrics.gaugeFrom(
+    'walnut_observers_different',
+    'On a master: those whose state is known to differ from its own.',
+    () => status().observers?.different ?? 0,
   );
 }
 

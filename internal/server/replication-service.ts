@@ -4,7 +4,7 @@ import type { ReplicationPort } from '#model/ports.ts';
 import type { SnapshotRequest } from '#model/replication.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import { createRpcModule, FEW, type RpcModule } from '#rpc/rpc-routes.ts';
-import { FRAMES } from '#server/message-limits.ts';
+import { FRAMES, OBSERVED } from '#server/message-limits.ts';
 import {
   fromAnnounceAnswer,
   fromClaimAnswer,
@@ -13,6 +13,12 @@ import {
   toClaimRequest,
   toTakeOverRequest,
 } from '#wire/leadership-codec.ts';
+import {
+  fromPush,
+  fromRegisterObserverAnswer,
+  toObserveRequest,
+  toRegisterObserverRequest,
+} from '#wire/observer-codec.ts';
 import {
   fromRegisterAnswer,
   fromReplicateAnswer,
@@ -35,6 +41,23 @@ export function createReplicationModule(port: ReplicationPort): RpcModule {
     replicate: {
       limits: FRAMES,
       impl: async (request) => fromReplicateAnswer(await port.replicate(toReplicateRequest(request))),
+    },
+    registerObserver: {
+      limits: FEW,
+      impl: async (request, { values }) => {
+        const { peer, principal } = callOf(values);
+        const registration = toRegisterObserverRequest(request);
+        return fromRegisterObserverAnswer(
+          await port.register(registration, peer.remoteAddress, principal.retired),
+        );
+      },
+    },
+    observe: {
+      limits: OBSERVED,
+      impl: async (request, { values, signal }) => {
+        const { remoteAddress } = callOf(values).peer;
+        return fromPush(await port.observe(toObserveRequest(request), remoteAddress, signal));
+      },
     },
     fetchSnapshot: {
       limits: FEW,

@@ -19,13 +19,11 @@ import { EMPTY_TAIL } from '#slave/receiver.ts';
 
 export class CatchUp {
   readonly #parts: FollowerParts;
-  readonly #incarnation: string;
   readonly #puller: Puller;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     const { options, state, upstream, receiver, linkState } = parts;
-    this.#incarnation = options.random.id128();
     this.#puller = new Puller({
       link: () => upstream.link,
       receiver,
@@ -43,7 +41,7 @@ export class CatchUp {
   }
 
   async #register(): Promise<RegisterAnswer> {
-    const { options, state, upstream, linkState, receiver, check } = this.#parts;
+    const { options, incarnation, state, upstream, linkState, receiver, check } = this.#parts;
     const { host } = options;
     const { fullResyncReason } = check;
     if (host.engine === undefined && host.manifest.logId !== '' && fullResyncReason === '') {
@@ -54,7 +52,7 @@ export class CatchUp {
     const { nodeId, logId, term, member } = host.manifest;
     const answer = await upstream.register({
       nodeId,
-      incarnation: this.#incarnation,
+      incarnation,
       advertise: options.advertise,
       logId,
       tail: host.engine?.log.tail ?? EMPTY_TAIL,
@@ -64,6 +62,7 @@ export class CatchUp {
       term,
       formatLevel: FORMAT_LEVEL,
       memberNode: member?.node,
+      isObserver: options.observer === undefined ? undefined : true,
     });
     linkState.registered(answer.latest.lsn, state.masterNodeId !== answer.masterNodeId);
     linkState.saidAtMs(answer.logClockMs);

@@ -19,8 +19,10 @@ export interface FollowerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** The address that the master pushes to, as `RegisterRequest.advertise` gives it. */
+  /** The address that the master pushes to, as `RegisterRequest.advertise` gives it; empty on an observer. */
   readonly advertise: string;
+  /** Set where this replica asks for pushes: it is an observer. */
+  readonly observer?: { readonly takeHotKeys: () => string[] } | undefined;
   /** After this long without a push the replica registers and pulls: `master.sync_interval`. */
   readonly syncIntervalMs: number;
   /** Called after the engine was replaced or its state changed. */
@@ -29,6 +31,8 @@ export interface FollowerOptions {
 
 export interface FollowerParts {
   readonly options: FollowerOptions;
+  /** Random: this start of the replica. */
+  readonly incarnation: string;
   readonly state: ReplicaState;
   readonly rejoin: RejoinSignal;
   readonly upstream: Upstream;

@@ -15,6 +15,7 @@ import { divergedBecause, type FollowerOptions, type FollowerParts } from '#slav
 import { FullResync } from '#slave/full-resync.ts';
 import { Lag } from '#slave/lag.ts';
 import { LinkState } from '#slave/link-state.ts';
+import { Observing } from '#slave/observing.ts';
 import { PushIntake } from '#slave/push-intake.ts';
 import { Receiver } from '#slave/receiver.ts';
 import { RejoinSignal } from '#slave/rejoin-signal.ts';
@@ -201,7 +202,7 @@ export class Follower {
       try {
         await this.#catchUp.run();
         retryMs = RETRY_MS_MIN;
-        await this.#untilSilent();
+        await this.#stream();
       } catch (error) {
         if (signal.aborted) return;
         this.#explainFailure(error, retryMs === RETRY_MS_MIN);
@@ -232,6 +233,13 @@ export class Follower {
     options.onChange();
   }
 
+  /** Resolves when this replica has to register again; may reject, which means the same. */
+  #stream(): Promise<void> {
+    const { observer } = this.#parts.options;
+    if (observer === undefined) return this.#untilSilent();
+    return new Observing(this.#parts, this.#intake).run(observer.takeHotKeys);
+  }
+
   /** Resolves when the master has been silent for `master.sync_interval`, or someone requests to register again. */
   async #untilSilent(): Promise<void> {
     const { options, state, rejoin, linkState, check, signal } = this.#parts;
@@ -246,7 +254,7 @@ export class Follower {
 }
 
 function createParts(options: FollowerOptions, signal: AbortSignal): FollowerParts {
-  const { host, clock, logger, syncIntervalMs } = options;
+  const { host, clock, random, logger, syncIntervalMs } = options;
   const state = new ReplicaState(host, logger);
   const receiver = new Receiver(
     () => host.engine,
@@ -262,6 +270,7 @@ function createParts(options: FollowerOptions, signal: AbortSignal): FollowerPar
   });
   return {
     options,
+    incarnation: random.id128(),
     state,
     rejoin: new RejoinSignal(clock),
     upstream: new Upstream({ ...options, signal }),

@@ -32,14 +32,14 @@ export class PushIntake {
     const { engine, manifest } = host;
     // Terms of different logs cannot be compared.
     if (request.logId === manifest.logId && request.term < manifest.term)
-      return this.#answer({ kind: 'fenced', term: manifest.term });
+      return this.answer({ kind: 'fenced', term: manifest.term });
     checkMeant(request.replicaNodeId, manifest.nodeId);
     if (!state.takesPushes) return this.#refuse(engine);
     if (request.masterNodeId !== state.masterNodeId) {
       const why = `this replica is not registered with node ${request.masterNodeId}`;
       throw new WalnutError('failed_precondition', why);
     }
-    if (engine === undefined) return this.#answer({ kind: 'need', tail: EMPTY_TAIL });
+    if (engine === undefined) return this.answer({ kind: 'need', tail: EMPTY_TAIL });
     if (request.logId !== manifest.logId) {
       rejoin.request();
       return this.#refuse(engine);
@@ -48,7 +48,7 @@ export class PushIntake {
     // While the frames waited for the disk the replica may have been quarantined.
     if (verdict === undefined) return this.#refuse(host.engine);
     if (request.group !== undefined) await upstream.remember(request.group);
-    return this.#answer(verdict);
+    return this.answer(verdict);
   }
 
   /** Undefined where the replica stopped taking pushes meanwhile. */
@@ -97,10 +97,11 @@ export class PushIntake {
   }
 
   #refuse(engine: Engine | undefined): ReplicateAnswer {
-    return this.#answer({ kind: 'conflict', epochs: engine?.epochStarts() ?? [] });
+    return this.answer({ kind: 'conflict', epochs: engine?.epochStarts() ?? [] });
   }
 
-  #answer(verdict: ReplicateVerdict): ReplicateAnswer {
+  /** What this replica has, with a verdict. */
+  answer(verdict: ReplicateVerdict): ReplicateAnswer {
     const { options, check } = this.#parts;
     const { engine, manifest } = options.host;
     return {

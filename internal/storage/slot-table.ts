@@ -262,13 +262,9 @@ export class SlotTable {
     const first = 4 * cellWordAt(words, at);
     const keyBytes = keyBytesAt(words, at);
     bytes.copy(target, targetAt, first, first + keyBytes);
-    if (!hasOwnAt(words, at))
-      bytes.copy(
-        target,
-        targetAt + keyBytes + gapBytes,
-        valueByteAt(words, at),
-        valueByteAt(words, at) + valueBytesAt(words, at),
-      );
+    if (hasOwnAt(words, at)) return;
+    const from = valueByteAt(words, at);
+    bytes.copy(target, targetAt + keyBytes + gapBytes, from, from + valueBytesAt(words, at));
   }
 
   /** Copies the value. A small one is copied by whole words, so up to 3 bytes behind it in `target` may change. */
@@ -278,8 +274,7 @@ export class SlotTable {
     const own = this.#ownAt(words, at);
     const length = own?.length ?? valueBytesAt(words, at);
     if (own !== undefined || length > WORDWISE_BYTES_MAX || targetAt + length + 3 > target.byteLength) {
-      const bytes = own ?? this.#chunkAt(words, at).bytes.subarray(valueByteAt(words, at));
-      new Uint8Array(target.buffer, targetAt, length).set(bytes.subarray(0, length));
+      new Uint8Array(target.buffer, targetAt, length).set(this.viewOf(slot));
       return;
     }
     const cells = this.#chunkAt(words, at).words;
@@ -292,14 +287,20 @@ export class SlotTable {
     return this.#valueAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
-  /** The CRC of the value's bytes as they are now; `valueCrcOf` is the CRC when the value was stored. */
-  presentCrcOf(slot: number): number {
+  /** The value where it lies: what is stored there changes when the slot or the arena does. */
+  viewOf(slot: number): Uint8Array {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
-    const own = this.#ownAt(words, at);
-    if (own !== undefined) return crc32(own);
     const first = valueByteAt(words, at);
-    return crc32(this.#chunkAt(words, at).bytes.subarray(first, first + valueBytesAt(words, at)));
+    return (
+      this.#ownAt(words, at) ??
+      this.#chunkAt(words, at).bytes.subarray(first, first + valueBytesAt(words, at))
+    );
+  }
+
+  /** The CRC of the value's bytes as they are now; `valueCrcOf` is the CRC when the value was stored. */
+  presentCrcOf(slot: number): number {
+    return crc32(this.viewOf(slot));
   }
 
   keyBytesOf(slot: number): number {

@@ -32,6 +32,7 @@ import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { RequestTable } from '#storage/request-table.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
+import { SideReads } from '#storage/side-reads.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
 import {
   type CountCommand,
@@ -170,6 +171,11 @@ export class Store {
   /** Gets at `nowMs` by keys as bytes. `shiftMs` is added to returned deadlines; `onFound` is called with the key of each hit. */
   reads(nowMs: number, shiftMs: number, onFound?: (key: string) => void): EntryReads {
     return new SlotReads(this.#slots, this.#readHooks, nowMs, shiftMs, onFound);
+  }
+
+  /** Reads of a program that has this store in its own process. */
+  sideReads(): SideReads {
+    return new SideReads(this.#slots, this.#index, this.createKey());
   }
 
   /** Prefetches the entries of keys that are looked up next; see `prefetch.ts`. */

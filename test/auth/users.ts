@@ -23,6 +23,7 @@ export const AUTH_FILE = {
     user('operator', 'operator'),
     user('chief', 'operator', 'reader', 'writer'),
     user('replica', 'replica'),
+    user('observer', 'observer'),
     user('coordinator', 'coordinator'),
     user('metrics', 'metrics'),
     user('app', 'app-role'),

@@ -221,6 +221,17 @@ export class TestNetwork {
           ports.replication.replicate({ ...request, frames: new Uint8Array(request.frames) }),
         );
       },
+      observe: (request, options) => {
+        const gone = AbortSignal.any([
+          closed.signal,
+          ...(options.signal === undefined ? [] : [options.signal]),
+        ]);
+        return reach('observe', options, async (ports) => {
+          const push = await ports.replication.observe(request, '10.0.0.1', gone);
+          if (this.#nodes.get(to) === ports) this.onFrames?.(to, push.previous, push.frames);
+          return { ...push, frames: new Uint8Array(push.frames) };
+        });
+      },
       getUpdates: (command, options) =>
         reach('getUpdates', options, async (ports): Promise<UpdatesAnswer> => {
           const answer = await ports.keyValue.getUpdates(command);

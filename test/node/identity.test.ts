@@ -29,6 +29,7 @@ function asOldVersion(group: TestGroup, one: TestNode): void {
       fetchSnapshot: (logId, signal) => replication.fetchSnapshot(logId, signal),
       claim: (request) => replication.claim(request),
       announce: (request, remote) => replication.announce(request, remote),
+      observe: (request, remote, signal) => replication.observe(request, remote, signal),
       takeOver: (request) => replication.takeOver(request),
       replicate: async ({ replicaNodeId: _, ...request }: ReplicateRequest) => {
         const { nodeId: __, ...answer } = await replication.replicate(request);

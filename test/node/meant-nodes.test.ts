@@ -43,6 +43,7 @@ function asOldVersion({ node }: TestNode): NodePorts {
       fetchSnapshot: (logId, signal) => replication.fetchSnapshot(logId, signal),
       claim: (request) => replication.claim(request),
       announce: (request, remote) => replication.announce(request, remote),
+      observe: (request, remote, signal) => replication.observe(request, remote, signal),
       replicate: (request) => replication.replicate(request),
       takeOver: async ({ replicaNodeId: _, ...request }) => {
         const { nodeId: __, ...answer } = await replication.takeOver(request);

@@ -36,6 +36,7 @@ const ACCESSES: readonly Access[] = [
   'write',
   'either',
   'replicate',
+  'follow',
   'admin',
 ];
 const STRANGER = '8.8.8.8';

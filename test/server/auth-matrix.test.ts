@@ -22,7 +22,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   both: ['read', 'write'],
   operator: ['observe', 'metrics', 'admin'],
   chief: ['observe', 'metrics', 'admin', 'read', 'write'],
-  replica: ['replicate', 'observe', 'read'],
+  replica: ['replicate', 'follow', 'observe', 'read'],
+  observer: ['follow', 'observe', 'read'],
   coordinator: ['coordinate', 'observe'],
   metrics: ['metrics'],
   app: ['read', 'write'],
@@ -39,6 +40,7 @@ const OWNERS = ['app', 'viewer', 'feeder'];
 /** Methods that the users with few methods may call. */
 const FEW: Readonly<Record<string, RegExp>> = {
   replica: /\.Replication\/|KVStore\/GetUpdates$|Admin\/Status$/,
+  observer: /Replication\/(RegisterObserver|Observe|FetchSnapshot)$|KVStore\/GetUpdates$|Admin\/Status$/,
   coordinator: /Admin\/Status$/,
   checkpointer: /Admin\/Checkpoint$/,
   getter: /KVStore\/Get$/,

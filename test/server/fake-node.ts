@@ -26,7 +26,7 @@ import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import { explained, operationsOf } from '#test/server/fake-answers.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
 import { FakeNames } from '#test/server/fake-names.ts';
-import { EPOCH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
+import { EPOCH, FAKE_PUSH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
 
 export { EPOCH, LOG_ID, NODE_ID, positionOf };
@@ -367,6 +367,11 @@ export class FakeNode {
           durable: positionOf(3),
           appliedLsn: toLsn(3),
         };
+      },
+      observe: async (request, remoteAddress, signal) => {
+        this.#note('observe', request, remoteAddress);
+        await this.hold?.(signal);
+        return FAKE_PUSH;
       },
       fetchSnapshot: (request, signal) => this.#chunks(request, signal),
       claim: async (request) => {

@@ -1,5 +1,6 @@
-/** The identity of the fake node, and the Status that it gives. */
+/** The identity of the fake node, and what it gives to those who ask for Status or a push. */
 import { type Lsn, type Position, toLsn } from '#model/position.ts';
+import type { ReplicateRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 
 export const EPOCH = 4_294_967_297;
@@ -9,6 +10,17 @@ export const LOG_ID = 'fedcba9876543210fedcba9876543210';
 export function positionOf(lsn: number): Position {
   return { epoch: EPOCH, lsn: toLsn(lsn) };
 }
+
+export const FAKE_PUSH: ReplicateRequest = {
+  masterNodeId: NODE_ID,
+  logId: LOG_ID,
+  term: 1,
+  previous: { ...positionOf(3), crc: 17 },
+  frames: new Uint8Array([1, 2, 3]),
+  durableLsn: toLsn(9),
+  logClockMs: 1_234,
+  ackWhenDurable: false,
+};
 
 export function fakeStatus(lsn: number, entries: number): NodeStatus {
   return {

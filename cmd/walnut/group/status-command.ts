@@ -1,7 +1,12 @@
 /** `walnut status`: shows the state of a node and, on a master, its replicas. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { IntegrityStatus, ReplicaStatus, StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import type {
+  IntegrityStatus,
+  ObserversStatus,
+  ReplicaStatus,
+  StatusResponse,
+} from '#gen/walnut/v1/admin_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from '../arguments.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
@@ -113,6 +118,15 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
     ...(status.delay === undefined ? {} : { delay: delayToJson(status.delay) }),
     ...(status.clock === undefined ? {} : { clock: clockToJson(status.clock) }),
     replicas: status.replicas.map(replicaToJson),
+    ...(status.observers === undefined
+      ? {}
+      : {
+          observers: {
+            count: status.observers.count,
+            furthest: status.observers.furthest.map(replicaToJson),
+            different: status.observers.different,
+          },
+        }),
     integrity: {
       digestComparisons: Number(status.integrity?.digestComparisons ?? 0),
       digestMismatches: Number(status.integrity?.digestMismatches ?? 0),
@@ -168,7 +182,14 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
   if (status.delay !== undefined) facts.push(['delay', describeDelay(status.delay)]);
   facts.push(['memory', renderScrubs(status.integrity)]);
   facts.push(['up', `${showDuration(status.uptimeMs)}, version ${status.version}`]);
+  if (status.observers !== undefined) facts.push(['observers', describeObservers(status.observers, colors)]);
   return renderFacts(colors, facts) + renderReplicas(status, colors);
+}
+
+function describeObservers({ count, furthest, different }: ObserversStatus, colors: Colors): string {
+  const [first] = furthest;
+  const lag = first === undefined ? '' : `, at most ${countOf(first.lagRecords, 'record')} behind`;
+  return `${showCount(count)}${lag}${different === 0 ? '' : colors.red(`, ${showCount(different)} different`)}`;
 }
 
 function describeLog({ wal, logId }: StatusResponse): string {

@@ -59,7 +59,8 @@ import type { Watches } from '#watch/watches.ts';
 export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #admission: Admission;
   readonly #clock: Clock;
-  readonly #reader: Reader;
+  /** Reads of this node, judged as those of every client. */
+  readonly reader: Reader;
   readonly #fillReads: FillReads;
   readonly #linearReads: LinearReads;
   readonly #watches: Watches;
@@ -82,7 +83,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       },
       clock,
     );
-    this.#reader = new Reader({
+    this.reader = new Reader({
       engine: () => admission.readable(),
       clock,
       get noteRead() {
@@ -100,18 +101,18 @@ export class KeysDoor implements KeyValuePort, BulkPort {
         return admission.role?.leaderHint;
       },
     });
-    this.#fillReads = new FillReads(admission, this.#reader, clock);
-    this.#linearReads = new LinearReads(admission, this.#reader, this.#clock);
+    this.#fillReads = new FillReads(admission, this.reader, clock);
+    this.#linearReads = new LinearReads(admission, this.reader, this.#clock);
   }
 
   moment(): ReadMoment {
-    return this.#reader.moment();
+    return this.reader.moment();
   }
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
     if (command.fill !== undefined) return this.#fillReads.get(command, command.fill, signal);
     if (command.isLinearizable === true) return this.#linearReads.get(command, signal);
-    return this.#reader.get(command, signal);
+    return this.reader.get(command, signal);
   }
 
   sets(sets: PlainSets): Soon<SetsAnswer> | undefined {
@@ -169,7 +170,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       const refusal = isNeeded ? await this.#admission.whyNotReadyForFormats() : undefined;
       if (refusal !== undefined && operations.some((operation) => isRefused(operation, refusal)))
         return this.#batchOfOthers(operations, refusal, signal);
-      const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
+      const read = (command: GetCommand): GetAnswer => this.reader.getNow(command);
       const results = await this.#admission.writer().batch(operations, read, signal);
       return withModifiedIn(this.#engine, operations, results);
     }
@@ -206,14 +207,14 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const { operations } = command;
     this.#checkLevel(command.durability);
     if (operations.some(({ kind }) => kind !== 'get')) {
-      const admit = (get: GetCommand): void => this.#reader.checkAccepted(get);
+      const admit = (get: GetCommand): void => this.reader.checkAccepted(get);
       const need = needOfAll(command);
       const answer = await (need === undefined
         ? this.#admission.writer().atomicBatch(command, admit, signal)
         : this.#whenReady(need, (master) => master.atomicBatch(command, admit, signal)));
       return { ...answer, results: withModifiedIn(this.#engine, operations, answer.results) };
     }
-    const reads = await readAtOnce(this.#reader, operations, signal);
+    const reads = await readAtOnce(this.reader, operations, signal);
     const durable = { position: reads.position, durability: command.durability ?? 'accepted' } as const;
     const { minAcks, timeoutMs } = command;
     const receipt = await this.awaitDurable({ ...durable, minAcks, timeoutMs }, signal);
@@ -223,7 +224,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   /** Like `batch`, for sets and deletes that are logged as restored. */
   async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
-    const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
+    const read = (command: GetCommand): GetAnswer => this.reader.getNow(command);
     const run = (master: Master): Promise<BatchResult[]> =>
       master.batch(operations, read, signal, 'restored');
     const isTyped = operations.some((operation) => needOf(operation) !== undefined);
@@ -231,7 +232,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   scan(command: ScanCommand): ScanAnswer {
-    return this.#reader.scan(command);
+    return this.reader.scan(command);
   }
 
   async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
@@ -248,7 +249,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer> {
-    return this.#reader.getUpdates(command, signal);
+    return this.reader.getUpdates(command, signal);
   }
 
   async *watch(
@@ -265,14 +266,14 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     }
     if (after !== undefined) {
       context.engine();
-      await this.#reader.untilReached(after, WATCH_START_MS_MAX, signal);
+      await this.reader.untilReached(after, WATCH_START_MS_MAX, signal);
     }
     yield* this.#watches.watch(command, context, signal, outlet);
   }
 
   /** The position at which a watch since a time begins: at the latest the one of what becomes visible next, which on a delayed replica is older. */
   async #startOf(engine: Engine, sinceMs: number, signal: AbortSignal): Promise<Position> {
-    const start = await this.#reader.untilTime(engine, sinceMs, signal);
+    const start = await this.reader.untilTime(engine, sinceMs, signal);
     return start.lsn > engine.appliedLsn ? engine.position : start;
   }
 
@@ -289,7 +290,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       this.#checkLevel(command.durability);
       const acks = minAcks > 0 ? admission.master('count the acks of replicas').acks : this.#acks;
       const leftMs = Math.max(0, endMs - this.#clock.monotonicMs());
-      const engine = await this.#reader.untilLogged(position, leftMs, signal);
+      const engine = await this.reader.untilLogged(position, leftMs, signal);
       const { durability } = command;
       const options = { durability, minAcks, timeoutMs: Math.max(1, endMs - this.#clock.monotonicMs()) };
       const receipt = wantsWait(command)

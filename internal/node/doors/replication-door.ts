@@ -10,6 +10,7 @@ import type {
 } from '#model/leadership.ts';
 import type { ReplicationPort } from '#model/ports.ts';
 import type {
+  ObserveRequest,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -38,6 +39,14 @@ export class ReplicationDoor implements ReplicationPort {
     const role = this.#admission.requireRole();
     if (role.kind === 'replica') return role.replicate(request);
     return role.refusePush(request);
+  }
+
+  async observe(
+    request: ObserveRequest,
+    remoteAddress: string,
+    signal: AbortSignal,
+  ): Promise<ReplicateRequest> {
+    return this.#admission.master('push to observers').observe(request, remoteAddress, signal);
   }
 
   async *fetchSnapshot(request: SnapshotRequest, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {

@@ -267,12 +267,12 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
 
   #end(code: string): void {
     const { clock, observe, slowLog } = this.#options;
-    const { name: operation } = this.#route.operation;
+    const { name: operation, isHeld } = this.#route.operation;
     this.#context.finish();
     const durationMs = clock.monotonicMs() - this.#startedMs;
     observe(operation, code, durationMs);
     this.#call.onEnd?.(code);
-    if (slowLog.isSlow(durationMs))
+    if (isHeld !== true && slowLog.isSlow(durationMs))
       slowLog.note({ call: this.#call, operation, code, durationMs, key: () => this.#keyOfMessage() });
   }
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0It4ECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzEiUKBWNsb2NrGBUgASgLMhYud2FsbnV0LnYxLkNsb2NrU3RhdHVzIlkKC0Nsb2NrU3RhdHVzEg4KBmxvZ19tcxgBIAEoBBIQCghhaGVhZF9tcxgCIAEoEhIWCg53YWxsX29mZnNldF9tcxgDIAEoEhIQCghzaGlmdF9tcxgEIAEoEiKzAQoPSW50ZWdyaXR5U3RhdHVzEhoKEmRpZ2VzdF9jb21wYXJpc29ucxgBIAEoBBIZChFkaWdlc3RfbWlzbWF0Y2hlcxgCIAEoBBIQCghyZWJ1aWxkcxgDIAEoBBIOCgZzY3J1YnMYBCABKAQSFQoNYWx0ZXJlZF9mb3VuZBgFIAEoBBIWCg5zY3J1Yl9mcmFjdGlvbhgGIAEoARIYChBsYXN0X3NjcnViX2F0X21zGAcgASgEInwKC0RlbGF5U3RhdHVzEhYKDmFwcGx5X2RlbGF5X21zGAEgASgEEgwKBGhlbGQYAiABKAgSFwoPd2FpdGluZ19yZWNvcmRzGAMgASgEEhsKDm5leHRfZHVlX2luX21zGAQgASgESACIAQFCEQoPX25leHRfZHVlX2luX21zIoUBChNDb250cm9sRGVsYXlSZXF1ZXN0EioKCnJlbGVhc2VfdG8YASABKAsyFC53YWxudXQudjEuUmVsZWFzZVRvSAASFQoLcmVsZWFzZV9hbGwYAiABKAhIABIPCgVwYXVzZRgDIAEoCEgAEhAKBnJlc3VtZRgEIAEoCEgAQggKBmFjdGlvbiInCglSZWxlYXNlVG8SCwoDbHNuGAEgASgEEg0KBWdvX29uGAIgASgIInkKFENvbnRyb2xEZWxheVJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2R1cmFibGVfbHNuGAIgASgEEiUKBWRlbGF5GAMgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIkIKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBBIUCgxmb3JtYXRfbGV2ZWwYAyABKA0ilQEKC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEEhMKC21heF9lbnRyaWVzGAcgASgEEhEKCW1heF9ieXRlcxgIIAEoBCJUCgxNYXN0ZXJTdGF0dXMSDwoHYWRkcmVzcxgBIAEoCRIOCgZsaW5rZWQYAiABKAgSEwoLbGFnX3JlY29yZHMYAyABKAQSDgoGbGFnX21zGAQgASgEIqsCCg1SZXBsaWNhU3RhdHVzEg8KB25vZGVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSIgoFYWNrZWQYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLbGFnX3JlY29yZHMYBSABKAQSDgoGbGFnX21zGAYgASgEEhQKDGZ1bGxfcmVzeW5jcxgHIAEoDRIXCg9wYXJ0aWFsX3Jlc3luY3MYCCABKA0SHwoXbGFzdF9mdWxsX3Jlc3luY19yZWFzb24YCSABKAkSEQoJZGlmZmVyZW50GAogASgIEhYKDmFwcGx5X2RlbGF5X21zGAsgASgEEg8KB3Byb2JsZW0YDCABKAkiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIg4KDFNjcnViUmVxdWVzdCKLAQoNU2NydWJSZXNwb25zZRIPCgdlbnRyaWVzGAEgASgEEhUKDWVudHJpZXNfdG90YWwYAiABKAQSDQoFYnl0ZXMYAyABKAQSEgoKZWxhcHNlZF9tcxgEIAEoBBIMCgRkb25lGAUgASgIEg8KB2FsdGVyZWQYBiABKAQSEAoIZmluZGluZ3MYByADKAkiJAoRQWRkUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIlChJBZGRSZXBsaWNhUmVzcG9uc2USDwoHd2FybmluZxgBIAEoCSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2UiZgoOUmVzdG9yZVJlcXVlc3QSKQoHY2hhbmdlcxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlQ2hhbmdlEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eSKKAQoNUmVzdG9yZUNoYW5nZRILCgNrZXkYASABKAkSJwoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgNzZXQYAyABKAsyGC53YWxudXQudjEuUmVzdG9yZWRWYWx1ZUgAEhAKBmRlbGV0ZRgEIAEoCEgAQggKBmNoYW5nZSJKCg1SZXN0b3JlZFZhbHVlEg0KBXZhbHVlGAEgASgMEhQKDGV4cGlyZV9hdF9tcxgCIAEoBBIUCgxjb250ZW50X3R5cGUYAyABKAkiPAoPUmVzdG9yZVJlc3BvbnNlEikKB3Jlc3VsdHMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZVJlc3VsdCKbAQoNUmVzdG9yZVJlc3VsdBImCgdhcHBsaWVkGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASLgoIY29uZmxpY3QYAiABKAsyGi53YWxudXQudjEuUmVzdG9yZUNvbmZsaWN0SAASKAoFZXJyb3IYAyABKAsyFy53YWxudXQudjEuUmVzdG9yZUVycm9ySABCCAoGcmVzdWx0Ij8KD1Jlc3RvcmVDb25mbGljdBIsCg9jdXJyZW50X3ZlcnNpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24iLQoMUmVzdG9yZUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIfCg5Qcm9tb3RlUmVxdWVzdBINCgVmb3JjZRgBIAEoCCJYCg9Qcm9tb3RlUmVzcG9uc2USDAoEdGVybRgBIAEoDRIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIQCghwcm9tb3RlZBgDIAEoCCIxCg9GYWlsb3ZlclJlcXVlc3QSCgoCdG8YASABKAkSEgoKdGltZW91dF9tcxgCIAEoDSJaChBGYWlsb3ZlclJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEQoJcGF1c2VkX21zGAMgASgEIhUKE0RpdmVyZ2VkTGlzdFJlcXVlc3QiPgoURGl2ZXJnZWRMaXN0UmVzcG9uc2USJgoFdGFpbHMYASADKAsyFy53YWxudXQudjEuRGl2ZXJnZWRUYWlsIqIBCgxEaXZlcmdlZFRhaWwSCgoCaWQYASABKA0SEQoJZmlyc3RfbHNuGAIgASgEEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVhc29uGAQgASgJEhAKCHNpbmNlX21zGAUgASgEEhAKCHVwc3RyZWFtGAYgASgJEg0KBWZpbGVzGAcgAygJEg0KBWJ5dGVzGAggASgEIiEKE0RpdmVyZ2VkU2VlblJlcXVlc3QSCgoCaWQYASABKA0iFgoURGl2ZXJnZWRTZWVuUmVzcG9uc2UiRwoTRGl2ZXJnZWRTaG93UmVxdWVzdBIKCgJpZBgBIAEoDRIRCglhZnRlcl9sc24YAiABKAQSEQoJbWF4X2J5dGVzGAMgASgNImkKFERpdmVyZ2VkU2hvd1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEhAKCGxhc3RfbHNuGAIgASgEEgsKA2VuZBgDIAEoCBIOCgZkYW1hZ2UYBCABKAkiVwoQTWVuZENsb2NrUmVxdWVzdBINCgVhcHBseRgBIAEoCBIeChFleHBlY3RlZF9haGVhZF9tcxgCIAEoEkgAiAEBQhQKEl9leHBlY3RlZF9haGVhZF9tcyKKAQoRTWVuZENsb2NrUmVzcG9uc2USJQoFY2xvY2sYASABKAsyFi53YWxudXQudjEuQ2xvY2tTdGF0dXMSFgoOd2FsbF9vZmZzZXRfbXMYAiABKBISDwoHYXBwbGllZBgDIAEoCBIlCghwb3NpdGlvbhgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiI0ChFHZXRTbG93TG9nUmVxdWVzdBINCgVsaW1pdBgBIAEoDRIQCghhZnRlcl9pZBgCIAEoBCJyChJHZXRTbG93TG9nUmVzcG9uc2USIgoFY2FsbHMYASADKAsyEy53YWxudXQudjEuU2xvd0NhbGwSFAoMdGhyZXNob2xkX21zGAIgASgEEhMKC21heF9lbnRyaWVzGAMgASgNEg0KBXRvdGFsGAQgASgEIooBCghTbG93Q2FsbBIKCgJpZBgBIAEoBBITCgtlbmRlZF9hdF9tcxgCIAEoBBIRCglvcGVyYXRpb24YAyABKAkSCwoDa2V5GAQgASgJEgwKBGNvZGUYBSABKAkSEwoLZHVyYXRpb25fdXMYBiABKAQSDAoEdXNlchgHIAEoCRIMCgRmcm9tGAggASgJInEKEFNldENvbmZpZ1JlcXVlc3QSMQoDc2V0GAEgAygLMiQud2FsbnV0LnYxLlNldENvbmZpZ1JlcXVlc3QuU2V0RW50cnkaKgoIU2V0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI5ChFTZXRDb25maWdSZXNwb25zZRIkCghzZXR0aW5ncxgBIAMoCzISLndhbG51dC52MS5TZXR0aW5nIjUKB1NldHRpbmcSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBm9yaWdpbhgDIAEoCTKyCwoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEjwKBVNjcnViEhcud2FsbnV0LnYxLlNjcnViUmVxdWVzdBoYLndhbG51dC52MS5TY3J1YlJlc3BvbnNlMAESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZRJACgdQcm9tb3RlEhkud2FsbnV0LnYxLlByb21vdGVSZXF1ZXN0Ghoud2FsbnV0LnYxLlByb21vdGVSZXNwb25zZRJDCghGYWlsb3ZlchIaLndhbG51dC52MS5GYWlsb3ZlclJlcXVlc3QaGy53YWxudXQudjEuRmFpbG92ZXJSZXNwb25zZRJPCgxDb250cm9sRGVsYXkSHi53YWxudXQudjEuQ29udHJvbERlbGF5UmVxdWVzdBofLndhbG51dC52MS5Db250cm9sRGVsYXlSZXNwb25zZRJGCglNZW5kQ2xvY2sSGy53YWxudXQudjEuTWVuZENsb2NrUmVxdWVzdBocLndhbG51dC52MS5NZW5kQ2xvY2tSZXNwb25zZRJUCgxEaXZlcmdlZExpc3QSHi53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZExpc3RSZXNwb25zZSIDkAIBElQKDERpdmVyZ2VkU2hvdxIeLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkU2hvd1Jlc3BvbnNlIgOQAgESTwoMRGl2ZXJnZWRTZWVuEh4ud2FsbnV0LnYxLkRpdmVyZ2VkU2VlblJlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRTZWVuUmVzcG9uc2USTgoKR2V0U2xvd0xvZxIcLndhbG51dC52MS5HZXRTbG93TG9nUmVxdWVzdBodLndhbG51dC52MS5HZXRTbG93TG9nUmVzcG9uc2UiA5ACARJGCglTZXRDb25maWcSGy53YWxudXQudjEuU2V0Q29uZmlnUmVxdWVzdBocLndhbG51dC52MS5TZXRDb25maWdSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_kv_store, file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Io0FCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzEiUKBWNsb2NrGBUgASgLMhYud2FsbnV0LnYxLkNsb2NrU3RhdHVzEi0KCW9ic2VydmVycxgWIAEoCzIaLndhbG51dC52MS5PYnNlcnZlcnNTdGF0dXMiXwoPT2JzZXJ2ZXJzU3RhdHVzEg0KBWNvdW50GAEgASgNEioKCGZ1cnRoZXN0GAIgAygLMhgud2FsbnV0LnYxLlJlcGxpY2FTdGF0dXMSEQoJZGlmZmVyZW50GAMgASgNIlkKC0Nsb2NrU3RhdHVzEg4KBmxvZ19tcxgBIAEoBBIQCghhaGVhZF9tcxgCIAEoEhIWCg53YWxsX29mZnNldF9tcxgDIAEoEhIQCghzaGlmdF9tcxgEIAEoEiKzAQoPSW50ZWdyaXR5U3RhdHVzEhoKEmRpZ2VzdF9jb21wYXJpc29ucxgBIAEoBBIZChFkaWdlc3RfbWlzbWF0Y2hlcxgCIAEoBBIQCghyZWJ1aWxkcxgDIAEoBBIOCgZzY3J1YnMYBCABKAQSFQoNYWx0ZXJlZF9mb3VuZBgFIAEoBBIWCg5zY3J1Yl9mcmFjdGlvbhgGIAEoARIYChBsYXN0X3NjcnViX2F0X21zGAcgASgEInwKC0RlbGF5U3RhdHVzEhYKDmFwcGx5X2RlbGF5X21zGAEgASgEEgwKBGhlbGQYAiABKAgSFwoPd2FpdGluZ19yZWNvcmRzGAMgASgEEhsKDm5leHRfZHVlX2luX21zGAQgASgESACIAQFCEQoPX25leHRfZHVlX2luX21zIoUBChNDb250cm9sRGVsYXlSZXF1ZXN0EioKCnJlbGVhc2VfdG8YASABKAsyFC53YWxudXQudjEuUmVsZWFzZVRvSAASFQoLcmVsZWFzZV9hbGwYAiABKAhIABIPCgVwYXVzZRgDIAEoCEgAEhAKBnJlc3VtZRgEIAEoCEgAQggKBmFjdGlvbiInCglSZWxlYXNlVG8SCwoDbHNuGAEgASgEEg0KBWdvX29uGAIgASgIInkKFENvbnRyb2xEZWxheVJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2R1cmFibGVfbHNuGAIgASgEEiUKBWRlbGF5GAMgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIkIKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBBIUCgxmb3JtYXRfbGV2ZWwYAyABKA0ilQEKC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEEhMKC21heF9lbnRyaWVzGAcgASgEEhEKCW1heF9ieXRlcxgIIAEoBCJUCgxNYXN0ZXJTdGF0dXMSDwoHYWRkcmVzcxgBIAEoCRIOCgZsaW5rZWQYAiABKAgSEwoLbGFnX3JlY29yZHMYAyABKAQSDgoGbGFnX21zGAQgASgEIqsCCg1SZXBsaWNhU3RhdHVzEg8KB25vZGVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSIgoFYWNrZWQYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLbGFnX3JlY29yZHMYBSABKAQSDgoGbGFnX21zGAYgASgEEhQKDGZ1bGxfcmVzeW5jcxgHIAEoDRIXCg9wYXJ0aWFsX3Jlc3luY3MYCCABKA0SHwoXbGFzdF9mdWxsX3Jlc3luY19yZWFzb24YCSABKAkSEQoJZGlmZmVyZW50GAogASgIEhYKDmFwcGx5X2RlbGF5X21zGAsgASgEEg8KB3Byb2JsZW0YDCABKAkiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIg4KDFNjcnViUmVxdWVzdCKLAQoNU2NydWJSZXNwb25zZRIPCgdlbnRyaWVzGAEgASgEEhUKDWVudHJpZXNfdG90YWwYAiABKAQSDQoFYnl0ZXMYAyABKAQSEgoKZWxhcHNlZF9tcxgEIAEoBBIMCgRkb25lGAUgASgIEg8KB2FsdGVyZWQYBiABKAQSEAoIZmluZGluZ3MYByADKAkiJAoRQWRkUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIlChJBZGRSZXBsaWNhUmVzcG9uc2USDwoHd2FybmluZxgBIAEoCSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2UiZgoOUmVzdG9yZVJlcXVlc3QSKQoHY2hhbmdlcxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlQ2hhbmdlEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eSKKAQoNUmVzdG9yZUNoYW5nZRILCgNrZXkYASABKAkSJwoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgNzZXQYAyABKAsyGC53YWxudXQudjEuUmVzdG9yZWRWYWx1ZUgAEhAKBmRlbGV0ZRgEIAEoCEgAQggKBmNoYW5nZSJKCg1SZXN0b3JlZFZhbHVlEg0KBXZhbHVlGAEgASgMEhQKDGV4cGlyZV9hdF9tcxgCIAEoBBIUCgxjb250ZW50X3R5cGUYAyABKAkiPAoPUmVzdG9yZVJlc3BvbnNlEikKB3Jlc3VsdHMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZVJlc3VsdCKbAQoNUmVzdG9yZVJlc3VsdBImCgdhcHBsaWVkGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASLgoIY29uZmxpY3QYAiABKAsyGi53YWxudXQudjEuUmVzdG9yZUNvbmZsaWN0SAASKAoFZXJyb3IYAyABKAsyFy53YWxudXQudjEuUmVzdG9yZUVycm9ySABCCAoGcmVzdWx0Ij8KD1Jlc3RvcmVDb25mbGljdBIsCg9jdXJyZW50X3ZlcnNpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24iLQoMUmVzdG9yZUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIfCg5Qcm9tb3RlUmVxdWVzdBINCgVmb3JjZRgBIAEoCCJYCg9Qcm9tb3RlUmVzcG9uc2USDAoEdGVybRgBIAEoDRIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIQCghwcm9tb3RlZBgDIAEoCCIxCg9GYWlsb3ZlclJlcXVlc3QSCgoCdG8YASABKAkSEgoKdGltZW91dF9tcxgCIAEoDSJaChBGYWlsb3ZlclJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEQoJcGF1c2VkX21zGAMgASgEIhUKE0RpdmVyZ2VkTGlzdFJlcXVlc3QiPgoURGl2ZXJnZWRMaXN0UmVzcG9uc2USJgoFdGFpbHMYASADKAsyFy53YWxudXQudjEuRGl2ZXJnZWRUYWlsIqIBCgxEaXZlcmdlZFRhaWwSCgoCaWQYASABKA0SEQoJZmlyc3RfbHNuGAIgASgEEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVhc29uGAQgASgJEhAKCHNpbmNlX21zGAUgASgEEhAKCHVwc3RyZWFtGAYgASgJEg0KBWZpbGVzGAcgAygJEg0KBWJ5dGVzGAggASgEIiEKE0RpdmVyZ2VkU2VlblJlcXVlc3QSCgoCaWQYASABKA0iFgoURGl2ZXJnZWRTZWVuUmVzcG9uc2UiRwoTRGl2ZXJnZWRTaG93UmVxdWVzdBIKCgJpZBgBIAEoDRIRCglhZnRlcl9sc24YAiABKAQSEQoJbWF4X2J5dGVzGAMgASgNImkKFERpdmVyZ2VkU2hvd1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEhAKCGxhc3RfbHNuGAIgASgEEgsKA2VuZBgDIAEoCBIOCgZkYW1hZ2UYBCABKAkiVwoQTWVuZENsb2NrUmVxdWVzdBINCgVhcHBseRgBIAEoCBIeChFleHBlY3RlZF9haGVhZF9tcxgCIAEoEkgAiAEBQhQKEl9leHBlY3RlZF9haGVhZF9tcyKKAQoRTWVuZENsb2NrUmVzcG9uc2USJQoFY2xvY2sYASABKAsyFi53YWxudXQudjEuQ2xvY2tTdGF0dXMSFgoOd2FsbF9vZmZzZXRfbXMYAiABKBISDwoHYXBwbGllZBgDIAEoCBIlCghwb3NpdGlvbhgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiI0ChFHZXRTbG93TG9nUmVxdWVzdBINCgVsaW1pdBgBIAEoDRIQCghhZnRlcl9pZBgCIAEoBCJyChJHZXRTbG93TG9nUmVzcG9uc2USIgoFY2FsbHMYASADKAsyEy53YWxudXQudjEuU2xvd0NhbGwSFAoMdGhyZXNob2xkX21zGAIgASgEEhMKC21heF9lbnRyaWVzGAMgASgNEg0KBXRvdGFsGAQgASgEIooBCghTbG93Q2FsbBIKCgJpZBgBIAEoBBITCgtlbmRlZF9hdF9tcxgCIAEoBBIRCglvcGVyYXRpb24YAyABKAkSCwoDa2V5GAQgASgJEgwKBGNvZGUYBSABKAkSEwoLZHVyYXRpb25fdXMYBiABKAQSDAoEdXNlchgHIAEoCRIMCgRmcm9tGAggASgJInEKEFNldENvbmZpZ1JlcXVlc3QSMQoDc2V0GAEgAygLMiQud2FsbnV0LnYxLlNldENvbmZpZ1JlcXVlc3QuU2V0RW50cnkaKgoIU2V0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI5ChFTZXRDb25maWdSZXNwb25zZRIkCghzZXR0aW5ncxgBIAMoCzISLndhbG51dC52MS5TZXR0aW5nIjUKB1NldHRpbmcSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBm9yaWdpbhgDIAEoCTKyCwoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEjwKBVNjcnViEhcud2FsbnV0LnYxLlNjcnViUmVxdWVzdBoYLndhbG51dC52MS5TY3J1YlJlc3BvbnNlMAESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZRJACgdQcm9tb3RlEhkud2FsbnV0LnYxLlByb21vdGVSZXF1ZXN0Ghoud2FsbnV0LnYxLlByb21vdGVSZXNwb25zZRJDCghGYWlsb3ZlchIaLndhbG51dC52MS5GYWlsb3ZlclJlcXVlc3QaGy53YWxudXQudjEuRmFpbG92ZXJSZXNwb25zZRJPCgxDb250cm9sRGVsYXkSHi53YWxudXQudjEuQ29udHJvbERlbGF5UmVxdWVzdBofLndhbG51dC52MS5Db250cm9sRGVsYXlSZXNwb25zZRJGCglNZW5kQ2xvY2sSGy53YWxudXQudjEuTWVuZENsb2NrUmVxdWVzdBocLndhbG51dC52MS5NZW5kQ2xvY2tSZXNwb25zZRJUCgxEaXZlcmdlZExpc3QSHi53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZExpc3RSZXNwb25zZSIDkAIBElQKDERpdmVyZ2VkU2hvdxIeLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkU2hvd1Jlc3BvbnNlIgOQAgESTwoMRGl2ZXJnZWRTZWVuEh4ud2FsbnV0LnYxLkRpdmVyZ2VkU2VlblJlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRTZWVuUmVzcG9uc2USTgoKR2V0U2xvd0xvZxIcLndhbG51dC52MS5HZXRTbG93TG9nUmVxdWVzdBodLndhbG51dC52MS5HZXRTbG93TG9nUmVzcG9uc2UiA5ACARJGCglTZXRDb25maWcSGy53YWxudXQudjEuU2V0Q29uZmlnUmVxdWVzdBocLndhbG51dC52MS5TZXRDb25maWdSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_kv_store, file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -184,6 +184,13 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
    * @generated from field: walnut.v1.ClockStatus clock = 21;
    */
   clock?: ClockStatus | undefined;
+
+  /**
+   * On a master: the embedded replicas that follow it; absent: there are none.
+   *
+   * @generated from field: walnut.v1.ObserversStatus observers = 22;
+   */
+  observers?: ObserversStatus | undefined;
 };
 
 /**
@@ -192,6 +199,42 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 1);
+
+/**
+ * The observers of a master: embedded replicas, which count for nothing.
+ *
+ * @generated from message walnut.v1.ObserversStatus
+ */
+export type ObserversStatus = Message<"walnut.v1.ObserversStatus"> & {
+  /**
+   * How many there are.
+   *
+   * @generated from field: uint32 count = 1;
+   */
+  count: number;
+
+  /**
+   * At most 64 of them, those furthest behind first. `acked` is what is on their
+   * disks; `address` is where the last call came from.
+   *
+   * @generated from field: repeated walnut.v1.ReplicaStatus furthest = 2;
+   */
+  furthest: ReplicaStatus[];
+
+  /**
+   * How many have a state that is known to differ from this node's.
+   *
+   * @generated from field: uint32 different = 3;
+   */
+  different: number;
+};
+
+/**
+ * Describes the message walnut.v1.ObserversStatus.
+ * Use `create(ObserversStatusSchema)` to create a new message.
+ */
+export const ObserversStatusSchema: GenMessage<ObserversStatus> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 2);
 
 /**
  * The log clock at one moment, milliseconds. Deadlines are judged by it; those
@@ -237,7 +280,7 @@ export type ClockStatus = Message<"walnut.v1.ClockStatus"> & {
  * Use `create(ClockStatusSchema)` to create a new message.
  */
 export const ClockStatusSchema: GenMessage<ClockStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 2);
+  messageDesc(file_walnut_v1_admin, 3);
 
 /**
  * What was found out about the state in memory, since the process started.
@@ -301,7 +344,7 @@ export type IntegrityStatus = Message<"walnut.v1.IntegrityStatus"> & {
  * Use `create(IntegrityStatusSchema)` to create a new message.
  */
 export const IntegrityStatusSchema: GenMessage<IntegrityStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 3);
+  messageDesc(file_walnut_v1_admin, 4);
 
 /**
  * What waits on a replica that applies late.
@@ -344,7 +387,7 @@ export type DelayStatus = Message<"walnut.v1.DelayStatus"> & {
  * Use `create(DelayStatusSchema)` to create a new message.
  */
 export const DelayStatusSchema: GenMessage<DelayStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 4);
+  messageDesc(file_walnut_v1_admin, 5);
 
 /**
  * What to do with the records that wait on a delayed replica. Exactly one is set.
@@ -397,7 +440,7 @@ export type ControlDelayRequest = Message<"walnut.v1.ControlDelayRequest"> & {
  * Use `create(ControlDelayRequestSchema)` to create a new message.
  */
 export const ControlDelayRequestSchema: GenMessage<ControlDelayRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 5);
+  messageDesc(file_walnut_v1_admin, 6);
 
 /**
  * Up to where to apply at once.
@@ -425,7 +468,7 @@ export type ReleaseTo = Message<"walnut.v1.ReleaseTo"> & {
  * Use `create(ReleaseToSchema)` to create a new message.
  */
 export const ReleaseToSchema: GenMessage<ReleaseTo> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 6);
+  messageDesc(file_walnut_v1_admin, 7);
 
 /**
  * Where the replica is now.
@@ -460,7 +503,7 @@ export type ControlDelayResponse = Message<"walnut.v1.ControlDelayResponse"> & {
  * Use `create(ControlDelayResponseSchema)` to create a new message.
  */
 export const ControlDelayResponseSchema: GenMessage<ControlDelayResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 7);
+  messageDesc(file_walnut_v1_admin, 8);
 
 /**
  * The log's files.
@@ -496,7 +539,7 @@ export type WalStatus = Message<"walnut.v1.WalStatus"> & {
  * Use `create(WalStatusSchema)` to create a new message.
  */
 export const WalStatusSchema: GenMessage<WalStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 8);
+  messageDesc(file_walnut_v1_admin, 9);
 
 /**
  * The store.
@@ -566,7 +609,7 @@ export type StoreStatus = Message<"walnut.v1.StoreStatus"> & {
  * Use `create(StoreStatusSchema)` to create a new message.
  */
 export const StoreStatusSchema: GenMessage<StoreStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 9);
+  messageDesc(file_walnut_v1_admin, 10);
 
 /**
  * The master a replica follows.
@@ -608,7 +651,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
  * Use `create(MasterStatusSchema)` to create a new message.
  */
 export const MasterStatusSchema: GenMessage<MasterStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 10);
+  messageDesc(file_walnut_v1_admin, 11);
 
 /**
  * One replica of a master.
@@ -707,7 +750,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 11);
+  messageDesc(file_walnut_v1_admin, 12);
 
 /**
  * Asks for the digest.
@@ -738,7 +781,7 @@ export type DigestRequest = Message<"walnut.v1.DigestRequest"> & {
  * Use `create(DigestRequestSchema)` to create a new message.
  */
 export const DigestRequestSchema: GenMessage<DigestRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 12);
+  messageDesc(file_walnut_v1_admin, 13);
 
 /**
  * The digest at one exact position.
@@ -773,7 +816,7 @@ export type DigestResponse = Message<"walnut.v1.DigestResponse"> & {
  * Use `create(DigestResponseSchema)` to create a new message.
  */
 export const DigestResponseSchema: GenMessage<DigestResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 13);
+  messageDesc(file_walnut_v1_admin, 14);
 
 /**
  * Asks for a scrub.
@@ -788,7 +831,7 @@ export type ScrubRequest = Message<"walnut.v1.ScrubRequest"> & {
  * Use `create(ScrubRequestSchema)` to create a new message.
  */
 export const ScrubRequestSchema: GenMessage<ScrubRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 14);
+  messageDesc(file_walnut_v1_admin, 15);
 
 /**
  * How far it is; the last message has `done`.
@@ -851,7 +894,7 @@ export type ScrubResponse = Message<"walnut.v1.ScrubResponse"> & {
  * Use `create(ScrubResponseSchema)` to create a new message.
  */
 export const ScrubResponseSchema: GenMessage<ScrubResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 15);
+  messageDesc(file_walnut_v1_admin, 16);
 
 /**
  * Names a replica to take (back).
@@ -872,7 +915,7 @@ export type AddReplicaRequest = Message<"walnut.v1.AddReplicaRequest"> & {
  * Use `create(AddReplicaRequestSchema)` to create a new message.
  */
 export const AddReplicaRequestSchema: GenMessage<AddReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 16);
+  messageDesc(file_walnut_v1_admin, 17);
 
 /**
  * The replica may register.
@@ -895,7 +938,7 @@ export type AddReplicaResponse = Message<"walnut.v1.AddReplicaResponse"> & {
  * Use `create(AddReplicaResponseSchema)` to create a new message.
  */
 export const AddReplicaResponseSchema: GenMessage<AddReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 17);
+  messageDesc(file_walnut_v1_admin, 18);
 
 /**
  * Names a replica to drop.
@@ -916,7 +959,7 @@ export type RemoveReplicaRequest = Message<"walnut.v1.RemoveReplicaRequest"> & {
  * Use `create(RemoveReplicaRequestSchema)` to create a new message.
  */
 export const RemoveReplicaRequestSchema: GenMessage<RemoveReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 18);
+  messageDesc(file_walnut_v1_admin, 19);
 
 /**
  * The replica is dropped.
@@ -931,7 +974,7 @@ export type RemoveReplicaResponse = Message<"walnut.v1.RemoveReplicaResponse"> &
  * Use `create(RemoveReplicaResponseSchema)` to create a new message.
  */
 export const RemoveReplicaResponseSchema: GenMessage<RemoveReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 19);
+  messageDesc(file_walnut_v1_admin, 20);
 
 /**
  * Asks for a snapshot now.
@@ -946,7 +989,7 @@ export type CheckpointRequest = Message<"walnut.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 20);
+  messageDesc(file_walnut_v1_admin, 21);
 
 /**
  * The snapshot written.
@@ -988,7 +1031,7 @@ export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 21);
+  messageDesc(file_walnut_v1_admin, 22);
 
 /**
  * Asks for a new segment.
@@ -1003,7 +1046,7 @@ export type RotateWalRequest = Message<"walnut.v1.RotateWalRequest"> & {
  * Use `create(RotateWalRequestSchema)` to create a new message.
  */
 export const RotateWalRequestSchema: GenMessage<RotateWalRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 22);
+  messageDesc(file_walnut_v1_admin, 23);
 
 /**
  * The new segment.
@@ -1031,7 +1074,7 @@ export type RotateWalResponse = Message<"walnut.v1.RotateWalResponse"> & {
  * Use `create(RotateWalResponseSchema)` to create a new message.
  */
 export const RotateWalResponseSchema: GenMessage<RotateWalResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 23);
+  messageDesc(file_walnut_v1_admin, 24);
 
 /**
  * Asks why a replica is quarantined.
@@ -1046,7 +1089,7 @@ export type QuarantineListRequest = Message<"walnut.v1.QuarantineListRequest"> &
  * Use `create(QuarantineListRequestSchema)` to create a new message.
  */
 export const QuarantineListRequestSchema: GenMessage<QuarantineListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 24);
+  messageDesc(file_walnut_v1_admin, 25);
 
 /**
  * Empty where the node follows its master.
@@ -1067,7 +1110,7 @@ export type QuarantineListResponse = Message<"walnut.v1.QuarantineListResponse">
  * Use `create(QuarantineListResponseSchema)` to create a new message.
  */
 export const QuarantineListResponseSchema: GenMessage<QuarantineListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 25);
+  messageDesc(file_walnut_v1_admin, 26);
 
 /**
  * Why a replica stopped following.
@@ -1130,7 +1173,7 @@ export type Quarantine = Message<"walnut.v1.Quarantine"> & {
  * Use `create(QuarantineSchema)` to create a new message.
  */
 export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 26);
+  messageDesc(file_walnut_v1_admin, 27);
 
 /**
  * Ends a quarantine.
@@ -1168,7 +1211,7 @@ export type QuarantineReleaseRequest = Message<"walnut.v1.QuarantineReleaseReque
  * Use `create(QuarantineReleaseRequestSchema)` to create a new message.
  */
 export const QuarantineReleaseRequestSchema: GenMessage<QuarantineReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 27);
+  messageDesc(file_walnut_v1_admin, 28);
 
 /**
  * The quarantine is over.
@@ -1183,7 +1226,7 @@ export type QuarantineReleaseResponse = Message<"walnut.v1.QuarantineReleaseResp
  * Use `create(QuarantineReleaseResponseSchema)` to create a new message.
  */
 export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 28);
+  messageDesc(file_walnut_v1_admin, 29);
 
 /**
  * Changes that bring keys back.
@@ -1211,7 +1254,7 @@ export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
  * Use `create(RestoreRequestSchema)` to create a new message.
  */
 export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 29);
+  messageDesc(file_walnut_v1_admin, 30);
 
 /**
  * What one key is to be.
@@ -1262,7 +1305,7 @@ export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
  * Use `create(RestoreChangeSchema)` to create a new message.
  */
 export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 30);
+  messageDesc(file_walnut_v1_admin, 31);
 
 /**
  * A value as it was.
@@ -1298,7 +1341,7 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
  * Use `create(RestoredValueSchema)` to create a new message.
  */
 export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 31);
+  messageDesc(file_walnut_v1_admin, 32);
 
 /**
  * The results, one per change and in their order.
@@ -1319,7 +1362,7 @@ export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
  * Use `create(RestoreResponseSchema)` to create a new message.
  */
 export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 32);
+  messageDesc(file_walnut_v1_admin, 33);
 
 /**
  * What became of one change.
@@ -1364,7 +1407,7 @@ export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
  * Use `create(RestoreResultSchema)` to create a new message.
  */
 export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 33);
+  messageDesc(file_walnut_v1_admin, 34);
 
 /**
  * What stood in the way of a change.
@@ -1385,7 +1428,7 @@ export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
  * Use `create(RestoreConflictSchema)` to create a new message.
  */
 export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 34);
+  messageDesc(file_walnut_v1_admin, 35);
 
 /**
  * Why one change was refused.
@@ -1413,7 +1456,7 @@ export type RestoreError = Message<"walnut.v1.RestoreError"> & {
  * Use `create(RestoreErrorSchema)` to create a new message.
  */
 export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 35);
+  messageDesc(file_walnut_v1_admin, 36);
 
 /**
  * Asks a replica to become the master.
@@ -1434,7 +1477,7 @@ export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 36);
+  messageDesc(file_walnut_v1_admin, 37);
 
 /**
  * The node is the master.
@@ -1469,7 +1512,7 @@ export type PromoteResponse = Message<"walnut.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 37);
+  messageDesc(file_walnut_v1_admin, 38);
 
 /**
  * Asks a master to hand over.
@@ -1498,7 +1541,7 @@ export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
  * Use `create(FailoverRequestSchema)` to create a new message.
  */
 export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 38);
+  messageDesc(file_walnut_v1_admin, 39);
 
 /**
  * The replica is the master.
@@ -1533,7 +1576,7 @@ export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
  * Use `create(FailoverResponseSchema)` to create a new message.
  */
 export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 39);
+  messageDesc(file_walnut_v1_admin, 40);
 
 /**
  * Asks what was set aside.
@@ -1548,7 +1591,7 @@ export type DivergedListRequest = Message<"walnut.v1.DivergedListRequest"> & {
  * Use `create(DivergedListRequestSchema)` to create a new message.
  */
 export const DivergedListRequestSchema: GenMessage<DivergedListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 40);
+  messageDesc(file_walnut_v1_admin, 41);
 
 /**
  * Oldest first; at most the 64 newest.
@@ -1569,7 +1612,7 @@ export type DivergedListResponse = Message<"walnut.v1.DivergedListResponse"> & {
  * Use `create(DivergedListResponseSchema)` to create a new message.
  */
 export const DivergedListResponseSchema: GenMessage<DivergedListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 41);
+  messageDesc(file_walnut_v1_admin, 42);
 
 /**
  * Records that were set aside.
@@ -1639,7 +1682,7 @@ export type DivergedTail = Message<"walnut.v1.DivergedTail"> & {
  * Use `create(DivergedTailSchema)` to create a new message.
  */
 export const DivergedTailSchema: GenMessage<DivergedTail> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 42);
+  messageDesc(file_walnut_v1_admin, 43);
 
 /**
  * States that a tail need not be kept any longer.
@@ -1660,7 +1703,7 @@ export type DivergedSeenRequest = Message<"walnut.v1.DivergedSeenRequest"> & {
  * Use `create(DivergedSeenRequestSchema)` to create a new message.
  */
 export const DivergedSeenRequestSchema: GenMessage<DivergedSeenRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 43);
+  messageDesc(file_walnut_v1_admin, 44);
 
 /**
  * It is remembered.
@@ -1675,7 +1718,7 @@ export type DivergedSeenResponse = Message<"walnut.v1.DivergedSeenResponse"> & {
  * Use `create(DivergedSeenResponseSchema)` to create a new message.
  */
 export const DivergedSeenResponseSchema: GenMessage<DivergedSeenResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 44);
+  messageDesc(file_walnut_v1_admin, 45);
 
 /**
  * Asks for the mutations of one tail.
@@ -1710,7 +1753,7 @@ export type DivergedShowRequest = Message<"walnut.v1.DivergedShowRequest"> & {
  * Use `create(DivergedShowRequestSchema)` to create a new message.
  */
 export const DivergedShowRequestSchema: GenMessage<DivergedShowRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 45);
+  messageDesc(file_walnut_v1_admin, 46);
 
 /**
  * A slice of them.
@@ -1752,7 +1795,7 @@ export type DivergedShowResponse = Message<"walnut.v1.DivergedShowResponse"> & {
  * Use `create(DivergedShowResponseSchema)` to create a new message.
  */
 export const DivergedShowResponseSchema: GenMessage<DivergedShowResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 46);
+  messageDesc(file_walnut_v1_admin, 47);
 
 /**
  * Mends the log clock.
@@ -1781,7 +1824,7 @@ export type MendClockRequest = Message<"walnut.v1.MendClockRequest"> & {
  * Use `create(MendClockRequestSchema)` to create a new message.
  */
 export const MendClockRequestSchema: GenMessage<MendClockRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 47);
+  messageDesc(file_walnut_v1_admin, 48);
 
 /**
  * What was done, or would be.
@@ -1823,7 +1866,7 @@ export type MendClockResponse = Message<"walnut.v1.MendClockResponse"> & {
  * Use `create(MendClockResponseSchema)` to create a new message.
  */
 export const MendClockResponseSchema: GenMessage<MendClockResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 48);
+  messageDesc(file_walnut_v1_admin, 49);
 
 /**
  * Asks for slow calls.
@@ -1851,7 +1894,7 @@ export type GetSlowLogRequest = Message<"walnut.v1.GetSlowLogRequest"> & {
  * Use `create(GetSlowLogRequestSchema)` to create a new message.
  */
 export const GetSlowLogRequestSchema: GenMessage<GetSlowLogRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 49);
+  messageDesc(file_walnut_v1_admin, 50);
 
 /**
  * The slow calls that are kept.
@@ -1893,7 +1936,7 @@ export type GetSlowLogResponse = Message<"walnut.v1.GetSlowLogResponse"> & {
  * Use `create(GetSlowLogResponseSchema)` to create a new message.
  */
 export const GetSlowLogResponseSchema: GenMessage<GetSlowLogResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 50);
+  messageDesc(file_walnut_v1_admin, 51);
 
 /**
  * A unary rpc, or a request to `/v1/keys`, that took long.
@@ -1964,7 +2007,7 @@ export type SlowCall = Message<"walnut.v1.SlowCall"> & {
  * Use `create(SlowCallSchema)` to create a new message.
  */
 export const SlowCallSchema: GenMessage<SlowCall> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 51);
+  messageDesc(file_walnut_v1_admin, 52);
 
 /**
  * Changes the configuration of the running node.
@@ -1985,7 +2028,7 @@ export type SetConfigRequest = Message<"walnut.v1.SetConfigRequest"> & {
  * Use `create(SetConfigRequestSchema)` to create a new message.
  */
 export const SetConfigRequestSchema: GenMessage<SetConfigRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 52);
+  messageDesc(file_walnut_v1_admin, 53);
 
 /**
  * The keys that can be changed, as they are now.
@@ -2006,7 +2049,7 @@ export type SetConfigResponse = Message<"walnut.v1.SetConfigResponse"> & {
  * Use `create(SetConfigResponseSchema)` to create a new message.
  */
 export const SetConfigResponseSchema: GenMessage<SetConfigResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 53);
+  messageDesc(file_walnut_v1_admin, 54);
 
 /**
  * A key of the configuration.
@@ -2042,7 +2085,7 @@ export type Setting = Message<"walnut.v1.Setting"> & {
  * Use `create(SettingSchema)` to create a new message.
  */
 export const SettingSchema: GenMessage<Setting> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 54);
+  messageDesc(file_walnut_v1_admin, 55);
 
 /**
  * Operation and inspection of one node. Every node serves it.

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/replication.proto.
  */
 export const file_walnut_v1_replication: GenFile = /*@__PURE__*/
-  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQi/gEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJEhYKDmFwcGx5X2RlbGF5X21zGAggASgEEgwKBHRlcm0YCSABKA0SFAoMZm9ybWF0X2xldmVsGAogASgNEg4KBm1lbWJlchgLIAEoCSKvAgoQUmVnaXN0ZXJSZXNwb25zZRIWCg5tYXN0ZXJfbm9kZV9pZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSDAoEdGVybRgDIAEoDRIlCgZlcG9jaHMYBCADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydBIlCgZsYXRlc3QYBSABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBIUCgxsb2dfY2xvY2tfbXMYBiABKAQSKQoHdmVyZGljdBgHIAEoDjIYLndhbG51dC52MS5SZXN5bmNWZXJkaWN0Eg4KBnJlYXNvbhgIIAEoCRIPCgdhZGRyZXNzGAkgASgJEh8KBWdyb3VwGAogASgLMhAud2FsbnV0LnYxLkdyb3VwEhQKDGZvcm1hdF9sZXZlbBgLIAEoDSJRCgVHcm91cBIQCghyZXBsaWNhcxgBIAMoCRIPCgdyZW1vdmVkGAIgAygJEiUKBW5vZGVzGAMgAygLMhYud2FsbnV0LnYxLk5vZGVBZGRyZXNzIkUKC05vZGVBZGRyZXNzEg8KB2FkZHJlc3MYASABKAkSDwoHbm9kZV9pZBgCIAEoCRIUCgxmb3JtYXRfbGV2ZWwYAyABKA0ikAIKEFJlcGxpY2F0ZVJlcXVlc3QSFgoObWFzdGVyX25vZGVfaWQYASABKAkSDgoGbG9nX2lkGAIgASgJEgwKBHRlcm0YAyABKA0SJwoIcHJldmlvdXMYBCABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBIOCgZmcmFtZXMYBSABKAwSEwoLZHVyYWJsZV9sc24YBiABKAQSFAoMbG9nX2Nsb2NrX21zGAcgASgEEhgKEGFja193aGVuX2R1cmFibGUYCCABKAgSDgoGZGlnZXN0GAkgASgJEh8KBWdyb3VwGAogASgLMhAud2FsbnV0LnYxLkdyb3VwEhcKD3JlcGxpY2Ffbm9kZV9pZBgLIAEoCSLaAgoRUmVwbGljYXRlUmVzcG9uc2USJAoHZHVyYWJsZRgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgthcHBsaWVkX2xzbhgCIAEoBBIlCgRuZWVkGAMgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnRIABI2ChBoaXN0b3J5X2NvbmZsaWN0GAQgASgLMhoud2FsbnV0LnYxLkhpc3RvcnlDb25mbGljdEgAEiMKBmZlbmNlZBgFIAEoCzIRLndhbG51dC52MS5GZW5jZWRIABIQCghob3Rfa2V5cxgGIAMoCRIyCg9kaWdlc3RfbWlzbWF0Y2gYByABKAsyGS53YWxudXQudjEuRGlnZXN0TWlzbWF0Y2gSDwoHbm9kZV9pZBgIIAEoCRIkCgZtZW1iZXIYCSABKAsyFC53YWxudXQudjEuTWVtYmVyQWNrQgkKB3JlZnVzYWwiQgoJTWVtYmVyQWNrEgwKBG5vZGUYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSEgoKaW5zdGFsbGluZxgDIAEoCCI8Cg5EaWdlc3RNaXNtYXRjaBILCgNsc24YASABKAQSDgoGc3RhdGVkGAIgASgJEg0KBWZvdW5kGAMgASgJIjgKD0hpc3RvcnlDb25mbGljdBIlCgZlcG9jaHMYASADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydCIWCgZGZW5jZWQSDAoEdGVybRgBIAEoDSI3ChRGZXRjaFNuYXBzaG90UmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCSJyChVGZXRjaFNuYXBzaG90UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGb2Zmc2V0GAIgASgEEhMKC3RvdGFsX2J5dGVzGAMgASgEEg0KBWNodW5rGAQgASgMIlcKDENsYWltUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJEhgKEHJlY2VpdmVyX25vZGVfaWQYBCABKAkigwEKDUNsYWltUmVzcG9uc2USDwoHZ3JhbnRlZBgBIAEoCBIMCgR0ZXJtGAIgASgNEg4KBnJlYXNvbhgDIAEoCRIhCgR0YWlsGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB25vX3ZvdGUYBSABKAgSDwoHbm9kZV9pZBgGIAEoCSJTCg9Bbm5vdW5jZVJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIRCglhZHZlcnRpc2UYBCABKAkiNQoQQW5ub3VuY2VSZXNwb25zZRIhCgZmZW5jZWQYASABKAsyES53YWxudXQudjEuRmVuY2VkIpIBCg9UYWtlT3ZlclJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIjCgR0YWlsGAQgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSEgoKY2hlY2tfb25seRgFIAEoCBIXCg9yZXBsaWNhX25vZGVfaWQYBiABKAkiRQoQVGFrZU92ZXJSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkSDwoHbm9kZV9pZBgDIAEoCSqGAQoNUmVzeW5jVmVyZGljdBIeChpSRVNZTkNfVkVSRElDVF9VTlNQRUNJRklFRBAAEhsKF1JFU1lOQ19WRVJESUNUX0NPTlRJTlVFEAESGwoXUkVTWU5DX1ZFUkRJQ1RfU05BUFNIT1QQAhIbChdSRVNZTkNfVkVSRElDVF9DT05GTElDVBADMrYDCgtSZXBsaWNhdGlvbhJDCghSZWdpc3RlchIaLndhbG51dC52MS5SZWdpc3RlclJlcXVlc3QaGy53YWxudXQudjEuUmVnaXN0ZXJSZXNwb25zZRJGCglSZXBsaWNhdGUSGy53YWxudXQudjEuUmVwbGljYXRlUmVxdWVzdBocLndhbG51dC52MS5SZXBsaWNhdGVSZXNwb25zZRJUCg1GZXRjaFNuYXBzaG90Eh8ud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXF1ZXN0GiAud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXNwb25zZTABEjoKBUNsYWltEhcud2FsbnV0LnYxLkNsYWltUmVxdWVzdBoYLndhbG51dC52MS5DbGFpbVJlc3BvbnNlEkMKCEFubm91bmNlEhoud2FsbnV0LnYxLkFubm91bmNlUmVxdWVzdBobLndhbG51dC52MS5Bbm5vdW5jZVJlc3BvbnNlEkMKCFRha2VPdmVyEhoud2FsbnV0LnYxLlRha2VPdmVyUmVxdWVzdBobLndhbG51dC52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM", [file_walnut_v1_types]);
+  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQi/gEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJEhYKDmFwcGx5X2RlbGF5X21zGAggASgEEgwKBHRlcm0YCSABKA0SFAoMZm9ybWF0X2xldmVsGAogASgNEg4KBm1lbWJlchgLIAEoCSJGChdSZWdpc3Rlck9ic2VydmVyUmVxdWVzdBIrCgdyZXBsaWNhGAEgASgLMhoud2FsbnV0LnYxLlJlZ2lzdGVyUmVxdWVzdCJHChhSZWdpc3Rlck9ic2VydmVyUmVzcG9uc2USKwoGbWFzdGVyGAEgASgLMhsud2FsbnV0LnYxLlJlZ2lzdGVyUmVzcG9uc2UimQEKDk9ic2VydmVSZXF1ZXN0Eg8KB25vZGVfaWQYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGbG9nX2lkGAMgASgJEiMKBHRhaWwYBCABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBIsCgZhbnN3ZXIYBSABKAsyHC53YWxudXQudjEuUmVwbGljYXRlUmVzcG9uc2UiPAoPT2JzZXJ2ZVJlc3BvbnNlEikKBHB1c2gYASABKAsyGy53YWxudXQudjEuUmVwbGljYXRlUmVxdWVzdCKvAgoQUmVnaXN0ZXJSZXNwb25zZRIWCg5tYXN0ZXJfbm9kZV9pZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSDAoEdGVybRgDIAEoDRIlCgZlcG9jaHMYBCADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydBIlCgZsYXRlc3QYBSABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBIUCgxsb2dfY2xvY2tfbXMYBiABKAQSKQoHdmVyZGljdBgHIAEoDjIYLndhbG51dC52MS5SZXN5bmNWZXJkaWN0Eg4KBnJlYXNvbhgIIAEoCRIPCgdhZGRyZXNzGAkgASgJEh8KBWdyb3VwGAogASgLMhAud2FsbnV0LnYxLkdyb3VwEhQKDGZvcm1hdF9sZXZlbBgLIAEoDSJRCgVHcm91cBIQCghyZXBsaWNhcxgBIAMoCRIPCgdyZW1vdmVkGAIgAygJEiUKBW5vZGVzGAMgAygLMhYud2FsbnV0LnYxLk5vZGVBZGRyZXNzIkUKC05vZGVBZGRyZXNzEg8KB2FkZHJlc3MYASABKAkSDwoHbm9kZV9pZBgCIAEoCRIUCgxmb3JtYXRfbGV2ZWwYAyABKA0ikAIKEFJlcGxpY2F0ZVJlcXVlc3QSFgoObWFzdGVyX25vZGVfaWQYASABKAkSDgoGbG9nX2lkGAIgASgJEgwKBHRlcm0YAyABKA0SJwoIcHJldmlvdXMYBCABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBIOCgZmcmFtZXMYBSABKAwSEwoLZHVyYWJsZV9sc24YBiABKAQSFAoMbG9nX2Nsb2NrX21zGAcgASgEEhgKEGFja193aGVuX2R1cmFibGUYCCABKAgSDgoGZGlnZXN0GAkgASgJEh8KBWdyb3VwGAogASgLMhAud2FsbnV0LnYxLkdyb3VwEhcKD3JlcGxpY2Ffbm9kZV9pZBgLIAEoCSLaAgoRUmVwbGljYXRlUmVzcG9uc2USJAoHZHVyYWJsZRgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgthcHBsaWVkX2xzbhgCIAEoBBIlCgRuZWVkGAMgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnRIABI2ChBoaXN0b3J5X2NvbmZsaWN0GAQgASgLMhoud2FsbnV0LnYxLkhpc3RvcnlDb25mbGljdEgAEiMKBmZlbmNlZBgFIAEoCzIRLndhbG51dC52MS5GZW5jZWRIABIQCghob3Rfa2V5cxgGIAMoCRIyCg9kaWdlc3RfbWlzbWF0Y2gYByABKAsyGS53YWxudXQudjEuRGlnZXN0TWlzbWF0Y2gSDwoHbm9kZV9pZBgIIAEoCRIkCgZtZW1iZXIYCSABKAsyFC53YWxudXQudjEuTWVtYmVyQWNrQgkKB3JlZnVzYWwiQgoJTWVtYmVyQWNrEgwKBG5vZGUYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAQSEgoKaW5zdGFsbGluZxgDIAEoCCI8Cg5EaWdlc3RNaXNtYXRjaBILCgNsc24YASABKAQSDgoGc3RhdGVkGAIgASgJEg0KBWZvdW5kGAMgASgJIjgKD0hpc3RvcnlDb25mbGljdBIlCgZlcG9jaHMYASADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydCIWCgZGZW5jZWQSDAoEdGVybRgBIAEoDSI3ChRGZXRjaFNuYXBzaG90UmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCSJyChVGZXRjaFNuYXBzaG90UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGb2Zmc2V0GAIgASgEEhMKC3RvdGFsX2J5dGVzGAMgASgEEg0KBWNodW5rGAQgASgMIlcKDENsYWltUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJEhgKEHJlY2VpdmVyX25vZGVfaWQYBCABKAkigwEKDUNsYWltUmVzcG9uc2USDwoHZ3JhbnRlZBgBIAEoCBIMCgR0ZXJtGAIgASgNEg4KBnJlYXNvbhgDIAEoCRIhCgR0YWlsGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB25vX3ZvdGUYBSABKAgSDwoHbm9kZV9pZBgGIAEoCSJTCg9Bbm5vdW5jZVJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIRCglhZHZlcnRpc2UYBCABKAkiNQoQQW5ub3VuY2VSZXNwb25zZRIhCgZmZW5jZWQYASABKAsyES53YWxudXQudjEuRmVuY2VkIpIBCg9UYWtlT3ZlclJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIjCgR0YWlsGAQgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSEgoKY2hlY2tfb25seRgFIAEoCBIXCg9yZXBsaWNhX25vZGVfaWQYBiABKAkiRQoQVGFrZU92ZXJSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkSDwoHbm9kZV9pZBgDIAEoCSqGAQoNUmVzeW5jVmVyZGljdBIeChpSRVNZTkNfVkVSRElDVF9VTlNQRUNJRklFRBAAEhsKF1JFU1lOQ19WRVJESUNUX0NPTlRJTlVFEAESGwoXUkVTWU5DX1ZFUkRJQ1RfU05BUFNIT1QQAhIbChdSRVNZTkNfVkVSRElDVF9DT05GTElDVBADMtUECgtSZXBsaWNhdGlvbhJDCghSZWdpc3RlchIaLndhbG51dC52MS5SZWdpc3RlclJlcXVlc3QaGy53YWxudXQudjEuUmVnaXN0ZXJSZXNwb25zZRJGCglSZXBsaWNhdGUSGy53YWxudXQudjEuUmVwbGljYXRlUmVxdWVzdBocLndhbG51dC52MS5SZXBsaWNhdGVSZXNwb25zZRJUCg1GZXRjaFNuYXBzaG90Eh8ud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXF1ZXN0GiAud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXNwb25zZTABEjoKBUNsYWltEhcud2FsbnV0LnYxLkNsYWltUmVxdWVzdBoYLndhbG51dC52MS5DbGFpbVJlc3BvbnNlEkMKCEFubm91bmNlEhoud2FsbnV0LnYxLkFubm91bmNlUmVxdWVzdBobLndhbG51dC52MS5Bbm5vdW5jZVJlc3BvbnNlEkMKCFRha2VPdmVyEhoud2FsbnV0LnYxLlRha2VPdmVyUmVxdWVzdBobLndhbG51dC52MS5UYWtlT3ZlclJlc3BvbnNlElsKEFJlZ2lzdGVyT2JzZXJ2ZXISIi53YWxudXQudjEuUmVnaXN0ZXJPYnNlcnZlclJlcXVlc3QaIy53YWxudXQudjEuUmVnaXN0ZXJPYnNlcnZlclJlc3BvbnNlEkAKB09ic2VydmUSGS53YWxudXQudjEuT2JzZXJ2ZVJlcXVlc3QaGi53YWxudXQudjEuT2JzZXJ2ZVJlc3BvbnNlYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * A record's place in the log's hash chain.
@@ -174,6 +174,119 @@ export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 2);
 
 /**
+ * Presents an observer.
+ *
+ * @generated from message walnut.v1.RegisterObserverRequest
+ */
+export type RegisterObserverRequest = Message<"walnut.v1.RegisterObserverRequest"> & {
+  /**
+   * As of a replica, without an address.
+   *
+   * @generated from field: walnut.v1.RegisterRequest replica = 1;
+   */
+  replica?: RegisterRequest | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.RegisterObserverRequest.
+ * Use `create(RegisterObserverRequestSchema)` to create a new message.
+ */
+export const RegisterObserverRequestSchema: GenMessage<RegisterObserverRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 3);
+
+/**
+ * How the observer goes on.
+ *
+ * @generated from message walnut.v1.RegisterObserverResponse
+ */
+export type RegisterObserverResponse = Message<"walnut.v1.RegisterObserverResponse"> & {
+  /**
+   * As for a replica, without an address.
+   *
+   * @generated from field: walnut.v1.RegisterResponse master = 1;
+   */
+  master?: RegisterResponse | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.RegisterObserverResponse.
+ * Use `create(RegisterObserverResponseSchema)` to create a new message.
+ */
+export const RegisterObserverResponseSchema: GenMessage<RegisterObserverResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 4);
+
+/**
+ * Asks for a push.
+ *
+ * @generated from message walnut.v1.ObserveRequest
+ */
+export type ObserveRequest = Message<"walnut.v1.ObserveRequest"> & {
+  /**
+   * 128-bit identity of the observer's data directory, 32 hex digits.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * That of its registration.
+   *
+   * @generated from field: string incarnation = 2;
+   */
+  incarnation: string;
+
+  /**
+   * The identity of its log.
+   *
+   * @generated from field: string log_id = 3;
+   */
+  logId: string;
+
+  /**
+   * Its last record: the push begins after it.
+   *
+   * @generated from field: walnut.v1.ChainPoint tail = 4;
+   */
+  tail?: ChainPoint | undefined;
+
+  /**
+   * What it would answer to the last push. Its refusals are not looked at: an
+   * observer that cannot go on registers again.
+   *
+   * @generated from field: walnut.v1.ReplicateResponse answer = 5;
+   */
+  answer?: ReplicateResponse | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.ObserveRequest.
+ * Use `create(ObserveRequestSchema)` to create a new message.
+ */
+export const ObserveRequestSchema: GenMessage<ObserveRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 5);
+
+/**
+ * The next push.
+ *
+ * @generated from message walnut.v1.ObserveResponse
+ */
+export type ObserveResponse = Message<"walnut.v1.ObserveResponse"> & {
+  /**
+   * As a replica gets it. `ack_when_durable` is never set.
+   *
+   * @generated from field: walnut.v1.ReplicateRequest push = 1;
+   */
+  push?: ReplicateRequest | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.ObserveResponse.
+ * Use `create(ObserveResponseSchema)` to create a new message.
+ */
+export const ObserveResponseSchema: GenMessage<ObserveResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 6);
+
+/**
  * The master's view of its own log, and of the replica's.
  *
  * @generated from message walnut.v1.RegisterResponse
@@ -262,7 +375,7 @@ export type RegisterResponse = Message<"walnut.v1.RegisterResponse"> & {
  * Use `create(RegisterResponseSchema)` to create a new message.
  */
 export const RegisterResponseSchema: GenMessage<RegisterResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 3);
+  messageDesc(file_walnut_v1_replication, 7);
 
 /**
  * The replicas of a master, so that each knows its siblings when the master is gone.
@@ -298,7 +411,7 @@ export type Group = Message<"walnut.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 4);
+  messageDesc(file_walnut_v1_replication, 8);
 
 /**
  * Where a node is reached.
@@ -334,7 +447,7 @@ export type NodeAddress = Message<"walnut.v1.NodeAddress"> & {
  * Use `create(NodeAddressSchema)` to create a new message.
  */
 export const NodeAddressSchema: GenMessage<NodeAddress> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 5);
+  messageDesc(file_walnut_v1_replication, 9);
 
 /**
  * Frames for a replica.
@@ -428,7 +541,7 @@ export type ReplicateRequest = Message<"walnut.v1.ReplicateRequest"> & {
  * Use `create(ReplicateRequestSchema)` to create a new message.
  */
 export const ReplicateRequestSchema: GenMessage<ReplicateRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 6);
+  messageDesc(file_walnut_v1_replication, 10);
 
 /**
  * What became of the frames.
@@ -518,7 +631,7 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
  * Use `create(ReplicateResponseSchema)` to create a new message.
  */
 export const ReplicateResponseSchema: GenMessage<ReplicateResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 7);
+  messageDesc(file_walnut_v1_replication, 11);
 
 /**
  * A member of a cluster, as it answers a push.
@@ -553,7 +666,7 @@ export type MemberAck = Message<"walnut.v1.MemberAck"> & {
  * Use `create(MemberAckSchema)` to create a new message.
  */
 export const MemberAckSchema: GenMessage<MemberAck> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 8);
+  messageDesc(file_walnut_v1_replication, 12);
 
 /**
  * Two states that should be one.
@@ -588,7 +701,7 @@ export type DigestMismatch = Message<"walnut.v1.DigestMismatch"> & {
  * Use `create(DigestMismatchSchema)` to create a new message.
  */
 export const DigestMismatchSchema: GenMessage<DigestMismatch> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 9);
+  messageDesc(file_walnut_v1_replication, 13);
 
 /**
  * The replica's history, where it differs from the sender's.
@@ -609,7 +722,7 @@ export type HistoryConflict = Message<"walnut.v1.HistoryConflict"> & {
  * Use `create(HistoryConflictSchema)` to create a new message.
  */
 export const HistoryConflictSchema: GenMessage<HistoryConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 10);
+  messageDesc(file_walnut_v1_replication, 14);
 
 /**
  * A higher term was seen.
@@ -630,7 +743,7 @@ export type Fenced = Message<"walnut.v1.Fenced"> & {
  * Use `create(FencedSchema)` to create a new message.
  */
 export const FencedSchema: GenMessage<Fenced> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 11);
+  messageDesc(file_walnut_v1_replication, 15);
 
 /**
  * Asks for the snapshot of a log.
@@ -659,7 +772,7 @@ export type FetchSnapshotRequest = Message<"walnut.v1.FetchSnapshotRequest"> & {
  * Use `create(FetchSnapshotRequestSchema)` to create a new message.
  */
 export const FetchSnapshotRequestSchema: GenMessage<FetchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 12);
+  messageDesc(file_walnut_v1_replication, 16);
 
 /**
  * A slice of the snapshot file, verbatim (internal/storage/README.md).
@@ -701,7 +814,7 @@ export type FetchSnapshotResponse = Message<"walnut.v1.FetchSnapshotResponse"> &
  * Use `create(FetchSnapshotResponseSchema)` to create a new message.
  */
 export const FetchSnapshotResponseSchema: GenMessage<FetchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 13);
+  messageDesc(file_walnut_v1_replication, 17);
 
 /**
  * Asks to lead a term.
@@ -746,7 +859,7 @@ export type ClaimRequest = Message<"walnut.v1.ClaimRequest"> & {
  * Use `create(ClaimRequestSchema)` to create a new message.
  */
 export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 14);
+  messageDesc(file_walnut_v1_replication, 18);
 
 /**
  * Says if the term is granted.
@@ -803,7 +916,7 @@ export type ClaimResponse = Message<"walnut.v1.ClaimResponse"> & {
  * Use `create(ClaimResponseSchema)` to create a new message.
  */
 export const ClaimResponseSchema: GenMessage<ClaimResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 15);
+  messageDesc(file_walnut_v1_replication, 19);
 
 /**
  * Says who leads.
@@ -845,7 +958,7 @@ export type AnnounceRequest = Message<"walnut.v1.AnnounceRequest"> & {
  * Use `create(AnnounceRequestSchema)` to create a new message.
  */
 export const AnnounceRequestSchema: GenMessage<AnnounceRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 16);
+  messageDesc(file_walnut_v1_replication, 20);
 
 /**
  * What the receiver makes of it.
@@ -866,7 +979,7 @@ export type AnnounceResponse = Message<"walnut.v1.AnnounceResponse"> & {
  * Use `create(AnnounceResponseSchema)` to create a new message.
  */
 export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 17);
+  messageDesc(file_walnut_v1_replication, 21);
 
 /**
  * Tells a replica to lead.
@@ -925,7 +1038,7 @@ export type TakeOverRequest = Message<"walnut.v1.TakeOverRequest"> & {
  * Use `create(TakeOverRequestSchema)` to create a new message.
  */
 export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 18);
+  messageDesc(file_walnut_v1_replication, 22);
 
 /**
  * Says if the replica leads, or with `check_only` if it could.
@@ -962,7 +1075,7 @@ export type TakeOverResponse = Message<"walnut.v1.TakeOverResponse"> & {
  * Use `create(TakeOverResponseSchema)` to create a new message.
  */
 export const TakeOverResponseSchema: GenMessage<TakeOverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 19);
+  messageDesc(file_walnut_v1_replication, 23);
 
 /**
  * How a replica goes on.
@@ -1080,6 +1193,31 @@ export const Replication: GenService<{
     methodKind: "unary";
     input: typeof TakeOverRequestSchema;
     output: typeof TakeOverResponseSchema;
+  },
+  /**
+   * An observer presents itself: a replica inside of a program, which takes no
+   * pushes at an address but asks for them, and counts for nothing. A master of
+   * an earlier version answers UNIMPLEMENTED. RESOURCE_EXHAUSTED where 1,024
+   * observers are there already.
+   *
+   * @generated from rpc walnut.v1.Replication.RegisterObserver
+   */
+  registerObserver: {
+    methodKind: "unary";
+    input: typeof RegisterObserverRequestSchema;
+    output: typeof RegisterObserverResponseSchema;
+  },
+  /**
+   * An observer asks for the next push. The answer comes when there are durable
+   * records after `tail`, or with the next heartbeat. FAILED_PRECONDITION: the
+   * observer must register again. A second call of an observer ends the first.
+   *
+   * @generated from rpc walnut.v1.Replication.Observe
+   */
+  observe: {
+    methodKind: "unary";
+    input: typeof ObserveRequestSchema;
+    output: typeof ObserveResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_replication, 0);

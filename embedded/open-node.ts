@@ -1,0 +1,116 @@
+/**
+ * Runs a whole node inside of this process: what `walnut-master`, `walnut-slave` and
+ * `walnut-node` run, by the same configuration, without what those do to their process.
+ */
+import type { NodeKind } from '#config/binaries.ts';
+import type { Entry } from '#model/entry.ts';
+import type { NodeStatus, Role } from '#model/status.ts';
+import type { Node } from '#node/node.ts';
+import { CloserStack } from '#platform/closer-stack.ts';
+import { type Logger, silentLogger } from '#platform/logger.ts';
+import { memoryLimitBytes } from '#platform/memory.ts';
+import { planMemory } from '#platform/memory-plan.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { composeNode } from '../cmd/node/compose-node.ts';
+import { Settings } from '../cmd/run/settings.ts';
+
+export interface EmbeddedNodeOptions {
+  /**
+   * The configuration: YAML, or an object of the same form. `log` in it is not used, and
+   * neither is the environment.
+   */
+  readonly config: string | Readonly<Record<string, unknown>>;
+  /** Which binary it is for. Default: `slave` with a section `master`, `node` with `cluster`, else `master`. */
+  readonly kind?: NodeKind;
+  /** As `--force-role`. */
+  readonly forceRole?: Role;
+  /** Called with what the node logs; default: nothing is. */
+  readonly logger?: Logger;
+  /** Called once if the disk or the memory fails: nothing is acknowledged any more. Close the node. */
+  readonly onFailed?: (error: Error) => void;
+}
+
+export interface EmbeddedNode extends AsyncDisposable {
+  /** Where it listens: `host:port`. */
+  readonly address: string;
+  readonly status: NodeStatus;
+  /** Reads as an embedded replica's; see `EmbeddedReplica`. Writes go through a client of `address`. */
+  get(key: string): Uint8Array | undefined;
+  view(key: string): Uint8Array | undefined;
+  entry(key: string): Entry | undefined;
+  has(key: string): boolean;
+  /** Finishes calls under way for up to 3 s, syncs the log and frees the directory. */
+  close(): Promise<void>;
+}
+
+/**
+ * Resolves when the node has recovered and serves. Throws `ConfigError` with everything that
+ * is wrong in the configuration, `WalOpenError` where the directory cannot be used, and
+ * `ServerAddressError` where the address cannot be bound. Nothing of it stays open then.
+ */
+export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNode> {
+  const { logger = silentLogger, forceRole, onFailed = () => undefined } = options;
+  const settings = settingsOf(options, logger);
+  const closers = new CloserStack();
+  try {
+    const { node, server, start } = await composeNode(settings.config, {
+      settings,
+      logger: Object.assign(Object.create(logger) as Logger, { droppedLines: 0 }),
+      clock: createNodeClock(),
+      closers,
+      memory: planMemory(memoryLimitBytes()),
+      forcedRole: forceRole,
+      onFatal: once(onFailed),
+    });
+    await start();
+    const beginDrain = (): void => {
+      node.beginDrain();
+      server.beginDrain();
+    };
+    return embedded(node, server.address, beginDrain, closers);
+  } catch (error) {
+    await closers.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+function settingsOf({ config, kind }: EmbeddedNodeOptions, logger: Logger): Settings<NodeKind> {
+  // JSON is YAML.
+  const text = typeof config === 'string' ? config : JSON.stringify(config);
+  const source = { kind: kind ?? kindOf(text), file: 'config', cwd: process.cwd(), text };
+  return new Settings({ source, readText: async () => text, logger });
+}
+
+function kindOf(text: string): NodeKind {
+  const has = (section: string): boolean => new RegExp(`^\\s*"?${section}"?\\s*:`, 'm').test(text);
+  if (has('cluster')) return 'node';
+  return has('master') ? 'slave' : 'master';
+}
+
+function embedded(node: Node, address: string, beginDrain: () => void, closers: CloserStack): EmbeddedNode {
+  const { local } = node;
+  const close = (): Promise<void> => {
+    beginDrain();
+    return closers.close();
+  };
+  return {
+    address,
+    get status() {
+      return node.ports.admin.status();
+    },
+    get: (key) => local.value(key),
+    view: (key) => local.view(key),
+    entry: (key) => local.entry(key),
+    has: (key) => local.has(key),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function once(tell: (error: Error) => void): (error: Error) => void {
+  let isTold = false;
+  return (error) => {
+    if (!isTold) tell(error);
+    isTold = true;
+  };
+}
