@@ -5,6 +5,7 @@ import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchDeletePrefix } from './delete-prefix.ts';
 import { benchDurable } from './durable/durable-bench.ts';
+import { benchEmbedded } from './embedded/embedded-bench.ts';
 import { benchEviction } from './eviction/eviction-bench.ts';
 import { benchFlat } from './flat.ts';
 import { benchLatency } from './latency/latency-bench.ts';
@@ -118,6 +119,11 @@ export const SUITES: Readonly<Record<string, Suite>> = {
     takes: ['rounds', 'entries', 'seconds', 'trace'],
     run: ({ rounds = ROUNDS, entries: [entries = 100_000] = [], seconds = 2, trace = TRACE }) =>
       benchEviction({ rounds, entries, seconds, trace }),
+  },
+  embedded: {
+    takes: ['rounds', 'seconds', 'entries', 'rate'],
+    run: ({ rounds = ROUNDS, seconds = 5, entries: [entries = 1_000_000] = [], rate = 20_000 }) =>
+      benchEmbedded({ rounds, seconds, entries, rate }),
   },
   deletes: {
     takes: ['rounds', 'entries'],

@@ -38,6 +38,7 @@ import { METRIC_MUTANTS } from './metric-mutants.ts';
 import { MOVE_MUTANTS } from './move-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
+import { OBSERVER_MUTANTS } from './observer-mutants.ts';
 import { PLACE_MUTANTS } from './place-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
@@ -240,6 +241,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...WIRE_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...JSON_MUTANTS,
+  ...OBSERVER_MUTANTS,
   ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
   ...RETIRED_MUTANTS,

@@ -5,8 +5,8 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
   {
     name: 'retired: a registration outlives its user',
     file: 'internal/server/replication-service.ts',
-    text: 'remoteAddress, principal.retired),',
-    replacement: 'remoteAddress),',
+    text: 'await port.register(toRegisterRequest(request), peer.remoteAddress, principal.retired),',
+    replacement: 'await port.register(toRegisterRequest(request), peer.remoteAddress),',
     tests: ['test/server/auth-rights.test.ts'],
   },
   {

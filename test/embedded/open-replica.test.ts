@@ -1,0 +1,193 @@
+/** Embedded replicas, on memory disks, a virtual clock and links within the process. */
+import { describe, expect, it } from 'vitest';
+import { formatPosition } from '#model/position.ts';
+import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { MemoryFileSystem as Disk } from '#test/doubles/memory-file-system.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import type { EmbeddedReplica } from '../../embedded/embedded-replica.ts';
+import { openReplica } from '../../embedded/open-replica.ts';
+import type { ReplicaOptions } from '../../embedded/replica-options.ts';
+
+const text = (value: Uint8Array | undefined): string | undefined =>
+  value && Buffer.from(value.buffer, value.byteOffset, value.length).toString();
+
+interface Embedding {
+  readonly name?: string;
+  readonly fileSystem?: MemoryFileSystem;
+  readonly options?: Partial<ReplicaOptions>;
+}
+
+function embed(group: TestGroup, { name = 'app', fileSystem, options }: Embedding = {}) {
+  const opening = openReplica(
+    { master: 'master:1', directory: '/data', ...options },
+    {
+      clock: group.clock,
+      random: new SeededRandom(99),
+      fileSystem: fileSystem ?? new Disk(),
+      dialer: group.network.dialer(`${name}:1`),
+    },
+  );
+  opening.catch(() => undefined);
+  return group.until(opening);
+}
+
+const level = (group: TestGroup, master: TestNode, replica: EmbeddedReplica): Promise<void> =>
+  group.untilTrue(
+    () => formatPosition(replica.position) === formatPosition(master.node.status().position),
+    'the replica is level',
+  );
+
+describe('an embedded replica', () => {
+  it('reads without a promise, from what its master wrote', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const replica = await embed(group);
+    expect(text(replica.get('a'))).toBe('1');
+    await group.set(master, 'a', '2', { expiry: { kind: 'ttl', ttlMs: 60_000 } });
+    await group.set(master, 'b:1', 'x');
+    await group.set(master, 'b:2', 'y');
+    await level(group, master, replica);
+    expect(text(replica.get('a'))).toBe('2');
+    expect(text(replica.view('b:1'))).toBe('x');
+    expect(replica.has('b:3')).toBe(false);
+    expect([...replica.scan('b:')].map(({ key }) => key).sort()).toEqual(['b:1', 'b:2']);
+    expect(replica.entry('b:2')).toMatchObject({ key: 'b:2', version: master.node.status().position });
+    expect(() => replica.get(7 as never)).toThrow(/the key is a number: expected a string/);
+    const { store, state } = replica.status;
+    expect({ state, hits: store.hits, misses: store.misses }).toEqual({
+      state: 'streaming',
+      hits: 4,
+      misses: 1,
+    });
+    await group.until(replica.close());
+    expect(() => replica.get('a')).toThrow(/this replica is closed/);
+  });
+
+  it('hides an entry at its deadline, though its master is gone', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1', { expiry: { kind: 'ttl', ttlMs: 5_000 } });
+    const replica = await embed(group);
+    await level(group, master, replica);
+    group.kill(master);
+    await group.clock.advance(4_000);
+    expect(text(replica.get('a'))).toBe('1');
+    await group.clock.advance(1_100);
+    expect(replica.get('a')).toBeUndefined();
+    expect(replica.has('a')).toBe(false);
+    await group.until(replica.close());
+  });
+
+  it('says how old its data is, and refuses reads beyond maxStalenessMs', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const replica = await embed(group, { options: { maxStalenessMs: 2_000 } });
+    await level(group, master, replica);
+    expect(replica.stalenessMs).toBeLessThan(500);
+    group.network.cut('app:1', 'master:1');
+    await group.clock.advance(1_500);
+    expect(text(replica.get('a'))).toBe('1');
+    await group.clock.advance(1_500);
+    expect(replica.stalenessMs).toBeGreaterThan(2_000);
+    for (const read of [() => replica.get('a'), () => replica.view('a'), () => [...replica.scan()]])
+      expect(read).toThrow(/ms old, and maxStalenessMs is 2000: cannot follow master:1/);
+    group.network.heal();
+    await group.until(replica.ready());
+    expect(text(replica.get('a'))).toBe('1');
+    await group.until(replica.close());
+  });
+
+  it('goes on from its own log: it can be read at once, and takes no snapshot', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const fileSystem = new Disk();
+    const first = await embed(group, { fileSystem });
+    await level(group, master, first);
+    await group.until(first.close());
+    await group.set(master, 'a', '2');
+    group.network.cut('app:1', 'master:1');
+    const again = await embed(group, { fileSystem });
+    expect(text(again.get('a'))).toBe('1');
+    const late = group.until(again.ready({ timeoutMs: 500 }));
+    await expect(late).rejects.toThrow(/not ready after 500 ms: cannot follow master:1/);
+    group.network.heal();
+    await group.until(again.ready());
+    expect(text(again.get('a'))).toBe('2');
+    expect(master.node.status().observers?.furthest).toMatchObject([{ fullResyncs: 0 }]);
+    await group.until(again.close());
+  });
+
+  it('reads what a snapshot brought, after the log of its master was cut', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ retentionBytes: 0, ringBytesMax: 300_000 });
+    await group.set(master, 'a', '1');
+    const replica = await embed(group);
+    await level(group, master, replica);
+    expect(text(replica.get('a'))).toBe('1');
+    group.network.cut('app:1', 'master:1');
+    for (let i = 0; i < 100; i++) await group.set(master, 'a', `${i}`.padEnd(20_000, 'x'));
+    await group.set(master, 'a', '2');
+    await group.until(master.node.checkpoint());
+    group.network.heal();
+    await level(group, master, replica);
+    expect(text(replica.get('a'))).toBe('2');
+    expect(master.node.status().observers?.furthest).toMatchObject([{ fullResyncs: 1 }]);
+    expect(replica.status.store).toMatchObject({ hits: 2, misses: 0 });
+    await group.until(replica.close());
+  });
+
+  it('waits for the position of a write, or says that it will never come', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const replica = await embed(group);
+    const { position } = await group.set(master, 'a', '2');
+    await group.until(replica.waitFor(position));
+    expect(text(replica.get('a'))).toBe('2');
+    const later = { ...position, lsn: (position.lsn + 5) as typeof position.lsn };
+    const waiting = group.until(replica.waitFor(formatPosition(later), { timeoutMs: 300 }));
+    await expect(waiting).rejects.toThrow(/is not reached after 300 ms/);
+    await group.until(replica.waitFor(`s1.${formatPosition(position)}`));
+    await group.until(replica.waitFor('s1'));
+    await expect(replica.waitFor('nonsense')).rejects.toThrow(
+      /is no position: expected epoch-lsn, or a session/,
+    );
+    await group.until(replica.close());
+  });
+
+  it('without data and without a master is an error that names both', async () => {
+    const group = new TestGroup();
+    const opening = embed(group, { options: { openMs: 2_000 } });
+    await expect(opening).rejects.toThrow(/not ready after 2000 ms: cannot follow master:1/);
+  });
+
+  it('throws once its disk has failed, and tells it', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const fileSystem = new Disk();
+    const failures: string[] = [];
+    const onFailed = (error: Error): void => void failures.push(error.message);
+    const replica = await embed(group, { fileSystem, options: { onFailed } });
+    fileSystem.fail({ call: 'datasync', code: 'EIO' });
+    await group.set(master, 'a', '2');
+    await group.untilTrue(() => failures.length > 0, 'the failure is told');
+    expect(() => replica.get('a')).toThrow(/this replica has failed/);
+    expect(failures).toHaveLength(1);
+    await group.until(replica.close().catch(() => undefined));
+  });
+
+  it.each([
+    [{ master: [] }, /master names 0 nodes: expected 1 to 32/],
+    [{ master: 'master' }, /master is "master": expected host:port/],
+    [{ master: ['https://a:1', 'b:1'] }, /master is "b:1": expected .* https:\/\/host:port for all/],
+    [{ directory: '' }, /directory is empty: expected a path/],
+    [{ master: '10.0.0.1:1', token: 'abc' }, /the token would cross the network to 10.0.0.1:1 in clear text/],
+  ])('refuses %j', async (options, why) => {
+    await expect(embed(new TestGroup(), { options })).rejects.toThrow(why);
+  });
+});
