@@ -8,8 +8,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom, type Random } from '#platform/random.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import type { ClientSeams } from '../client/client-options.ts';
-import { WalnutClient } from '../client/walnut-client.ts';
+import { connect } from '../client/connect.ts';
 import { packageVersion } from '../cmd/run/package-version.ts';
 import { EmbeddedReplica } from './embedded-replica.ts';
 import { clientOptionsOf, nodeOptionsOf, type ReplicaOptions, wayOf } from './replica-options.ts';
@@ -20,7 +19,6 @@ export interface ReplicaSeams {
   readonly random?: Random;
   readonly fileSystem?: FileSystem;
   readonly dialer?: PeerDialer;
-  readonly client?: ClientSeams;
 }
 
 const VISIBLE_MS = 1_000;
@@ -43,7 +41,7 @@ export async function openReplica(
   const { logger = silentLogger, onFailed } = options;
   const { clock = createNodeClock(), random = createNodeRandom() } = seams;
   const way = wayOf(options, logger);
-  const client = new WalnutClient(clientOptionsOf(options), seams.client);
+  const client = connect(clientOptionsOf(options));
   const node = new Node({
     ...nodeOptionsOf(options),
     ...{ clock, random, logger },
