@@ -292,10 +292,8 @@ export class SlotTable {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     const first = valueByteAt(words, at);
-    return (
-      this.#ownAt(words, at) ??
-      this.#chunkAt(words, at).bytes.subarray(first, first + valueBytesAt(words, at))
-    );
+    const end = first + valueBytesAt(words, at);
+    return this.#ownAt(words, at) ?? this.#chunkAt(words, at).bytes.subarray(first, end);
   }
 
   /** The CRC of the value's bytes as they are now; `valueCrcOf` is the CRC when the value was stored. */
