@@ -1,7 +1,7 @@
 /**
  * A replica inside of this process: reads are function calls on its memory, writes go to
  * the master. It follows as every replica does and counts for nothing in its group
- * (docs/adr/0018-embedded-replicas.md).
+ * (docs/adr/0019-embedded-replicas.md).
  *
  * Errors of reads are `WalnutError`s: `unavailable` while the state may not be read.
  * Errors of writes are the client's `CallError`s.

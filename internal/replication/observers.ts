@@ -1,7 +1,7 @@
 /**
  * The observers of a master: embedded replicas, which ask for pushes instead of taking
  * them at an address. They count for nothing, so nothing that counts replicas knows this
- * table (docs/adr/0018-embedded-replicas.md).
+ * table (docs/adr/0019-embedded-replicas.md).
  *
  * Each has one call that is held until there is more for it, or a heartbeat is due. What
  * it is sent comes from memory only: an observer that is further behind registers again
