@@ -46,7 +46,7 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'fewest replicas that a write needs accepted and ignored',
-    file: 'cmd/node/run-node.ts',
+    file: 'cmd/node/compose-node.ts',
     text: '    options.minReplicasToWrite = replication.minReplicasToWrite;\n',
     replacement: '    void replication;\n',
     tests: ['test/cmd/signals.test.ts'],
