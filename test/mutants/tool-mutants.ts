@@ -44,4 +44,18 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: ['test/cli/npm-run.test.ts'],
   },
+  {
+    name: 'del of several keys that leaves out the first',
+    file: 'cmd/walnut/keys/several-keys.ts',
+    text: 'for (const key of keys.slice(results.length)) results.push(await call(clients, key));',
+    replacement: 'for (const key of keys.slice(1)) results.push(await call(clients, key));',
+    tests: ['test/cli/several-keys.test.ts'],
+  },
+  {
+    name: 'deletions before a failure not shown',
+    file: 'cmd/walnut/keys/several-keys.ts',
+    text: '    if (results.length > 0) await showResults(invocation, keys, results);',
+    replacement: '    if (results.length === keys.length) await showResults(invocation, keys, results);',
+    tests: ['test/cli/several-keys.test.ts'],
+  },
 ];

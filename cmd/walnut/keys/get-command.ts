@@ -2,13 +2,7 @@
 import type { Command } from 'commander';
 import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { FILL_LEASE_MS_MAX, quoteKey } from '#model/limits.ts';
-import {
-  parseDurationMs,
-  parseKey,
-  parseWaitMs,
-  parseWirePosition,
-  type WirePosition,
-} from '../arguments.ts';
+import { parseDurationMs, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -22,6 +16,7 @@ import {
   showWholeValue,
 } from '../output/output.ts';
 import { getToJson } from './answer-json.ts';
+import { collectKeys, getSeveral, refuseForSeveral } from './several-keys.ts';
 import { callFollowing } from './write-options.ts';
 
 const WAIT_MS_MAX = 60_000;
@@ -40,13 +35,13 @@ interface GetOptions {
 export function addGetCommand(program: Command, host: CommandHost): void {
   program
     .command('get')
-    .summary('print the value of a key')
+    .summary('print the value of a key, or of several')
     .description(
       'Prints the value to stdout, byte for byte. On a terminal, characters that it would obey are ' +
-        'escaped (--raw writes them unchanged), and a newline follows. Exits 1 if the key is missing or ' +
-        'expired.',
+        'escaped (--raw writes them unchanged), and a newline follows. Of several keys each is on a line ' +
+        'with its value, quoted and cut. Exits 1 if a key is missing or expired.',
     )
-    .argument('<key>', 'the key of the entry', parseKey)
+    .argument('<keys...>', 'the keys of the entries', collectKeys)
     .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
     .option(
       '--wait <ms>',
@@ -80,6 +75,7 @@ Examples:
   walnut get greeting
   walnut get image > image.png
   walnut get greeting --json
+  walnut get user:1 user:2 --json | jq '.results[].value'
   walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   # read your own write on a replica
   walnut get greeting --linearizable
   walnut get page --fill-lease 5s --wait 5s --json   # fillLease.token is for: walnut set page VALUE --if-fill-lease TOKEN`,
@@ -88,8 +84,9 @@ Examples:
 }
 
 async function runGet(invocation: Invocation, options: GetOptions): Promise<ExitCode> {
-  const key = invocation.args[0] ?? '';
+  const [key = '', ...others] = invocation.args;
   checkOptions(invocation, options);
+  if (others.length > 0) refuseForSeveral(options, ['raw', 'verbose', 'fillLease']);
   const request = {
     key,
     waitMs: options.wait ?? 0,
@@ -102,6 +99,8 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
   };
   // The master alone gives leases and linearizable answers; what else a node refuses is told as it is.
   const follow = options.fillLease !== undefined || options.linearizable === true;
+  if (others.length > 0)
+    return getSeveral(invocation, follow, ({ kv }, one) => kv.get({ ...request, key: one }, WAITING_CALL));
   const response = await callFollowing(
     invocation,
     { follow },

@@ -12,6 +12,7 @@ import { showPosition, showValue } from '../output/output.ts';
 import { readAtMost } from '../read-input.ts';
 import { writeToJson } from './answer-json.ts';
 import { UNSEEN } from './left-out.ts';
+import { collectKeys, deleteSeveral, refuseForSeveral } from './several-keys.ts';
 import { unmetReason } from './unmet-condition.ts';
 import {
   addWriteOptions,
@@ -40,6 +41,11 @@ interface SetOptions extends KeyOptions {
 }
 
 export function addWriteCommands(program: Command, host: CommandHost): void {
+  addSetCommand(program, host);
+  addDelCommand(program, host);
+}
+
+function addSetCommand(program: Command, host: CommandHost): void {
   const set = program
     .command('set')
     .summary('write a key')
@@ -90,11 +96,17 @@ Examples:
   walnut set -- -key -value                          # after --, nothing is an option`,
     )
     .action(host.action<SetOptions>(runSet));
+}
+
+function addDelCommand(program: Command, host: CommandHost): void {
   const del = program
     .command('del')
-    .summary('delete a key')
-    .description('Deletes a key and prints the position of the deletion. Exits 1 if nothing was deleted.')
-    .argument('<key>', 'the key of the entry', parseKey);
+    .summary('delete a key, or several')
+    .description(
+      'Deletes a key and prints the position of the deletion. Several keys are deleted one after another; ' +
+        'for all or nothing see: walnut batch. Exits 1 if a key was not deleted.',
+    )
+    .argument('<keys...>', 'the keys of the entries', collectKeys);
   addWriteOptions(del)
     .option('--return-previous', 'also print the entry before')
     .addHelpText(
@@ -103,6 +115,7 @@ Examples:
 Examples:
   walnut del greeting
   walnut del greeting --return-previous --json
+  walnut del user:1 user:2
   walnut del greeting --if-version 4294967303-12`,
     )
     .action(host.action<KeyOptions>(runDelete));
@@ -124,7 +137,7 @@ async function runSet(invocation: Invocation, options: SetOptions): Promise<Exit
 }
 
 async function runDelete(invocation: Invocation, options: KeyOptions): Promise<ExitCode> {
-  const key = invocation.args[0] ?? '';
+  const [key = '', ...others] = invocation.args;
   const { ifVersion } = options;
   const request = {
     key,
@@ -133,6 +146,12 @@ async function runDelete(invocation: Invocation, options: KeyOptions): Promise<E
     returnPrevious: options.returnPrevious === true,
     ...writeFields(options),
   };
+  if (others.length > 0) {
+    refuseForSeveral(options, ['ifVersion', 'requestId']);
+    return deleteSeveral(invocation, options, ({ kv }, one) =>
+      kv.delete({ ...request, key: one }, WAITING_CALL),
+    );
+  }
   const response = await callFollowing(invocation, options, ({ kv }) => kv.delete(request, WAITING_CALL));
   return showWrite(invocation, options, key, response, response.deleted);
 }
