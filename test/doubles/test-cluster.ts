@@ -21,7 +21,7 @@ export class TestCluster {
   readonly nodes = new Map<string, TestNode>();
   /** Nodes between which and the coordinator nothing passes. */
   readonly cutOff = new Set<string>();
-  readonly store: LocalStore;
+  store: LocalStore;
   coordinator: Coordinator;
   #seed: number;
   readonly #changes: NodeChanges;
@@ -116,6 +116,13 @@ export class TestCluster {
   /** Ends the coordinator; the store keeps what it has. */
   async stopCoordinator(): Promise<void> {
     await this.group.until(this.coordinator.stop());
+  }
+
+  /** The coordinator ends, and another one starts on an empty store. */
+  async loseStore(): Promise<void> {
+    await this.stopCoordinator();
+    this.store = createMemoryMetadata(this.group.clock);
+    this.restartCoordinator();
   }
 
   restartCoordinator(): void {

@@ -1,0 +1,82 @@
+/** Whole members after an operator's recovery: of a lost store, and of a group that lost two disks of three. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { TestCluster } from '#test/doubles/test-cluster.ts';
+
+let cluster: TestCluster;
+
+async function begin(...names: string[]): Promise<void> {
+  cluster = new TestCluster(1);
+  await cluster.found(...names);
+}
+
+const QUORUM = { durability: 'quorum', timeoutMs: 3_000 } as const;
+
+async function write(key: string): Promise<string> {
+  return (await cluster.group.set(cluster.master, key, 'v', QUORUM)).durabilityReached;
+}
+
+async function recover(forced = ''): Promise<void> {
+  await cluster.group.until(cluster.coordinator.requests.recover(forced, true));
+}
+
+async function failOver(): Promise<void> {
+  const { name } = cluster.master;
+  const disk = cluster.kill(name);
+  await cluster.untilLed();
+  await cluster.start(name, { fileSystem: disk });
+  await cluster.group.clock.advance(3_000);
+}
+
+afterEach(async () => {
+  await cluster.stop();
+});
+
+describe('members whose store was lost', () => {
+  it('go on by acks, heed nothing of the empty store, and serve on after the recovery', async () => {
+    await begin('a', 'b', 'c');
+    await failOver();
+    expect(await write('before')).toBe('quorum');
+    const { term, logId } = cluster.master.node.status();
+    await cluster.loseStore();
+    await cluster.group.clock.advance(6_000);
+    expect(await write('meanwhile')).toBe('quorum');
+    expect(cluster.master.node.status().term).toBe(term);
+    await recover();
+    await cluster.group.untilTrue(() => cluster.masters.length === 0, 'the old master is deposed');
+    await cluster.untilLed();
+    expect(cluster.master.node.status()).toMatchObject({ logId, term: term + 100 });
+    expect(await write('after')).toBe('quorum');
+    for (const key of ['before', 'meanwhile', 'after'])
+      expect(await cluster.group.get(cluster.master, key)).toBe('v');
+    // It fails over as before.
+    await failOver();
+    expect(cluster.master.node.status().term).toBe(term + 101);
+    expect(await write('later')).toBe('quorum');
+  });
+});
+
+describe('a member that is left of three', () => {
+  it('is led to take writes by force, and reaches QUORUM again with new disks under the old names', async () => {
+    await begin('a', 'b', 'c');
+    expect(await write('before')).toBe('quorum');
+    const left = cluster.master.name;
+    const lost = ['a', 'b', 'c'].filter((name) => name !== left);
+    for (const name of lost) cluster.kill(name);
+    await cluster.group.clock.advance(5_000);
+    await recover('g1');
+    await cluster.group.clock.advance(500);
+    await cluster.untilLed();
+    expect(cluster.master.name).toBe(left);
+    expect(await write('alone')).not.toBe('quorum');
+    expect(await cluster.group.get(cluster.master, 'before')).toBe('v');
+    for (const name of lost) await cluster.start(name);
+    await cluster.group.clock.advance(20_000);
+    expect(await write('together')).toBe('quorum');
+    // The usual number of grants is asked for again.
+    const { term } = cluster.master.node.status();
+    await failOver();
+    expect(cluster.master.node.status().term).toBe(term + 1);
+    for (const key of ['before', 'alone', 'together'])
+      expect(await cluster.group.get(cluster.master, key)).toBe('v');
+  });
+});
