@@ -17,9 +17,9 @@ export function openMember({ cluster }: MemberConfig, parts: MemberParts): Membe
   const { clock, way, closers } = parts;
   const links = new ClusterLinks({ clock, ...way });
   closers.push('links to coordinators', () => links.close());
-  const { name, node, zone, coordinators, leaseMs, adopts } = cluster;
+  const { name, node, zone, coordinators, leaseMs, adopts, durability } = cluster;
   return {
-    ...{ cluster: name, node, zone, coordinators, leaseMs, adopts },
+    ...{ cluster: name, node, zone, coordinators, leaseMs, adopts, durability },
     heartbeat: (address, heartbeat) => links.heartbeat(address, heartbeat),
     readClocks: createMachineClocks(clock),
   };

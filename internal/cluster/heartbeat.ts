@@ -43,6 +43,8 @@ export interface Heartbeat {
   readonly logVoters: readonly Voter[];
   /** On a node with the log of a plain group, until that is adopted: what it is there. */
   readonly plain: PlainPlace | undefined;
+  /** The fewest voters that its group may have, by its configuration; 0: any number. */
+  readonly votersMin: number;
   readonly report: NodeReport;
 }
 

@@ -37,6 +37,7 @@ export function foundCluster({ map, plan, observations, nowMs, random }: Foundin
   checkPlans(plans);
   const names = plans.flatMap(({ nodes }) => nodes);
   const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs, true)]));
+  for (const plan of plans) checkSize(plan, heard);
   const isPlain = (name: string): boolean => heard.get(name)?.plain !== undefined;
   const [adopted, ...more] = plans.filter(({ nodes }) => nodes.some(isPlain));
   if (more.length > 0)
@@ -71,6 +72,7 @@ export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): M
   if (taken.length > 0)
     throw new WalnutError('failed_precondition', `${taken.join(' and ')} belongs to another group`);
   const heard = new Map(nodes.map((name) => [name, heardFree(name, observations.get(name), nowMs, false)]));
+  checkSize(plan, heard);
   return { groups: [toGroup(plan, heard, random)], nodes: toNodes(heard) };
 }
 
@@ -106,6 +108,16 @@ function checkPlans(plans: readonly GroupPlan[]): void {
     );
   if (new Set(names).size < names.length || new Set(plans.map(({ id }) => id)).size < plans.length)
     throw new WalnutError('invalid_argument', 'each group and each node may be named once');
+}
+
+function checkSize({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>): void {
+  const strict = nodes.find((name) => (heard.get(name)?.votersMin ?? 0) > nodes.length);
+  if (strict === undefined) return;
+  throw new WalnutError(
+    'failed_precondition',
+    `${strict} is configured for a group of at least ${heard.get(strict)?.votersMin} voters (cluster.durability), ` +
+      `and ${id} would have ${nodes.length}: name more nodes, or change that`,
+  );
 }
 
 /** `mayBePlain`: one with the log of a plain group is free, too. */

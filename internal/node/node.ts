@@ -30,7 +30,8 @@ import { Watches } from '#watch/watches.ts';
 /** The ports that a server serves: `NodePorts`. */
 export interface NodeDoors {
   readonly keyValue: KeysDoor;
-  readonly bulk: KeysDoor;
+  /** Undefined: every write goes through `keyValue`. */
+  readonly bulk: KeysDoor | undefined;
   readonly replication: ReplicationDoor;
   readonly admin: AdminDoor;
   /** On a member of a cluster. */
@@ -92,7 +93,10 @@ export class Node {
 
   #openDoors(): NodeDoors {
     const admission = this.#admission;
-    const keyValue = new KeysDoor(admission, this.#options.clock, this.#watches);
+    const level = this.#options.member?.durability;
+    const keyValue = new KeysDoor(admission, this.#options.clock, this.#watches, level);
+    // The shorter ways of plain Sets wait for nothing.
+    const bulk = level === undefined ? keyValue : undefined;
     const replication = new ReplicationDoor(admission, () => {
       assert(this.#snapshots !== undefined, 'a node with a role has a directory');
       return this.#snapshots;
@@ -104,7 +108,7 @@ export class Node {
       status: () => this.#status(),
       scrub: (signal) => this.#guard.scrub(signal),
     });
-    return { keyValue, bulk: keyValue, replication, admin, member: this.#openMemberDoor() };
+    return { keyValue, bulk, replication, admin, member: this.#openMemberDoor() };
   }
 
   #openMemberDoor(): MemberDoor | undefined {

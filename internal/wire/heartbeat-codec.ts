@@ -51,6 +51,7 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
     voters: heartbeat.voters.map(fromVoter),
     logVoters: heartbeat.logVoters.map(fromVoter),
     clusterName: heartbeat.clusterName,
+    votersMin: heartbeat.votersMin,
     group: heartbeat.group,
     plain: plain && {
       $typeName: 'walnut.v1.PlainPlace',
@@ -91,6 +92,7 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
     },
     logId: checkIdOrEmpty(message.logId, 'log_id'),
     voters: message.voters.slice(0, VOTERS_MAX).map(toVoter),
+    votersMin: message.votersMin,
     logVoters: message.logVoters.slice(0, VOTERS_MAX).map(toVoter),
     group: message.group === '' ? '' : checkGroupId(message.group, 'group'),
     plain: message.plain && {

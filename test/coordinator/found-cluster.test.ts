@@ -25,6 +25,7 @@ const heard = new Map(
     observation('busy', { role: 'master' }),
     observation('full', { tail: { epoch: makeEpoch(1, 1), lsn: toLsn(1) } }),
     observation('late', {}, NOW_MS - 1_500),
+    observation('strict', { votersMin: 3 }),
   ].map((each) => [each.heartbeat.node, each]),
 );
 const found = (groups: readonly GroupPlan[], map = NO_MAP) =>
@@ -77,6 +78,10 @@ describe('founding a cluster', () => {
     ['late is not heard: start it, with the addresses of the coordinators', [{ id: 'g1', nodes: ['late'] }]],
     ['busy is a master already', [{ id: 'g1', nodes: ['busy'] }]],
     ['full is not empty: start it on an empty directory', [{ id: 'g1', nodes: ['full'] }]],
+    [
+      'strict is configured for a group of at least 3 voters (cluster.durability), and g1 would have 2',
+      [{ id: 'g1', nodes: ['a', 'strict'] }],
+    ],
   ])('refuses: %s', (message, plans) => {
     expect(() => found(plans)).toThrow(message);
   });

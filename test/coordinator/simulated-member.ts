@@ -304,6 +304,7 @@ export class SimulatedMember {
       voters: [],
       logVoters: this.#group?.voters ?? [],
       plain: undefined,
+      votersMin: 0,
       logId: this.#group?.logId ?? '',
       report: NO_REPORT,
     };

@@ -35,6 +35,7 @@ export function heartbeatOf(node: string, fields: Partial<Heartbeat> = {}): Hear
     voters: [],
     logVoters: [],
     plain: undefined,
+    votersMin: 0,
     logId: '',
     report: NO_REPORT,
     ...fields,

@@ -7,6 +7,7 @@ const RECOVERY = 'test/coordinator/recovery.test.ts';
 const MEMBERS = 'test/node/member/members.test.ts';
 const AGENT = 'test/node/member/member-agent.test.ts';
 const ADOPT = 'test/node/member/adopt.test.ts';
+const LEVEL = 'test/node/member/default-level.test.ts';
 const LOGIN = 'test/metadata/etcd-login.test.ts';
 
 export const RECOVERY_MUTANTS: readonly Mutant[] = [
@@ -171,5 +172,26 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     text: 'adopted === undefined\n        ? divideSlots',
     replacement: 'adopted === undefined || plans.length > 1\n        ? divideSlots',
     tests: ['test/coordinator/found-cluster.test.ts'],
+  },
+  {
+    name: 'default QUORUM passed over by plain Sets',
+    file: 'internal/node/node.ts',
+    text: 'const bulk = level === undefined ? keyValue : undefined;',
+    replacement: "const bulk = level === undefined || level === 'quorum' ? keyValue : undefined;",
+    tests: [LEVEL],
+  },
+  {
+    name: 'default QUORUM passed over by a Batch',
+    file: 'internal/node/doors/keys-door.ts',
+    text: 'const operations = withLevels(given, this.#level);',
+    replacement: 'const operations = withLevels(given, undefined);',
+    tests: [LEVEL],
+  },
+  {
+    name: 'default QUORUM in a group of two',
+    file: 'internal/node/doors/admission.ts',
+    text: 'voters.length < votersMin)',
+    replacement: 'voters.length < 0 * votersMin)',
+    tests: [LEVEL],
   },
 ];

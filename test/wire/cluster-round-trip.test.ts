@@ -67,6 +67,7 @@ const heartbeat = fc
     clusterName: groupId,
     group: fc.oneof(groupId, fc.constant('')),
     logVoters: fc.array(voter, { maxLength: 3 }),
+    votersMin: fc.nat({ max: 9 }),
     plain: fc.option(
       fc.record({ isMaster: fc.boolean(), replicas: fc.array(fc.constantFrom('a:1', 'b:2')) }),
       {

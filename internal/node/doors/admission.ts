@@ -26,6 +26,13 @@ const NO_VOTERS =
   'durability quorum counts the voters of a group in a cluster, and this is the master of a plain group: ' +
   'ask for local, or for min_acks';
 
+function tooFewVoters(voters: number, votersMin: number): string {
+  return (
+    `cluster.durability: quorum is for groups of at least ${votersMin} voters, and this one has ${voters}: ` +
+    'take it out of the configuration of its nodes'
+  );
+}
+
 export class Admission {
   readonly #core: NodeCore;
 
@@ -133,11 +140,14 @@ export class Admission {
     }
   }
 
-  /** Called before a write that asks for QUORUM; its errors say that nothing was done. */
-  checkQuorum(): void {
+  /** Called before a write that asks for QUORUM, of at least so many voters; its errors say that nothing was done. */
+  checkQuorum(votersMin = 1): void {
     try {
-      if (this.master('know what has reached QUORUM').lease !== undefined) return;
-      throw new WalnutError('failed_precondition', NO_VOTERS);
+      if (this.master('know what has reached QUORUM').lease === undefined)
+        throw new WalnutError('failed_precondition', NO_VOTERS);
+      const { voters } = this.engine?.store.members.current ?? {};
+      if (voters !== undefined && voters.length < votersMin)
+        throw new WalnutError('failed_precondition', tooFewVoters(voters.length, votersMin));
     } catch (error) {
       throw asRefusal(error);
     }

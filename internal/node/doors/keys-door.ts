@@ -37,6 +37,7 @@ import type { Position } from '#model/position.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage, type WatchOutlet } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
+import { type DefaultLevel, QUORUM_VOTERS_MIN, withLevel, withLevels } from '#node/doors/default-level.ts';
 import { FillReads } from '#node/doors/fill-reads.ts';
 import {
   type FormatNeed,
@@ -65,8 +66,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #linearReads: LinearReads;
   readonly #watches: Watches;
   readonly #explainer: Explainer;
+  readonly #level: DefaultLevel;
 
-  constructor(admission: Admission, clock: Clock, watches: Watches) {
+  constructor(admission: Admission, clock: Clock, watches: Watches, level?: DefaultLevel) {
+    this.#level = level;
     this.#admission = admission;
     this.#clock = clock;
     this.#watches = watches;
@@ -123,28 +126,32 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.#admission.writer().mixed(...args);
   }
 
-  set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+  set(given: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     const need = needOfSet(command);
     if (need === undefined) return this.#admission.writer().set(command, signal);
     return this.#whenReady(need, (master) => master.set(command, signal));
   }
 
-  delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+  delete(given: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     const need = needOfId(command.id);
     if (need === undefined) return this.#admission.writer().delete(command, signal);
     return this.#whenReady(need, (master) => master.delete(command, signal));
   }
 
-  increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
+  increment(given: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
+    const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     const need = needOfId(command.id);
     if (need === undefined) return this.#admission.writer().increment(command, signal);
     return this.#whenReady(need, (master) => master.increment(command, signal));
   }
 
-  touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+  touch(given: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+    const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     return this.#whenReady('required', (master) => master.touch(command, signal));
   }
@@ -161,7 +168,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return write(this.#admission.writer());
   }
 
-  async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+  async batch(given: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    const operations = withLevels(given, this.#level);
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
       if (operations.some(asksForQuorum)) this.#checkLevel('quorum');
@@ -203,8 +211,9 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     );
   }
 
-  async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
-    const { operations } = command;
+  async atomicBatch(given: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
+    const { operations } = given;
+    const command = operations.some(({ kind }) => kind !== 'get') ? withLevel(given, this.#level) : given;
     this.#checkLevel(command.durability);
     if (operations.some(({ kind }) => kind !== 'get')) {
       const admit = (get: GetCommand): void => this.reader.checkAccepted(get);
@@ -235,7 +244,9 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.reader.scan(command);
   }
 
-  async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
+  async deletePrefix(given: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
+    const command = withLevel(given, this.#level);
+    if (this.#level !== undefined) this.#checkLevel(command.durability);
     const master = this.#admission.writer();
     const mayGoOn = (): boolean => {
       if (signal?.aborted === true) return false;
@@ -302,7 +313,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   /** Throws where nobody can know what has reached the level, before anything is done. */
   #checkLevel(durability: Durability | undefined): void {
-    if (durability === 'quorum') this.#admission.checkQuorum();
+    if (durability === 'quorum')
+      this.#admission.checkQuorum(this.#level === undefined ? 1 : QUORUM_VOTERS_MIN);
   }
 
   /** The current engine; undefined if there is none. */

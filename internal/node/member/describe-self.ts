@@ -3,6 +3,7 @@ import type { Heartbeat, MemberRole, PlainPlace } from '#cluster/heartbeat.ts';
 import type { Engine } from '#engine/engine.ts';
 import { FORMAT_LEVEL } from '#model/formats.ts';
 import { NO_POSITION } from '#model/position.ts';
+import { QUORUM_VOTERS_MIN } from '#node/doors/default-level.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { MemberOptions } from '#node/member/member-options.ts';
 import type { NodeOptions } from '#node/node-options.ts';
@@ -51,6 +52,7 @@ export function describeSelf(
     voters: current?.kind === 'master' ? current.listedVoters : [],
     logVoters: engine?.store.members.current?.voters ?? [],
     plain: plainOf(manifest, keeper.siblings),
+    votersMin: member.durability === undefined ? 0 : QUORUM_VOTERS_MIN,
     report: {
       version: options.version,
       formatLevel: FORMAT_LEVEL,

@@ -1,6 +1,7 @@
 /** What makes a node a member of a cluster. Times in milliseconds. */
 import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
 import type { ClockReading } from '#cluster/lease.ts';
+import type { DefaultLevel } from '#node/doors/default-level.ts';
 import type { MemberName } from '#node/member-place.ts';
 
 export interface MemberOptions extends MemberName {
@@ -12,6 +13,8 @@ export interface MemberOptions extends MemberName {
   readonly heartbeat: (address: string, heartbeat: Heartbeat) => Promise<HeartbeatAnswer>;
   /** `cluster.lease`: how long it may take writes, as a master, on the answers that it had. */
   readonly leaseMs: number;
+  /** `cluster.durability`: the level of writes that name none; undefined: that of the fsync policy. */
+  readonly durability?: DefaultLevel;
   /** The clocks of the machine, by which a lease finds out that it was suspended. */
   readonly readClocks: () => ClockReading;
 }
