@@ -34,6 +34,10 @@ const killAll: Fault = async ({ members }, _, random) => {
   );
 };
 
+const replaceDisk: Fault = async (cluster, _, random) => {
+  await cluster.replaceDisk(random.pick(cluster.members));
+};
+
 /** A coordinator that just began to act may refuse it. */
 const plan: Fault = async (cluster, master) => {
   const active = await cluster.active();
@@ -121,6 +125,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     ...to(master, coordinators),
   ]),
   'all members are killed': killAll,
+  'the disk of a member is replaced': replaceDisk,
   'a failover is planned, and the master killed': bothAtOnce(plan, killMasterSoon),
   'a failover is planned': plan,
   'the master is killed, and the active coordinator during the failover': bothAtOnce(

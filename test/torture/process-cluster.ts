@@ -4,6 +4,7 @@
  * so the link between any two can be cut, both ways or one way. Clients are served
  * directly.
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '#test/doubles/free-ports.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -79,15 +80,22 @@ export class ProcessCluster {
   readonly members: readonly Party[];
   readonly coordinators: readonly Party[];
   readonly etcd: EtcdProcess | undefined;
+  readonly #directory: string;
 
-  private constructor(members: readonly Party[], coordinators: readonly Party[], etcd?: EtcdProcess) {
+  private constructor(
+    members: readonly Party[],
+    coordinators: readonly Party[],
+    { etcd, directory }: ProcessClusterOptions,
+  ) {
     this.members = members;
     this.coordinators = coordinators;
     this.etcd = etcd;
+    this.#directory = directory;
   }
 
   /** Resolves when a member takes writes. */
-  static async start({ directory, random, etcd }: ProcessClusterOptions): Promise<ProcessCluster> {
+  static async start(options: ProcessClusterOptions): Promise<ProcessCluster> {
+    const { directory, random, etcd } = options;
     const coordinatorNames = etcd === undefined ? ['coordinator'] : ['coordinator-1', 'coordinator-2'];
     const names = [...coordinatorNames, ...MEMBERS];
     const froms = names.map((_, index) => `127.0.0.${index + 2}`);
@@ -111,7 +119,7 @@ export class ProcessCluster {
       const sets = [`wal.directory=${join(directory, name)}`, `cluster.node=${name}`];
       return new Party(name, placeOf(name), [...sets, `cluster.coordinators=${addresses}`]);
     });
-    const cluster = new ProcessCluster(members, coordinators, etcd);
+    const cluster = new ProcessCluster(members, coordinators, options);
     try {
       await cluster.#found();
       return cluster;
@@ -140,6 +148,26 @@ export class ProcessCluster {
   async active(): Promise<Party | undefined> {
     const answers = await Promise.all(this.coordinators.map((one) => one.ask('Coordinator/GetCluster')));
     return this.coordinators.find((_, index) => answers[index]?.body.isActive === true);
+  }
+
+  /** Starts a member on an empty directory; resolves when it counts again, as another incarnation. */
+  async replaceDisk(member: Party): Promise<void> {
+    const before = await this.#incarnationOf(member);
+    await member.process.destroy();
+    await rm(join(this.#directory, member.name), { recursive: true });
+    member.restart();
+    await this.#until(`${member.name} counts again`, async () => {
+      const now = await this.#incarnationOf(member);
+      return now === undefined || now === before ? undefined : now;
+    });
+  }
+
+  /** The map states it; undefined where no coordinator answers. */
+  async #incarnationOf({ name }: Party): Promise<string | undefined> {
+    const active = await this.active();
+    const answer = await active?.ask('Coordinator/GetShardMap');
+    const groups: { voters: { node: string; incarnation: string }[] }[] = answer?.body.map?.groups ?? [];
+    return groups.flatMap(({ voters }) => voters).find(({ node }) => node === name)?.incarnation;
   }
 
   /** Nothing that `from` sends arrives at `to`: no call of it, and no answer to a call. */
