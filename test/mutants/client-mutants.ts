@@ -177,4 +177,11 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [GROUP],
   },
+  {
+    name: 'client whose map takes a value that may not be read for a missing one',
+    file: 'client/key-map.ts',
+    text: '    if (answer.leftOut)\n',
+    replacement: '    if (answer.leftOut && answer.repeated)\n',
+    tests: ['test/client/key-map.test.ts'],
+  },
 ];

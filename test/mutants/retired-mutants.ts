@@ -58,4 +58,11 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: ['test/server/auth-rights.test.ts'],
   },
+  {
+    name: 'retired: a removed user is out half a second later',
+    file: 'internal/platform/followed-file.ts',
+    text: 'this.#isSettled ? INTERVAL_MS : SETTLE_MS',
+    replacement: 'INTERVAL_MS + 0 * SETTLE_MS',
+    tests: ['test/platform/secret-file.test.ts'],
+  },
 ];

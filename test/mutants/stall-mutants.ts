@@ -178,4 +178,18 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [LARGE],
   },
+  {
+    name: 'late: a body over HTTP/2 that does not come is not counted',
+    file: 'internal/rpc/http2/driven-connection.ts',
+    text: '      this.#site.events.onLate();\n',
+    replacement: '',
+    tests: ['test/rpc/http2/calls.test.ts'],
+  },
+  {
+    name: 'late: a request over HTTP/1.1 is refused again while its connection ends',
+    file: 'internal/rpc/http1/http1-connection.ts',
+    text: "    this.#time.become('over', this.#nowMs);\n    this.#request?.onGone();\n",
+    replacement: '    this.#request?.onGone();\n',
+    tests: ['test/rpc/http1/driver.test.ts'],
+  },
 ];
