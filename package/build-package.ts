@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { COMMONJS, LIBRARIES, packageManifest, type SourceManifest } from './manifest.ts';
-import { withPlainImports } from './specifiers.ts';
+import { withoutImportMeta, withPlainImports } from './specifiers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator'];
@@ -40,11 +40,12 @@ export function buildPackage(place = join(ROOT, 'dist')): string {
   compile('module', [...libraries, ...binaries], join(source, 'module'), target);
   const commonjs = join(target, COMMONJS);
   compile('commonjs', libraries, join(source, 'commonjs'), commonjs);
-  writeJson(join(commonjs, 'package.json'), { type: 'commonjs' });
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as SourceManifest;
+  // Nodes say their version, which they read in the manifest above them.
+  writeJson(join(commonjs, 'package.json'), { type: 'commonjs', version: manifest.version });
   rmSync(source, { recursive: true });
   for (const path of COPIED) cpSync(join(ROOT, path), join(target, path), { recursive: true });
   cpSync(join(ROOT, 'package', 'README.md'), join(target, 'README.md'));
-  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as SourceManifest;
   writeJson(join(target, 'package.json'), packageManifest(manifest));
   return target;
 }
@@ -54,7 +55,8 @@ function compile(format: Format, files: readonly string[], stage: string, outDir
   for (const path of sources()) {
     const staged = join(stage, path);
     mkdirSync(dirname(staged), { recursive: true });
-    writeFileSync(staged, withPlainImports(readFileSync(join(ROOT, path), 'utf8'), path));
+    const plain = withPlainImports(readFileSync(join(ROOT, path), 'utf8'), path);
+    writeFileSync(staged, format === 'commonjs' ? withoutImportMeta(plain) : plain);
   }
   // The nearest manifest says what `nodenext` makes of a file.
   writeJson(join(stage, 'package.json'), { type: format });
@@ -76,7 +78,7 @@ function compile(format: Format, files: readonly string[], stage: string, outDir
 }
 
 function sources(): string[] {
-  return ['client', 'cmd', 'internal'].flatMap((room) =>
+  return ['client', 'cmd', 'embedded', 'internal'].flatMap((room) =>
     readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
       .map((path) => join(room, path))
       .filter((path) => path.endsWith('.ts')),

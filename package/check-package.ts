@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildPackage } from './build-package.ts';
-import { PRINTED, PROGRAMS } from './trial-programs.ts';
+import { PROGRAMS } from './trial-programs.ts';
 
 const PUBLINT = 'publint@0.3.25';
 const TYPES_LINT = '@arethetypeswrong/cli@0.18.5';
@@ -95,10 +95,10 @@ async function tryIn(node: string, version: string, tarball: string): Promise<vo
   if (problem !== undefined) return report(`installing in ${version}`, problem);
   const { address, child } = await startMaster(node, project);
   try {
-    for (const [name, text] of Object.entries(PROGRAMS)) {
+    for (const { name, text, printed } of PROGRAMS) {
       writeFileSync(join(project, name), text);
       const { stdout, stderr } = spawnSync(node, [name, address], { cwd: project, encoding: 'utf8' });
-      report(`${name} in Node ${version}`, stdout === PRINTED ? undefined : stdout + stderr);
+      report(`${name} in Node ${version}`, stdout === printed ? undefined : stdout + stderr);
     }
     const tool = problemOf('npm', ['exec', '--', 'walnut', 'get', 'note:a', '--address', address], project);
     report(`npx walnut in Node ${version}`, tool);

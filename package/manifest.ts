@@ -7,6 +7,7 @@ export const PACKAGE_NAME = '@walnut-cache/walnut';
 export const LIBRARIES = [
   { path: '.', file: 'client/library', browser: 'client/library-fetch' },
   { path: './fetch', file: 'client/library-fetch' },
+  { path: './embedded', file: 'embedded/library' },
   { path: './keyv', file: 'client/keyv' },
   { path: './opentelemetry', file: 'client/opentelemetry' },
   { path: './v1/kv_store', file: 'internal/gen/walnut/v1/kv_store_pb' },

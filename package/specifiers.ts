@@ -17,6 +17,11 @@ export function withPlainImports(source: string, path: string): string {
   });
 }
 
+/** The same for CommonJS, where a file knows its path and has no `import.meta`. */
+export function withoutImportMeta(source: string): string {
+  return source.replaceAll('import.meta.url', "require('node:url').pathToFileURL(__filename).href");
+}
+
 function relativeFrom(path: string, target: string): string {
   const relative = posix.relative(posix.dirname(path), target);
   return relative.startsWith('.') ? relative : `./${relative}`;

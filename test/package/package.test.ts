@@ -23,7 +23,7 @@ import { importsOf } from '#test/house/import-table.ts';
 import { parseSource, ROOT } from '#test/house/source-files.ts';
 import { buildPackage } from '../../package/build-package.ts';
 import { PACKAGE_NAME } from '../../package/manifest.ts';
-import { PRINTED, PROGRAMS } from '../../package/trial-programs.ts';
+import { PROGRAMS } from '../../package/trial-programs.ts';
 
 let directory = '';
 let built = '';
@@ -63,7 +63,7 @@ describe('the package', () => {
       [...named, ...Object.values<string>(bin)].filter((path) => !existsSync(join(built, path))),
     ).toEqual([]);
     const kinds =
-      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|internal)\/.*\.(js|js\.map|d\.ts)|configs\/.*\.(yaml|md)|api\/.*\.proto|(cjs\/)?package\.json|README\.md|LICENSE)$/;
+      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|configs\/.*\.(yaml|md)|api\/.*\.proto|(cjs\/)?package\.json|README\.md|LICENSE)$/;
     expect(files().filter((path) => !kinds.test(path))).toEqual([]);
     const having = (what: RegExp): string[] =>
       files().filter((path) => what.test(readFileSync(join(built, path), 'utf8')));
@@ -106,8 +106,8 @@ async function run(name: string, program: string, ...args: string[]): Promise<st
 }
 
 describe('a program of an empty project', () => {
-  it.each(Object.entries(PROGRAMS))('runs as %s', async (name, program) => {
-    expect(await run(name, program, master.address)).toBe(PRINTED);
+  it.each(PROGRAMS)('runs as $name', async ({ name, text, printed }) => {
+    expect(await run(name, text, master.address)).toBe(printed);
   });
 
   it('is a store of cache-manager, as the example says', async () => {
