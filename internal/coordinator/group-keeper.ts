@@ -80,6 +80,7 @@ export class GroupKeeper {
       this.#deposed = '';
       alarms.set(`${id}: failover`, undefined);
     }
+    if (step.kind === 'wait' && step.why !== undefined) alarms.set(`${id}: failover`, step.why);
     if (step.kind === 'none' || step.kind === 'wait' || step.kind === 'alarm') return;
     const isFailover = FAILOVERS.includes(step.kind);
     const isQuestion = step.kind === 'question';

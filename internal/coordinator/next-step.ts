@@ -11,8 +11,8 @@ export const PLANNED_MS = 10_000;
 
 export type Step =
   | { readonly kind: 'none' }
-  /** Nothing yet: the coordinator is new, or does not hear those whom the step is about. */
-  | { readonly kind: 'wait' }
+  /** Nothing yet: the coordinator is new, or does not hear those whom the step is about. `why`: for operators. */
+  | { readonly kind: 'wait'; readonly why?: string }
   /** Nothing, and operators must know why. */
   | { readonly kind: 'alarm'; readonly why: string }
   /** The leader is down: ask who would grant a term. */
@@ -51,7 +51,7 @@ export function nextStep(view: StepView): Step {
     };
   // Before it has heard the members a coordinator cannot know that its store is as new as they are.
   if (view.nowMs - view.judgingSinceMs < SILENCE_MS) return { kind: 'wait' };
-  if (group.leader === undefined) return isHeard(view) ? { kind: 'claim' } : { kind: 'wait' };
+  if (group.leader === undefined) return claimOrWait(view);
   const plan = group.next === undefined ? undefined : planned(view, group.next);
   // Once `next` leads, the old leader's silence means nothing.
   if (plan?.kind === 'confirm') return plan;
@@ -92,10 +92,17 @@ function takesWrites(view: StepView): boolean {
   return heardVoter(view, leader)?.heartbeat.whyNoWrites === '';
 }
 
-/** True if as many voters are heard as have to grant a term. */
-function isHeard(view: StepView): boolean {
+/** A claim needs as many voters as have to grant the term. */
+function claimOrWait(view: StepView): Step {
   const { group } = view;
-  return group.voters.filter((voter) => heardVoter(view, voter)).length >= grantsFor(group);
+  const silent = group.voters.filter((voter) => heardVoter(view, voter) === undefined);
+  const needed = grantsFor(group);
+  if (group.voters.length - silent.length >= needed) return { kind: 'claim' };
+  const names = silent.map(({ node }) => node).join(' and ');
+  return {
+    kind: 'wait',
+    why: `${group.id} has no leader: ${needed} voters have to grant its term, and ${names} are not heard; if their disks are gone, see walnut cluster recover`,
+  };
 }
 
 function nodesAhead({ group, termOf }: StepView): string[] {

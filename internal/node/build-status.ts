@@ -29,6 +29,8 @@ export interface StatusParts {
   readonly integrity: IntegrityStatus & ScrubStatus;
   /** Why the state of a master is being rebuilt; empty if it is not. */
   readonly doubt: string;
+  /** In a cluster: why no coordinator hears this node; undefined: one does. */
+  readonly whyUnheard?: string | undefined;
   readonly isDraining: boolean;
   readonly watch: WatchStatus;
   readonly uptimeMs: number;
@@ -86,6 +88,7 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   const damage = role.keptLogDamage;
   if (damage !== undefined)
     reasons.push(`the log kept for replicas is damaged: ${damage}; they get snapshots instead`);
+  if (parts.whyUnheard !== undefined) reasons.push(parts.whyUnheard);
   const clock = clockOf(parts);
   const offset = clock === undefined ? undefined : describeClockOffset(clock);
   if (offset !== undefined) reasons.push(offset);

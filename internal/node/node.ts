@@ -193,6 +193,7 @@ export class Node {
       promotions: this.#keeper?.promotions ?? 0,
       integrity: this.#guard.status,
       doubt: this.#guard.doubt,
+      whyUnheard: this.#agent?.whyUnheard,
       isDraining: this.#isDraining,
       watch: this.#watches.status,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),

@@ -97,7 +97,18 @@ describe('the next step', () => {
     [
       'is to wait where there is no leader and too few are heard',
       { record: { leader: undefined }, heard: ['a', 'b'].map((node) => hear(node, {}, 2_000)) },
-      { kind: 'wait' },
+      {
+        kind: 'wait',
+        why: expect.stringContaining('2 voters have to grant its term, and a and b are not heard'),
+      },
+    ],
+    [
+      'is to wait where a record asks for the grants of all, and one is not heard',
+      {
+        record: { leader: undefined, grants: { term: 7, count: 3 } },
+        heard: [hear('c', {}, 2_000)],
+      },
+      { kind: 'wait', why: expect.stringContaining('3 voters have to grant its term, and c') },
     ],
     [
       'is to wait where nobody is heard',

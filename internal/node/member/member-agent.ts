@@ -19,6 +19,10 @@ import { messageOf } from '#platform/thrown.ts';
 
 /** Coordinators that are named as the active one come and go. */
 const PROBLEMS_MAX = 16;
+/** Another coordinator may take this long to act, milliseconds. */
+const UNHEARD_MS = 7_000;
+/** How many coordinators Status names. */
+const TOLD_MAX = 3;
 
 export interface MemberAgentParts {
   readonly options: NodeOptions;
@@ -37,6 +41,8 @@ export class MemberAgent {
   #nodes: ReadonlyMap<string, ClusterNode> = new Map();
   /** Why each coordinator that was tried does not hear this node: logged when it changes. */
   readonly #problems = new Map<string, string>();
+  /** When a heartbeat was answered last, monotonic; before that, the start. */
+  #answeredMs: number;
   #running: Promise<void> | undefined;
   #heeding: Promise<void> | undefined;
 
@@ -46,6 +52,7 @@ export class MemberAgent {
     this.#process = options.random.id128();
     this.#stall = new WriteStall(options.clock);
     this.#address = member.coordinators[0] as string;
+    this.#answeredMs = options.clock.monotonicMs();
     this.#mapEpoch = parts.keeper.host.manifest.member?.mapEpoch ?? 0;
   }
 
@@ -62,6 +69,14 @@ export class MemberAgent {
   /** Where a node of the group is, as the map has it. */
   addressOf(node: string): string | undefined {
     return this.#nodes.get(node)?.address;
+  }
+
+  /** Why no coordinator hears this node, once that lasts; undefined if one does. */
+  get whyUnheard(): string | undefined {
+    const { clock } = this.#parts.options;
+    if (this.#problems.size === 0 || clock.monotonicMs() - this.#answeredMs < UNHEARD_MS) return undefined;
+    const whys = [...this.#problems].slice(-TOLD_MAX).map(([address, why]) => `${address}: ${why}`);
+    return `no coordinator hears this node: ${whys.join('; ')}`;
   }
 
   async #run(): Promise<void> {
@@ -100,6 +115,7 @@ export class MemberAgent {
       return;
     }
     this.#problems.clear();
+    this.#answeredMs = options.clock.monotonicMs();
     const role = keeper.current;
     if (answer.isLeased && role?.kind === 'master') role.lease?.leased(sent);
     // Answers may overtake each other.

@@ -26,7 +26,7 @@ const ANSWER: HeartbeatAnswer = {
   isLeased: true,
 };
 
-/** A member `a` with two coordinators, after 3 s of heartbeats. Returns its warnings, and its MANIFEST. */
+/** A member `a` with two coordinators. Returns its warnings and its MANIFEST after 9 s of heartbeats, and what Status says after 3 s and then. */
 async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<HeartbeatAnswer>) {
   const group = new TestGroup();
   const warn = vi.fn();
@@ -38,9 +38,14 @@ async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<H
   const changes = { upstream: '', member, logger: { ...silentLogger, warn } };
   const one = await group.start('a', 'replica', changes);
   await group.clock.advance(3_000);
+  const soon = one.node.status().reasons;
+  await group.clock.advance(6_000);
+  const { reasons } = one.node.status();
   await group.stop(one);
   const lines = warn.mock.calls.filter(([, message]) => message === 'no coordinator hears this node');
   return {
+    soon,
+    reasons,
     lines: lines.map(([fields]) => fields),
     manifest: one.fileSystem.content('/data/MANIFEST').toString(),
   };
@@ -48,9 +53,11 @@ async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<H
 
 describe('a member', () => {
   it('says once why each coordinator does not hear it, although their reasons differ', async () => {
-    const { lines } = await beat(async (address) => {
+    const { lines, soon, reasons } = await beat(async (address) => {
       throw unavailable(`${address} is away`);
     });
+    expect(soon.join()).not.toContain('hears');
+    expect(reasons).toContain('no coordinator hears this node: c1:1: c1:1 is away; c2:1: c2:1 is away');
     expect(lines).toEqual([
       { coordinator: 'c1:1', why: 'c1:1 is away' },
       { coordinator: 'c2:1', why: 'c2:1 is away' },
@@ -72,8 +79,9 @@ describe('a member', () => {
   });
 
   it('takes the place that a coordinator of its cluster gives it', async () => {
-    const { lines, manifest } = await beat(async () => ({ ...ANSWER, clusterName: 'test' }));
+    const { lines, manifest, reasons } = await beat(async () => ({ ...ANSWER, clusterName: 'test' }));
     expect(lines).toEqual([]);
+    expect(reasons.join()).not.toContain('hears');
     expect(manifest).toContain(ANSWER.clusterId);
   });
 });
