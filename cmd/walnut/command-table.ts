@@ -59,6 +59,11 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['clock'], load: async () => (await import('./group/clock-command.ts')).addClockCommand },
   { names: ['auth'], load: async () => (await import('./auth/auth-command.ts')).addAuthCommand },
   { names: ['diverged'], load: async () => (await import('./log/diverged-command.ts')).addDivergedCommand },
+  {
+    names: ['completion'],
+    load: async () =>
+      (await import('./completion/completion-command.ts')).createCompletionCommand(() => loadCommands([])),
+  },
 ];
 
 /** Loads the file of the command in `args`, or all files if there is none: for help, and to suggest a command. */

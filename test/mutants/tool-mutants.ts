@@ -58,4 +58,11 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     replacement: '    if (results.length === keys.length) await showResults(invocation, keys, results);',
     tests: ['test/cli/several-keys.test.ts'],
   },
+  {
+    name: 'completion that takes a key for a command',
+    file: 'cmd/walnut/completion/scripts.ts',
+    text: ') at="$at',
+    replacement: '|*) at="$at',
+    tests: ['test/cli/completion.test.ts'],
+  },
 ];
