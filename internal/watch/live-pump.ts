@@ -8,12 +8,10 @@ import type { Clock, Timer } from '#platform/clock.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
 import { LOOK_MS, type Room } from '#watch/room.ts';
 import type { Tellable, Telling } from '#watch/telling.ts';
-import type { WatchHub } from '#watch/watch-hub.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
 export interface PumpParts {
   readonly watcher: Watcher;
-  readonly hub: WatchHub;
   readonly telling: Telling;
   readonly outlet: WatchOutlet;
   readonly clock: Clock;
@@ -31,7 +29,7 @@ export class LivePump {
   #isFull = false;
   /** A large message that waits for room. */
   #held: Tellable | undefined;
-  /** Runs while messages wait for the pace or for room. */
+  /** Runs while a message waits for room. */
   #pause: Timer | undefined;
   /** Runs until a message is due although nothing happens, or was due before others were sent. */
   #due: Timer | undefined;
@@ -45,34 +43,29 @@ export class LivePump {
     const { watcher } = this.#parts;
     return new Promise<never>((_, reject) => {
       this.#fail = reject;
-      watcher.onWake = () => this.#go(true);
-      this.#go(true);
+      watcher.onWake = () => this.#go();
+      this.#go();
     });
   }
 
-  #go(isPaced: boolean): void {
+  #go(): void {
     if (this.#isOver) return;
     try {
+      this.#parts.watcher.throwIfEnded();
+      if (this.#isFull || this.#pause !== undefined) return;
       this.#parts.check();
-      if (!this.#isFull && this.#pause === undefined) this.#tell(isPaced);
+      this.#tell();
     } catch (error) {
       this.#end(error);
     }
   }
 
-  #tell(isPaced: boolean): void {
-    const { watcher, hub, telling, pace, clock, room } = this.#parts;
-    if (isPaced && watcher.live.hasUpTo(hub.readyLsn)) {
-      const paceMs = pace.waitMs(clock.monotonicMs());
-      if (paceMs > 0) {
-        this.#pauseFor(paceMs);
-        return;
-      }
-    }
+  #tell(): void {
+    const { telling, pace, clock, room } = this.#parts;
     for (let next = this.#held ?? telling.takeLive(); next !== undefined; next = telling.takeLive()) {
       this.#held = next;
       if (!room.maySend(next.taken.bytes)) {
-        this.#pauseFor(LOOK_MS);
+        this.#lookLater();
         return;
       }
       this.#held = undefined;
@@ -82,7 +75,7 @@ export class LivePump {
     if (telling.isDue && !this.#send(telling.mark())) return;
     this.#due ??= clock.after(telling.dueInMs, () => {
       this.#due = undefined;
-      this.#go(true);
+      this.#go();
     });
   }
 
@@ -93,13 +86,13 @@ export class LivePump {
 
   readonly #onReady = (): void => {
     this.#isFull = false;
-    this.#go(false);
+    this.#go();
   };
 
-  #pauseFor(ms: number): void {
-    this.#pause = this.#parts.clock.after(ms, () => {
+  #lookLater(): void {
+    this.#pause = this.#parts.clock.after(LOOK_MS, () => {
       this.#pause = undefined;
-      this.#go(false);
+      this.#go();
     });
   }
 

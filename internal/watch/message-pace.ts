@@ -5,7 +5,7 @@
  */
 
 export const PACE_WINDOW_MS = 100;
-export const PACE_MESSAGES = 500;
+export const PACE_MESSAGES = 100;
 
 export class MessagePace {
   #window = Number.NEGATIVE_INFINITY;

@@ -2,7 +2,7 @@
  * All watchers of one engine. It sees each record just before it is applied, finds
  * the watchers of each change by one lookup, and gives them one shared event. When
  * the feed says that records are durable and applied, those with something to take
- * are woken. An engine without watchers has no witness and its feed no subscription.
+ * are woken, all together and at the pace of the node. An engine without watchers has no witness and its feed no subscription.
  */
 import type { Engine } from '#engine/engine.ts';
 import { recordKindOf } from '#engine/records/record-table.ts';
@@ -14,30 +14,44 @@ import type { Frame } from '#wal/frame.ts';
 import { Change, eventOf } from '#watch/change.ts';
 import { asCaught } from '#watch/ends.ts';
 import { KeyMatcher } from '#watch/key-matcher.ts';
+import type { MessagePace } from '#watch/message-pace.ts';
 import type { Room } from '#watch/room.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
 /** How often it looks whether the watchers may go on: role and engine may change. */
 export const RECHECK_MS = 250;
 
+/** What the hubs of a node share, and the seed of their own matcher. */
+export interface HubParts {
+  readonly room: Room;
+  readonly clock: Clock;
+  readonly pace: MessagePace;
+  readonly seed: number;
+  readonly onSlow: () => void;
+}
+
 export class WatchHub {
   readonly engine: Engine;
   readonly #room: Room;
   readonly #clock: Clock;
+  readonly #pace: MessagePace;
   readonly #onSlow: () => void;
   readonly #matcher: KeyMatcher<Watcher>;
   readonly #watchers = new Set<Watcher>();
   /** Those to wake when more is durable and applied. */
   readonly #touched = new Set<Watcher>();
   #endFeed: (() => void) | undefined;
+  /** Runs while those that are touched wait for the pace. */
+  #pause: Timer | undefined;
   #recheck: Timer | undefined;
   /** Filled and emptied for each change. */
   readonly #found: Watcher[] = [];
 
-  constructor(engine: Engine, parts: { room: Room; clock: Clock; seed: number; onSlow: () => void }) {
+  constructor(engine: Engine, parts: HubParts) {
     this.engine = engine;
     this.#room = parts.room;
     this.#clock = parts.clock;
+    this.#pace = parts.pace;
     this.#onSlow = parts.onSlow;
     this.#matcher = new KeyMatcher(parts.seed);
   }
@@ -149,7 +163,7 @@ export class WatchHub {
   }
 
   #begin(): void {
-    const onMore = (): void => this.#wakeTouched();
+    const onMore = (): void => this.#wakeAtPace();
     this.#endFeed = this.engine.feed.subscribe({ reach: 'applied', bytesMax: 0, onMore });
     this.#lookLater();
   }
@@ -157,8 +171,24 @@ export class WatchHub {
   #end(): void {
     this.#endFeed?.();
     this.#recheck?.cancel();
+    this.#pause?.cancel();
     this.#endFeed = undefined;
     this.#recheck = undefined;
+    this.#pause = undefined;
+  }
+
+  /** One wait for all watchers: what each could be told meanwhile becomes one message, and the messages few writes. */
+  #wakeAtPace(): void {
+    if (this.#pause !== undefined) return;
+    const waitMs = this.#pace.waitMs(this.#clock.monotonicMs());
+    if (waitMs <= 0) {
+      this.#wakeTouched();
+      return;
+    }
+    this.#pause = this.#clock.after(waitMs, () => {
+      this.#pause = undefined;
+      this.#wakeTouched();
+    });
   }
 
   #wakeTouched(): void {

@@ -213,15 +213,12 @@ export class WatchSession {
         continue;
       }
       await watcher.untilWoken(this.#telling.dueInMs);
-      if (!watcher.live.hasUpTo(this.#hub.readyLsn)) continue;
-      const paceMs = pace.waitMs(clock.monotonicMs());
-      if (paceMs > 0) await clock.sleep(paceMs, watcher.signal);
     }
   }
 
   #pump(outlet: WatchOutlet): Promise<never> {
-    const [watcher, hub, telling, check] = [this.#watcher, this.#hub, this.#telling, () => this.#check()];
-    return new LivePump({ ...this.#parts, watcher, hub, telling, outlet, check }).run();
+    const [watcher, telling, check] = [this.#watcher, this.#telling, () => this.#check()];
+    return new LivePump({ ...this.#parts, watcher, telling, outlet, check }).run();
   }
 
   async *#send(next: Tellable): AsyncGenerator<WatchMessage> {

@@ -101,6 +101,7 @@ export class Watches {
       this.#hub = new WatchHub(engine, {
         room: this.#room,
         clock: this.#clock,
+        pace: this.#pace,
         seed: this.#random.uint32(),
         onSlow,
       });

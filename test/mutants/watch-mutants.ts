@@ -12,8 +12,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'message that is sent before its peer can take another',
     file: 'internal/watch/live-pump.ts',
-    text: '      if (!this.#isFull && this.#pause === undefined) this.#tell(isPaced);',
-    replacement: '      if (this.#pause === undefined) this.#tell(isPaced);',
+    text: '      if (this.#isFull || this.#pause !== undefined) return;',
+    replacement: '      if (this.#pause !== undefined) return;',
     tests: [PUMP],
   },
   {
@@ -24,10 +24,10 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     tests: [PUMP],
   },
   {
-    name: 'outlet without a pace',
-    file: 'internal/watch/live-pump.ts',
-    text: '      if (paceMs > 0) {',
-    replacement: '      if (paceMs > 1e9) {',
+    name: 'watchers that are woken without a pace',
+    file: 'internal/watch/watch-hub.ts',
+    text: '    if (waitMs <= 0) {',
+    replacement: '    if (waitMs < 1e9) {',
     tests: [PUMP],
   },
   {

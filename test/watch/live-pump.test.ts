@@ -1,7 +1,7 @@
 /** Telling through an outlet: at once, one message after the other, and never after the end. */
 import { describe, expect, it } from 'vitest';
 import { WATCH_PROGRESS_MS_MIN } from '#model/watch.ts';
-import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { Following } from '#test/watch/following.ts';
 import { PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
 
@@ -55,6 +55,25 @@ describe('an outlet', () => {
     expect(watch.told).toEqual(['first=']);
     await group.clock.advance(PACE_WINDOW_MS);
     expect(watch.messages.at(-1)?.events.map(({ key }) => key)).toEqual(['x', 'y']);
+  });
+
+  it('waits for the pace with all others, on one timer', async () => {
+    const { group, master } = await watched();
+    const others = Array.from({ length: 2 * PACE_MESSAGES }, (_, i) => {
+      return new Following(master.node, { target: { kind: 'key', key: `${i}` } }, 'outlet');
+    });
+    const setAll = (): Promise<unknown> =>
+      group.until(Promise.all(others.map(async (_, i) => master.node.set(setCommand(`${i}`, '')))));
+    await group.clock.advance(PACE_WINDOW_MS - (group.clock.monotonicMs() % PACE_WINDOW_MS) + 1);
+    await setAll();
+    await group.clock.advance(10);
+    const before = group.clock.pendingTimers;
+    await setAll();
+    await group.clock.advance(10);
+    expect(group.clock.pendingTimers).toBeLessThanOrEqual(before + 2);
+    expect(others.some(({ told }) => told.length > 1)).toBe(false);
+    await group.clock.advance(PACE_WINDOW_MS);
+    expect(others.every(({ told }) => told.length === 2)).toBe(true);
   });
 
   it('gets nothing after the watch is over', async () => {
