@@ -141,7 +141,7 @@ describe.skipIf(!HAS_ETCD)('the runbooks of a cluster', { timeout: TIMEOUT_MS },
     await expectAll();
   });
 
-  it('Restoring etcd from a backup: one that is new enough changes nothing, an older one is noticed', async (context) => {
+  it('Restoring etcd from a backup: one that is new enough changes nothing, an older one is noticed and recovered from', async (context) => {
     const heading = RESTORING;
     if (!HAS_ETCDCTL) return context.skip('SKIPPED: no etcdctl here');
     const backup = join(scratch, 'backup.db');
@@ -161,6 +161,10 @@ describe.skipIf(!HAS_ETCD)('the runbooks of a cluster', { timeout: TIMEOUT_MS },
       return code === 1 && out.includes('the store was lost, or restored from a backup');
     }, 'the alarm is shown');
     await write('in spite of the older store');
+    await until(again(heading, 'cluster recover'), (out) => out.includes('Nothing was changed'));
+    expect(await book.type('cluster recover --apply', coordinators())).toMatchObject({ code: 0 });
+    await until(again(heading, 'cluster status'), () => true);
+    await write('after the recovery');
     await expectAll();
   });
 
