@@ -171,6 +171,12 @@ describe('launcher', () => {
     expect(threads('cmd/walnut.ts')).toEqual([]);
   });
 
+  it('has the new objects of nodes, and of nothing else, collected by one thread', () => {
+    const isAlone = (entry: string) => v8Flags(entry, []).includes('--no-parallel-scavenge');
+    for (const entry of ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts']) expect(isAlone(entry)).toBe(true);
+    expect(isAlone('cmd/walnut.ts')).toBe(false);
+  });
+
   it('leaves a heap limit given by NODE_OPTIONS alone', async () => {
     const file = await program('console.log(JSON.stringify(process.execArgv));');
     const child = start(process.execPath, [LAUNCHER, file], { NODE_OPTIONS: '--max-old-space-size=300' });
