@@ -21,6 +21,7 @@ const COPIED = [
   'internal',
   'client',
   'cmd',
+  'embedded',
   'test',
   'bin',
   'configs',

@@ -212,13 +212,27 @@ describe('the observers of a master', () => {
     let answers = 0;
     const gone = new AbortController();
     const asking = (async () => {
-      for (; !gone.signal.aborted; answers++) await master.node.observe(question, '10.0.0.9', gone.signal);
+      for (; !gone.signal.aborted && answers < 1_000; answers++)
+        await master.node.observe(question, '10.0.0.9', gone.signal);
     })().catch(() => undefined);
     await group.clock.advance(1_000);
     gone.abort();
     await group.until(asking);
     expect(answers).toBeGreaterThanOrEqual(50);
     expect(answers).toBeLessThanOrEqual(101);
+  });
+
+  it('have a record as soon as it is durable, long before the next heartbeat', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ heartbeatMs: 900, fsync: 'always' });
+    const one = await observer(group);
+    await group.untilLevel([master, one]);
+    for (let i = 0; i < 5; i++) {
+      await group.clock.advance(100);
+      const { position } = await group.set(master, 'a', `${i}`);
+      await group.clock.advance(50);
+      expect(one.node.status().position).toEqual(position);
+    }
   });
 
   it('hear a heartbeat where nothing is written', async () => {

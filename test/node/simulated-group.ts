@@ -60,9 +60,9 @@ export class SimulatedGroup {
     this.#hasRetention = this.#random.chance(0.4);
     this.#hasOperator = this.#random.chance(0.5) || withSessions !== undefined;
     const members = createMembers(this.#group, this.#random, {
-      hasRetention: this.#hasRetention,
-      hasOperator: this.#hasOperator,
+      ...{ hasRetention: this.#hasRetention, hasOperator: this.#hasOperator },
       evicts: withSessions === undefined,
+      hasObserver: seed % (withSessions === undefined ? 4 : 2) === 0,
     });
     this.#members = new Members(this.#group, this.#random, members);
     this.sessions = withSessions?.(this.#random, this.#group.clock);
@@ -488,7 +488,7 @@ export class SimulatedGroup {
     await this.#readMasters();
     // Where a master was rolled back without a word, what only others had is given up by going on with it.
     if (this.#wasRolledBack || this.#isUnsure) this.#promises.discardBut(members.leader.seen);
-    for (const member of members.followers) {
+    for (const member of members.all) {
       const { node } = member.running as TestNode;
       if (node.status().state !== 'quarantined') continue;
       this.#note('quarantine', `${member.name}: ${node.status().reasons}`);

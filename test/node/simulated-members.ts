@@ -18,6 +18,8 @@ export interface Member {
   readonly address: string;
   readonly changes: NodeChanges;
   readonly clock: PausableClock;
+  /** It follows, and no operator makes anything else of it. */
+  readonly isObserver: boolean;
   running: TestNode | undefined;
   /** What a stopped member finds at its next start; undefined: an empty directory. */
   disk: MemoryFileSystem | undefined;
@@ -44,7 +46,13 @@ export function createMembers(
     hasRetention,
     hasOperator,
     evicts,
-  }: { readonly hasRetention: boolean; readonly hasOperator: boolean; readonly evicts: boolean },
+    hasObserver,
+  }: {
+    readonly hasRetention: boolean;
+    readonly hasOperator: boolean;
+    readonly evicts: boolean;
+    readonly hasObserver: boolean;
+  },
 ): Member[] {
   const shared = {
     maxFileBytes: 4_096,
@@ -56,17 +64,25 @@ export function createMembers(
     limits: { entriesMax: random.pick([evicts ? 15 : 1_000, 1_000]), bytesMax: 0, policy: 'lru' as const },
   };
   const names = ['master', 'one', 'two', 'three'].slice(0, random.between(3, 4));
-  return names.map((name) => {
+  return [...names, ...(hasObserver ? ['observer'] : [])].map((name) => {
     const fsync = random.pick(['always', 'interval', 'never'] as const);
     const clock = new PausableClock(group.clock.skewed({ offsetMs: random.between(-60_000, 60_000) }));
     // An operator of this simulation tells who is ahead by what is applied.
     const mayDelay = name === 'three' && !hasOperator;
     const applyDelayMs = mayDelay ? random.pick([0, 300, APPLY_DELAY_MS_MAX]) : 0;
+    const isObserver = name === 'observer';
     return {
       name,
       address: `${name}:1`,
-      changes: { ...shared, fsync, clock, applyDelayMs },
+      changes: {
+        ...shared,
+        fsync,
+        clock,
+        applyDelayMs,
+        ...(isObserver ? { isObserver, advertise: '' } : {}),
+      },
       clock,
+      isObserver,
       running: undefined,
       disk: undefined,
       isPaused: false,
@@ -93,8 +109,9 @@ export class Members {
     this.leader = all[0] as Member;
   }
 
+  /** The replicas that an operator may make the master. */
   get followers(): Member[] {
-    return this.all.filter((member) => member !== this.leader);
+    return this.all.filter((member) => member !== this.leader && !member.isObserver);
   }
 
   /** Members whose node is a master, deposed ones too. */

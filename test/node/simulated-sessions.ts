@@ -73,9 +73,18 @@ export class Sessions {
     if (answer === undefined) return;
     // A master whose term is behind what the client has seen was replaced: what it takes is no part of that history.
     if (client.token !== undefined && termOf(answer.position.epoch) < termOf(client.token.epoch)) return;
+    if (this.#usesTokens && client.token?.epoch !== answer.position.epoch)
+      await this.#compare(client, member);
     client.token = answer.position;
     client.known.set(client.key, value);
     this.counts.writes++;
+  }
+
+  /** A write carries no token: whether its history has what the client saw before must be asked. */
+  async #compare(client: Client, member: Member): Promise<void> {
+    const { key, token: atLeast } = client;
+    if (atLeast !== undefined)
+      await this.#call(client, member, async (node) => node.get({ key, waitMs: 0, atLeast }));
   }
 
   async #read(client: Client, member: Member): Promise<void> {
