@@ -98,10 +98,13 @@ const cut =
     cluster.heal();
   };
 
+/** Over when each of them is: one that goes on would start processes which nobody ends. */
 const bothAtOnce =
   (...faults: readonly Fault[]): Fault =>
   async (cluster, master, random) => {
-    await Promise.all(faults.map((fault) => fault(cluster, master, random.fork())));
+    const over = await Promise.allSettled(faults.map((fault) => fault(cluster, master, random.fork())));
+    const failed = over.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   };
 
 const othersOf = (parties: readonly Party[], one: Party): Party[] => parties.filter((each) => each !== one);
