@@ -1,4 +1,4 @@
-/** Planted bugs of import and export, and of the client's parts that browsers share. */
+/** Planted bugs of import and export, and of what connects the client to other programs. */
 import type { Mutant } from './mutant.ts';
 
 export const MOVE_MUTANTS: readonly Mutant[] = [
@@ -43,6 +43,27 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     text: '    else if (!tryToBegin(turn)) this.leave(turn);',
     replacement: '    else tryToBegin(turn);',
     tests: ['test/client/key-order.test.ts'],
+  },
+  {
+    name: 'store for Keyv 6 whose namespaces are one',
+    file: 'client/keyv.ts',
+    text: '    return withinOf(this.namespace) + key;',
+    replacement: '    return key;',
+    tests: ['test/client/keyv-versions.test.ts'],
+  },
+  {
+    name: 'store for Keyv 6 that takes a moment for a duration',
+    file: 'client/keyv.ts',
+    text: "{ expiry: { case: 'expireAtMs', value:",
+    replacement: "{ expiry: { case: 'ttlMs', value:",
+    tests: ['test/client/keyv-versions.test.ts'],
+  },
+  {
+    name: 'span of a call that ends when it is reported',
+    file: 'client/opentelemetry.ts',
+    text: '  span.end(calledAtMs + tookMs);',
+    replacement: '  span.end();',
+    tests: ['test/client/opentelemetry.test.ts'],
   },
   {
     name: 'client on fetch whose calls outlive it',
