@@ -370,7 +370,7 @@ describe('help and errors', () => {
 
   it('refuses unknown commands and too many arguments as usage', async () => {
     expect(await run('gett', 'k')).toMatchObject({ code: 2, err: expect.stringContaining('get') });
-    expect(await run('get', 'k', 'l')).toMatchObject({ code: 2 });
+    expect(await run('explain', 'k', 'l')).toMatchObject({ code: 2 });
     expect(await runCli([])).toMatchObject({ code: 2 });
   });
 });
