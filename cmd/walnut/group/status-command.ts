@@ -10,7 +10,7 @@ import type {
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from '../arguments.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
-import { EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import {
   countOf,
@@ -25,6 +25,7 @@ import { renderFacts, renderTable } from '../output/table.ts';
 import { type Colors, own } from '../output/terminal.ts';
 import { clockToJson } from './clock-command.ts';
 import { delayToJson, describeDelay } from './delay-command.ts';
+import { type AskedNode, askGroup, renderGroup, unwellOf } from './group-status.ts';
 
 const WATCH_MS_DEFAULT = 1_000;
 const WATCH_MS_MIN = 100;
@@ -33,19 +34,25 @@ const CLEAR_SCREEN = own('\u001b[H\u001b[2J');
 interface StatusOptions {
   /** `true` if no interval was given. */
   readonly watch?: number | true;
+  readonly all?: boolean;
 }
 
 export function addStatusCommand(program: Command, host: CommandHost): void {
   program
     .command('status')
-    .summary('show the state of a node and its replicas')
+    .summary('show the state of a node and its replicas, or of its whole group')
     .description('Shows role, state, positions, log and store and, on a master, the replicas with their lag.')
     .option('--watch [interval]', 'show again every second, or every INTERVAL, until Ctrl-C', parseDurationMs)
+    .option(
+      '--all',
+      'ask every node of the group, and show each on a line; exits 1 if one is not ready or does not answer',
+    )
     .addHelpText(
       'after',
       `
 Examples:
   walnut status
+  walnut status --all
   walnut status --address 127.0.0.1:8081
   walnut status --watch 500ms
   walnut status --json | jq .replicas`,
@@ -55,24 +62,46 @@ Examples:
 
 async function runStatus(invocation: Invocation, options: StatusOptions): Promise<ExitCode> {
   const { io } = invocation;
-  const { admin } = createNodeClients(invocation.address);
+  const look = options.all === true ? lookAtGroup : lookAtNode;
   if (options.watch === undefined) {
-    const status = await admin.status({}, CALL);
-    await show(
-      invocation,
-      () => statusToJson(status),
-      () => renderStatus(status, invocation),
-    );
+    const view = await look(invocation);
+    await show(invocation, view.json, view.text);
+    if (view.failure !== undefined) throw view.failure;
     return EXIT.ok;
   }
   const intervalMs = Math.max(WATCH_MS_MIN, options.watch === true ? WATCH_MS_DEFAULT : options.watch);
   while (!io.interrupted.aborted) {
-    const status = await admin.status({}, CALL);
-    if (invocation.isJson) await io.write(`${JSON.stringify(statusToJson(status))}\n`);
-    else await io.write(`${io.isOutTerminal ? CLEAR_SCREEN : ''}${renderStatus(status, invocation)}\n`);
+    const view = await look(invocation);
+    if (invocation.isJson) await io.write(`${JSON.stringify(view.json())}\n`);
+    else await io.write(`${io.isOutTerminal ? CLEAR_SCREEN : ''}${view.text()}\n`);
     await delay(intervalMs, undefined, { signal: io.interrupted }).catch(() => {});
   }
   return EXIT.ok;
+}
+
+/** What there is to show, at one moment. */
+interface View {
+  readonly json: () => unknown;
+  readonly text: () => string;
+  readonly failure?: CliError | undefined;
+}
+
+async function lookAtNode(invocation: Invocation): Promise<View> {
+  const status = await createNodeClients(invocation.address).admin.status({}, CALL);
+  return { json: () => statusToJson(status), text: () => renderStatus(status, invocation) };
+}
+
+async function lookAtGroup(invocation: Invocation): Promise<View> {
+  const nodes = await askGroup(invocation.address);
+  const toJson = ({ address, status }: AskedNode): Record<string, unknown> =>
+    status instanceof CliError
+      ? { address, error: status.message }
+      : { address, status: statusToJson(status) };
+  return {
+    json: () => ({ nodes: nodes.map(toJson) }),
+    text: () => renderGroup(nodes, invocation),
+    failure: unwellOf(nodes),
+  };
 }
 
 export function statusToJson(status: StatusResponse): Record<string, unknown> {

@@ -1,0 +1,81 @@
+/** `walnut status --all`: every node of the group of a node, asked at the same time. */
+import type { Endpoint } from '#dial/endpoint.ts';
+import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
+import { CALL, createNodeClients } from '../call/connection.ts';
+import { CliError, describeFailure, EXIT } from '../cli-error.ts';
+import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
+import { enumName, showBytes, showCount, showDuration, showPosition } from '../output/output.ts';
+import { renderFacts, renderTable } from '../output/table.ts';
+
+export interface AskedNode {
+  readonly address: string;
+  /** The answer, or why there is none. */
+  readonly status: StatusResponse | CliError;
+}
+
+/** The master first, where one is known, then its replicas. Rejects where `asked` itself does not answer. */
+export async function askGroup(asked: Endpoint): Promise<readonly AskedNode[]> {
+  const first = await createNodeClients(asked).admin.status({}, CALL);
+  const upstream = first.role === Role.MASTER ? '' : (first.master?.address ?? '');
+  if (upstream === '')
+    return [{ address: asked.text, status: first }, ...(await askReplicas(first, asked, []))];
+  const at = parseToldAddress(upstream, asked);
+  const master = await ask(at);
+  const own = { address: asked.text, status: first };
+  if (master.status instanceof CliError) return [master, own];
+  return [master, own, ...(await askReplicas(master.status, at, [asked.text, first.nodeId]))];
+}
+
+/** `except`: addresses and ids of nodes that were asked already; a master may know a node by another address. */
+function askReplicas(master: StatusResponse, by: Endpoint, except: readonly string[]): Promise<AskedNode[]> {
+  const others = master.replicas.filter(
+    ({ address, nodeId }) => !except.includes(address) && !except.includes(nodeId),
+  );
+  return Promise.all(others.map(({ address }) => ask(parseToldAddress(address, by))));
+}
+
+async function ask(endpoint: Endpoint): Promise<AskedNode> {
+  const status = await createNodeClients(endpoint)
+    .admin.status({}, CALL)
+    .catch((error: unknown) => describeFailure(error, toArgument(endpoint)));
+  return { address: endpoint.text, status };
+}
+
+/** Undefined where every node answers and is ready. */
+export function unwellOf(nodes: readonly AskedNode[]): CliError | undefined {
+  const unwell = nodes.filter(({ status }) => status instanceof CliError || !status.ready);
+  if (unwell.length === 0) return undefined;
+  const named = unwell.map(({ address }) => address).join(', ');
+  return new CliError(EXIT.negative, `no answer, or not ready: ${named}`);
+}
+
+export function renderGroup(nodes: readonly AskedNode[], { colors }: Invocation): string {
+  const head = ['NODE', 'ROLE', 'STATE', 'READY', 'POSITION', 'BEHIND', 'ENTRIES', 'STORE', 'HITS', 'UP'];
+  const rows = nodes.map(({ address, status }) =>
+    status instanceof CliError ? [address, '-', colors.red('no answer')] : [address, ...cellsOf(status)],
+  );
+  const notes = nodes.flatMap(({ address, status }): [string, string][] =>
+    status instanceof CliError
+      ? [[address, colors.red(status.message)]]
+      : status.reasons.map((reason) => [address, colors.yellow(reason)]),
+  );
+  const below = notes.length === 0 ? '' : `\n${renderFacts(colors, notes)}`;
+  return `${renderTable(colors, head, rows)}${below}`;
+}
+
+function cellsOf(status: StatusResponse): string[] {
+  const { store, master } = status;
+  const gets = Number(store?.hits ?? 0) + Number(store?.misses ?? 0);
+  return [
+    enumName(Role, status.role),
+    enumName(NodeState, status.state),
+    status.ready ? 'yes' : 'no',
+    showPosition(status.position),
+    master === undefined ? '-' : showDuration(master.lagMs),
+    showCount(store?.entries ?? 0),
+    showBytes(store?.bytes ?? 0),
+    gets === 0 ? '-' : `${Math.round((100 * Number(store?.hits ?? 0)) / gets)} %`,
+    showDuration(status.uptimeMs),
+  ];
+}
