@@ -162,6 +162,29 @@ describe('a coordinator', () => {
     ]);
   });
 
+  it('adds a group that owns no slots, and recovers nothing where nothing is wrong', async () => {
+    const { epoch } = await found();
+    await beat('d');
+    const group = { id: 'g2', nodes: ['d'] };
+    const added = await active.client.addGroup({ group });
+    expect(Number(added.epoch)).toBeGreaterThan(epoch);
+    expect((await active.client.addGroup({ group })).epoch).toBeGreaterThanOrEqual(added.epoch);
+    const { groups } = await active.client.getCluster({});
+    expect(groups.map((each) => [each.group?.id, each.slots])).toEqual([
+      ['g1', 16_384],
+      ['g2', 0],
+    ]);
+    await expect(active.client.addGroup({})).rejects.toThrow(/group is missing: expected its id/);
+    await expect(active.client.addGroup({ group: { id: 'g3', nodes: ['a'] } })).rejects.toThrow(
+      /a belongs to another group/,
+    );
+    const shown = await active.client.recoverCluster({});
+    expect(shown).toMatchObject({ applied: false, groups: [] });
+    expect(shown.problems).toEqual([expect.stringContaining('nothing is to be recovered')]);
+    await expect(active.client.recoverCluster({ apply: true })).rejects.toThrow(/nothing is to be recovered/);
+    await expect(active.client.recoverCluster({ forceGroup: 'g 1' })).rejects.toThrow(/force_group is "g 1"/);
+  });
+
   it('streams the map and its changes', async () => {
     const map = await found();
     const aborter = new AbortController();
