@@ -21,6 +21,13 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     tests: [OBSERVERS],
   },
   {
+    name: 'observer: refused by the master of a cluster, which does not list it',
+    file: 'internal/node/master-role.ts',
+    text: 'if (this.lease !== undefined && !isObserver)',
+    replacement: 'if (this.lease !== undefined && (isObserver || !isObserver))',
+    tests: ['test/node/member/members.test.ts'],
+  },
+  {
     name: 'observer: ends the term of a master by what it says',
     file: 'internal/replication/admit-replica.ts',
     text: 'if (request.logId === identity.logId && seenTerm > identity.term) {',

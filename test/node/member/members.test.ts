@@ -214,6 +214,18 @@ describe('a group of one member', () => {
     },
   );
 
+  it('takes observers, which its log does not list, and counts them for nothing', async () => {
+    await begin('a', 'b', 'c');
+    const { master, group } = cluster;
+    const one = await group.replica('app', { upstream: master.address, isObserver: true, advertise: '' });
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, one]);
+    for (const { name } of others()) cluster.kill(name);
+    expect(await write('k', 'w', 1_000)).not.toBe('quorum');
+    await group.untilLevel([master, one]);
+    expect(master.node.status().observers?.count).toBe(1);
+  });
+
   it('knows what its disk has as QUORUM without anybody waiting for it', async () => {
     await begin('a');
     const { position } = await cluster.group.set(cluster.master, 'k', 'v');
