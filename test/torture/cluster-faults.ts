@@ -2,6 +2,7 @@
  * What happens to the master of a cluster of real processes. Each fault begins at once,
  * lasts for a while, and is over when its promise resolves.
  */
+import { PLANNED_MS } from '#coordinator/next-step.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { pause } from './node-process.ts';
 import { GROUP, type Party, type ProcessCluster } from './process-cluster.ts';
@@ -10,6 +11,7 @@ export type Fault = (cluster: ProcessCluster, master: Party, random: SeededRando
 
 /** A failover takes about so long; what happens meanwhile happens at a random moment of it. */
 const FAILOVER_MS = 4_500;
+const LOOK_MS = 50;
 const MEMBERS_OF_ETCD = [0, 1, 2];
 
 const killMaster: Fault = async (_, master, random) => {
@@ -38,11 +40,13 @@ const replaceDisk: Fault = async (cluster, _, random) => {
   await cluster.replaceDisk(random.pick(cluster.members));
 };
 
-/** A coordinator that just began to act may refuse it. */
+/** Over when another member leads, or at the latest when a plan is given up: a coordinator may refuse it. */
 const plan: Fault = async (cluster, master) => {
   const active = await cluster.active();
   const to = cluster.members.find((member) => member !== master)?.name;
   await active?.process.call('Coordinator/FailoverGroup', { group: GROUP, to });
+  const endMs = Date.now() + PLANNED_MS;
+  while (Date.now() < endMs && (await cluster.master()) === master) await pause(LOOK_MS);
 };
 
 /** At a random moment of a planned failover. */

@@ -39,12 +39,12 @@ export async function runRound(cluster: ProcessCluster, seed: number, fault: str
   const random = new SeededRandom(seed);
   const happen = FAULTS[fault] ?? ETCD_FAULTS[fault];
   if (happen === undefined) throw new RangeError(`no fault is called ${fault}`);
-  const master = await cluster.master();
   const nodes = (): NodeProcess[] => cluster.members.map(({ process }) => process);
   const load = new HistoryLoad({ nodes, random: random.fork(), name: `s${seed}` });
   let faultMs = 0;
   try {
     await pause(random.between(500, 1_500));
+    const master = await cluster.master();
     faultMs = performance.now();
     await happen(cluster, master, random.fork());
     const healedMs = performance.now();
