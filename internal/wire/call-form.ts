@@ -7,7 +7,7 @@ import type { OperationColumns } from '#wire/kv-columns.ts';
 export interface CallForm {
   /** The request that was read last; valid only if reading it returned true. */
   readonly columns: OperationColumns;
-  /** Longer values are left to the general way, which encodes them in slices. */
+  /** A Get of a longer value is left to the general way, which encodes it in slices. */
   readonly valueBytesMax: number;
   /** Reads a request of one operation, as `kind` says. False: it has another form, or is invalid. */
   read(kind: number, request: Buffer): boolean;
@@ -15,7 +15,8 @@ export interface CallForm {
   close(): void;
   /** The answer to a Get straight from the store; `found` is what `EntryReads.find` returned. */
   found(moment: ReadMoment, found: number, headroom: number): Buffer;
-  get(answer: GetAnswer, headroom: number): Buffer;
+  /** The answer to a Get that was waited for. Without it, what must wait is left to the general way. */
+  get?(answer: GetAnswer, headroom: number): Buffer;
   set(answer: WriteAnswer, headroom: number): Buffer;
   delete(answer: WriteAnswer, headroom: number): Buffer;
   increment(answer: IncrementAnswer, headroom: number): Buffer;

@@ -1,8 +1,10 @@
-/** Single calls in JSON. The requests that it takes have no answer with an entry but a Get's. */
+/**
+ * Single calls in JSON. The requests that it takes have no answer with an entry but a
+ * Get's, and none that must wait: what has been waited for may have any size.
+ */
 import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
-import type { GetAnswer, IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
+import type { IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
-import { asBuffer } from '#platform/bytes.ts';
 import type { CallForm } from '#wire/call-form.ts';
 import {
   deleteText,
@@ -65,17 +67,6 @@ export class JsonCalls implements CallForm {
       contentType: entries.contentTypeOf(found),
     };
     return encode(foundText(entry, this.#freshness), headroom);
-  }
-
-  get({ entry, asOf, stalenessMs }: GetAnswer, headroom: number): Buffer {
-    const found = entry && {
-      base64: asBuffer(entry.value).toString('base64'),
-      epoch: entry.version.epoch,
-      lsn: entry.version.lsn,
-      expireAtMs: entry.expireAtMs,
-      contentType: entry.contentType ?? '',
-    };
-    return encode(foundText(found, freshnessText({ asOf, stalenessMs })), headroom);
   }
 
   set(answer: WriteAnswer, headroom: number): Buffer {

@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { PLAIN_EXPIRY } from '#model/bulk.ts';
+import type { SetCommand } from '#model/commands.ts';
 import { KEY_BYTES_MAX } from '#model/limits.ts';
 import { decodePlain } from '#wire/json-base64.ts';
 import { BACKSLASH, CLOSE_OBJECT, COLON, COMMA, OPEN_OBJECT, QUOTE, SPACE } from '#wire/json-scan.ts';
@@ -65,9 +66,17 @@ const NAMES: Readonly<Record<number, readonly FieldName[]>> = {
   [TOUCH]: [...KEY_NAME, ...EXPIRY_NAMES],
 };
 
+/** Its bytes are overwritten by the next request, and a command may be carried out later. */
+class JsonColumns extends OperationColumns {
+  override setCommand(i: number): SetCommand {
+    const command = super.setCommand(i);
+    return { ...command, value: Uint8Array.from(command.value) };
+  }
+}
+
 export class JsonRequestReader {
   /** The last request; valid until the next one is read, and only if reading returned true. */
-  readonly columns = new OperationColumns(1);
+  readonly columns: OperationColumns = new JsonColumns(1);
   readonly #valueBytesMax: number;
   /** The key, and behind the room for it the value. */
   readonly #plain = Buffer.allocUnsafeSlow(KEY_BYTES_MAX + REQUEST_BYTES_MAX);
@@ -115,10 +124,14 @@ export class JsonRequestReader {
     columns.atLeastLsns[0] = 0;
   }
 
-  /** Reads an object of at least one field and returns which it has; -1 where it has another form. */
+  /** Reads an object and returns which fields it has; -1 where it has another form. */
   #object(names: readonly FieldName[]): number {
     if (this.#sign() !== OPEN_OBJECT) return -1;
     let given = 0;
+    if (this.#skipBlanks() === CLOSE_OBJECT) {
+      this.#at++;
+      return given;
+    }
     for (;;) {
       const name = this.#name(names);
       if (name === undefined || (given & name.excludes) !== 0 || !this.#value(name.field)) return -1;
@@ -164,7 +177,7 @@ export class JsonRequestReader {
       case WAIT_MS:
         return this.#whole(columns.waitMs, 0, WAIT_MS_MAX);
       case POSITION:
-        return this.#object(POSITION_NAMES) > 0;
+        return this.#object(POSITION_NAMES) >= 0;
       case EPOCH:
         return this.#whole(columns.atLeastEpochs, 0);
       case LSN:

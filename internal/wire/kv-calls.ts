@@ -34,11 +34,13 @@ export class KeyValueCalls {
   readonly #port: KeyValuePort;
   readonly #bulk: BulkPort | undefined;
   readonly #form: CallForm;
+  readonly #encodeGet: CallForm['get'];
 
   constructor(port: KeyValuePort, bulk: BulkPort | undefined, form: CallForm) {
     this.#port = port;
     this.#bulk = bulk;
     this.#form = form;
+    this.#encodeGet = form.get?.bind(form);
   }
 
   get(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
@@ -95,11 +97,11 @@ export class KeyValueCalls {
     const { columns, valueBytesMax } = form;
     const moment = momentFor(columns, this.#bulk);
     if (moment === undefined) {
-      // What is waited for may have any size.
-      if (valueBytesMax !== Infinity) return undefined;
+      const encode = this.#encodeGet;
+      if (encode === undefined) return undefined;
       const command = columns.getCommand(0);
       const signal = command.waitMs > 0 ? caller.signal : signalOf(caller);
-      return mapAwaitable(this.#port.get(command, signal), (settled) => form.get(settled, headroom));
+      return mapAwaitable(this.#port.get(command, signal), (settled) => encode(settled, headroom));
     }
     const { entries } = moment;
     const { bytes } = columns;

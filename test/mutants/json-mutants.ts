@@ -107,7 +107,7 @@ export const JSON_MUTANTS: readonly Mutant[] = [
   {
     name: 'Get in JSON that must wait not left to the general way',
     file: 'internal/wire/kv-calls.ts',
-    text: '      if (valueBytesMax !== Infinity) return undefined;\n',
+    text: '      if (encode === undefined) return undefined;\n',
     replacement: '',
     tests: TESTS,
   },
@@ -123,6 +123,13 @@ export const JSON_MUTANTS: readonly Mutant[] = [
     file: 'internal/wire/json-base64.ts',
     text: 'target[at++] = (b << 4) | (c >>> 2);',
     replacement: 'target[at++] = b << 4;',
+    tests: TESTS,
+  },
+  {
+    name: 'value of a command in JSON overwritten by the next request',
+    file: REQUEST,
+    text: 'return { ...command, value: Uint8Array.from(command.value) };',
+    replacement: 'return command;',
     tests: TESTS,
   },
 ];

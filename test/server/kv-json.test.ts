@@ -250,6 +250,7 @@ const TWISTS: readonly (readonly [string | RegExp, string])[] = [
 const PLAIN: readonly (readonly [Name, string])[] = [
   ['get', '{"key":"a"}'],
   ['get', '{"key":"b","atLeast":{"epoch":"1","lsn":"1"},"waitMs":5}'],
+  ['get', '{"key":"b","atLeast":{ }}'],
   ['set', '{"key":"a","value":"dmFsdWU="}'],
   ['set', '{"value":"","ttlMs":"60000","key":"a"}'],
   ['delete', '{"key":"a"}'],
@@ -346,6 +347,21 @@ describe('single calls in plain JSON', () => {
     expect(await byBytes(short, SEEDED[0] as Request)).toContain('"applied":true');
     expect(calls.map(({ port }) => port)).toEqual(['set']);
     expect(await byBytes(short, { name: 'get', json: Buffer.from('{"key":"a"}') })).toBeUndefined();
+  });
+
+  it('give a command its own bytes, since the next request is read into the same ones', async () => {
+    const given: Uint8Array[] = [];
+    const { ports } = new FakeNode();
+    const set: KeyValuePort['set'] = (command) => {
+      given.push(command.value);
+      return ports.keyValue.set(command);
+    };
+    const calls = new KeyValueCalls({ ...ports.keyValue, set }, undefined, new JsonCalls(VALUE_BYTES_MAX));
+    for (const value of ['first', 'other']) {
+      const json = Buffer.from(`{"key":"a","value":"${Buffer.from(value).toString('base64')}"}`);
+      await byBytes(calls, { name: 'set', json });
+    }
+    expect(given.map((value) => Buffer.from(value).toString())).toEqual(['first', 'other']);
   });
 
   it('tell each state that was read as it is', async () => {
