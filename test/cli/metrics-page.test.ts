@@ -2,7 +2,7 @@
  * The whole /metrics page of a real process: it follows the rules of the format and is
  * listed in docs/operations.md.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +74,12 @@ const familiesOf = (text: string): string[] =>
 describe('/metrics of a process', () => {
   it('keeps the rules of Prometheus', () => {
     expect(lintMetrics(page)).toEqual([]);
+  });
+
+  it('is clean by promtool, where that is installed', ({ skip }) => {
+    const run = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' });
+    skip(run.error !== undefined, 'promtool is not installed');
+    expect([run.status, run.stdout, run.stderr]).toEqual([0, '', '']);
   });
 
   it('is what docs/operations.md lists, with the types it names', async () => {

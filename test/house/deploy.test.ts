@@ -2,7 +2,7 @@
  * The files under deploy/ agree with the program: metrics and runbooks exist, flags are taken,
  * configuration loads, ports and routes are the served ones.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -96,6 +96,13 @@ describe.each(ALERTS)('the alert $alert', ({ alert, expr, labels, annotations })
 });
 
 describe('the alerts', () => {
+  it('are clean by promtool, where that is installed, with the configuration that loads them', ({ skip }) => {
+    const args = ['check', 'config', 'deploy/prometheus/prometheus.yaml'];
+    const run = spawnSync('promtool', args, { cwd: ROOT, encoding: 'utf8' });
+    skip(run.error !== undefined, 'promtool is not installed');
+    expect([run.status, run.stderr]).toEqual([0, '']);
+  });
+
   it('are those of the table, and no two have one name', () => {
     const listed = OPERATIONS.split('\n')
       .filter((line) => line.startsWith('| `Walnut'))
