@@ -65,6 +65,8 @@ function compile(format: Format, files: readonly string[], stage: string, outDir
     compilerOptions: {
       ...COMPILER_OPTIONS,
       verbatimModuleSyntax: format === 'module',
+      // The same sources were checked as ES modules just before.
+      noCheck: format === 'commonjs',
       rootDir: stage,
       outDir,
       typeRoots: [join(ROOT, 'node_modules', '@types')],
