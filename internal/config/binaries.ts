@@ -65,11 +65,26 @@ export function keysOf(kind: BinaryKind, surroundings: Surroundings): SectionKey
   );
 }
 
+/** The names of all keys do not depend on the machine; only limits and defaults of some do. */
+const NO_SURROUNDINGS: Surroundings = { memoryLimitBytes: 0, cwd: undefined };
+const keyNames = new Map<BinaryKind, Readonly<Record<string, ReadonlySet<string>>>>();
+
+/** The names of all keys of `kind`, by section. Made once, since making a schema costs a millisecond. */
+export function keyNamesOf(kind: BinaryKind): Readonly<Record<string, ReadonlySet<string>>> {
+  let names = keyNames.get(kind);
+  if (names === undefined) {
+    const sections = Object.entries(keysOf(kind, NO_SURROUNDINGS));
+    names = Object.fromEntries(sections.map(([section, keys]) => [section, new Set(Object.keys(keys))]));
+    keyNames.set(kind, names);
+  }
+  return names;
+}
+
 /** Names of the binaries that take this section or, where `key` is given, this key of it. */
-export function takersOf(section: string, key: string | undefined, surroundings: Surroundings): string[] {
+export function takersOf(section: string, key?: string): string[] {
   return BINARY_KINDS.filter((kind) => {
-    const keys = ownValue(keysOf(kind, surroundings), section);
-    return keys !== undefined && (key === undefined || Object.hasOwn(keys, key));
+    const keys = ownValue(keyNamesOf(kind), section);
+    return keys !== undefined && (key === undefined || keys.has(key));
   }).map(commandOf);
 }
 

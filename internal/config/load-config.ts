@@ -19,7 +19,6 @@ import { checkTogether } from '#config/check-together.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
-import type { Surroundings } from '#config/section.ts';
 import { suggestKey } from '#config/suggest-key.ts';
 import {
   emptySection,
@@ -84,12 +83,12 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
   });
   const result = z.strictObject(Object.fromEntries(schemas)).safeParse(yaml.values);
   if (!result.success) {
-    const context = { kind, surroundings, yaml, labels, keys, absent };
+    const context = { kind, yaml, labels, keys, absent };
     problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, context)));
   }
   const config = { kind, ...result.data } as unknown as ConfigOf<Kind>;
   if (problems.length === 0) {
-    const context = { kind, surroundings, yaml, labels, keys, absent };
+    const context = { kind, yaml, labels, keys, absent };
     for (const { section, key, message } of checkTogether(config))
       problems.push(`${locate([section, key], 'value', context)} ${section}.${key}: ${message}`);
   }
@@ -162,7 +161,6 @@ function originsOf(
 
 interface Context {
   readonly kind: BinaryKind;
-  readonly surroundings: Surroundings;
   readonly yaml: YamlSource;
   readonly labels: ReadonlyMap<string, string>;
   readonly keys: SectionKeys;
@@ -181,8 +179,8 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
 }
 
 /** A hint for a missing section that another binary does not have: the file may be meant for that binary. */
-function describeNeed([section = '']: KeyPath, { kind, surroundings, absent }: Context): string {
-  const takers = takersOf(section, undefined, surroundings);
+function describeNeed([section = '']: KeyPath, { kind, absent }: Context): string {
+  const takers = takersOf(section);
   const others = BINARY_KINDS.filter((other) => areAlike(kind, other))
     .map(commandOf)
     .filter((command) => !takers.includes(command));
@@ -192,8 +190,8 @@ function describeNeed([section = '']: KeyPath, { kind, surroundings, absent }: C
 
 function describeUnknown(path: KeyPath, context: Context): string[] {
   const [section = '', key] = path;
-  const { kind, surroundings, labels, keys } = context;
-  const takers = takersOf(section, key, surroundings);
+  const { kind, labels, keys } = context;
+  const takers = takersOf(section, key);
   const others = takers.join(', ');
   const why =
     takers.length === 0

@@ -3,12 +3,8 @@
  * They are ignored: Kubernetes makes variables such as `WALNUT_SERVER_PORT` for a
  * service with that name, so refusing a start for one would be wrong. Pure.
  */
-import { type BinaryKind, keysOf } from '#config/binaries.ts';
+import { type BinaryKind, keyNamesOf } from '#config/binaries.ts';
 import { PREFIX } from '#config/overrides.ts';
-import type { Surroundings } from '#config/section.ts';
-
-/** The keys are wanted, not the defaults that depend on the machine. */
-const NO_SURROUNDINGS: Surroundings = { memoryLimitBytes: 0, cwd: undefined };
 
 /** One warning for each variable, which names the variable to set instead. */
 export function findMisspelt(
@@ -30,8 +26,8 @@ interface KeyVariable {
 
 function variablesOf(kind: BinaryKind): ReadonlyMap<string, KeyVariable> {
   const variables = new Map<string, KeyVariable>();
-  for (const [section, keys] of Object.entries(keysOf(kind, NO_SURROUNDINGS))) {
-    for (const key of Object.keys(keys)) {
+  for (const [section, keys] of Object.entries(keyNamesOf(kind))) {
+    for (const key of keys) {
       const variable = `${PREFIX}${section}__${key.replace('.', '__')}`.toUpperCase();
       variables.set(withoutUnderscores(variable), { key: `${section}.${key}`, variable });
     }

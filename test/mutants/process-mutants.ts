@@ -77,7 +77,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'key of another binary that is called unknown to all',
     file: 'internal/config/binaries.ts',
-    text: '(key === undefined || Object.hasOwn(keys, key))',
+    text: '(key === undefined || keys.has(key))',
     replacement: 'key === undefined',
     tests: ['test/config/load-config.test.ts'],
   },
