@@ -3,6 +3,7 @@
  * `walnut-node` run, by the same configuration, without what those do to their process.
  */
 import type { NodeKind } from '#config/binaries.ts';
+import { parseYaml } from '#config/yaml-source.ts';
 import type { Entry } from '#model/entry.ts';
 import type { NodeStatus, Role } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
@@ -81,10 +82,11 @@ function settingsOf({ config, kind }: EmbeddedNodeOptions, logger: Logger): Sett
   return new Settings({ source, readText: async () => text, logger });
 }
 
+/** `master` for a text that is no YAML: what is wrong with it is said when it is loaded. */
 function kindOf(text: string): NodeKind {
-  const has = (section: string): boolean => new RegExp(`^\\s*"?${section}"?\\s*:`, 'm').test(text);
-  if (has('cluster')) return 'node';
-  return has('master') ? 'slave' : 'master';
+  const { values } = parseYaml('config', text);
+  if (Object.hasOwn(values, 'cluster')) return 'node';
+  return Object.hasOwn(values, 'master') ? 'slave' : 'master';
 }
 
 function embedded(node: Node, address: string, beginDrain: () => void, closers: CloserStack): EmbeddedNode {

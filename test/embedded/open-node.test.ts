@@ -1,0 +1,51 @@
+/** Which binary's configuration a program gives, as YAML or as an object. */
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EmbeddedNodeOptions, openNode } from '../../embedded/open-node.ts';
+
+let directory = '';
+
+beforeAll(async () => {
+  directory = await fs.mkdtemp(join(tmpdir(), 'walnut-open-node-'));
+});
+
+afterAll(() => fs.rm(directory, { recursive: true, force: true }));
+
+async function roleOf(options: EmbeddedNodeOptions): Promise<string> {
+  await using node = await openNode(options);
+  return node.status.role;
+}
+
+function sections(name: string) {
+  return {
+    server: { address: '127.0.0.1', port: 0 },
+    wal: { directory: join(directory, name) },
+    storage: { max_memory: '64MB' },
+  };
+}
+
+const MASTER = { master: { address: '127.0.0.1:1' } };
+
+describe('openNode', () => {
+  it('runs a master where no section says otherwise', async () => {
+    expect(await roleOf({ config: sections('alone') })).toBe('master');
+  });
+
+  it('runs a slave by an object with a section master', async () => {
+    expect(await roleOf({ config: { ...sections('object'), ...MASTER } })).toBe('replica');
+  });
+
+  it('runs a slave by YAML with a section master', async () => {
+    const config = `# of no section\n"master": {address: "127.0.0.1:1"}\n${Object.entries(sections('yaml'))
+      .map(([name, keys]) => `${name}: ${JSON.stringify(keys)}`)
+      .join('\n')}`;
+    expect(await roleOf({ config })).toBe('replica');
+  });
+
+  it('takes no key below a section for a section', async () => {
+    const config = 'wal:\n  cluster: 1\n  directory: x\n';
+    await expect(openNode({ config })).rejects.toThrow(/^config:2:3 wal\.cluster: unknown key$/);
+  });
+});
