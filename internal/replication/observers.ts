@@ -51,7 +51,10 @@ export interface ObserversOptions {
 const PUSH_BYTES_MAX = 256 * 1_024;
 /** An observer without a call for this long is forgotten. */
 const SILENT_MS = 30_000;
-/** A call is not held for longer, whatever `replication.heartbeat` is. */
+/**
+ * A call is not held for longer, whatever `replication.heartbeat` and `replication.sync_interval`
+ * are: an observer does not wait long for an answer.
+ */
 const HELD_MS_MAX = 1_000;
 /** Milliseconds for each push: all observers together get at most 10,000 a second. */
 const PUSH_MS = 0.1;
@@ -189,10 +192,11 @@ export class Observers {
   async #hold(observer: Observer, tailLsn: Lsn, signal: AbortSignal): Promise<void> {
     const { clock, engine, heartbeatMs } = this.#options;
     observer.held?.end(unavailable('this observer asked once more'));
+    const pacedMs = Math.max(0, observer.nextMs - clock.monotonicMs());
     const held = new HeldCall({
       clock,
       untilMs: observer.nextMs,
-      forMs: Math.min(heartbeatMs, HELD_MS_MAX),
+      forMs: Math.min(heartbeatMs, HELD_MS_MAX - pacedMs),
       isDue: () => engine.feed.lastLsn('durable') > tailLsn,
       signal,
     });
@@ -226,7 +230,7 @@ export class Observers {
     const last = run?.last ?? previous;
     const durableLsn = feed.lastLsn('durable');
     const atMs = clock.monotonicMs();
-    observer.nextMs = atMs + Math.max(syncIntervalMs, this.#observers.size * PUSH_MS);
+    observer.nextMs = atMs + paceMs(syncIntervalMs, this.#observers.size);
     observer.sent = { lsn: last.lsn, atMs, isAll: last.lsn >= durableLsn };
     const members = group();
     const isTold = members === observer.toldGroup;
@@ -298,6 +302,11 @@ export class Observers {
     this.#endReading?.();
     this.#endReading = undefined;
   }
+}
+
+/** The least time between two pushes to one of so many observers. */
+function paceMs(syncIntervalMs: number, observers: number): number {
+  return Math.min(HELD_MS_MAX, Math.max(syncIntervalMs, observers * PUSH_MS));
 }
 
 function registerAgain(why: string): WalnutError {

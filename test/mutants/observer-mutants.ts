@@ -58,8 +58,15 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'observer: answered as often as it asks',
     file: 'internal/replication/observers.ts',
-    text: 'observer.nextMs = atMs + Math.max(syncIntervalMs, this.#observers.size * PUSH_MS);',
+    text: 'observer.nextMs = atMs + paceMs(syncIntervalMs, this.#observers.size);',
     replacement: 'observer.nextMs = atMs;',
+    tests: [OBSERVERS],
+  },
+  {
+    name: 'observer: waits for replication.sync_interval longer than for an answer',
+    file: 'internal/replication/observers.ts',
+    text: 'return Math.min(HELD_MS_MAX, Math.max(syncIntervalMs, observers * PUSH_MS));',
+    replacement: 'return Math.max(syncIntervalMs, observers * PUSH_MS);',
     tests: [OBSERVERS],
   },
   {

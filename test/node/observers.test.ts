@@ -235,6 +235,23 @@ describe('the observers of a master', () => {
     }
   });
 
+  it('come at least each second, however long replication.sync_interval is', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ pushIntervalMs: 20_000, heartbeatMs: 20_000, fsync: 'always' });
+    const one = await observer(group);
+    await group.untilLevel([master, one]);
+    const calls = (method: string) => group.network.callCount(method, 'observer:1', 'master:1');
+    const registered = calls('register');
+    const asked = calls('observe');
+    for (let i = 0; i < 10; i++) {
+      const { position } = await group.set(master, 'a', `${i}`);
+      await group.clock.advance(1_100);
+      expect(one.node.status().position).toEqual(position);
+    }
+    expect(calls('register')).toBe(registered);
+    expect(calls('observe') - asked).toBeGreaterThanOrEqual(10);
+  });
+
   it('hear a heartbeat where nothing is written', async () => {
     const group = new TestGroup();
     const master = await group.master({ heartbeatMs: 250 });
