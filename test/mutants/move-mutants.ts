@@ -10,6 +10,13 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     tests: ['test/cli/move/rdb-file.test.ts'],
   },
   {
+    name: 'import that loses keys whose deadline no node takes',
+    file: 'cmd/walnut/move/rdb-keys.ts',
+    text: 'Math.min(Math.max(1, ms), Number.MAX_SAFE_INTEGER)',
+    replacement: 'Math.max(1, ms)',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
     name: 'import that gives a key the deadline of the one before',
     file: 'cmd/walnut/move/rdb-keys.ts',
     text: '      expireAtMs = 0;',

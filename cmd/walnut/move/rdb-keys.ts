@@ -44,14 +44,19 @@ export function* readRdb(valueBytesMax: number): Generator<number | RdbKey, numb
   let expireAtMs = 0;
   for (let opcode = yield* readByte(); opcode !== OPCODE.end; opcode = yield* readByte()) {
     if (opcode === OPCODE.database) database = yield* readLength();
-    else if (opcode === OPCODE.expiresMs) expireAtMs = Number((yield 8).readBigInt64LE());
-    else if (opcode === OPCODE.expiresS) expireAtMs = (yield 4).readInt32LE() * SECOND_MS;
+    else if (opcode === OPCODE.expiresMs) expireAtMs = deadlineOf(Number((yield 8).readBigInt64LE()));
+    else if (opcode === OPCODE.expiresS) expireAtMs = deadlineOf((yield 4).readInt32LE() * SECOND_MS);
     else if (!(yield* isPassed(opcode))) {
       yield { database, expireAtMs, ...(yield* readKey(opcode, valueBytesMax)) };
       expireAtMs = 0;
     }
   }
   return version;
+}
+
+/** Redis takes any 64 bits, a node less: what is far from now stays so. 0 would be no deadline. */
+function deadlineOf(ms: number): number {
+  return Math.min(Math.max(1, ms), Number.MAX_SAFE_INTEGER);
 }
 
 function* readVersion(): Reading<number> {

@@ -56,7 +56,7 @@ export function* readString(bytesMax: number): Reading<Buffer | undefined> {
     case LZF: {
       const compressed = yield* readLength();
       const bytes = yield* readLength();
-      const input = yield* readPlain(compressed, bytes > bytesMax ? 0 : bytesMax);
+      const input = yield* readPlain(compressed, bytes > bytesMax ? -1 : bytesMax);
       return input && expandLzf(input, bytes);
     }
     default:

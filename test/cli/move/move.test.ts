@@ -87,6 +87,16 @@ describe('import of an RDB file', () => {
     expect(await exported()).toEqual([]);
   });
 
+  it('writes a key whose deadline is beyond what a node takes with the latest that it takes', async () => {
+    const last = bytes(expiresMs(0x7fff_ffff_ffff_ffffn), key('a', '1'));
+    const { code, out } = await run([
+      'import',
+      await file(rdb([select(0), last, expiresMs(0), key('b', '2')])),
+    ]);
+    expect([code, out]).toEqual([0, 'imported 1 key, 1 had expired\n']);
+    expect(await exported()).toEqual([{ key: 'a', value: '1', expireAtMs: Number.MAX_SAFE_INTEGER }]);
+  });
+
   it('takes one database of several, when it is named', async () => {
     const path = await file(rdb([select(0), key('a', '0'), select(3), key('a', '3')]));
     const refused = await run(['import', path]);

@@ -29,7 +29,7 @@ export function uint64(value: number | bigint): Buffer {
   return buffer;
 }
 
-export const expiresMs = (ms: number): Buffer => bytes(0xfc, uint64(ms));
+export const expiresMs = (ms: number | bigint): Buffer => bytes(0xfc, uint64(ms));
 export const select = (database: number): Buffer => bytes(0xfe, length(database));
 export const key = (name: Uint8Array | string, value: Uint8Array | string): Buffer =>
   bytes(0, string(name), string(value));

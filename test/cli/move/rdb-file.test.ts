@@ -136,6 +136,11 @@ describe('an RDB file', () => {
     await expect(read(file)).rejects.toThrow(why);
   });
 
+  it('may have a string that is longer than is taken, whatever its compressed form', async () => {
+    const empty = bytes(0, string('k'), 0xc3, 0, 0x81, 0, 0, 0, 1, 0, 0, 0, 0);
+    expect(await read(rdb([empty]))).toEqual(['0 k string  0']);
+  });
+
   it('may have no checksum', async () => {
     expect(await read(rdb([key('k', 'v')], { checksum: 0n }))).toEqual(['0 k string v 0']);
     const old = rdb([key('k', 'v')], { version: '0004' });
