@@ -83,7 +83,7 @@ async function runImportCommand(invocation: Invocation, options: ImportOptions):
 
 async function surveyOf(source: ImportSource, { io }: Invocation): Promise<Survey> {
   const progress = new MoveProgress('checking', source.bytes, io);
-  return surveyItems(source.items(progress.read));
+  return surveyItems(source.items(progress.read), io.interrupted);
 }
 
 /** The same key may be in several databases, and one would be lost. */

@@ -1,4 +1,5 @@
 /** What is in a file, before anything of it is written. */
+import { CliError, EXIT } from '../cli-error.ts';
 import { countOf, showCount } from '../output/output.ts';
 import type { SourceItem } from './source-entries.ts';
 
@@ -12,11 +13,17 @@ export interface Survey {
   readonly left: Readonly<Record<string, number>>;
 }
 
-export async function surveyItems(items: AsyncIterable<SourceItem>): Promise<Survey> {
+/** Rejects where it is interrupted, which may come before a long file is read. */
+export async function surveyItems(
+  items: AsyncIterable<SourceItem>,
+  interrupted: AbortSignal,
+): Promise<Survey> {
   const databases: Record<string, number> = {};
   const left: Record<string, number> = {};
   let [keys, importable, withDeadline] = [0, 0, 0];
   for await (const item of items) {
+    if (interrupted.aborted)
+      throw new CliError(EXIT.interrupted, `interrupted: of ${countOf(keys, 'key')} nothing was written`);
     keys++;
     databases[item.database] = (databases[item.database] ?? 0) + 1;
     if ('why' in item) left[item.why] = (left[item.why] ?? 0) + 1;

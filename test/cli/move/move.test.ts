@@ -87,6 +87,14 @@ describe('import of an RDB file', () => {
     expect(await exported()).toEqual([]);
   });
 
+  it('writes nothing where it is interrupted while it checks the file', async () => {
+    const interrupted = new AbortController();
+    interrupted.abort();
+    const { code, err } = await run(['import', await file(DUMP)], { interrupted: interrupted.signal });
+    expect([code, err]).toEqual([130, expect.stringContaining('nothing was written')]);
+    expect(await exported()).toEqual([]);
+  });
+
   it('writes a key whose deadline is beyond what a node takes with the latest that it takes', async () => {
     const last = bytes(expiresMs(0x7fff_ffff_ffff_ffffn), key('a', '1'));
     const { code, out } = await run([
