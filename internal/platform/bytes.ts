@@ -20,3 +20,11 @@ export function readUint53(source: Buffer, offset: number): number {
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** The part that bytes must be of a buffer that is kept for their sake. */
+const SHARE_MIN = 7 / 8;
+
+/** True if the buffer of `bytes` has little else, so that to keep them costs hardly more than a copy of them. */
+export function isMostOfBuffer({ byteLength, buffer }: Uint8Array): boolean {
+  return byteLength >= SHARE_MIN * buffer.byteLength;
+}

@@ -1,7 +1,6 @@
 /** Long values with a buffer each, by small numbers that are used again. A value is never written to here. */
 
-/** The part that a value must be of a buffer that is kept for its sake. */
-const SHARE_MIN = 7 / 8;
+import { isMostOfBuffer } from '#platform/bytes.ts';
 
 export class OwnValues {
   readonly #values: (Uint8Array | undefined)[] = [];
@@ -10,8 +9,7 @@ export class OwnValues {
   /** Returns the number of a copy, or of the value itself where nobody writes to it again and its buffer has little else. */
   keep(value: Uint8Array, isFinal = false): number {
     const id = this.#free.pop() ?? this.#values.length;
-    const isMost = value.byteLength >= SHARE_MIN * value.buffer.byteLength;
-    this.#values[id] = isFinal && isMost ? value : new Uint8Array(value);
+    this.#values[id] = isFinal && isMostOfBuffer(value) ? value : new Uint8Array(value);
     return id;
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FrameRing } from '#engine/feed/frame-ring.ts';
 import type { Lsn } from '#model/position.ts';
 import { bytesOf, chainOf, pointOf } from '#test/replication/chain.ts';
-import { decodeFrames, type Frame } from '#wal/frame.ts';
+import { decodeFrames, type Frame, sealFrame } from '#wal/frame.ts';
 
 const lsn = (value: number): Lsn => value as Lsn;
 const sizeOf = (frames: readonly Frame[]): number =>
@@ -89,6 +89,17 @@ describe('FrameRing', () => {
     other.add(foreign, 1 << 20);
     read.fill(0);
     expect(other.read(lsn(1), lsn(1), 1)?.bytes).toEqual(own.bytes);
+  });
+
+  it('copies a large frame out of a buffer that has much else, which the cap would not count', () => {
+    const [frame] = chainOf([300_000]) as [Frame];
+    const roomy = Buffer.allocUnsafeSlow(2 * frame.bytes.length);
+    const header = { ...frame, prevCrc: 0 };
+    const made = sealFrame(header, roomy, 300_000);
+    const ring = new FrameRing();
+    ring.add(made, 1 << 20);
+    expect(ring.read(lsn(1), lsn(1), 1)?.bytes.buffer).not.toBe(roomy.buffer);
+    expect(ring.read(lsn(1), lsn(1), 1)?.bytes).toEqual(made.bytes);
   });
 
   it('refuses a frame that leaves a hole', () => {

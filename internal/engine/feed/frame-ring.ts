@@ -3,13 +3,14 @@
  * in bytes, which all readers share. A reader that needs older frames reads the log.
  *
  * The frames lie one after another in chunks, which are filled once and dropped as a
- * whole; a large frame that nobody writes to again is a chunk by itself, without a copy. So a read returns a view without copying, and hundreds of thousands of
- * records are few objects for the garbage collector.
+ * whole. So a read returns a view without copying, and hundreds of thousands of records
+ * are few objects for the garbage collector. A large frame that nobody writes to again,
+ * and whose buffer has little else, is a chunk by itself without a copy.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
-import { asBuffer } from '#platform/bytes.ts';
+import { asBuffer, isMostOfBuffer } from '#platform/bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
 import { type FrameRun, pointOfFrameAt } from '#wal/frame-run.ts';
 
@@ -61,7 +62,8 @@ export class FrameRing {
     const isNext = this.#chunks.length === 0 || frame.lsn === this.#newestLsn + 1;
     assert(isNext, 'the ring contains consecutive records');
     const bytes = frame.frameBytes;
-    const own = frame.isFinal && bytes >= this.#chunkBytes ? asBuffer(frame.bytes) : undefined;
+    const isOwn = frame.isFinal && bytes >= this.#chunkBytes && isMostOfBuffer(frame.bytes);
+    const own = isOwn ? asBuffer(frame.bytes) : undefined;
     const chunk = this.#chunkFor(frame.lsn, bytes, bytesMax, own);
     const start = endOf(chunk, chunk.count - 1);
     const from = frame.payloadOffset - FRAME_HEADER_BYTES;
