@@ -12,7 +12,7 @@ import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkText, cutReason, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
-import { checkIdOrEmpty, checkTerm } from '#wire/replication-codec.ts';
+import { checkIdOrEmpty, checkTerm, GROUP_REPLICAS_MAX } from '#wire/replication-codec.ts';
 import {
   checkGroupId,
   checkNodeName,
@@ -35,8 +35,6 @@ const WORD_CHARACTERS_MAX = 64;
 const LISTED_MAX = 32;
 /** More voters than a member list may have are not read. */
 const VOTERS_MAX = 255;
-/** A master remembers no more addresses of replicas. */
-const REPLICAS_MAX = 128;
 
 export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
   const { clusterId, node, process, address, zone, term, whyNoWrites, ackedByVoters, logId } = heartbeat;
@@ -98,7 +96,7 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
     plain: message.plain && {
       isMaster: message.plain.isMaster,
       replicas: message.plain.replicas
-        .slice(0, REPLICAS_MAX)
+        .slice(0, GROUP_REPLICAS_MAX)
         .map((address) => checkText(address, 'plain.replicas', ADDRESS_CHARACTERS_MAX)),
     },
     report: toReport(message),

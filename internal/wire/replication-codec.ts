@@ -44,7 +44,7 @@ const ID_PATTERN = /^[0-9a-f]{32}$/;
 const UPSTREAM_PATH_MAX = 64;
 const REASON_LENGTH_MAX = 512;
 /** Most addresses that a master knows. From a longer list, sent by version 0.1, only the newest are read. */
-const GROUP_REPLICAS_MAX = KNOWN_REPLICAS_MAX + CONFIGURED_REPLICAS_MAX;
+export const GROUP_REPLICAS_MAX = KNOWN_REPLICAS_MAX + CONFIGURED_REPLICAS_MAX;
 const NO_GROUP: GroupMembers = { replicas: [], removed: [], nodes: [] };
 const NO_CHAIN_POINT: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 

@@ -7,6 +7,7 @@ import type { ShardMap } from '#cluster/shard-map.ts';
 import { MapChangeSchema, ShardMapSchema } from '#gen/walnut/cluster/v1/map_pb.ts';
 import * as memberMessages from '#gen/walnut/cluster/v1/member_pb.ts';
 import { HeartbeatRequestSchema, HeartbeatResponseSchema } from '#gen/walnut/v1/coordinator_pb.ts';
+import { CONFIGURED_REPLICAS_MAX, KNOWN_REPLICAS_MAX } from '#model/limits.ts';
 import { type Lsn, TERM_MAX } from '#model/position.ts';
 import { heartbeatOf, NO_REPORT } from '#test/doubles/heartbeat.ts';
 import * as heartbeats from '#wire/heartbeat-codec.ts';
@@ -193,6 +194,13 @@ describe('what coordinators and members say survives the wire', () => {
     members.fromHandOverAnswer,
     members.toHandOverAnswer,
   );
+});
+
+it('a heartbeat has every replica that the master of a plain group can know', () => {
+  const most = KNOWN_REPLICAS_MAX + CONFIGURED_REPLICAS_MAX;
+  const replicas = Array.from({ length: most }, (_, i) => `replica-${i}:8080`);
+  const stated = heartbeatOf('n', { plain: { isMaster: true, replicas } });
+  expect(heartbeats.toHeartbeat(heartbeats.fromHeartbeat(stated)).plain?.replicas).toEqual(replicas);
 });
 
 describe('what is refused, with what was expected', () => {
