@@ -59,14 +59,15 @@ export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
     .filter(({ id }) => isOld || id === forced)
     .map((each) => recovered(each, own, each.id === forced));
   const slots = map.slots.length > 0 ? map.slots : slotsOfOnly(known);
+  const epoch = isOld ? nextGeneration(map, own) : map.epoch + 1;
   const problems = [
     ...whyNotAtAll(map, ids),
+    ...(Number.isSafeInteger(epoch) ? [] : [noEpoch(own)]),
     ...(isOld || forced !== '' ? [] : [NOTHING]),
     ...(forced === '' || known.some(({ id }) => id === forced) ? [] : [noGroup(forced, known)]),
     ...(groups.length > 0 && slots.length === 0 ? [NO_SLOTS] : []),
     ...groups.flatMap((each) => whyNotGroup(each, each.group.id === forced)),
   ];
-  const epoch = isOld ? nextGeneration(map, own) : map.epoch + 1;
   return { clusterId, epoch, groups, slots, nodes: nodesOf(map, groups, own), problems };
 }
 
@@ -171,6 +172,12 @@ function whyNotAtAll(map: ShardMap, ids: ReadonlySet<string>): string[] {
   return [
     `nodes of ${ids.size} clusters are heard, and the metadata store names none: stop those of the others`,
   ];
+}
+
+/** A record with a higher epoch could be written and not be read again. */
+function noEpoch(members: readonly Heartbeat[]): string {
+  const { node, mapEpoch } = members.reduce((a, b) => (b.mapEpoch > a.mapEpoch ? b : a));
+  return `${node} states map epoch ${mapEpoch}, above which there is no other: stop it`;
 }
 
 function noGroup(id: string, known: readonly Known[]): string {

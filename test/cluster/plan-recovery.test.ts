@@ -70,6 +70,13 @@ describe('a recovery', () => {
     expect(slots).toEqual(divideSlots(['g1']));
   });
 
+  it('writes no epoch that could not be read again, whatever a node states', () => {
+    const { problems } = plan(mapWith(), [say('a'), say('b', { mapEpoch: Number.MAX_SAFE_INTEGER })]);
+    expect(problems).toEqual([
+      `b states map epoch ${Number.MAX_SAFE_INTEGER}, above which there is no other: stop it`,
+    ]);
+  });
+
   it('again goes to the generation after the one that a node heard of', () => {
     const said = [say('a', { mapEpoch: 3 * GENERATION + 5 }), say('b')];
     expect(plan(mapWith({ epoch: GENERATION }), said).epoch).toBe(4 * GENERATION);

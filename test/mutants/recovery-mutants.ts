@@ -194,4 +194,11 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     replacement: 'voters.length < 0 * votersMin)',
     tests: [LEVEL],
   },
+  {
+    name: 'recovery to an epoch that cannot be read again',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: 'Number.isSafeInteger(epoch) ? []',
+    replacement: 'epoch > 0 ? []',
+    tests: [PLAN],
+  },
 ];
