@@ -10,19 +10,13 @@
  * budget, or the one body that is larger than it, and one body more.
  *
  * One caller, who may send slowly or never end, cannot keep the others from writing: all
- * bodies of a caller together have at most eight times the room that is left, but for the first
- * one, which needs its room only. So one caller has at most eight ninths of the budget, two have
- * eight seventeenths each, and something is always left for the next.
+ * bodies of a caller together have at most eight times the room that is left. So one caller has
+ * at most eight ninths of the budget, two have eight seventeenths each, and something is always
+ * left for the next. Two bodies are not held to that: the only one there is, which could never be
+ * sent otherwise, and a first one of a caller that is small, which is to find room beside others.
  */
-import { ANONYMOUS, type Peer, type Principal } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
-import { networkOf } from '#platform/network-of.ts';
-
-/** Callers are counted by user; those that nobody knows, by network. */
-export interface BodyCaller {
-  readonly principal: Principal;
-  readonly peer: Peer;
-}
+import { type BodyCaller, ownerOf } from '#rpc/body-caller.ts';
 
 /** What there was no room in: that of all bodies, or that of the bodies of one caller. */
 export type NoRoom = 'all' | 'caller';
@@ -47,6 +41,8 @@ const RETRY_AFTER_S = 1;
 
 /** All bodies of a caller may have so many times the room that is left. */
 const SHARE = 8;
+/** A body is small up to this part of the budget: as much as one caller leaves to the others. */
+const SMALL_PART = 1 / (SHARE + 1);
 
 export interface BodyBudgetEvents {
   /** So many bytes were admitted. */
@@ -62,7 +58,7 @@ export function createBodyBudget(bytesMax: number, events: BodyBudgetEvents = {}
 
 /** The bytes of all bodies of one caller. */
 interface Share {
-  readonly owner: Principal | string;
+  readonly owner: string;
   held: number;
 }
 
@@ -71,7 +67,7 @@ interface Ledger {
   readonly events: BodyBudgetEvents;
   held: number;
   /** Callers without a body under way are not in it. */
-  readonly shares: Map<Principal | string, Share>;
+  readonly shares: Map<string, Share>;
   /** Those that grew, in the order in which they began to, until they are released. */
   readonly growing: Set<Reservation>;
 }
@@ -94,8 +90,10 @@ class Reservation implements BodyReservation {
 
   grow(bytes: number): void {
     const { growing } = this.#ledger;
-    const [oldest = this] = growing;
-    this.#take(bytes, oldest === this && this.#counted > 0);
+    const [oldest] = growing;
+    // Where nobody grew before, one that was admitted is the first: it expands.
+    const isOldest = oldest === undefined || oldest === this;
+    this.#take(bytes, isOldest && this.#counted > 0);
     if (this.#counted > 0) growing.add(this);
   }
 
@@ -119,7 +117,7 @@ class Reservation implements BodyReservation {
     const share = shareOf(ledger, this.#caller);
     const noRoom = isEntitled ? undefined : this.#lacks(bytes, share);
     if (noRoom !== undefined) {
-      const refusal = shortage(ledger, noRoom, share);
+      const refusal = shortage(ledger, noRoom, share, bytes);
       this.release();
       ledger.events.onRefused?.(noRoom);
       throw refusal;
@@ -134,25 +132,27 @@ class Reservation implements BodyReservation {
 
   #lacks(bytes: number, share: Share): NoRoom | undefined {
     const { held, bytesMax } = this.#ledger;
-    // One alone may be larger than the budget: refused, it could never be sent.
-    if (held === this.#counted) return undefined;
+    const isOnly = held === this.#counted;
+    // It may even be larger than the budget.
+    if (isOnly) return undefined;
     const left = bytesMax - held - bytes;
     if (left < 0) return 'all';
-    const isFirst = share.held === this.#counted;
-    return isFirst || share.held + bytes <= SHARE * left ? undefined : 'caller';
+    const ofCaller = share.held + bytes;
+    const isSmallFirst = share.held === this.#counted && ofCaller <= SMALL_PART * bytesMax;
+    return isSmallFirst || ofCaller <= SHARE * left ? undefined : 'caller';
   }
 }
 
-function shareOf({ shares }: Ledger, { principal, peer }: BodyCaller): Share {
-  const owner = principal === ANONYMOUS ? networkOf(peer.remoteAddress) : principal;
+function shareOf({ shares }: Ledger, caller: BodyCaller): Share {
+  const owner = ownerOf(caller);
   return shares.get(owner) ?? { owner, held: 0 };
 }
 
-function shortage({ held, bytesMax }: Ledger, noRoom: NoRoom, share: Share): WalnutError {
+function shortage({ held, bytesMax }: Ledger, noRoom: NoRoom, share: Share, bytes: number): WalnutError {
   const message =
     noRoom === 'all'
       ? `request bodies of ${held} bytes are being received already, at most ${bytesMax} at once: try again`
-      : `request bodies of this caller with ${share.held} bytes are being received already, and what is left ` +
-        `of ${bytesMax} is for others, too: send fewer at once, or try again`;
+      : `request bodies of this caller with ${share.held} bytes are being received already, and ${bytes} more ` +
+        `would leave too little of ${bytesMax} for others: send fewer at once, or try again`;
   return new WalnutError('resource_exhausted', message, { retryAfterS: RETRY_AFTER_S, nothingDone: true });
 }

@@ -30,15 +30,30 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'room for bodies that one caller may take alone',
     file: 'internal/rpc/body-budget.ts',
-    text: 'return isFirst || share.held + bytes <= SHARE * left',
-    replacement: 'return isFirst || share.held + bytes >= 0',
+    text: 'return isSmallFirst || ofCaller <= SHARE * left',
+    replacement: 'return isSmallFirst || ofCaller >= 0',
+    tests: [BUDGET],
+  },
+  {
+    name: 'room for bodies counted by token, not by user',
+    file: 'internal/rpc/body-budget.ts',
+    text: '  const owner = ownerOf(caller);',
+    replacement:
+      "  const owner = caller.principal.name === 'anonymous' ? ownerOf(caller) : (caller.principal as never);",
+    tests: [BUDGET],
+  },
+  {
+    name: 'room for bodies that the large first one of a caller takes whole',
+    file: 'internal/rpc/body-budget.ts',
+    text: ' && ofCaller <= SMALL_PART * bytesMax;',
+    replacement: ';',
     tests: [BUDGET],
   },
   {
     name: 'body that is refused when half of it was received',
     file: 'internal/rpc/body-budget.ts',
-    text: 'this.#take(bytes, oldest === this && this.#counted > 0);',
-    replacement: 'this.#take(bytes, oldest !== oldest);',
+    text: 'this.#take(bytes, isOldest && this.#counted > 0);',
+    replacement: 'this.#take(bytes, isOldest && this.#counted < 0);',
     tests: [BUDGET, ROOM],
   },
   {
