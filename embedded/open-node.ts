@@ -56,7 +56,8 @@ export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNo
   try {
     const { node, server, start } = await composeNode(settings.config, {
       settings,
-      logger: Object.assign(Object.create(logger) as Logger, { droppedLines: 0 }),
+      logger,
+      logOutput: { droppedLines: 0 },
       clock: createNodeClock(),
       closers,
       memory: planMemory(memoryLimitBytes()),

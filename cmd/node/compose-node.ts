@@ -31,8 +31,9 @@ import { openMember } from './open-member.ts';
 import { toNodeOptions } from './to-node-options.ts';
 
 export interface NodeSurroundings {
-  /** `droppedLines`: lines that could not be written. */
-  readonly logger: Logger & { readonly droppedLines: number };
+  readonly logger: Logger;
+  /** How many log lines could not be written, for the metrics. */
+  readonly logOutput: { readonly droppedLines: number };
   readonly settings: Settings<NodeKind>;
   readonly clock: Clock;
   /** What is opened is closed by these: the server drains first, then the node stops and the log syncs. */
@@ -57,7 +58,7 @@ const DRAIN_MS = 3_000;
 
 export async function composeNode(config: NodeConfig, parts: NodeSurroundings): Promise<ComposedNode> {
   const { logger, settings, clock, closers, memory, onBuffers } = parts;
-  const { metrics, ...meters } = openNodeMetrics(logger, closers, memory);
+  const { metrics, ...meters } = openNodeMetrics(parts.logOutput, closers, memory);
   const seams = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom(), logger };
   const security = { ...seams, metrics, closers };
   const { credential, ...callers } = await openNodeSecurity(config, security);

@@ -69,7 +69,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: NodeParts)
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const { node, server, start } = await composeNode(config, {
-    ...{ logger, settings, clock, closers, memory },
+    ...{ logger, logOutput: logger, settings, clock, closers, memory },
     forcedRole: flags.forceRole,
     onBuffers: memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined,
     onFatal: (error) => leaveFailed(error, parts),

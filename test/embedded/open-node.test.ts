@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LogFields, Logger } from '#platform/logger.ts';
 import { type EmbeddedNodeOptions, openNode } from '../../embedded/open-node.ts';
 
 let directory = '';
@@ -26,6 +27,35 @@ function sections(name: string) {
   };
 }
 
+/** Has a private field, which only its own methods may use. */
+class KeepingLogger implements Logger {
+  readonly #messages: string[] = [];
+  readonly debug = nothing;
+  readonly fatal = nothing;
+
+  get messages(): readonly string[] {
+    return this.#messages;
+  }
+
+  info(_: LogFields, message: string): void {
+    this.#messages.push(message);
+  }
+
+  warn(_: LogFields, message: string): void {
+    this.#messages.push(message);
+  }
+
+  error(_: LogFields, message: string): void {
+    this.#messages.push(message);
+  }
+
+  child(): Logger {
+    return this;
+  }
+}
+
+function nothing(): void {}
+
 const MASTER = { master: { address: '127.0.0.1:1' } };
 
 describe('openNode', () => {
@@ -42,6 +72,12 @@ describe('openNode', () => {
       .map(([name, keys]) => `${name}: ${JSON.stringify(keys)}`)
       .join('\n')}`;
     expect(await roleOf({ config })).toBe('replica');
+  });
+
+  it('logs by an object of any class', async () => {
+    const logger = new KeepingLogger();
+    await roleOf({ config: sections('logged'), logger });
+    expect(logger.messages.length).toBeGreaterThan(0);
   });
 
   it('takes no key below a section for a section', async () => {
