@@ -207,9 +207,11 @@ export class EmbeddedReplica implements AsyncDisposable {
     return this.close();
   }
 
-  /** The disk or the memory of this machine failed. */
-  fail(error: Error): void {
+  /** The disk or the memory of this machine failed. Returns true the first time. */
+  fail(error: Error): boolean {
+    const isFirst = this.#failure === undefined;
     this.#failure ??= error;
+    return isFirst;
   }
 
   #check(): void {

@@ -11,7 +11,13 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 import { connect } from '../client/connect.ts';
 import { packageVersion } from '../cmd/run/package-version.ts';
 import { EmbeddedReplica } from './embedded-replica.ts';
-import { clientOptionsOf, nodeOptionsOf, type ReplicaOptions, wayOf } from './replica-options.ts';
+import {
+  checkOptions,
+  clientOptionsOf,
+  nodeOptionsOf,
+  type ReplicaOptions,
+  wayOf,
+} from './replica-options.ts';
 
 /** Time, chance, disk and links, for tests. */
 export interface ReplicaSeams {
@@ -30,7 +36,8 @@ const OPEN_MS = 30_000;
  * until it is level, `maxStalenessMs` bounds its age); else when it is level with its master
  * for the first time.
  *
- * Throws `invalid_argument` for bad options, `WalOpenError` where the directory cannot be
+ * Throws INVALID_ARGUMENT for bad options: the client's `CallError` for token, `tls` and
+ * session, else a `WalnutError`. Throws `WalOpenError` where the directory cannot be
  * used (locked, damaged, another node's), and `unavailable` where no data came within
  * `openMs`. Its timers keep the process alive: close it, or use `await using`.
  */
@@ -40,8 +47,9 @@ export async function openReplica(
 ): Promise<EmbeddedReplica> {
   const { logger = silentLogger, onFailed } = options;
   const { clock = createNodeClock(), random = createNodeRandom() } = seams;
-  const way = wayOf(options, logger);
+  checkOptions(options);
   const client = connect(clientOptionsOf(options));
+  const way = wayOf(options, logger);
   const node = new Node({
     ...nodeOptionsOf(options),
     ...{ clock, random, logger },
@@ -49,8 +57,7 @@ export async function openReplica(
     dialer: seams.dialer ?? createPeerDialer({ clock, ...way }),
     version: packageVersion(),
     onFatal: (error) => {
-      replica.fail(error);
-      onFailed?.(error);
+      if (replica.fail(error)) onFailed?.(error);
     },
   });
   node.local.maxStalenessMs = options.maxStalenessMs;

@@ -2,7 +2,7 @@
 import { type TlsDialer, tryEndpoint } from '#dial/endpoint.ts';
 import { createTlsDialer } from '#dial/tls-dialer.ts';
 import { invalidArgument } from '#model/errors.ts';
-import type { FsyncPolicy } from '#model/fsync-policy.ts';
+import { FSYNC_POLICIES, type FsyncPolicy } from '#model/fsync-policy.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { createPeerCredential } from '#peer/peer-credential.ts';
 import type { PeerWay } from '#peer/peer-endpoint.ts';
@@ -44,13 +44,26 @@ const MIB = 1_048_576;
 const NODES_MAX = 32;
 const HTTPS = 'https://';
 
-/** Throws `invalid_argument` for bad options. */
-export function nodesOf({ master, directory }: ReplicaOptions): { addresses: string[]; isTls: boolean } {
+/** Throws `invalid_argument` for options that the client does not check. */
+export function checkOptions(options: ReplicaOptions): void {
+  nodesOf(options);
+  const { directory, fsync } = options;
+  if (typeof directory !== 'string' || directory === '')
+    throw invalidArgument('directory is empty: expected a path, such as ./replica');
+  if (fsync !== undefined && !FSYNC_POLICIES.includes(fsync))
+    throw invalidArgument(`fsync is ${JSON.stringify(fsync)}: expected ${FSYNC_POLICIES.join(', ')}`);
+  for (const name of ['maxStalenessMs', 'visibleMs', 'openMs'] as const) {
+    const ms = options[name];
+    if (ms !== undefined && !(Number.isFinite(ms) && ms >= 0))
+      throw invalidArgument(`${name} is ${ms}: expected milliseconds, 0 or more`);
+  }
+}
+
+/** Throws `invalid_argument` for bad addresses. */
+function nodesOf({ master }: ReplicaOptions): { addresses: string[]; isTls: boolean } {
   const nodes = typeof master === 'string' ? [master] : [...master];
   if (nodes.length === 0 || nodes.length > NODES_MAX)
     throw invalidArgument(`master names ${nodes.length} nodes: expected 1 to ${NODES_MAX}`);
-  if (typeof directory !== 'string' || directory === '')
-    throw invalidArgument('directory is empty: expected a path, such as ./replica');
   const isTls = nodes.some((node) => node.startsWith(HTTPS));
   const addresses = nodes.map((node) => (isTls ? node.replace(HTTPS, '') : node));
   for (const [at, address] of addresses.entries()) {
@@ -80,7 +93,7 @@ export function clientOptionsOf({
   };
 }
 
-/** How the replica calls its master. */
+/** How the replica calls its master. Throws for a token or `tls` that the client refuses: open that first. */
 export function wayOf(options: ReplicaOptions, logger: Logger): PeerWay {
   const { addresses, isTls } = nodesOf(options);
   const { token, tls } = options;

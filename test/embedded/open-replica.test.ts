@@ -187,6 +187,11 @@ describe('an embedded replica', () => {
     [{ master: ['https://a:1', 'b:1'] }, /master is "b:1": expected .* https:\/\/host:port for all/],
     [{ directory: '' }, /directory is empty: expected a path/],
     [{ master: '10.0.0.1:1', token: 'abc' }, /the token would cross the network to 10.0.0.1:1 in clear text/],
+    [{ fsync: 'sometimes' as never }, /fsync is "sometimes": expected always, interval, never/],
+    [{ maxStalenessMs: Number.NaN }, /maxStalenessMs is NaN: expected milliseconds, 0 or more/],
+    [{ visibleMs: -1 }, /visibleMs is -1: expected milliseconds/],
+    [{ openMs: '5s' as never }, /openMs is 5s: expected milliseconds/],
+    [{ master: 'https://a:1', tls: { cert: 'x' } }, /expected tls.cert and tls.key together/],
   ])('refuses %j', async (options, why) => {
     await expect(embed(new TestGroup(), { options })).rejects.toThrow(why);
   });
