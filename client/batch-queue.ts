@@ -4,6 +4,7 @@
  */
 import { Code } from '@connectrpc/connect';
 import type { BatchOperation, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import { type CallError, refusedHere } from './failures.ts';
 
 /** One call that is not settled yet, and that goes with others. */
@@ -12,7 +13,11 @@ export interface PendingOperation {
   readonly operation: BatchOperation['operation'];
   /** An upper estimate of the operation's bytes in the request. */
   readonly bytes: number;
-  readonly settle: (value: NonNullable<BatchResult['result']['value']>) => void;
+  /** `included`: the position that a Get asked for. */
+  readonly settle: (
+    value: NonNullable<BatchResult['result']['value']>,
+    included: Position | undefined,
+  ) => void;
   readonly fail: (error: CallError) => void;
   /** Its caller may give up, and has. */
   readonly isAbortable: boolean;

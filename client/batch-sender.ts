@@ -11,7 +11,7 @@ import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { PendingOperation } from './batch-queue.ts';
 import type { Caller } from './caller.ts';
-import { CallError, errorOf, toCallError } from './failures.ts';
+import { type CallError, errorOf, notDone, toCallError } from './failures.ts';
 import { isEncodable, isGet, isRepeatable, keyOf, type Operation, waitMsOf, writeOf } from './operations.ts';
 import { WriteNames } from './write-names.ts';
 
@@ -29,6 +29,9 @@ interface Again {
   readonly behind: PendingOperation[];
   readonly unknown: PendingOperation[];
 }
+
+/** What nodes refuse by reason of the key alone. */
+const OF_KEY: ReadonlySet<Code> = new Set([Code.PermissionDenied, Code.InvalidArgument]);
 
 export class BatchSender {
   readonly #caller: Caller;
@@ -51,7 +54,8 @@ export class BatchSender {
     await this.#caller.named(this.#names, writes, firstKey(batch), () => this.#sendNamed(batch, target));
   }
 
-  async #sendNamed(batch: readonly PendingOperation[], target: Target, isRenewed = false): Promise<void> {
+  async #sendNamed(given: readonly PendingOperation[], target: Target, isRenewed = false): Promise<void> {
+    const batch = this.#caller.session.unproven.length === 0 ? given : await this.#proven(given);
     if (batch.length === 0) return;
     try {
       const answered = await this.#call(batch, target);
@@ -69,6 +73,28 @@ export class BatchSender {
       for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(ofCall(reason, pending));
       await this.#sendNamed(gets, target);
     }
+  }
+
+  /** Without the Gets that are told, instead of an answer, that what the session saw before is gone. */
+  async #proven(batch: readonly PendingOperation[]): Promise<readonly PendingOperation[]> {
+    const reads = batch.filter(isOfSession);
+    const failed = new Set<PendingOperation>();
+    for (const read of reads) {
+      try {
+        await this.#caller.prove(keyOf(read.operation));
+        break;
+      } catch (thrown) {
+        const error = thrown as CallError;
+        // A refusal of this key says nothing of the others.
+        const told = OF_KEY.has(error.code) ? [read] : reads.filter((one) => !failed.has(one));
+        for (const one of told) {
+          failed.add(one);
+          one.fail(error);
+        }
+        if (failed.size === reads.length) break;
+      }
+    }
+    return batch.filter((one) => !failed.has(one));
   }
 
   #call(batch: readonly PendingOperation[], target: Target): Promise<Answered> {
@@ -90,11 +116,15 @@ export class BatchSender {
 
   #settle(batch: readonly PendingOperation[], target: Target, answered: Answered, isRenewed: boolean): Again {
     const again: Again = { tooLarge: [], behind: [], unknown: [] };
+    const { token } = answered;
     for (const [i, { result }] of answered.results.entries()) {
       const pending = batch[i] as PendingOperation;
       const { operation } = pending;
       if (result.case !== undefined && result.case === operation.case) {
-        pending.settle(result.value);
+        pending.settle(
+          result.value,
+          operation.case === 'get' ? (operation.value.atLeast ?? token) : undefined,
+        );
         continue;
       }
       const isRead = operation.case === 'get';
@@ -103,7 +133,7 @@ export class BatchSender {
       if (isRead && code === Code.ResourceExhausted && batch.length > 1) again.tooLarge.push(pending);
       else if (isRead && code === Code.Unavailable && target !== 'master') again.behind.push(pending);
       else if (code !== Code.Aborted || answered.mayBeRepeat || !this.#isOurs(operation)) {
-        if (isRead && operation.value.atLeast === undefined) this.#caller.onError(error, answered.token);
+        if (isRead && operation.value.atLeast === undefined) this.#caller.onError(error, token);
         pending.fail(error);
       } else if (isRenewed) pending.fail(notDone(error));
       else again.unknown.push(pending);
@@ -157,6 +187,11 @@ function endOf(batch: readonly PendingOperation[]): AbortSignal | undefined {
   return aborter.signal;
 }
 
+/** A read that carries the token of the session. */
+function isOfSession({ operation }: PendingOperation): boolean {
+  return operation.case === 'get' && operation.value.atLeast === undefined;
+}
+
 function firstKey(batch: readonly PendingOperation[]): string {
   return keyOf((batch[0] as PendingOperation).operation);
 }
@@ -164,9 +199,4 @@ function firstKey(batch: readonly PendingOperation[]): string {
 /** The error of a whole Batch, said of one operation: a Get has no effect that could be unknown. */
 function ofCall(error: CallError, pending: PendingOperation): CallError {
   return isGet(pending) ? notDone(error) : error;
-}
-
-/** The same error, of a call that did nothing. */
-function notDone(error: CallError): CallError {
-  return new CallError(error, { ...error, outcome: 'not_done' });
 }

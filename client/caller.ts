@@ -4,14 +4,15 @@
  */
 import type { CallOptions as TransportOptions } from '@connectrpc/connect';
 import { Code } from '@connectrpc/connect';
+import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Attempt, Router } from '#routing/router.ts';
 import { type CallEnd, hasCallListeners, tellCall } from './diagnostics.ts';
-import { type CallError, refusedHere } from './failures.ts';
+import { type CallError, notDone, refusedHere } from './failures.ts';
 import type { NodeStub } from './node-links.ts';
-import type { Session } from './session.ts';
+import { isNewer, type Session } from './session.ts';
 import type { NamedFields, WriteNames } from './write-names.ts';
 
 export interface CallerOptions {
@@ -119,11 +120,8 @@ export class Caller {
   async learnPosition(key: string): Promise<CallError | undefined> {
     const { token } = this.session;
     try {
-      const { asOf } = await this.run(
-        { rpc: 'Get', target: 'master', isRepeatable: true, waitMs: 0 },
-        (sent) => sent.link.store.get(token === undefined ? { key } : { key, atLeast: token }, sent.options),
-      );
-      this.session.observe(asOf);
+      const { asOf } = await this.#ask(key, token);
+      this.session.observe(asOf, token);
       return undefined;
     } catch (error) {
       this.onError(error as CallError, token);
@@ -131,10 +129,35 @@ export class Caller {
     }
   }
 
+  /**
+   * Asks the master for what is unproven of the session: call this before a read that
+   * carries its token. Rejects with DATA_LOSS, once, if some of it was discarded, and with
+   * what the call came to if nobody can say. `key`: one that the caller may read.
+   */
+  async prove(key: string): Promise<void> {
+    for (const position of this.session.unproven) {
+      try {
+        const { asOf } = await this.#ask(key, position);
+        // A master that was replaced and does not know it yet can prove nothing.
+        const { token } = this.session;
+        if (asOf !== undefined && (token === undefined || !isNewer(token, asOf)))
+          this.session.observe(asOf, position);
+      } catch (error) {
+        this.onError(error as CallError, position);
+        throw notDone(error as CallError);
+      }
+    }
+  }
+
   /** A position that belongs to no history any more is told once, and then dropped. */
   onError(error: CallError, sent: Position | undefined): void {
-    if (error.code === Code.DataLoss && sent !== undefined && this.session.token === sent)
-      this.session.reset();
+    if (error.code === Code.DataLoss && sent !== undefined) this.session.onDiscarded(sent);
+  }
+
+  #ask(key: string, atLeast: Position | undefined): Promise<GetResponse> {
+    return this.run({ rpc: 'Get', target: 'master', isRepeatable: true, waitMs: 0 }, (sent) =>
+      sent.link.store.get(atLeast === undefined ? { key } : { key, atLeast }, sent.options),
+    );
   }
 }
 

@@ -11,6 +11,7 @@ import type {
   GetRequest,
   GetResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { PendingOperation, QueueLimits } from './batch-queue.ts';
@@ -141,6 +142,7 @@ export class Dispatcher {
   async #fill(request: GetRequest, signal: AbortSignal | undefined): Promise<GetResponse> {
     await this.#order.settled();
     const { session } = this.#caller;
+    if (request.atLeast === undefined) await this.#caller.prove(request.key);
     const { token } = session;
     const atLeast = request.atLeast ?? token;
     const sent = atLeast === undefined ? request : { ...request, atLeast };
@@ -153,7 +155,7 @@ export class Dispatcher {
         signal,
       } as const;
       const answer = await this.#caller.run(kind, ({ link, options }) => link.store.get(sent, options));
-      session.observe(answer.asOf);
+      session.observe(answer.asOf, atLeast);
       return answer;
     } catch (error) {
       if (request.atLeast === undefined) this.#caller.onError(error as CallError, token);
@@ -198,7 +200,12 @@ export class Dispatcher {
     const isWrite = request.operations.some(({ operation }) => writeOf(operation) !== undefined);
     const [first] = request.operations;
     const key = first === undefined ? '' : keyOf(first.operation);
+    const all = getsOf(request);
+    const gets = all.filter(({ atLeast }) => atLeast === undefined);
     try {
+      for (const get of gets) await this.#caller.prove(get.key);
+      const { token } = this.#caller.session;
+      if (token !== undefined) for (const get of gets) get.atLeast = token;
       const answer = await this.#caller.named(this.#atomicNames, isWrite ? [request] : [], key, () =>
         this.#caller.run(
           {
@@ -209,12 +216,14 @@ export class Dispatcher {
             waitMs,
             signal,
           },
-          (sent) => sent.link.store.batch(this.#withTokens(request), sent.options),
+          (sent) => sent.link.store.batch(request, sent.options),
         ),
       );
       this.#caller.session.observeWrite(answer.position);
       return answer;
     } catch (error) {
+      // Which position was discarded is not said: one of a Get that brought its own is not the session's.
+      if (gets.length === all.length) this.#caller.onError(error as CallError, gets[0]?.atLeast);
       // If it cannot be encoded nothing was sent, and the caller is told why.
       let reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
       const fail = (why: CallError): void => {
@@ -223,14 +232,6 @@ export class Dispatcher {
       request.operations.every(({ operation }) => isEncodable({ operation, fail }));
       throw reason;
     }
-  }
-
-  #withTokens(request: BatchRequest): BatchRequest {
-    const { token } = this.#caller.session;
-    if (token === undefined) return request;
-    for (const { operation } of request.operations)
-      if (operation.case === 'get') operation.value.atLeast ??= token;
-    return request;
   }
 
   #pendingOf(
@@ -255,9 +256,9 @@ export class Dispatcher {
       isGivenUp: false,
       onGivenUp: undefined,
       isSent: false,
-      settle: (value) => {
+      settle: (value, included) => {
         end();
-        this.#observe(value);
+        this.#observe(value, included);
         resolve(value);
       },
       fail: (error) => {
@@ -281,9 +282,13 @@ export class Dispatcher {
     else this.#writes.set(key, left);
   }
 
-  #observe(answer: object): void {
+  #observe(answer: object, included: Position | undefined): void {
     const { asOf, position } = answer as { asOf?: never; position?: never };
     if (asOf === undefined) this.#caller.session.observeWrite(position);
-    else this.#caller.session.observe(asOf);
+    else this.#caller.session.observe(asOf, included);
   }
+}
+
+function getsOf({ operations }: BatchRequest): GetRequest[] {
+  return operations.flatMap(({ operation }) => (operation.case === 'get' ? operation.value : []));
 }

@@ -59,6 +59,11 @@ export function toCallError(error: unknown, told: Told): CallError {
   return error instanceof CallError ? error : new CallError(ConnectError.from(error), told);
 }
 
+/** The same error, of a call that did nothing. */
+export function notDone(error: CallError): CallError {
+  return new CallError(error, { ...error, outcome: 'not_done' });
+}
+
 /** These are given before anything is done. ABORTED is not one: an earlier request may have been carried out. */
 const REFUSALS: ReadonlySet<Code> = new Set([
   Code.InvalidArgument,

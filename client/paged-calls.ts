@@ -46,6 +46,9 @@ export async function deletePages(
   return deleted;
 }
 
+/** The key need not be there. A caller that may scan all keys may read it. */
+const ANY_KEY = 'walnut';
+
 /** Gives the entries of all pages, which come from the node that gave the first: a cursor is of one node. */
 export async function* scanPages(
   caller: Caller,
@@ -66,6 +69,8 @@ export async function* scanPages(
       },
     );
     caller.session.observe(answer.asOf);
+    // A Scan carries no position: whether its history has what was seen before must be asked.
+    if (caller.session.unproven.length > 0) await caller.prove(prefix === '' ? ANY_KEY : prefix);
     yield* answer.entries;
     cursor = answer.nextCursor;
   } while (cursor !== '');

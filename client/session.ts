@@ -2,6 +2,14 @@
  * The newest position that a caller has written or read. A read that carries it as
  * its token never shows an older state, on any node. Clients of several nodes may
  * share one session, and a session can go to another process as a text.
+ *
+ * A forced promotion may discard records that a session has seen. Its next read says so
+ * by DATA_LOSS, once; what is left of the session then belongs to the history of today.
+ * Two positions of one epoch are of one history, and the later one has all that the
+ * earlier one has. Two of different epochs say nothing of each other: the later history
+ * may have been branched off before the earlier position, and no term or LSN tells. So
+ * where an answer brings another epoch and did not have to include what was seen before,
+ * as with a write or a Scan, that is kept as unproven until a read has asked for it.
  */
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
@@ -13,12 +21,18 @@ const NONCE_BITS = 32n;
 const NUMBER_END = 2n ** 53n;
 /** What the text of a session begins with: its version. Later versions may have more after it. */
 const VERSION = 's1';
-const TEXT = /^s1(?:\.(\d{1,16})-(\d{1,16}))?$/;
+/** The token, and up to four positions that are unproven. */
+const TEXT = /^s1(?:\.\d{1,16}-\d{1,16}){0,5}$/;
+/** Each is of another epoch: so many changes of the history without a read. The oldest is forgotten. */
+const UNPROVEN_MAX = 4;
+const NONE: readonly Position[] = [];
 
 export class Session {
   #token: Position | undefined;
   /** What reads must show: the newest write, and what was brought along. */
   #required: Position | undefined;
+  /** At most one of an epoch, none of that of the token. Never changed in place. */
+  #unproven: readonly Position[] = NONE;
 
   /** `token` continues an earlier session. */
   constructor(token?: Position) {
@@ -32,18 +46,27 @@ export class Session {
    * A made-up position can make reads fail, and shows nothing that its caller may not read.
    */
   static from(text: string): Session {
-    const [whole, epoch, lsn] = TEXT.exec(text) ?? [];
-    if (whole === undefined) throw badText(text);
-    if (epoch === undefined || lsn === undefined) return new Session();
-    const position = create(PositionSchema, { epoch: BigInt(epoch), lsn: BigInt(lsn) });
-    if (position.lsn === 0n || position.epoch >= NUMBER_END || position.lsn >= NUMBER_END)
-      throw badText(text);
-    return new Session(position);
+    if (!TEXT.test(text)) throw badText(text);
+    const [token, ...unproven] = text
+      .split('.')
+      .slice(1)
+      .map((place) => {
+        const [epoch = 0n, lsn = 0n] = place.split('-').map(BigInt);
+        if (lsn === 0n || epoch >= NUMBER_END || lsn >= NUMBER_END) throw badText(text);
+        return create(PositionSchema, { epoch, lsn });
+      });
+    const session = new Session(token);
+    for (const position of unproven) session.#doubt(position);
+    return session;
   }
 
-  /** At most 40 characters, which are safe in cookies, headers and URLs. */
+  /**
+   * At most 40 characters, and 180 while positions are unproven. All are safe in cookies,
+   * headers and URLs.
+   */
   toString(): string {
-    return this.#token === undefined ? VERSION : `${VERSION}.${this.#token.epoch}-${this.#token.lsn}`;
+    const positions = this.#token === undefined ? [] : [this.#token, ...this.#unproven];
+    return [VERSION, ...positions.map(({ epoch, lsn }) => `${epoch}-${lsn}`)].join('.');
   }
 
   toJSON(): string {
@@ -64,9 +87,27 @@ export class Session {
     return this.#required;
   }
 
-  /** Moves the session to the position of an answer to a read, if that is newer. */
-  observe(position: Position | undefined): void {
-    this.#token = newer(this.#token, position);
+  /**
+   * Positions of earlier epochs that no answer has shown to be in the history of the
+   * token. A client asks for them before its next read, which rejects with DATA_LOSS if
+   * one of them was discarded.
+   */
+  get unproven(): readonly Position[] {
+    return this.#unproven;
+  }
+
+  /**
+   * Moves the session to the position of an answer to a read, if that is newer.
+   * `included`: what the read asked for, so that the answer includes it.
+   */
+  observe(position: Position | undefined, included?: Position): void {
+    if (position === undefined || position.lsn === 0n) return;
+    const known = this.#token;
+    const isMove = known === undefined || isNewer(position, known);
+    if (isMove) this.#token = position;
+    if (known !== undefined && known.epoch !== position.epoch) this.#doubt(isMove ? known : position);
+    if (included !== undefined && this.#unproven.length > 0 && position.epoch === this.#token?.epoch)
+      this.#unproven = this.#unproven.filter((one) => !hasAll(included, one));
   }
 
   /** Moves the session to the position of a write, if that is newer. */
@@ -78,16 +119,41 @@ export class Session {
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
     this.observeWrite(other.token);
+    for (const position of other.unproven) this.#doubt(position);
   }
 
   /**
-   * Discards the position. A client does so itself after DATA_LOSS, which means that the
-   * position belongs to a discarded history, so that no node can ever include it again.
+   * A node has answered DATA_LOSS to a call that asked for `position`: that was discarded,
+   * and no node can ever include it again. The call tells that what this session saw may
+   * be gone, so nothing that was seen before it is told again.
    */
+  onDiscarded(position: Position): void {
+    if (this.#token !== undefined && hasAll(this.#token, position)) this.reset();
+    else if (this.#unproven.some((one) => hasAll(one, position))) {
+      this.#unproven = NONE;
+      // What it was may be gone, too; the token is of the history of today and newer.
+      if (this.#required !== undefined) this.#required = this.#token;
+    }
+  }
+
+  /** Discards all positions: the session begins anew. */
   reset(): void {
     this.#token = undefined;
     this.#required = undefined;
+    this.#unproven = NONE;
   }
+
+  #doubt(position: Position): void {
+    if (position.epoch === this.#token?.epoch) return;
+    const same = this.#unproven.find(({ epoch }) => epoch === position.epoch);
+    if (same !== undefined && hasAll(same, position)) return;
+    this.#unproven = [...this.#unproven.filter((one) => one !== same), position].slice(-UNPROVEN_MAX);
+  }
+}
+
+/** True if every state that includes `one` includes `other`: both are of one epoch. */
+function hasAll(one: Position, other: Position): boolean {
+  return one.epoch === other.epoch && one.lsn >= other.lsn;
 }
 
 function badText(text: string): Error {

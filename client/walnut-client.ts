@@ -38,7 +38,6 @@ import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-o
 import type { Codec } from './codecs.ts';
 import { tellOperation, tellRetry } from './diagnostics.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { invalid } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
 import { KeyMap } from './key-map.ts';
 import { NearCache, type NearStats } from './near-cache.ts';
@@ -59,13 +58,12 @@ import {
 } from './operations.ts';
 import { type DeletePrefixOptions, deletePages, type ScanOptions, scanPages } from './paged-calls.ts';
 import { Session } from './session.ts';
+import { waitDurable } from './wait-durable.ts';
 import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 
 const TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 1_000;
 const WAIT_MS = 1_000;
-/** How long a node waits in AwaitDurable by default, milliseconds. */
-const AWAIT_MS = 5_000;
 
 export type { WalnutClientOptions } from './client-options.ts';
 
@@ -132,7 +130,8 @@ export class WalnutClient implements AsyncDisposable {
     const near = this.#near?.covers(key) === true && Object.keys(options).length === 0;
     // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
     const isNear = near && !this.#calls.hasWrite(key) && !this.#closed.signal.aborted;
-    return this.#told('get', isNear ? this.#near.get(key, this.session.required, read) : read());
+    const isProven = this.session.unproven.length === 0;
+    return this.#told('get', isNear && isProven ? this.#near.get(key, this.session.required, read) : read());
   }
 
   /** What the near cache has and did; undefined if there is none. */
@@ -249,21 +248,7 @@ export class WalnutClient implements AsyncDisposable {
     signal,
     ...options
   }: AwaitDurableOptions & CallOptions = {}): Promise<AwaitDurableResponse> {
-    const work = (): Promise<AwaitDurableResponse> => {
-      const { position = this.session.token } = options;
-      if (position === undefined)
-        throw invalid('no position: expected one in the options, or a call of this session before');
-      const kind = {
-        ...READ,
-        rpc: 'AwaitDurable',
-        target: 'master',
-        waitMs: options.timeoutMs || AWAIT_MS,
-        signal,
-      } as const;
-      return this.#caller.run(kind, ({ link, options: sent }) =>
-        link.store.awaitDurable({ ...options, position }, sent),
-      );
-    };
+    const work = () => waitDurable(this.#caller, options, signal);
     return this.#run('awaitDurable', () => this.#calls.afterEarlier(work));
   }
 

@@ -134,8 +134,8 @@ export class EmbeddedReplica implements AsyncDisposable {
    */
   async waitFor(place: Place, { timeoutMs = WAIT_MS, signal }: WaitOptions = {}): Promise<void> {
     this.#check();
-    const position = toPosition(place);
-    if (position !== undefined) await this.#parts.node.local.waitFor(position, timeoutMs, signal);
+    for (const position of toPositions(place))
+      await this.#parts.node.local.waitFor(position, timeoutMs, signal);
   }
 
   /**
@@ -223,14 +223,15 @@ export class EmbeddedReplica implements AsyncDisposable {
   }
 }
 
-function toPosition(place: Place): Position | undefined {
-  if (typeof place !== 'string') return { epoch: Number(place.epoch), lsn: toLsn(Number(place.lsn)) };
+/** The token of a session comes first: once that is reached, all epochs of what is unproven are known. */
+function toPositions(place: Place): Position[] {
+  if (typeof place !== 'string') return [{ epoch: Number(place.epoch), lsn: toLsn(Number(place.lsn)) }];
   const position = parsePosition(place);
-  if (position !== undefined) return position;
+  if (position !== undefined) return [position];
   if (!place.startsWith('s'))
     throw invalidArgument(
       `${JSON.stringify(place.slice(0, 40))} is no position: expected epoch-lsn, or a session`,
     );
-  const { token } = Session.from(place);
-  return token && toPosition(token);
+  const { token, unproven } = Session.from(place);
+  return token === undefined ? [] : [token, ...unproven].flatMap(toPositions);
 }

@@ -23,18 +23,20 @@ export type Fault = 'none' | 'lost_request' | 'lost_answer' | 'refused';
 type State = ReadonlyMap<string, Uint8Array>;
 
 const NOTHING_DONE = { desc: RefusalSchema, value: { nothingDone: true } } as const;
-const EPOCH = 1n << 32n;
+const TERM = 1n << 32n;
 
 export class SimulatedGroup {
   readonly addresses: readonly string[];
   master: string;
   /** Batches by the node that they came to: the kinds of their operations. */
   readonly seen: [address: string, kinds: string][] = [];
-  fault: (address: string) => Fault = () => 'none';
+  fault: (address: string, rpc: string) => Fault = () => 'none';
   /** What a Batch waits for before it is answered. */
   hold: (request: BatchRequest) => Promise<void> | undefined = () => undefined;
   /** The state after each record. */
-  readonly #states: State[] = [new Map()];
+  #states: State[] = [new Map()];
+  /** Where each history begins, the oldest first. */
+  #epochs: { readonly epoch: bigint; readonly firstLsn: number }[] = [{ epoch: TERM, firstLsn: 1 }];
   readonly #applied = new Map<string, number>();
   readonly #outcomes = new Map<string, BatchResult>();
 
@@ -53,12 +55,34 @@ export class SimulatedGroup {
     this.#applied.set(address, this.#states.length - 1);
   }
 
+  /** A forced promotion: the records after the first `kept` are discarded, and a new history begins. */
+  promote(address: string, kept: number): void {
+    const last = this.#epochs.at(-1) as { epoch: bigint };
+    this.#states = this.#states.slice(0, kept + 1);
+    this.#epochs = this.#epochs.filter(({ firstLsn }) => firstLsn <= kept);
+    // As a master does, with a record that begins its history.
+    this.#epochs.push({ epoch: last.epoch + TERM, firstLsn: kept + 1 });
+    this.#states.push(this.state);
+    this.master = address;
+    for (const each of this.addresses) this.sync(each);
+  }
+
   transportTo(address: string): Transport {
     return createRouterTransport(({ rpc }) => {
-      rpc(KVStore.method.batch, (request) => this.#faulty(address, () => this.#batch(address, request)));
-      rpc(KVStore.method.get, (request) => this.#faulty(address, () => this.#get(address, request)));
+      rpc(KVStore.method.batch, (request) =>
+        this.#faulty(address, 'batch', () => this.#batch(address, request)),
+      );
+      rpc(KVStore.method.get, (request) => this.#faulty(address, 'get', () => this.#get(address, request)));
+      rpc(KVStore.method.scan, () => this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) })));
+      rpc(KVStore.method.awaitDurable, ({ position }) =>
+        this.#faulty(address, 'awaitDurable', () => {
+          if (position !== undefined && this.#isDiscarded(position))
+            throw new ConnectError('gone', Code.DataLoss);
+          return {};
+        }),
+      );
       rpc(Admin.method.status, () =>
-        this.#faulty(address, () =>
+        this.#faulty(address, 'status', () =>
           address === this.master
             ? { role: Role.MASTER }
             : { role: Role.REPLICA, master: { address: this.master } },
@@ -67,8 +91,8 @@ export class SimulatedGroup {
     });
   }
 
-  async #faulty<T>(address: string, work: () => T | Promise<T>): Promise<T> {
-    const fault = this.fault(address);
+  async #faulty<T>(address: string, rpc: string, work: () => T | Promise<T>): Promise<T> {
+    const fault = this.fault(address, rpc);
     if (fault === 'refused') throw new ConnectError('not now', Code.Unavailable, undefined, [NOTHING_DONE]);
     if (fault === 'lost_request') throw new ConnectError('lost', Code.Unavailable);
     const answer = await work();
@@ -95,6 +119,8 @@ export class SimulatedGroup {
     const name = `${value.clientId} ${value.sequence}`;
     const known = this.#outcomes.get(name);
     if (known !== undefined) return known;
+    if (value.since !== undefined && this.#isDiscarded(value.since))
+      return errorResult('aborted', 'since is of a discarded history');
     const isSum = kind === 'increment';
     const sum = isSum ? Number(Buffer.from(this.state.get(value.key) ?? []).toString() || '0') + 1 : 0;
     const bytes = isSum ? Buffer.from(String(sum)) : value.value;
@@ -112,22 +138,38 @@ export class SimulatedGroup {
     try {
       return create(BatchResultSchema, { result: { case: 'get', value: this.#get(address, request) } });
     } catch (error) {
-      const { rawMessage: message } = ConnectError.from(error);
-      return create(BatchResultSchema, {
-        result: { case: 'error', value: { code: 'unavailable', message } },
-      });
+      const { code, rawMessage } = ConnectError.from(error);
+      return errorResult(code === Code.DataLoss ? 'data_loss' : 'unavailable', rawMessage);
     }
   }
 
   #get(address: string, { key, atLeast }: GetRequest) {
-    const lsn = address === this.master ? this.#states.length - 1 : (this.#applied.get(address) ?? 0);
+    if (atLeast !== undefined && this.#isDiscarded(atLeast)) throw new ConnectError('gone', Code.DataLoss);
+    const asOf = this.#at(address);
+    const lsn = Number(asOf.lsn);
     if (Number(atLeast?.lsn ?? 0) > lsn) throw new ConnectError('behind', Code.Unavailable);
     const value = this.#states[lsn]?.get(key);
-    const asOf = this.#position(lsn);
     return value === undefined ? { found: false, asOf } : { found: true, value, asOf };
   }
 
-  #position(lsn: number): Position {
-    return create(PositionSchema, { epoch: EPOCH, lsn: BigInt(lsn) });
+  #at(address: string): Position {
+    return this.#position(
+      address === this.master ? this.#states.length - 1 : (this.#applied.get(address) ?? 0),
+    );
   }
+
+  #isDiscarded({ epoch, lsn }: Position): boolean {
+    const i = this.#epochs.findIndex((one) => one.epoch === epoch);
+    const end = (this.#epochs[i + 1]?.firstLsn ?? this.#states.length) - 1;
+    return i < 0 || Number(lsn) > end;
+  }
+
+  #position(lsn: number): Position {
+    const { epoch } = this.#epochs.findLast(({ firstLsn }) => firstLsn <= lsn) ?? { epoch: TERM };
+    return create(PositionSchema, { epoch, lsn: BigInt(lsn) });
+  }
+}
+
+function errorResult(code: string, message: string): BatchResult {
+  return create(BatchResultSchema, { result: { case: 'error', value: { code, message } } });
 }

@@ -153,6 +153,9 @@ describe('an embedded replica', () => {
     await expect(waiting).rejects.toThrow(/is not reached after 300 ms/);
     await group.until(replica.waitFor(`s1.${formatPosition(position)}`));
     await group.until(replica.waitFor('s1'));
+    // A session that has not been shown to be whole is waited for as a whole.
+    const unproven = replica.waitFor(`s1.${formatPosition(position)}.1-1`, { timeoutMs: 300 });
+    await expect(group.until(unproven)).rejects.toThrow('position 1-1 is not reached');
     await expect(replica.waitFor('nonsense')).rejects.toThrow(
       /is no position: expected epoch-lsn, or a session/,
     );

@@ -1,0 +1,35 @@
+/** Waits for a position to become durable: one that is given, or all that the session has written and read. */
+import type { AwaitDurableResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Caller } from './caller.ts';
+import { type CallError, invalid } from './failures.ts';
+import type { AwaitDurableOptions } from './operations.ts';
+
+/** How long a node waits in AwaitDurable by default, milliseconds. */
+const AWAIT_MS = 5_000;
+
+/** Does what `WalnutClient.awaitDurable` says. DATA_LOSS of a position of the session is told once. */
+export async function waitDurable(
+  caller: Caller,
+  options: AwaitDurableOptions,
+  signal: AbortSignal | undefined,
+): Promise<AwaitDurableResponse> {
+  const { session } = caller;
+  const call = (position: AwaitDurableOptions['position']): Promise<AwaitDurableResponse> => {
+    const waitMs = options.timeoutMs || AWAIT_MS;
+    const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs, signal } as const;
+    return caller.run(kind, (sent) => sent.link.store.awaitDurable({ ...options, position }, sent.options));
+  };
+  if (options.position !== undefined) return call(options.position);
+  const { token, unproven } = session;
+  if (token === undefined)
+    throw invalid('no position: expected one in the options, or a call of this session before');
+  let position = token;
+  try {
+    for (position of unproven) await call(position);
+    position = token;
+    return await call(position);
+  } catch (error) {
+    caller.onError(error as CallError, position);
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+/** Planted bugs of sessions over forced promotions: what is told as gone, when, and how often. */
+import type { Mutant } from './mutant.ts';
+
+const tests = ['test/client/session.test.ts'];
+
+export const SESSION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'session that follows a write into a history without what it saw',
+    file: 'client/session.ts',
+    text: '    if (known !== undefined && known.epoch !== position.epoch) this.#doubt(isMove ? known : position);\n',
+    replacement: '',
+    tests,
+  },
+  {
+    name: 'session that drops what a deposed master answered late',
+    file: 'client/session.ts',
+    text: 'this.#doubt(isMove ? known : position);',
+    replacement: 'this.#doubt(known);',
+    tests,
+  },
+  {
+    name: 'session that takes a higher LSN of another epoch for one that has all before it',
+    file: 'client/session.ts',
+    text: '  return one.epoch === other.epoch && one.lsn >= other.lsn;',
+    replacement: '  return one.lsn >= other.lsn;',
+    tests,
+  },
+  {
+    name: 'session that tells a loss at every read',
+    file: 'client/session.ts',
+    text: '      this.#unproven = NONE;\n      // What it was',
+    replacement: '      // What it was',
+    tests,
+  },
+  {
+    name: 'session that asks at every read whether what it saw is there',
+    file: 'client/session.ts',
+    text: 'this.#unproven.filter((one) => !hasAll(included, one));',
+    replacement: 'this.#unproven.slice();',
+    tests,
+  },
+  {
+    name: 'client that reads on while nobody can say whether what it saw is gone',
+    file: 'client/batch-sender.ts',
+    text: '    return batch.filter((one) => !failed.has(one));',
+    replacement: '    return batch;',
+    tests,
+  },
+  {
+    name: 'client that gives a page of a history without what it saw',
+    file: 'client/paged-calls.ts',
+    text: '    if (caller.session.unproven.length > 0) await caller.prove(',
+    replacement: '    if (caller.session.token === undefined) await caller.prove(',
+    tests,
+  },
+];
