@@ -201,4 +201,11 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     replacement: 'epoch > 0 ? []',
     tests: [PLAN],
   },
+  {
+    name: 'DeletePrefix that passes over the QUORUM it asks for',
+    file: 'internal/node/doors/keys-door.ts',
+    text: 'this.#checkLevel(command.durability);\n    const master = this.#admission.writer();',
+    replacement: 'const master = this.#admission.writer();',
+    tests: ['test/node/refusals.test.ts'],
+  },
 ];

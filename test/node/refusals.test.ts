@@ -72,6 +72,33 @@ describe.each(WRITES)('a %s that is refused', (_name, write) => {
   });
 });
 
+const QUORUM = { ...OPTIONS, durability: 'quorum' } as const;
+const FOR_QUORUM: typeof WRITES = [
+  ['set', (node) => node.set({ ...SET, ...QUORUM })],
+  ['delete', (node) => node.delete({ key: 'k', ...QUORUM })],
+  ['increment', (node) => node.increment({ ...INCREMENT, ...QUORUM })],
+  [
+    'touch',
+    (node) => node.touch({ key: 'k', expiry: { kind: 'ttl', ttlMs: 1_000 }, returnValue: false, ...QUORUM }),
+  ],
+  ['batch', (node) => node.batch([{ kind: 'set', command: { ...SET, ...QUORUM } }])],
+  ['atomic batch', (node) => node.atomicBatch({ operations: BATCH, answerBytesMax: 1_000, ...QUORUM })],
+  ['DeletePrefix', (node) => node.deletePrefix({ prefix: 'k', cursor: '', limit: 0, ...QUORUM })],
+];
+
+describe.each(FOR_QUORUM)('a %s that asks for QUORUM', (_name, write) => {
+  it('is refused by the master of a plain group, with nothing done', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'k', 'v');
+    const before = master.node.digest();
+    const failure = await failureOf(() => write(master.node));
+    expect([failure.code, failure.details.nothingDone]).toEqual(['failed_precondition', true]);
+    expect(failure.message).toContain('this is the master of a plain group');
+    expect(master.node.digest()).toEqual(before);
+  });
+});
+
 describe('a read that fails', () => {
   it('says nothing of what was done', async () => {
     const group = new TestGroup();

@@ -246,7 +246,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   async deletePrefix(given: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
     const command = withLevel(given, this.#level);
-    if (this.#level !== undefined) this.#checkLevel(command.durability);
+    this.#checkLevel(command.durability);
     const master = this.#admission.writer();
     const mayGoOn = (): boolean => {
       if (signal?.aborted === true) return false;
