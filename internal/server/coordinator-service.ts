@@ -9,7 +9,7 @@ import { completeAddress } from '#model/address.ts';
 import { unavailable } from '#model/errors.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import { createRpcModule, FEW, type RpcModule } from '#rpc/rpc-routes.ts';
-import { SHARD_MAP } from '#server/message-limits.ts';
+import { HEARTBEAT, SHARD_MAP } from '#server/message-limits.ts';
 import {
   fromClusterView,
   fromInitAnswer,
@@ -36,7 +36,7 @@ export interface CoordinatorModuleOptions {
 export function createCoordinatorModule({ port, version }: CoordinatorModuleOptions): RpcModule {
   return createRpcModule(Coordinator, {
     heartbeat: {
-      limits: FEW,
+      limits: HEARTBEAT,
       impl: async (request, { values }) => {
         const stated = toHeartbeat(request);
         const address = completeAddress(stated.address, callOf(values).peer.remoteAddress);

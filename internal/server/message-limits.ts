@@ -11,6 +11,8 @@ import { FEW, type RpcLimits } from '#rpc/rpc-routes.ts';
 export const FRAMES: RpcLimits = { readMaxBytes: 64 * 1_024 * 1_024 + 524_288, fieldsMax: 4_096 };
 /** What an observer says with each call, up to 1,024 keys that were read there included. */
 export const OBSERVED: RpcLimits = { ...FEW, fieldsMax: 2_048 };
+/** What a node says of itself: its voters, the replicas of its plain group, and its reasons, as many as are read. */
+export const HEARTBEAT: RpcLimits = { readMaxBytes: 262_144, fieldsMax: 4_096 };
 /** A request with the map of a cluster: some thousand groups and nodes, and every slot with a range of its own. */
 export const SHARD_MAP: RpcLimits = { readMaxBytes: 4 * 1_024 * 1_024, fieldsMax: 131_072 };
 /** Beside the value: its key, tokens and request id. */

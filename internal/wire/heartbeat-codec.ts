@@ -31,7 +31,7 @@ const ROLES: Readonly<Record<MemberRole, WireRole>> = {
   replica: WireRole.REPLICA,
 };
 const WORD_CHARACTERS_MAX = 64;
-/** The most reasons, and the most links, that are read of one heartbeat. */
+/** The most reasons, and the most links, that are sent and read in one heartbeat. */
 const LISTED_MAX = 32;
 /** More voters than a member list may have are not read. */
 const VOTERS_MAX = 255;
@@ -41,7 +41,8 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
   const { lastAck, report, plain } = heartbeat;
   return {
     $typeName: 'walnut.v1.HeartbeatRequest',
-    ...{ clusterId, node, process, address, zone, term, whyNoWrites, ackedByVoters, logId },
+    ...{ clusterId, node, process, address, zone, term, ackedByVoters, logId },
+    whyNoWrites: cutReason(whyNoWrites),
     incarnation: BigInt(heartbeat.incarnation),
     sequence: BigInt(heartbeat.sequence),
     role: ROLES[heartbeat.role],
@@ -135,8 +136,8 @@ function fromReport(report: NodeReport): Pick<HeartbeatRequest, ReportFields> {
     version,
     formatLevel,
     state: fromState(state),
-    reasons: [...reasons],
-    links: links.map(({ node, agoMs }) => ({
+    reasons: reasons.slice(0, LISTED_MAX).map(cutReason),
+    links: links.slice(0, LISTED_MAX).map(({ node, agoMs }) => ({
       $typeName: 'walnut.v1.LinkHeard',
       node,
       agoMs: toWholeMs(agoMs),

@@ -208,4 +208,11 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     replacement: 'const master = this.#admission.writer();',
     tests: ['test/node/refusals.test.ts'],
   },
+  {
+    name: 'heartbeat whose reasons are longer than it may be',
+    file: 'internal/wire/heartbeat-codec.ts',
+    text: '    reasons: reasons.slice(0, LISTED_MAX).map(cutReason),',
+    replacement: '    reasons: [...reasons],',
+    tests: ['test/server/heartbeat-limits.test.ts'],
+  },
 ];
