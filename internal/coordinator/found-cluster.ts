@@ -70,7 +70,10 @@ export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): M
   checkPlans([plan]);
   const taken = nodes.filter((node) => groupOf(map, node) !== undefined);
   if (taken.length > 0)
-    throw new WalnutError('failed_precondition', `${taken.join(' and ')} belongs to another group`);
+    throw new WalnutError(
+      'failed_precondition',
+      `${taken.join(' and ')} ${taken.length === 1 ? 'belongs' : 'belong'} to another group`,
+    );
   const heard = new Map(nodes.map((name) => [name, heardFree(name, observations.get(name), nowMs, false)]));
   checkSize(plan, heard);
   return { groups: [toGroup(plan, heard, random)], nodes: toNodes(heard) };

@@ -5,6 +5,7 @@ import type { Observation } from '#cluster/heartbeat.ts';
 import { type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
 import { type ClusterNode, type Group, grantsFor, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
+import { counted } from '#model/counted.ts';
 
 /** How long a planned failover may take, milliseconds. */
 export const PLANNED_MS = 10_000;
@@ -99,9 +100,11 @@ function claimOrWait(view: StepView): Step {
   const needed = grantsFor(group);
   if (group.voters.length - silent.length >= needed) return { kind: 'claim' };
   const names = silent.map(({ node }) => node).join(' and ');
+  const granting = counted(needed, 'voter has', 'voters have');
+  const unheard = silent.length === 1 ? `${names} is` : `${names} are`;
   return {
     kind: 'wait',
-    why: `${group.id} has no leader: ${needed} voters have to grant its term, and ${names} are not heard; if their disks are gone, see walnut cluster recover`,
+    why: `${group.id} has no leader: ${granting} to grant its term, and ${unheard} not heard; ${silent.length === 1 ? 'if its disk is' : 'if their disks are'} gone, see walnut cluster recover`,
   };
 }
 

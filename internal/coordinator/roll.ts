@@ -104,7 +104,8 @@ export class Roll {
     const [first] = members;
     if (first === undefined) return undefined;
     const names = members.slice(0, NAMED_MAX).map(({ heartbeat }) => heartbeat.node);
-    return `the metadata store has no cluster, and ${names.join(', ')} belong to cluster ${first.heartbeat.clusterId}: the store was lost, ${SEE}`;
+    const belonging = `${names.join(', ')} ${members.length === 1 ? 'belongs' : 'belong'}`;
+    return `the metadata store has no cluster, and ${belonging} to cluster ${first.heartbeat.clusterId}: the store was lost, ${SEE}`;
   }
 
   /** Why nothing of the map may be changed; undefined if no node states a higher epoch. */

@@ -10,9 +10,9 @@ import type { ClosableTransport } from '#dial/closable-transport.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { messageOf } from '#platform/thrown.ts';
 
-/** More than any node answers. */
+/** A longer answer is refused here, even if `server.max_batch_bytes` of the node allows it. */
 const ANSWER_BYTES_MAX = 256 * 1_024 * 1_024;
-/** More than any node takes. */
+/** A longer request is refused here, even if `server.max_batch_bytes` of the node allows it. */
 const REQUEST_BYTES_MAX = 64 * 1_024 * 1_024;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;

@@ -248,6 +248,6 @@ export class ReplicaGroup {
 }
 
 function isObserver(nodeId: string): WalnutError {
-  const why = `node id ${nodeId} belongs to a live observer: was its directory copied?`;
+  const why = `node id ${nodeId} belongs to a live observer: was its directory copied? Give this node an empty one`;
   return new WalnutError('already_exists', why);
 }

@@ -6,9 +6,9 @@
  * SIGHUP means that the terminal is gone, so it stops a process that has one. To a process
  * without a terminal on any standard stream (a service, `nohup`) it means: read the
  * configuration again. The process cannot check whether nohup set the signal to be
- * ignored, because Node resets inherited dispositions before this code runs. SIGUSR1, which would open Node's
- * debugger to anyone on the host, and SIGUSR2 are ignored. SIGABRT still crashes the
- * process, which is its purpose.
+ * ignored, because Node resets inherited dispositions before this code runs. SIGUSR1, which
+ * would open Node's debugger to anyone on the host, and SIGUSR2 are ignored. SIGABRT still
+ * crashes the process, which is its purpose.
  */
 import { isatty } from 'node:tty';
 import type { Clock } from '#platform/clock.ts';

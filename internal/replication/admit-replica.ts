@@ -1,4 +1,7 @@
-/** Decides whether a node may register here, as a replica or as an observer. An error names both nodes and what to do. Pure. */
+/**
+ * Decides whether a node may register here, as a replica or as an observer. An error names
+ * both nodes and what to do. Pure.
+ */
 import { WalnutError } from '#model/errors.ts';
 import { OBSERVERS_MAX, REPLICAS_MAX } from '#model/limits.ts';
 import { termOf } from '#model/position.ts';

@@ -8,7 +8,7 @@ import type { FollowerParts } from '#slave/follower-parts.ts';
 import type { PushIntake } from '#slave/push-intake.ts';
 import { EMPTY_TAIL } from '#slave/receiver.ts';
 
-/** A master answers each second at the latest. */
+/** A master answers within a second. */
 const CALL_TIMEOUT_MS = 3_000;
 
 export class Observing {

@@ -2,7 +2,8 @@
  * All watchers of one engine. It sees each record just before it is applied, finds
  * the watchers of each change by one lookup, and gives them one shared event. When
  * the feed says that records are durable and applied, those with something to take
- * are woken, all together and at the pace of the node. An engine without watchers has no witness and its feed no subscription.
+ * are woken, all together and at the pace of the node. An engine without watchers has no
+ * witness and its feed no subscription.
  */
 import type { Engine } from '#engine/engine.ts';
 import { recordKindOf } from '#engine/records/record-table.ts';

@@ -18,7 +18,7 @@ import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 
-/** More than any node answers. */
+/** A longer answer is refused here, even if `server.max_batch_bytes` of the node allows it. */
 const ANSWER_BYTES_MAX = 256 * 1_024 * 1_024;
 /** The one message of a stream's request. */
 const REQUEST_BYTES_MAX = 64 * 1_024 * 1_024;

@@ -816,7 +816,7 @@ export type AuthenticateResponse = Message<"etcdserverpb.AuthenticateResponse"> 
   header?: ResponseHeader | undefined;
 
   /**
-   * Valid until it was not used for some minutes, or etcd was started anew.
+   * Valid until it has not been used for some minutes, or etcd was restarted.
    *
    * @generated from field: string token = 2;
    */

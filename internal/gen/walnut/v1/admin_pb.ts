@@ -2295,9 +2295,9 @@ export const Admin: GenService<{
   },
   /**
    * Changes keys of the configuration until the next start, or until the file is
-   * read again: all of them, or none. INVALID_ARGUMENT for a key that there is not
-   * and for a value that no file could have, FAILED_PRECONDITION for a key that
-   * needs a restart. Without keys it only answers.
+   * read again: all of them, or none. INVALID_ARGUMENT for an unknown key and
+   * for a value that no file could have, FAILED_PRECONDITION for a key that needs
+   * a restart. Without keys it only answers.
    *
    * @generated from rpc walnut.v1.Admin.SetConfig
    */
