@@ -1,8 +1,10 @@
 /**
- * Expands a gzipped body on Node's thread pool. What it becomes is put together as it
- * comes, because joining it at the end would take the event loop for tens of milliseconds.
+ * Expands gzipped bodies: a small one at once, others on Node's thread pool. What those become is
+ * put together as it comes, because joining it at the end would take the event loop for tens of
+ * milliseconds.
  */
-import { createGunzip } from 'node:zlib';
+import { addAbortSignal } from 'node:stream';
+import { createGunzip, gunzipSync } from 'node:zlib';
 import { asBuffer } from '#platform/bytes.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
 
@@ -10,16 +12,42 @@ import { BodyPieces } from '#rpc/body-pieces.ts';
 const LENGTH_BYTES = 4;
 /** Bytes that one trip to the thread pool brings. */
 const CHUNK_BYTES = 65_536;
+/** What is not longer, gzipped and expanded, takes the event loop for less than a millisecond. */
+const SMALL_BYTES = 65_536;
 
 /** The body would become longer than allowed. */
 export class TooLongError extends Error {}
 
-/** Rejects with TooLongError above `bytesMax`, and with zlib's error if the body is no gzip or not whole. */
-export function gunzip(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * Undefined where the body is not small, or may not be. Throws TooLongError above `bytesMax`, and
+ * zlib's error if the body is no gzip or not whole.
+ */
+export function gunzipSmall(bytes: Uint8Array, bytesMax: number): Buffer<ArrayBuffer> | undefined {
+  const isBoundSmall = bytesMax <= SMALL_BYTES;
+  if (!isBoundSmall && (bytes.length > SMALL_BYTES || claimedBytes(bytes) > SMALL_BYTES)) return undefined;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: Math.min(bytesMax, SMALL_BYTES) }) as Buffer<ArrayBuffer>;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
+    if (isBoundSmall) throw new TooLongError();
+    // It is longer than it says, as a gzip of several parts is.
+    return undefined;
+  }
+}
+
+/**
+ * Rejects with TooLongError above `bytesMax`, with zlib's error if the body is no gzip or not whole,
+ * and with an AbortError once the signal aborts.
+ */
+export function gunzip(
+  bytes: Uint8Array,
+  bytesMax: number,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
   return new Promise((resolve, reject) => {
     const pieces = new BodyPieces(Math.min(claimedBytes(bytes), bytesMax));
     let length = 0;
-    const stream = createGunzip({ chunkSize: CHUNK_BYTES });
+    const stream = addAbortSignal(signal, createGunzip({ chunkSize: CHUNK_BYTES }));
     stream.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length > bytesMax) stream.destroy(new TooLongError());

@@ -8,7 +8,6 @@
  * where the address cannot be bound.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { Compression } from '@connectrpc/connect/protocol';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import type { AuditPort, IdentityPort, Operation } from '#model/access.ts';
@@ -23,7 +22,7 @@ import { type BodyDeadlines, createBodyDeadlines } from '#rpc/body-deadlines.ts'
 import type { CorsOrigins } from '#rpc/cors.ts';
 import { createEdgeMetrics, type EdgeMetrics } from '#rpc/edge-metrics.ts';
 import { createErrorMapper, type ErrorMapper } from '#rpc/error-mapping.ts';
-import { createGzipCompression, NEVER_COMPRESS_BYTES } from '#rpc/gzip-compression.ts';
+import { createGzipCompression, type GzipCompression, NEVER_COMPRESS_BYTES } from '#rpc/gzip-compression.ts';
 import { createHealthModule } from '#rpc/health-service.ts';
 import { createHostPolicy } from '#rpc/host-policy.ts';
 import { createHttpRoutes, type HttpRoute } from '#rpc/http-routes.ts';
@@ -72,7 +71,7 @@ export interface Edge {
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
   /** One for all requests, because it bounds how many bodies expand at once. */
-  readonly compression: Compression;
+  readonly compression: GzipCompression;
   readonly boundAnswer: BoundAnswer;
   /** One for all calls: what is long takes turns. */
   readonly slices: SlicePace;
@@ -202,7 +201,7 @@ function createParts(
     }),
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     budget,
-    compression: createGzipCompression(),
+    compression: createGzipCompression((noRoom) => metrics.countBodyRefused(noRoom)),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal, metrics.countLate),
     boundAnswer: createBoundAnswer(clock, metrics.countStalled),
     slices: new SliceQueue(clock),

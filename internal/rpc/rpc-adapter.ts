@@ -10,7 +10,6 @@ import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { Code, ConnectError, createConnectRouter, type Interceptor } from '@connectrpc/connect';
 import type {
-  Compression,
   UniversalHandler,
   UniversalServerRequest,
   UniversalServerResponse,
@@ -26,6 +25,7 @@ import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
 import { settleEarlyFailure } from '#rpc/early-failure.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import type { GzipCompression } from '#rpc/gzip-compression.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#rpc/http-io.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
 import { RpcRoutes, type UnaryRoute } from '#rpc/rpc-routes.ts';
@@ -44,7 +44,7 @@ export interface RpcAdapterOptions {
   readonly budget: BodyBudget;
   readonly deadlines: BodyDeadlines;
   readonly slices: SlicePace;
-  readonly compression: Compression;
+  readonly compression: GzipCompression;
   /** Unary answers, and messages of streams, of this many bytes are compressed where the caller takes it. */
   readonly compressMinBytes: number;
   readonly jsonOptions: JsonOptions;

@@ -4,11 +4,11 @@
  * the way in and, again, decompressed.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { Compression } from '@connectrpc/connect/protocol';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
-import type { BodyCaller } from '#rpc/body-caller.ts';
+import type { Waiter } from '#rpc/caller-queue.ts';
+import type { GzipCompression } from '#rpc/gzip-compression.ts';
 import { type HttpRequest, type HttpResponse, ownConnection, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
@@ -17,8 +17,7 @@ import { ValuePieces } from '#server/value-pieces.ts';
 export interface KeysBodyOptions {
   readonly budget: BodyBudget;
   readonly clock: Clock;
-  /** Gzip. */
-  readonly compression: Compression;
+  readonly compression: GzipCompression;
   readonly valueBytesMax: number;
 }
 
@@ -26,12 +25,14 @@ const TOO_LARGE = 413;
 const UNSUPPORTED = 415;
 const BAD_REQUEST = 400;
 
-export async function readValue(
-  request: HttpRequest,
-  response: HttpResponse,
-  caller: BodyCaller,
-  options: KeysBodyOptions,
-): Promise<Uint8Array> {
+/** A request whose body is the value. */
+export interface BodyCall extends Waiter {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+}
+
+export async function readValue(call: BodyCall, options: KeysBodyOptions): Promise<Uint8Array> {
+  const { request, response, caller } = call;
   const isGzip = isGzipped(request.headers['content-encoding']);
   const { budget, clock, valueBytesMax } = options;
   const announced = announcedBytes(request.headers['content-length']);
@@ -56,7 +57,7 @@ export async function readValue(
   const taken = pieces.take(() => clock.yield());
   const body = taken instanceof Promise ? await taken : taken;
   if (!isGzip) return body;
-  const value = await expand(body, options);
+  const value = await expand(body, call, options);
   reservation.grow(value.length);
   return value;
 }
@@ -80,12 +81,13 @@ function announcedBytes(header: string | undefined): number {
 
 async function expand(
   body: Uint8Array,
+  call: BodyCall,
   { compression, valueBytesMax }: KeysBodyOptions,
 ): Promise<Uint8Array> {
   // Connect takes nothing at all for an empty message.
   if (body.length === 0) throw badGzip();
   try {
-    return await compression.decompress(body, valueBytesMax);
+    return await compression.expand(body, valueBytesMax, call);
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
     const isLarge = error.code === Code.ResourceExhausted;

@@ -162,8 +162,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'expanded bodies that count as what was sent',
     file: 'internal/rpc/unary/unary-call.ts',
-    text: '        reservation.grow(expanded.length);',
-    replacement: '        reservation.grow(0);',
+    text: '      reservation.grow(expanded.length);',
+    replacement: '      reservation.grow(0);',
     tests: ['test/server/expanded-bodies.test.ts'],
   },
 ];

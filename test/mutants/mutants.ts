@@ -24,6 +24,7 @@ import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
 import { FILL_MUTANTS } from './fill-mutants.ts';
 import { FORMAT_MUTANTS } from './format-mutants.ts';
+import { GZIP_MUTANTS } from './gzip-mutants.ts';
 import { HISTORY_MUTANTS } from './history-mutants.ts';
 import { HTTP1_DRIVER_MUTANTS } from './http1-driver-mutants.ts';
 import { HTTP1_MUTANTS } from './http1-mutants.ts';
@@ -234,6 +235,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECOVERY_MUTANTS,
   ...FEED_MUTANTS,
   ...FILL_MUTANTS,
+  ...GZIP_MUTANTS,
   ...HISTORY_MUTANTS,
   ...HTTP1_DRIVER_MUTANTS,
   ...HTTP1_MUTANTS,

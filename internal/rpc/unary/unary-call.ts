@@ -9,6 +9,8 @@ import { asBuffer } from '#platform/bytes.ts';
 import type { Clock } from '#platform/clock.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
+import type { BodyCaller } from '#rpc/body-caller.ts';
+import type { Waiter } from '#rpc/caller-queue.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { BytesImpl, UnaryRoute } from '#rpc/rpc-routes.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
@@ -35,7 +37,7 @@ const NOTHING = new Uint8Array(0);
 /** Up to this many bytes a message is kept whole rather than copied in part. */
 const SMALL_BYTES = 4_096;
 
-export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
+export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer> {
   readonly #options: UnaryPathOptions;
   readonly #route: UnaryRoute;
   readonly #shape: RequestShape;
@@ -88,6 +90,14 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
     return this.#reservation;
   }
 
+  get caller(): BodyCaller {
+    return this.#call;
+  }
+
+  get signal(): AbortSignal {
+    return this.#context.signal;
+  }
+
   get clock(): Clock {
     return this.#options.clock;
   }
@@ -115,19 +125,16 @@ export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   }
 
   #expand({ bytes, excess }: ReceivedMessage): void {
-    const { compression } = this.#options;
     // The expanded bytes stay in memory until the call is answered, so they count like a body. They
     // count with their own body; otherwise a call that is alone could be refused because of itself.
     const { reservation } = this;
     // The listener is added now, because one that is added after the caller went away is not called.
     this.#exchange.onClose(reservation.release);
-    compression
-      .decompress(bytes, this.#route.readMaxBytes)
-      .then((expanded) => {
-        reservation.grow(expanded.length);
-        this.#invoke(expanded, excess);
-      })
-      .catch((error: unknown) => this.onFailed(error));
+    const expanding = this.#options.compression.expand(bytes, this.#route.readMaxBytes, this);
+    this.#settle(expanding, (expanded) => {
+      reservation.grow(expanded.length);
+      this.#invoke(expanded, excess);
+    });
   }
 
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {

@@ -1,9 +1,9 @@
 /** Options that all calls of the unary path share. */
-import type { Compression } from '@connectrpc/connect/protocol';
 import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { BodyBudget } from '#rpc/body-budget.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import type { GzipCompression } from '#rpc/gzip-compression.ts';
 import type { SlowLog } from '#rpc/slow-log.ts';
 import type { Http2Bounds } from '#rpc/unary/exchange.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
@@ -14,7 +14,7 @@ export interface UnaryPathOptions extends Http2Bounds {
   readonly slices: SlicePace;
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
-  readonly compression: Compression;
+  readonly compression: GzipCompression;
   /** Answers of this many bytes are compressed where the caller takes it. */
   readonly compressMinBytes: number;
   readonly jsonOptions: JsonOptions;
