@@ -65,4 +65,12 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     replacement: '|*) at="$at',
     tests: ['test/cli/completion.test.ts'],
   },
+  {
+    name: 'authority that cannot be read a bug of the tool where a token is read too',
+    file: 'cmd/walnut/call/reach.ts',
+    text: '    const dialer = isTls ? await tls : undefined;\n    credential ??= readCredential(options, env);\n    return (await credential)({ ...address, tls: dialer });',
+    replacement:
+      '    credential ??= readCredential(options, env);\n    return (await credential)({ ...address, tls: isTls ? await tls : undefined });',
+    tests: ['test/cli/reach.test.ts'],
+  },
 ];

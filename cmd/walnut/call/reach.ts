@@ -33,8 +33,10 @@ export function createReach(options: ReachOptions, env: Environment): Reach {
   return async ({ isTls, ...address }) => {
     if (!isTls) refuseUnused(options, address.text);
     else tls ??= openTls(options, env);
+    // Awaited before the next read begins: a rejection that nobody awaits yet ends the process as a bug.
+    const dialer = isTls ? await tls : undefined;
     credential ??= readCredential(options, env);
-    return (await credential)({ ...address, tls: isTls ? await tls : undefined });
+    return (await credential)({ ...address, tls: dialer });
   };
 }
 
