@@ -39,7 +39,7 @@ import {
 export interface FakeNodeOptions {
   readonly entriesMax?: number;
   /** `host:port` of the master. If set, this node is a replica. */
-  master?: string;
+  master?: string | undefined;
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
   readonly reasons?: string[];
   /** A replica shares the data of its master. */

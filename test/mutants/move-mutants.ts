@@ -38,6 +38,20 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     tests: ['test/cli/move/move.test.ts'],
   },
   {
+    name: 'import that ends at a master that became a replica',
+    file: 'cmd/walnut/move/import-command.ts',
+    text: '        if (leaderHintOf(error) === undefined) throw error;',
+    replacement: '        if (error) throw error;',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
+    name: 'long job that gives up at once where the master of a replica is away',
+    file: 'cmd/walnut/call/persist.ts',
+    text: 'failure instanceof CliError ? failure.cause : failure',
+    replacement: 'failure',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
     name: 'import that mixes the databases of a redis',
     file: 'cmd/walnut/move/import-run.ts',
     text: 'database === plan.database',

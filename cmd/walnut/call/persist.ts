@@ -4,6 +4,7 @@
  * may be made twice.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { CliError } from '../cli-error.ts';
 import { CallError } from './call-error.ts';
 
 const PAUSE_MS_FIRST = 10;
@@ -16,8 +17,9 @@ export interface RetryPolicy {
   readonly interrupted: AbortSignal;
 }
 
-/** True if the same call may succeed a little later. */
-export function isRetryable(error: unknown): boolean {
+/** True if the same call may succeed a little later, at whatever node it failed. */
+export function isRetryable(failure: unknown): boolean {
+  const error = failure instanceof CliError ? failure.cause : failure;
   return error instanceof CallError && (error.code === 'lost' || error.code === 'unavailable');
 }
 

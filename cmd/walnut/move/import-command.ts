@@ -1,9 +1,10 @@
 /** `walnut import`: the entries of a file of redis, or of NDJSON, into a group. */
 import { type Command, Option } from 'commander';
+import type { BatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { parseCount, parseKey } from '../arguments.ts';
 import { type NodeClients, WAITING_CALL } from '../call/connection.ts';
 import { persist } from '../call/persist.ts';
-import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
 import { callFollowing } from '../keys/write-options.ts';
 import { countOf, showCount } from '../output/output.ts';
@@ -134,19 +135,30 @@ async function importFrom(
   return counts.leftCount === 0 ? EXIT.ok : EXIT.negative;
 }
 
-/** Once a replica has named its master, further writes go there. */
+/**
+ * Once a write was made somewhere, such as at the master that a replica named, the next one
+ * begins there. After a failure it begins at the address of the command again, since another
+ * node may be the master by then.
+ */
 function createWriter(invocation: Invocation, options: ImportOptions): ImportPlan['write'] {
-  let clients: NodeClients | undefined;
+  let known: NodeClients | undefined;
   const policy = { patienceMs: PATIENCE_MS, interrupted: invocation.io.interrupted };
   return (operations: readonly ImportOperation[]) => {
-    const call = (given: NodeClients) => {
-      clients = given;
-      return given.kv.batch({ operations: [...operations] }, WAITING_CALL);
+    const call = async (clients: NodeClients): Promise<BatchResponse> => {
+      const answer = await clients.kv.batch({ operations: [...operations] }, WAITING_CALL);
+      known = clients;
+      return answer;
     };
-    return persist(
-      () => (clients === undefined ? callFollowing(invocation, options, call) : call(clients)),
-      policy,
-    );
+    const attempt = async (): Promise<BatchResponse> => {
+      const clients = known;
+      known = undefined;
+      if (clients === undefined) return callFollowing(invocation, options, call);
+      return call(clients).catch((error: unknown) => {
+        if (leaderHintOf(error) === undefined) throw error;
+        return callFollowing(invocation, options, call);
+      });
+    };
+    return persist(attempt, policy);
   };
 }
 

@@ -3,6 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CallError } from '../../../cmd/walnut/call/call-error.ts';
+import { isRetryable } from '../../../cmd/walnut/call/persist.ts';
+import { CliError, EXIT } from '../../../cmd/walnut/cli-error.ts';
+import { FakeNode } from '../fake-node.ts';
 import { type RunOptions, runCli } from '../memory-io.ts';
 import { RunningMaster } from '../running-node.ts';
 import { bytes, expiresMs, key, rdb, select, string } from './rdb-bytes.ts';
@@ -112,6 +116,35 @@ describe('import of an RDB file', () => {
     expect((await run(['import', path, '--db', '7'])).err).toContain('database 7 is empty');
     expect((await run(['import', path, '--db', '0', '--prefix', 'zero:'])).code).toBe(0);
     expect(await exported()).toEqual([{ key: 'zero:a', value: '0' }]);
+  });
+});
+
+describe('import while the group changes', () => {
+  it('goes on at the new master, when the one that it was sent to is a replica by now', async () => {
+    const isOver = (): boolean => first.data.size >= 1_000;
+    const second = await new FakeNode().start();
+    const first: FakeNode = await new FakeNode({
+      get master() {
+        return isOver() ? second.address : undefined;
+      },
+    }).start();
+    const replica = await new FakeNode({
+      data: new Map(),
+      get master() {
+        return isOver() ? second.address : first.address;
+      },
+    }).start();
+    const lines = Array.from({ length: 1_500 }, (_, i) => JSON.stringify({ key: `k${i}`, value: '' }));
+    const path = await file(lines.join('\n'));
+    const { code, out } = await runCli(['import', path, '--address', replica.address]);
+    expect([code, out, first.data.size, second.data.size]).toEqual([0, 'imported 1,500 keys\n', 1_000, 500]);
+    await Promise.all([first.stop(), second.stop(), replica.stop()]);
+  });
+
+  it('counts the failure of a master that a replica named among those that pass', () => {
+    const lost = new CallError('lost', 'no answer');
+    expect(isRetryable(new CliError(EXIT.server, 'no answer', undefined, lost))).toBe(true);
+    expect(isRetryable(new CliError(EXIT.usage, 'no such file'))).toBe(false);
   });
 });
 
