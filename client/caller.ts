@@ -120,7 +120,7 @@ export class Caller {
   async learnPosition(key: string): Promise<CallError | undefined> {
     const { token } = this.session;
     try {
-      const { asOf } = await this.#ask(key, token);
+      const { asOf } = await this.ask(key, 'master', token);
       this.session.observe(asOf, token);
       return undefined;
     } catch (error) {
@@ -137,7 +137,7 @@ export class Caller {
   async prove(key: string): Promise<void> {
     for (const position of this.session.unproven) {
       try {
-        const { asOf } = await this.#ask(key, position);
+        const { asOf } = await this.ask(key, 'master', position);
         // A master that was replaced and does not know it yet can prove nothing.
         const { token } = this.session;
         if (asOf !== undefined && (token === undefined || !isNewer(token, asOf)))
@@ -154,8 +154,12 @@ export class Caller {
     if (error.code === Code.DataLoss && sent !== undefined) this.session.onDiscarded(sent);
   }
 
-  #ask(key: string, atLeast: Position | undefined): Promise<GetResponse> {
-    return this.run({ rpc: 'Get', target: 'master', isRepeatable: true, waitMs: 0 }, (sent) =>
+  /**
+   * Reads a key for this client's own use, beside the session: a loss is told to who calls
+   * this client, and nobody is given this answer.
+   */
+  ask(key: string, target: Target, atLeast?: Position): Promise<GetResponse> {
+    return this.run({ rpc: 'Get', target, isRepeatable: true, waitMs: 0 }, (sent) =>
       sent.link.store.get(atLeast === undefined ? { key } : { key, atLeast }, sent.options),
     );
   }

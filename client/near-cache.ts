@@ -23,7 +23,7 @@ export interface NearOptions {
   readonly maxStalenessMs?: number;
 }
 
-/** The calls of a client that this needs. `read` goes to a node, not to this cache. */
+/** The calls of a client that this needs. `read` goes to a node, not to this cache, and beside the session. */
 export interface NearClient {
   watch(what: WatchTarget, options: WatchOptions): AsyncIterable<WatchResponse>;
   read(key: string): Promise<GetResponse>;

@@ -112,7 +112,8 @@ export class WalnutClient implements AsyncDisposable {
       countsWrites: near !== undefined,
     });
     this.#loads = new Loads(this, clock);
-    const client = { watch: this.watch.bind(this), read: (key: string) => this.#read(key) };
+    const probe = (key: string): Promise<GetResponse> => this.#caller.ask(key, readFrom);
+    const client = { watch: this.watch.bind(this), read: probe };
     this.#near = near && new NearCache(client, clock, near, this.#closed.signal);
   }
 

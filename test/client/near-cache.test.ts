@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   type GetResponse,
@@ -15,6 +16,7 @@ import { RunningMaster } from '#test/cli/running-node.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { connect } from '../../client/connect.ts';
 import { NearCache, type NearClient } from '../../client/near-cache.ts';
+import { Session } from '../../client/session.ts';
 
 const at = (lsn: number): Position => create(PositionSchema, { epoch: 1n << 32n, lsn: BigInt(lsn) });
 
@@ -178,4 +180,9 @@ it('is right with a real node, for own writes and those of others', async () => 
     interval: 5,
   });
   expect((await client.get('user:a', { withModified: true })).modifiedMs).toBeGreaterThan(0n);
+  // What the session saw in a history that is gone is told, although the entry is near.
+  const { epoch } = client.session.token as Position;
+  client.session.join(new Session(create(PositionSchema, { epoch: epoch - 1n, lsn: 1n })));
+  await expect(read()).rejects.toMatchObject({ code: Code.DataLoss });
+  expect(await read()).toBe('3');
 });

@@ -123,6 +123,17 @@ describe('a session over a forced promotion that discards what it has seen', () 
     expect([await get('a'), client.session.unproven]).toEqual(['DataLoss', []]);
   });
 
+  it('tells it to a caller, not to the near cache, which reads by itself', async () => {
+    const { group, clock, client, set, get } = open({ ...UNNAMED, near: { prefix: '' } });
+    expect([await set('a'), await set('b'), await get('a')]).toEqual(['done', 'done', 'done']);
+    group.promote('a:1', 1);
+    const before = group.gets;
+    await clock.advance(2_000);
+    expect(group.gets).toBeGreaterThan(before);
+    expect([await get('b'), await get('b')]).toEqual(['DataLoss', 'done']);
+    await client.close();
+  });
+
   it('tells it in another process', async () => {
     const { group, client, set } = await afterLoss(UNNAMED);
     await set('c');

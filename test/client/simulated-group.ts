@@ -31,6 +31,8 @@ export class SimulatedGroup {
   /** Batches by the node that they came to: the kinds of their operations. */
   readonly seen: [address: string, kinds: string][] = [];
   fault: (address: string, rpc: string) => Fault = () => 'none';
+  /** Gets that came outside of a Batch. */
+  gets = 0;
   /** What a Batch waits for before it is answered. */
   hold: (request: BatchRequest) => Promise<void> | undefined = () => undefined;
   /** The state after each record. */
@@ -72,7 +74,10 @@ export class SimulatedGroup {
       rpc(KVStore.method.batch, (request) =>
         this.#faulty(address, 'batch', () => this.#batch(address, request)),
       );
-      rpc(KVStore.method.get, (request) => this.#faulty(address, 'get', () => this.#get(address, request)));
+      rpc(KVStore.method.get, (request) => {
+        this.gets++;
+        return this.#faulty(address, 'get', () => this.#get(address, request));
+      });
       rpc(KVStore.method.scan, () => this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) })));
       rpc(KVStore.method.awaitDurable, ({ position }) =>
         this.#faulty(address, 'awaitDurable', () => {

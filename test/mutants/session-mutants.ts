@@ -42,9 +42,23 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that reads on while nobody can say whether what it saw is gone',
     file: 'client/batch-sender.ts',
-    text: '    return batch.filter((one) => !failed.has(one));',
-    replacement: '    return batch;',
+    text: 'const told = OF_KEY.has(error.code) ? [read] :',
+    replacement: 'const told = error.code !== Code.DataLoss ? [] :',
     tests,
+  },
+  {
+    name: 'session whose loss is told to the near cache alone',
+    file: 'client/walnut-client.ts',
+    text: 'this.#caller.ask(key, readFrom);',
+    replacement: 'this.#read(key);',
+    tests,
+  },
+  {
+    name: 'session whose near entries are given although what it saw may be gone',
+    file: 'client/walnut-client.ts',
+    text: 'isNear && isProven ?',
+    replacement: 'isNear ?',
+    tests: ['test/client/near-cache.test.ts'],
   },
   {
     name: 'client that gives a page of a history without what it saw',
