@@ -25,7 +25,9 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { admitObserver } from '#replication/admit-replica.ts';
 import { HeldCall } from '#replication/held-call.ts';
-import { type Registration, registrationAfter, replicaStatusOf } from '#replication/registered-replicas.ts';
+import type { Observer } from '#replication/observer.ts';
+import { holdMs, paceMs } from '#replication/observer-pace.ts';
+import { registrationAfter, replicaStatusOf } from '#replication/registered-replicas.ts';
 import { ReplicaProgress } from '#replication/replica-progress.ts';
 import { ResyncJudge } from '#replication/resync-judge.ts';
 
@@ -51,30 +53,6 @@ export interface ObserversOptions {
 const PUSH_BYTES_MAX = 256 * 1_024;
 /** An observer without a call for this long is forgotten. */
 const SILENT_MS = 30_000;
-/**
- * A call is not held for longer, whatever `replication.heartbeat` and `replication.sync_interval`
- * are: an observer does not wait long for an answer.
- */
-const HELD_MS_MAX = 1_000;
-/** Milliseconds for each push: all observers together get at most 10,000 a second. */
-const PUSH_MS = 0.1;
-
-interface Observer {
-  readonly nodeId: string;
-  address: string;
-  readonly registration: Registration;
-  readonly progress: ReplicaProgress;
-  /** Aborts when the registration ends. */
-  readonly gone: AbortController;
-  /** Monotonic time before which it gets no further push. */
-  nextMs: number;
-  /** Monotonic time of its last call. */
-  heardMs: number;
-  held: HeldCall | undefined;
-  toldGroup: GroupMembers | undefined;
-  /** The last push: its last record, when it was made, and if nothing more was durable then. */
-  sent: { readonly lsn: Lsn; readonly atMs: number; readonly isAll: boolean } | undefined;
-}
 
 export class Observers {
   readonly #options: ObserversOptions;
@@ -196,7 +174,7 @@ export class Observers {
     const held = new HeldCall({
       clock,
       untilMs: observer.nextMs,
-      forMs: Math.min(heartbeatMs, HELD_MS_MAX - pacedMs),
+      forMs: holdMs(heartbeatMs, pacedMs),
       isDue: () => engine.feed.lastLsn('durable') > tailLsn,
       signal,
     });
@@ -302,11 +280,6 @@ export class Observers {
     this.#endReading?.();
     this.#endReading = undefined;
   }
-}
-
-/** The least time between two pushes to one of so many observers. */
-function paceMs(syncIntervalMs: number, observers: number): number {
-  return Math.min(HELD_MS_MAX, Math.max(syncIntervalMs, observers * PUSH_MS));
 }
 
 function registerAgain(why: string): WalnutError {

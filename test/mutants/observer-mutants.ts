@@ -64,7 +64,7 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'observer: waits for replication.sync_interval longer than for an answer',
-    file: 'internal/replication/observers.ts',
+    file: 'internal/replication/observer-pace.ts',
     text: 'return Math.min(HELD_MS_MAX, Math.max(syncIntervalMs, observers * PUSH_MS));',
     replacement: 'return Math.max(syncIntervalMs, observers * PUSH_MS);',
     tests: [OBSERVERS],
