@@ -155,12 +155,17 @@ export class GuardedKeys implements KeyValuePort {
   }
 
   #checkWrite(key: string): void {
-    if (!covers(this.#rights.write, key)) throw denied('write');
+    checkMayWrite(this.#rights, key);
   }
 
   #checkRead(key: string): void {
     if (!this.#mayRead(key)) throw denied('read');
   }
+}
+
+/** Throws `permission_denied` where the key may not be written: for callers that ask before there is a command. */
+export function checkMayWrite({ write }: KeyRights, key: string): void {
+  if (!covers(write, key)) throw denied('write');
 }
 
 /** Says what is missing, and nothing about what is stored. */

@@ -1,4 +1,5 @@
 /** One request to `/v1/keys/{key}`, and the answers that reads and writes share. */
+import { checkMayWrite } from '#auth/guarded-keys.ts';
 import { covers } from '#auth/prefixes.ts';
 import type { ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -30,6 +31,12 @@ export class KeysCall {
     this.query = query;
     this.caller = caller;
     this.mayRead = caller.keys === undefined || covers(caller.keys.read, key);
+  }
+
+  /** Throws `permission_denied`. Asked before the body is read, which takes room and time. */
+  checkMayWrite(): void {
+    const { keys } = this.caller;
+    if (keys !== undefined) checkMayWrite(keys, this.key);
   }
 
   /** Aborts if the caller goes away. Made when it is first asked for: it costs more than a small write. */

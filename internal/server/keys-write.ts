@@ -24,6 +24,7 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   if (request.headers['content-range'] !== undefined) {
     throw invalidArgument('Content-Range does not go with PUT: expected the whole value');
   }
+  call.checkMayWrite();
   const body = { value: await readValue(call, options) };
   const isOnlyTry = takesOneTry(preconditions);
   let notKept = {};
@@ -52,6 +53,7 @@ export async function postKey(options: KeysCallOptions, call: KeysCall): Promise
   const command = toKeysIncrement(call.key, call.query, request.headers['x-walnut-ttl']);
   const preconditions = readWriteConditions(request.headers);
   checkNamedOnce(preconditions, command.id);
+  call.checkMayWrite();
   const { length } = await readValue(call, options);
   if (length > 0) throw invalidArgument(`the body has ${counted(length, 'byte')}: expected none`);
   const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {

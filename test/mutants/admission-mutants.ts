@@ -5,6 +5,20 @@ const ADMISSION = 'test/server/admission.test.ts';
 
 export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'body of a PUT read for a key that its caller may not write',
+    file: 'internal/server/keys-write.ts',
+    text: '  call.checkMayWrite();\n  const body = ',
+    replacement: '  const body = ',
+    tests: ['test/server/auth-rights.test.ts'],
+  },
+  {
+    name: 'body of a POST read for a key that its caller may not write',
+    file: 'internal/server/keys-write.ts',
+    text: '  call.checkMayWrite();\n  const { length } = ',
+    replacement: '  const { length } = ',
+    tests: ['test/server/auth-rights.test.ts'],
+  },
+  {
     name: 'bug of another node taken for its verdict',
     file: 'internal/peer/peer-errors.ts',
     text: "  return code === 'internal' || code === 'cancelled' ? 'unavailable' : code;",

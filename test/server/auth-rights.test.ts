@@ -6,7 +6,7 @@ import { Identities } from '#auth/identities.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { http1, onCleanup, type Running, start } from '#test/server/running.ts';
+import { http1, onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
 
 function identitiesIn(mode: 'permissive' | 'required' = 'required'): Identities {
   return new Identities({
@@ -180,5 +180,25 @@ describe('a user that may write and not read', () => {
       403,
       expect.stringContaining('you may write this key and not read it'),
     ]);
+  });
+});
+
+describe('a key that may not be written', () => {
+  it.each([
+    ['PUT /v1/keys/other', 'content-length: 1000\r\nexpect: 100-continue'],
+    ['PUT /v1/keys/other', 'transfer-encoding: chunked'],
+    ['POST /v1/keys/other?increment', 'content-length: 1000\r\nexpect: 100-continue'],
+  ])('is refused before the body: %s, %s', async (line, header) => {
+    let bodyBytes = 0;
+    const onBodyBytes = (bytes: number): void => {
+      bodyBytes += bytes;
+    };
+    const running = await start({ identities: identitiesIn(), isIdentityRequired: true, onBodyBytes });
+    const { socket, received } = tcp(running);
+    const { authorization } = headersOf('app');
+    socket.write(`${line} HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\n${header}\r\n\r\n`);
+    await until(() => received().includes('permission_denied'));
+    expect(received()).toMatch(/^HTTP\/1\.1 403 /);
+    expect([bodyBytes, running.node.calls]).toEqual([0, []]);
   });
 });
