@@ -9,6 +9,20 @@ const OUTPUT = 'test/http/output.test.ts';
 
 export const HTTP2_MUTANTS: readonly Mutant[] = [
   {
+    name: 'room of a call whose body its peer has cut kept for a while',
+    file: 'internal/rpc/http2/codec-exchange.ts',
+    text: 'if (!this.#stream.hasRemoteEnded) this.#endBody(false);',
+    replacement: '',
+    tests: ['test/rpc/http2/driver.test.ts'],
+  },
+  {
+    name: 'room of a request whose body its peer has cut kept for a while',
+    file: 'internal/rpc/http2/codec-call.ts',
+    text: '    else if (!this.#stream.hasRemoteEnded) this.request.destroy();\n',
+    replacement: '',
+    tests: ['test/rpc/http2/driver.test.ts'],
+  },
+  {
     name: 'a new buffer outside the heap for each turn of large answers',
     file: 'internal/http/http2/output.ts',
     text: '    if (free === undefined) return;',

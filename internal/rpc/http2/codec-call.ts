@@ -117,9 +117,10 @@ export class CodecCall implements CodecPort, ServedCall {
     if (this.#isDone) this.#wire.connection.release(this.#stream);
   }
 
-  /** Cancels a streaming answer, because the peer no longer reads. */
+  /** Cancels a streaming answer, because the peer no longer reads, and ends a body that never will be whole. */
   onPeerEnd(): void {
     if (this.response.headersSent) this.close(ErrorCode.cancel);
+    else if (!this.#stream.hasRemoteEnded) this.request.destroy();
   }
 
   onReady(): void {

@@ -92,8 +92,10 @@ export class CodecExchange implements Exchange, ServedCall {
     else this.#tellClose(false);
   }
 
-  /** It is answered all the same, where that does not take long. */
-  onPeerEnd(): void {}
+  /** A body that is not whole yet never will be. What was asked is answered, where that does not take long. */
+  onPeerEnd(): void {
+    if (!this.#stream.hasRemoteEnded) this.#endBody(false);
+  }
 
   onReady(): void {}
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Flag, FrameType, SettingId, STREAM_ID_MAX } from '#http/http2/frame.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
-import type { HttpResponse } from '#rpc/http-io.ts';
+import { type HttpResponse, receiveBody, send } from '#rpc/http-io.ts';
 import { data, frame, ping, reset, settings, settingsAck, windowUpdate } from '#test/http/wire.ts';
 import { type Call, FakeSocket, fieldsOf, head, ok, PREFACE, startDriver } from '#test/rpc/http2/driven.ts';
 
@@ -239,6 +239,18 @@ describe('a connection', () => {
     await driven.clock.settle();
     expect(peer.take()).toContainEqual('data 1 2 end');
     expect(peer.socket.writableEnded).toBe(true);
+  });
+
+  it('whose body the peer has cut by half closing ends at once', async () => {
+    const driven = startDriver();
+    driven.onRequest = (request, response) =>
+      receiveBody(request, () => {}).catch(() => send(request, response, 200, {}, 'cut'));
+    const peer = await driven.open();
+    await peer.send(head(1, '/call', false), head(3, '/request', false), data(1, 5), data(3, 5));
+    peer.socket.push(null);
+    await driven.clock.settle();
+    expect(driven.calls.map(({ isWhole, closed }) => [isWhole, closed])).toEqual([[false, [true]]]);
+    expect(driven.requests.map(({ response }) => response.writableFinished)).toEqual([true]);
   });
 
   it('that the peer has half closed ends soon all the same', async () => {
