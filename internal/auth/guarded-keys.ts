@@ -112,7 +112,7 @@ export class GuardedKeys implements KeyValuePort {
     const { read } = this.#rights;
     if (isEverything(read)) return this.#port.getUpdates(command, signal);
     if (command.format === 'frames')
-      throw denied('read', '', 'every key, which frames are about: ask for entries');
+      throw denied('read', '', 'every key, which frames are about', ', or ask for entries');
     return readableUpdates(
       await this.#port.getUpdates(inEqualSteps(command), signal),
       read,
@@ -169,7 +169,7 @@ export function checkMayWrite({ write }: KeyRights, key: string): void {
 }
 
 /** Says what is missing, and nothing about what is stored. */
-function denied(access: 'read' | 'write', where = '', what = 'this key'): WalnutError {
-  const message = `${where}you may not ${access} ${what}: a role of yours in auth.file must grant it`;
+function denied(access: 'read' | 'write', where = '', what = 'this key', instead = ''): WalnutError {
+  const message = `${where}you may not ${access} ${what}: a role of yours in auth.file must grant it${instead}`;
   return new WalnutError('permission_denied', message, { nothingDone: true });
 }
