@@ -76,6 +76,13 @@ function withinOf(namespace: string | undefined): string {
   return namespace === undefined || namespace === '' ? '' : namespace + SEPARATOR;
 }
 
+/** At least 1: what is past is deleted by the node. Throws INVALID_ARGUMENT for what is no number of milliseconds. */
+function wholeMs(name: string, ms: number): number {
+  const whole = Math.max(1, Math.ceil(ms));
+  if (Number.isSafeInteger(whole)) return whole;
+  throw invalid(`${name} is ${ms}: expected milliseconds`);
+}
+
 export class KeyvWalnut {
   /** Tells Keyv that `expires` is a moment; otherwise it takes this for a store of Keyv 5. */
   readonly capabilities = { expires: true } as const;
@@ -96,11 +103,11 @@ export class KeyvWalnut {
   }
 
   /** `expires`: milliseconds since the Unix epoch; undefined: as long as the node's default says. */
-  set(key: string, value: unknown, expires?: number): Promise<boolean> {
+  async set(key: string, value: unknown, expires?: number): Promise<boolean> {
     const expiry =
       expires === undefined
         ? {}
-        : { expiry: { case: 'expireAtMs', value: BigInt(Math.max(1, Math.ceil(expires))) } as const };
+        : { expiry: { case: 'expireAtMs', value: BigInt(wholeMs('expires', expires)) } as const };
     return this.#entries.set(this.#full(key), value, expiry);
   }
 
@@ -163,9 +170,9 @@ export class KeyvWalnut5 {
   }
 
   /** `ttl`: milliseconds; undefined or 0: as long as the node's default says. */
-  set(key: string, value: unknown, ttl?: number): Promise<boolean> {
+  async set(key: string, value: unknown, ttl?: number): Promise<boolean> {
     const isLimited = ttl !== undefined && ttl !== 0;
-    return this.#entries.set(key, value, isLimited ? { ttlMs: Math.max(1, Math.ceil(ttl)) } : {});
+    return this.#entries.set(key, value, isLimited ? { ttlMs: wholeMs('ttl', ttl) } : {});
   }
 
   setMany(entries: readonly Keyv5Entry[]): Promise<boolean[]> {

@@ -86,5 +86,10 @@ it('lets Keyv 6 choose the moment at which an entry expires, and deletes what is
   await store.set('k', 'v', 0);
   expect(await store.get('k')).toBeUndefined();
   expect(await store.deleteMany(['k', 'l'])).toEqual([false, false]);
+  for (const each of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    await expect(store.set('k', 'v', each)).rejects.toThrow(`expires is ${each}: expected milliseconds`);
+    const older = new KeyvWalnut5(client);
+    await expect(older.set('k', 'v', each)).rejects.toThrow(`ttl is ${each}: expected milliseconds`);
+  }
   expect(() => new KeyvWalnut(client, { prefix: '' })).toThrow('prefix is empty');
 });
