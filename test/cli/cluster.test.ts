@@ -267,7 +267,7 @@ describe('walnut cluster', () => {
     one.isWriting = false;
     expect(await run('init', '--auto', '1', '--timeout', '1ms')).toMatchObject({
       code: 5,
-      err: expect.stringContaining('the cluster is made, but after 1 ms: g1 does not take writes yet'),
+      err: expect.stringContaining('the map is written, but after 1 ms: g1 does not take writes yet'),
     });
     const without = await run('init', '--auto', '1', '--timeout', '0s', '--json');
     expect([without.code, JSON.parse(without.out)]).toMatchObject([0, { takesWrites: false }]);

@@ -1,4 +1,4 @@
-/** Waits of `walnut cluster init` and `failover` for what they began. Each ends after the time that the user gave. */
+/** Waits of `walnut cluster init`, `failover` and `recover` for what they began. Each ends after the time that the user gave. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { CliError, EXIT } from '../cli-error.ts';
@@ -82,7 +82,7 @@ export function untilWriting(wait: Wait, epoch: number): Promise<true> {
     (missing) =>
       new CliError(
         EXIT.server,
-        `the cluster is made, but after ${wait.timeoutMs} ms: ${missing}`,
+        `the map is written, but after ${wait.timeoutMs} ms: ${missing}`,
         'See why with: walnut cluster status, walnut cluster nodes',
       ),
   );
