@@ -18,12 +18,12 @@ function bashScript(tree: readonly CommandWords[]): string {
   const paths = tree.map(({ path }) => quote(path)).join('|');
   const cases = tree
     .map(
-      ({ path, words }) => `    ${quote(path)}) words=${quote(words.map(({ text }) => text).join(' '))} ;;`,
+      ({ path, words }) => `    ${quote(path)}) choices=${quote(words.map(({ text }) => text).join(' '))} ;;`,
     )
     .join('\n');
-  // `path` would be zsh's own.
+  // `path` and `words` would be zsh's own.
   return `_walnut() {
-  local at=walnut words= i=1
+  local at=walnut choices= i=1
   while [ "$i" -lt "$COMP_CWORD" ]; do
     case "$at \${COMP_WORDS[i]}" in
       ${paths}) at="$at \${COMP_WORDS[i]}" ;;
@@ -33,7 +33,7 @@ function bashScript(tree: readonly CommandWords[]): string {
   case "$at" in
 ${cases}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  COMPREPLY=($(compgen -W "$choices" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _walnut walnut
 `;
