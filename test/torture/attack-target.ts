@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { hashOfToken, hashPassword, newToken } from '#auth/secret-hash.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { Authority } from '#test/doubles/certificates.ts';
@@ -31,6 +32,8 @@ export interface Figures {
 /** How much memory an attack may take: what the bodies, the answers and the connections of a node may have. */
 export const GROWTH_MIB_MAX = 1_024;
 
+/** What the well-behaved client sends by turns: a body that is expanded at once, one that takes its turn, and reads. */
+const BODIES = [gzipSync('v'), undefined, gzipSync(Buffer.alloc(100_000, 'v')), undefined];
 const CALL_EVERY_MS = 2;
 const MEMORY_EVERY_MS = 50;
 /** How long the node may take to notice that the attackers have gone. */
@@ -122,8 +125,9 @@ export class AttackTarget implements Target {
       let failed = 0;
       while (!isOver) {
         const startMs = performance.now();
-        const verb = times.length % 2 === 0 ? 'PUT' : 'GET';
-        const status = await this.#ask(verb, '/v1/keys/well-behaved', 'v').then(
+        const body = BODIES[times.length % BODIES.length];
+        const verb = body === undefined ? 'GET' : 'PUT';
+        const status = await this.#ask(verb, '/v1/keys/well-behaved', body).then(
           (answer) => answer.status,
           () => 0,
         );
@@ -178,9 +182,11 @@ export class AttackTarget implements Target {
     return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1_024);
   }
 
-  #ask(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
+  /** `body`: of a PUT, gzipped. */
+  #ask(method: string, path: string, body?: Buffer): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
-      const headers = { authorization: this.#own };
+      const coding = method === 'PUT' ? { 'content-encoding': 'gzip' } : {};
+      const headers = { authorization: this.#own, ...coding };
       const options = { host: '127.0.0.1', port: this.port, method, path, headers, agent: this.#agent };
       const outgoing = (this.isTls ? requestHttps : request)(options, (incoming) => {
         const chunks: Buffer[] = [];

@@ -19,8 +19,8 @@ export interface Scale {
 
 export type Attack = (target: Target, scale: Scale) => Promise<void>;
 
-/** More than a value may have. */
-const BOMB_BYTES = 16 << 20;
+/** As much as a value may have, so that all of it is expanded. */
+const BOMB_BYTES = 8 << 20;
 const DRIBBLE_EVERY_MS = 500;
 const AT_ONCE = 64;
 const BODY_BYTES = 64 << 10;
@@ -40,6 +40,8 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
         'Content-Type: application/json',
         'Content-Encoding: gzip',
         `Content-Length: ${bomb.length}`,
+        // There is no such version: the body of a PUT is expanded, and nothing is written.
+        'If-Match: "1-1"',
       ];
       await exchange(target, headOf(verb, path, target, type), bomb);
     });
