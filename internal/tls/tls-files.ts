@@ -34,11 +34,7 @@ export class TlsFiles {
   /** Rejects with `SecretFileError` where the files cannot be used. */
   static async open(options: TlsFilesOptions): Promise<TlsFiles> {
     const { clock, logger, section, paths } = options;
-    const warnOfValidity = ({ validity }: TlsMaterial): void => {
-      const objection = objectionToValidity(validity, clock.wallMs());
-      if (objection !== undefined)
-        logger.warn({ section, file: paths.cert, why: objection }, 'the certificate may not be used now');
-    };
+    const warnOfValidity = (material: TlsMaterial): void => warn(material, options);
     let inForce: TlsMaterial | undefined;
     const file = await FollowedFile.open({
       clock,
@@ -92,6 +88,23 @@ export class TlsFiles {
   close(): void {
     this.#listeners = [];
     this.#file.close();
+  }
+}
+
+/** Tells what may not be used at this time, though it is taken. */
+function warn(
+  { validity, authorities }: TlsMaterial,
+  { clock, logger, section, paths }: TlsFilesOptions,
+): void {
+  const nowMs = clock.wallMs();
+  const why = objectionToValidity(validity, nowMs);
+  if (why !== undefined)
+    logger.warn({ section, file: paths.cert, why }, 'the certificate may not be used now');
+  for (const { subject, validity: ofAuthority } of authorities) {
+    const objection = objectionToValidity(ofAuthority, nowMs);
+    if (objection === undefined) continue;
+    const fields = { section, file: paths.ca, authority: subject, why: objection };
+    logger.warn(fields, 'an authority may not be used now: no certificate that it signed is trusted');
   }
 }
 

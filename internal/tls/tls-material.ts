@@ -22,6 +22,14 @@ export interface TlsMaterial {
   readonly parts: TlsParts;
   /** The time in which the own certificate is valid; undefined where there is none. */
   readonly validity: Validity | undefined;
+  /** Those in `parts.ca`. */
+  readonly authorities: readonly AuthorityFacts[];
+}
+
+export interface AuthorityFacts {
+  /** Its names, such as `CN=clients`. */
+  readonly subject: string;
+  readonly validity: Validity;
 }
 
 /** Wall time in milliseconds. */
@@ -34,14 +42,18 @@ export interface Validity {
 export function checkTlsMaterial(texts: TlsParts, paths: TlsParts): TlsMaterial {
   const { cert, key, ca } = texts;
   const own = cert === undefined ? undefined : readCertificates(cert, paths.cert)[0];
-  if (ca !== undefined) readCertificates(ca, paths.ca);
+  const authorities = ca === undefined ? [] : readCertificates(ca, paths.ca).map(factsOf);
   if (own !== undefined) checkPair(own, readKey(key ?? '', paths.key), paths);
   try {
     createSecureContext(texts);
   } catch (error) {
     throw new Error(`${Object.values(paths).join(', ')}: TLS cannot use them: ${(error as Error).message}`);
   }
-  return { parts: texts, validity: own === undefined ? undefined : validityOf(own) };
+  return { parts: texts, validity: own === undefined ? undefined : validityOf(own), authorities };
+}
+
+function factsOf(authority: X509Certificate): AuthorityFacts {
+  return { subject: authority.subject.replaceAll('\n', ', '), validity: validityOf(authority) };
 }
 
 export function validityOf({ validFromDate, validToDate }: X509Certificate): Validity {

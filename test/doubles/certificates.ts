@@ -24,7 +24,8 @@ export interface AuthorityLimits {
   readonly usage?: 'server' | 'client';
   /** It may sign for names in this domain only. */
   readonly domain?: string;
-  /** Wall time until which it is valid. */
+  /** Wall time. Default: from an hour ago until in a day. */
+  readonly from?: Date;
   readonly to?: Date;
 }
 

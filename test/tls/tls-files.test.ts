@@ -11,13 +11,16 @@ import { registerTlsMetrics } from '#tls/tls-metrics.ts';
 
 const PATHS = { cert: '/node.crt', key: '/node.key', ca: '/ca.crt' };
 const DAY_MS = 86_400_000;
+const NEVER = 4_000_000_000_000;
 
-async function open(first: Issued) {
+async function open(first: Issued, ca = authorityUntil('test authority', NEVER)) {
   const fileSystem = new MemoryFileSystem();
   const clock = new VirtualClock();
   const lines: string[] = [];
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void =>
-    void lines.push([message, fields['reason'] ?? fields['why'] ?? []].flat().join(': '));
+    void lines.push(
+      [message, fields['authority'] ?? [], fields['reason'] ?? fields['why'] ?? []].flat().join(': '),
+    );
   const logger: Logger = {
     debug: note,
     info: note,
@@ -31,10 +34,9 @@ async function open(first: Issued) {
     await file.write(Buffer.from(text), 0);
     await file.close();
   };
-  const authority = new Authority();
   await write(PATHS.cert, first.cert);
   await write(PATHS.key, first.key);
-  await write(PATHS.ca, authority.cert);
+  await write(PATHS.ca, ca);
   const files = await TlsFiles.open({ fileSystem, clock, logger, section: 'server.tls', paths: PATHS });
   const changes: (string | undefined)[] = [];
   files.onChange(({ parts }) => void changes.push(parts.cert));
@@ -44,6 +46,9 @@ async function open(first: Issued) {
     Number(new RegExp(`^${name}\\{section="server.tls"\\} (.*)$`, 'm').exec(await metrics.render())?.[1]);
   return { files, clock, write, lines, changes, gauge };
 }
+
+const authorityUntil = (name: string, ms: number): string =>
+  new Authority(name, undefined, { from: new Date(0), to: new Date(ms) }).cert;
 
 const validUntil = (ms: number): Issued =>
   new Authority().issue({ cn: 'n', from: new Date(0), to: new Date(ms) });
@@ -77,6 +82,22 @@ describe('the files of TLS', () => {
     await clock.advance(1_000);
     expect([changes.length, files.current.parts.ca]).toEqual([1, cert]);
     files.close();
+  });
+
+  it('tell which authority has expired, at the start and when it comes later', async () => {
+    const nowMs = new VirtualClock().wallMs();
+    const old = authorityUntil('old clients', nowMs - DAY_MS);
+    const told = expect.stringMatching(
+      /^an authority may not be used now: .*: CN=old clients: it expired at /,
+    );
+    const { files, clock, write, lines } = await open(validUntil(nowMs + DAY_MS));
+    expect(lines).toEqual([]);
+    await write(PATHS.ca, authorityUntil('new clients', NEVER) + old);
+    await clock.advance(1_000);
+    await clock.advance(1_000);
+    expect(lines).toEqual(['the certificates changed', told]);
+    files.close();
+    expect((await open(validUntil(nowMs + DAY_MS), old)).lines).toEqual([told]);
   });
 
   it('tell when the certificate expires, and keep one that is valid while the new one is not', async () => {

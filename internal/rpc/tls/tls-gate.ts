@@ -43,6 +43,9 @@ export interface TlsGateOptions extends TlsOptions {
   readonly onHandshake: (result: HandshakeResult) => void;
 }
 
+/** What a handshake says of a chain of which a certificate is not valid now, whichever it is. */
+const OUT_OF_TIME: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+
 /** In PEM, and read. */
 interface Authorities {
   readonly text: string | undefined;
@@ -166,7 +169,9 @@ export class TlsGate {
         : isStillTrusted(certificate, this.#authorities.certificates, nowMs);
     if (authorized && isTrusted) return undefined;
     const reason = authorizationError ?? 'by the authorities and the time of now';
-    const why = `the client certificate is not trusted (${reason})`;
+    const isOwnFault = !OUT_OF_TIME.has(String(reason)) || !isValidAt(certificate, nowMs);
+    const whose = isOwnFault ? '' : ', which is about an authority above it';
+    const why = `the client certificate is not trusted (${reason}${whose})`;
     return { result: 'untrusted', refusal: unauthenticated(why) };
   }
 

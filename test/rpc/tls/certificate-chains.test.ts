@@ -48,6 +48,11 @@ describe('a handshake', () => {
     ['refuses more', { root: { pathLength: 0 }, middle: {} }, /PATH_LENGTH_EXCEEDED/],
     ['refuses one signed by what is no authority', { middle: { isReal: false } }, /INVALID_/],
     ['refuses an authority that signs for servers only', { middle: { usage: 'server' } }, /INVALID_PURPOSE/],
+    [
+      'tells an expired authority from an expired certificate',
+      { root: { to: new Date(Date.now() - 1_000) } },
+      /is not trusted \(CERT_HAS_EXPIRED, which is about an authority above it\)/,
+    ],
     ['takes an authority for the domain of the name', { middle: { domain: 'app.example' } }, undefined],
     ['refuses a name outside of the domain', { middle: { domain: 'other.example' } }, /is not trusted/],
   ])('%s', async (_what, chain, why) => {
