@@ -38,5 +38,6 @@ function narrowed(command: WatchCommand, read: readonly string[]): WatchCommand 
 function shown(event: WatchEvent, write: readonly string[]): WatchEvent {
   if (covers(write, event.key)) return event;
   // The event is shared with other watchers, and so are its bytes.
-  return { ...event, previous: undefined, isPreviousUnknown: true, encoded: undefined };
+  const none = { previous: undefined, encoded: undefined, json: undefined };
+  return { ...event, ...none, isPreviousUnknown: true };
 }

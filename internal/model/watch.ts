@@ -68,6 +68,8 @@ export interface WatchEvent {
    * would cost the garbage collector more.
    */
   encoded?: Uint8Array | 'once' | undefined;
+  /** The event in JSON with its times moved by `shiftMs`, or the promise of it; cached and cleared as `encoded`. */
+  json?: { readonly shiftMs: number; readonly bytes: Buffer | Promise<Buffer> } | undefined;
 }
 
 export interface WatchMessage {

@@ -95,7 +95,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
       createNodePage(status, options.version),
       createKeysRoute(keys),
       createKeysListRoute(keys),
-      createWatchRoute({ port: ports.keyValue, views: keys.views, errors, sendStream: edge.sendStream }),
+      createWatchRoute({ ...edge, port: ports.keyValue, views: keys.views }),
     ],
   };
 }

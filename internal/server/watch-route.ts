@@ -4,13 +4,14 @@
  * which `Last-Event-ID` goes on. A message without `resume` has no id, so the
  * browser keeps the previous one. The last event has the type `end` and says why.
  */
-import { create, toJsonString } from '@bufbuild/protobuf';
-import { type WatchRequest, WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { create } from '@bufbuild/protobuf';
+import { type WatchRequest, WatchRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { SlicePace } from '#platform/slices.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import {
   type HttpRequest,
@@ -31,7 +32,8 @@ import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { fromPosition } from '#wire/position-codec.ts';
 import { toResumeText } from '#wire/resume-text.ts';
-import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
+import { toWatchCommand } from '#wire/watch-codec.ts';
+import { watchJsonPieces } from '#wire/watch-json.ts';
 
 export const WATCH_PATH = '/v1/watch';
 const METHODS = 'GET, OPTIONS';
@@ -41,6 +43,7 @@ export interface WatchRouteOptions {
   readonly views: KeysViews;
   readonly errors: ErrorMapper;
   readonly sendStream: SendStream;
+  readonly slices: SlicePace;
 }
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Watch');
@@ -68,7 +71,7 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
 }
 
 async function serve(
-  { port, errors, sendStream }: WatchRouteOptions,
+  { port, errors, sendStream, slices }: WatchRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
   query: string,
@@ -86,7 +89,7 @@ async function serve(
     const messages = told[Symbol.asyncIterator]();
     // A refused watch is answered with the status of its error, before the stream begins.
     const first = await messages.next();
-    const body = toEvents(first, messages, errors);
+    const body = toEvents(first, messages, errors, slices);
     await sendStream({ status: 200, header: new Headers(EVENT_STREAM), body }, response);
   } catch (error) {
     if (isOver(response)) return;
@@ -149,9 +152,11 @@ async function* toEvents(
   first: IteratorResult<WatchMessage>,
   messages: AsyncIterator<WatchMessage>,
   errors: ErrorMapper,
+  slices: SlicePace,
 ): AsyncGenerator<Uint8Array> {
   try {
-    for (let next = first; next.done !== true; next = await messages.next()) yield toEvent(next.value);
+    for (let next = first; next.done !== true; next = await messages.next())
+      yield* toEvent(next.value, slices);
   } catch (error) {
     const { code, message } = errors.toHttpError(error);
     const resumeAfter = error instanceof WalnutError ? error.details.resumeAfter : undefined;
@@ -162,8 +167,7 @@ async function* toEvents(
   }
 }
 
-function toEvent(message: WatchMessage): Uint8Array {
-  const response = fromWatchMessage(message);
-  const id = response.resume === '' ? '' : `id: ${response.resume}\n`;
-  return Buffer.from(`${id}data: ${toJsonString(WatchResponseSchema, response)}\n\n`);
+function toEvent(message: WatchMessage, slices: SlicePace): AsyncGenerator<Uint8Array> {
+  const id = message.canResume ? `id: ${toResumeText(message.position)}\n` : '';
+  return watchJsonPieces(message, `${id}data: `, '\n\n', slices);
 }

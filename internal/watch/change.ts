@@ -73,7 +73,7 @@ export class Change {
 
 /** Another event, which is not encoded as the first is. */
 function changed(event: WatchEvent, changes: Partial<WatchEvent>): WatchEvent {
-  return { ...event, ...changes, encoded: undefined };
+  return { ...event, ...changes, encoded: undefined, json: undefined };
 }
 
 function withoutValue(entry: Entry): Entry {
@@ -107,6 +107,7 @@ export function eventOf(
     isPreviousUnknown: false,
     isInitial: false,
     encoded: undefined,
+    json: undefined,
   };
 }
 

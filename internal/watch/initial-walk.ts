@@ -66,5 +66,6 @@ function toChange({ key, value, version, expireAtMs, contentType }: Entry): Chan
     isPreviousUnknown: false,
     isInitial: true,
     encoded: undefined,
+    json: undefined,
   });
 }

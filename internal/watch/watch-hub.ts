@@ -2,8 +2,8 @@
  * All watchers of one engine. It sees each record just before it is applied, finds
  * the watchers of each change by one lookup, and gives them one shared event. When
  * the feed says that records are durable and applied, those with something to take
- * are woken, all together and at the pace of the node. An engine without watchers has no
- * witness and its feed no subscription.
+ * are woken at the pace of the node, together unless much waits for them: then so many
+ * bytes a turn. An engine without watchers has no witness and its feed no subscription.
  */
 import type { Engine } from '#engine/engine.ts';
 import { recordKindOf } from '#engine/records/record-table.ts';
@@ -21,6 +21,8 @@ import type { Watcher } from '#watch/watcher.ts';
 
 /** How often it looks whether the watchers may go on: role and engine may change. */
 export const RECHECK_MS = 250;
+/** Once so many bytes wait for those that were woken in a turn, the others are left to later turns: some milliseconds. */
+export const WAKE_BYTES = 1_024 * 1_024;
 
 /** What the hubs of a node share, and the seed of their own matcher. */
 export interface HubParts {
@@ -42,7 +44,9 @@ export class WatchHub {
   /** Those to wake when more is durable and applied. */
   readonly #touched = new Set<Watcher>();
   #endFeed: (() => void) | undefined;
-  /** Runs while those that are touched wait for the pace. */
+  /** How many of them, from the first on, had something to take when the feed last said so. */
+  #toWake = 0;
+  /** Runs while those that are touched wait for the pace, or for a later turn. */
   #pause: Timer | undefined;
   #recheck: Timer | undefined;
   /** Filled and emptied for each change. */
@@ -180,23 +184,38 @@ export class WatchHub {
 
   /** One wait for all watchers: what each could be told meanwhile becomes one message, and the messages few writes. */
   #wakeAtPace(): void {
+    this.#toWake = this.#touched.size;
     if (this.#pause !== undefined) return;
     const waitMs = this.#pace.waitMs(this.#clock.monotonicMs());
     if (waitMs <= 0) {
       this.#wakeTouched();
       return;
     }
-    this.#pause = this.#clock.after(waitMs, () => {
+    this.#wakeIn(waitMs);
+  }
+
+  #wakeIn(ms: number): void {
+    this.#pause = this.#clock.after(ms, () => {
       this.#pause = undefined;
       this.#wakeTouched();
     });
   }
 
+  /** Those that want more go to the end of the line, so that in the end each has its turn. */
   #wakeTouched(): void {
     const { readyLsn } = this;
+    let bytes = 0;
     for (const watcher of this.#touched) {
+      if (this.#toWake === 0) return;
+      if (bytes >= WAKE_BYTES) {
+        this.#wakeIn(0);
+        return;
+      }
+      this.#toWake--;
+      bytes += watcher.live.bytes;
+      this.#touched.delete(watcher);
+      if (watcher.wantsLsn > readyLsn) this.#touched.add(watcher);
       watcher.wake();
-      if (watcher.wantsLsn <= readyLsn) this.#touched.delete(watcher);
     }
   }
 

@@ -6,6 +6,7 @@ const INITIAL = 'test/watch/initial.test.ts';
 const PAST = 'test/watch/past.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
 const PUMP = 'test/watch/live-pump.test.ts';
+const JSON_TEXT = 'test/wire/watch-json.test.ts';
 const CHECKER = 'test/node/watchers.test.ts';
 
 export const WATCH_MUTANTS: readonly Mutant[] = [
@@ -29,6 +30,41 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '    if (waitMs <= 0) {',
     replacement: '    if (waitMs < 1e9) {',
     tests: [PUMP],
+  },
+  {
+    name: 'watchers of large values that are all woken in one turn',
+    file: 'internal/watch/watch-hub.ts',
+    text: '      if (bytes >= WAKE_BYTES) {',
+    replacement: '      if (bytes >= 1_000 * WAKE_BYTES) {',
+    tests: [PUMP],
+  },
+  {
+    name: 'watchers behind the first large ones that are never woken',
+    file: 'internal/watch/watch-hub.ts',
+    text: '        this.#wakeIn(0);\n',
+    replacement: '',
+    tests: [PUMP],
+  },
+  {
+    name: 'event in JSON that is encoded for each watcher',
+    file: 'internal/wire/watch-json.ts',
+    text: '  event.json = { shiftMs, bytes };\n',
+    replacement: '',
+    tests: [JSON_TEXT],
+  },
+  {
+    name: 'event in JSON with the times of before',
+    file: 'internal/wire/watch-json.ts',
+    text: '  if (event.json?.shiftMs === shiftMs) return',
+    replacement: '  if (event.json !== undefined) return',
+    tests: [JSON_TEXT],
+  },
+  {
+    name: 'large message in JSON that is sent without a pace',
+    file: 'internal/wire/watch-json.ts',
+    text: '      await pace.pause();\n',
+    replacement: '',
+    tests: [JSON_TEXT],
   },
   {
     name: 'frames sent behind the end of their stream',
@@ -175,8 +211,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'server-sent event of a fragment with an id',
     file: 'internal/server/watch-route.ts',
-    text: "  const id = response.resume === '' ? '' :",
-    replacement: "  const id = response.resume === 'none' ? '' :",
+    text: '  const id = message.canResume ?',
+    replacement: '  const id = message.position ?',
     tests: ['test/server/watch-route.test.ts'],
   },
   {

@@ -4,6 +4,7 @@ import { WATCH_PROGRESS_MS_MIN } from '#model/watch.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { Following } from '#test/watch/following.ts';
 import { PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
+import { WAKE_BYTES } from '#watch/watch-hub.ts';
 
 async function watched(changes = {}): Promise<{ group: TestGroup; master: TestNode; watch: Following }> {
   const group = new TestGroup();
@@ -74,6 +75,34 @@ describe('an outlet', () => {
     expect(others.some(({ told }) => told.length > 1)).toBe(false);
     await group.clock.advance(PACE_WINDOW_MS);
     expect(others.every(({ told }) => told.length === 2)).toBe(true);
+  });
+
+  it('gets a large value in a turn with few others, and all get it in the end', async () => {
+    const group = new TestGroup();
+    let turn = 0;
+    const after = group.clock.after.bind(group.clock);
+    group.clock.after = (ms, callback) =>
+      after(ms, () => {
+        turn++;
+        callback();
+      });
+    const master = await group.master();
+    const turns: number[] = [];
+    const watches = Array.from({ length: 12 }, () => {
+      const watch = new Following(master.node, {}, 'outlet');
+      const push = watch.messages.push.bind(watch.messages);
+      watch.messages.push = (...messages) => {
+        if (messages.some(({ events }) => events.length > 0)) turns.push(turn);
+        return push(...messages);
+      };
+      return watch;
+    });
+    await group.clock.advance(0);
+    await group.set(master, 'large', 'x'.repeat(WAKE_BYTES / 2));
+    await group.clock.advance(40);
+    expect(watches.every(({ told }) => told.length === 1)).toBe(true);
+    const most = Math.max(...turns.map((one) => turns.filter((other) => other === one).length));
+    expect(most).toBeLessThanOrEqual(3);
   });
 
   it('gets nothing after the watch is over', async () => {
