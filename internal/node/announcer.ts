@@ -34,6 +34,8 @@ const RETRY_MS_MAX = 15_000;
 
 /** A failure after this wait has lasted for seconds, so it is shown to operators. */
 const TOLD_WAIT_MS = 4_000;
+/** Addresses remembered as told; they are more than this only where addresses change all the time. */
+const TOLD_MAX = 1_024;
 
 interface Try {
   readonly dueMs: number;
@@ -48,6 +50,9 @@ export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #abort = new AbortController();
   readonly #tries = new Map<string, Try>();
+  /** The nodes that were told `#toldTerm`: a slow one leaves and joins, and is told it each time. */
+  readonly #told = new Set<string>();
+  #toldTerm = 0;
   #running: Promise<void> | undefined;
 
   constructor(options: AnnouncerOptions) {
@@ -84,6 +89,15 @@ export class Announcer {
     }
   }
 
+  /** True for the first time that the node at `address` is told this term. */
+  #isNews(address: string, term: number): boolean {
+    if (term !== this.#toldTerm || this.#told.size >= TOLD_MAX) this.#told.clear();
+    this.#toldTerm = term;
+    const isNews = !this.#told.has(address);
+    this.#told.add(address);
+    return isNews;
+  }
+
   /** Returns true if a node answers at the address. */
   async #lookForRival(link: PeerLink, address: string, logId: string): Promise<boolean> {
     try {
@@ -113,7 +127,8 @@ export class Announcer {
       if (fencedBy !== undefined) onFenced(fencedBy, address);
       else {
         onFollowed(address);
-        logger.info({ node: address, term: said.term }, 'told a node to follow');
+        if (this.#isNews(address, said.term))
+          logger.info({ node: address, term: said.term }, 'told a node to follow');
       }
     } catch (error) {
       const why = messageOf(error);

@@ -7,6 +7,13 @@ const RESET = 'test/cli/wal-reset-term.test.ts';
 
 export const TERM_MUTANTS: readonly Mutant[] = [
   {
+    name: 'node that is logged as told whenever it is told',
+    file: 'internal/node/announcer.ts',
+    text: '    const isNews = !this.#told.has(address);',
+    replacement: '    const isNews = true;',
+    tests: ['test/node/announcer.test.ts'],
+  },
+  {
     name: 'term believed however far it jumps',
     file: 'internal/model/terms.ts',
     text: 'term <= known + TERM_JUMP_MAX',
