@@ -41,6 +41,7 @@ export interface FakeNodeOptions {
   /** `host:port` of the master. If set, this node is a replica. */
   master?: string | undefined;
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
+  readonly observers?: MessageInitShape<typeof StatusResponseSchema>['observers'];
   readonly reasons?: string[];
   /** A replica shares the data of its master. */
   readonly data?: Map<string, Entry>;
@@ -357,7 +358,7 @@ export class FakeNode {
   }
 
   #status(): MessageInitShape<typeof StatusResponseSchema> {
-    const { master, replicas, reasons = [] } = this.options;
+    const { master, replicas, observers, reasons = [] } = this.options;
     return {
       nodeId: 'a'.repeat(32),
       role: master === undefined ? Role.MASTER : Role.REPLICA,
@@ -368,6 +369,7 @@ export class FakeNode {
       store: { entries: BigInt(this.data.size) },
       ...(master === undefined ? {} : { master: { address: master, linked: true } }),
       ...(replicas === undefined ? {} : { replicas }),
+      ...(observers === undefined ? {} : { observers }),
     };
   }
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { EPOCH, FakeNode } from './fake-node.ts';
 import { runCli } from './memory-io.ts';
 
@@ -29,6 +29,25 @@ describe('status', () => {
       position: `${EPOCH}-0`,
       replicas: [{ address: replica.address, state: 'streaming', lagRecords: 5, lagMs: 1_500 }],
     });
+  });
+
+  it.each([
+    [0, [], 0, '0'],
+    [2, [1, 0], 0, '2, at most 1 record behind'],
+    [70, [1_500, 3], 1, '70, at most 1,500 records behind, 1 different'],
+  ])('shows %i observers of a master', async (count, lags, different, line) => {
+    const furthest = lags.map((lag) => ({ lagRecords: BigInt(lag) }));
+    const master = await new FakeNode({ observers: { count, furthest, different } }).start();
+    onTestFinished(() => master.stop());
+    const { out } = await runCli(['status', '--address', master.address]);
+    expect(/^observers +(.*)$/m.exec(out)?.[1]).toBe(line);
+    const { out: json } = await runCli(['status', '--json', '--address', master.address]);
+    expect(JSON.parse(json).observers).toMatchObject({
+      count,
+      furthest: lags.map((lagRecords) => ({ lagRecords })),
+      different,
+    });
+    expect((await run('status')).out).not.toContain('observers');
   });
 
   it('uses colours on a terminal only, and never with NO_COLOR', async () => {

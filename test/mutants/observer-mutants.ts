@@ -146,4 +146,11 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     replacement: '    void error;',
     tests: [EMBEDDED],
   },
+  {
+    name: 'status that does not say that an observer differs',
+    file: 'cmd/walnut/group/status-command.ts',
+    text: "different === 0 ? ''",
+    replacement: "different >= 0 ? ''",
+    tests: ['test/cli/node-commands.test.ts'],
+  },
 ];
