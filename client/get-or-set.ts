@@ -7,6 +7,7 @@
 import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
+import { checkNames } from './call-options.ts';
 import type { Codec } from './codecs.ts';
 import { givenUp, invalid, refusedHere } from './failures.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
@@ -67,6 +68,12 @@ const LEASE_MS_MAX = 60_000;
 const ROUNDS_MAX = 3;
 /** While another process refreshes a value, this one looks again after so long. */
 const REFRESH_PAUSE_MS = 1_000;
+const NAMES = new Map(
+  ['ttlMs', 'refreshBeforeMs', 'staleIfErrorMs', 'absentTtlMs', 'leaseMs', 'signal', 'codec'].map((name) => [
+    name,
+    undefined,
+  ]),
+);
 const NOTHING = new Uint8Array();
 /** 1970: an entry with this deadline is a delete. */
 const PAST = { case: 'expireAtMs', value: 1n } as const;
@@ -233,6 +240,7 @@ function contentOf({
 }
 
 function planOf(options: GetOrSetOptions): Plan {
+  checkNames(options, NAMES);
   const { ttlMs, refreshBeforeMs = 0, staleIfErrorMs = 0, absentTtlMs = 0, leaseMs = LEASE_MS } = options;
   const given = { ttlMs, refreshBeforeMs, staleIfErrorMs, absentTtlMs, leaseMs };
   for (const [name, value] of Object.entries(given)) {

@@ -30,10 +30,7 @@ export interface MapClient {
   ): Promise<T | undefined>;
 }
 
-export interface MapSetOptions extends SetOptions, CallOptions {
-  /** Milliseconds until the entry expires; instead of `expiry`. */
-  readonly ttlMs?: number;
-}
+export type MapSetOptions = SetOptions & CallOptions;
 
 /** One change of an entry; `value` is undefined where the entry is gone. */
 export interface MapChange<T> {
@@ -63,8 +60,8 @@ export class KeyMap<T> {
   }
 
   /** Resolves with what became of it: `applied: false` if a condition was not met. */
-  async set(key: string, value: T, { ttlMs, ...options }: MapSetOptions = {}): Promise<SetResponse> {
-    return this.#client.set(this.prefix + key, this.#encode(key, value), { ...options, ...expiryOf(ttlMs) });
+  async set(key: string, value: T, options: MapSetOptions = {}): Promise<SetResponse> {
+    return this.#client.set(this.prefix + key, this.#encode(key, value), options);
   }
 
   /**
@@ -139,14 +136,6 @@ export class KeyMap<T> {
       throw failed(outcome, Code.FailedPrecondition, why);
     }
   }
-}
-
-/** The fields of a Set for a time to live. Throws INVALID_ARGUMENT for one that is not a whole number above 0. */
-export function expiryOf(ttlMs: number | undefined): Pick<SetOptions, 'expiry'> {
-  if (ttlMs === undefined) return {};
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
-    throw invalid(`ttlMs is ${ttlMs}: expected a whole number of milliseconds above 0`);
-  return { expiry: { case: 'ttlMs', value: BigInt(ttlMs) } };
 }
 
 function failed(outcome: 'done' | 'not_done', code: Code, message: string): CallError {

@@ -1,6 +1,6 @@
 /** Operations as messages: their types, sizes, waits and errors. Pure. */
 
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   type AwaitDurableRequestSchema,
   type BatchOperation,
@@ -15,6 +15,13 @@ import {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { messageOf } from '#platform/thrown.ts';
 import type { PendingOperation } from './batch-queue.ts';
+import {
+  checkNames,
+  type DeadlineOptions,
+  type OptionNames,
+  optionNames,
+  withExpiry,
+} from './call-options.ts';
 import { invalid } from './failures.ts';
 import { hasName, type NamedFields } from './write-names.ts';
 
@@ -26,9 +33,12 @@ export interface CallOptions {
 
 /** The fields of the message without its key. */
 export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
-export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
-export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
-export type TouchOptions = Omit<MessageInitShape<typeof TouchRequestSchema>, 'key' | '$typeName'>;
+export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'> &
+  DeadlineOptions;
+export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'> &
+  DeadlineOptions;
+export type TouchOptions = Omit<MessageInitShape<typeof TouchRequestSchema>, 'key' | '$typeName'> &
+  DeadlineOptions;
 export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
 export type AwaitDurableOptions = Omit<MessageInitShape<typeof AwaitDurableRequestSchema>, '$typeName'>;
 export type GetUpdatesOptions = Omit<MessageInitShape<typeof GetUpdatesRequestSchema>, '$typeName'>;
@@ -38,7 +48,7 @@ type OperationInit = NonNullable<MessageInitShape<typeof BatchOperationSchema>['
 /** An operation of an atomic Batch, by its kind: `{ get: … }`, `{ set: … }` and so on. */
 export type AtomicOperation = ByKind<OperationInit>;
 type ByKind<T> = T extends { readonly case: infer Kind extends string; readonly value: infer Value }
-  ? { readonly [K in Kind]: Value }
+  ? { readonly [K in Kind]: Value & (Kind extends 'get' | 'delete' ? unknown : DeadlineOptions) }
   : never;
 export type AtomicOptions = Omit<
   MessageInitShape<typeof BatchRequestSchema>,
@@ -53,9 +63,33 @@ const WAIT_MS_MAX = 60_000;
 const OPERATION_BYTES = 192;
 const UTF8_BYTES_PER_UNIT = 3;
 
-const KINDS = BatchOperationSchema.fields.map(({ localName }) => localName);
+interface Kind {
+  readonly schema: DescMessage;
+  readonly fields: OptionNames;
+  readonly options: OptionNames;
+}
 
-/** Throws INVALID_ARGUMENT unless there is one operation, and for text that no message can contain. */
+const KINDS: ReadonlyMap<string, Kind> = new Map(
+  BatchOperationSchema.fields.flatMap(({ localName, message: schema }) => {
+    if (schema === undefined) return [];
+    const options = optionNames(schema, ['key', 'value'], ['signal']);
+    return [[localName, { schema, fields: optionNames(schema), options }]];
+  }),
+);
+
+/** An operation by its name, of its options without `signal`. Throws INVALID_ARGUMENT for an option that does not exist. */
+export function operationOf(
+  name: Exclude<Operation['case'], undefined>,
+  options: object,
+  key: string,
+  value?: Uint8Array,
+): Operation {
+  const { schema, options: names } = KINDS.get(name) as Kind;
+  checkNames(options, names);
+  return { case: name, value: create(schema, { ...withExpiry(options), key, value }) } as Operation;
+}
+
+/** Throws INVALID_ARGUMENT unless there is one operation, for a field that does not exist, and for text that no message can contain. */
 export function toMessage(operation: AtomicOperation): BatchOperation {
   const message = create(BatchOperationSchema, { operation: caseOf(operation) });
   checkText(message.operation);
@@ -64,11 +98,13 @@ export function toMessage(operation: AtomicOperation): BatchOperation {
 
 function caseOf(operation: AtomicOperation): OperationInit {
   const given = Object.entries(operation);
-  const expected = `expected one of ${KINDS.join(', ')}`;
+  const expected = `expected one of ${[...KINDS.keys()].join(', ')}`;
   if (given.length !== 1) throw invalid(`operation has ${given.length} kinds: ${expected}`);
-  const [kind, value] = given[0] as [string, unknown];
-  if (!KINDS.includes(kind)) throw invalid(`operation of kind "${kind}": ${expected}`);
-  return { case: kind, value } as OperationInit;
+  const [name, value] = given[0] as [string, object];
+  const kind = KINDS.get(name);
+  if (kind === undefined) throw invalid(`operation of kind "${name}": ${expected}`);
+  checkNames(value, kind.fields);
+  return { case: name, value: withExpiry(value) } as OperationInit;
 }
 
 /** UTF-8 would replace every lone surrogate by the same character, and so change a key into another. */

@@ -1,8 +1,9 @@
 /** Calls of which one answers a page: they are repeated with the cursor of the page before, until the last page. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { DeletePrefixRequestSchema, ScanRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { DeletePrefixRequestSchema, ScanRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { Target } from '#routing/group-routes.ts';
+import { checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { invalid } from './failures.ts';
 
@@ -16,6 +17,9 @@ export type ScanOptions = Omit<
   'prefix' | 'cursor' | 'countOnly' | '$typeName'
 >;
 
+const DELETE_PREFIX = optionNames(DeletePrefixRequestSchema, ['prefix', 'cursor'], ['signal']);
+const SCAN = optionNames(ScanRequestSchema, ['prefix', 'cursor', 'countOnly'], ['signal']);
+
 /** Resolves with the number of entries that were deleted. A page whose answer is lost is not called again: it has no name. */
 export async function deletePages(
   caller: Caller,
@@ -24,6 +28,7 @@ export async function deletePages(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   checkPrefix(prefix);
+  checkNames(options, DELETE_PREFIX);
   const kind = {
     rpc: 'DeletePrefix',
     target: 'master',
@@ -58,6 +63,7 @@ export async function* scanPages(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Entry, void, undefined> {
   checkPrefix(prefix);
+  checkNames(options, SCAN);
   let cursor = '';
   let at: string | undefined;
   do {

@@ -1,11 +1,13 @@
 /** Waits for a position to become durable: one that is given, or all that the session has written and read. */
-import type { AwaitDurableResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { AwaitDurableRequestSchema, type AwaitDurableResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, invalid } from './failures.ts';
 import type { AwaitDurableOptions } from './operations.ts';
 
 /** How long a node waits in AwaitDurable by default, milliseconds. */
 const AWAIT_MS = 5_000;
+const NAMES = optionNames(AwaitDurableRequestSchema, [], ['signal']);
 
 /** Does what `WalnutClient.awaitDurable` says. DATA_LOSS of a position of the session is told once. */
 export async function waitDurable(
@@ -13,6 +15,7 @@ export async function waitDurable(
   options: AwaitDurableOptions,
   signal: AbortSignal | undefined,
 ): Promise<AwaitDurableResponse> {
+  checkNames(options, NAMES);
   const { session } = caller;
   const call = (position: AwaitDurableOptions['position']): Promise<AwaitDurableResponse> => {
     const waitMs = options.timeoutMs || AWAIT_MS;

@@ -14,17 +14,13 @@ import {
   BatchRequestSchema,
   type BatchResponse,
   type DeleteResponse,
-  DeleteRequestSchema as DeleteSchema,
   type ExplainResponse,
   type GetResponse,
-  GetRequestSchema as GetSchema,
+  GetUpdatesRequestSchema,
   type GetUpdatesResponse,
   type IncrementResponse,
-  IncrementRequestSchema as IncrementSchema,
   type SetResponse,
-  SetRequestSchema as SetSchema,
   type TouchResponse,
-  TouchRequestSchema as TouchSchema,
   type WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
@@ -33,6 +29,7 @@ import type { Told } from '#routing/failure.ts';
 import { GroupRoutes, type ReadPolicy } from '#routing/group-routes.ts';
 import { Router } from '#routing/router.ts';
 import { addressesOf, isByTls } from './addresses.ts';
+import { checkNames, optionNames } from './call-options.ts';
 import { Caller, type CallKind, closedError } from './caller.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
@@ -51,7 +48,7 @@ import {
   type GetOptions,
   type GetUpdatesOptions,
   type IncrementOptions,
-  type Operation,
+  operationOf,
   type SetOptions,
   type TouchOptions,
   toMessage,
@@ -64,6 +61,8 @@ import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 const TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 1_000;
 const WAIT_MS = 1_000;
+const ATOMIC = optionNames(BatchRequestSchema, ['operations', 'atomic'], ['signal']);
+const GET_UPDATES = optionNames(GetUpdatesRequestSchema, [], ['signal']);
 
 export type { WalnutClientOptions } from './client-options.ts';
 
@@ -165,14 +164,12 @@ export class WalnutClient implements AsyncDisposable {
     value: Uint8Array,
     { signal, ...options }: SetOptions & CallOptions = {},
   ): Promise<SetResponse> {
-    const operation = { case: 'set', value: create(SetSchema, { ...options, key, value }) } as const;
-    return this.#told('set', this.#call(operation, signal) as Promise<SetResponse>);
+    return this.#told('set', this.#call('set', options, signal, key, value) as Promise<SetResponse>);
   }
 
   /** Deletes one key; `deleted: false` if it was missing or a condition was not met. */
   delete(key: string, { signal, ...options }: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
-    const value = create(DeleteSchema, { ...options, key });
-    return this.#told('delete', this.#call({ case: 'delete', value }, signal) as Promise<DeleteResponse>);
+    return this.#told('delete', this.#call('delete', options, signal, key) as Promise<DeleteResponse>);
   }
 
   /**
@@ -184,17 +181,15 @@ export class WalnutClient implements AsyncDisposable {
     key: string,
     { signal, ...options }: IncrementOptions & CallOptions = {},
   ): Promise<IncrementResponse> {
-    const value = create(IncrementSchema, { ...options, key });
     return this.#told(
       'increment',
-      this.#call({ case: 'increment', value }, signal) as Promise<IncrementResponse>,
+      this.#call('increment', options, signal, key) as Promise<IncrementResponse>,
     );
   }
 
   /** Gives an entry another deadline and leaves its value and version; `touched: false` if the key is missing. */
   touch(key: string, { signal, ...options }: TouchOptions & CallOptions): Promise<TouchResponse> {
-    const value = create(TouchSchema, { ...options, key });
-    return this.#told('touch', this.#call({ case: 'touch', value }, signal) as Promise<TouchResponse>);
+    return this.#told('touch', this.#call('touch', options, signal, key) as Promise<TouchResponse>);
   }
 
   /**
@@ -207,6 +202,7 @@ export class WalnutClient implements AsyncDisposable {
     { signal, ...options }: AtomicOptions & CallOptions = {},
   ): Promise<BatchResponse> {
     return this.#run('atomic', () => {
+      checkNames(options, ATOMIC);
       const messages = operations.map(toMessage);
       const request = create(BatchRequestSchema, { ...options, atomic: true, operations: messages });
       return this.#calls.atomic(request, signal);
@@ -260,9 +256,10 @@ export class WalnutClient implements AsyncDisposable {
    */
   getUpdates({ signal, ...options }: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
     const kind = { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal };
-    return this.#run('getUpdates', () =>
-      this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(options, sent)),
-    );
+    return this.#run('getUpdates', () => {
+      checkNames(options, GET_UPDATES);
+      return this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(options, sent));
+    });
   }
 
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
@@ -314,15 +311,20 @@ export class WalnutClient implements AsyncDisposable {
     return tellOperation(this.#clock, method, result);
   }
 
-  async #call(operation: Operation, signal: AbortSignal | undefined): Promise<unknown> {
+  async #call(
+    kind: 'get' | 'set' | 'delete' | 'increment' | 'touch',
+    options: object,
+    signal: AbortSignal | undefined,
+    key: string,
+    value?: Uint8Array,
+  ): Promise<unknown> {
     this.#checkOpen();
-    return this.#calls.call(operation, signal);
+    return this.#calls.call(operationOf(kind, options, key, value), signal);
   }
 
   /** Reads from a node. */
   #read(key: string, options: GetOptions = {}, signal?: AbortSignal): Promise<GetResponse> {
-    const value = create(GetSchema, { ...options, key });
-    return this.#call({ case: 'get', value }, signal) as Promise<GetResponse>;
+    return this.#call('get', options, signal, key) as Promise<GetResponse>;
   }
 
   #checkOpen(): void {

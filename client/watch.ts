@@ -1,10 +1,11 @@
 /** Watch as the client offers it: what to watch and how, and a transport that goes on by itself. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ConnectError } from '@connectrpc/connect';
-import type { WatchRequest, WatchRequestSchema, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type WatchRequest, WatchRequestSchema, type WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Router } from '#routing/router.ts';
+import { checkNames, optionNames } from './call-options.ts';
 import type { NodeStub } from './node-links.ts';
 import { type OpenWatch, resumingWatch } from './resuming-watch.ts';
 
@@ -21,6 +22,8 @@ export interface WatchOptions
   readonly onBreak?: ((error: ConnectError) => void) | undefined;
 }
 
+const NAMES = optionNames(WatchRequestSchema, ['what'], ['signal', 'patienceMs', 'onBreak']);
+
 /** What a watch uses of its client. */
 export interface WatchingClient {
   readonly router: Router<NodeStub>;
@@ -36,6 +39,7 @@ export function openWatch(
   closed: AbortSignal,
 ): AsyncIterable<WatchResponse> {
   const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
+  checkNames(fields, NAMES);
   const target: WatchRequest['what'] =
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
   const open: OpenWatch = (request, ended) =>
