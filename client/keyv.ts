@@ -5,7 +5,7 @@
  * are checked against Keyv's interfaces by shape, so that Keyv is no dependency.
  */
 import { text } from './codecs.ts';
-import { invalid } from './failures.ts';
+import { type CallError, invalid } from './failures.ts';
 import { KeyMap, type MapClient, type MapSetOptions } from './key-map.ts';
 
 export interface KeyvWalnutOptions {
@@ -83,6 +83,31 @@ function wholeMs(name: string, ms: number): number {
   throw invalid(`${name} is ${ms}: expected milliseconds`);
 }
 
+/** A number of milliseconds below this (2001) is a duration, not a moment. */
+const MOMENT_MS_MIN = 1e12;
+
+function momentOf(expires: number | undefined): MapSetOptions {
+  if (expires === undefined) return {};
+  if (expires < MOMENT_MS_MIN) throw notForKeyv5(`expires is ${String(expires)}`);
+  return { expireAtMs: wholeMs('expires', expires) };
+}
+
+function notForKeyv5(what: string): CallError {
+  return invalid(
+    `${what}: expected expires as milliseconds since 1970, after 2001. KeyvWalnut is for Keyv 6; ` +
+      'for Keyv 5 and cache-manager use KeyvWalnut5',
+  );
+}
+
+/** The answer for each, false for one that failed. Rejects with the first error where all failed, so that it is told. */
+async function eachOf(writes: readonly Promise<boolean>[]): Promise<boolean[]> {
+  const settled = await Promise.allSettled(writes);
+  const [first] = settled;
+  if (first?.status === 'rejected' && settled.every(({ status }) => status === 'rejected'))
+    throw first.reason;
+  return settled.map((each) => each.status === 'fulfilled' && each.value);
+}
+
 export class KeyvWalnut {
   /** Tells Keyv that `expires` is a moment; otherwise it takes this for a store of Keyv 5. */
   readonly capabilities = { expires: true } as const;
@@ -102,17 +127,22 @@ export class KeyvWalnut {
     return Promise.all(keys.map((key) => this.get(key)));
   }
 
-  /** `expires`: milliseconds since the Unix epoch; undefined: as long as the node's default says. */
+  /**
+   * `expires`: milliseconds since the Unix epoch; undefined: as long as the node's default
+   * says. Rejects with INVALID_ARGUMENT for one before 2001: it is a duration, as Keyv 5 gives.
+   */
   async set(key: string, value: unknown, expires?: number): Promise<boolean> {
-    const expiry =
-      expires === undefined
-        ? {}
-        : { expiry: { case: 'expireAtMs', value: BigInt(wholeMs('expires', expires)) } as const };
-    return this.#entries.set(this.#full(key), value, expiry);
+    return this.#entries.set(this.#full(key), value, momentOf(expires));
   }
 
+  /** True for each that was written. Rejects where none could be. */
   setMany(entries: readonly KeyvEntry[]): Promise<boolean[]> {
-    return Promise.all(entries.map(({ key, value, expires }) => this.set(key, value, expires)));
+    return eachOf(
+      entries.map(async (entry) => {
+        if ('ttl' in entry && entry.ttl !== undefined) throw notForKeyv5(`ttl is ${String(entry.ttl)}`);
+        return this.set(entry.key, entry.value, entry.expires);
+      }),
+    );
   }
 
   delete(key: string): Promise<boolean> {
@@ -175,8 +205,9 @@ export class KeyvWalnut5 {
     return this.#entries.set(key, value, isLimited ? { ttlMs: wholeMs('ttl', ttl) } : {});
   }
 
+  /** True for each that was written. Rejects where none could be. */
   setMany(entries: readonly Keyv5Entry[]): Promise<boolean[]> {
-    return Promise.all(entries.map(({ key, value, ttl }) => this.set(key, value, ttl)));
+    return eachOf(entries.map(({ key, value, ttl }) => this.set(key, value, ttl)));
   }
 
   delete(key: string): Promise<boolean> {

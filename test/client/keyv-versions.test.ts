@@ -7,7 +7,7 @@ import { Keyv as Keyv5 } from 'keyv5';
 import { expect, it, onTestFinished } from 'vitest';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { connect } from '../../client/connect.ts';
-import { KeyvWalnut, KeyvWalnut5 } from '../../client/keyv.ts';
+import { type KeyvEntry, KeyvWalnut, KeyvWalnut5 } from '../../client/keyv.ts';
 import type { WalnutClient } from '../../client/walnut-client.ts';
 
 interface AnyKeyv {
@@ -83,7 +83,7 @@ it('lets Keyv 6 choose the moment at which an entry expires, and deletes what is
   const expires = Date.now() + 60_000;
   expect(await store.setMany([{ key: 'k', value: 'v', expires: expires + 0.5 }])).toEqual([true]);
   expect((await client.get('keyv:k')).expireAtMs).toBe(BigInt(expires + 1));
-  await store.set('k', 'v', 0);
+  await store.set('k', 'v', Date.now() - 1_000);
   expect(await store.get('k')).toBeUndefined();
   expect(await store.deleteMany(['k', 'l'])).toEqual([false, false]);
   for (const each of [Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -92,4 +92,30 @@ it('lets Keyv 6 choose the moment at which an entry expires, and deletes what is
     await expect(older.set('k', 'v', each)).rejects.toThrow(`ttl is ${each}: expected milliseconds`);
   }
   expect(() => new KeyvWalnut(client, { prefix: '' })).toThrow('prefix is empty');
+});
+
+it('refuses under Keyv 5 the store that is for Keyv 6, by name, where an entry has a time to live', async () => {
+  const store = new KeyvWalnut({} as WalnutClient);
+  const refused = [
+    store.set('k', 'v', 60_000),
+    store.setMany([{ key: 'k', value: 'v', ttl: 60_000 } as KeyvEntry]),
+  ];
+  for (const each of refused) await expect(each).rejects.toThrow('use KeyvWalnut5');
+  const cache = new Keyv5({ store, throwOnErrors: true });
+  await expect(cache.set('k', 'v', 60_000)).rejects.toThrow('expires is 60000: expected');
+});
+
+it.each([
+  ['6', KeyvWalnut],
+  ['5', KeyvWalnut5],
+])('says of each entry of setMany under Keyv %s if it was written', async (_, Store) => {
+  const set = async (key: string) => {
+    if (key.endsWith('bad')) throw new Error('no');
+    return { applied: true };
+  };
+  const store = new Store({ set } as unknown as WalnutClient);
+  const entry = (key: string) => ({ key, value: 'v' });
+  expect(await store.setMany([entry('bad'), entry('good')])).toEqual([false, true]);
+  await expect(store.setMany([entry('bad')])).rejects.toThrow('no');
+  expect(await store.setMany([])).toEqual([]);
 });
