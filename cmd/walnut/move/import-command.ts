@@ -47,7 +47,11 @@ export function addImportCommand(program: Command, host: CommandHost): void {
     .option('--db <n>', 'only this database of an RDB file', parseCount(0, DATABASE_MAX))
     .option('--prefix <prefix>', 'put this before each key', parseKey)
     .option('--if-absent', 'leave keys that are there as they are')
-    .option('--skip <n>', 'pass over so many keys of the file, which an earlier run did', parseCount(0))
+    .option(
+      '--skip <n>',
+      'pass over so many keys of the file, which an earlier run did; not for stdin',
+      parseCount(0),
+    )
     .option('--check', 'read the file, say what is in it, and write nothing')
     .option('--no-follow', 'do not call the master if a replica refuses')
     .addHelpText(
@@ -68,6 +72,11 @@ async function runImportCommand(invocation: Invocation, options: ImportOptions):
   const path = invocation.args[0] ?? '';
   const source = await openSource(path, options.format, invocation.io.stdin);
   if (source.format === 'ndjson' && options.db !== undefined) throw usageError('--db is for RDB files');
+  if (!source.isFile && options.skip !== undefined)
+    throw usageError(
+      '--skip is for files: stdin may have another order than in an earlier run',
+      'Run it from the start, which writes the same, or write it to a file and give its path',
+    );
   const survey =
     source.isReadTwice || options.check === true ? await surveyOf(source, invocation) : undefined;
   if (options.check === true) {
@@ -122,7 +131,7 @@ async function importFrom(
     throw new CliError(
       exitCode,
       `${message} (${doneOf(counts)})`,
-      [advice, goOn(counts)].filter(Boolean).join('\n'),
+      [advice, goOn(counts, source)].filter(Boolean).join('\n'),
     );
   }
   await show(
@@ -131,7 +140,7 @@ async function importFrom(
     () => renderCounts(counts),
   );
   if (io.interrupted.aborted)
-    throw new CliError(EXIT.interrupted, `interrupted: ${doneOf(counts)}`, goOn(counts));
+    throw new CliError(EXIT.interrupted, `interrupted: ${doneOf(counts)}`, goOn(counts, source));
   return counts.leftCount === 0 ? EXIT.ok : EXIT.negative;
 }
 
@@ -166,8 +175,12 @@ function doneOf({ done }: ImportCounts): string {
   return `after ${countOf(done, 'key')} of the file`;
 }
 
-function goOn({ done }: ImportCounts): string | undefined {
-  return done === 0 ? undefined : `To go on from there, run the same command with --skip ${done}`;
+/** A program that fills stdin may give other entries, in another order, the next time. */
+function goOn({ done }: ImportCounts, { isFile }: ImportSource): string | undefined {
+  if (done === 0) return undefined;
+  return isFile
+    ? `To go on from there, run the same command with --skip ${done}`
+    : 'Run it again from the start, which writes the same: what stdin gives then may have another order';
 }
 
 function toJson({ done, written, kept, expired, left }: ImportCounts): Record<string, unknown> {

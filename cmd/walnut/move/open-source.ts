@@ -9,6 +9,8 @@ export type ImportFormat = 'rdb' | 'ndjson';
 
 export interface ImportSource {
   readonly format: ImportFormat;
+  /** True if it can be read again and gives the same. */
+  readonly isFile: boolean;
   /** Length of the file; undefined for stdin. */
   readonly bytes: number | undefined;
   /** True if it is worth being read before it is imported: one checksum at its end is for all of it. */
@@ -33,13 +35,13 @@ export async function openSource(
         'Write it to a file, and give its path',
       );
     const items = (onBytes: (bytes: number) => void) => naming('stdin', ndjsonItems(stdin, onBytes));
-    return { format: 'ndjson', bytes: undefined, isReadTwice: false, items };
+    return { format: 'ndjson', isFile: false, bytes: undefined, isReadTwice: false, items };
   }
   const { head, bytes } = await lookAt(path);
   const actual = format ?? (head === MAGIC ? 'rdb' : 'ndjson');
   const read = actual === 'rdb' ? rdbItems : ndjsonItems;
   const items = (onBytes: (bytes: number) => void) => naming(path, read(createReadStream(path), onBytes));
-  return { format: actual, bytes, isReadTwice: actual === 'rdb', items };
+  return { format: actual, isFile: true, bytes, isReadTwice: actual === 'rdb', items };
 }
 
 async function lookAt(path: string): Promise<{ head: string; bytes: number }> {

@@ -198,6 +198,19 @@ describe('import of NDJSON', () => {
     expect([left.code, left.err]).toEqual([130, expect.stringContaining('--skip 1000')]);
   });
 
+  it('advises to begin anew where stdin stopped, since it may have another order', async () => {
+    const lines = Array.from({ length: 1_500 }, (_, i) => JSON.stringify({ key: `k${i}`, value: '' }));
+    const stdin = Buffer.from(`${lines.join('\n')}\nnot json\n`);
+    const stopped = await run(['import', '-'], { stdin });
+    expect([stopped.code, stopped.err]).toEqual([
+      2,
+      expect.stringContaining('Run it again from the start, which writes the same'),
+    ]);
+    expect(stopped.err).not.toContain('--skip');
+    const skipping = await run(['import', '-', '--skip', '1000'], { stdin });
+    expect([skipping.code, skipping.err]).toEqual([2, expect.stringContaining('--skip is for files')]);
+  });
+
   it.each([
     ['[1]', 'expected an object such as'],
     ['{"value":"x"}', 'expected key as a string'],
