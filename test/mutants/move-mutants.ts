@@ -75,9 +75,30 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
   {
     name: 'store for Keyv 6 that takes a moment for a duration',
     file: 'client/keyv.ts',
-    text: "{ expiry: { case: 'expireAtMs', value:",
-    replacement: "{ expiry: { case: 'ttlMs', value:",
+    text: '{ expireAtMs: wholeMs(',
+    replacement: '{ ttlMs: wholeMs(',
     tests: ['test/client/keyv-versions.test.ts'],
+  },
+  {
+    name: 'store for Keyv 6 that takes a duration for a moment',
+    file: 'client/keyv.ts',
+    text: 'if (expires < MOMENT_MS_MIN)',
+    replacement: 'if (expires < 0)',
+    tests: ['test/client/keyv-versions.test.ts'],
+  },
+  {
+    name: 'option of a call that does not exist and is ignored',
+    file: 'client/call-options.ts',
+    text: 'if (!names.has(name) && !OF_MESSAGES.includes(name))',
+    replacement: 'if (name === undefined)',
+    tests: ['test/client/call-options.test.ts'],
+  },
+  {
+    name: 'import from stdin that advises to skip',
+    file: 'cmd/walnut/move/import-command.ts',
+    text: '  return isFile\n',
+    replacement: '  return isFile || done > 0\n',
+    tests: ['test/cli/move/move.test.ts'],
   },
   {
     name: 'span of a call that ends when it is reported',
