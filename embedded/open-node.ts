@@ -80,7 +80,7 @@ function settingsOf({ config, kind }: EmbeddedNodeOptions, logger: Logger): Sett
   // JSON is YAML.
   const text = typeof config === 'string' ? config : JSON.stringify(config);
   const source = { kind: kind ?? kindOf(text), file: 'config', cwd: process.cwd(), text };
-  return new Settings({ source, readText: async () => text, logger });
+  return new Settings({ source, readText: async () => text, logger, clock: createNodeClock() });
 }
 
 /** `master` for a text that is no YAML: what is wrong with it is said when it is loaded. */

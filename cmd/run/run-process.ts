@@ -56,9 +56,9 @@ export async function runProcess<Kind extends BinaryKind>({
 }: RunProcessOptions<Kind>): Promise<void> {
   keepHeapSmall();
   const logger = createLogger(config.log);
-  const settings = new Settings({ source, readText, logger });
-  settings.follow('log.level', ({ log }) => logger.setLevel(log.level));
   const clock = createNodeClock();
+  const settings = new Settings({ source, readText, logger, clock });
+  settings.follow('log.level', ({ log }) => logger.setLevel(log.level));
   const closers = new CloserStack();
   const leave = (code: ExitCode): never => exit(logger, code);
   const stopOnSignals = (beginDrain: () => void): void =>

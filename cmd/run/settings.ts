@@ -10,6 +10,8 @@ import { type ConfigSource, type LoadedConfig, loadWithOrigins } from '#config/l
 import { printedKeys } from '#config/print-config.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Setting, SettingsPort } from '#model/settings.ts';
+import type { Clock } from '#platform/clock.ts';
+import { LOG_LEVELS } from '#platform/create-logger.ts';
 import type { Logger } from '#platform/logger.ts';
 
 export interface SettingsOptions<Kind extends BinaryKind> {
@@ -18,9 +20,13 @@ export interface SettingsOptions<Kind extends BinaryKind> {
   /** Reads the file anew. Rejects with `ConfigError` where that cannot be done. */
   readonly readText: () => Promise<string>;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 type Apply<Kind extends BinaryKind> = (config: ConfigOf<Kind>) => void;
+
+/** A file system that does not answer for so long will not answer soon. */
+const READ_MS_MAX = 10_000;
 
 /** The keys are wanted, not the defaults that depend on the machine. */
 const NO_SURROUNDINGS = { memoryLimitBytes: 0, cwd: undefined };
@@ -34,6 +40,8 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   /** Values in force, by key, in the file's spelling. */
   readonly #inForce: Map<string, string>;
   #reloading: Promise<void> = Promise.resolve();
+  /** Reads of the file that have not ended. */
+  #reads = 0;
 
   /** Throws `ConfigError`. */
   constructor(options: SettingsOptions<Kind>) {
@@ -58,7 +66,7 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     const asked = new Map([...this.#asked, ...changes]);
     const loaded = this.#load(this.#source, asked);
     for (const [key, value] of changes) this.#asked.set(key, value);
-    this.#take(loaded);
+    this.#take(loaded, () => {});
     return this.#settings();
   }
 
@@ -72,21 +80,40 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   }
 
   async #reload(): Promise<void> {
-    const { logger, readText } = this.#options;
+    const { logger } = this.#options;
     try {
-      const source = { ...this.#options.source, text: await readText() };
+      const source = { ...this.#options.source, text: await this.#readText() };
       const loaded = loadWithOrigins(source);
       this.#source = source;
       this.#asked.clear();
-      this.#take(loaded);
-      const pending = this.#pending();
-      if (pending.length > 0)
-        logger.warn({ keys: pending }, 'the configuration was read again, and these keys need a restart');
-      else logger.info({}, 'the configuration was read again');
+      this.#take(loaded, () => this.#sayPending());
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       logger.error({ reason: error.message }, 'the configuration cannot be used: nothing was changed');
     }
+  }
+
+  /** One read at a time: each that hangs keeps a thread of the few that the log needs, too. */
+  async #readText(): Promise<string> {
+    const { readText, clock, source } = this.#options;
+    if (this.#reads > 0) throw new ConfigError([`${source.file}: an earlier read of it has not ended yet`]);
+    this.#reads++;
+    const reading = readText().finally(() => {
+      this.#reads--;
+    });
+    const late = `${source.file}: not read within ${READ_MS_MAX / 1_000} s; does its file system answer?`;
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(READ_MS_MAX, () => reject(new ConfigError([late])));
+      reading.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  #sayPending(): void {
+    const { logger } = this.#options;
+    const pending = this.#pending();
+    if (pending.length > 0)
+      logger.warn({ keys: pending }, 'the configuration was read again, and these keys need a restart');
+    else logger.info({}, 'the configuration was read again');
   }
 
   #checkChangeable(key: string): void {
@@ -107,17 +134,25 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     }
   }
 
-  #take(loaded: LoadedConfig<Kind>): void {
+  /** Applies what differs and logs it, then calls `conclude`. Lines are logged by the lower of both levels, so that a higher one does not hide itself. */
+  #take(loaded: LoadedConfig<Kind>, conclude: () => void): void {
+    const levelOf = ({ config }: LoadedConfig<Kind>): number => LOG_LEVELS.indexOf(config.log.level);
+    const isQuieter = levelOf(loaded) > levelOf(this.#loaded);
     this.#loaded = loaded;
     const now = printedKeys(loaded.config);
+    const applies: (() => void)[] = [];
+    const lines: (() => void)[] = [];
     for (const [key, apply] of this.#followed) {
       const value = now.get(key) ?? '';
       const was = this.#inForce.get(key);
       if (value === was) continue;
       this.#inForce.set(key, value);
-      apply(loaded.config);
-      this.#options.logger.warn({ key, was, value, origin: this.#originOf(key) }, 'a setting was changed');
+      const fields = { key, was, value, origin: this.#originOf(key) };
+      applies.push(() => apply(loaded.config));
+      lines.push(() => this.#options.logger.warn(fields, 'a setting was changed'));
     }
+    lines.push(conclude);
+    for (const step of isQuieter ? [...lines, ...applies] : [...applies, ...lines]) step();
   }
 
   /** Keys whose value in the file is not the one in force. */

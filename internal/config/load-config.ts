@@ -30,6 +30,7 @@ import {
 import type { FileSystem } from '#platform/file-system.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { ownValue } from '#platform/own-value.ts';
+import { objectionToKind } from '#platform/secret-file.ts';
 
 /** Beyond this a configuration file is something else by mistake. */
 const FILE_BYTES_MAX = 1_048_576;
@@ -90,7 +91,7 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
   if (problems.length === 0) {
     const context = { kind, yaml, labels, keys, absent };
     for (const { section, key, message } of checkTogether(config))
-      problems.push(`${locate([section, key], 'value', context)} ${section}.${key}: ${message}`);
+      problems.push(`${named(locate([section, key], 'value', context), `${section}.${key}`)}: ${message}`);
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return { config, origins };
@@ -101,8 +102,10 @@ export async function readConfigFile(fileSystem: FileSystem, file: string): Prom
   try {
     const handle = await fileSystem.open(file, 'read');
     try {
-      const { sizeBytes, isDirectory } = await handle.stat();
-      if (isDirectory) throw new Error('it is a directory');
+      const stat = await handle.stat();
+      const { sizeBytes } = stat;
+      const objection = objectionToKind(stat);
+      if (objection !== undefined) throw new Error(objection);
       if (sizeBytes > FILE_BYTES_MAX)
         throw new Error(`it has ${sizeBytes} bytes, at most ${FILE_BYTES_MAX} are read`);
       const bytes = new Uint8Array(sizeBytes);
@@ -175,7 +178,9 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
   }
   // The only other issue that is not in our own words: a section that is no mapping.
   const message = issue.code === 'custom' ? issue.message : 'expected keys below it, each with a value';
-  return [`${locate(path, 'value', context)} ${showPath(path)}: ${message}${describeNeed(path, context)}`];
+  return [
+    `${named(locate(path, 'value', context), showPath(path))}: ${message}${describeNeed(path, context)}`,
+  ];
 }
 
 /** A hint for a missing section that another binary does not have: the file may be meant for that binary. */
@@ -199,15 +204,17 @@ function describeUnknown(path: KeyPath, context: Context): string[] {
       : `unknown key of ${commandOf(kind)}: only ${others} takes it, so remove it or start ${others}`;
   // An unknown section that only overrides filled is reported for each of them.
   if (isGroup(ownValue(keys, section), key)) {
-    return [`${locate(path, 'value', context)} ${showPath(path)}: expected keys below it, each with a value`];
+    return [
+      `${named(locate(path, 'value', context), showPath(path))}: expected keys below it, each with a value`,
+    ];
   }
   const fromOverrides = [...labels].filter(([name]) => name.startsWith(`${section}.`));
   if (key === undefined && fromOverrides.length > 0) {
-    return fromOverrides.map(([name, label]) => `${label} ${name}: ${why}`);
+    return fromOverrides.map(([name, label]) => `${named(label, name)}: ${why}`);
   }
   const suggestion = takers.length > 0 ? undefined : suggestKey(keys, section, key);
   const hint = suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
-  return [`${locate(path, 'key', context)} ${showPath(path)}: ${why}${hint}`];
+  return [`${named(locate(path, 'key', context), showPath(path))}: ${why}${hint}`];
 }
 
 /** A key of the file may be any text: one that is no plain word, or two with a dot, is quoted, and cut. */
@@ -215,6 +222,11 @@ function showPath(path: KeyPath): string {
   return path
     .map((name) => (/^[\w-]{1,64}(?:\.[\w-]{1,64})?$/.test(name) ? name : JSON.stringify(name.slice(0, 64))))
     .join('.');
+}
+
+/** A place and the key there. The place of `--set` and SetConfig names the key already. */
+function named(place: string, key: string): string {
+  return place.endsWith(` ${key}`) ? place : `${place} ${key}`;
 }
 
 function locate(

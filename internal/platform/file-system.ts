@@ -11,6 +11,8 @@ export type OpenMode = 'read' | 'write' | 'create' | 'replace';
 export interface FileStat {
   readonly sizeBytes: number;
   readonly isDirectory: boolean;
+  /** False for directories, pipes, devices and sockets. */
+  readonly isRegular: boolean;
   /** Last modification, wall time in milliseconds. */
   readonly modifiedMs: number;
   /** The permission bits, such as 0o600. */

@@ -19,9 +19,11 @@ const DIRECTORY_MODE = 0o700;
 const PATIENCE_MS = 50;
 const PATIENCE_ATTEMPTS = 100;
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants;
+/** Opening a named pipe would otherwise wait for a writer, and keep a thread for ever. Windows has no such flag. */
+const O_NONBLOCK = constants.O_NONBLOCK ?? 0;
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
-  read: O_RDONLY,
+  read: O_RDONLY | O_NONBLOCK,
   write: O_RDWR,
   create: O_RDWR | O_CREAT | O_EXCL,
   replace: O_RDWR | O_CREAT | O_TRUNC,
@@ -85,6 +87,7 @@ function toFileStat(stats: Stats): FileStat {
   return {
     sizeBytes: stats.size,
     isDirectory: stats.isDirectory(),
+    isRegular: stats.isFile(),
     modifiedMs: Math.floor(stats.mtimeMs),
     mode: stats.mode & 0o7777,
     ownerId: stats.uid,

@@ -50,6 +50,12 @@ async function readChecked(
   }
 }
 
+/** Why something is no file that can be read whole, such as a pipe, whose size is not known; undefined where it is one. */
+export function objectionToKind({ isDirectory, isRegular }: FileStat): string | undefined {
+  if (isDirectory) return 'it is a directory: expected a file';
+  return isRegular ? undefined : 'it is a pipe or a device: expected a file';
+}
+
 /** Why a file with this state is not read; undefined where it is. Pure. */
 export function objectionTo(stat: FileStat, processId: number | undefined): string | undefined {
   const { mode, ownerId } = stat;
@@ -65,7 +71,9 @@ export function objectionTo(stat: FileStat, processId: number | undefined): stri
     : undefined;
 }
 
-function objectionToSize({ isDirectory, sizeBytes }: FileStat): string | undefined {
-  if (isDirectory) return 'it is a directory: expected a file';
+function objectionToSize(stat: FileStat): string | undefined {
+  const { sizeBytes } = stat;
+  const objection = objectionToKind(stat);
+  if (objection !== undefined) return objection;
   return sizeBytes > BYTES_MAX ? `it has ${sizeBytes} bytes: expected at most ${BYTES_MAX}` : undefined;
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError } from '#config/config-error.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type LogFields, silentLogger } from '#platform/logger.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { Settings } from '../../cmd/run/settings.ts';
 
 const FILE = 'wal: { directory: d }\nreplication: { max_lag: 3s }\n';
@@ -14,17 +15,23 @@ function open() {
     (fields: LogFields, message: string): void => {
       logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
     };
-  const file = { text: FILE };
+  const file = { text: FILE, answer: Promise.resolve() };
+  const clock = new VirtualClock();
   const settings = new Settings({
     source: { kind: 'master', file: 'f.yaml', text: FILE, env: { WALNUT_LOG__LEVEL: 'warn' } },
     readText: async () => {
+      await file.answer;
       if (file.text === '') throw new ConfigError(['f.yaml: ENOENT']);
       return file.text;
     },
+    clock,
     logger: { ...silentLogger, info: note('info'), warn: note('warn'), error: note('error') },
   });
   const applied: string[] = [];
-  settings.follow('log.level', ({ log }) => applied.push(log.level));
+  settings.follow('log.level', ({ log }) => {
+    applied.push(log.level);
+    logged.push(`level ${log.level}`);
+  });
   settings.follow('replication.max_lag', ({ replication }) => applied.push(`${replication.lagMsMax} ms`));
   settings.follow('server.slow_log.threshold', ({ server }) =>
     applied.push(`${server.slowLog.thresholdMs} ms`),
@@ -39,7 +46,7 @@ function open() {
     }
     throw new Error('changed, against expectation');
   };
-  return { settings, file, logged, applied, change, refusal };
+  return { settings, file, clock, logged, applied, change, refusal };
 }
 
 describe('change', () => {
@@ -57,6 +64,7 @@ describe('change', () => {
     expect(applied).toEqual(['debug']);
     expect(settings.config.log.level).toBe('debug');
     expect(logged).toEqual([
+      'level debug',
       'warn a setting was changed {"key":"log.level","was":"warn","value":"debug","origin":"SetConfig log.level"}',
     ]);
     const now = change({ 'server.slow_log.threshold': '20ms' });
@@ -64,11 +72,20 @@ describe('change', () => {
     expect(now.map(({ value }) => value)).toEqual(['debug', '3s', '20ms']);
   });
 
+  it('logs a higher level, and what changes with it, before the level hides that', async () => {
+    const { change, logged, settings, file } = open();
+    change({ 'log.level': 'silent', 'replication.max_lag': '9s' });
+    const lines = logged.map((line) => line.split(' ', 5).join(' '));
+    expect(lines).toEqual(['warn a setting was changed', 'warn a setting was changed', 'level silent']);
+    logged.length = 0;
+    file.text = `${FILE}log: { level: error }\n`;
+    await settings.reload();
+    expect(logged[0]).toBe('level warn');
+    expect(logged.at(-1)).toMatch(/^info the configuration was read again/);
+  });
+
   it.each([
-    [
-      { 'log.level': 'loud' },
-      /^invalid_argument: SetConfig log\.level log\.level: expected debug, info, .*got "loud"/,
-    ],
+    [{ 'log.level': 'loud' }, /^invalid_argument: SetConfig log\.level: expected debug, info, .*got "loud"/],
     [{ 'log.levl': 'info' }, /^invalid_argument: "log\.levl" is no key: these can be changed: log\.level, /],
     [{ constructor: 'x' }, /^invalid_argument: "constructor" is no key/],
     [{ 'wal.fsync': 'never' }, /^failed_precondition: wal\.fsync needs a restart; these can be changed: log/],
@@ -120,4 +137,24 @@ describe('reload', () => {
       expect(change({})[1]).toMatchObject({ value: '9s' });
     },
   );
+
+  it('gives up a read that hangs, and reads the file again once that has ended', async () => {
+    const { settings, file, clock, applied, logged } = open();
+    let end = (): void => {};
+    file.answer = new Promise((resolve) => {
+      end = resolve;
+    });
+    const reloads = [settings.reload(), settings.reload()];
+    await clock.advance(10_000);
+    await Promise.all(reloads);
+    expect(logged[0]).toMatch(/^error the configuration cannot be used: .*f\.yaml: not read within 10 s/);
+    expect(logged[1]).toMatch(
+      /^error the configuration cannot be used: .*an earlier read of it has not ended/,
+    );
+    end();
+    await clock.settle();
+    file.text = FILE.replace('3s', '9s');
+    await settings.reload();
+    expect(applied).toEqual(['9000 ms']);
+  });
 });

@@ -296,7 +296,7 @@ colour: blue
     ['master: { address: "a:1" }', {}, 'node.yaml:2:1 master'],
     ['replication: { apply_delay: 1s }', {}, 'node.yaml:2:16 replication.apply_delay'],
     ['', { env: { WALNUT_MASTER__ADDRESS: 'a:1' } }, 'WALNUT_MASTER__ADDRESS master.address'],
-    ['', { sets: ['replication.apply_delay=1s'] }, '--set replication.apply_delay replication.apply_delay'],
+    ['', { sets: ['replication.apply_delay=1s'] }, '--set replication.apply_delay'],
   ])('of another binary’s key name that binary: %j %o', (text, more, place) => {
     const why = 'only walnut-slave takes it, so remove it or start walnut-slave';
     const expected = `${place}: unknown key of walnut-master: ${why}`;
@@ -393,10 +393,10 @@ describe('overrides', () => {
   });
 
   it.each([
-    ['--set of a section', { sets: ['constructor.keys=1'] }, '--set constructor.keys constructor.keys'],
-    ['--set of a key', { sets: ['wal.constructor=1'] }, '--set wal.constructor wal.constructor'],
-    ['--set of a hidden section', { sets: ['__proto__.keys=1'] }, '--set __proto__.keys __proto__.keys'],
-    ['--set of a hidden key', { sets: ['wal.__proto__=1'] }, '--set wal.__proto__ wal.__proto__'],
+    ['--set of a section', { sets: ['constructor.keys=1'] }, '--set constructor.keys'],
+    ['--set of a key', { sets: ['wal.constructor=1'] }, '--set wal.constructor'],
+    ['--set of a hidden section', { sets: ['__proto__.keys=1'] }, '--set __proto__.keys'],
+    ['--set of a hidden key', { sets: ['wal.__proto__=1'] }, '--set wal.__proto__'],
     [
       'environment, section',
       { env: { WALNUT_CONSTRUCTOR__KEYS: '1' } },
@@ -446,8 +446,8 @@ describe('overrides', () => {
       '--set "nonsense": expected section.key=value',
       '--set "a.b": expected section.key=value',
       'WALNUT_SERVER__PORT server.port: expected a whole number from 0 to 65535, got "http"',
-      '--set wal.max_flie_size wal.max_flie_size: unknown key; did you mean wal.max_file_size?',
-      '--set wal.__proto__ wal.__proto__: unknown key',
+      '--set wal.max_flie_size: unknown key; did you mean wal.max_file_size?',
+      '--set wal.__proto__: unknown key',
       'WALNUT_NOSUCH__KEY nosuch.key: unknown key',
     ]);
   });

@@ -123,6 +123,7 @@ export function statOf(inode: Inode): FileStat {
   return {
     sizeBytes: inode.size,
     isDirectory: inode.kind === 'directory',
+    isRegular: inode.kind !== 'directory',
     modifiedMs: inode.modifiedMs,
     mode: 0o600,
     ownerId: 0,

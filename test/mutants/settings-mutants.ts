@@ -51,4 +51,25 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
     replacement: '    void replication;\n',
     tests: ['test/cmd/signals.test.ts'],
   },
+  {
+    name: 'log level that hides its own change',
+    file: FILE,
+    text: 'isQuieter ? [...lines, ...applies] : [...applies, ...lines]',
+    replacement: 'isQuieter ? [...applies, ...lines] : [...applies, ...lines]',
+    tests: [SETTINGS],
+  },
+  {
+    name: 'configuration file that hangs read again by every SIGHUP',
+    file: FILE,
+    text: '    this.#reads++;\n',
+    replacement: '',
+    tests: [SETTINGS],
+  },
+  {
+    name: 'configuration file that is waited for without an end',
+    file: FILE,
+    text: 'clock.after(READ_MS_MAX, () => reject(new ConfigError([late])));',
+    replacement: 'clock.after(READ_MS_MAX, () => void late);',
+    tests: [SETTINGS],
+  },
 ];

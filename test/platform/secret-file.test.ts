@@ -20,10 +20,12 @@ describe('a file with secrets', () => {
     [{ mode: 0o644, ownerId: 0 }, 0, /mode 0644/],
     [{ mode: 0o600, ownerId: 7 }, OWN, /belongs to the user with the id 7/],
     [{ mode: 0o600, ownerId: 7 }, 0, undefined],
-    [{ isDirectory: true }, OWN, /it is a directory/],
+    [{ isDirectory: true, isRegular: false }, OWN, /it is a directory/],
+    [{ isRegular: false }, OWN, /pipe or a device: expected a file/],
     [{ sizeBytes: 2 ** 21 }, OWN, /at most 1048576/],
   ])('with %o is read by %i, or refused: %s', (stat, processId, refusal) => {
-    const whole = { sizeBytes: 1, isDirectory: false, modifiedMs: 0, mode: 0o600, ownerId: OWN, ...stat };
+    const file = { sizeBytes: 1, isDirectory: false, isRegular: true, modifiedMs: 0, mode: 0o600 };
+    const whole = { ...file, ownerId: OWN, ...stat };
     const objection = objectionTo(whole, processId);
     if (refusal === undefined) expect(objection).toBeUndefined();
     else expect(objection).toMatch(refusal);
