@@ -93,7 +93,7 @@ function adviceFor({ code, leaderHint }: CallError, address: string): string | u
     case 'unavailable':
       return 'The node is up but cannot answer now; see why with: walnut status';
     case 'unimplemented':
-      return 'Is that a Walnut node, and as new as this tool? Check with: walnut status';
+      return 'Is that a Walnut node, and as new as this tool? Check with: walnut status; a coordinator: walnut cluster status';
     case 'unauthenticated':
       return (
         'Send a token: --token-file FILE, or WALNUT_TOKEN. Without TLS it goes only to nodes that you name, so ' +

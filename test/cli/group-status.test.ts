@@ -1,5 +1,6 @@
 /** `walnut status --all`. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STATUS } from '../../cmd/walnut/group/group-status.ts';
 import { FakeNode } from './fake-node.ts';
 import { runCli } from './memory-io.ts';
 
@@ -50,6 +51,18 @@ describe('status --all', () => {
         { address: GONE, error: expect.any(String) },
         { address: one.address, status: { role: 'replica' } },
       ],
+      whole: false,
     });
+  });
+
+  it('says that the replicas are not known without the master', async () => {
+    one.options.master = GONE;
+    const { code, out, err } = await run(one);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^other nodes +not known without the master$/m);
+    expect(err).toContain(`${GONE}; other nodes are not known without the master`);
+    one.options.master = master.address;
+    expect((await run(one)).out).not.toContain('not known');
+    expect(STATUS.timeoutMs).toBeLessThanOrEqual(3_000);
   });
 });

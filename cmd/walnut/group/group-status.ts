@@ -2,11 +2,21 @@
 import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { type CallOptions, createNodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
 import { enumName, showBytes, showCount, showDuration, showPosition } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
+
+/** For each node: Status is answered from memory, so one that is silent for longer is stopped or stuck. */
+export const STATUS: CallOptions = { timeoutMs: 3_000 };
+
+export interface AskedGroup {
+  /** The master first, where one is known, then its replicas. */
+  readonly nodes: readonly AskedNode[];
+  /** False where the master did not answer: only it knows all its replicas. */
+  readonly isWhole: boolean;
+}
 
 export interface AskedNode {
   readonly address: string;
@@ -14,17 +24,20 @@ export interface AskedNode {
   readonly status: StatusResponse | CliError;
 }
 
-/** The master first, where one is known, then its replicas. Rejects where `asked` itself does not answer. */
-export async function askGroup(asked: Endpoint): Promise<readonly AskedNode[]> {
-  const first = await createNodeClients(asked).admin.status({}, CALL);
+/** Rejects where `asked` itself does not answer. */
+export async function askGroup(asked: Endpoint): Promise<AskedGroup> {
+  const first = await createNodeClients(asked).admin.status({}, STATUS);
   const upstream = first.role === Role.MASTER ? '' : (first.master?.address ?? '');
-  if (upstream === '')
-    return [{ address: asked.text, status: first }, ...(await askReplicas(first, asked, []))];
+  if (upstream === '') {
+    const nodes = [{ address: asked.text, status: first }, ...(await askReplicas(first, asked, []))];
+    return { nodes, isWhole: first.role === Role.MASTER };
+  }
   const at = parseToldAddress(upstream, asked);
   const master = await ask(at);
   const own = { address: asked.text, status: first };
-  if (master.status instanceof CliError) return [master, own];
-  return [master, own, ...(await askReplicas(master.status, at, [asked.text, first.nodeId]))];
+  if (master.status instanceof CliError) return { nodes: [master, own], isWhole: false };
+  const others = await askReplicas(master.status, at, [asked.text, first.nodeId]);
+  return { nodes: [master, own, ...others], isWhole: true };
 }
 
 /** `except`: addresses and ids of nodes that were asked already; a master may know a node by another address. */
@@ -37,20 +50,25 @@ function askReplicas(master: StatusResponse, by: Endpoint, except: readonly stri
 
 async function ask(endpoint: Endpoint): Promise<AskedNode> {
   const status = await createNodeClients(endpoint)
-    .admin.status({}, CALL)
+    .admin.status({}, STATUS)
     .catch((error: unknown) => describeFailure(error, toArgument(endpoint)));
   return { address: endpoint.text, status };
 }
 
-/** Undefined where every node answers and is ready. */
-export function unwellOf(nodes: readonly AskedNode[]): CliError | undefined {
+/** Undefined where every node of the group is known, answers and is ready. */
+export function unwellOf({ nodes, isWhole }: AskedGroup): CliError | undefined {
   const unwell = nodes.filter(({ status }) => status instanceof CliError || !status.ready);
-  if (unwell.length === 0) return undefined;
   const named = unwell.map(({ address }) => address).join(', ');
-  return new CliError(EXIT.negative, `no answer, or not ready: ${named}`);
+  const found = named === '' ? [] : [`no answer, or not ready: ${named}`];
+  if (!isWhole) found.push(UNKNOWN);
+  if (found.length === 0) return undefined;
+  const advice = isWhole ? undefined : 'Ask each of them: walnut status --address HOST:PORT';
+  return new CliError(EXIT.negative, found.join('; '), advice);
 }
 
-export function renderGroup(nodes: readonly AskedNode[], { colors }: Invocation): string {
+const UNKNOWN = 'other nodes are not known without the master';
+
+export function renderGroup({ nodes, isWhole }: AskedGroup, { colors }: Invocation): string {
   const head = ['NODE', 'ROLE', 'STATE', 'READY', 'POSITION', 'BEHIND', 'ENTRIES', 'STORE', 'HITS', 'UP'];
   const rows = nodes.map(({ address, status }) =>
     status instanceof CliError ? [address, '-', colors.red('no answer')] : [address, ...cellsOf(status)],
@@ -60,6 +78,7 @@ export function renderGroup(nodes: readonly AskedNode[], { colors }: Invocation)
       ? [[address, colors.red(status.message)]]
       : status.reasons.map((reason) => [address, colors.yellow(reason)]),
   );
+  if (!isWhole) notes.push(['other nodes', colors.yellow('not known without the master')]);
   const below = notes.length === 0 ? '' : `\n${renderFacts(colors, notes)}`;
   return `${renderTable(colors, head, rows)}${below}`;
 }

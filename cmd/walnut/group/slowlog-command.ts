@@ -69,9 +69,12 @@ function toJson({ calls, thresholdMs, maxEntries, total }: GetSlowLogResponse): 
 }
 
 function render({ calls, thresholdMs, total }: GetSlowLogResponse, { colors }: Invocation): string {
-  if (thresholdMs === 0n && calls.length === 0)
-    return 'no call counts as slow, because server.slow_log.threshold is 0s\n';
-  const since = `since the start ${countOf(total, 'call')} took ${showDuration(thresholdMs)} or longer`;
+  // Calls of before were counted by the threshold of their time, which may have been another.
+  const now =
+    thresholdMs === 0n
+      ? 'now none counts, because server.slow_log.threshold is 0s'
+      : `now ${showDuration(thresholdMs)} counts as slow`;
+  const since = `since the start ${countOf(total, 'slow call')}; ${now}`;
   if (calls.length === 0) return `${since}\n`;
   const head = ['ID', 'ENDED', 'TOOK', 'OPERATION', 'CODE', 'USER', 'FROM', 'KEY'];
   return `${renderTable(colors, head, calls.map(toRow))}\n${since}\n`;

@@ -9,7 +9,7 @@ import type {
 } from '#gen/walnut/v1/admin_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from '../arguments.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import {
@@ -25,7 +25,7 @@ import { renderFacts, renderTable } from '../output/table.ts';
 import { type Colors, own } from '../output/terminal.ts';
 import { clockToJson } from './clock-command.ts';
 import { delayToJson, describeDelay } from './delay-command.ts';
-import { type AskedNode, askGroup, renderGroup, unwellOf } from './group-status.ts';
+import { type AskedNode, askGroup, renderGroup, STATUS, unwellOf } from './group-status.ts';
 
 const WATCH_MS_DEFAULT = 1_000;
 const WATCH_MS_MIN = 100;
@@ -87,20 +87,20 @@ interface View {
 }
 
 async function lookAtNode(invocation: Invocation): Promise<View> {
-  const status = await createNodeClients(invocation.address).admin.status({}, CALL);
+  const status = await createNodeClients(invocation.address).admin.status({}, STATUS);
   return { json: () => statusToJson(status), text: () => renderStatus(status, invocation) };
 }
 
 async function lookAtGroup(invocation: Invocation): Promise<View> {
-  const nodes = await askGroup(invocation.address);
+  const group = await askGroup(invocation.address);
   const toJson = ({ address, status }: AskedNode): Record<string, unknown> =>
     status instanceof CliError
       ? { address, error: status.message }
       : { address, status: statusToJson(status) };
   return {
-    json: () => ({ nodes: nodes.map(toJson) }),
-    text: () => renderGroup(nodes, invocation),
-    failure: unwellOf(nodes),
+    json: () => ({ nodes: group.nodes.map(toJson), whole: group.isWhole }),
+    text: () => renderGroup(group, invocation),
+    failure: unwellOf(group),
   };
 }
 
