@@ -184,7 +184,16 @@ function noGroup(id: string, known: readonly Known[]): string {
   return `there is no group ${id}: there are ${known.map((each) => each.id).join(', ') || 'none'}`;
 }
 
+/** Who else is of the group cannot be told from those that are heard, so they are no list. */
+function noVoters(id: string): string {
+  return (
+    `nobody knows the voters of ${id}: neither the metadata store nor the log of a node that is heard lists them: ` +
+    'start its other nodes, or restore any backup of the store that has the group'
+  );
+}
+
 function whyNotGroup({ group: { id, voters }, heard, missing }: GroupRecovery, isForced: boolean): string[] {
+  if (voters.length === 0) return [noVoters(id)];
   const needed = isForced ? 1 : grantsNeeded(voters.length);
   if (isForced && missing.length === 0)
     return [`every voter of ${id} is heard: nothing has to be given up, so recover it without --force`];

@@ -77,9 +77,12 @@ export function majorityOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 
-/** How many voters have to grant a term, so that one of them has each record that a majority has. */
+/**
+ * How many voters have to grant a term, so that one of them has each record that a majority has.
+ * At least one: nobody leads a group without voters.
+ */
 export function grantsNeeded(voters: number): number {
-  return voters - majorityOf(voters) + 1;
+  return Math.max(1, voters - majorityOf(voters) + 1);
 }
 
 /** How many voters have to grant the term of the record. */

@@ -96,6 +96,11 @@ function takesWrites(view: StepView): boolean {
 /** A claim needs as many voters as have to grant the term. */
 function claimOrWait(view: StepView): Step {
   const { group } = view;
+  if (group.voters.length === 0)
+    return {
+      kind: 'wait',
+      why: `${group.id} has no leader, and its record has no voters: restore a backup of the metadata store that names them`,
+    };
   const silent = group.voters.filter((voter) => heardVoter(view, voter) === undefined);
   const needed = grantsFor(group);
   if (group.voters.length - silent.length >= needed) return { kind: 'claim' };

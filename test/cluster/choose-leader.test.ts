@@ -62,6 +62,7 @@ describe('the new leader', () => {
     ],
     ['is the first by name', [grant('c', 4, 9), grant('b', 4, 9)], led, 'b'],
     ['may be the last one', [grant('a', 4, 9), grant('b', 4, 8)], led, 'a'],
+    ['is nobody without voters', [grant('a', 4, 9)], { group: groupOf('') }, 'lacks '],
     ['needs two of three', [grant('a', 4, 9)], {}, 'lacks b and c'],
     [
       'needs the listed incarnations',

@@ -164,6 +164,13 @@ describe('a recovery', () => {
       'g1',
       'g1 needs 1 of its voters, and none of them are heard: start a and b and c',
     ],
+    ...['', 'g1'].map((forced): [string, ShardMap, Observation[], string, string] => [
+      `nobody knows the voters, forced: '${forced}'`,
+      EMPTY,
+      [say('a', { logVoters: [] }), say('b', { logVoters: [] })],
+      forced,
+      'nobody knows the voters of g1: neither the metadata store nor the log of a node that is heard lists them: start its other nodes, or restore any backup of the store that has the group',
+    ]),
     [
       'the group that is forced is unknown',
       mapWith(),

@@ -25,6 +25,10 @@ describe('majorities', () => {
     expect(grantsNeeded(voters)).toBe(grants);
     expect(majority + grants).toBeGreaterThan(voters);
   });
+
+  it('of no voters need a grant all the same, which nobody can give', () => {
+    expect(grantsNeeded(0)).toBe(1);
+  });
 });
 
 describe('the grants of a term', () => {

@@ -111,6 +111,11 @@ describe('the next step', () => {
       { kind: 'wait', why: expect.stringContaining('3 voters have to grant its term, and c') },
     ],
     [
+      'is to wait where the record has no voters',
+      { record: { leader: undefined, voters: [] } },
+      { kind: 'wait', why: expect.stringContaining('its record has no voters') },
+    ],
+    [
       'is to wait where nobody is heard',
       { heard: ['a', 'b', 'c'].map((node) => hear(node, { role: 'replica' }, 2_000)) },
       { kind: 'wait' },

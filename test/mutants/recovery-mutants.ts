@@ -215,4 +215,18 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     replacement: '    reasons: [...reasons],',
     tests: ['test/server/heartbeat-limits.test.ts'],
   },
+  {
+    name: 'recovery of a group without voters',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: 'if (voters.length === 0) return [noVoters(id)];',
+    replacement: 'if (voters.length < 0) return [noVoters(id)];',
+    tests: [PLAN],
+  },
+  {
+    name: 'no grant needed where there are no voters',
+    file: 'internal/cluster/shard-map.ts',
+    text: 'return Math.max(1, voters - majorityOf(voters) + 1);',
+    replacement: 'return Math.max(0, voters - majorityOf(voters) + 1);',
+    tests: ['test/cluster/choose-leader.test.ts'],
+  },
 ];
