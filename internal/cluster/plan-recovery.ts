@@ -5,7 +5,14 @@
  */
 import { termGiven } from '#cluster/group-terms.ts';
 import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
-import { type ClusterNode, type Group, grantsNeeded, type ShardMap, type Voter } from '#cluster/shard-map.ts';
+import {
+  type ClusterNode,
+  type Group,
+  grantsFor,
+  grantsNeeded,
+  type ShardMap,
+  type Voter,
+} from '#cluster/shard-map.ts';
 import { SLOTS } from '#cluster/slot-hash.ts';
 import { isAhead } from '#model/position.ts';
 import { TERM_JUMP_MAX } from '#model/terms.ts';
@@ -66,7 +73,9 @@ export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
     ...(isOld || forced !== '' ? [] : [NOTHING]),
     ...(forced === '' || known.some(({ id }) => id === forced) ? [] : [noGroup(forced, known)]),
     ...(groups.length > 0 && slots.length === 0 ? [NO_SLOTS] : []),
-    ...groups.flatMap((each) => whyNotGroup(each, each.group.id === forced)),
+    ...groups.flatMap((each) =>
+      each.group.id === forced ? whyNotForced(each, map.groups.get(forced), isOld) : whyNotGroup(each),
+    ),
   ];
   return { clusterId, epoch, groups, slots, nodes: nodesOf(map, groups, own), problems };
 }
@@ -184,7 +193,7 @@ function noGroup(id: string, known: readonly Known[]): string {
   return `there is no group ${id}: there are ${known.map((each) => each.id).join(', ') || 'none'}`;
 }
 
-/** Who else is of the group cannot be told from those that are heard, so they are no list. */
+/** The nodes that are heard may be a part of the group only, so they are not taken for its voters. */
 function noVoters(id: string): string {
   return (
     `nobody knows the voters of ${id}: neither the metadata store nor the log of a node that is heard lists them: ` +
@@ -192,16 +201,30 @@ function noVoters(id: string): string {
   );
 }
 
-function whyNotGroup({ group: { id, voters }, heard, missing }: GroupRecovery, isForced: boolean): string[] {
+function whyNotGroup({ group: { id, voters }, heard, missing }: GroupRecovery): string[] {
   if (voters.length === 0) return [noVoters(id)];
-  const needed = isForced ? 1 : grantsNeeded(voters.length);
-  if (isForced && missing.length === 0)
-    return [`every voter of ${id} is heard: nothing has to be given up, so recover it without --force`];
+  const needed = grantsNeeded(voters.length);
   if (heard.length >= needed) return [];
-  const way = isForced
-    ? ''
-    : `, or give up what only their disks have: walnut cluster recover --group ${id} --force`;
   return [
-    `${id} needs ${needed} of its voters, and ${heard.join(' and ') || 'none'} of them ${heard.length === 1 ? 'is' : 'are'} heard: start ${missing.join(' and ')}${way}`,
+    `${id} needs ${needed} of its voters, and ${heard.join(' and ') || 'none'} of them ${heard.length === 1 ? 'is' : 'are'} heard: start ${missing.join(' and ')}, or give up what only their disks have: walnut cluster recover --group ${id} --force`,
+  ];
+}
+
+/** Refused also where nothing has to be given up, since a failover with as many grants as usual loses nothing. */
+function whyNotForced(
+  { group: { id, voters }, heard, missing }: GroupRecovery,
+  record: Group | undefined,
+  isOld: boolean,
+): string[] {
+  if (voters.length === 0) return [noVoters(id)];
+  if (heard.length === 0)
+    return [`${id} needs 1 of its voters, and none of them are heard: start ${missing.join(' and ')}`];
+  // The term that is being claimed may need more than usual, or others than those that are heard.
+  const isClaimed = !isOld && record !== undefined && record.leader === undefined;
+  const needed = isClaimed ? grantsFor(record) : grantsNeeded(voters.length);
+  if (heard.length < needed) return [];
+  const way = isOld ? 'recover it without --force' : 'it fails over by itself, see walnut cluster status';
+  return [
+    `${heard.join(' and ')} of ${id} are heard, and ${needed} of its voters are enough: nothing has to be given up: ${way}`,
   ];
 }

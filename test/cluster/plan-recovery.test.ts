@@ -114,6 +114,15 @@ describe('a recovery', () => {
   });
 
   const level = { term: 4, mapEpoch: 7 };
+
+  it('of a forced group is done where its term waits for more than a failover needs', () => {
+    const adopted = { ...record, leader: undefined, grants: { term: 4, count: 3 } };
+    const map = mapWith({ groups: new Map([['g1', adopted]]) });
+    const { problems, groups } = plan(map, [say('a', level), say('c', level)], 'g1');
+    expect(problems).toEqual([]);
+    expect(groups[0]?.missing).toEqual(['b']);
+  });
+
   it.each<[string, ShardMap, Observation[], string, string]>([
     [
       'nothing is wrong',
@@ -155,7 +164,14 @@ describe('a recovery', () => {
       mapWith(),
       [say('a'), say('b'), say('c')],
       'g1',
-      'every voter of g1 is heard: nothing has to be given up, so recover it without --force',
+      'a and b and c of g1 are heard, and 2 of its voters are enough: nothing has to be given up: recover it without --force',
+    ],
+    [
+      'enough of the group that is forced are heard',
+      mapWith(),
+      [say('a', level), say('c', level)],
+      'g1',
+      'a and c of g1 are heard, and 2 of its voters are enough: nothing has to be given up: it fails over by itself, see walnut cluster status',
     ],
     [
       'nobody of the group that is forced is heard',

@@ -135,8 +135,8 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'leader chosen by one grant too few',
     file: 'internal/cluster/shard-map.ts',
-    text: '  return voters - majorityOf(voters) + 1;',
-    replacement: '  return voters - majorityOf(voters);',
+    text: 'voters - majorityOf(voters) + 1)',
+    replacement: 'voters - majorityOf(voters))',
     tests: [SIMULATION],
   },
   {

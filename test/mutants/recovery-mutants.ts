@@ -120,8 +120,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'recovery by fewer voters than have to grant',
     file: 'internal/cluster/plan-recovery.ts',
-    text: 'const needed = isForced ? 1 : grantsNeeded(voters.length);',
-    replacement: 'const needed = isForced ? 1 : grantsNeeded(voters.length) - 1;',
+    text: 'const needed = grantsNeeded(voters.length);',
+    replacement: 'const needed = grantsNeeded(voters.length) - 1;',
     tests: [PLAN],
   },
   {
@@ -218,8 +218,15 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'recovery of a group without voters',
     file: 'internal/cluster/plan-recovery.ts',
-    text: 'if (voters.length === 0) return [noVoters(id)];',
-    replacement: 'if (voters.length < 0) return [noVoters(id)];',
+    text: 'if (voters.length === 0) return [noVoters(id)];\n  const needed',
+    replacement: 'if (voters.length < 0) return [noVoters(id)];\n  const needed',
+    tests: [PLAN],
+  },
+  {
+    name: 'writes given up by force where an ordinary failover loses none',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: 'if (heard.length < needed) return [];',
+    replacement: 'if (heard.length < voters.length) return [];',
     tests: [PLAN],
   },
   {
