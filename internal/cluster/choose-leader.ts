@@ -1,5 +1,5 @@
 /** Chooses who leads after a failover, from what the members answered to a claim, or to the question before it. Pure. */
-import type { Group, Voter } from '#cluster/shard-map.ts';
+import type { Electorate, Group, Voter } from '#cluster/shard-map.ts';
 import { isAhead, type Position } from '#model/position.ts';
 
 /** A member that grants the term, or would. */
@@ -12,8 +12,7 @@ export interface Grant extends Voter {
 
 export interface Election {
   readonly group: Group;
-  /** How many voters have to grant the term. */
-  readonly needed: number;
+  readonly electorate: Electorate;
   readonly grants: readonly Grant[];
   /** Names of nodes that are down by their own word. */
   readonly unfit: ReadonlySet<string>;
@@ -34,14 +33,15 @@ export type Choice =
  * count, and may lead, only if there are too few others; those that are unfit only if
  * there are too few with these.
  */
-export function chooseLeader({ group, needed, grants, unfit, draining, zones }: Election): Choice {
-  const counted = grants.filter((grant) => counts(group, grant));
+export function chooseLeader({ group, electorate, grants, unfit, draining, zones }: Election): Choice {
+  const { needed } = electorate;
+  const counted = grants.filter((grant) => counts(electorate, grant));
   const fit = counted.filter(({ node }) => !unfit.has(node));
   const staying = fit.filter(({ node }) => !draining.has(node));
   const voters = [staying, fit, counted].find(({ length }) => length >= needed);
   if (voters === undefined) {
     const granted = new Set(counted.map(({ node }) => node));
-    const lacking = group.voters.map(({ node }) => node).filter((node) => !granted.has(node));
+    const lacking = electorate.voters.map(({ node }) => node).filter((node) => !granted.has(node));
     return { kind: 'too_few', needed, lacking };
   }
   const zone = zones.get(group.lastLeader) ?? '';
@@ -50,11 +50,9 @@ export function chooseLeader({ group, needed, grants, unfit, draining, zones }: 
   return { kind: 'leader', grant: best };
 }
 
-function counts(group: Group, grant: Grant): boolean {
+function counts({ voters }: Electorate, grant: Grant): boolean {
   if (grant.isQuarantined || grant.isLoading) return false;
-  return group.voters.some(
-    ({ node, incarnation }) => node === grant.node && incarnation === grant.incarnation,
-  );
+  return voters.some(({ node, incarnation }) => node === grant.node && incarnation === grant.incarnation);
 }
 
 function isBetter(a: Grant, b: Grant, isNear: (grant: Grant) => boolean): boolean {

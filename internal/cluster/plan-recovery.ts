@@ -7,10 +7,11 @@ import { termGiven } from '#cluster/group-terms.ts';
 import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
 import {
   type ClusterNode,
+  electorateOf,
   type Group,
-  grantsFor,
   grantsNeeded,
   type ShardMap,
+  usualElectorate,
   type Voter,
 } from '#cluster/shard-map.ts';
 import { SLOTS } from '#cluster/slot-hash.ts';
@@ -117,6 +118,7 @@ function recovered(
     .map(({ node }) => node)
     .sort();
   const missing = voters.map(({ node }) => node).filter((node) => !heard.includes(node));
+  const survivors = voters.filter(({ node }) => heard.includes(node));
   const given = record === undefined ? 0 : termGiven(record);
   const isBelieved = (term: number): boolean => record === undefined || term <= given + TERM_JUMP_MAX;
   const term = Math.max(given, ...own.map((member) => member.term).filter(isBelieved)) + TERMS_ABOVE;
@@ -129,7 +131,7 @@ function recovered(
     lastLeader: record?.leader?.node ?? record?.lastLeader ?? '',
     next: undefined,
     withdrawn: 0,
-    grants: isForced ? { term, count: heard.length } : undefined,
+    grants: isForced ? { term, count: heard.length, voters: survivors } : undefined,
   };
   return { group, heard, missing };
 }
@@ -221,8 +223,9 @@ function whyNotForced(
     return [`${id} needs 1 of its voters, and none of them are heard: start ${missing.join(' and ')}`];
   // The term that is being claimed may need more than usual, or others than those that are heard.
   const isClaimed = !isOld && record !== undefined && record.leader === undefined;
-  const needed = isClaimed ? grantsFor(record) : grantsNeeded(voters.length);
-  if (heard.length < needed) return [];
+  const electorate = isClaimed ? electorateOf(record) : usualElectorate(voters);
+  const { needed } = electorate;
+  if (electorate.voters.filter(({ node }) => heard.includes(node)).length < needed) return [];
   const way = isOld ? 'recover it without --force' : 'it fails over by itself, see walnut cluster status';
   return [
     `${heard.join(' and ')} of ${id} are heard, and ${needed} of its voters are enough: nothing has to be given up: ${way}`,

@@ -19,6 +19,21 @@ export interface Leader extends Voter {
   readonly tail: Position;
 }
 
+/** The grants that one term of a group needs. */
+export interface SpecialGrants {
+  readonly term: number;
+  /** How many. */
+  readonly count: number;
+  /** Those whose grants count, sorted by node; empty in an older record: any voter's. */
+  readonly voters: readonly Voter[];
+}
+
+/** Those whose grants of a term count, and how many of them have to grant it. */
+export interface Electorate {
+  readonly voters: readonly Voter[];
+  readonly needed: number;
+}
+
 /** A group as the metadata store records it. The only place that makes leaders and terms. */
 export interface Group {
   readonly id: string;
@@ -36,8 +51,8 @@ export interface Group {
   readonly next: { readonly term: number; readonly node: string } | undefined;
   /** The highest term of a planned failover that was withdrawn: nobody is given it again; 0: none was. */
   readonly withdrawn: number;
-  /** How many voters have to grant this term, where that is another number than usual. */
-  readonly grants: { readonly term: number; readonly count: number } | undefined;
+  /** What this term asks of the voters, where that is something else than usual. */
+  readonly grants: SpecialGrants | undefined;
 }
 
 /** A run of slots, both ends included, and its owner. */
@@ -85,9 +100,15 @@ export function grantsNeeded(voters: number): number {
   return Math.max(1, voters - majorityOf(voters) + 1);
 }
 
-/** How many voters have to grant the term of the record. */
-export function grantsFor({ term, voters, grants }: Group): number {
-  return grants?.term === term ? grants.count : grantsNeeded(voters.length);
+/** What a term asks of the voters, unless the record says something else about it. */
+export function usualElectorate(voters: readonly Voter[]): Electorate {
+  return { voters, needed: grantsNeeded(voters.length) };
+}
+
+/** What the term of the record asks of the voters. */
+export function electorateOf({ term, voters, grants }: Group): Electorate {
+  if (grants?.term !== term) return usualElectorate(voters);
+  return { voters: grants.voters.length === 0 ? voters : grants.voters, needed: Math.max(1, grants.count) };
 }
 
 /** The id of the group that owns a slot; undefined if none does. */

@@ -32,7 +32,7 @@ export function adoptedGroup({ id }: GroupPlan, members: readonly Heartbeat[]): 
     next: undefined,
     withdrawn: 0,
     // Its records are on no majority yet that anybody knows of: the most advanced of all has to lead.
-    grants: { term, count: voters.length },
+    grants: { term, count: voters.length, voters },
   };
 }
 

@@ -6,7 +6,13 @@
 import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
 import { judgeTerm, nextTerm, termGiven } from '#cluster/group-terms.ts';
 import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
-import { type Group, grantsFor, grantsNeeded, type ShardMap } from '#cluster/shard-map.ts';
+import {
+  type Electorate,
+  electorateOf,
+  type Group,
+  type ShardMap,
+  usualElectorate,
+} from '#cluster/shard-map.ts';
 import type { Alarms } from '#coordinator/alarms.ts';
 import { Backoff } from '#coordinator/backoff.ts';
 import type { Catalogue } from '#coordinator/catalogue.ts';
@@ -155,7 +161,7 @@ export class GroupKeeper {
   async #question(context: StepContext, why: string): Promise<boolean> {
     const { group } = context;
     const term = nextTerm(group);
-    const choice = await this.#choose(context, grantsNeeded(group.voters.length), (node) =>
+    const choice = await this.#choose(context, usualElectorate(group.voters), (node) =>
       this.#options.members.wouldGrant(context.map, node, group, term),
     );
     if (choice === undefined || !this.#hasEnough(group, choice)) return false;
@@ -189,7 +195,7 @@ export class GroupKeeper {
   /** Steps b to e. */
   async #claim(context: StepContext): Promise<boolean> {
     const { group } = context;
-    const choice = await this.#choose(context, grantsFor(group), (node) =>
+    const choice = await this.#choose(context, electorateOf(group), (node) =>
       this.#options.members.claim(context.map, node, group),
     );
     if (choice === undefined || !this.#hasEnough(group, choice) || choice.kind !== 'leader') return false;
@@ -226,7 +232,7 @@ export class GroupKeeper {
    */
   async #choose(
     { map, group }: StepContext,
-    needed: number,
+    electorate: Electorate,
     ask: (node: string) => Promise<ClaimAnswer>,
   ): Promise<Choice | undefined> {
     const { clock, roll } = this.#options;
@@ -240,7 +246,7 @@ export class GroupKeeper {
     const draining = new Set(nodes.filter(({ status }) => status === 'draining').map(({ name }) => name));
     const zones = new Map(nodes.map(({ name, zone }) => [name, zone]));
     const choice = (answers: readonly ClaimAnswer[]): Choice =>
-      chooseLeader({ group, needed, grants: grantsOf(answers), unfit, draining, zones });
+      chooseLeader({ group, electorate, grants: grantsOf(answers), unfit, draining, zones });
     let isOlder = false;
     const calls = group.voters.map(async ({ node }) => {
       const answer = await ask(node);

@@ -3,7 +3,7 @@ import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm, mayPlan } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import { type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
-import { type ClusterNode, type Group, grantsFor, type Voter } from '#cluster/shard-map.ts';
+import { type ClusterNode, electorateOf, type Group, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
 import { counted } from '#model/counted.ts';
 
@@ -93,7 +93,7 @@ function takesWrites(view: StepView): boolean {
   return heardVoter(view, leader)?.heartbeat.whyNoWrites === '';
 }
 
-/** A claim needs as many voters as have to grant the term. */
+/** A claim needs as many of those whose grants count as have to grant the term. */
 function claimOrWait(view: StepView): Step {
   const { group } = view;
   if (group.voters.length === 0)
@@ -101,9 +101,9 @@ function claimOrWait(view: StepView): Step {
       kind: 'wait',
       why: `${group.id} has no leader, and its record has no voters: restore a backup of the metadata store that names them`,
     };
-  const silent = group.voters.filter((voter) => heardVoter(view, voter) === undefined);
-  const needed = grantsFor(group);
-  if (group.voters.length - silent.length >= needed) return { kind: 'claim' };
+  const { voters, needed } = electorateOf(group);
+  const silent = voters.filter((voter) => heardVoter(view, voter) === undefined);
+  if (voters.length - silent.length >= needed) return { kind: 'claim' };
   const names = silent.map(({ node }) => node).join(' and ');
   const granting = counted(needed, 'voter has', 'voters have');
   const unheard = silent.length === 1 ? `${names} is` : `${names} are`;

@@ -88,7 +88,10 @@ export function fromGroup(group: Group): GroupMessage {
     lastLeader,
     next: next && { $typeName: 'walnut.cluster.v1.NextLeader', ...next },
     withdrawn,
-    grants: grants && { $typeName: 'walnut.cluster.v1.Grants', ...grants },
+    grants: grants && {
+      $typeName: 'walnut.cluster.v1.Grants',
+      ...{ term: grants.term, count: grants.count, voters: grants.voters.map(fromVoter) },
+    },
   };
 }
 
@@ -103,7 +106,7 @@ export function toGroup(message: GroupMessage): Group {
     lastLeader,
     next: next && { term: next.term, node: next.node },
     withdrawn,
-    grants: grants && { term: grants.term, count: grants.count },
+    grants: grants && { term: grants.term, count: grants.count, voters: grants.voters.map(toVoter) },
   };
 }
 

@@ -136,7 +136,7 @@ class FakeCoordinator implements CoordinatorPort {
 
   async recover(forced: string, isApplied: boolean) {
     this.#mayChange(['recover', forced, isApplied]);
-    const grants = forced === '' ? undefined : { term: 103, count: 1 };
+    const grants = forced === '' ? undefined : { term: 103, count: 1, voters: [] };
     const group = { ...this.#group(), term: 103, leader: undefined, grants };
     const { problems, clusterId } = this;
     const groups = [{ group, heard: ['a'], missing: forced === '' ? [] : ['b'] }];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chooseLeader, type Grant } from '#cluster/choose-leader.ts';
 import { judgeTerm, nextTerm } from '#cluster/group-terms.ts';
-import { type Group, grantsNeeded, majorityOf } from '#cluster/shard-map.ts';
+import { electorateOf, type Group, grantsNeeded, majorityOf } from '#cluster/shard-map.ts';
 import { makeEpoch, TERM_MAX, termOf, toLsn } from '#model/position.ts';
 
 function groupOf(names: string, fields: Partial<Group> = {}): Group {
@@ -39,7 +39,7 @@ function choose(
 ): string {
   const choice = chooseLeader({
     group,
-    needed: grantsNeeded(group.voters.length),
+    electorate: electorateOf(group),
     grants,
     unfit: new Set(unfit),
     draining: new Set(draining),
@@ -48,6 +48,7 @@ function choose(
   return choice.kind === 'leader' ? choice.grant.node : `lacks ${choice.lacking.join(' and ')}`;
 }
 
+const survived = groupOf('abc', { grants: { term: 7, count: 1, voters: [{ node: 'b', incarnation: 1 }] } });
 const led = { group: groupOf('abc', { lastLeader: 'a' }) };
 
 describe('the new leader', () => {
@@ -62,6 +63,13 @@ describe('the new leader', () => {
     ],
     ['is the first by name', [grant('c', 4, 9), grant('b', 4, 9)], led, 'b'],
     ['may be the last one', [grant('a', 4, 9), grant('b', 4, 8)], led, 'a'],
+    ['is one of those whose grants count', [grant('a', 4, 9), grant('b', 4, 8)], { group: survived }, 'b'],
+    [
+      'is not chosen by others in their place',
+      [grant('a', 4, 9), grant('c', 4, 9)],
+      { group: survived },
+      'lacks b',
+    ],
     ['is nobody without voters', [grant('a', 4, 9)], { group: groupOf('') }, 'lacks '],
     ['needs two of three', [grant('a', 4, 9)], {}, 'lacks b and c'],
     [
@@ -112,7 +120,7 @@ describe('the new leader', () => {
         const granting = grants.filter((_, i) => ((chosen >> i) & 1) === 1);
         const choice = chooseLeader({
           group: groupOf(names),
-          needed: grantsNeeded(names.length),
+          electorate: electorateOf(groupOf(names)),
           grants: granting,
           unfit: new Set(),
           draining: new Set(),

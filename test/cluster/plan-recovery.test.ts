@@ -109,18 +109,26 @@ describe('a recovery', () => {
     expect(groups[0]).toMatchObject({
       heard: ['b'],
       missing: ['a', 'c'],
-      group: { term: 104, grants: { term: 104, count: 1 }, voters: voters('abc') },
+      group: { term: 104, grants: { term: 104, count: 1, voters: voters('b') }, voters: voters('abc') },
     });
   });
 
   const level = { term: 4, mapEpoch: 7 };
 
   it('of a forced group is done where its term waits for more than a failover needs', () => {
-    const adopted = { ...record, leader: undefined, grants: { term: 4, count: 3 } };
+    const adopted = { ...record, leader: undefined, grants: { term: 4, count: 3, voters: voters('abc') } };
     const map = mapWith({ groups: new Map([['g1', adopted]]) });
     const { problems, groups } = plan(map, [say('a', level), say('c', level)], 'g1');
     expect(problems).toEqual([]);
     expect(groups[0]?.missing).toEqual(['b']);
+  });
+
+  it('of a forced group can be repeated where those whose grants count are gone too', () => {
+    const waiting = { ...record, leader: undefined, grants: { term: 4, count: 1, voters: voters('a') } };
+    const map = mapWith({ groups: new Map([['g1', waiting]]) });
+    const { problems, groups } = plan(map, [say('b', level), say('c', level)], 'g1');
+    expect(problems).toEqual([]);
+    expect(groups[0]?.group.grants?.voters).toEqual(voters('bc'));
   });
 
   it.each<[string, ShardMap, Observation[], string, string]>([

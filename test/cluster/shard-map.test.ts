@@ -4,8 +4,8 @@ import { applyChange, diffMaps } from '#cluster/map-diff.ts';
 import {
   type ClusterNode,
   divideSlots,
+  electorateOf,
   type Group,
-  grantsFor,
   grantsNeeded,
   majorityOf,
   ownerOf,
@@ -32,15 +32,20 @@ describe('majorities', () => {
 });
 
 describe('the grants of a term', () => {
+  const named = (names: string) => [...names].map((node) => ({ node, incarnation: 1 }));
+
   it.each([
-    [7, undefined, 2],
-    [7, { term: 7, count: 1 }, 1],
-    [7, { term: 7, count: 3 }, 3],
-    [8, { term: 7, count: 1 }, 2],
-  ])('%i of three voters, where the record says %j, are %i', (term, grants, expected) => {
-    const voters = ['a', 'b', 'c'].map((node) => ({ node, incarnation: 1 }));
+    [7, undefined, 2, 'abc'],
+    [7, { term: 7, count: 1, voters: named('b') }, 1, 'b'],
+    [7, { term: 7, count: 3, voters: named('abc') }, 3, 'abc'],
+    // As earlier versions wrote it.
+    [7, { term: 7, count: 1, voters: [] }, 1, 'abc'],
+    [8, { term: 7, count: 1, voters: named('b') }, 2, 'abc'],
+  ])('%i of three voters, where the record says %j, are %i of %s', (term, grants, needed, expected) => {
+    const voters = named('abc');
     const nobody = { leader: undefined, lastLeader: '', next: undefined, withdrawn: 0 };
-    expect(grantsFor({ id: 'g1', logId: 'l', voters, term, ...nobody, grants })).toBe(expected);
+    const group = { id: 'g1', logId: 'l', voters, term, ...nobody, grants };
+    expect(electorateOf(group)).toEqual({ needed, voters: named(expected) });
   });
 });
 

@@ -20,7 +20,7 @@ const group: Group = {
   lastLeader: 'b:1',
   next: { term: 10, node: 'b:1' },
   withdrawn: 9,
-  grants: { term: 9, count: 1 },
+  grants: { term: 9, count: 1, voters: [{ node: 'a:1', incarnation: 7 }] },
 };
 
 async function open(): Promise<{ store: LocalStore; leader: number; make: () => Catalogue }> {

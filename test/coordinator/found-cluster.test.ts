@@ -126,7 +126,7 @@ describe('adopting a plain group', () => {
       logId: log('7'),
       term: 6,
       leader: undefined,
-      grants: { term: 6, count: 2 },
+      grants: { term: 6, count: 2, voters: ['m', 'r'].map((node) => ({ node, incarnation: 3 })) },
       voters: ['m', 'r'].map((node) => ({ node, incarnation: 3 })),
     });
     expect(writes?.slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);

@@ -105,10 +105,18 @@ describe('the next step', () => {
     [
       'is to wait where a record asks for the grants of all, and one is not heard',
       {
-        record: { leader: undefined, grants: { term: 7, count: 3 } },
+        record: { leader: undefined, grants: { term: 7, count: 3, voters: [] } },
         heard: [hear('c', {}, 2_000)],
       },
       { kind: 'wait', why: expect.stringContaining('3 voters have to grant its term, and c') },
+    ],
+    [
+      'is to wait where a record names whose grants count, and only others are heard',
+      {
+        record: { leader: undefined, grants: { term: 7, count: 1, voters: [{ node: 'c', incarnation: 1 }] } },
+        heard: [hear('c', {}, 2_000)],
+      },
+      { kind: 'wait', why: expect.stringContaining('1 voter has to grant its term, and c is not heard') },
     ],
     [
       'is to wait where the record has no voters',

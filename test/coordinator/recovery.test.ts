@@ -128,4 +128,20 @@ describe('a group that lost too many disks', () => {
     expect(['b', 'd']).toContain(cluster.master?.name);
     expect(cluster.master?.term).toBe(101);
   });
+
+  it('is led by nobody but those that were heard, although the others come back with their disks', async () => {
+    await begin();
+    for (const name of ['a', 'c']) cluster.member(name).kill();
+    await cluster.clock.advance(5_000);
+    cluster.network.cut('b', 'coordinator-1');
+    cluster.network.cut('coordinator-1', 'b');
+    await recover('g1');
+    for (const name of ['a', 'c']) cluster.member(name).start();
+    await cluster.clock.advance(10_000);
+    expect(record()).toMatchObject({ term: 101, leader: undefined });
+    expect(alarms()).toEqual([expect.stringContaining('and b')]);
+    cluster.network.heal();
+    await cluster.advanceUntil(() => cluster.master !== undefined, 20_000);
+    expect(cluster.master).toMatchObject({ name: 'b', term: 101 });
+  });
 });

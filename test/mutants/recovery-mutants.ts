@@ -127,15 +127,22 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'forced failover by the first that grants',
     file: 'internal/cluster/shard-map.ts',
-    text: 'return grants?.term === term ? grants.count : grantsNeeded(voters.length);',
-    replacement: 'return grants?.term === term ? 1 : grantsNeeded(voters.length);',
+    text: 'needed: Math.max(1, grants.count) };',
+    replacement: 'needed: 1 };',
+    tests: [RECOVERY],
+  },
+  {
+    name: 'forced group led by a missing voter that comes back',
+    file: 'internal/cluster/shard-map.ts',
+    text: 'voters: grants.voters.length === 0 ? voters : grants.voters,',
+    replacement: 'voters: grants.voters.length >= 0 ? voters : grants.voters,',
     tests: [RECOVERY],
   },
   {
     name: 'few grants in every later term too',
     file: 'internal/cluster/shard-map.ts',
-    text: 'return grants?.term === term ? grants.count : grantsNeeded(voters.length);',
-    replacement: 'return grants !== undefined ? grants.count : term < 0 ? 0 : grantsNeeded(voters.length);',
+    text: 'if (grants?.term !== term) return',
+    replacement: 'if (grants === undefined || term < 0) return',
     tests: ['test/cluster/shard-map.test.ts'],
   },
   {
@@ -148,7 +155,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'adopted group led by a replica that is behind',
     file: 'internal/coordinator/adopt-group.ts',
-    text: 'grants: { term, count: voters.length },',
+    text: 'grants: { term, count: voters.length, voters },',
     replacement: 'grants: undefined,',
     tests: [ADOPT],
   },
@@ -225,8 +232,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'writes given up by force where an ordinary failover loses none',
     file: 'internal/cluster/plan-recovery.ts',
-    text: 'if (heard.length < needed) return [];',
-    replacement: 'if (heard.length < voters.length) return [];',
+    text: 'heard.includes(node)).length < needed) return [];',
+    replacement: 'heard.includes(node)).length < voters.length) return [];',
     tests: [PLAN],
   },
   {

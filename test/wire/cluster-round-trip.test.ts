@@ -33,7 +33,10 @@ const group = fc.record({
   lastLeader: fc.oneof(name, fc.constant('')),
   next: fc.option(next, { nil: undefined }),
   withdrawn: term,
-  grants: fc.option(fc.record({ term, count: fc.nat({ max: 9 }) }), { nil: undefined }),
+  grants: fc.option(
+    fc.record({ term, count: fc.nat({ max: 9 }), voters: fc.array(voter, { maxLength: 3 }) }),
+    { nil: undefined },
+  ),
 });
 const node = fc.record({
   name,
