@@ -41,7 +41,11 @@ export class OperatorRequests {
     const { random, clock, roll } = this.#options;
     const { observations } = roll;
     return this.#request(
-      (map) => foundCluster({ map, plan, observations, nowMs: clock.monotonicMs(), random }),
+      (map) => {
+        const why = roll.whyLost(map);
+        if (why !== undefined) throw new WalnutError('failed_precondition', notBeside(why));
+        return foundCluster({ map, plan, observations, nowMs: clock.monotonicMs(), random });
+      },
       (map) => map.clusterId !== '',
     );
   }
@@ -148,6 +152,11 @@ export class OperatorRequests {
     if (map !== undefined && (isDone || isThere(map))) return map;
     throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
   }
+}
+
+/** A second cluster beside a lost one would end the alarm, and keep the lost one from being recovered. */
+function notBeside(why: string): string {
+  return `${why}; if it is another cluster, stop its nodes or correct their cluster.coordinators, and restart the coordinators`;
 }
 
 function checkListed(map: ShardMap, name: string): ClusterNode {

@@ -375,6 +375,14 @@ describe('walnut cluster', () => {
     expect((await run('map')).out).toContain('walnut cluster init');
     expect((await run('slot', 'k')).out).toMatch(/^slot \d+: no group owns it\n$/);
   });
+
+  it('does not say so where the store was lost', async () => {
+    one.clusterId = '';
+    one.alarms = [{ why: 'the store was lost', sinceMs: 1_800_000_000_000 }];
+    const { out } = await run('status');
+    expect(out).toContain('not in the metadata store: see the alarm');
+    expect(out).not.toContain('walnut cluster init');
+  });
 });
 
 describe('the coordinators that are called', () => {

@@ -97,6 +97,23 @@ describe('a store that was lost', () => {
     expect(alarms()).toEqual([]);
   });
 
+  it('is not passed over by a second cluster', async () => {
+    await begin();
+    cluster.member('c').kill();
+    cluster.member('c').wipe();
+    await restore([]);
+    cluster.member('c').start();
+    await cluster.clock.advance(2_000);
+    const made = cluster.active?.coordinator.requests.initCluster({
+      kind: 'given',
+      groups: [{ id: 'g2', nodes: ['c'] }],
+    });
+    await expect(cluster.drive(made as Promise<unknown>)).rejects.toThrow(
+      /the store was lost, see walnut cluster recover; if it is another cluster, stop its nodes/,
+    );
+    expect(alarms()).toEqual([expect.stringContaining('the store was lost')]);
+  });
+
   it('is not recovered by a coordinator that has only begun to hear the nodes', async () => {
     await begin();
     await cluster.restoreStore([]);

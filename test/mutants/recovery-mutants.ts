@@ -139,6 +139,13 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     tests: [RECOVERY],
   },
   {
+    name: 'second cluster founded beside a lost one',
+    file: 'internal/coordinator/operator-requests.ts',
+    text: "if (why !== undefined) throw new WalnutError('failed_precondition', notBeside(why));",
+    replacement: "if (why === '') throw new WalnutError('failed_precondition', notBeside(why));",
+    tests: [RECOVERY],
+  },
+  {
     name: 'few grants in every later term too',
     file: 'internal/cluster/shard-map.ts',
     text: 'if (grants?.term !== term) return',

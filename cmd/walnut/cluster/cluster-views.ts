@@ -42,14 +42,17 @@ export function clusterJson(view: GetClusterResponse): object {
 }
 
 export function clusterText(colors: Colors, view: GetClusterResponse, note: string): string {
-  const made = view.clusterId === '' ? 'not made yet: walnut cluster init' : view.clusterId;
+  const { clusterId, alarms } = view;
+  const none =
+    alarms.length === 0 ? 'not made yet: walnut cluster init' : 'not in the metadata store: see the alarm';
+  const made = clusterId === '' ? none : clusterId;
   const facts: [string, string][] = [
     ['cluster', `${view.name}, ${made}`],
     ['epoch', String(view.epoch)],
     ['active coordinator', view.activeCoordinator === '' ? 'none is known' : view.activeCoordinator],
   ];
   if (note !== '') facts.push(['note', colors.yellow(note)]);
-  for (const { why, sinceMs } of view.alarms)
+  for (const { why, sinceMs } of alarms)
     facts.push(['alarm', `${why} (since ${new Date(Number(sinceMs)).toISOString()})`]);
   const head = ['group', 'term', 'leader', 'writes', 'voters heard', 'slots'];
   const rows = view.groups.map((group) => groupRow(group, view.isActive));
