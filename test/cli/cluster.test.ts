@@ -269,6 +269,10 @@ describe('walnut cluster', () => {
       code: 5,
       err: expect.stringContaining('the map is written, but after 1 ms: g1 does not take writes yet'),
     });
+    expect(await run('recover', '--apply', '--timeout', '1ms')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('the map is written, but after 1 ms: g1 does not take writes yet'),
+    });
     const without = await run('init', '--auto', '1', '--timeout', '0s', '--json');
     expect([without.code, JSON.parse(without.out)]).toMatchObject([0, { takesWrites: false }]);
     let looks = 0;
@@ -331,6 +335,7 @@ describe('walnut cluster', () => {
         'what only the disks of b have is lost, and writes that were answered at QUORUM',
       ),
     });
+    expect(forced.out).toContain('until enough of b are back on new disks, no write reaches QUORUM');
     expect(forced.out).toMatch(/Done\.\n$/);
     one.problems = ['too few'];
     expect(await run('recover')).toMatchObject({

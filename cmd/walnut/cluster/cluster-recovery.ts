@@ -72,6 +72,7 @@ function groupText({ group, heard, missing }: GroupRecovery, isForced: boolean):
   if (isForced && missing.length > 0)
     lines.push(
       `what only the disks of ${missing.join(', ')} have is lost, and writes that were answered at QUORUM may be among it`,
+      `until enough of ${missing.join(', ')} are back on new disks, no write reaches QUORUM`,
       `stop ${missing.join(', ')} for good first: a master among them that goes on beside the new one loses what it takes`,
     );
   return `  ${lines.join('\n    ')}\n`;
