@@ -15,8 +15,8 @@ import {
   type Voter,
 } from '#cluster/shard-map.ts';
 import { SLOTS } from '#cluster/slot-hash.ts';
-import { isAhead } from '#model/position.ts';
-import { TERM_JUMP_MAX } from '#model/terms.ts';
+import { isAhead, TERM_MAX } from '#model/position.ts';
+import { describeLastTerm, TERM_JUMP_MAX } from '#model/terms.ts';
 
 /** How far the next term is above all that are known: a lost store may have given some that nobody who is heard knows. */
 const TERMS_ABOVE = 100;
@@ -28,6 +28,8 @@ export interface RecoveryView {
   /** By name. */
   readonly observations: ReadonlyMap<string, Observation>;
   readonly nowMs: number;
+  /** Why voters do not count that state a term too far above the store's, each a sentence. */
+  readonly unbelieved: readonly string[];
 }
 
 export interface GroupRecovery {
@@ -68,17 +70,31 @@ export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
     .map((each) => recovered(each, own, each.id === forced));
   const slots = map.slots.length > 0 ? map.slots : slotsOfOnly(known);
   const epoch = isOld ? nextGeneration(map, own) : map.epoch + 1;
-  const problems = [
+  const wrong = [
     ...whyNotAtAll(map, ids),
     ...(Number.isSafeInteger(epoch) ? [] : [noEpoch(own)]),
-    ...(isOld || forced !== '' ? [] : [NOTHING]),
     ...(forced === '' || known.some(({ id }) => id === forced) ? [] : [noGroup(forced, known)]),
     ...(groups.length > 0 && slots.length === 0 ? [NO_SLOTS] : []),
+    ...groups.flatMap(({ group: { id, term } }) =>
+      term > TERM_MAX ? [`${id}: ${describeLastTerm(term - TERMS_ABOVE)}`] : [],
+    ),
     ...groups.flatMap((each) =>
       each.group.id === forced ? whyNotForced(each, map.groups.get(forced), isOld) : whyNotGroup(each),
     ),
   ];
+  const problems = problemsOf(wrong, isOld || forced !== '', view.unbelieved);
   return { clusterId, epoch, groups, slots, nodes: nodesOf(map, groups, own), problems };
+}
+
+/** Voters that are not believed are named where they may be the reason; they stop no recovery by the others. */
+function problemsOf(
+  wrong: readonly string[],
+  isWanted: boolean,
+  unbelieved: readonly string[],
+): readonly string[] {
+  if (wrong.length === 0 && isWanted) return [];
+  const all = [...wrong, ...unbelieved];
+  return all.length === 0 ? [NOTHING] : all;
 }
 
 const NOTHING =

@@ -116,7 +116,8 @@ export class OperatorRequests {
 
   #planned(map: ShardMap, forced: string): RecoveryPlan {
     const { roll, clock } = this.#options;
-    return planRecovery({ map, observations: roll.observations, nowMs: clock.monotonicMs() }, forced);
+    const { observations, unbelieved } = roll;
+    return planRecovery({ map, observations, nowMs: clock.monotonicMs(), unbelieved }, forced);
   }
 
   /** The voter that is to lead. Throws `failed_precondition` where `wanted`, or any if it is empty, could not. */

@@ -18,6 +18,8 @@ export class Roll {
   readonly #observations = new Map<string, Observation>();
   /** The terms that members stated when they answered a call, and when. */
   readonly #answered = new Map<string, { readonly term: number; readonly atMs: number }>();
+  /** Why voters do not count whose terms are not believed, by name: no more than the map lists. */
+  readonly #unbelieved = new Map<string, string>();
   readonly #alarms: Alarms;
   readonly #cluster: string;
 
@@ -29,6 +31,11 @@ export class Roll {
 
   get observations(): ReadonlyMap<string, Observation> {
     return this.#observations;
+  }
+
+  /** Why voters do not count that state a term too far above the store's. */
+  get unbelieved(): readonly string[] {
+    return [...this.#unbelieved.values()];
   }
 
   /**
@@ -51,8 +58,13 @@ export class Roll {
       );
     const group = groupOf(map, node);
     const isAbsurd = group !== undefined && judgeTerm(group, term) === 'absurd';
-    const why = `${node} states term ${term}, too far above ${group?.term} to be believed: it does not count`;
+    const why =
+      `${node} states term ${term}, too far above ${group?.term} to be believed: it does not count; if the metadata store was ` +
+      'restored from a backup that is so old, restore a newer one, or begin with an empty one, and use walnut cluster recover; ' +
+      'if only this node is wrong, start it on an empty directory';
     this.#alarms.set(`${node}: term`, isAbsurd ? why : undefined);
+    if (isAbsurd) this.#unbelieved.set(node, why);
+    else this.#unbelieved.delete(node);
     if (isAbsurd) throw new WalnutError('failed_precondition', why);
     if (!map.nodes.has(node) && !this.#observations.has(node) && this.#observations.size >= UNLISTED_MAX)
       throw new WalnutError(
@@ -140,6 +152,7 @@ export class Roll {
   clear(): void {
     this.#observations.clear();
     this.#answered.clear();
+    this.#unbelieved.clear();
   }
 }
 

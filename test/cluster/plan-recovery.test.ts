@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
 import { planRecovery } from '#cluster/plan-recovery.ts';
 import { divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
-import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
+import { makeEpoch, NO_POSITION, TERM_MAX, toLsn } from '#model/position.ts';
 import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 
 const NOW_MS = 50_000;
@@ -40,9 +40,9 @@ function say(node: string, fields: Partial<Heartbeat> = {}, agoMs = 0): Observat
   return { heartbeat, heardMs: NOW_MS - agoMs, ...since };
 }
 
-function plan(map: ShardMap, said: Observation[], forced = '') {
+function plan(map: ShardMap, said: Observation[], forced = '', unbelieved: string[] = []) {
   const observations = new Map(said.map((each) => [each.heartbeat.node, each]));
-  return planRecovery({ map, observations, nowMs: NOW_MS }, forced);
+  return planRecovery({ map, observations, nowMs: NOW_MS, unbelieved }, forced);
 }
 
 const at = (term: number, lsn: number) => ({ tail: { epoch: makeEpoch(term, 1), lsn: toLsn(lsn) } });
@@ -129,6 +129,29 @@ describe('a recovery', () => {
     const { problems, groups } = plan(map, [say('b', level), say('c', level)], 'g1');
     expect(problems).toEqual([]);
     expect(groups[0]?.group.grants?.voters).toEqual(voters('bc'));
+  });
+
+  it('names voters that are not believed where it is refused, and goes on without them elsewhere', () => {
+    const why = ['c states term 5000'];
+    expect(plan(mapWith(), [say('a', level)], '', why).problems).toEqual(why);
+    expect(plan(mapWith(), [say('a')], '', why).problems).toEqual([
+      expect.stringMatching(/^g1 needs 2/),
+      ...why,
+    ]);
+    expect(plan(mapWith(), [say('a'), say('b')], '', why).problems).toEqual([]);
+  });
+
+  it('gives no term that is above the highest there is', () => {
+    const term = TERM_MAX - 50;
+    const map = mapWith({ groups: new Map([['g1', { ...record, term }]]) });
+    expect(plan(map, [say('a', { term }), say('b')]).problems).toEqual([
+      expect.stringMatching(/^g1: term 2097101 was seen .*: walnut wal reset-term DIR$/),
+    ]);
+  });
+
+  it('does not say that nothing is wrong beside something that is', () => {
+    const { problems } = plan(EMPTY, []);
+    expect(problems).toEqual([expect.stringContaining('no node that belongs to a cluster is heard')]);
   });
 
   it.each<[string, ShardMap, Observation[], string, string]>([

@@ -146,6 +146,13 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     tests: [RECOVERY],
   },
   {
+    name: 'recovered term above the highest there is',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: 'term > TERM_MAX ? [',
+    replacement: 'term < 0 * TERM_MAX ? [',
+    tests: [PLAN],
+  },
+  {
     name: 'few grants in every later term too',
     file: 'internal/cluster/shard-map.ts',
     text: 'if (grants?.term !== term) return',
