@@ -257,10 +257,13 @@ function watchParent(kill) {
   timer.unref();
 }
 
-/** Nodes get a channel besides, whose end tells them of ours (`internal/platform/parent-process.ts`). */
+/**
+ * Servers get a channel besides, by which they say that they listen to signals. Its end
+ * tells nodes of ours (`internal/platform/parent-process.ts`).
+ */
 function stdioOf(entry) {
   const inherited = ['inherit', 'inherit', 'inherit'];
-  return NODE_ENTRIES.includes(entry) ? [...inherited, 'ipc'] : inherited;
+  return NODE_ENTRIES.includes(entry) || SERVER_ENTRIES.includes(entry) ? [...inherited, 'ipc'] : inherited;
 }
 
 /** Node 20 aborts when it exits on a terminal that has gone: such a hang-up ends this process itself. */
@@ -291,9 +294,16 @@ function runHere(args) {
 function launch(args) {
   if (args[0] === TOOL_ENTRY && isNewEnough(process.version)) return runHere(args);
   let child;
+  let isListening = false;
+  let isHungUp = false;
+  const kill = (signal) => {
+    // A hang-up would end a child that does not listen yet.
+    if (signal === 'SIGHUP' && !IS_ON_TERMINAL && !isListening) isHungUp = true;
+    else child?.kill(signal);
+  };
   // Before the child exists, so that no signal can slip between and orphan it.
-  forwardSignals((signal) => child?.kill(signal), SERVER_ENTRIES.includes(args[0]));
-  watchParent((signal) => child?.kill(signal));
+  forwardSignals(kill, SERVER_ENTRIES.includes(args[0]));
+  watchParent(kill);
   try {
     const node = findNode();
     child = spawn(node, nodeArguments(args), {
@@ -304,6 +314,10 @@ function launch(args) {
     if (error instanceof LaunchError) return fail(error.message);
     throw error;
   }
+  child.once('message', () => {
+    isListening = true;
+    if (isHungUp) child.kill('SIGHUP');
+  });
   child.on('error', (error) => fail(`cannot run ${args.join(' ')}: ${error.message}`));
   child.on('exit', (code, signal) => {
     leave(signal === null ? code : 128 + (os.constants.signals[signal] || 0));

@@ -70,6 +70,25 @@ describe.skipIf(process.platform === 'win32')('a launched node', () => {
     expect(await node.ended).toEqual({ code: 0, signal: null });
   }, 60_000);
 
+  it.each(['master', 'coordinator'] as const)(
+    'a %s reads its file again after a SIGHUP while it was loaded',
+    async (binary) => {
+      const sets =
+        binary === 'master' ? [] : [`coordinator.metadata.file=${join(await nodes.directory(), 'm.db')}`];
+      const node = await nodes.start({ binary, sets, isLaunched: true, wrapper: ['nohup'] });
+      await eventually(() => handles(node, 1), 'the launcher handles SIGHUP');
+      node.kill('SIGHUP');
+      await eventually(
+        () => node.output.includes('the configuration was read again'),
+        () => node.output,
+      );
+      expect(node.child.exitCode).toBe(null);
+      node.kill('SIGTERM');
+      expect(await node.ended).toEqual({ code: 0, signal: null });
+    },
+    60_000,
+  );
+
   it('crashes on SIGABRT to the launcher, which says so by its exit code', async () => {
     const node = await launched();
     node.kill('SIGABRT');

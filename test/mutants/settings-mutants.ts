@@ -72,4 +72,11 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
     replacement: 'clock.after(READ_MS_MAX, () => void late);',
     tests: [SETTINGS],
   },
+  {
+    name: 'SIGHUP passed on to a server that does not listen yet',
+    file: 'bin/launch.cjs',
+    text: ' && !isListening) isHungUp = true;',
+    replacement: ' && child === undefined) isHungUp = true;',
+    tests: ['test/cmd/signals.test.ts'],
+  },
 ];
