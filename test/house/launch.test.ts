@@ -194,7 +194,7 @@ describe('launcher', () => {
       start(process.execPath, [LAUNCHER, 'cmd/walnut.ts', 'get'], { NODE_OPTIONS: `--require ${hook}` }),
     );
     expect(code).toBe(2);
-    expect(err).toContain("missing required argument 'key'");
+    expect(err).toContain("missing required argument 'keys'");
     expect(await fs.readFile(processes, 'utf8')).toBe('cmd/walnut.ts get\n');
   });
 
