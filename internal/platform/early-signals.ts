@@ -25,7 +25,7 @@ export function listenEarly(): EarlySignals {
     },
     onIgnored: (signal) => listener.onIgnored?.(signal),
   });
-  // The launcher holds hang-ups back until then. One that has ended meanwhile needs no answer.
+  // The launcher keeps hang-ups until then. One that has ended meanwhile needs no answer.
   if (process.connected) process.send?.('listening', undefined, undefined, () => {});
   whenParentEnds(() => signals.stop('end of the launcher'));
   return {
