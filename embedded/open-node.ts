@@ -5,6 +5,7 @@
 import type { NodeKind } from '#config/binaries.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import type { Entry } from '#model/entry.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodeStatus, Role } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
@@ -35,7 +36,7 @@ export interface EmbeddedNode extends AsyncDisposable {
   /** Where it listens: `host:port`. */
   readonly address: string;
   readonly status: NodeStatus;
-  /** Reads as an embedded replica's; see `EmbeddedReplica`. Writes go through a client of `address`. */
+  /** Reads as an embedded replica's; see `EmbeddedReplica`. They throw once the node is closed or has failed. Writes go through a client of `address`. */
   get(key: string): Uint8Array | undefined;
   view(key: string): Uint8Array | undefined;
   entry(key: string): Entry | undefined;
@@ -53,6 +54,7 @@ export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNo
   const { logger = silentLogger, forceRole, onFailed = () => undefined } = options;
   const settings = settingsOf(options, logger);
   const closers = new CloserStack();
+  const reads = new ReadGate();
   try {
     const { node, server, start } = await composeNode(settings.config, {
       settings,
@@ -62,14 +64,19 @@ export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNo
       closers,
       memory: planMemory(memoryLimitBytes()),
       forcedRole: forceRole,
-      onFatal: once(onFailed),
+      onFatal: (error) => {
+        if (reads.fail(error)) onFailed(error);
+      },
     });
     await start();
     const beginDrain = (): void => {
       node.beginDrain();
       server.beginDrain();
     };
-    return embedded(node, server.address, beginDrain, closers);
+    return embedded(node, server.address, reads, () => {
+      beginDrain();
+      return closers.close();
+    });
   } catch (error) {
     await closers.close().catch(() => undefined);
     throw error;
@@ -90,30 +97,48 @@ function kindOf(text: string): NodeKind {
   return Object.hasOwn(values, 'master') ? 'slave' : 'master';
 }
 
-function embedded(node: Node, address: string, beginDrain: () => void, closers: CloserStack): EmbeddedNode {
+function embedded(node: Node, address: string, reads: ReadGate, end: () => Promise<void>): EmbeddedNode {
   const { local } = node;
   const close = (): Promise<void> => {
-    beginDrain();
-    return closers.close();
+    reads.close();
+    return end();
   };
   return {
     address,
     get status() {
       return node.ports.admin.status();
     },
-    get: (key) => local.value(key),
-    view: (key) => local.view(key),
-    entry: (key) => local.entry(key),
-    has: (key) => local.has(key),
+    get: (key) => reads.open(local).value(key),
+    view: (key) => reads.open(local).view(key),
+    entry: (key) => reads.open(local).entry(key),
+    has: (key) => reads.open(local).has(key),
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-function once(tell: (error: Error) => void): (error: Error) => void {
-  let isTold = false;
-  return (error) => {
-    if (!isTold) tell(error);
-    isTold = true;
-  };
+/** Refuses reads of a node that was closed or has failed. */
+class ReadGate {
+  #failure: Error | undefined;
+  #isClosed = false;
+
+  /** Returns true the first time. */
+  fail(error: Error): boolean {
+    const isFirst = this.#failure === undefined;
+    this.#failure ??= error;
+    return isFirst;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  open<T>(local: T): T {
+    if (this.#failure !== undefined) {
+      const message = `this node has failed: ${this.#failure.message}`;
+      throw new WalnutError('storage_failed', message, { cause: this.#failure });
+    }
+    if (this.#isClosed) throw unavailable('this node is closed');
+    return local;
+  }
 }

@@ -84,4 +84,12 @@ describe('openNode', () => {
     const config = 'wal:\n  cluster: 1\n  directory: x\n';
     await expect(openNode({ config })).rejects.toThrow(/^config:2:3 wal\.cluster: unknown key$/);
   });
+
+  it('answers no read after it was closed', async () => {
+    const node = await openNode({ config: sections('closed') });
+    expect(node.has('a')).toBe(false);
+    await node.close();
+    for (const read of [node.get, node.view, node.entry, node.has])
+      expect(() => read('a')).toThrow('this node is closed');
+  });
 });

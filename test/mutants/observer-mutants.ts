@@ -153,4 +153,11 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     replacement: "different >= 0 ? ''",
     tests: ['test/cli/node-commands.test.ts'],
   },
+  {
+    name: 'embedded node that answers reads after it was closed',
+    file: 'embedded/open-node.ts',
+    text: "    if (this.#isClosed) throw unavailable('this node is closed');\n",
+    replacement: '',
+    tests: ['test/embedded/open-node.test.ts'],
+  },
 ];
