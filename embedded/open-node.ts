@@ -24,7 +24,7 @@ export interface EmbeddedNodeOptions {
   readonly config: string | Readonly<Record<string, unknown>>;
   /** Which binary it is for. Default: `slave` with a section `master`, `node` with `cluster`, else `master`. */
   readonly kind?: NodeKind;
-  /** As `--force-role`. */
+  /** The role to start in, like `--force-role`. */
   readonly forceRole?: Role;
   /** Called with what the node logs; default: nothing is. */
   readonly logger?: Logger;

@@ -14,7 +14,7 @@ import { withoutImportMeta, withPlainImports } from './specifiers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator'];
-/** As they are in the repository. */
+/** Files and directories that are copied unchanged. */
 const COPIED = ['bin', 'configs', 'api/walnut', 'LICENSE'];
 
 /** What the compiler is told beside the repository's own settings. Node 22 has no `using`. */

@@ -2,7 +2,7 @@
 import { PACKAGE_NAME } from './manifest.ts';
 
 export interface TrialProgram {
-  /** Of its file, whose extension says what it is. */
+  /** The name of its file; the extension says which module system it uses. */
   readonly name: string;
   readonly text: string;
   /** Its standard output. */

@@ -63,7 +63,7 @@ export class ValuePieces {
     return segments.length === 1 ? only.buffer.subarray(0, only.used) : join(segments, this.#length, endTurn);
   }
 
-  /** As long as what there is so far, so that many small pieces are few segments. */
+  /** Adds a segment as long as all before it together, so that many small pieces are few segments. */
   #begin(pieceBytes: number): Segment {
     const bytes = Math.min(SEGMENT_BYTES_MAX, Math.max(SEGMENT_BYTES_MIN, this.#length));
     const segment = { buffer: Buffer.allocUnsafeSlow(Math.max(bytes, pieceBytes)), used: 0 };

@@ -62,7 +62,7 @@ export class SimulatedGroup {
     const last = this.#epochs.at(-1) as { epoch: bigint };
     this.#states = this.#states.slice(0, kept + 1);
     this.#epochs = this.#epochs.filter(({ firstLsn }) => firstLsn <= kept);
-    // As a master does, with a record that begins its history.
+    // A master begins its history with a record.
     this.#epochs.push({ epoch: last.epoch + TERM, firstLsn: kept + 1 });
     this.#states.push(this.state);
     this.master = address;

@@ -38,7 +38,7 @@ describe('the grants of a term', () => {
     [7, undefined, 2, 'abc'],
     [7, { term: 7, count: 1, voters: named('b') }, 1, 'b'],
     [7, { term: 7, count: 3, voters: named('abc') }, 3, 'abc'],
-    // As earlier versions wrote it.
+    // Earlier versions wrote a count alone.
     [7, { term: 7, count: 1, voters: [] }, 1, 'abc'],
     [8, { term: 7, count: 1, voters: named('b') }, 2, 'abc'],
   ])('%i of three voters, where the record says %j, are %i of %s', (term, grants, needed, expected) => {

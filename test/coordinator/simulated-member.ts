@@ -74,7 +74,7 @@ export class SimulatedMember {
   process = '';
   /** It could write nothing if it led. */
   isSick = false;
-  /** As a master it does not hand over. */
+  /** It refuses to hand over what it leads. */
   refusesPlans = false;
   #role: MemberRole = 'unassigned';
   #lease: MasterLease | undefined;

@@ -47,7 +47,7 @@ function unknownMetrics(expression: string): string[] {
   });
 }
 
-/** As GitHub makes them. */
+/** The anchors that GitHub makes of headings. */
 function anchorsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
     title

@@ -19,7 +19,7 @@ export interface Scale {
 
 export type Attack = (target: Target, scale: Scale) => Promise<void>;
 
-/** As much as a value may have, so that all of it is expanded. */
+/** The length that a value may have, so that all of it is expanded. */
 const BOMB_BYTES = 8 << 20;
 const DRIBBLE_EVERY_MS = 500;
 const AT_ONCE = 64;

@@ -149,7 +149,7 @@ export class HistoryLoad {
   }
 }
 
-/** As in JSON. */
+/** A position in JSON. */
 interface StatedPosition {
   readonly epoch: string;
   readonly lsn: string;

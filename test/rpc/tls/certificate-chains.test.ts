@@ -13,9 +13,9 @@ const REQUEST = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n';
 const CLIENT: CertificateOptions = { cn: 'app', dns: ['app.example'] };
 
 interface Chain {
-  /** Of the authority that the server trusts. */
+  /** The options of the authority that the server trusts. */
   readonly root?: AuthorityLimits;
-  /** Of one between it and the client, which the client sends; undefined: there is none. */
+  /** The options of an authority between it and the client, which the client sends; undefined: there is none. */
   readonly middle?: AuthorityLimits | undefined;
   readonly leaf?: CertificateOptions;
 }

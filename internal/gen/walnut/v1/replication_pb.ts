@@ -180,7 +180,7 @@ export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
  */
 export type RegisterObserverRequest = Message<"walnut.v1.RegisterObserverRequest"> & {
   /**
-   * As of a replica, without an address.
+   * What a replica registers with, without an address.
    *
    * @generated from field: walnut.v1.RegisterRequest replica = 1;
    */
@@ -201,7 +201,7 @@ export const RegisterObserverRequestSchema: GenMessage<RegisterObserverRequest> 
  */
 export type RegisterObserverResponse = Message<"walnut.v1.RegisterObserverResponse"> & {
   /**
-   * As for a replica, without an address.
+   * The answer that a replica gets, without an address.
    *
    * @generated from field: walnut.v1.RegisterResponse master = 1;
    */
@@ -272,7 +272,7 @@ export const ObserveRequestSchema: GenMessage<ObserveRequest> = /*@__PURE__*/
  */
 export type ObserveResponse = Message<"walnut.v1.ObserveResponse"> & {
   /**
-   * As a replica gets it. `ack_when_durable` is never set.
+   * The push that a replica gets. `ack_when_durable` is never set.
    *
    * @generated from field: walnut.v1.ReplicateRequest push = 1;
    */

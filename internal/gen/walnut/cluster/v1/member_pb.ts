@@ -357,8 +357,9 @@ export type HandOverResponse = Message<"walnut.cluster.v1.HandOverResponse"> & {
   reason: string;
 
   /**
-   * Where it did not: it goes on taking writes in its term, so that the plan
-   * can be withdrawn. False: it has to be replaced by a failover.
+   * True: it did not hand over and goes on taking writes in its term, so that
+   * the plan can be withdrawn. Otherwise, if it did not accept, it has to be
+   * replaced by a failover.
    *
    * @generated from field: bool leads_on = 3;
    */
