@@ -5,7 +5,7 @@ import type { WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
 
 const HTTPS = 'https://';
-const ADDRESSES_MAX = 32;
+export const ADDRESSES_MAX = 32;
 
 /** The addresses to call. Throws INVALID_ARGUMENT unless they are given in one way. */
 export function addressesOf({ address, addresses, transport, readFrom }: WalnutClientOptions): string[] {

@@ -34,7 +34,8 @@ function securedOf(address: string, tls: ClientTlsOptions | undefined): Endpoint
   throw invalid(`tls goes with an address by TLS: expected ${writtenAddress(address, true)}`);
 }
 
-function createDialer({ ca, cert, key, serverName }: ClientTlsOptions): TlsDialer {
+/** Throws INVALID_ARGUMENT for files that cannot be used. */
+export function createDialer({ ca, cert, key, serverName }: ClientTlsOptions): TlsDialer {
   if ((cert === undefined) !== (key === undefined)) throw invalid('expected tls.cert and tls.key together');
   const material = { ca, cert, key };
   try {

@@ -17,6 +17,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { CallOptions, DeleteOptions, SetOptions } from '../client/operations.ts';
 import { Session } from '../client/session.ts';
 import type { WalnutClient } from '../client/walnut-client.ts';
+import { ReadGate } from './read-gate.ts';
 
 /** A position as the model or the wire has it, or as a text: `epoch-lsn`, or that of a session. */
 export type Place = Position | PositionMessage | string;
@@ -46,7 +47,7 @@ export class EmbeddedReplica implements AsyncDisposable {
   /** Every call of the client library, at the master. */
   readonly client: WalnutClient;
   readonly #parts: EmbeddedParts;
-  #failure: Error | undefined;
+  readonly #reads = new ReadGate('replica');
   #closing: Promise<void> | undefined;
 
   constructor(parts: EmbeddedParts) {
@@ -191,6 +192,7 @@ export class EmbeddedReplica implements AsyncDisposable {
 
   /** Ends calls, syncs the log and frees the directory. What was read stays valid. */
   close(): Promise<void> {
+    this.#reads.close();
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -209,17 +211,11 @@ export class EmbeddedReplica implements AsyncDisposable {
 
   /** The disk or the memory of this machine failed. Returns true the first time. */
   fail(error: Error): boolean {
-    const isFirst = this.#failure === undefined;
-    this.#failure ??= error;
-    return isFirst;
+    return this.#reads.fail(error);
   }
 
   #check(): void {
-    if (this.#failure !== undefined) {
-      const message = `this replica has failed: ${this.#failure.message}`;
-      throw new WalnutError('storage_failed', message, { cause: this.#failure });
-    }
-    if (this.#closing !== undefined) throw unavailable('this replica is closed');
+    this.#reads.check();
   }
 }
 

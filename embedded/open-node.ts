@@ -5,7 +5,6 @@
 import type { NodeKind } from '#config/binaries.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import type { Entry } from '#model/entry.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodeStatus, Role } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
@@ -15,6 +14,7 @@ import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { composeNode } from '../cmd/node/compose-node.ts';
 import { Settings } from '../cmd/run/settings.ts';
+import { ReadGate } from './read-gate.ts';
 
 export interface EmbeddedNodeOptions {
   /**
@@ -54,7 +54,7 @@ export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNo
   const { logger = silentLogger, forceRole, onFailed = () => undefined } = options;
   const settings = settingsOf(options, logger);
   const closers = new CloserStack();
-  const reads = new ReadGate();
+  const reads = new ReadGate('node');
   try {
     const { node, server, start } = await composeNode(settings.config, {
       settings,
@@ -98,7 +98,10 @@ function kindOf(text: string): NodeKind {
 }
 
 function embedded(node: Node, address: string, reads: ReadGate, end: () => Promise<void>): EmbeddedNode {
-  const { local } = node;
+  const local = (): Node['local'] => {
+    reads.check();
+    return node.local;
+  };
   const close = (): Promise<void> => {
     reads.close();
     return end();
@@ -108,37 +111,11 @@ function embedded(node: Node, address: string, reads: ReadGate, end: () => Promi
     get status() {
       return node.ports.admin.status();
     },
-    get: (key) => reads.open(local).value(key),
-    view: (key) => reads.open(local).view(key),
-    entry: (key) => reads.open(local).entry(key),
-    has: (key) => reads.open(local).has(key),
+    get: (key) => local().value(key),
+    view: (key) => local().view(key),
+    entry: (key) => local().entry(key),
+    has: (key) => local().has(key),
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** Refuses reads of a node that was closed or has failed. */
-class ReadGate {
-  #failure: Error | undefined;
-  #isClosed = false;
-
-  /** Returns true the first time. */
-  fail(error: Error): boolean {
-    const isFirst = this.#failure === undefined;
-    this.#failure ??= error;
-    return isFirst;
-  }
-
-  close(): void {
-    this.#isClosed = true;
-  }
-
-  open<T>(local: T): T {
-    if (this.#failure !== undefined) {
-      const message = `this node has failed: ${this.#failure.message}`;
-      throw new WalnutError('storage_failed', message, { cause: this.#failure });
-    }
-    if (this.#isClosed) throw unavailable('this node is closed');
-    return local;
-  }
 }

@@ -1,13 +1,14 @@
 /** What an embedded replica is opened with, checked, and what follows from it. */
-import { type TlsDialer, tryEndpoint } from '#dial/endpoint.ts';
-import { createTlsDialer } from '#dial/tls-dialer.ts';
+import { tryEndpoint } from '#dial/endpoint.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { FSYNC_POLICIES, type FsyncPolicy } from '#model/fsync-policy.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { createPeerCredential } from '#peer/peer-credential.ts';
 import type { PeerWay } from '#peer/peer-endpoint.ts';
 import type { Logger } from '#platform/logger.ts';
+import { ADDRESSES_MAX, isByTls } from '../client/addresses.ts';
 import type { ClientTlsOptions, WalnutClientOptions } from '../client/client-options.ts';
+import { createDialer } from '../client/node-seams.ts';
 import type { Session } from '../client/session.ts';
 
 export interface ReplicaOptions {
@@ -41,7 +42,6 @@ export interface ReplicaOptions {
 }
 
 const MIB = 1_048_576;
-const NODES_MAX = 32;
 const HTTPS = 'https://';
 
 /** Throws `invalid_argument` for options that the client does not check. */
@@ -62,12 +62,12 @@ export function checkOptions(options: ReplicaOptions): void {
 /** Throws `invalid_argument` for bad addresses. */
 function nodesOf({ master }: ReplicaOptions): { addresses: string[]; isTls: boolean } {
   const nodes = typeof master === 'string' ? [master] : [...master];
-  if (nodes.length === 0 || nodes.length > NODES_MAX)
-    throw invalidArgument(`master names ${nodes.length} nodes: expected 1 to ${NODES_MAX}`);
-  const isTls = nodes.some((node) => node.startsWith(HTTPS));
+  if (nodes.length === 0 || nodes.length > ADDRESSES_MAX)
+    throw invalidArgument(`master names ${nodes.length} nodes: expected 1 to ${ADDRESSES_MAX}`);
+  const isTls = nodes.some(isByTls);
   const addresses = nodes.map((node) => (isTls ? node.replace(HTTPS, '') : node));
   for (const [at, address] of addresses.entries()) {
-    const isLikeOthers = nodes[at]?.startsWith(HTTPS) === isTls;
+    const isLikeOthers = isByTls(nodes[at] ?? '') === isTls;
     if (isLikeOthers && tryEndpoint(address) !== undefined) continue;
     throw invalidArgument(
       `master is ${JSON.stringify(nodes[at])}: expected host:port such as 127.0.0.1:8080, or https://host:port for all`,
@@ -110,12 +110,7 @@ export function wayOf(options: ReplicaOptions, logger: Logger): PeerWay {
               'no token is sent to a node that openReplica was not told: name it in master',
             ),
         });
-  return { tls: isTls ? dialerOf(tls ?? {}) : undefined, credential };
-}
-
-function dialerOf({ ca, cert, key, serverName }: ClientTlsOptions): TlsDialer {
-  const material = { ca, cert, key };
-  return createTlsDialer({ material: () => material, serverName });
+  return { tls: isTls ? createDialer(tls ?? {}) : undefined, credential };
 }
 
 type Configured = Omit<

@@ -6,14 +6,9 @@
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import type { UniversalClientRequest, UniversalClientResponse } from '@connectrpc/connect/protocol';
 import { createTransport } from '@connectrpc/connect/protocol-connect';
-import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { ANSWER_BYTES_MAX, type ClosableTransport, REQUEST_BYTES_MAX } from '#dial/closable-transport.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { messageOf } from '#platform/thrown.ts';
-
-/** A longer answer is refused here, even if `server.max_batch_bytes` of the node allows it. */
-const ANSWER_BYTES_MAX = 256 * 1_024 * 1_024;
-/** A longer request is refused here, even if `server.max_batch_bytes` of the node allows it. */
-const REQUEST_BYTES_MAX = 64 * 1_024 * 1_024;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 

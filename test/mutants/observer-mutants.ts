@@ -141,7 +141,7 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'embedded: reads go on after the disk has failed',
-    file: 'embedded/embedded-replica.ts',
+    file: 'embedded/read-gate.ts',
     text: '    this.#failure ??= error;',
     replacement: '    void error;',
     tests: [EMBEDDED],
@@ -155,8 +155,8 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'embedded node that answers reads after it was closed',
-    file: 'embedded/open-node.ts',
-    text: "    if (this.#isClosed) throw unavailable('this node is closed');\n",
+    file: 'embedded/read-gate.ts',
+    text: '    this.#isClosed = true;\n',
     replacement: '',
     tests: ['test/embedded/open-node.test.ts'],
   },

@@ -8,7 +8,7 @@ import { create, type DescMessage, type DescMethodUnary, toBinary } from '@bufbu
 import { Code, ConnectError, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import type { UniversalClientRequest, UniversalClientResponse } from '@connectrpc/connect/protocol';
 import { createTransport } from '@connectrpc/connect/protocol-connect';
-import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { ANSWER_BYTES_MAX, type ClosableTransport, REQUEST_BYTES_MAX } from '#dial/closable-transport.ts';
 import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
 import { AnswerStream } from '#dial/http2/answer-stream.ts';
 import { callError, callerFields, pseudoFields, unaryFields } from '#dial/http2/connect-call.ts';
@@ -17,11 +17,6 @@ import { type AnyUnary, headersOf, readAnswer } from '#dial/http2/unary-answer.t
 import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
-
-/** A longer answer is refused here, even if `server.max_batch_bytes` of the node allows it. */
-const ANSWER_BYTES_MAX = 256 * 1_024 * 1_024;
-/** The one message of a stream's request. */
-const REQUEST_BYTES_MAX = 64 * 1_024 * 1_024;
 
 export function createOwnTransport(endpoint: Endpoint, clock: Clock): ClosableTransport {
   const [unary, streams] = [new Http2Client(endpoint, clock), new Http2Client(endpoint, clock)];
