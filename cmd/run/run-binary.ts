@@ -7,7 +7,7 @@
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
-import { type LoadedConfig, loadWithOrigins, readConfigFile } from '#config/load-config.ts';
+import { loadWithOrigins, readConfigFile } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
 import { printConfig } from '#config/print-config.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
@@ -84,7 +84,7 @@ async function print(text: string): Promise<void> {
 async function readConfig<Kind extends BinaryKind>(
   kind: Kind,
   flags: CommonFlags,
-): Promise<(Configuration<Kind> & LoadedConfig<Kind>) | undefined> {
+): Promise<Configuration<Kind> | undefined> {
   try {
     const { configFile: file, sets } = flags;
     const readText = async (): Promise<string> =>

@@ -2,8 +2,8 @@
  * Runs a process from its configuration to its exit: logger and clock, start, and a stop at
  * the first signal that closes all parts in reverse order.
  */
-import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
-import type { ConfigSource } from '#config/load-config.ts';
+import type { BinaryKind } from '#config/binaries.ts';
+import type { ConfigSource, LoadedConfig } from '#config/load-config.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
@@ -42,22 +42,21 @@ export interface RunProcessOptions<Kind extends BinaryKind> {
 }
 
 /** What a process is configured by, and how its file is read again. */
-export interface Configuration<Kind extends BinaryKind> {
+export interface Configuration<Kind extends BinaryKind> extends LoadedConfig<Kind> {
   readonly source: ConfigSource<Kind>;
   readonly readText: () => Promise<string>;
-  readonly config: ConfigOf<Kind>;
 }
 
 export async function runProcess<Kind extends BinaryKind>({
-  configuration: { source, readText, config },
+  configuration: { source, readText, ...loaded },
   signals,
   start,
   explain,
 }: RunProcessOptions<Kind>): Promise<void> {
   keepHeapSmall();
-  const logger = createLogger(config.log);
+  const logger = createLogger(loaded.config.log);
   const clock = createNodeClock();
-  const settings = new Settings({ source, readText, logger, clock });
+  const settings = new Settings({ source, loaded, readText, logger, clock });
   settings.follow('log.level', ({ log }) => logger.setLevel(log.level));
   const closers = new CloserStack();
   const leave = (code: ExitCode): never => exit(logger, code);

@@ -4,7 +4,7 @@
  * file's text, the environment, `--set` and what SetConfig asked for, so that it passes the
  * checks of a start.
  */
-import { type BinaryKind, type ConfigOf, keysOf } from '#config/binaries.ts';
+import { type BinaryKind, type ConfigOf, keyNamesOf } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { type ConfigSource, type LoadedConfig, loadWithOrigins } from '#config/load-config.ts';
 import { printedKeys } from '#config/print-config.ts';
@@ -13,10 +13,13 @@ import type { Setting, SettingsPort } from '#model/settings.ts';
 import type { Clock } from '#platform/clock.ts';
 import { LOG_LEVELS } from '#platform/create-logger.ts';
 import type { Logger } from '#platform/logger.ts';
+import { ownValue } from '#platform/own-value.ts';
 
 export interface SettingsOptions<Kind extends BinaryKind> {
   /** What the process was started from. */
   readonly source: ConfigSource<Kind>;
+  /** What the source gives, where that is known already. */
+  readonly loaded?: LoadedConfig<Kind>;
   /** Reads the file anew. Rejects with `ConfigError` where that cannot be done. */
   readonly readText: () => Promise<string>;
   readonly logger: Logger;
@@ -27,9 +30,6 @@ type Apply<Kind extends BinaryKind> = (config: ConfigOf<Kind>) => void;
 
 /** A file system that does not answer for so long will not answer soon. */
 const READ_MS_MAX = 10_000;
-
-/** The keys are wanted, not the defaults that depend on the machine. */
-const NO_SURROUNDINGS = { memoryLimitBytes: 0, cwd: undefined };
 
 export class Settings<Kind extends BinaryKind> implements SettingsPort {
   readonly #options: SettingsOptions<Kind>;
@@ -43,11 +43,11 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   /** Reads of the file that have not ended. */
   #reads = 0;
 
-  /** Throws `ConfigError`. */
+  /** Throws `ConfigError` unless `loaded` is given. */
   constructor(options: SettingsOptions<Kind>) {
     this.#options = options;
     this.#source = options.source;
-    this.#loaded = loadWithOrigins(options.source);
+    this.#loaded = options.loaded ?? loadWithOrigins(options.source);
     this.#inForce = printedKeys(this.#loaded.config);
   }
 
@@ -119,7 +119,7 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   #checkChangeable(key: string): void {
     if (this.#followed.has(key)) return;
     const [section = '', ...rest] = key.split('.');
-    const isKey = Object.hasOwn(keysOf(this.config.kind, NO_SURROUNDINGS)[section] ?? {}, rest.join('.'));
+    const isKey = ownValue(keyNamesOf(this.config.kind), section)?.has(rest.join('.')) === true;
     const can = `these can be changed: ${[...this.#followed.keys()].join(', ')}`;
     if (!isKey) throw invalidArgument(`${JSON.stringify(key.slice(0, 64))} is no key: ${can}`);
     throw new WalnutError('failed_precondition', `${key} needs a restart; ${can}`, { nothingDone: true });
