@@ -14,7 +14,6 @@ import {
 } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
-import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
 import { CallError, systemCodeOf } from './call-error.ts';
@@ -39,7 +38,7 @@ type UnaryCall<Method extends DescMethodUnary> = (
 ) => Promise<MessageShape<Method['output']>>;
 
 /** The unary rpcs of a service as functions that reject with `CallError`. */
-type UnaryClient<Service extends DescService> = {
+export type UnaryClient<Service extends DescService> = {
   readonly [Name in keyof Service['method'] as Service['method'][Name] extends DescMethodUnary
     ? Name
     : never]: Service['method'][Name] extends DescMethodUnary ? UnaryCall<Service['method'][Name]> : never;
@@ -63,13 +62,7 @@ export function createNodeClients(address: Endpoint): NodeClients {
   return { kv: createUnaryClient(KVStore, connections), admin: createUnaryClient(Admin, connections) };
 }
 
-export type CoordinatorClient = UnaryClient<typeof Coordinator>;
-
-export function createCoordinatorClient(address: Endpoint): CoordinatorClient {
-  return createUnaryClient(Coordinator, new Connections(address));
-}
-
-function createUnaryClient<Service extends DescService>(
+export function createUnaryClient<Service extends DescService>(
   service: Service,
   connections: Connections,
 ): UnaryClient<Service> {
@@ -87,7 +80,7 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
 }
 
 /** A pool of connections to one node. It has as many connections as there are calls at once. */
-class Connections {
+export class Connections {
   readonly #address: Endpoint;
   readonly #resting: LeanClient[] = [];
 

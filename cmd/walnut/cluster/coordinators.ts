@@ -4,7 +4,8 @@
  */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { CallError } from '../call/call-error.ts';
-import { type CallOptions, type CoordinatorClient, createCoordinatorClient } from '../call/connection.ts';
+import type { CallOptions } from '../call/connection.ts';
+import { type CoordinatorClient, createCoordinatorClient } from '../call/coordinator-client.ts';
 import { CliError, describeFailure, EXIT, leaderHintOf } from '../cli-error.ts';
 import { parseToldAddress, toArgument } from '../command-host.ts';
 
