@@ -48,8 +48,7 @@ export function openDiskMetrics(metrics: Metrics, closers: CloserStack, options:
   );
 }
 
-/** Exported for its test. */
-export function createLogMeter(metrics: Metrics): LogMeter {
+function createLogMeter(metrics: Metrics): LogMeter {
   const records = metrics.counterFamily(
     'walnut_wal_records_total',
     'Records that the log took, by result: written, or refused because the disk had no room.',
@@ -78,8 +77,7 @@ export function createLogMeter(metrics: Metrics): LogMeter {
   };
 }
 
-/** Exported for its test. */
-export function createPushMeter(metrics: Metrics): OnPush {
+function createPushMeter(metrics: Metrics): OnPush {
   const records = metrics.histogram(
     'walnut_replication_push_records',
     'On a master: records in each push that has any.',

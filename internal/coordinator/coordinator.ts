@@ -226,8 +226,9 @@ export class Coordinator {
     this.#movedMs = nowMs;
     await this.#catalogue.change(leaderRevision, (newest) => {
       const nodes = this.#roll.moved(newest).slice(0, MOVED_MAX);
+      if (nodes.length === 0) return undefined;
       this.#options.logger.warn({ nodes }, 'members have other addresses');
-      return nodes.length === 0 ? undefined : { nodes };
+      return { nodes };
     });
   }
 

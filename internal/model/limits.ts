@@ -29,6 +29,8 @@ export const KNOWN_REPLICAS_MAX = 128;
 export const CONFIGURED_REPLICAS_MAX = 64;
 /** Most removed addresses that a master stores. */
 export const REMOVED_REPLICAS_MAX = 512;
+/** Most calls that the slow log of a node keeps, some 300 bytes each. */
+export const SLOW_CALLS_MAX = 10_000;
 /** Most entries in one Scan answer; `limit: 0` means `SCAN_LIMIT_DEFAULT`. */
 export const SCAN_LIMIT_MAX = 10_000;
 export const SCAN_LIMIT_DEFAULT = 100;

@@ -114,7 +114,7 @@ class Reservation implements BodyReservation {
     const ledger = this.#ledger;
     // What came after the release would never be given back, so it counts as nothing.
     if (this.#isReleased || bytes === 0) return;
-    const share = shareOf(ledger, this.#caller);
+    const share = this.#share ?? shareOf(ledger, this.#caller);
     const noRoom = isEntitled ? undefined : this.#lacks(bytes, share);
     if (noRoom !== undefined) {
       const refusal = shortage(ledger, noRoom, share, bytes);

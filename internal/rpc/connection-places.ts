@@ -40,7 +40,7 @@ export class ConnectionPlaces {
     const ofNetwork = this.#byNetwork.get(network) ?? 0;
     const isNode = this.#nodes.has(network);
     if (this.#taken >= this.#max - (isNode ? 0 : this.#reserved)) return 'all';
-    if (ofNetwork >= this.#perAddressMax && !isNode && !isThisMachine(address)) return 'address';
+    if (ofNetwork >= this.#perAddressMax && !isNode && !isLoopbackAddress(address)) return 'address';
     this.#byNetwork.set(network, ofNetwork + 1);
     this.#taken++;
     return undefined;
@@ -62,9 +62,4 @@ export class ConnectionPlaces {
     if (this.#nodes.size >= NODES_MAX && first !== undefined) this.#nodes.delete(first);
     this.#nodes.add(network);
   }
-}
-
-/** What is no address has gone already. */
-function isThisMachine(address: string): boolean {
-  return address === '' || isLoopbackAddress(address);
 }

@@ -23,6 +23,7 @@ import type { SlicePace } from '#platform/slices.ts';
 import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
+import type { ObserveCall } from '#rpc/call-observer.ts';
 import { settleEarlyFailure } from '#rpc/early-failure.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import type { GzipCompression } from '#rpc/gzip-compression.ts';
@@ -54,7 +55,7 @@ export interface RpcAdapterOptions {
   readonly isDirect?: boolean;
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
-  readonly observe: (path: string, code: string, durationMs: number) => void;
+  readonly observe: ObserveCall;
   readonly slowLog: SlowLog;
   readonly boundAnswer: BoundAnswer;
   /** An answer was cut off because its peer read nothing. */

@@ -1,6 +1,7 @@
 /** `walnut slowlog`: shows the last calls of a node that took long. */
 import type { Command } from 'commander';
 import type { GetSlowLogResponse, SlowCall } from '#gen/walnut/v1/admin_pb.ts';
+import { SLOW_CALLS_MAX } from '#model/limits.ts';
 import { parseCount } from '../arguments.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
@@ -9,8 +10,6 @@ import { countOf, showDeadline, showDuration } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 
 const LIMIT_DEFAULT = 20;
-/** The most that a node keeps. */
-const LIMIT_MAX = 10_000;
 
 interface SlowlogOptions {
   readonly limit: number;
@@ -26,7 +25,7 @@ export function addSlowlogCommand(program: Command, host: CommandHost): void {
         'when, what, which key, for whom and how long. Of a call with several keys the first is shown, ' +
         'and never a value.',
     )
-    .option('--limit <n>', 'at most so many, the newest', parseCount(1, LIMIT_MAX), LIMIT_DEFAULT)
+    .option('--limit <n>', 'at most so many, the newest', parseCount(1, SLOW_CALLS_MAX), LIMIT_DEFAULT)
     .option('--after <id>', 'only calls with a higher id', parseCount(0), 0)
     .addHelpText(
       'after',

@@ -19,14 +19,12 @@ import {
 } from '#config/sections/server-tls.ts';
 import { formatSize } from '#config/size.ts';
 import { HOUR, KIB, MIB } from '#config/units.ts';
-import { CONNECTIONS_MAX, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+import { CONNECTIONS_MAX, SLOW_CALLS_MAX, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import { formatDuration } from '#platform/duration.ts';
 
 /** A record (value, victims, headers) must stay under the log format's 64 MiB. */
 const VALUE_BYTES_LIMIT = 48 * MIB;
 const SLOW_MS_DEFAULT = 100;
-/** At some 300 bytes each. */
-const SLOW_CALLS_MAX = 10_000;
 
 /** What every process that listens has. */
 export interface EdgeConfig {

@@ -2,6 +2,7 @@
 import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { BodyBudget } from '#rpc/body-budget.ts';
+import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import type { GzipCompression } from '#rpc/gzip-compression.ts';
 import type { SlowLog } from '#rpc/slow-log.ts';
@@ -20,6 +21,6 @@ export interface UnaryPathOptions extends Http2Bounds {
   readonly jsonOptions: JsonOptions;
   readonly shutdownSignal: AbortSignal;
   /** Called once per call, with its path, the Connect code (`ok` included) and its time. */
-  readonly observe: (path: string, code: string, durationMs: number) => void;
+  readonly observe: ObserveCall;
   readonly slowLog: SlowLog;
 }
