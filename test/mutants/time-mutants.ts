@@ -74,7 +74,7 @@ export const TIME_MUTANTS: readonly Mutant[] = [
     name: 'watch since a time that waits on a delayed replica for what is not applied',
     file: 'internal/node/doors/keys-door.ts',
     text: '    return start.lsn > engine.appliedLsn ? engine.position : start;',
-    replacement: '    await this.#reader.untilReached(start, WATCH_START_MS_MAX, signal);\n    return start;',
+    replacement: '    await this.reader.untilReached(start, WATCH_START_MS_MAX, signal);\n    return start;',
     tests: [SINCE],
   },
 ];
