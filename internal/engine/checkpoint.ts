@@ -12,7 +12,8 @@ import type { Engine } from '#engine/engine.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { EngineOptions } from '#engine/open-engine.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { CheckpointAnswer } from '#model/status.ts';
+import type { CheckpointAnswer, CheckpointStatus } from '#model/status.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { AlteredStateError } from '#storage/altered-state.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
@@ -35,10 +36,38 @@ const PENDING_BYTES_DEFAULT = 64 * 1_024 * 1_024;
 /** How long a checkpoint waits for the log to become durable up to the snapshot's position. */
 const DURABLE_TIMEOUT_MS = 60_000;
 
+/** What became of the checkpoints of a node, whichever engine made them. */
+export class CheckpointOutcomes {
+  #failures = 0;
+  #why = '';
+
+  get status(): CheckpointStatus {
+    return { failures: this.#failures, why: this.#why };
+  }
+
+  /** The directory has a new snapshot. */
+  made(): void {
+    this.#why = '';
+  }
+
+  failed(error: unknown): void {
+    this.#failures += 1;
+    this.#why = messageOf(error);
+  }
+}
+
+/** What the engines of one node have in common. */
+export interface CheckpointPlace {
+  readonly directory: WalDirectory;
+  readonly options: EngineOptions;
+  readonly checkpoints: CheckpointOutcomes;
+}
+
 export class Checkpointer {
   readonly #directory: WalDirectory;
   readonly #options: EngineOptions;
   readonly #engine: Engine;
+  readonly #outcomes: CheckpointOutcomes;
   #running: Promise<CheckpointAnswer> | undefined;
   #bytesSince: number;
   #isClosed = false;
@@ -47,10 +76,11 @@ export class Checkpointer {
   #room: PromiseWithResolvers<void> | undefined;
 
   /** `bytesSince` is the number of bytes of log after the newest snapshot at the start. */
-  constructor(directory: WalDirectory, options: EngineOptions, engine: Engine, bytesSince: number) {
+  constructor({ directory, options, checkpoints }: CheckpointPlace, engine: Engine, bytesSince: number) {
     this.#directory = directory;
     this.#options = options;
     this.#engine = engine;
+    this.#outcomes = checkpoints;
     this.#bytesSince = bytesSince;
   }
 
@@ -81,12 +111,24 @@ export class Checkpointer {
 
   /** Makes a checkpoint now, or joins the one that runs. */
   run(): Promise<CheckpointAnswer> {
-    this.#running ??= this.#make().finally(() => {
+    this.#running ??= this.#tell(this.#make()).finally(() => {
       this.#running = undefined;
       this.#scan = undefined;
       this.#giveRoom();
     });
     return this.#running;
+  }
+
+  /** One that is abandoned because the node stops has not failed. */
+  async #tell(checkpoint: Promise<CheckpointAnswer>): Promise<CheckpointAnswer> {
+    try {
+      const answer = await checkpoint;
+      this.#outcomes.made();
+      return answer;
+    } catch (error) {
+      if (!this.#isClosed) this.#outcomes.failed(error);
+      throw error;
+    }
   }
 
   /** Waits for a running checkpoint to stop; it is abandoned at its next slice. */

@@ -6,7 +6,7 @@
  */
 
 import { holdFor } from '#engine/apply-hold.ts';
-import { Checkpointer } from '#engine/checkpoint.ts';
+import { Checkpointer, CheckpointOutcomes } from '#engine/checkpoint.ts';
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import { type DivergedFrom, leavingTail } from '#engine/diverged-from.ts';
 import type { Engine } from '#engine/engine.ts';
@@ -35,6 +35,7 @@ const INCOMING = 'incoming.snapshot.tmp';
 export class EngineHost {
   readonly directory: WalDirectory;
   readonly options: EngineOptions;
+  readonly checkpoints = new CheckpointOutcomes();
   readonly #onProgress: (progress: RecoveryProgress) => void;
   #engine: Engine | undefined;
   #checkpointer: Checkpointer | undefined;
@@ -76,7 +77,7 @@ export class EngineHost {
   async #open(loaded?: Base): Promise<Engine> {
     assert(this.#engine === undefined, 'one engine at a time');
     const opened = await openEngine(this.directory, this.options, this.#onProgress, loaded);
-    const checkpointer = new Checkpointer(this.directory, this.options, opened.engine, opened.replayedBytes);
+    const checkpointer = new Checkpointer(this, opened.engine, opened.replayedBytes);
     opened.engine.log.holdBack = () => checkpointer.holdBack();
     opened.engine.appliedFrames.subscribe((frame) => checkpointer.noteAppended(frame.frameBytes));
     this.#wasClean = opened.wasClean;
@@ -180,6 +181,7 @@ export class EngineHost {
     const emptied = { logId, snapshot: name, lowestSegment, applyHold: undefined };
     const step = meta.formatLevel > 0 ? ({ format: 2 } as const) : {};
     await amendManifest(this.directory, { ...emptied, ...left, ...step });
+    this.checkpoints.made();
     await this.directory.sweepAside();
     return this.#open(loaded);
   }

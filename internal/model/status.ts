@@ -74,6 +74,14 @@ export interface ScrubProgress {
   readonly findings: readonly string[];
 }
 
+/** Checkpoints since the process started. */
+export interface CheckpointStatus {
+  /** How many failed. */
+  readonly failures: number;
+  /** Why the last one failed; empty if it did not, or if a newer snapshot came from elsewhere. */
+  readonly why: string;
+}
+
 export const STORE_UNKNOWN: StoreStatus = {
   entries: 0,
   bytes: 0,
@@ -216,6 +224,8 @@ export interface NodeStatus {
   readonly clock?: ClockStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
+  /** For metrics only, like `watch`: in Status a failure is one of the reasons. */
+  readonly checkpoints?: CheckpointStatus | undefined;
   /** For metrics only: Status does not tell it. */
   readonly watch?: WatchStatus | undefined;
   /** Undefined: it is no master. */

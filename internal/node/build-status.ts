@@ -70,6 +70,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     delay: role === undefined ? undefined : host?.delayed?.status,
     clock: clockOf(parts),
     recovery: parts.progress,
+    checkpoints: host?.checkpoints.status,
     watch: parts.watch,
     fill: role?.kind === 'master' ? role.master.fillStatus : undefined,
     uptimeMs: parts.uptimeMs,
@@ -88,6 +89,11 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   const damage = role.keptLogDamage;
   if (damage !== undefined)
     reasons.push(`the log kept for replicas is damaged: ${damage}; they get snapshots instead`);
+  const failed = parts.host?.checkpoints.status.why ?? '';
+  if (failed !== '')
+    reasons.push(
+      `the last checkpoint failed: ${failed}; the log is kept and grows: walnut checkpoint tries again`,
+    );
   if (parts.whyUnheard !== undefined) reasons.push(parts.whyUnheard);
   const clock = clockOf(parts);
   const offset = clock === undefined ? undefined : describeClockOffset(clock);

@@ -50,6 +50,7 @@ export const DURATION_BUCKETS_S: readonly number[] = [
 
 export class Metrics {
   readonly #registry = new Registry(Registry.PROMETHEUS_CONTENT_TYPE);
+  #scrapes = 0;
 
   get contentType(): string {
     return this.#registry.contentType;
@@ -57,7 +58,17 @@ export class Metrics {
 
   /** The text of one scrape. */
   render(): Promise<string> {
+    this.#scrapes += 1;
     return this.#registry.metrics();
+  }
+
+  /** A value that several metrics read: `make` is called once for each scrape. What it throws is not kept. */
+  perScrape<T>(make: () => T): () => T {
+    let made: { readonly scrape: number; readonly value: T } | undefined;
+    return () => {
+      if (made?.scrape !== this.#scrapes) made = { scrape: this.#scrapes, value: make() };
+      return made.value;
+    };
   }
 
   counter(name: string, help: string): CounterHandle {

@@ -51,11 +51,12 @@ function createGauges(
   metrics: Metrics,
   port: CoordinatorPort,
 ): { gaugeOfMap: MapGauge; gaugeOfHeard: MapGauge } {
+  const viewOfScrape = metrics.perScrape(() => tryView(port));
   const gauge =
     (isShown: (view: ClusterView) => boolean): MapGauge =>
     (name, help, read) =>
       metrics.gaugeFamilyFrom(name, help, [], () => {
-        const view = tryView(port);
+        const view = viewOfScrape();
         return view !== undefined && isShown(view) ? [{ labels: {}, value: read(view) }] : [];
       });
   return { gaugeOfMap: gauge(() => true), gaugeOfHeard: gauge(({ isActive }) => isActive) };

@@ -246,8 +246,10 @@ describe('a checkpoint', () => {
     await expect(rig.until(rig.host.checkpoint())).rejects.toMatchObject({ code: 'ENOSPC' });
     expect(rig.fileSystem.paths(DIR)).toEqual(paths);
     expect(rig.host.manifest.snapshot).toBe('');
+    expect(rig.host.checkpoints.status).toEqual({ failures: 1, why: expect.stringContaining('ENOSPC') });
     rig.fileSystem.bytesMax = Number.POSITIVE_INFINITY;
     expect((await rig.until(rig.host.checkpoint())).deletedSegments).toBeGreaterThan(0);
+    expect(rig.host.checkpoints.status).toEqual({ failures: 1, why: '' });
     const before = stateOf(rig.engine);
     const again = await Rig.open({ fileSystem: await rig.close() });
     expect(stateOf(again.engine)).toBe(before);
@@ -261,6 +263,7 @@ describe('a checkpoint', () => {
     const checkpoint = watch(rig.host.checkpoint());
     const disk = await rig.close();
     expect(checkpoint.error).toMatchObject({ code: 'unavailable' });
+    expect(rig.host.checkpoints.status.failures).toBe(0);
     expect(disk.paths(DIR).filter((path) => path.includes('.snapshot'))).toEqual([]);
     expect(stateOf((await Rig.open({ fileSystem: disk })).engine)).toBe(before);
   });

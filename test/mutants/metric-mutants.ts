@@ -1,12 +1,34 @@
 /** Planted bugs of metrics, of the slow log and of the files for operators. */
 import type { Mutant } from './mutant.ts';
 
+const CHECKPOINT = 'test/engine/checkpoint.test.ts';
 const DEPLOY = 'test/house/deploy.test.ts';
 const FREE_BYTES = 'test/platform/free-bytes.test.ts';
 const SLOW_LOG = 'test/server/slow-log.test.ts';
 const WRITER = 'test/wal/writer.test.ts';
 
 export const METRIC_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'checkpoint that a stop of the node ends counted as failed',
+    file: 'internal/engine/checkpoint.ts',
+    text: 'if (!this.#isClosed) this.#outcomes.failed(error);',
+    replacement: 'this.#outcomes.failed(error);',
+    tests: [CHECKPOINT],
+  },
+  {
+    name: 'failed checkpoint told in Status for ever',
+    file: 'internal/engine/checkpoint.ts',
+    text: '      this.#outcomes.made();\n',
+    replacement: '',
+    tests: [CHECKPOINT],
+  },
+  {
+    name: 'status of a node made anew for each metric of a scrape',
+    file: 'internal/platform/metrics.ts',
+    text: 'if (made?.scrape !== this.#scrapes)',
+    replacement: 'if (made?.scrape !== -this.#scrapes)',
+    tests: ['test/platform/metrics.test.ts'],
+  },
   {
     name: 'free bytes of a disk that hangs shown for ever',
     file: 'internal/platform/free-bytes.ts',

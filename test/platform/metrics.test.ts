@@ -49,6 +49,16 @@ describe('Metrics', () => {
     ]);
   });
 
+  it('makes what several metrics read once for each scrape', async () => {
+    const metrics = new Metrics();
+    let made = 0;
+    const view = metrics.perScrape(() => ({ count: ++made }));
+    metrics.gaugeFrom('walnut_a', 'As.', () => view().count);
+    metrics.gaugeFrom('walnut_b', 'Bs.', () => view().count);
+    expect(await samples(metrics)).toEqual(['walnut_a 1', 'walnut_b 1']);
+    expect(await samples(metrics)).toEqual(['walnut_a 2', 'walnut_b 2']);
+  });
+
   it('survives a reader that throws', async () => {
     const metrics = new Metrics();
     metrics.counter('walnut_a_total', 'As.').inc();

@@ -28,6 +28,23 @@ describe('The disk is full', () => {
   });
 });
 
+describe('Checkpoints fail', () => {
+  it('Status says why until one succeeds', async () => {
+    const book = new Runbook('Checkpoints fail');
+    const fileSystem = new MemoryFileSystem();
+    const master = await rig.group.add('master', 'master').start({ fileSystem });
+    await master.set('large', 'x'.repeat(8_192));
+    fileSystem.bytesMax = fileSystem.usedBytes + 1_024;
+    await expect(master.node.ports.admin.checkpoint()).rejects.toMatchObject({
+      code: 'resource_exhausted',
+    });
+    expect((await book.type('status', at(master))).out).toMatch(/the last checkpoint failed: ENOSPC/);
+    fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+    expect((await book.type('checkpoint', at(master))).code).toBe(0);
+    expect(master.reasons).toBe('');
+  });
+});
+
 /** Starts a master whose log has a damaged record in the middle. */
 async function damagedMaster(): Promise<LiveNode> {
   const master = await rig.group.add('master', 'master').start();
