@@ -3,6 +3,13 @@ import type { Mutant } from './mutant.ts';
 
 export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'coordinator: each poll of the tool opens a connection',
+    file: 'cmd/walnut/cluster/coordinators.ts',
+    text: 'const client = clients.get(endpoint) ?? createCoordinatorClient(endpoint);',
+    replacement: 'const client = createCoordinatorClient(endpoint);',
+    tests: ['test/cli/cluster-coordinators.test.ts'],
+  },
+  {
     name: 'coordinator: a stream of the map goes on without the metadata store',
     file: 'internal/server/coordinator-service.ts',
     text: 'if (!port.isFollowing())',
@@ -42,28 +49,28 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
     file: 'cmd/walnut/cluster/coordinators.ts',
     text: 'hint === undefined || hint === endpoint.text',
     replacement: 'hint !== endpoint.text',
-    tests: ['test/cli/cluster.test.ts'],
+    tests: ['test/cli/cluster-coordinators.test.ts'],
   },
   {
     name: 'tool: walnut cluster failover believes a map that is older than the plan',
     file: 'cmd/walnut/cluster/cluster-waits.ts',
     text: 'map.epoch < epoch ||',
     replacement: '',
-    tests: ['test/cli/cluster.test.ts'],
+    tests: ['test/cli/cluster-coordinators.test.ts'],
   },
   {
     name: 'tool: walnut cluster drain says that it hands over what nobody could lead',
     file: 'cmd/walnut/cluster/draining.ts',
     text: 'heardMs: -Number(heardAgoMs)',
     replacement: 'heardMs: 0',
-    tests: ['test/cli/cluster.test.ts'],
+    tests: ['test/cli/cluster-coordinators.test.ts'],
   },
   {
     name: 'tool: walnut cluster status asks no other coordinator where a passive one answers',
     file: 'cmd/walnut/cluster/coordinators.ts',
     text: 'passive ??= outcome;',
     replacement: 'passive ??= outcome; break;',
-    tests: ['test/cli/cluster.test.ts'],
+    tests: ['test/cli/cluster-coordinators.test.ts'],
   },
   {
     name: 'tool: walnut get --linearizable asks for an ordinary answer',

@@ -16,6 +16,9 @@ const HOPS_MAX = 3;
 
 export type CoordinatorCall<T> = (client: CoordinatorClient) => Promise<T>;
 
+/** Polls ask one address again and again: each has one client, and so keeps its connection. */
+const clients = new WeakMap<Endpoint, CoordinatorClient>();
+
 /** Answers of these codes are about the coordinator that was asked, so another one is worth a call. */
 const ELSEWHERE: readonly string[] = ['lost', 'unavailable', 'deadline_exceeded'];
 
@@ -27,7 +30,7 @@ type Failed = Extract<Outcome<never>, { error: CallError }>;
 export async function callCoordinators<T>(named: readonly Endpoint[], call: CoordinatorCall<T>): Promise<T> {
   const failures: Failed[] = [];
   for (const endpoint of named) {
-    const outcome = await callActive(endpoint, call);
+    const outcome = await callActive(endpoint, named, call);
     if ('answer' in outcome) return outcome.answer;
     failures.push(outcome);
     if (!ELSEWHERE.includes(outcome.error.code)) throw refusal(outcome);
@@ -36,24 +39,39 @@ export async function callCoordinators<T>(named: readonly Endpoint[], call: Coor
 }
 
 /** Calls the coordinator, and the one that it names in place of an answer. */
-async function callActive<T>(first: Endpoint, call: CoordinatorCall<T>): Promise<Outcome<T>> {
+async function callActive<T>(
+  first: Endpoint,
+  named: readonly Endpoint[],
+  call: CoordinatorCall<T>,
+): Promise<Outcome<T>> {
   let endpoint = first;
   for (let hops = 0; ; hops++) {
     const outcome = await callOne(endpoint, call);
     if ('answer' in outcome) return outcome;
     const hint = leaderHintOf(outcome.error);
     if (hint === undefined || hint === endpoint.text || hops === HOPS_MAX) return outcome;
-    endpoint = parseToldAddress(hint, endpoint);
+    endpoint = endpointAt(hint, endpoint, named);
   }
+}
+
+/** An address that the user named, too, may be sent the token in clear text; one that only a coordinator told may not. */
+function endpointAt(told: string, by: Endpoint, named: readonly Endpoint[]): Endpoint {
+  return named.find(({ text }) => text === told) ?? parseToldAddress(told, by);
 }
 
 async function callOne<T>(at: Endpoint, call: CoordinatorCall<T>): Promise<Outcome<T>> {
   try {
-    return { at, answer: await call(createCoordinatorClient(at)) };
+    return { at, answer: await call(clientOf(at)) };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     return { at, error };
   }
+}
+
+function clientOf(endpoint: Endpoint): CoordinatorClient {
+  const client = clients.get(endpoint) ?? createCoordinatorClient(endpoint);
+  clients.set(endpoint, client);
+  return client;
 }
 
 interface Answering {
@@ -91,7 +109,7 @@ export async function readFromActive<T extends Answering>(
     const { isActive, activeCoordinator } = outcome.answer;
     if (isActive) return { answer: outcome.answer, note: '' };
     passive ??= outcome;
-    if (activeCoordinator !== '') toAsk.unshift(parseToldAddress(activeCoordinator, at));
+    if (activeCoordinator !== '') toAsk.unshift(endpointAt(activeCoordinator, at, named));
   }
   if (passive === undefined) throw noAnswer(failures, named);
   return { answer: passive.answer, note: noteOf(passive, failures) };

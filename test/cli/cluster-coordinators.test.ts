@@ -1,0 +1,129 @@
+/** Which coordinators `walnut cluster …` calls: those that answer, and the active one for what only that one answers. */
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { tryEndpoint } from '#dial/endpoint.ts';
+import { WalnutError } from '#model/errors.ts';
+import { READ, readFromActive } from '../../cmd/walnut/cluster/coordinators.ts';
+import { closers, FakeCoordinator, serve } from './fake-coordinator.ts';
+import { runCli } from './memory-io.ts';
+
+let one: FakeCoordinator;
+beforeEach(async () => {
+  one = await serve();
+});
+
+const run = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', one.address]);
+
+describe('the coordinators that are called', () => {
+  it('are those that answer, and the active one for what only that one answers', async () => {
+    const two = await serve();
+    two.active = one.address;
+    const named = `127.0.0.1:1,${two.address}`;
+    const call = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', named]);
+    expect(await call('drain', 'a')).toMatchObject({ code: 0 });
+    expect([one.asked.length, two.asked.length]).toEqual([1, 0]);
+    expect((await call('status')).out).not.toContain('note');
+    one.active = '127.0.0.1:1';
+    two.active = '127.0.0.1:1';
+    const { code, out } = await call('status');
+    expect([code, out]).toEqual([1, expect.stringMatching(/g1 +3 +a +unknown +unknown +16384/)]);
+    expect(out).toContain(
+      'the active coordinator failed to answer: no answer from 127.0.0.1:1 (ECONNREFUSED)',
+    );
+    expect(out).toContain(`this is what ${two.address} knows, which hears no node`);
+    expect(JSON.parse((await call('status', '--json')).out).groups[0]).toMatchObject({ takesWrites: null });
+    expect(await call('drain', 'a')).toMatchObject({ code: 5 });
+  });
+
+  it('are called by one client each, also where another one tells the address', async () => {
+    const two = await serve();
+    two.active = one.address;
+    const endpoints = [two, one].map(({ address }) => tryEndpoint(address) ?? expect.unreachable(address));
+    const clients = new Set<object>();
+    for (let polls = 0; polls < 3; polls++)
+      await readFromActive(endpoints, (client) => {
+        clients.add(client);
+        return client.getCluster({}, READ);
+      });
+    expect(clients.size).toBe(2);
+  });
+
+  it('are all asked where one that is passive knows of no active one', async () => {
+    const two = await serve();
+    two.active = 'nobody';
+    two.cluster = () => ({ ...FakeCoordinator.prototype.cluster.call(two), activeCoordinator: '' });
+    const both = `${two.address},${one.address}`;
+    expect((await runCli(['cluster', 'status', '--coordinators', both])).out).toMatch(/g1 +3 +a +yes/);
+    expect(await runCli(['cluster', 'status', '--coordinators', two.address])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('no active coordinator is known: this is what'),
+    });
+  });
+
+  it('may be frozen: the read ends soon, and shows what another one knows', async () => {
+    const sockets: Socket[] = [];
+    const frozen = createServer((socket) => void sockets.push(socket));
+    await new Promise<void>((resolve) => frozen.listen(0, '127.0.0.1', resolve));
+    closers.push(async () => {
+      for (const socket of sockets) socket.destroy();
+      frozen.close();
+    });
+    const active = `127.0.0.1:${(frozen.address() as AddressInfo).port}`;
+    one.active = active;
+    const endpoints = [active, one.address].map((text) => tryEndpoint(text) ?? expect.unreachable(text));
+    const { answer, note } = await readFromActive(endpoints, (client) =>
+      client.getCluster({}, { timeoutMs: 20 }),
+    );
+    expect([answer.isActive, note]).toEqual([
+      false,
+      `the active coordinator failed to answer: no answer from ${active} (no answer within 20 ms); ` +
+        `this is what ${one.address} knows, which hears no node`,
+    ]);
+    expect(READ.timeoutMs).toBeLessThanOrEqual(2_000);
+  });
+
+  it('are named in the message where they refuse', async () => {
+    one.setNodeStatus = async () => {
+      throw new WalnutError('not_found', 'there is no node x');
+    };
+    expect(await run('drain', 'x')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining(`${one.address} answered NOT_FOUND: there is no node x`),
+    });
+    one.setNodeStatus = async () => {
+      throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
+    };
+    const named = `${one.address},127.0.0.1:1`;
+    expect(await runCli(['cluster', 'drain', 'x', '--coordinators', named])).toMatchObject({
+      code: 5,
+      err: expect.stringContaining(`${one.address} answered UNAVAILABLE: the map changed meanwhile`),
+    });
+  });
+
+  it('may know an older map than the one that has the plan of a failover: it says nothing of the plan', async () => {
+    const two = await serve();
+    two.active = one.address;
+    let looks = 0;
+    two.map = () => {
+      looks++;
+      const stale = { ...FakeCoordinator.prototype.map.call(two), epoch: 7 };
+      return looks === 1 ? stale : one.map();
+    };
+    const both = `${two.address},${one.address}`;
+    const done = await runCli(['cluster', 'failover', 'g1', '--to', 'b', '--coordinators', both]);
+    expect([done.code, done.out]).toEqual([0, 'b leads g1, term 3\n']);
+    expect(looks).toBeGreaterThan(1);
+  });
+
+  it('are named by the environment, and by what to do where none answers', async () => {
+    const env = { WALNUT_COORDINATORS: one.address };
+    expect((await runCli(['cluster', 'map'], { env })).code).toBe(0);
+    const none = await runCli(['cluster', 'map', '--coordinators', '127.0.0.1:1']);
+    expect([none.code, none.err]).toEqual([
+      5,
+      expect.stringMatching(/no coordinator answered at 127\.0\.0\.1:1.*--coordinators HOST:PORT/s),
+    ]);
+    const wrong = await runCli(['cluster', 'map'], { env: { WALNUT_COORDINATORS: 'a b' } });
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('WALNUT_COORDINATORS is "a b"')]);
+  });
+});
