@@ -14,8 +14,8 @@ import {
   usualElectorate,
   type Voter,
 } from '#cluster/shard-map.ts';
-import { SLOTS } from '#cluster/slot-hash.ts';
 import { isAhead, TERM_MAX } from '#model/position.ts';
+import { SLOTS } from '#model/slots.ts';
 import { describeLastTerm, TERM_JUMP_MAX } from '#model/terms.ts';
 
 /** How far the next term is above all that are known: a lost store may have given some that nobody who is heard knows. */

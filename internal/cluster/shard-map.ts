@@ -3,8 +3,9 @@
  * and where the nodes are. Values only; every change makes a new map with a higher
  * epoch.
  */
-import { SLOTS } from '#cluster/slot-hash.ts';
+
 import type { Position } from '#model/position.ts';
+import { SLOTS } from '#model/slots.ts';
 
 /** A member that counts in its group's majority. */
 export interface Voter {

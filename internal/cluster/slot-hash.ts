@@ -2,9 +2,8 @@
  * The slot of a key. This is the rule of Redis Cluster (its cluster specification,
  * "Hash tags"), so that its tools and its users' knowledge apply. Pure.
  */
-
-/** Slots are numbered 0 to `SLOTS` - 1. */
-export const SLOTS = 16_384;
+import { KEY_BYTES_MAX } from '#model/limits.ts';
+import { SLOTS } from '#model/slots.ts';
 
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
@@ -17,15 +16,31 @@ const CRC_TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * The slot of a key given as its UTF-8 bytes. If the key has a `{`, and a `}` after it
- * with at least one byte between them, only those bytes are hashed. So keys with the
- * same tag share a slot.
+ * The slot of the key in `bytes[from, to)`, which are its UTF-8. If the key has a `{`, and
+ * a `}` after it with at least one byte between them, only those bytes are hashed. So keys
+ * with the same tag share a slot.
  */
-export function slotOf(key: Uint8Array): number {
-  const open = key.indexOf(OPEN);
-  const close = open < 0 ? -1 : key.indexOf(CLOSE, open + 1);
-  const crc = close > open + 1 ? crc16(key, open + 1, close) : crc16(key, 0, key.length);
+export function slotOf(bytes: Uint8Array, from = 0, to = bytes.length): number {
+  const open = indexIn(bytes, OPEN, from, to);
+  const close = open < 0 ? -1 : indexIn(bytes, CLOSE, open + 1, to);
+  const crc = close > open + 1 ? crc16(bytes, open + 1, close) : crc16(bytes, from, to);
   return crc % SLOTS;
+}
+
+const encoder = new TextEncoder();
+/** For the bytes of one key at a time. */
+const scratch = new Uint8Array(KEY_BYTES_MAX);
+
+/** The slot of a key as a string, without an allocation where it has a permitted length. */
+export function slotOfKey(key: string): number {
+  const { read, written } = encoder.encodeInto(key, scratch);
+  return read === key.length ? slotOf(scratch, 0, written) : slotOf(encoder.encode(key));
+}
+
+/** Keys are short: a loop is faster than a call of `indexOf`, which would also search behind the key. */
+function indexIn(bytes: Uint8Array, byte: number, from: number, to: number): number {
+  for (let i = from; i < to; i++) if (bytes[i] === byte) return i;
+  return -1;
 }
 
 function crc16(bytes: Uint8Array, from: number, to: number): number {

@@ -5,10 +5,10 @@ import { groupOf } from '#cluster/leasable.ts';
 import { isGroupId } from '#cluster/names.ts';
 import { placeGroups } from '#cluster/placement.ts';
 import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
-import { SLOTS } from '#cluster/slot-hash.ts';
 import { adoptedGroup } from '#coordinator/adopt-group.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
 import { WalnutError } from '#model/errors.ts';
+import { SLOTS } from '#model/slots.ts';
 import type { Random } from '#platform/random.ts';
 
 export interface Founding {

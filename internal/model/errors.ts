@@ -9,6 +9,8 @@ export type ErrorCode =
   | 'invalid_argument'
   /** A write reached a replica; `leaderHint` is the master's address. */
   | 'not_master'
+  /** The slot of a key belongs to another group, which `shard` names; nothing was done. */
+  | 'shard_moved'
   /** The node cannot serve the request now: it is loading, draining, too stale, or has not reached the position. */
   | 'unavailable'
   /** The position belongs to a history that was discarded. */
@@ -44,9 +46,22 @@ export interface ExceededLimit {
   readonly size: number;
 }
 
+/** Who owns a slot, as the refusing node knows it. */
+export interface ShardOwner {
+  readonly slot: number;
+  /** The id of the group; empty: not known. */
+  readonly group: string;
+  /** `host:port` of that group's master; empty: not known. */
+  readonly address: string;
+  /** The epoch of the map that says so. */
+  readonly mapEpoch: number;
+}
+
 export interface ErrorDetails {
   /** `host:port` of the master, if known. */
   readonly leaderHint?: string | undefined;
+  /** With `shard_moved`. */
+  readonly shard?: ShardOwner | undefined;
   /** The first record still in the log. */
   readonly earliest?: Position | undefined;
   readonly latest?: Position | undefined;

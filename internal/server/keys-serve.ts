@@ -1,5 +1,6 @@
 /** What the routes of keys share: how they are counted, and how their errors are answered. */
 import type { KeyRights } from '#model/access.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
@@ -53,8 +54,26 @@ export async function serveKeys(
     if (isOver(response)) return;
     const { httpStatus, code, message, headers } = toHttpError(error, errors);
     end(code);
-    sendProblem(request, response, httpStatus, { code, message }, headers);
+    const location = movedTo(error, request.method, path, query);
+    if (location === undefined) sendProblem(request, response, httpStatus, { code, message }, headers);
+    else sendProblem(request, response, 307, { code, message }, { ...headers, location });
   }
+}
+
+/**
+ * Where a read of a key that another group owns goes on, without a scheme, so that it keeps
+ * its own; undefined where that is not known. Writes are not sent on: clients would ask their
+ * users first, or send the body anew.
+ */
+function movedTo(
+  error: unknown,
+  method: string | undefined,
+  path: string,
+  query: string,
+): string | undefined {
+  if (!(error instanceof WalnutError) || (method !== 'GET' && method !== 'HEAD')) return undefined;
+  const address = error.details.shard?.address ?? '';
+  return address === '' ? undefined : `//${address}${path}${query === '' ? '' : `?${query}`}`;
 }
 
 /** The key in the path, or the prefix that a page is of; as it was sent where it is refused. */

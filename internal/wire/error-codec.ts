@@ -8,19 +8,29 @@ import {
   LimitExceededSchema,
   LogRangeSchema,
   RefusalSchema,
+  type RoutingError,
   RoutingErrorSchema,
   RoutingReason,
   WatchEndSchema,
 } from '#gen/walnut/v1/errors_pb.ts';
 import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
-import { type ErrorCode, type ErrorDetails, type ExceededLimit, WalnutError } from '#model/errors.ts';
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  type ExceededLimit,
+  type ShardOwner,
+  WalnutError,
+} from '#model/errors.ts';
 import { formatPosition, type Position, parsePosition } from '#model/position.ts';
 import {
   EARLIEST_POSITION_HEADER,
   LEADER_HINT_HEADER,
+  MAP_EPOCH_HEADER,
+  NEW_NODE_HINT_HEADER,
   RECEIVED_CODES,
   RETRY_AFTER_HEADER,
   SENT_CODES,
+  SHARD_ID_HEADER,
   WIRE_CODES,
   type WireCode,
 } from '#wire/error-codes.ts';
@@ -67,10 +77,12 @@ export function toError(error: ConnectError): WalnutError {
   const [limit] = error.findDetails(LimitExceededSchema);
   const [refusal] = error.findDetails(RefusalSchema);
   const hinted = error.metadata.get(LEADER_HINT_HEADER);
-  const leaderHint = (hinted ?? routing?.address) || undefined;
+  const shard = routing && readShard(routing);
+  const leaderHint = (hinted ?? (shard === undefined ? routing?.address : undefined)) || undefined;
   const earliest = error.metadata.get(EARLIEST_POSITION_HEADER);
   const details: ErrorDetails = {
     leaderHint,
+    shard,
     earliest: earliest === null ? readPosition(range?.earliest) : parsePosition(earliest),
     latest: readPosition(range?.latest),
     limit: limit && { name: limit.name, max: Number(limit.max), size: Number(limit.size) },
@@ -79,16 +91,20 @@ export function toError(error: ConnectError): WalnutError {
     cause: error,
   };
   // Nodes of v0.1.0 send the header without the detail.
-  const isRouted = routing === undefined ? hinted !== null : isNotLeader(routing.reason);
-  return new WalnutError(codeOf(error.code, isRouted), error.rawMessage, details);
+  const reason = routing?.reason ?? (hinted === null ? undefined : RoutingReason.NOT_LEADER);
+  return new WalnutError(codeOf(error.code, reason), error.rawMessage, details);
 }
 
-function isNotLeader(reason: RoutingReason): boolean {
-  return reason === RoutingReason.NOT_LEADER;
+function codeOf(code: Code, reason: RoutingReason | undefined): ErrorCode {
+  if (code === Code.FailedPrecondition && reason === RoutingReason.NOT_LEADER) return 'not_master';
+  if (code === Code.FailedPrecondition && reason === RoutingReason.SHARD_MOVED) return 'shard_moved';
+  return RECEIVED_CODES[codeName(code)];
 }
 
-function codeOf(code: Code, isRouted: boolean): ErrorCode {
-  return code === Code.FailedPrecondition && isRouted ? 'not_master' : RECEIVED_CODES[codeName(code)];
+/** Undefined where the error is not about a slot. */
+function readShard({ reason, slot, group, address, mapEpoch }: RoutingError): ShardOwner | undefined {
+  if (reason !== RoutingReason.SHARD_MOVED) return undefined;
+  return { slot, group, address, mapEpoch: Number(mapEpoch) };
 }
 
 /** Undefined if the position is missing or invalid, so that an error can be read whatever it contains. */
@@ -101,8 +117,14 @@ function readSeconds(text: string | null): number | undefined {
   return text !== null && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
-function headersOf({ leaderHint, earliest, retryAfterS, isChallenge }: ErrorDetails): Record<string, string> {
-  const headers: Record<string, string> = {};
+function headersOf({
+  leaderHint,
+  shard,
+  earliest,
+  retryAfterS,
+  isChallenge,
+}: ErrorDetails): Record<string, string> {
+  const headers: Record<string, string> = shard === undefined ? {} : headersOfShard(shard);
   if (leaderHint !== undefined) headers[LEADER_HINT_HEADER] = leaderHint;
   if (earliest !== undefined) headers[EARLIEST_POSITION_HEADER] = formatPosition(earliest);
   if (retryAfterS !== undefined) headers[RETRY_AFTER_HEADER] = String(retryAfterS);
@@ -110,11 +132,19 @@ function headersOf({ leaderHint, earliest, retryAfterS, isChallenge }: ErrorDeta
   return headers;
 }
 
+function headersOfShard({ slot, address, mapEpoch }: ShardOwner): Record<string, string> {
+  const headers = { [SHARD_ID_HEADER]: String(slot), [MAP_EPOCH_HEADER]: String(mapEpoch) };
+  return address === '' ? headers : { ...headers, [NEW_NODE_HINT_HEADER]: address };
+}
+
 function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
-  const { leaderHint, earliest, latest, limit, nothingDone, resumeAfter } = details;
+  const { shard, leaderHint, earliest, latest, limit, nothingDone, resumeAfter } = details;
   const sent: OutgoingDetail[] = [];
   if (nothingDone === true) sent.push(NOTHING_DONE);
-  if (code === 'not_master' || leaderHint !== undefined) {
+  if (shard !== undefined) {
+    const value = { ...shard, reason: RoutingReason.SHARD_MOVED, mapEpoch: BigInt(shard.mapEpoch) };
+    sent.push({ desc: RoutingErrorSchema, value });
+  } else if (code === 'not_master' || leaderHint !== undefined) {
     const reason = code === 'not_master' ? RoutingReason.NOT_LEADER : RoutingReason.NOT_NOW;
     sent.push({ desc: RoutingErrorSchema, value: { reason, address: leaderHint ?? '' } });
   }

@@ -7,6 +7,12 @@ import type { ErrorCode } from '#model/errors.ts';
 
 /** Names of headers and metadata, which are the same for rpcs and the keys routes. */
 export const LEADER_HINT_HEADER = 'x-leader-hint';
+/** The slot of the key that another group owns. */
+export const SHARD_ID_HEADER = 'x-shard-id';
+/** `host:port` of the master of that group, where it is known. */
+export const NEW_NODE_HINT_HEADER = 'x-new-node-hint';
+/** The epoch of the shard map by which a node refuses, or of the newest one that a caller knows. */
+export const MAP_EPOCH_HEADER = 'x-map-epoch';
 export const EARLIEST_POSITION_HEADER = 'x-earliest-position';
 export const RETRY_AFTER_HEADER = 'retry-after';
 
@@ -46,6 +52,7 @@ export interface SentCode {
 export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   invalid_argument: { code: 'invalid_argument', httpStatus: 400 },
   not_master: { code: 'failed_precondition', httpStatus: 421 },
+  shard_moved: { code: 'failed_precondition', httpStatus: 421 },
   unavailable: { code: 'unavailable', httpStatus: 503 },
   discarded_history: { code: 'data_loss', httpStatus: 410 },
   out_of_range: { code: 'out_of_range', httpStatus: 416 },
@@ -62,7 +69,7 @@ export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   internal: { code: 'internal', httpStatus: 500 },
 };
 
-/** The meaning of a code that another node sent. Details distinguish `not_master` from other preconditions. */
+/** The meaning of a code that another node sent. Details distinguish `not_master` and `shard_moved` from other preconditions. */
 export const RECEIVED_CODES: Readonly<Record<WireCode, ErrorCode>> = {
   canceled: 'cancelled',
   unknown: 'internal',

@@ -5,7 +5,6 @@
 import type { MapChange } from '#cluster/map-diff.ts';
 import { GROUP_ID_FORM, isGroupId, isNodeName, NODE_NAME_FORM } from '#cluster/names.ts';
 import type { ClusterNode, Group, Leader, ShardMap, SlotRange, Voter } from '#cluster/shard-map.ts';
-import { SLOTS } from '#cluster/slot-hash.ts';
 import type {
   MapChange as MapChangeMessage,
   ShardMap as ShardMapMessage,
@@ -21,6 +20,7 @@ import {
 } from '#gen/walnut/cluster/v1/records_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { NO_POSITION, type Position } from '#model/position.ts';
+import { SLOTS } from '#model/slots.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { toLsnField } from '#wire/position-codec.ts';
 

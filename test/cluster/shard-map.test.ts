@@ -11,7 +11,7 @@ import {
   ownerOf,
   type ShardMap,
 } from '#cluster/shard-map.ts';
-import { SLOTS } from '#cluster/slot-hash.ts';
+import { SLOTS } from '#model/slots.ts';
 
 describe('majorities', () => {
   it.each([

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SLOTS, slotOf } from '#cluster/slot-hash.ts';
+import { slotOf, slotOfKey } from '#cluster/slot-hash.ts';
+import { SLOTS } from '#model/slots.ts';
 
 const slot = (key: string): number => slotOf(new TextEncoder().encode(key));
 
@@ -39,6 +40,21 @@ describe('the slot of a key', () => {
     const noBrace = fc.uint8Array({ maxLength: 40 }).filter((bytes) => !bytes.includes(0x7b));
     fc.assert(fc.property(noBrace, (bytes) => slotOf(bytes) === crcBitByBit(bytes) % SLOTS));
   });
+
+  it('is the same amid other bytes, whatever stands around it', () => {
+    const text = fc.string({ unit: fc.constantFrom('{', '}', 'a', 'b'), maxLength: 6 });
+    fc.assert(
+      fc.property(text, text, text, (key, before, after) => {
+        const bytes = Buffer.from(before + key + after);
+        return slotOf(bytes, before.length, before.length + key.length) === slot(key);
+      }),
+    );
+  });
+
+  it.each(['', 'foo', 'ключ{ü}', '{a}b', `${'x'.repeat(1_023)}y`, 'ü'.repeat(4_000)])(
+    'is the same as a string (%#)',
+    (key) => expect(slotOfKey(key)).toBe(slot(key)),
+  );
 });
 
 /** The long division itself, without a table. */

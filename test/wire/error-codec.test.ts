@@ -8,7 +8,8 @@ import type { Lsn } from '#model/position.ts';
 import { codeName, fromError, fromErrorToHttp, toError } from '#wire/error-codec.ts';
 import { RECEIVED_CODES, SENT_CODES, WIRE_CODES, type WireCode } from '#wire/error-codes.ts';
 
-const CODES = Object.keys(SENT_CODES) as ErrorCode[];
+/** `shard_moved` is told from other preconditions by its own details: see below. */
+const CODES = (Object.keys(SENT_CODES) as ErrorCode[]).filter((code) => code !== 'shard_moved');
 const EARLIEST = { epoch: 4_294_967_297, lsn: 7 as Lsn };
 const LATEST = { epoch: 4_294_967_297, lsn: 9 as Lsn };
 
@@ -52,6 +53,35 @@ describe.each(CODES)('%s', (code) => {
     expect(name).toBe(codeName(fromError(error).code));
     expect(message).toBe('because');
     expect(headers).toEqual({ 'x-leader-hint': 'm:8080' });
+  });
+});
+
+describe('a key whose slot another group owns', () => {
+  const shard = { slot: 12_182, group: 'g2', address: 'b:8080', mapEpoch: 7 };
+  const moved = (details: Partial<typeof shard>): WalnutError =>
+    new WalnutError('shard_moved', 'because', { shard: { ...shard, ...details }, nothingDone: true });
+
+  it('comes back with its owner, in which nobody finds the master of this group', () => {
+    const error = toError(sent(fromError(moved({}))));
+    expect(received(error)).toEqual({ code: 'shard_moved', message: 'because', shard, nothingDone: true });
+  });
+
+  it('comes back where the owner is not known', () => {
+    const unknown = { group: '', address: '' };
+    const error = toError(sent(fromError(moved(unknown))));
+    expect(received(error)).toMatchObject({ code: 'shard_moved', shard: { ...shard, ...unknown } });
+  });
+
+  it('is FAILED_PRECONDITION with headers for programs that know no details, and 421 over HTTP', () => {
+    const headers = { 'x-shard-id': '12182', 'x-map-epoch': '7', 'x-new-node-hint': 'b:8080' };
+    const error = fromError(moved({}));
+    expect(error.code).toBe(Code.FailedPrecondition);
+    expect(Object.fromEntries(error.metadata)).toEqual(headers);
+    expect(fromErrorToHttp(moved({}))).toMatchObject({ httpStatus: 421, headers });
+    expect(fromErrorToHttp(moved({ address: '' })).headers).toEqual({
+      'x-shard-id': '12182',
+      'x-map-epoch': '7',
+    });
   });
 });
 

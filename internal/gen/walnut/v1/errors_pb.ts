@@ -16,11 +16,12 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/errors.proto.
  */
 export const file_walnut_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEiSQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEg8KB2FkZHJlc3MYBCABKAkiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiIaCghXYXRjaEVuZBIOCgZyZXN1bWUYASABKAkqagoNUm91dGluZ1JlYXNvbhIeChpST1VUSU5HX1JFQVNPTl9VTlNQRUNJRklFRBAAEh0KGVJPVVRJTkdfUkVBU09OX05PVF9MRUFERVIQARIaChZST1VUSU5HX1JFQVNPTl9OT1RfTk9XEAJiBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEieQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEgwKBHNsb3QYAiABKA0SDQoFZ3JvdXAYAyABKAkSDwoHYWRkcmVzcxgEIAEoCRIRCgltYXBfZXBvY2gYBSABKAQiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiIaCghXYXRjaEVuZBIOCgZyZXN1bWUYASABKAkqigEKDVJvdXRpbmdSZWFzb24SHgoaUk9VVElOR19SRUFTT05fVU5TUEVDSUZJRUQQABIdChlST1VUSU5HX1JFQVNPTl9OT1RfTEVBREVSEAESGgoWUk9VVElOR19SRUFTT05fTk9UX05PVxACEh4KGlJPVVRJTkdfUkVBU09OX1NIQVJEX01PVkVEEANiBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * Where to go instead: a detail of FAILED_PRECONDITION and UNAVAILABLE. Says
- * the same as the header `x-leader-hint`.
+ * the same as the header `x-leader-hint`; with SHARD_MOVED as the headers
+ * `x-shard-id`, `x-new-node-hint` and `x-map-epoch`.
  *
  * @generated from message walnut.v1.RoutingError
  */
@@ -33,12 +34,34 @@ export type RoutingError = Message<"walnut.v1.RoutingError"> & {
   reason: RoutingReason;
 
   /**
-   * `host:port` of the master; empty where it is not known. (2, 3 and 5 are
-   * kept for slots and groups.)
+   * With SHARD_MOVED: the slot of the key, or of the first such key of a Batch.
+   *
+   * @generated from field: uint32 slot = 2;
+   */
+  slot: number;
+
+  /**
+   * With SHARD_MOVED: the id of the group that owns the slot; empty where this
+   * node does not know it.
+   *
+   * @generated from field: string group = 3;
+   */
+  group: string;
+
+  /**
+   * `host:port` of the master of that group, or of this node's; empty where it
+   * is not known.
    *
    * @generated from field: string address = 4;
    */
   address: string;
+
+  /**
+   * With SHARD_MOVED: the epoch of the map by which the node answers.
+   *
+   * @generated from field: uint64 map_epoch = 5;
+   */
+  mapEpoch: bigint;
 };
 
 /**
@@ -185,6 +208,13 @@ export const RoutingReason = {
    * @generated from enum value: ROUTING_REASON_NOT_NOW = 2;
    */
   NOT_NOW: 2,
+
+  /**
+   * The slot of the key belongs to another group.
+   *
+   * @generated from enum value: ROUTING_REASON_SHARD_MOVED = 3;
+   */
+  SHARD_MOVED: 3,
 } as const;
 
 /**
