@@ -154,6 +154,7 @@ export class Checkpointer {
       wallOffsetMs: engine.logClock.wallOffsetMs,
       times: engine.times.rows(),
       members: engine.store.members.current,
+      ownership: engine.store.ownership.current,
       formatLevel,
     });
     this.#scan = scan;

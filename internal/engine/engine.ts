@@ -34,6 +34,7 @@ import { Listeners } from '#platform/listeners.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { LoggedConfig } from '#storage/logged-config.ts';
 import { encodeMembers, type LoggedMembers } from '#storage/logged-members.ts';
+import { encodeOwnership, type LoggedOwnership } from '#storage/logged-ownership.ts';
 import type { Store } from '#storage/store.ts';
 import type { TimeTable } from '#storage/time-table.ts';
 import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
@@ -282,12 +283,17 @@ export class Engine implements RecordState {
     return this.#submitControl(RECORD_TYPE.members, encodeMembers(members), done);
   }
 
+  /** Master: logs which slots the group owns from this record on. Formats of level 1 must be ready. */
+  submitOwnership(ownership: LoggedOwnership, done?: RecordDone): Lsn {
+    return this.#submitControl(RECORD_TYPE.ownership, encodeOwnership(ownership), done);
+  }
+
   #submitConfig(config: LoggedConfig, done: RecordDone | undefined): Lsn {
     return this.#submitControl(RECORD_TYPE.config, encodeConfig(config), done);
   }
 
-  #submitControl(type: FrameHeader['type'], payload: Buffer, done: RecordDone | undefined): Lsn {
-    const header = this.#nextHeader(type, this.log.tail.epoch);
+  #submitControl(type: number, payload: Buffer, done?: RecordDone, epoch = this.log.tail.epoch): Lsn {
+    const header = this.#nextHeader(type, epoch);
     const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
     return this.#append({ frame, done });
   }
@@ -295,10 +301,7 @@ export class Engine implements RecordState {
   /** Master: begins an epoch. No other record may be in flight. */
   submitEpoch(epoch: Epoch, done?: RecordDone): Lsn {
     assert(this.#pending.length === 0, 'an epoch begins on a quiet log');
-    const payload = encodeEpochParent(this.log.tail);
-    const header = this.#nextHeader(RECORD_TYPE.epoch, epoch);
-    const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
-    return this.#append({ frame, done });
+    return this.#submitControl(RECORD_TYPE.epoch, encodeEpochParent(this.log.tail), done, epoch);
   }
 
   /**

@@ -46,7 +46,7 @@ export interface ExceededLimit {
   readonly size: number;
 }
 
-/** Who owns a slot, as the refusing node knows it. */
+/** The owner of a slot, as the refusing node knows it. */
 export interface ShardOwner {
   readonly slot: number;
   /** The id of the group; empty: not known. */

@@ -10,6 +10,7 @@ import type { ScanCommand } from '#model/commands.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { SCAN_LIMIT_DEFAULT, SCAN_LIMIT_MAX } from '#model/limits.ts';
+import { EntryHasher } from '#storage/entry-hash.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
 
 /** A call examines 64 slots per requested entry, within this minimum and maximum. */
@@ -20,6 +21,13 @@ const EXAMINED_MAX = 65_536;
 export const SCAN_ANSWER_BYTES_MAX = 4 * 1_024 * 1_024;
 
 const encoder = new TextEncoder();
+
+/** What cursors name a store by: a hash of its seed, so that they do not reveal it. */
+export function deriveIncarnation(hashSeed: number): string {
+  const hasher = new EntryHasher();
+  hasher.hashEntry('scan cursor', hashSeed, 0, 0, 0);
+  return hasher.hex().slice(0, 12);
+}
 
 export interface ScanPage {
   readonly entries: Entry[];

@@ -12,6 +12,7 @@ import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import { decodeConfigV2, encodeConfigV2, needsConfigV2 } from '#storage/logged-config.ts';
 import { decodeMembers, encodeMembers, type LoggedMembers } from '#storage/logged-members.ts';
+import { decodeOwnership, encodeOwnership, type LoggedOwnership } from '#storage/logged-ownership.ts';
 import type { RequestMarks } from '#storage/request-rows.ts';
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
 import type { TimeRow } from '#storage/time-table.ts';
@@ -44,6 +45,7 @@ const EPOCHS = 2;
 const CONFIG = 3;
 const REQUESTS = 4;
 const MEMBERS = 5;
+const OWNERSHIP = 6;
 /** The fields behind the log id, in the block LOG. */
 const LOG_FIXED_BYTES = 36;
 const DIGEST_BYTES = 16;
@@ -63,6 +65,8 @@ export interface HeaderMeta {
   readonly wallOffsetMs: number;
   /** The member list that the log states; absent: it states none. */
   readonly members?: LoggedMembers | undefined;
+  /** The slots that the log says the group owns; absent: it does not say. */
+  readonly ownership?: LoggedOwnership | undefined;
   /** The format level of a program that reads the file: 0 means version 1, 1 version 2. */
   readonly formatLevel: number;
 }
@@ -96,7 +100,8 @@ const encoder = new TextEncoder();
 export function encodeHeader(meta: HeaderMeta, entries: number, requests?: RequestsSummary): Uint8Array {
   const isV2 = meta.formatLevel > 0;
   assert(isV2 || !needsConfigV2(meta), 'version 1 states the whole configuration');
-  assert(isV2 || (requests ?? meta.members) === undefined, 'both are logged after the step to level 1');
+  const later = requests ?? meta.members ?? meta.ownership;
+  assert(isV2 || later === undefined, 'all three are logged after the step to level 1');
   const logId = encoder.encode(meta.logId);
   assert(logId.length <= LOG_ID_BYTES_MAX, `log id has ${logId.length} bytes`);
   const rest = isV2 ? encodeBlocks(meta, logId, entries, requests) : encodeFields(meta, logId, entries);
@@ -149,6 +154,7 @@ function encodeBlocks(
     encodeBlock(CONFIG, encodeConfigV2(meta)),
     ...(requests === undefined ? [] : [encodeBlock(REQUESTS, encodeRequests(requests))]),
     ...(meta.members === undefined ? [] : [encodeBlock(MEMBERS, encodeMembers(meta.members))]),
+    ...(meta.ownership === undefined ? [] : [encodeBlock(OWNERSHIP, encodeOwnership(meta.ownership))]),
   ]);
 }
 
@@ -237,16 +243,19 @@ function decodeFields(bytes: Uint8Array, end: number): Decoded {
 function decodeBlocks(bytes: Uint8Array, end: number): Decoded {
   try {
     const buffer = asBuffer(bytes);
-    const blocks = readBlocks(buffer, PREFIX_BYTES, end, [LOG, EPOCHS, CONFIG, REQUESTS, MEMBERS]);
+    const known = [LOG, EPOCHS, CONFIG, REQUESTS, MEMBERS, OWNERSHIP];
+    const blocks = readBlocks(buffer, PREFIX_BYTES, end, known);
     const [log, epochs, config] = [LOG, EPOCHS, CONFIG].map((type) => required(blocks, type));
-    const known = decodeKnown(buffer, log as Block, epochs as Block, config as Block);
+    const decoded = decodeKnown(buffer, log as Block, epochs as Block, config as Block);
     const requests = blocks.get(REQUESTS);
     const members = blocks.get(MEMBERS);
+    const owned = blocks.get(OWNERSHIP);
     const meta = {
-      ...known.meta,
+      ...decoded.meta,
       ...(members === undefined ? {} : { members: decodeMembers(buffer, members.from, members.to) }),
+      ...(owned === undefined ? {} : { ownership: decodeOwnership(buffer, owned.from, owned.to) }),
     };
-    return { ...known, meta, requests: requests && decodeRequests(buffer, requests) };
+    return { ...decoded, meta, requests: requests && decodeRequests(buffer, requests) };
   } catch (error) {
     if (!(error instanceof BlockError)) throw error;
     const why = error.isNewer ? `${error.message}: a newer version of Walnut wrote it` : error.message;

@@ -28,6 +28,7 @@ import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
 import { MemberList } from '#storage/logged-members.ts';
+import { Ownership } from '#storage/logged-ownership.ts';
 import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { RequestTable } from '#storage/request-table.ts';
@@ -38,6 +39,7 @@ import {
   type CountCommand,
   type CountPage,
   countSlots,
+  deriveIncarnation,
   type ScanPage,
   scanSlots,
 } from '#storage/slot-scan.ts';
@@ -81,6 +83,8 @@ export class Store {
   readonly requests = new RequestTable();
   /** The member list of the group; empty in the log of a plain one. */
   readonly members = new MemberList();
+  /** The slots that the group owns; undefined in the log of a plain one. */
+  readonly ownership = new Ownership();
   readonly #incarnation: string;
   readonly #hashSeed: number;
   readonly #hashMask: number | undefined;
@@ -318,7 +322,7 @@ export class Store {
     return this.#digest.hex();
   }
 
-  /** The digest of the node's state, by which nodes are compared: those of the entries, of named writes and of the member list. */
+  /** The digest of the node's state, by which nodes are compared: those of the entries, of named writes, of the member list and of the ownership. */
   stateDigest(): string {
     const lanes = new Uint32Array(4);
     this.copyStateDigest(lanes, 0);
@@ -330,6 +334,7 @@ export class Store {
     this.#digest.copyTo(target, at);
     this.requests.addDigestTo(target, at);
     this.members.addDigestTo(target, at);
+    this.ownership.addDigestTo(target, at);
   }
 
   /**
@@ -479,11 +484,4 @@ export class Store {
     this.#bytes -= this.#costAt(slot, this.#key);
     this.#expiry.remove(slot);
   }
-}
-
-/** Hashes the seed, so that a cursor does not reveal it. */
-function deriveIncarnation(hashSeed: number): string {
-  const hasher = new EntryHasher();
-  hasher.hashEntry('scan cursor', hashSeed, 0, 0, 0);
-  return hasher.hex().slice(0, 12);
 }

@@ -11,6 +11,7 @@ import {
 } from '#engine/records/data-record.ts';
 import { decodeEpochParent, encodeEpochParent } from '#engine/records/epoch-record.ts';
 import { decodeMembersRecord } from '#engine/records/members-record.ts';
+import { decodeOwnershipRecord } from '#engine/records/ownership-record.ts';
 import { type PayloadSource, PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, RecordError } from '#engine/records/record-kind.ts';
 import { RECORD_ROWS } from '#engine/records/record-table.ts';
@@ -20,6 +21,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import type { LoggedConfig } from '#storage/logged-config.ts';
 import { encodeMembers, type LoggedMembers } from '#storage/logged-members.ts';
+import { encodeOwnership, type LoggedOwnership } from '#storage/logged-ownership.ts';
 import { payloadOf, writeAll } from '#test/engine/payload-of.ts';
 import { type FrameHeader, tryDecodeFrame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
@@ -80,6 +82,15 @@ const MEMBERS: LoggedMembers = {
   quorum: 2,
 };
 
+const OWNERSHIP: LoggedOwnership = {
+  mapEpoch: 2 ** 33 + 7,
+  owned: [
+    { first: 0, last: 5_460 },
+    { first: 12_182, last: 12_182 },
+    { first: 16_000, last: 16_383 },
+  ],
+};
+
 function encode(mutations: readonly Mutation[]): Buffer {
   return Buffer.from(payloadOf(mutations).toFrame(HEADER).payload);
 }
@@ -128,6 +139,7 @@ const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unk
   ['CONFIG', encodeConfig(CONFIG), decodeConfig],
   ['CONFIG of version 2', encodeConfig(CONFIG_2), decodeConfig],
   ['MEMBERS', encodeMembers(MEMBERS), decodeMembersRecord],
+  ['OWNERSHIP', encodeOwnership(OWNERSHIP), decodeOwnershipRecord],
 ];
 
 function decoderName({ name, version }: (typeof RECORD_ROWS)[number]): string {
@@ -346,7 +358,55 @@ const GOLDEN = [
   ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
   ['config-v2', encodeConfig(CONFIG_2), decodeConfig, CONFIG_2],
   ['members-v1', encodeMembers(MEMBERS), decodeMembersRecord, MEMBERS],
+  ['ownership-v1', encodeOwnership(OWNERSHIP), decodeOwnershipRecord, OWNERSHIP],
 ] as const;
+
+describe('an ownership', () => {
+  const owned = (...runs: number[]): string => {
+    const bytes = Buffer.alloc(8 + 2 * runs.length);
+    bytes[0] = 1;
+    runs.forEach((slot, i) => {
+      bytes.writeUInt16LE(slot, 8 + 2 * i);
+    });
+    return `01${block(1, bytes.toString('hex'))}`;
+  };
+
+  it('may be of no slot', () => {
+    expect(decodeOwnershipRecord(Buffer.from(owned(), 'hex'))).toEqual({ mapEpoch: 1, owned: [] });
+  });
+
+  it.each([
+    ['no block', '01'],
+    ['no epoch', `01${block(1, '')}`],
+    ['half a run', owned(5)],
+    ['a slot that there is not', owned(0, 16_384)],
+    ['a run that ends before it begins', owned(6, 5)],
+    ['runs that overlap', owned(0, 5, 5, 7)],
+    ['runs that touch, which is one run', owned(0, 5, 6, 7)],
+    ['runs that do not ascend', owned(6, 7, 0, 5)],
+  ])('with %s is refused', (_, hex) => {
+    expect(() => decodeOwnershipRecord(Buffer.from(hex, 'hex'))).toThrow(RecordError);
+  });
+
+  it.each([
+    ['a later version', '02'],
+    ['a block that is not known', `${owned(0, 5)}${block(2, '00')}`],
+  ])('with %s was written by a newer program', (_, hex) => {
+    expect(() => decodeOwnershipRecord(Buffer.from(hex, 'hex'))).toThrow(NewerFormatError);
+  });
+
+  it.each([
+    [[{ first: 0, last: 16_384 }]],
+    [
+      [
+        { first: 0, last: 5 },
+        { first: 6, last: 7 },
+      ],
+    ],
+  ])('is not written as %j', (runs) => {
+    expect(() => encodeOwnership({ mapEpoch: 1, owned: runs })).toThrow(RangeError);
+  });
+});
 
 describe('a member list', () => {
   it.each([

@@ -28,8 +28,8 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'precondition that says where to read taken for a replica that refuses writes',
     file: 'internal/wire/error-codec.ts',
-    text: '  const isRouted = routing === undefined ? hinted !== null : isNotLeader(routing.reason);',
-    replacement: '  const isRouted = leaderHint !== undefined;',
+    text: '  const reason = routing?.reason ?? (hinted',
+    replacement: '  const reason = (leaderHint ?? null',
     tests: ['test/wire/error-codec.test.ts'],
   },
   {

@@ -40,6 +40,7 @@ import { MOVE_MUTANTS } from './move-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
 import { OBSERVER_MUTANTS } from './observer-mutants.ts';
+import { OWNERSHIP_MUTANTS } from './ownership-mutants.ts';
 import { PLACE_MUTANTS } from './place-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
@@ -245,6 +246,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...IDENTITY_MUTANTS,
   ...JSON_MUTANTS,
   ...OBSERVER_MUTANTS,
+  ...OWNERSHIP_MUTANTS,
   ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
   ...RETIRED_MUTANTS,

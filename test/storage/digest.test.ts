@@ -54,6 +54,19 @@ describe('the digest of a store', () => {
     expect(digestOf()).toBe(ZERO);
   });
 
+  it('has a part of its own for the slots that the group owns', () => {
+    const store = fill(createStore({ limits: UNLIMITED }), [FIRST]);
+    const plain = store.stateDigest();
+    store.ownership.current = { mapEpoch: 3, owned: [{ first: 0, last: 5_460 }] };
+    const owning = store.stateDigest();
+    store.ownership.current = { mapEpoch: 3, owned: [] };
+    expect(new Set([plain, owning, store.stateDigest()]).size).toBe(3);
+    store.ownership.current = { mapEpoch: 3, owned: [{ first: 0, last: 5_460 }] };
+    expect(store.stateDigest()).toBe(owning);
+    store.ownership.current = undefined;
+    expect(store.stateDigest()).toBe(plain);
+  });
+
   it('is the sum of the definition, whatever the order, collisions, the seed and the slots', () => {
     fc.assert(
       fc.property(

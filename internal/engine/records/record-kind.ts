@@ -7,7 +7,7 @@ import type { TimeTable } from '#storage/time-table.ts';
 import type { Frame } from '#wal/frame.ts';
 
 /** The numbers that frames carry. One that was ever used keeps its meaning. */
-export const RECORD_TYPE = { data: 1, epoch: 2, config: 3, members: 4 } as const;
+export const RECORD_TYPE = { data: 1, epoch: 2, config: 3, members: 4, ownership: 5 } as const;
 export type RecordName = keyof typeof RECORD_TYPE;
 
 /**

@@ -8,6 +8,7 @@ import { CONFIG_V1, CONFIG_V2 } from '#engine/records/config-record.ts';
 import { DATA_V1, DATA_V2 } from '#engine/records/data-record.ts';
 import { EPOCH_V1 } from '#engine/records/epoch-record.ts';
 import { MEMBERS_V1 } from '#engine/records/members-record.ts';
+import { OWNERSHIP_V1 } from '#engine/records/ownership-record.ts';
 import { cutShort } from '#engine/records/payload-reader.ts';
 import {
   RECORD_TYPE,
@@ -24,6 +25,7 @@ const TABLE: Readonly<Record<RecordName, Readonly<Record<number, RecordKind>>>> 
   epoch: { 1: EPOCH_V1 },
   config: { 1: CONFIG_V1, 2: CONFIG_V2 },
   members: { 1: MEMBERS_V1 },
+  ownership: { 1: OWNERSHIP_V1 },
 };
 
 const NAMES = Object.keys(TABLE) as RecordName[];

@@ -27,11 +27,13 @@ export function stateAt(clock: Clock, store: Store, meta?: SnapshotMeta): Record
     wallOffsetMs,
     times,
     members,
+    ownership,
     ...forgotten
   } = meta;
   forgotten satisfies Record<string, never>;
   store.setLimits(limits);
   store.members.current = members;
+  store.ownership.current = ownership;
   return {
     store,
     epochs: new EpochTable(epochs),
