@@ -2,10 +2,12 @@
  * Connections whose bytes are read into one buffer that all of them share. Node's own way
  * makes some objects, a tick and a copy of each read, which together cost a third of what a
  * Get does. It offers the other way (`onread`) for connections that a program opens; for
- * one that came in, the socket is made anew over its handle. Where this Node has no such
- * handle, the socket stays what it was.
+ * one that came in, the socket is made anew over its handle, and one of TLS is given what
+ * the option would have given it. Where this Node has no such handle, or keeps these things
+ * elsewhere, the socket stays what it was.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
 /** Node reads so many bytes at once. */
 const shared = Buffer.allocUnsafeSlow(65_536);
@@ -13,35 +15,49 @@ const shared = Buffer.allocUnsafeSlow(65_536);
 /** `bytes` are valid until it returns. */
 type Take = (bytes: Buffer) => void;
 
-export class DirectSocket extends Socket {
-  #take: Take | undefined;
-
-  /** `handle`: of a connection, whose socket no longer has it. */
-  constructor(handle: object) {
-    const onread = { buffer: shared, callback: (bytes: number): boolean => this.#onRead(bytes) };
-    super({ handle, onread } as SocketConstructorOpts);
-  }
-
+export interface DirectReading {
   /**
    * What is read from now on goes to `take`, and no longer to the stream, which still
    * tells its end; undefined: to the stream again. What was put back comes from the stream.
    */
+  readTo(take: Take | undefined): void;
+}
+
+export function isDirect(socket: Socket): socket is Socket & DirectReading {
+  return 'readTo' in socket;
+}
+
+class DirectSocket extends Socket implements DirectReading {
+  #take: Take | undefined;
+
+  /** `handle`: of a connection, whose socket no longer has it. */
+  constructor(handle: object) {
+    const onread = { buffer: shared, callback: (count: number): boolean => pass(this, count, this.#take) };
+    super({ handle, onread } as SocketConstructorOpts);
+  }
+
   readTo(take: Take | undefined): void {
     this.#take = take;
   }
+}
 
-  /** True: Node reads on. */
-  #onRead(count: number): boolean {
-    const bytes = shared.subarray(0, count);
-    if (this.#take === undefined) return this.push(Buffer.from(bytes));
-    this.#take(bytes);
-    return true;
-  }
+/** `count` bytes were read. True: Node reads on. */
+function pass(socket: Socket, count: number, take: Take | undefined): boolean {
+  const bytes = shared.subarray(0, count);
+  // TLS gives all records of one read, also where the first of them made its reader pause.
+  const isDue = take !== undefined && !socket.isPaused() && socket.readableLength === 0;
+  if (!isDue) return socket.push(Buffer.from(bytes));
+  take(bytes);
+  return true;
+}
+
+interface Handle {
+  readonly useUserBuffer?: unknown;
 }
 
 /** What Node keeps in a socket that came in. */
 interface Accepted {
-  _handle?: { readonly useUserBuffer?: unknown } | null;
+  _handle?: Handle | null;
   /** Counts its connections, and each tells it of its end. */
   _server?: unknown;
 }
@@ -50,10 +66,38 @@ interface Accepted {
 export function directSocketOf(socket: Socket): Socket {
   const accepted = socket as unknown as Accepted;
   const { _handle: handle, _server: server } = accepted;
-  if (typeof handle?.useUserBuffer !== 'function') return socket;
+  if (!canRead(handle)) return socket;
   accepted._handle = null;
   accepted._server = null;
   const direct = new DirectSocket(handle);
   (direct as unknown as Accepted)._server = server;
   return direct;
+}
+
+/** Under these names a socket keeps the buffer of `onread`, and who is told of what is in it. */
+const [BUFFER, CALLBACK] = ['kBuffer', 'kBufferCb'].map((name) =>
+  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
+);
+
+/** Makes a socket of TLS direct, where that is possible: Node ignores `onread` for those over another socket. */
+export function makeDirect(socket: TLSSocket): void {
+  const { _handle: handle } = socket as unknown as Accepted;
+  if (!canRead(handle) || BUFFER === undefined || CALLBACK === undefined) return;
+  let take: Take | undefined;
+  const reading: DirectReading = {
+    readTo: (next) => {
+      take = next;
+    },
+  };
+  Object.assign(socket, reading, {
+    [BUFFER]: shared,
+    [CALLBACK]: (count: number) => pass(socket, count, take),
+  });
+  handle.useUserBuffer(shared);
+}
+
+function canRead(
+  handle: Handle | null | undefined,
+): handle is { readonly useUserBuffer: (buffer: Uint8Array) => void } {
+  return typeof handle?.useUserBuffer === 'function';
 }

@@ -51,8 +51,15 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'stream of a direct socket read over by another connection',
     file: 'internal/rpc/direct-socket.ts',
-    text: 'this.push(Buffer.from(bytes))',
-    replacement: 'this.push(bytes)',
+    text: 'socket.push(Buffer.from(bytes))',
+    replacement: 'socket.push(bytes)',
+    tests: ['test/rpc/direct-socket.test.ts'],
+  },
+  {
+    name: 'direct socket of TLS that is read while it rests',
+    file: 'internal/rpc/direct-socket.ts',
+    text: ' && !socket.isPaused() && socket.readableLength === 0;',
+    replacement: ';',
     tests: ['test/rpc/direct-socket.test.ts'],
   },
   {

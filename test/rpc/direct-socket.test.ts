@@ -1,8 +1,10 @@
 /** Connections that are read into a shared buffer, over real sockets: nothing is lost, doubled, or read over. */
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { DirectSocket, directSocketOf } from '#rpc/direct-socket.ts';
+import { type DirectReading, directSocketOf, isDirect, makeDirect } from '#rpc/direct-socket.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
+import { Authority } from '#test/doubles/certificates.ts';
 
 const opened: { close?(): void; destroy?(): void }[] = [];
 afterEach(() => {
@@ -12,16 +14,35 @@ afterEach(() => {
 interface Pair {
   readonly server: Server;
   readonly client: Socket;
-  readonly socket: DirectSocket;
+  readonly socket: Socket & DirectReading;
 }
 
-async function open(): Promise<Pair> {
+async function openTcp(): Promise<Pair> {
   const { promise, resolve } = Promise.withResolvers<Socket>();
   const server = createServer((accepted) => resolve(directSocketOf(accepted)));
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' });
-  const socket = (await promise) as DirectSocket;
+  return pairOf(server, client, await promise);
+}
+
+/** The gate of TLS, too, has a direct socket under its own. */
+async function openTls(): Promise<Pair> {
+  const { promise, resolve } = Promise.withResolvers<Socket>();
+  const tls = createTlsServer(new Authority().issue(), (socket) => {
+    makeDirect(socket);
+    resolve(socket);
+  });
+  const server = createServer((accepted) => void tls.emit('connection', directSocketOf(accepted)));
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  const client = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  client.setNoDelay(true);
+  return pairOf(server, client, await promise);
+}
+
+function pairOf(server: Server, client: Socket, socket: Socket): Pair {
   opened.push(client, socket);
+  if (!isDirect(socket)) throw new Error('expected a direct socket');
   return { server, client, socket };
 }
 
@@ -32,10 +53,12 @@ async function until(text: () => string, expected: string): Promise<void> {
   expect(text()).toBe(expected);
 }
 
-describe('a direct socket', () => {
+describe.each([
+  ['TCP', openTcp],
+  ['TLS', openTls],
+])('a direct socket of %s', (_name, open) => {
   it('is a stream until it is read directly, and again afterwards', async () => {
     const { client, socket } = await open();
-    expect(socket).toBeInstanceOf(DirectSocket);
     const [streamed, taken] = [[] as Buffer[], [] as string[]];
     socket.on('data', (bytes: Buffer) => streamed.push(bytes));
     client.write('one');
@@ -95,8 +118,31 @@ describe('a direct socket', () => {
     expect(await count()).toBe(0);
   });
 
-  it('is the socket that came in, where that has no handle of its own', () => {
-    const socket = new Socket();
-    expect(directSocketOf(socket)).toBe(socket);
+  it('gives what came with the bytes that made it pause only when it is resumed, in order', async () => {
+    const { client, socket } = await open();
+    const sent = Buffer.from(Array.from({ length: 50_000 }, (_, i) => i % 251));
+    const got: Buffer[] = [];
+    let isResting = false;
+    const take = (bytes: Buffer): void => {
+      expect(isResting).toBe(false);
+      got.push(Buffer.from(bytes));
+      isResting = true;
+      socket.pause();
+      setImmediate(() => {
+        isResting = false;
+        socket.resume();
+      });
+    };
+    socket.on('data', take);
+    socket.readTo(take);
+    client.write(sent);
+    const all = (): string => Buffer.concat(got).toString('latin1');
+    await until(all, sent.toString('latin1'));
   });
+});
+
+it('a socket that has no handle of its own stays what it is', () => {
+  const socket = new Socket();
+  expect(directSocketOf(socket)).toBe(socket);
+  expect(isDirect(socket)).toBe(false);
 });

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { Http1Head } from '#http/http1/head1.ts';
 import { type RequestEvents, RequestReader } from '#http/http1/request-reader.ts';
 import type { Peer } from '#model/access.ts';
-import { DirectSocket } from '#rpc/direct-socket.ts';
+import { isDirect } from '#rpc/direct-socket.ts';
 import type { AnswerHeads } from '#rpc/http1/answer-heads.ts';
 import { REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
 import { type Phase, PhaseTime } from '#rpc/http1/phase.ts';
@@ -71,7 +71,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
     socket.on('data', this.#onBytes);
-    if (socket instanceof DirectSocket) socket.readTo(this.#onBytes);
+    if (isDirect(socket)) socket.readTo(this.#onBytes);
     socket.on('end', this.#onPeerEnd);
     socket.on('error', ignore);
     socket.on('close', this.#onClosed);
@@ -306,7 +306,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     const { socket } = this;
     this.#isOver = true;
     socket.off('data', this.#onBytes);
-    if (socket instanceof DirectSocket) socket.readTo(undefined);
+    if (isDirect(socket)) socket.readTo(undefined);
     socket.off('end', this.#onPeerEnd);
     socket.off('close', this.#onClosed);
     this.#site.leave(this);

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { asBuffer } from '#platform/bytes.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
+import { isWritten, writeOnce } from '#rpc/write-once.ts';
 
 /** So many bytes become text, and leave with what is before them in one piece; copying pays up to about this. */
 const TEXT_BYTES_MAX = 16_384;
@@ -76,16 +77,9 @@ export class SocketOutput {
   write(nowMs: number): number {
     const bytes = this.gatheredBytes;
     if (this.#isWriting || bytes === 0) return 0;
-    this.#isWriting = true;
     this.#lastBytes = bytes;
     this.#writeSinceMs = nowMs;
-    if (this.#pieces !== undefined) this.#writePieces(this.#pieces);
-    else {
-      const text = this.#text;
-      this.#text = '';
-      this.#socket.write(text, 'latin1');
-      this.#awaitWrite();
-    }
+    this.#isWriting = !(this.#pieces === undefined ? this.#writeText() : this.#writePieces(this.#pieces));
     return bytes;
   }
 
@@ -94,20 +88,20 @@ export class SocketOutput {
     return this.#isWriting && nowMs - this.#writeSinceMs >= patienceMs(this.#socket.writableLength);
   }
 
-  #writePieces(pieces: Uint8Array[]): void {
+  #writeText(): boolean {
+    const text = this.#text;
+    this.#text = '';
+    return writeOnce(this.#socket, text, this.#onDone);
+  }
+
+  #writePieces(pieces: Uint8Array[]): boolean {
     this.#endText();
     this.#pieces = undefined;
     this.#pieceBytes = 0;
     this.#socket.cork();
     for (const piece of pieces) this.#socket.write(piece);
     this.#socket.uncork();
-    this.#awaitWrite();
-  }
-
-  /** The kernel mostly takes all at once; a callback for that would cost a tick and an object. */
-  #awaitWrite(): void {
-    if (this.#socket.writableLength === 0) this.#isWriting = false;
-    else this.#socket.write('', this.#onDone);
+    return isWritten(this.#socket, this.#onDone);
   }
 
   #endText(): void {

@@ -17,6 +17,7 @@ import type { OpenConnection } from '#rpc/open-connections.ts';
 import { peerOf } from '#rpc/peer.ts';
 import type { Writer } from '#rpc/turns.ts';
 import { wholeMs } from '#rpc/whole-ms.ts';
+import { writeOnce } from '#rpc/write-once.ts';
 
 const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
@@ -181,10 +182,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#writtenBytes = output.length;
     this.#writeSinceMs = this.nowMs;
     this.#movedMs = this.nowMs;
-    this.#socket.write(output);
-    // The kernel mostly takes all at once; a callback for that would cost a tick and an object.
-    if (this.#socket.writableLength === 0) this.#onWritten();
-    else this.#socket.write('', this.#onWritten);
+    if (writeOnce(this.#socket, output, this.#onWritten)) this.#onWritten();
   }
 
   readonly #onWritten = (): void => {

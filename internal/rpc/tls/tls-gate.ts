@@ -11,6 +11,7 @@ import type { Clock } from '#platform/clock.ts';
 import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Connections } from '#rpc/connections.ts';
+import { makeDirect } from '#rpc/direct-socket.ts';
 import type { PeerSocket } from '#rpc/peer.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import { type ConnectionRefusal, refuseConnection } from '#rpc/refuse-connection.ts';
@@ -140,6 +141,7 @@ export class TlsGate {
       const names: PeerSocket = { certificateNames: namesIn(certificate, this.#options.takesCn) };
       Object.assign(socket, names);
     }
+    makeDirect(socket);
     sniff(socket, {
       clock,
       connections,
