@@ -8,7 +8,13 @@ import type { FileSystem } from '#platform/file-system.ts';
 import { FollowedFile } from '#platform/followed-file.ts';
 import type { Logger } from '#platform/logger.ts';
 import { readPublicFile, readSecretFile } from '#platform/secret-file.ts';
-import { checkTlsMaterial, objectionToValidity, type TlsMaterial, type TlsParts } from '#tls/tls-material.ts';
+import {
+  checkTlsMaterial,
+  objectionToValidity,
+  type TlsMaterial,
+  type TlsParts,
+  validityOf,
+} from '#tls/tls-material.ts';
 
 export interface TlsFilesOptions {
   readonly fileSystem: FileSystem;
@@ -17,6 +23,12 @@ export interface TlsFilesOptions {
   /** The section of the configuration that names the files, for messages and metrics. */
   readonly section: 'server.tls' | 'peer.tls' | 'coordinator.metadata';
   readonly paths: TlsParts;
+}
+
+/** Seconds until what a section has expires. */
+export interface Expiry {
+  readonly own: number | undefined;
+  readonly authority: number | undefined;
 }
 
 export class TlsFiles {
@@ -74,10 +86,19 @@ export class TlsFiles {
     return this.#file.isGood;
   }
 
-  /** Seconds until the own certificate expires, negative afterwards; undefined where there is none. */
-  get expiryS(): number | undefined {
-    const { validity } = this.current;
-    return validity === undefined ? undefined : (validity.toMs - this.#options.clock.wallMs()) / 1_000;
+  /**
+   * Seconds until the own certificate expires, and until the first of the authorities does; negative
+   * afterwards, undefined where there is none.
+   */
+  get expiryS(): Expiry {
+    const { validity, authorities } = this.current;
+    const nowMs = this.#options.clock.wallMs();
+    const until = (toMs: number): number => (toMs - nowMs) / 1_000;
+    const first = Math.min(...authorities.map((authority) => validityOf(authority).toMs));
+    return {
+      own: validity && until(validity.toMs),
+      authority: authorities.length === 0 ? undefined : until(first),
+    };
   }
 
   /** Calls `listener` with what is in force after each change. */
@@ -100,9 +121,10 @@ function warn(
   const why = objectionToValidity(validity, nowMs);
   if (why !== undefined)
     logger.warn({ section, file: paths.cert, why }, 'the certificate may not be used now');
-  for (const { subject, validity: ofAuthority } of authorities) {
-    const objection = objectionToValidity(ofAuthority, nowMs);
+  for (const authority of authorities) {
+    const objection = objectionToValidity(validityOf(authority), nowMs);
     if (objection === undefined) continue;
+    const subject = authority.subject.replaceAll('\n', ', ');
     const fields = { section, file: paths.ca, authority: subject, why: objection };
     logger.warn(fields, 'an authority may not be used now: no certificate that it signed is trusted');
   }

@@ -23,13 +23,7 @@ export interface TlsMaterial {
   /** The time in which the own certificate is valid; undefined where there is none. */
   readonly validity: Validity | undefined;
   /** Those in `parts.ca`. */
-  readonly authorities: readonly AuthorityFacts[];
-}
-
-export interface AuthorityFacts {
-  /** Its names, such as `CN=clients`. */
-  readonly subject: string;
-  readonly validity: Validity;
+  readonly authorities: readonly Certificate[];
 }
 
 /** Wall time in milliseconds. */
@@ -42,7 +36,7 @@ export interface Validity {
 export function checkTlsMaterial(texts: TlsParts, paths: TlsParts): TlsMaterial {
   const { cert, key, ca } = texts;
   const own = cert === undefined ? undefined : readCertificates(cert, paths.cert)[0];
-  const authorities = ca === undefined ? [] : readCertificates(ca, paths.ca).map(factsOf);
+  const authorities = ca === undefined ? [] : readCertificates(ca, paths.ca);
   if (own !== undefined) checkPair(own, readKey(key ?? '', paths.key), paths);
   try {
     createSecureContext(texts);
@@ -52,18 +46,14 @@ export function checkTlsMaterial(texts: TlsParts, paths: TlsParts): TlsMaterial 
   return { parts: texts, validity: own === undefined ? undefined : validityOf(own), authorities };
 }
 
-function factsOf(authority: X509Certificate): AuthorityFacts {
-  return { subject: authority.subject.replaceAll('\n', ', '), validity: validityOf(authority) };
-}
-
-export function validityOf({ validFromDate, validToDate }: X509Certificate): Validity {
+export function validityOf({ validFromDate, validToDate }: Certificate): Validity {
   return { fromMs: validFromDate.getTime(), toMs: validToDate.getTime() };
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** At least one. */
-export function readCertificates(text: string, path: string | undefined): readonly X509Certificate[] {
+function readCertificates(text: string, path: string | undefined): readonly X509Certificate[] {
   const blocks = text.match(CERTIFICATE);
   if (blocks === null)
     throw new Error(`${path}: expected a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----`);

@@ -4,20 +4,22 @@ import type { TlsFiles } from '#tls/tls-files.ts';
 
 /** Once for each process. */
 export function registerTlsMetrics(metrics: Metrics, all: readonly TlsFiles[]): void {
-  const sample = (files: TlsFiles, value: number): Sample<'section'> => ({
-    labels: { section: files.section },
-    value,
-  });
   metrics.gaugeFamilyFrom(
     'walnut_tls_ok',
     '1 unless the certificates and keys of the section were last found unusable.',
     ['section'],
-    () => all.map((files) => sample(files, files.isGood ? 1 : 0)),
+    () => all.map(({ section, isGood }) => ({ labels: { section }, value: isGood ? 1 : 0 })),
   );
   metrics.gaugeFamilyFrom(
     'walnut_tls_certificate_expiry_seconds',
-    'Seconds until the certificate of the section expires.',
-    ['section'],
-    () => all.flatMap((files) => (files.expiryS === undefined ? [] : sample(files, files.expiryS))),
+    'Seconds until the own certificate of the section expires, and until the first of its authorities does.',
+    ['section', 'certificate'],
+    () => all.flatMap(expiriesOf),
+  );
+}
+
+function expiriesOf({ section, expiryS }: TlsFiles): readonly Sample<'section' | 'certificate'>[] {
+  return Object.entries(expiryS).flatMap(([certificate, value]: [string, number | undefined]) =>
+    value === undefined ? [] : { labels: { section, certificate }, value },
   );
 }

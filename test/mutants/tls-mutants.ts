@@ -38,7 +38,7 @@ export const TLS_MUTANTS: readonly Mutant[] = [
   {
     name: 'TLS: who had a certificate of a removed authority stays in',
     file: GATE,
-    text: '    this.#certified.judgeAgain(this.#authorities.certificates);\n',
+    text: '    this.#certified.judgeAgain(material.authorities);\n',
     replacement: '',
     tests: CERTIFICATES,
   },

@@ -13,7 +13,8 @@ const PATHS = { cert: '/node.crt', key: '/node.key', ca: '/ca.crt' };
 const DAY_MS = 86_400_000;
 const NEVER = 4_000_000_000_000;
 
-async function open(first: Issued, ca = authorityUntil('test authority', NEVER)) {
+/** `ca`: null where the section names no authorities. */
+async function open(first: Issued, ca: string | null = authorityUntil('test authority', NEVER)) {
   const fileSystem = new MemoryFileSystem();
   const clock = new VirtualClock();
   const lines: string[] = [];
@@ -36,15 +37,20 @@ async function open(first: Issued, ca = authorityUntil('test authority', NEVER))
   };
   await write(PATHS.cert, first.cert);
   await write(PATHS.key, first.key);
-  await write(PATHS.ca, ca);
-  const files = await TlsFiles.open({ fileSystem, clock, logger, section: 'server.tls', paths: PATHS });
+  if (ca !== null) await write(PATHS.ca, ca);
+  const paths = ca === null ? { ...PATHS, ca: undefined } : PATHS;
+  const files = await TlsFiles.open({ fileSystem, clock, logger, section: 'server.tls', paths });
   const changes: (string | undefined)[] = [];
   files.onChange(({ parts }) => void changes.push(parts.cert));
   const metrics = new Metrics();
   registerTlsMetrics(metrics, [files]);
-  const gauge = async (name: string): Promise<number> =>
-    Number(new RegExp(`^${name}\\{section="server.tls"\\} (.*)$`, 'm').exec(await metrics.render())?.[1]);
-  return { files, clock, write, lines, changes, gauge };
+  const gauge = async (name: string, more = ''): Promise<number> =>
+    Number(
+      new RegExp(`^${name}\\{section="server.tls"${more}\\} (.*)$`, 'm').exec(await metrics.render())?.[1],
+    );
+  const expiry = (certificate: 'own' | 'authority'): Promise<number> =>
+    gauge('walnut_tls_certificate_expiry_seconds', `,certificate="${certificate}"`);
+  return { files, clock, write, lines, changes, gauge, expiry };
 }
 
 const authorityUntil = (name: string, ms: number): string =>
@@ -102,8 +108,8 @@ describe('the files of TLS', () => {
 
   it('tell when the certificate expires, and keep one that is valid while the new one is not', async () => {
     const nowMs = new VirtualClock().wallMs();
-    const { files, clock, write, lines, gauge } = await open(validUntil(nowMs + DAY_MS));
-    expect([lines, await gauge('walnut_tls_certificate_expiry_seconds')]).toEqual([[], 86_400]);
+    const { files, clock, write, lines, gauge, expiry } = await open(validUntil(nowMs + DAY_MS));
+    expect([lines, await expiry('own')]).toEqual([[], 86_400]);
     const late = validUntil(nowMs - DAY_MS);
     await write(PATHS.cert, late.cert);
     await write(PATHS.key, late.key);
@@ -114,20 +120,27 @@ describe('the files of TLS', () => {
         /^changed certificates cannot be used: .*: \/node.crt: it expired at .*valid now$/,
       ),
     ]);
-    expect([await gauge('walnut_tls_certificate_expiry_seconds'), await gauge('walnut_tls_ok')]).toEqual([
-      86_398, 0,
-    ]);
+    expect([await expiry('own'), await gauge('walnut_tls_ok')]).toEqual([86_398, 0]);
     clock.setWall(nowMs + DAY_MS);
     await clock.advance(1_000);
     expect(lines.slice(1)).toEqual([
       'the certificates changed',
       expect.stringMatching(/^the certificate may not be used now: it expired at /),
     ]);
-    expect(await gauge('walnut_tls_certificate_expiry_seconds')).toBeLessThan(-86_400);
+    expect(await expiry('own')).toBeLessThan(-86_400);
     files.close();
     expect((await open(late)).lines).toEqual([
       expect.stringMatching(/^the certificate may not be used now: it expired at /),
     ]);
+  });
+
+  it('tell when the first of the authorities expires, and nothing where there is none', async () => {
+    const nowMs = new VirtualClock().wallMs();
+    const authorities = [3, 1, 2].map((days) => authorityUntil('clients', nowMs + days * DAY_MS)).join('');
+    const { files, expiry } = await open(validUntil(nowMs + 9 * DAY_MS), authorities);
+    expect(await expiry('authority')).toBe(86_400);
+    files.close();
+    expect((await open(validUntil(nowMs + DAY_MS), null)).files.expiryS).toEqual({ own: 86_400 });
   });
 
   it('that cannot be used end the start, by name', async () => {

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Authority } from '#test/doubles/certificates.ts';
-import { checkTlsMaterial, objectionToValidity, readCertificates, type TlsParts } from '#tls/tls-material.ts';
+import { checkTlsMaterial, objectionToValidity, type TlsParts } from '#tls/tls-material.ts';
 
 const PATHS = { cert: '/etc/w/node.crt', key: '/etc/w/node.key', ca: '/etc/w/ca.crt' };
 const authority = new Authority();
@@ -49,7 +49,7 @@ describe('certificates and keys', () => {
   });
 
   it('are warned of outside their time', () => {
-    const [certificate] = readCertificates(node.cert, PATHS.cert);
+    const [certificate] = checkTlsMaterial({ ca: node.cert }, PATHS).authorities;
     const fromMs = certificate?.validFromDate.getTime() ?? 0;
     const toMs = certificate?.validToDate.getTime() ?? 0;
     const at = (nowMs: number) => objectionToValidity({ fromMs, toMs }, nowMs);

@@ -21,7 +21,7 @@ import { carrierOf, type HandshakeResult, Handshakes } from '#rpc/tls/handshakes
 import { namesIn } from '#tls/certificate-names.ts';
 import { serverContext } from '#tls/server-context.ts';
 import type { TlsFiles } from '#tls/tls-files.ts';
-import { type Certificate, readCertificates, type TlsMaterial } from '#tls/tls-material.ts';
+import type { Certificate, TlsMaterial } from '#tls/tls-material.ts';
 import { isStillTrusted, isValidAt } from '#tls/trust.ts';
 
 export interface TlsOptions {
@@ -47,21 +47,16 @@ export interface TlsGateOptions extends TlsOptions {
 /** What a handshake says of a chain of which a certificate is not valid now, whichever it is. */
 const OUT_OF_TIME: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
-/** In PEM, and read. */
-interface Authorities {
-  readonly text: string | undefined;
-  readonly certificates: readonly Certificate[];
-}
-
 export class TlsGate {
   readonly #options: TlsGateOptions;
   readonly #server: Server;
   readonly #handshakes: Handshakes;
   readonly #certified: CertifiedSockets;
   readonly #paces: LinePaces;
-  #authorities: Authorities;
-  /** Those that a handshake under way goes by, by the socket of TCP. */
-  readonly #begunWith = new WeakMap<Socket, Authorities>();
+  /** The material that brought the authorities of now: the same until others come. */
+  #trusted: TlsMaterial;
+  /** The one that a handshake under way goes by, by the socket of TCP. */
+  readonly #begunWith = new WeakMap<Socket, TlsMaterial>();
 
   constructor(options: TlsGateOptions) {
     const { clock, connections, handshakesMax, files } = options;
@@ -74,7 +69,7 @@ export class TlsGate {
       countMax: handshakesMax,
       onEnd: (result, remoteAddress) => this.#count(result, remoteAddress),
     });
-    this.#authorities = authoritiesOf(files.current);
+    this.#trusted = files.current;
     this.#server = createServer({
       ...this.#contextOf(files.current),
       ALPNProtocols: ['h2', 'http/1.1'],
@@ -99,7 +94,7 @@ export class TlsGate {
       return;
     }
     this.#handshakes.begin(socket, sinceMs);
-    this.#begunWith.set(socket, this.#authorities);
+    this.#begunWith.set(socket, this.#trusted);
     this.#server.emit('connection', socket);
   }
 
@@ -114,10 +109,9 @@ export class TlsGate {
 
   #renew(material: TlsMaterial): void {
     this.#server.setSecureContext(this.#contextOf(material));
-    const { ca } = material.parts;
-    if (ca === undefined || ca === this.#authorities.text) return;
-    this.#authorities = authoritiesOf(material);
-    this.#certified.judgeAgain(this.#authorities.certificates);
+    if (material.parts.ca === this.#trusted.parts.ca) return;
+    this.#trusted = material;
+    this.#certified.judgeAgain(material.authorities);
   }
 
   #onSecure(socket: TLSSocket): void {
@@ -166,9 +160,9 @@ export class TlsGate {
     const { authorized, authorizationError } = socket;
     const nowMs = this.#options.clock.wallMs();
     const isTrusted =
-      this.#begunWith.get(carrierOf(socket)) === this.#authorities
+      this.#begunWith.get(carrierOf(socket)) === this.#trusted
         ? isValidAt(certificate, nowMs)
-        : isStillTrusted(certificate, this.#authorities.certificates, nowMs);
+        : isStillTrusted(certificate, this.#trusted.authorities, nowMs);
     if (authorized && isTrusted) return undefined;
     const reason = authorizationError ?? 'by the authorities and the time of now';
     const isOwnFault = !OUT_OF_TIME.has(String(reason)) || !isValidAt(certificate, nowMs);
@@ -198,10 +192,6 @@ export class TlsGate {
     const fields = { remoteAddress, ...pace };
     this.#options.logger.warn(fields, 'a connection ended: its client certificate is not trusted any more');
   }
-}
-
-function authoritiesOf({ parts: { ca } }: TlsMaterial) {
-  return { text: ca, certificates: ca === undefined ? [] : readCertificates(ca, 'server.tls.client_ca') };
 }
 
 /** Readers that tell the peer why, whatever it speaks. */
