@@ -61,7 +61,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         return refused('address', 'unauthenticated', protectedModeMessage(remoteAddress));
       }
       if (identities === undefined || operation.access === 'health')
-        return drainRefusal(options, operation, call);
+        return lastRefusal(options, operation, call);
       const who = identities.identify(headers.authorization, connection, call.peer);
       if (who instanceof Promise) return who.then((known) => judge(options, operation, call, known));
       return judge(options, operation, call, who);
@@ -83,17 +83,19 @@ function judge(
   }
   call.keys = who.keysOf(operation);
   if (options.audit !== undefined) call.onEnd = auditOf(options.audit, operation, call);
-  return drainRefusal(options, operation, call);
+  return lastRefusal(options, operation, call);
 }
 
-function drainRefusal(
+/** A caller that may call is let in, unless the server drains. */
+function lastRefusal(
   { isDraining, onNodeCall, leaderHint }: AdmissionOptions,
   operation: Operation,
   { peer }: RpcCall,
 ): Refusal | undefined {
+  if (!operation.isServedDraining && isDraining())
+    return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
   if (operation.access === 'replicate') onNodeCall?.(peer.remoteAddress);
-  if (operation.isServedDraining || !isDraining()) return undefined;
-  return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
+  return undefined;
 }
 
 /** What is noted when the call ends: every admin call, and a key that its caller may not touch. */

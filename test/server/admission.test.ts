@@ -47,8 +47,10 @@ function anOperation(access: Access, isServedDraining: boolean): Operation {
 }
 
 describe.each(ACCESSES)('a call that needs the access %s', (access) => {
+  const told: string[] = [];
   const admissionOf = (isDraining: boolean): ReturnType<typeof createAdmission> =>
     createAdmission({
+      onNodeCall: (address) => void told.push(address),
       hosts: createHostPolicy({ isLoopback: true, names: [], origins: new Set() }),
       isProtected: true,
       isDraining: () => isDraining,
@@ -80,6 +82,15 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
     expect(ask({ from: '' })).toBe(isStrangerRefused ? 'address' : undefined);
     expect(ask({ isDraining: true })).toBe('drain');
     expect(ask({ isDraining: true, isServedDraining: true })).toBeUndefined();
+  });
+
+  it('tells where a node of the group calls from, if it is let in', () => {
+    told.length = 0;
+    ask({ from: STRANGER, host: 'evil.example' });
+    ask({ from: '10.0.0.2', isDraining: true });
+    expect(told).toEqual([]);
+    ask();
+    expect(told).toEqual(access === 'replicate' ? [NEIGHBOUR] : []);
   });
 
   it('is refused with nothing done, by a drain with where to go instead', () => {
