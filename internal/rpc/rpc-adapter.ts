@@ -136,7 +136,8 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
       byPath.get(path.startsWith(REFLECTION_ALPHA) ? REFLECTION + path.slice(REFLECTION_ALPHA.length) : path),
     tryStream: ({ unary }, call, stream, headers, query) =>
       unary !== undefined && unaryPath.takeStream(unary, call, stream, headers, query),
-    serve: ({ unary, handler }, call, request, response, query) => {
+    serve: (route, call, request, response, query) => {
+      const { unary, handler } = route;
       const isTaken =
         unary !== undefined &&
         request instanceof IncomingMessage &&
@@ -144,7 +145,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
       if (isTaken) return undefined;
       const isRead = request.method === 'GET' && handler.allowedMethods.includes('GET');
       const why = isRead ? whyUnreadable(query) : undefined;
-      return serve(options, handler, call, request, response, why);
+      return serve(options, route, call, request, response, why);
     },
     unaryPath,
     isUnknown: (path) => RPC_PATH.test(path),
@@ -165,7 +166,7 @@ function throwRefusal(call: RpcCall, errors: ErrorMapper): void {
 
 function serve(
   options: RpcAdapterOptions,
-  handler: UniversalHandler,
+  { operation, handler }: RpcRoute,
   call: RpcCall,
   request: HttpRequest,
   response: HttpResponse,
@@ -174,10 +175,10 @@ function serve(
   const startedMs = options.clock.monotonicMs();
   const observe = (code: string): void => {
     const durationMs = options.clock.monotonicMs() - startedMs;
-    options.observe(handler.requestPath, code, durationMs);
+    options.observe(operation.name, code, durationMs);
     call.onEnd?.(code);
-    if (handler.method.methodKind === 'unary' && options.slowLog.isSlow(durationMs))
-      options.slowLog.note({ call, operation: handler.requestPath, code, durationMs, key: () => undefined });
+    if (handler.method.methodKind === 'unary' && options.slowLog.isSlow(operation, durationMs))
+      options.slowLog.note({ call, operation: operation.name, code, durationMs, key: () => undefined });
   };
   const refuse = (message: string): void => {
     sendError(request, response, 400, { code: 'invalid_argument', message });

@@ -2,6 +2,7 @@
  * Keeps the last calls that took long: which, about which key, whose, and how long. It knows
  * no values, and looks for the key of a call only once the call was slow.
  */
+import type { Operation } from '#model/access.ts';
 import { quoteKey } from '#model/limits.ts';
 import type { SlowCall, SlowLogAnswer, SlowLogPort } from '#model/slow-call.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -47,8 +48,8 @@ export class SlowLog implements SlowLogPort {
   }
 
   /** To be asked before `note`, whose argument only slow calls should cost. */
-  isSlow(durationMs: number): boolean {
-    return durationMs >= this.#thresholdMs && this.#thresholdMs > 0;
+  isSlow({ isHeld }: Operation, durationMs: number): boolean {
+    return durationMs >= this.#thresholdMs && this.#thresholdMs > 0 && isHeld !== true;
   }
 
   setThreshold(thresholdMs: number): void {

@@ -33,7 +33,7 @@ export async function serveKeys(
   { observe, errors, clock, slowLog }: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
-  { call, path, query }: AskedRoute,
+  { call, path, query, operation }: AskedRoute,
   carryOut: () => void | Promise<void>,
 ): Promise<void> {
   const startedMs = clock.monotonicMs();
@@ -42,10 +42,9 @@ export async function serveKeys(
     const durationMs = clock.monotonicMs() - startedMs;
     observe(method, code, durationMs);
     call.onEnd?.(code);
-    if (slowLog.isSlow(durationMs)) {
-      const operation = `${method} ${path.startsWith(KEYS_PREFIX) ? KEYS_PREFIX : path}`;
-      slowLog.note({ call, operation, code, durationMs, key: () => keyOf(path, query) });
-    }
+    if (!slowLog.isSlow(operation, durationMs)) return;
+    const shown = `${method} ${path.startsWith(KEYS_PREFIX) ? KEYS_PREFIX : path}`;
+    slowLog.note({ call, operation: shown, code, durationMs, key: () => keyOf(path, query) });
   };
   try {
     await carryOut();

@@ -97,8 +97,15 @@ export const METRIC_MUTANTS: readonly Mutant[] = [
   {
     name: 'threshold of 0 that makes every call slow',
     file: 'internal/rpc/slow-log.ts',
-    text: ' && this.#thresholdMs > 0;',
-    replacement: ';',
+    text: ' && this.#thresholdMs > 0 &&',
+    replacement: ' &&',
+    tests: [SLOW_LOG],
+  },
+  {
+    name: 'slow log of calls that wait until something happens',
+    file: 'internal/rpc/slow-log.ts',
+    text: ' && isHeld !== true;',
+    replacement: ' && isHeld !== null;',
     tests: [SLOW_LOG],
   },
   {

@@ -2,6 +2,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { GetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { operationOf } from '#model/methods.ts';
 import type { SlowCall } from '#model/slow-call.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { NO_PEER } from '#rpc/peer.ts';
@@ -87,9 +88,15 @@ describe('SlowLog', () => {
 
   it('takes nothing for slow with a threshold of 0, and follows a change of it', () => {
     const log = new SlowLog(new VirtualClock(), { thresholdMs: 0, entriesMax: 4 });
-    expect(log.isSlow(1e9)).toBe(false);
+    const get = operationOf('/walnut.v1.KVStore/Get');
+    expect(log.isSlow(get, 1e9)).toBe(false);
     log.setThreshold(5);
-    expect([log.isSlow(4.9), log.isSlow(5)]).toEqual([false, true]);
+    expect([log.isSlow(get, 4.9), log.isSlow(get, 5)]).toEqual([false, true]);
+  });
+
+  it('takes no call for slow that waits until something happens', () => {
+    const log = new SlowLog(new VirtualClock(), { thresholdMs: 5, entriesMax: 4 });
+    expect(log.isSlow(operationOf('/walnut.v1.Replication/Observe'), 1e9)).toBe(false);
   });
 
   it('cuts long keys', () => {

@@ -274,13 +274,14 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
 
   #end(code: string): void {
     const { clock, observe, slowLog } = this.#options;
-    const { name: operation, isHeld } = this.#route.operation;
+    const { operation } = this.#route;
     this.#context.finish();
     const durationMs = clock.monotonicMs() - this.#startedMs;
-    observe(operation, code, durationMs);
+    observe(operation.name, code, durationMs);
     this.#call.onEnd?.(code);
-    if (isHeld !== true && slowLog.isSlow(durationMs))
-      slowLog.note({ call: this.#call, operation, code, durationMs, key: () => this.#keyOfMessage() });
+    if (!slowLog.isSlow(operation, durationMs)) return;
+    const key = (): string | undefined => this.#keyOfMessage();
+    slowLog.note({ call: this.#call, operation: operation.name, code, durationMs, key });
   }
 
   #keyOfMessage(): string | undefined {
