@@ -74,15 +74,17 @@ export function directSocketOf(socket: Socket): Socket {
   return direct;
 }
 
-/** Under these names a socket keeps the buffer of `onread`, and who is told of what is in it. */
-const [BUFFER, CALLBACK] = ['kBuffer', 'kBufferCb'].map((name) =>
-  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
-);
+/** Where a socket keeps the buffer and the callback of `onread`. */
+const BUFFER = 'kBuffer';
+const CALLBACK = 'kBufferCb';
 
 /** Makes a socket of TLS direct, where that is possible: Node ignores `onread` for those over another socket. */
 export function makeDirect(socket: TLSSocket): void {
   const { _handle: handle } = socket as unknown as Accepted;
-  if (!canRead(handle) || BUFFER === undefined || CALLBACK === undefined) return;
+  const slots = Object.getOwnPropertySymbols(socket);
+  const buffer = slots.find(({ description }) => description === BUFFER);
+  const callback = slots.find(({ description }) => description === CALLBACK);
+  if (!canRead(handle) || buffer === undefined || callback === undefined) return;
   let take: Take | undefined;
   const reading: DirectReading = {
     readTo: (next) => {
@@ -90,8 +92,8 @@ export function makeDirect(socket: TLSSocket): void {
     },
   };
   Object.assign(socket, reading, {
-    [BUFFER]: shared,
-    [CALLBACK]: (count: number) => pass(socket, count, take),
+    [buffer]: shared,
+    [callback]: (count: number) => pass(socket, count, take),
   });
   handle.useUserBuffer(shared);
 }

@@ -40,10 +40,18 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     tests: [ADMISSION],
   },
   {
+    name: 'connections kept for a node whose call was refused',
+    file: 'internal/rpc/admission.ts',
+    text: '  if (!operation.isServedDraining && isDraining())',
+    replacement:
+      "  if (operation.access === 'replicate') onNodeCall?.(peer.remoteAddress);\n  if (!operation.isServedDraining && isDraining())",
+    tests: [ADMISSION],
+  },
+  {
     name: 'drain that refuses Status and health',
     file: 'internal/rpc/admission.ts',
-    text: '  if (operation.isServedDraining || !isDraining()) return undefined;',
-    replacement: '  if (!isDraining()) return undefined;',
+    text: '  if (!operation.isServedDraining && isDraining())',
+    replacement: '  if (isDraining())',
     tests: [ADMISSION],
   },
   {

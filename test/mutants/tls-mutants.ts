@@ -163,6 +163,13 @@ export const TLS_MUTANTS: readonly Mutant[] = [
     tests: ['test/tls/tls-files.test.ts'],
   },
   {
+    name: 'TLS: the last of the authorities to expire is told',
+    file: 'internal/tls/tls-files.ts',
+    text: 'Math.min(...authorities',
+    replacement: 'Math.max(...authorities',
+    tests: ['test/tls/tls-files.test.ts'],
+  },
+  {
     name: 'TLS: a key of another certificate is taken',
     file: 'internal/tls/tls-material.ts',
     text: '  if (own.checkPrivateKey(key)) return;\n',
