@@ -22,7 +22,11 @@ export class RunningMaster {
     this.#server = server;
   }
 
-  static async start(directory: string, changes: Partial<NodeOptions> = {}): Promise<RunningMaster> {
+  static async start(
+    directory: string,
+    changes: Partial<NodeOptions> = {},
+    { batchBytesMax = 16 << 20 }: { readonly batchBytesMax?: number } = {},
+  ): Promise<RunningMaster> {
     const clock = createNodeClock();
     const node = createWholeNode({
       fileSystem: createNodeFileSystem(),
@@ -64,7 +68,7 @@ export class RunningMaster {
       host: '127.0.0.1',
       port: 0,
       valueBytesMax: 8 << 20,
-      batchBytesMax: 16 << 20,
+      batchBytesMax,
       bodyBytesMax: 512 << 20,
       answerBytesMax: 256 << 20,
       hostNames: [],

@@ -38,6 +38,20 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     tests: ['test/cli/move/move.test.ts'],
   },
   {
+    name: 'import that ends at a batch that is above the limit of the node',
+    file: 'cmd/walnut/move/import-run.ts',
+    text: 'if (!isAboveLimit(error)) throw error;',
+    replacement: 'if (error) throw error;',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
+    name: 'import that ends at a value that the node refuses',
+    file: 'cmd/walnut/move/import-run.ts',
+    text: 'if (why === undefined) throw error;',
+    replacement: 'if (why !== null) throw error;',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
     name: 'import that ends at a master that became a replica',
     file: 'cmd/walnut/move/import-command.ts',
     text: '        if (leaderHintOf(error) === undefined) throw error;',

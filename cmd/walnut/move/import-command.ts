@@ -1,6 +1,5 @@
 /** `walnut import`: the entries of a file of redis, or of NDJSON, into a group. */
 import { type Command, Option } from 'commander';
-import type { BatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { parseCount, parseKey } from '../arguments.ts';
 import { type NodeClients, WAITING_CALL } from '../call/connection.ts';
 import { persist } from '../call/persist.ts';
@@ -9,7 +8,7 @@ import { type CommandHost, type Invocation, show, toArgument, usageError } from 
 import { callFollowing } from '../keys/write-options.ts';
 import { countOf, showCount } from '../output/output.ts';
 import { escapeLine } from '../output/terminal.ts';
-import { ImportCounts, type ImportOperation, type ImportPlan, runImport } from './import-run.ts';
+import { ImportCounts, type ImportPlan, type ImportWriter, runImport } from './import-run.ts';
 import { MoveProgress } from './move-progress.ts';
 import { type ImportFormat, type ImportSource, openSource } from './open-source.ts';
 import { renderSurvey, type Survey, surveyItems } from './survey.ts';
@@ -121,7 +120,7 @@ async function importFrom(
     keepsExisting: options.ifAbsent === true,
     nowMs: Date.now,
     interrupted: io.interrupted,
-    write: createWriter(invocation, options),
+    writer: createWriter(invocation, options),
     onBatch: () => progress.done(counts.written, 'written'),
   };
   try {
@@ -149,16 +148,16 @@ async function importFrom(
  * begins there. After a failure it begins at the address of the command again, since another
  * node may be the master by then.
  */
-function createWriter(invocation: Invocation, options: ImportOptions): ImportPlan['write'] {
+function createWriter(invocation: Invocation, options: ImportOptions): ImportWriter {
   let known: NodeClients | undefined;
   const policy = { patienceMs: PATIENCE_MS, interrupted: invocation.io.interrupted };
-  return (operations: readonly ImportOperation[]) => {
-    const call = async (clients: NodeClients): Promise<BatchResponse> => {
-      const answer = await clients.kv.batch({ operations: [...operations] }, WAITING_CALL);
+  const write = <T>(write: (clients: NodeClients) => Promise<T>): Promise<T> => {
+    const call = async (clients: NodeClients): Promise<T> => {
+      const answer = await write(clients);
       known = clients;
       return answer;
     };
-    const attempt = async (): Promise<BatchResponse> => {
+    const attempt = async (): Promise<T> => {
       const clients = known;
       known = undefined;
       if (clients === undefined) return callFollowing(invocation, options, call);
@@ -168,6 +167,10 @@ function createWriter(invocation: Invocation, options: ImportOptions): ImportPla
       });
     };
     return persist(attempt, policy);
+  };
+  return {
+    batch: (operations) => write(({ kv }) => kv.batch({ operations: [...operations] }, WAITING_CALL)),
+    set: (request) => write(({ kv }) => kv.set(request, WAITING_CALL)),
   };
 }
 

@@ -1,14 +1,29 @@
 /**
  * Writes the entries of a file to a group, batch after batch, so that all items before the
- * place that is told are done. Every write may be made again: it says the same.
+ * place that is told are done. Every write may be made again: it says the same. A batch that
+ * is too large for the node is written in halves, and an entry that is alone by a Set, whose
+ * value may be longer than a batch.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { BatchOperationSchema, BatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type {
+  BatchOperationSchema,
+  BatchResponse,
+  SetRequestSchema,
+  SetResponse,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 import { BATCH_OPERATIONS_MAX, quoteKey } from '#model/limits.ts';
 import type { MovedEntry } from './moved-entry.ts';
+import { isAboveLimit, refusalOf } from './refusals.ts';
 import type { SourceItem } from './source-entries.ts';
 
-export type ImportOperation = MessageInitShape<typeof BatchOperationSchema>;
+type Operation = MessageInitShape<typeof BatchOperationSchema>;
+type SetInit = MessageInitShape<typeof SetRequestSchema>;
+
+/** The writes of an import, which are repeated where that may help. */
+export interface ImportWriter {
+  batch(operations: readonly Operation[]): Promise<BatchResponse>;
+  set(request: SetInit): Promise<SetResponse>;
+}
 
 export interface ImportPlan {
   /** Items to pass over, because an earlier run did them. */
@@ -21,12 +36,11 @@ export interface ImportPlan {
   readonly keepsExisting: boolean;
   readonly nowMs: () => number;
   readonly interrupted: AbortSignal;
-  /** Makes the writes, and repeats them where that may help. */
-  readonly write: (operations: readonly ImportOperation[]) => Promise<BatchResponse>;
+  readonly writer: ImportWriter;
   readonly onBatch: (counts: ImportCounts) => void;
 }
 
-/** So many bytes of values in one call, far below the limit of any node. */
+/** So many bytes of values in one Batch, far below the limit that nodes have by default. */
 const BATCH_BYTES_MAX = 1_024 * 1_024;
 /** So many keys are named for each reason. */
 const NAMED_MAX = 5;
@@ -62,10 +76,11 @@ export async function runImport(
 ): Promise<void> {
   let batch: MovedEntry[] = [];
   let [bytes, seen] = [0, 0];
-  const send = async (): Promise<void> => {
-    if (batch.length > 0) await writeBatch(batch, plan, counts);
+  /** `done`: the items before the next one that is to be written. */
+  const send = async (done: number): Promise<void> => {
+    await writeBatch(batch, plan, counts);
     [batch, bytes] = [[], 0];
-    counts.done = seen;
+    counts.done = done;
     plan.onBatch(counts);
   };
   for await (const item of items) {
@@ -73,13 +88,15 @@ export async function runImport(
     if (seen <= plan.skip || !isWanted(item, plan)) continue;
     const entry = entryOf(item, plan, counts);
     if (entry === undefined) continue;
+    const isFull = batch.length === BATCH_OPERATIONS_MAX || bytes + entry.value.length > BATCH_BYTES_MAX;
+    if (batch.length > 0 && isFull) {
+      await send(seen - 1);
+      if (plan.interrupted.aborted) return;
+    }
     batch.push(entry);
     bytes += entry.value.length;
-    if (batch.length < BATCH_OPERATIONS_MAX && bytes < BATCH_BYTES_MAX) continue;
-    await send();
-    if (plan.interrupted.aborted) return;
   }
-  await send();
+  await send(seen);
 }
 
 function isWanted({ database }: SourceItem, plan: ImportPlan): boolean {
@@ -108,26 +125,53 @@ async function writeBatch(
   plan: ImportPlan,
   counts: ImportCounts,
 ): Promise<void> {
-  const { results } = await plan.write(batch.map((entry) => operationOf(entry, plan.keepsExisting)));
-  batch.forEach(({ key }, i) => {
-    const result = results[i]?.result;
-    if (result?.case === 'set') counts[result.value.applied ? 'written' : 'kept']++;
-    else
-      counts.leave(
-        result?.case === 'error' ? withoutSizes(result.value.message) : 'no answer',
-        quoteKey(key),
-      );
-  });
+  const [first, ...others] = batch;
+  if (first === undefined) return;
+  if (others.length === 0) return writeOne(first, plan, counts);
+  try {
+    const operations = batch.map((entry): Operation => {
+      return { operation: { case: 'set', value: setOf(entry, plan) } };
+    });
+    const { results } = await plan.writer.batch(operations);
+    batch.forEach(({ key }, i) => {
+      const result = results[i]?.result;
+      if (result?.case === 'set') count(result.value, counts);
+      else leave(key, result?.case === 'error' ? result.value.message : 'no answer', counts);
+    });
+  } catch (error) {
+    if (!isAboveLimit(error)) throw error;
+    const half = batch.length >>> 1;
+    await writeBatch(batch.slice(0, half), plan, counts);
+    await writeBatch(batch.slice(half), plan, counts);
+  }
 }
 
-function operationOf(
+async function writeOne(entry: MovedEntry, plan: ImportPlan, counts: ImportCounts): Promise<void> {
+  try {
+    count(await plan.writer.set(setOf(entry, plan)), counts);
+  } catch (error) {
+    const why = refusalOf(error);
+    if (why === undefined) throw error;
+    leave(entry.key, why, counts);
+  }
+}
+
+function count({ applied }: SetResponse, counts: ImportCounts): void {
+  counts[applied ? 'written' : 'kept']++;
+}
+
+function leave(key: string, why: string, counts: ImportCounts): void {
+  counts.leave(withoutSizes(why), quoteKey(key));
+}
+
+function setOf(
   { key, value, expireAtMs, contentType }: MovedEntry,
-  keepsExisting: boolean,
-): ImportOperation {
+  { keepsExisting }: ImportPlan,
+): SetInit & { readonly key: string } {
   const condition = keepsExisting ? { condition: { case: 'ifAbsent', value: true } as const } : {};
   // A deadline of 0 is said, too: the default of the node would be another.
   const expiry = { case: 'expireAtMs', value: BigInt(expireAtMs) } as const;
-  return { operation: { case: 'set', value: { key, value, expiry, contentType, ...condition } } };
+  return { key, value, expiry, contentType, ...condition };
 }
 
 /** Refusals tell the size of what they refuse: the reason is the same. */

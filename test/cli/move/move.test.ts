@@ -176,6 +176,24 @@ describe('import of NDJSON', () => {
     ]);
   });
 
+  it('writes a value that is larger than a batch alone, and passes over one that no node takes', async () => {
+    const small = await RunningMaster.start(join(directory, 'small'), {}, { batchBytesMax: 256 << 10 });
+    const sizes = { a: 1, large: 4 << 20, tooLarge: 12 << 20, half: 200 << 10, b: 1, rest: 150 << 10 };
+    const lines = Object.entries(sizes).map(([key, size]) =>
+      JSON.stringify({ key, value: 'x'.repeat(size) }),
+    );
+    const { code, out } = await runCli([
+      ...['import', await file(lines.join('\n')), '--address', small.address],
+    ]);
+    expect([code, out]).toEqual([
+      1,
+      expect.stringMatching(/^imported 5 keys\nnot imported: 1 .*server\.max_value_bytes.*: "tooLarge"\n$/),
+    ]);
+    const stored = Object.keys(sizes).map((key) => [key, small.contents(key)[key]?.length]);
+    expect(Object.fromEntries(stored)).toEqual({ ...sizes, tooLarge: undefined });
+    await small.stop();
+  });
+
   it('names keys that the node refuses', async () => {
     const long = JSON.stringify({ key: 'k'.repeat(1_025), value: '' });
     const { code, out } = await run(['import', await file(`${long}\n{"key":"b","value":"1"}\n`)]);
