@@ -44,6 +44,8 @@ export interface ObserveRequest {
   readonly tail: ChainPoint;
   /** What it would answer to the last push; the verdict says nothing. */
   readonly answer: ReplicateAnswer;
+  /** It ends, and is to be forgotten at once. */
+  readonly isLeaving: boolean;
 }
 
 /**

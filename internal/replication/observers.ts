@@ -30,6 +30,7 @@ import { holdMs, paceMs } from '#replication/observer-pace.ts';
 import { registrationAfter, replicaStatusOf } from '#replication/registered-replicas.ts';
 import { ReplicaProgress } from '#replication/replica-progress.ts';
 import { ResyncJudge } from '#replication/resync-judge.ts';
+import type { FrameRun } from '#wal/frame-run.ts';
 
 export interface ObserversOptions {
   readonly engine: Engine;
@@ -139,11 +140,19 @@ export class Observers {
     signal: AbortSignal,
   ): Promise<ReplicateRequest> {
     const observer = this.#known(request);
+    if (request.isLeaving) return this.#leave(observer, request.tail);
     observer.address = remoteAddress;
     this.#note(observer, request);
     await this.#hold(observer, request.tail.lsn, signal);
     await this.#checkTail(request.tail);
     return this.#pushTo(observer, request.tail);
+  }
+
+  #leave(observer: Observer, tail: ChainPoint): ReplicateRequest {
+    const { address, nodeId } = observer;
+    this.#options.logger.info({ observer: address, nodeId, tail }, 'observer left');
+    this.#drop(observer, unavailable('this observer has left'));
+    return this.#push(observer, tail, undefined);
   }
 
   #known({ nodeId, incarnation, logId }: ObserveRequest): Observer {
@@ -200,11 +209,16 @@ export class Observers {
   }
 
   #pushTo(observer: Observer, previous: ChainPoint): ReplicateRequest {
-    const { engine, clock, nodeId, identity, group, syncIntervalMs } = this.#options;
-    const { feed } = engine;
+    const { feed } = this.#options.engine;
     const run = feed.isRecent(previous.lsn) ? feed.read(previous.lsn, PUSH_BYTES_MAX) : new FeedGap();
     if (run instanceof FeedGap || run instanceof Promise)
       throw registerAgain(`what follows record ${previous.lsn} is not in memory any more`);
+    return this.#push(observer, previous, run);
+  }
+
+  #push(observer: Observer, previous: ChainPoint, run: FrameRun | undefined): ReplicateRequest {
+    const { engine, clock, nodeId, identity, group, syncIntervalMs } = this.#options;
+    const { feed } = engine;
     const last = run?.last ?? previous;
     const durableLsn = feed.lastLsn('durable');
     const atMs = clock.monotonicMs();

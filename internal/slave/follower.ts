@@ -32,6 +32,8 @@ export class Follower {
   readonly #abort = new AbortController();
   readonly #intake: PushIntake;
   readonly #catchUp: CatchUp;
+  /** Undefined: the master pushes by itself. */
+  readonly #observing: Observing | undefined;
   readonly lag: Lag;
   #running: Promise<void> | undefined;
 
@@ -39,6 +41,8 @@ export class Follower {
     this.#parts = createParts(options, this.#abort.signal);
     this.#intake = new PushIntake(this.#parts);
     this.#catchUp = new CatchUp(this.#parts);
+    const { observer } = options;
+    this.#observing = observer && new Observing(this.#parts, this.#intake, observer.takeHotKeys);
     const { state, upstream, linkState } = this.#parts;
     this.lag = new Lag(options.host, options.clock, linkState, () => this.#isStreaming);
     const { quarantine } = state;
@@ -105,9 +109,11 @@ export class Follower {
   }
 
   async stop(): Promise<void> {
-    const { rejoin, upstream, receiver } = this.#parts;
+    const { rejoin, upstream, receiver, linkState } = this.#parts;
+    const isKnown = linkState.isLinked;
     this.#abort.abort();
     rejoin.request();
+    if (isKnown) await this.#observing?.leave();
     upstream.close();
     await this.#running;
     await receiver.idle();
@@ -235,9 +241,7 @@ export class Follower {
 
   /** Resolves when this replica has to register again; may reject, which means the same. */
   #stream(): Promise<void> {
-    const { observer } = this.#parts.options;
-    if (observer === undefined) return this.#untilSilent();
-    return new Observing(this.#parts, this.#intake).run(observer.takeHotKeys);
+    return this.#observing?.run() ?? this.#untilSilent();
   }
 
   /** Resolves when the master has been silent for `master.sync_interval`, or someone requests to register again. */

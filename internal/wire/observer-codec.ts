@@ -56,6 +56,7 @@ export function toObserveRequest(message: ObserveRequestMessage): ObserveRequest
     logId: checkIdOrEmpty(message.logId, 'log_id'),
     tail: toChainPoint(message.tail, 'tail'),
     answer: toReplicateAnswer(message.answer),
+    isLeaving: message.leaving,
   };
 }
 
@@ -67,6 +68,7 @@ export function fromObserveRequest(request: ObserveRequest): ObserveRequestMessa
     logId: request.logId,
     tail: fromChainPoint(request.tail),
     answer: fromReplicateAnswer(request.answer),
+    leaving: request.isLeaving,
   };
 }
 

@@ -7,6 +7,20 @@ const READS = 'test/storage/side-reads.test.ts';
 
 export const OBSERVER_MUTANTS: readonly Mutant[] = [
   {
+    name: 'observer: ends without a word',
+    file: 'internal/slave/follower.ts',
+    text: 'if (isKnown) await this.#observing?.leave();',
+    replacement: '',
+    tests: [OBSERVERS],
+  },
+  {
+    name: 'observer: that leaves is held as one that asks',
+    file: 'internal/replication/observers.ts',
+    text: 'if (request.isLeaving) return this.#leave(observer, request.tail);',
+    replacement: '',
+    tests: [OBSERVERS],
+  },
+  {
     name: 'observer: counted by min_replicas_to_write',
     file: 'internal/node/replica-group.ts',
     text: 'return this.#registry.liveCount;',

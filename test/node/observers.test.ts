@@ -36,7 +36,7 @@ function registrationOf(number: number, changes: Partial<RegisterRequest> = {}):
 function questionOf({ nodeId, incarnation, tail }: RegisterRequest, master: TestNode): ObserveRequest {
   const { logId } = master.node.status();
   const answer = { verdict: { kind: 'ok' }, durable: NO_POSITION, appliedLsn: NO_LSN } as const;
-  return { nodeId, incarnation, logId, tail, answer };
+  return { nodeId, incarnation, logId, tail, answer, isLeaving: false };
 }
 
 describe('an observer', () => {
@@ -63,8 +63,22 @@ describe('an observer', () => {
     const { observers } = master.node.status();
     expect(observers).toMatchObject({
       count: 1,
-      furthest: [{ fullResyncs: 0, partialResyncs: 1, lagRecords: 0 }],
+      furthest: [{ fullResyncs: 0, lagRecords: 0 }],
     });
+  });
+
+  it('is forgotten at once when it ends, and its end does not wait for a master that is away', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const [one, other] = [await observer(group), await group.replica('other', OBSERVER)];
+    await group.set(master, 'a', '1');
+    await group.untilLevel([master, one, other]);
+    await group.stop(one);
+    expect(master.node.status().observers).toMatchObject({ count: 1 });
+    group.network.cut('other:1', 'master:1');
+    const beforeMs = group.clock.monotonicMs();
+    await group.stop(other);
+    expect(group.clock.monotonicMs() - beforeMs).toBeLessThanOrEqual(1_000);
   });
 
   it('counts for no min_acks, no min_replicas_to_write and no list of replicas', async () => {

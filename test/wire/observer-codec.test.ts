@@ -57,6 +57,7 @@ const QUESTION: ObserveRequest = {
     hotKeys: ['a', 'b'],
     digestMismatch: { lsn: toLsn(5), stated: ID, found: ID },
   },
+  isLeaving: true,
 };
 const PUSH: ReplicateRequest = {
   masterNodeId: ID,
