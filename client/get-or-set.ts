@@ -7,10 +7,11 @@
 import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
-import { checkNames } from './call-options.ts';
-import type { Codec } from './codecs.ts';
-import { givenUp, invalid, refusedHere } from './failures.ts';
+import { checkKey, checkNames, shown } from './call-options.ts';
+import { type Codec, checkCodec } from './codecs.ts';
+import { CallError, givenUp, invalid, refusedHere } from './failures.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
+import type { Session } from './session.ts';
 
 /** Gives the value of the key, or undefined where there is none. `signal` aborts when nobody waits for it any more. */
 export type Load<T> = (signal: AbortSignal) => Promise<T | undefined> | T | undefined;
@@ -41,6 +42,7 @@ export interface GetOrSetOptions {
 export interface FillClient {
   get(key: string, options: GetOptions & { signal?: AbortSignal | undefined }): Promise<GetResponse>;
   set(key: string, value: Uint8Array, options: SetOptions): Promise<SetResponse>;
+  readonly session: Pick<Session, 'token' | 'doubt'>;
 }
 
 interface Plan {
@@ -94,8 +96,11 @@ export class Loads {
     load: Load<T>,
     options: GetOrSetOptions & { readonly codec: Codec<T> },
   ): Promise<T | undefined> {
-    const { codec, signal } = options;
     const plan = planOf(options);
+    const { codec, signal } = options;
+    checkKey(key);
+    if (typeof load !== 'function') throw invalid(`load is ${shown(load)}: expected a function`);
+    checkCodec(codec);
     const encoded: Load<Uint8Array> = async (ended) => {
       const value = await load(ended);
       return value === undefined ? undefined : codec.encode(value);
@@ -138,13 +143,19 @@ export class Loads {
 
   #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight {
     const aborter = new AbortController();
+    const { session } = this.#client;
+    const { token } = session;
     const content = this.#fill(key, load, plan, aborter.signal, isRefresh).finally(() => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
     // One that refreshes waits for itself, so that it does not end with the callers that join it.
     const flight: Flight = { content, aborter, callers: isRefresh ? 1 : 0 };
-    // Those who wait for it are told why it failed; one that refreshes may have nobody who waits.
-    content.catch(() => undefined);
+    // Those who wait for it are told why it failed. One that refreshes may have nobody who
+    // waits: then the next read of the session tells a loss.
+    content.catch((error: unknown) => {
+      const isUntold = isRefresh && flight.callers === 1;
+      if (isUntold && isLoss(error) && token !== undefined) session.doubt(token);
+    });
     this.#flights.set(key, flight);
     return flight;
   }
@@ -192,13 +203,13 @@ export class Loads {
     } catch (error) {
       if (known.found && plan.staleMs > 0) return contentOf(known);
       // Ends the lease, so that the next caller need not wait for it. A value that is there stays.
-      if (!known.found) await this.#store(key, undefined, lease, PAST).catch(() => undefined);
+      if (!known.found) await this.#store(key, undefined, lease, PAST).catch(unlessLoss);
       throw error;
     }
     const isKept = content !== undefined || plan.absentTtlMs > 0;
     const keptMs = content === undefined ? plan.absentTtlMs : plan.ttlMs + plan.staleMs;
     const expiry = isKept ? ({ case: 'ttlMs', value: BigInt(keptMs) } as const) : PAST;
-    const stored = await this.#store(key, content, lease, expiry).catch(() => undefined);
+    const stored = await this.#store(key, content, lease, expiry).catch(unlessLoss);
     // Somebody wrote the key meanwhile: what was loaded may be older.
     if (stored?.applied === false && stored.current !== undefined)
       return contentOf({ ...stored.current, found: true });
@@ -215,6 +226,16 @@ export class Loads {
     const condition = { case: 'ifFillLease', value: token } as const;
     return this.#client.set(key, content ?? NOTHING, { condition, expiry, contentType });
   }
+}
+
+/** A loss of what the session saw is told once: who drops it, drops it for good. */
+function isLoss(error: unknown): boolean {
+  return error instanceof CallError && error.code === Code.DataLoss;
+}
+
+/** What was loaded is given also where it cannot be stored. */
+function unlessLoss(error: unknown): undefined {
+  if (isLoss(error)) throw error;
 }
 
 /** How old an answer is. `nowMs`: this machine's wall clock, which decides only when to load anew. */

@@ -4,6 +4,7 @@
  * serializer gives. Entries expire on the node, and every process sees the same. The stores
  * are checked against Keyv's interfaces by shape, so that Keyv is no dependency.
  */
+import { Code } from '@connectrpc/connect';
 import { text } from './codecs.ts';
 import { type CallError, invalid } from './failures.ts';
 import { KeyMap, type MapClient, type MapSetOptions } from './key-map.ts';
@@ -99,12 +100,16 @@ function notForKeyv5(what: string): CallError {
   );
 }
 
-/** The answer for each, false for one that failed. Rejects with the first error where all failed, so that it is told. */
+/**
+ * The answer for each, false for one that failed. Rejects where all failed, with the first
+ * error, and with a loss of what the session saw, which is told only once.
+ */
 async function eachOf(writes: readonly Promise<boolean>[]): Promise<boolean[]> {
   const settled = await Promise.allSettled(writes);
-  const [first] = settled;
-  if (first?.status === 'rejected' && settled.every(({ status }) => status === 'rejected'))
-    throw first.reason;
+  const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason as CallError] : []));
+  const loss = errors.find(({ code }) => code === Code.DataLoss);
+  if (loss !== undefined) throw loss;
+  if (errors.length > 0 && errors.length === settled.length) throw errors[0];
   return settled.map((each) => each.status === 'fulfilled' && each.value);
 }
 

@@ -13,6 +13,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { shown } from './call-options.ts';
 import { invalid } from './failures.ts';
 
 /** The bits of the nonce in an epoch; the term is above them. */
@@ -46,7 +47,7 @@ export class Session {
    * A made-up position can make reads fail, and shows nothing that its caller may not read.
    */
   static from(text: string): Session {
-    if (!TEXT.test(text)) throw badText(text);
+    if (typeof text !== 'string' || !TEXT.test(text)) throw badText(text);
     const [token, ...unproven] = text
       .split('.')
       .slice(1)
@@ -56,7 +57,7 @@ export class Session {
         return create(PositionSchema, { epoch, lsn });
       });
     const session = new Session(token);
-    for (const position of unproven) session.#doubt(position);
+    for (const position of unproven) session.doubt(position);
     return session;
   }
 
@@ -105,7 +106,7 @@ export class Session {
     const known = this.#token;
     const isMove = known === undefined || isNewer(position, known);
     if (isMove) this.#token = position;
-    if (known !== undefined && known.epoch !== position.epoch) this.#doubt(isMove ? known : position);
+    if (known !== undefined && known.epoch !== position.epoch) this.doubt(isMove ? known : position);
     if (included !== undefined && this.#unproven.length > 0 && position.epoch === this.#token?.epoch)
       this.#unproven = this.#unproven.filter((one) => !hasAll(included, one));
   }
@@ -119,7 +120,7 @@ export class Session {
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
     this.observeWrite(other.token);
-    for (const position of other.unproven) this.#doubt(position);
+    for (const position of other.unproven) this.doubt(position);
   }
 
   /**
@@ -143,7 +144,8 @@ export class Session {
     this.#unproven = NONE;
   }
 
-  #doubt(position: Position): void {
+  /** The next read asks if `position` was discarded, and rejects with DATA_LOSS if it was. */
+  doubt(position: Position): void {
     if (position.epoch === this.#token?.epoch) return;
     const same = this.#unproven.find(({ epoch }) => epoch === position.epoch);
     if (same !== undefined && hasAll(same, position)) return;
@@ -156,9 +158,8 @@ function hasAll(one: Position, other: Position): boolean {
   return one.epoch === other.epoch && one.lsn >= other.lsn;
 }
 
-function badText(text: string): Error {
-  const shown = JSON.stringify(text.slice(0, 40));
-  return invalid(`${shown} is no session: expected what toString gave, such as s1.4294967297-12`);
+function badText(text: unknown): Error {
+  return invalid(`${shown(text)} is no session: expected what toString gave, such as s1.4294967297-12`);
 }
 
 function newer(known: Position | undefined, position: Position | undefined): Position | undefined {

@@ -31,9 +31,17 @@ class Walnut:
         self._master = self._addresses[0]
 
     def get(self, key):
-        """The value, from any node; None if the key is missing."""
+        """The value, from any node; None if the key is missing.
+
+        Raises DATA_LOSS, once, if what this client saw was discarded by a forced promotion.
+        """
         request = kv_store_pb2.GetRequest(key=key, at_least=self.position, wait_ms=1_000)
-        answer = self._call("Get", request, self._anyone())
+        try:
+            answer = self._call("Get", request, self._anyone())
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DATA_LOSS:
+                self.position = None
+            raise
         self._observe(answer.as_of)
         return answer.value if answer.found else None
 

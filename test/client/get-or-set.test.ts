@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   FillLeaseSchema,
@@ -11,11 +12,14 @@ import {
   type SetResponse,
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { text } from '../../client/codecs.ts';
 import { connect } from '../../client/connect.ts';
+import { refusedHere } from '../../client/failures.ts';
 import { ageOf, type FillClient, type GetOrSetOptions, type Load, Loads } from '../../client/get-or-set.ts';
+import { Session } from '../../client/session.ts';
 
 interface Stored {
   readonly value: Uint8Array;
@@ -27,6 +31,9 @@ interface Stored {
 class LeasingCache implements FillClient {
   readonly clock = new VirtualClock();
   readonly stored = new Map<string, Stored>();
+  readonly session = new Session(create(PositionSchema, { epoch: 5n, lsn: 7n }));
+  /** What the next writes reject with. */
+  readonly failures: Error[] = [];
   readonly #leases = new Map<string, { token: string; untilMs: number }>();
   #tokens = 0;
 
@@ -52,6 +59,8 @@ class LeasingCache implements FillClient {
 
   async set(key: string, value: Uint8Array, options: Parameters<FillClient['set']>[2]): Promise<SetResponse> {
     const { condition, expiry, contentType = '' } = options;
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
     const lease = this.#leases.get(key);
     const isValid = lease !== undefined && lease.untilMs > this.clock.monotonicMs();
     if (!isValid || condition?.value !== lease.token) {
@@ -128,6 +137,20 @@ describe('a missing value', () => {
     const settled = await settle(Promise.allSettled([first, same, other]));
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
     expect([await other, counts.loads]).toEqual(['v2', 2]);
+  });
+
+  it('is given where it cannot be stored, unless that tells a loss of what the session saw', async () => {
+    const { cache, get, settle } = fleet(1, [undefined, 'v1', 'v2', new Error('database')]);
+    cache.failures.push(refusedHere('the disk is full', Code.ResourceExhausted));
+    expect(await settle(get())).toBe('v1');
+    await cache.clock.advance(10_000);
+    const loss = refusedHere('discarded', Code.DataLoss);
+    cache.failures.push(loss);
+    await expect(settle(get())).rejects.toBe(loss);
+    await cache.clock.advance(10_000);
+    // The load failed, too: the loss is what nobody else will tell.
+    cache.failures.push(loss);
+    await expect(settle(get())).rejects.toBe(loss);
   });
 
   it('that is not there is kept as such if asked to be, and else not at all', async () => {
@@ -217,6 +240,18 @@ describe('an old value', () => {
     ]);
     await clock.advance(150);
     expect([await settle(get(1, options)), counts.loads]).toEqual(['v2', 2]);
+  });
+
+  it('leaves a loss that only loading it anew was told to the next read', async () => {
+    const { cache, clock, get, settle } = fleet(1);
+    await settle(get());
+    await clock.advance(850);
+    cache.failures.push(refusedHere('discarded', Code.DataLoss));
+    expect(await settle(get(0, { refreshBeforeMs: 300 }))).toBe('v1');
+    const { token } = cache.session;
+    cache.session.reset();
+    await clock.advance(150);
+    expect(cache.session.unproven).toEqual([token]);
   });
 
   it('is given where loading it anew fails, as long as allowed', async () => {

@@ -7,15 +7,15 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'session that follows a write into a history without what it saw',
     file: 'client/session.ts',
-    text: '    if (known !== undefined && known.epoch !== position.epoch) this.#doubt(isMove ? known : position);\n',
+    text: '    if (known !== undefined && known.epoch !== position.epoch) this.doubt(isMove ? known : position);\n',
     replacement: '',
     tests,
   },
   {
     name: 'session that drops what a deposed master answered late',
     file: 'client/session.ts',
-    text: 'this.#doubt(isMove ? known : position);',
-    replacement: 'this.#doubt(known);',
+    text: 'this.doubt(isMove ? known : position);',
+    replacement: 'this.doubt(known);',
     tests,
   },
   {

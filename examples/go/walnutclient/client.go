@@ -43,11 +43,16 @@ func New(addresses ...string) *Client {
 	}
 }
 
-// Get reads from any node; found is false if the key is missing.
+// Get reads from any node; found is false if the key is missing. It fails with CodeDataLoss,
+// once, if what this client saw was discarded by a forced promotion.
 func (c *Client) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
-	request := &walnutv1.GetRequest{Key: key, AtLeast: c.session(), WaitMs: 1_000}
+	asked := c.session()
+	request := &walnutv1.GetRequest{Key: key, AtLeast: asked, WaitMs: 1_000}
 	answer, err := call(ctx, c, false, walnutv1connect.KVStoreClient.Get, request)
 	if err != nil {
+		if connect.CodeOf(err) == connect.CodeDataLoss {
+			c.forget(asked)
+		}
 		return nil, false, err
 	}
 	c.observe(answer.AsOf)
@@ -160,6 +165,15 @@ func (c *Client) session() *walnutv1.Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.position
+}
+
+// forget drops a position that no node can ever reach, and keeps one that was seen since.
+func (c *Client) forget(discarded *walnutv1.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.position == discarded {
+		c.position = nil
+	}
 }
 
 // observe keeps the newest position. Terms decide before LSNs: a newer master may have a shorter log.
