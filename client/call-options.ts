@@ -44,11 +44,19 @@ export function optionNames(
   return names;
 }
 
-export function checkNames(options: object, names: OptionNames): void {
+/** Names that are no fields of a message. */
+export function namesOf(names: Readonly<Record<string, true>>): OptionNames {
+  return new Map(Object.keys(names).map((name) => [name, undefined]));
+}
+
+/** `within`: what the options are a part of, such as `tls.`. */
+export function checkNames(options: object, names: OptionNames, within = ''): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`options are ${shown(options)}: expected an object`);
   for (const name in options) {
     if (!names.has(name) && !OF_MESSAGES.includes(name))
       throw invalid(
-        `unknown option ${JSON.stringify(name)}: expected ${[...names.keys()].join(', ') || 'none'}`,
+        `unknown option ${JSON.stringify(within + name)}: expected ${[...names.keys()].join(', ') || 'none'}`,
       );
     const cases = names.get(name);
     const chosen = cases && (options as Record<string, { readonly case?: string } | undefined>)[name]?.case;
@@ -69,6 +77,33 @@ export function withExpiry<T extends object>(options: T & DeadlineOptions): T & 
     return { ...options, expiry: { case: 'ttlMs', value: wholeMs('ttlMs', ttlMs, 1) } };
   const atMs = expireAtMs instanceof Date ? expireAtMs.getTime() : (expireAtMs as number);
   return { ...options, expiry: { case: 'expireAtMs', value: wholeMs('expireAtMs', atMs, 0) } };
+}
+
+/** A value that is not what was expected, as a message shows it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null
+    ? `a ${value.constructor?.name ?? 'object'}`
+    : String(value);
+}
+
+/** Throws unless the key is a text: any other would be written under a name that nobody chose. */
+export function checkKey(key: unknown, what = 'key'): void {
+  if (typeof key !== 'string') throw invalid(`${what} is ${shown(key)}: expected a string`);
+}
+
+export function checkValue(value: unknown): void {
+  if (!(value instanceof Uint8Array))
+    throw invalid(`value is ${shown(value)}: expected a Uint8Array, such as new TextEncoder().encode(text)`);
+}
+
+/** Throws unless the value is undefined or whole milliseconds in these bounds. */
+export function checkMs(name: string, value: unknown, min: number, max: number): void {
+  if (value === undefined || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max))
+    return;
+  throw invalid(`${name} is ${shown(value)}: expected a whole number of milliseconds from ${min} to ${max}`);
 }
 
 function wholeMs(name: string, value: number, min: number): bigint {

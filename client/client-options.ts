@@ -79,16 +79,6 @@ const LIMITS: QueueLimits = {
   queuedBytesMax: 67_108_864,
 };
 
-/** The options of one node, of several, or all options as given. */
-export function optionsOf(nodes: string | readonly string[] | WalnutClientOptions): WalnutClientOptions {
-  if (typeof nodes === 'string') return { addresses: [nodes] };
-  return isList(nodes) ? { addresses: nodes } : nodes;
-}
-
-function isList(nodes: readonly string[] | WalnutClientOptions): nodes is readonly string[] {
-  return Array.isArray(nodes);
-}
-
 /** Throws INVALID_ARGUMENT for a limit that is out of range. */
 export function limitsOf(options: WalnutClientOptions): QueueLimits {
   const limits = { ...LIMITS };

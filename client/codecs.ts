@@ -1,9 +1,18 @@
 /** Values of the caller as bytes, and back. */
+import { shown } from './call-options.ts';
+import { invalid } from './failures.ts';
 
 export interface Codec<T> {
   encode(value: T): Uint8Array;
   /** Throws for bytes that are no such value. */
   decode(bytes: Uint8Array): T;
+}
+
+/** Throws INVALID_ARGUMENT for what cannot encode and decode. */
+export function checkCodec(codec: unknown): void {
+  const { encode, decode } = (codec ?? {}) as Partial<Codec<unknown>>;
+  if (typeof encode !== 'function' || typeof decode !== 'function')
+    throw invalid(`codec is ${shown(codec)}: expected json(), text(), bytes(), or { encode, decode }`);
 }
 
 const ENCODER = new TextEncoder();

@@ -1,5 +1,6 @@
 /** The entry of the client library on `fetch`: for browsers, and wherever there are no sockets. */
-import { optionsOf, type WalnutClientOptions } from './client-options.ts';
+import { optionsOf } from './check-options.ts';
+import type { WalnutClientOptions } from './client-options.ts';
 import { createFetchSeams } from './fetch-seams.ts';
 import { WalnutClient } from './walnut-client.ts';
 

@@ -1,5 +1,6 @@
 /** The entry of the client library in Node. */
-import { optionsOf, type WalnutClientOptions } from './client-options.ts';
+import { optionsOf } from './check-options.ts';
+import type { WalnutClientOptions } from './client-options.ts';
 import { createNodeSeams } from './node-seams.ts';
 import { WalnutClient } from './walnut-client.ts';
 

@@ -8,7 +8,8 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { DeleteResponse, GetResponse, SetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Entry, Op } from '#gen/walnut/v1/types_pb.ts';
 import { messageOf } from '#platform/thrown.ts';
-import type { Codec } from './codecs.ts';
+import { checkKey } from './call-options.ts';
+import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, invalid } from './failures.ts';
 import type { GetOrSetOptions, Load } from './get-or-set.ts';
 import type { CallOptions, DeleteOptions, GetOptions, SetOptions } from './operations.ts';
@@ -44,6 +45,8 @@ export class KeyMap<T> {
   readonly #codec: Codec<T>;
 
   constructor(client: MapClient, prefix: string, codec: Codec<T>) {
+    checkKey(prefix, 'prefix');
+    checkCodec(codec);
     this.#client = client;
     this.prefix = prefix;
     this.#codec = codec;
@@ -51,17 +54,17 @@ export class KeyMap<T> {
 
   /** Undefined if the key is missing. */
   async get(key: string, options: GetOptions & CallOptions = {}): Promise<T | undefined> {
-    const { found, value } = await this.#client.get(this.prefix + key, options);
+    const { found, value } = await this.#client.get(this.#named(key), options);
     return found ? this.#decode(key, value, 'not_done') : undefined;
   }
 
   async has(key: string, options: GetOptions & CallOptions = {}): Promise<boolean> {
-    return (await this.#client.get(this.prefix + key, options)).found;
+    return (await this.#client.get(this.#named(key), options)).found;
   }
 
   /** Resolves with what became of it: `applied: false` if a condition was not met. */
   async set(key: string, value: T, options: MapSetOptions = {}): Promise<SetResponse> {
-    return this.#client.set(this.prefix + key, this.#encode(key, value), options);
+    return this.#client.set(this.#named(key), this.#encode(key, value), options);
   }
 
   /**
@@ -83,8 +86,8 @@ export class KeyMap<T> {
   }
 
   /** `deleted: false` if the key was missing. */
-  delete(key: string, options: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
-    return this.#client.delete(this.prefix + key, options);
+  async delete(key: string, options: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
+    return this.#client.delete(this.#named(key), options);
   }
 
   /** Deletes every entry of the map. Resolves with how many there were. */
@@ -112,12 +115,18 @@ export class KeyMap<T> {
   }
 
   /** The value of the key, loaded if it is missing: see `WalnutClient.getOrSet`. */
-  getOrSet(key: string, load: Load<T>, options: GetOrSetOptions): Promise<T | undefined> {
+  async getOrSet(key: string, load: Load<T>, options: GetOrSetOptions): Promise<T | undefined> {
     const codec: Codec<T> = {
       encode: (value) => this.#encode(key, value),
       decode: (bytes) => this.#decode(key, bytes, 'not_done'),
     };
-    return this.#client.getOrSet(this.prefix + key, load, { ...options, codec });
+    return this.#client.getOrSet(this.#named(key), load, { ...options, codec });
+  }
+
+  /** The key of the node. What is no text would be read and written as one that nobody chose. */
+  #named(key: string): string {
+    checkKey(key);
+    return this.prefix + key;
   }
 
   #encode(key: string, value: T): Uint8Array {

@@ -16,10 +16,13 @@ import {
 import { messageOf } from '#platform/thrown.ts';
 import type { PendingOperation } from './batch-queue.ts';
 import {
+  checkKey,
   checkNames,
+  checkValue,
   type DeadlineOptions,
   type OptionNames,
   optionNames,
+  shown,
   withExpiry,
 } from './call-options.ts';
 import { invalid } from './failures.ts';
@@ -85,8 +88,16 @@ export function operationOf(
   value?: Uint8Array,
 ): Operation {
   const { schema, options: names } = KINDS.get(name) as Kind;
+  checkKey(key);
+  if (name === 'set') checkValue(value);
   checkNames(options, names);
   return { case: name, value: create(schema, { ...withExpiry(options), key, value }) } as Operation;
+}
+
+/** Throws INVALID_ARGUMENT as for each operation, and for what is no list of them. */
+export function toMessages(operations: readonly AtomicOperation[]): BatchOperation[] {
+  if (Array.isArray(operations)) return operations.map(toMessage);
+  throw invalid(`operations is ${shown(operations)}: expected a list such as [{ set: { key, value } }]`);
 }
 
 /** Throws INVALID_ARGUMENT unless there is one operation, for a field that does not exist, and for text that no message can contain. */
@@ -97,7 +108,7 @@ export function toMessage(operation: AtomicOperation): BatchOperation {
 }
 
 function caseOf(operation: AtomicOperation): OperationInit {
-  const given = Object.entries(operation);
+  const given = Object.entries(operation ?? {});
   const expected = `expected one of ${[...KINDS.keys()].join(', ')}`;
   if (given.length !== 1) throw invalid(`operation has ${given.length} kinds: ${expected}`);
   const [name, value] = given[0] as [string, object];

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { DeletePrefixRequestSchema, ScanRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { Target } from '#routing/group-routes.ts';
-import { checkNames, optionNames } from './call-options.ts';
+import { checkKey, checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { invalid } from './failures.ts';
 
@@ -83,5 +83,6 @@ export async function* scanPages(
 }
 
 function checkPrefix(prefix: string): void {
+  checkKey(prefix, 'prefix');
   if (!prefix.isWellFormed()) throw invalid('ill-formed text: prefix has lone surrogates');
 }

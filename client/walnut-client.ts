@@ -29,7 +29,7 @@ import type { Told } from '#routing/failure.ts';
 import { GroupRoutes, type ReadPolicy } from '#routing/group-routes.ts';
 import { Router } from '#routing/router.ts';
 import { addressesOf, isByTls } from './addresses.ts';
-import { checkNames, optionNames } from './call-options.ts';
+import { checkKey, checkNames, optionNames } from './call-options.ts';
 import { Caller, type CallKind, closedError } from './caller.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
@@ -51,7 +51,7 @@ import {
   operationOf,
   type SetOptions,
   type TouchOptions,
-  toMessage,
+  toMessages,
 } from './operations.ts';
 import { type DeletePrefixOptions, deletePages, type ScanOptions, scanPages } from './paged-calls.ts';
 import { Session } from './session.ts';
@@ -127,7 +127,8 @@ export class WalnutClient implements AsyncDisposable {
    */
   get(key: string, { signal, ...options }: GetOptions & CallOptions = {}): Promise<GetResponse> {
     const read = (): Promise<GetResponse> => this.#read(key, options, signal);
-    const near = this.#near?.covers(key) === true && Object.keys(options).length === 0;
+    const isPlain = typeof key === 'string' && Object.keys(options).length === 0;
+    const near = isPlain && this.#near?.covers(key) === true;
     // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
     const isNear = near && !this.#calls.hasWrite(key) && !this.#closed.signal.aborted;
     const isProven = this.session.unproven.length === 0;
@@ -203,7 +204,7 @@ export class WalnutClient implements AsyncDisposable {
   ): Promise<BatchResponse> {
     return this.#run('atomic', () => {
       checkNames(options, ATOMIC);
-      const messages = operations.map(toMessage);
+      const messages = toMessages(operations);
       const request = create(BatchRequestSchema, { ...options, atomic: true, operations: messages });
       return this.#calls.atomic(request, signal);
     });
@@ -265,9 +266,10 @@ export class WalnutClient implements AsyncDisposable {
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
   explain(key: string, changes = 0, { signal }: CallOptions = {}): Promise<ExplainResponse> {
     const kind = { ...READ, rpc: 'Explain', target: this.#readFrom, signal };
-    return this.#run('explain', () =>
-      this.#caller.run(kind, ({ link, options: sent }) => link.store.explain({ key, changes }, sent)),
-    );
+    return this.#run('explain', () => {
+      checkKey(key);
+      return this.#caller.run(kind, ({ link, options: sent }) => link.store.explain({ key, changes }, sent));
+    });
   }
 
   /**

@@ -5,7 +5,8 @@ import { type WatchRequest, WatchRequestSchema, type WatchResponse } from '#gen/
 import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Router } from '#routing/router.ts';
-import { checkNames, optionNames } from './call-options.ts';
+import { checkKey, checkMs, checkNames, optionNames, shown } from './call-options.ts';
+import { invalid } from './failures.ts';
 import type { NodeStub } from './node-links.ts';
 import { type OpenWatch, resumingWatch } from './resuming-watch.ts';
 
@@ -40,10 +41,19 @@ export function openWatch(
 ): AsyncIterable<WatchResponse> {
   const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
   checkNames(fields, NAMES);
+  checkTarget(what);
+  if (patienceMs !== Number.POSITIVE_INFINITY) checkMs('patienceMs', patienceMs, 0, Number.MAX_SAFE_INTEGER);
   const target: WatchRequest['what'] =
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
   const open: OpenWatch = (request, ended) =>
     router.stream(readFrom, ({ store }) => store.watch(request, { signal: ended, timeoutMs: 0 }));
   const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
   return resumingWatch(open, { ...fields, what: target }, { clock, signal: ends, patienceMs, onBreak });
+}
+
+function checkTarget(what: WatchTarget): void {
+  const [name, ...others] = typeof what === 'object' && what !== null ? Object.keys(what) : [];
+  if (others.length > 0 || (name !== 'key' && name !== 'prefix'))
+    throw invalid(`${shown(what)} is no target: expected { key } or { prefix }`);
+  checkKey(Object.values(what)[0], name);
 }

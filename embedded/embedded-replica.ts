@@ -14,9 +14,11 @@ import { type Position, parsePosition, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
 import type { Clock } from '#platform/clock.ts';
+import { shown } from '../client/call-options.ts';
 import type { CallOptions, DeleteOptions, SetOptions } from '../client/operations.ts';
 import { Session } from '../client/session.ts';
 import type { WalnutClient } from '../client/walnut-client.ts';
+import { checkMs, checkNames, type OptionNames } from './check-options.ts';
 import { ReadGate } from './read-gate.ts';
 
 /** A position as the model or the wire has it, or as a text: `epoch-lsn`, or that of a session. */
@@ -133,8 +135,9 @@ export class EmbeddedReplica implements AsyncDisposable {
    * elsewhere. Rejects with `unavailable` after `timeoutMs` (1 s), and with
    * `discarded_history` if that position will never be reached.
    */
-  async waitFor(place: Place, { timeoutMs = WAIT_MS, signal }: WaitOptions = {}): Promise<void> {
+  async waitFor(place: Place, options: WaitOptions = {}): Promise<void> {
     this.#check();
+    const { timeoutMs = WAIT_MS, signal } = checked(options);
     for (const position of toPositions(place))
       await this.#parts.node.local.waitFor(position, timeoutMs, signal);
   }
@@ -143,7 +146,8 @@ export class EmbeddedReplica implements AsyncDisposable {
    * Resolves when the replica hears from its master and is level with it. Rejects with
    * `unavailable` after `timeoutMs` (30 s), saying why it is not.
    */
-  async ready({ timeoutMs = READY_MS, signal }: WaitOptions = {}): Promise<void> {
+  async ready(options: WaitOptions = {}): Promise<void> {
+    const { timeoutMs = READY_MS, signal } = checked(options);
     const { clock } = this.#parts;
     const endMs = clock.monotonicMs() + timeoutMs;
     for (;;) {
@@ -219,9 +223,24 @@ export class EmbeddedReplica implements AsyncDisposable {
   }
 }
 
+function checked(options: WaitOptions): WaitOptions {
+  checkNames(options, { timeoutMs: true, signal: true } satisfies OptionNames<WaitOptions>);
+  checkMs('timeoutMs', options.timeoutMs);
+  return options;
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === 'bigint' || Number.isSafeInteger(value);
+}
+
 /** The token of a session comes first: once that is reached, all epochs of what is unproven are known. */
 function toPositions(place: Place): Position[] {
-  if (typeof place !== 'string') return [{ epoch: Number(place.epoch), lsn: toLsn(Number(place.lsn)) }];
+  if (typeof place === 'object' && place !== null && isNumber(place.epoch) && isNumber(place.lsn))
+    return [{ epoch: Number(place.epoch), lsn: toLsn(Number(place.lsn)) }];
+  if (typeof place !== 'string')
+    throw invalidArgument(
+      `the place is ${shown(place)}: expected a position, epoch-lsn, or a session as text`,
+    );
   const position = parsePosition(place);
   if (position !== undefined) return [position];
   if (!place.startsWith('s'))

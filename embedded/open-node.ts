@@ -5,6 +5,7 @@
 import type { NodeKind } from '#config/binaries.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import type { Entry } from '#model/entry.ts';
+import { invalidArgument } from '#model/errors.ts';
 import type { NodeStatus, Role } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
@@ -12,8 +13,10 @@ import { type Logger, silentLogger } from '#platform/logger.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { shown } from '../client/call-options.ts';
 import { composeNode } from '../cmd/node/compose-node.ts';
 import { Settings } from '../cmd/run/settings.ts';
+import { checkNames, type OptionNames } from './check-options.ts';
 import { ReadGate } from './read-gate.ts';
 
 export interface EmbeddedNodeOptions {
@@ -51,6 +54,7 @@ export interface EmbeddedNode extends AsyncDisposable {
  * `ServerAddressError` where the address cannot be bound. Nothing of it stays open then.
  */
 export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNode> {
+  checkOptions(options);
   const { logger = silentLogger, forceRole, onFailed = () => undefined } = options;
   const settings = settingsOf(options, logger);
   const closers = new CloserStack();
@@ -81,6 +85,31 @@ export async function openNode(options: EmbeddedNodeOptions): Promise<EmbeddedNo
     await closers.close().catch(() => undefined);
     throw error;
   }
+}
+
+const NAMES = {
+  config: true,
+  kind: true,
+  forceRole: true,
+  logger: true,
+  onFailed: true,
+} satisfies OptionNames<EmbeddedNodeOptions>;
+
+const KINDS: readonly NodeKind[] = ['master', 'slave', 'node'];
+const ROLES: readonly Role[] = ['master', 'replica'];
+
+/** Throws `invalid_argument`. */
+function checkOptions(options: EmbeddedNodeOptions): void {
+  checkNames(options, NAMES);
+  const { config, kind, forceRole } = options;
+  if (typeof config !== 'string' && (typeof config !== 'object' || config === null))
+    throw invalidArgument(
+      `config is ${shown(config)}: expected YAML, or an object such as { server: { port } }`,
+    );
+  if (kind !== undefined && !KINDS.includes(kind))
+    throw invalidArgument(`kind is ${shown(kind)}: expected ${KINDS.join(', ')}`);
+  if (forceRole !== undefined && !ROLES.includes(forceRole))
+    throw invalidArgument(`forceRole is ${shown(forceRole)}: expected ${ROLES.join(', ')}`);
 }
 
 function settingsOf({ config, kind }: EmbeddedNodeOptions, logger: Logger): Settings<NodeKind> {

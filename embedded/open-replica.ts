@@ -45,9 +45,9 @@ export async function openReplica(
   options: ReplicaOptions,
   seams: ReplicaSeams = {},
 ): Promise<EmbeddedReplica> {
+  checkOptions(options);
   const { logger = silentLogger, onFailed } = options;
   const { clock = createNodeClock(), random = createNodeRandom() } = seams;
-  checkOptions(options);
   const client = connect(clientOptionsOf(options));
   const way = wayOf(options, logger);
   const node = new Node({

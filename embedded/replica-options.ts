@@ -7,9 +7,11 @@ import { createPeerCredential } from '#peer/peer-credential.ts';
 import type { PeerWay } from '#peer/peer-endpoint.ts';
 import type { Logger } from '#platform/logger.ts';
 import { ADDRESSES_MAX, isByTls } from '../client/addresses.ts';
+import { shown } from '../client/call-options.ts';
 import type { ClientTlsOptions, WalnutClientOptions } from '../client/client-options.ts';
 import { createDialer } from '../client/node-seams.ts';
 import type { Session } from '../client/session.ts';
+import { checkMs, checkNames, type OptionNames } from './check-options.ts';
 
 export interface ReplicaOptions {
   /**
@@ -41,27 +43,42 @@ export interface ReplicaOptions {
   readonly onFailed?: (error: Error) => void;
 }
 
+const NAMES = {
+  master: true,
+  directory: true,
+  tls: true,
+  token: true,
+  allowClearText: true,
+  maxStalenessMs: true,
+  visibleMs: true,
+  openMs: true,
+  fsync: true,
+  session: true,
+  logger: true,
+  onFailed: true,
+} satisfies OptionNames<ReplicaOptions>;
 const MIB = 1_048_576;
 const HTTPS = 'https://';
 
 /** Throws `invalid_argument` for options that the client does not check. */
 export function checkOptions(options: ReplicaOptions): void {
+  checkNames(options, NAMES);
   nodesOf(options);
   const { directory, fsync } = options;
   if (typeof directory !== 'string' || directory === '')
     throw invalidArgument('directory is empty: expected a path, such as ./replica');
   if (fsync !== undefined && !FSYNC_POLICIES.includes(fsync))
     throw invalidArgument(`fsync is ${JSON.stringify(fsync)}: expected ${FSYNC_POLICIES.join(', ')}`);
-  for (const name of ['maxStalenessMs', 'visibleMs', 'openMs'] as const) {
-    const ms = options[name];
-    if (ms !== undefined && !(Number.isFinite(ms) && ms >= 0))
-      throw invalidArgument(`${name} is ${ms}: expected milliseconds, 0 or more`);
-  }
+  for (const name of ['maxStalenessMs', 'visibleMs', 'openMs'] as const) checkMs(name, options[name]);
+  if (options.onFailed !== undefined && typeof options.onFailed !== 'function')
+    throw invalidArgument(`onFailed is ${shown(options.onFailed)}: expected a function`);
 }
 
 /** Throws `invalid_argument` for bad addresses. */
 function nodesOf({ master }: ReplicaOptions): { addresses: string[]; isTls: boolean } {
-  const nodes = typeof master === 'string' ? [master] : [...master];
+  const nodes: readonly unknown[] | undefined = typeof master === 'string' ? [master] : master;
+  if (!isTexts(nodes))
+    throw invalidArgument(`master is ${shown(master)}: expected host:port such as 127.0.0.1:8080, or a list`);
   if (nodes.length === 0 || nodes.length > ADDRESSES_MAX)
     throw invalidArgument(`master names ${nodes.length} nodes: expected 1 to ${ADDRESSES_MAX}`);
   const isTls = nodes.some(isByTls);
@@ -74,6 +91,10 @@ function nodesOf({ master }: ReplicaOptions): { addresses: string[]; isTls: bool
     );
   }
   return { addresses, isTls };
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 /** Options for the client that writes. */

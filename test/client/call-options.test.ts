@@ -76,6 +76,42 @@ it('refuses options that do not exist, by name, and writes nothing', async () =>
   expect((await client.get('k')).found).toBe(false);
 });
 
+it('refuses calls without what they need, and says what that is', async () => {
+  const client = await start();
+  const map = client.map('m:', { encode: () => VALUE, decode: () => 1 });
+  const none = undefined as never;
+  const calls: readonly [string, () => Promise<unknown>][] = [
+    ['key is undefined: expected a string', () => client.get(none)],
+    ['key is 7: expected a string', () => client.set(7 as never, VALUE)],
+    ['value is undefined: expected a Uint8Array', () => client.set('k', none)],
+    ['value is "v": expected a Uint8Array', () => client.set('k', 'v' as never)],
+    ['key is null: expected a string', () => client.delete(null as never)],
+    ['key is undefined: expected a string', () => client.explain(none)],
+    ['operations is undefined: expected a list', () => client.atomic(none)],
+    ['operation has 0 kinds: expected one of', () => client.atomic([none])],
+    ['prefix is undefined: expected a string', () => client.deletePrefix(none)],
+    ['prefix is a RegExp: expected a string', () => Array.fromAsync(client.scan(/k/ as never))],
+    ['key is undefined: expected a string', () => map.get(none)],
+    ['key is 1: expected a string', () => map.set(1 as never, 1)],
+    ['key is 1: expected a string', () => map.delete(1 as never)],
+    ['load is undefined: expected a function', () => map.getOrSet('k', none, { ttlMs: 1 })],
+    ['ttlMs is undefined: expected a whole number', () => map.getOrSet('k', () => 1, none)],
+    ['codec is undefined: expected json()', () => client.getOrSet('k', () => 1, { ttlMs: 1 } as never)],
+  ];
+  for (const [message, call] of calls)
+    await expect(call(), message).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+      outcome: 'not_done',
+      rawMessage: expect.stringContaining(message),
+    });
+  expect(() => client.map(none, none)).toThrow('prefix is undefined: expected a string');
+  expect(() => client.map('m:', none)).toThrow('codec is undefined: expected json(), text(), bytes()');
+  expect(() => client.watch(none)).toThrow('undefined is no target: expected { key } or { prefix }');
+  expect(() => client.watch({ key: 'k', prefix: 'k' })).toThrow('expected { key } or { prefix }');
+  expect(() => client.watch({ key: 'k' }, { patienceMs: Number.NaN })).toThrow('patienceMs is NaN');
+  expect(await Array.fromAsync(client.scan(''))).toEqual([]);
+});
+
 it.each<[string, DeadlineOptions & { expiry?: unknown }, string]>([
   ['0', { ttlMs: 0 }, 'ttlMs is 0: expected a whole number of milliseconds from 1'],
   ['NaN', { ttlMs: Number.NaN }, 'ttlMs is NaN'],

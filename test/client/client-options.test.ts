@@ -16,6 +16,29 @@ function open(options: WalnutClientOptions): WalnutClient {
   return client;
 }
 
+describe('connect', () => {
+  it.each<[unknown, string]>([
+    [undefined, 'undefined: expected host:port, a list of them, or options'],
+    [8080, '8080: expected host:port'],
+    [{ address: 'a:1', retries: 3 }, 'unknown option "retries": expected address, addresses, readFrom'],
+    [{ address: 'a:1', tls: { pfx: 'x' } }, 'unknown option "tls.pfx": expected ca, cert, key, serverName'],
+    [{ address: 'a:1', near: { prefix: '', ttlMs: 1 } }, 'unknown option "near.ttlMs": expected prefix'],
+    [{ address: 'a:1', tls: true }, 'tls is true: expected options such as { ca, cert, key, serverName }'],
+    [{ address: 'a:1', timeoutMs: Number.NaN }, 'timeoutMs is NaN: expected a whole number of milliseconds'],
+    [{ address: 'a:1', timeoutMs: '5s' }, 'timeoutMs is "5s": expected a whole number'],
+    [{ address: 'a:1', attemptMs: 0 }, 'attemptMs is 0: expected a whole number of milliseconds from 1'],
+    [{ address: 'a:1', waitMs: 60_001 }, 'waitMs is 60001: expected a whole number of milliseconds from 0'],
+    [{ address: 'a:1', namedWrites: 'no' }, 'namedWrites is "no": expected a boolean'],
+    [{ address: 'a:1', onRetry: 1 }, 'onRetry is 1: expected a function'],
+    [{ address: 'a:1', session: 's1.1-2' }, 'session is "s1.1-2": expected a Session'],
+    [{ address: 8080 }, 'address is 8080: expected a string'],
+    [{ addresses: 'a:1' }, 'addresses is "a:1": expected a list of host:port'],
+    [{ addresses: ['a:1'], readFrom: 'slave' }, 'readFrom is "slave": expected master, replica, nearest'],
+  ])('refuses %o', (options, why) => {
+    expect(() => connect(options as WalnutClientOptions)).toThrow(why);
+  });
+});
+
 describe('TLS', () => {
   it.each<[Partial<WalnutClientOptions>, string]>([
     [{ tls: {} }, 'expected https://127.0.0.1:1'],

@@ -80,6 +80,16 @@ describe('openNode', () => {
     expect(logger.messages.length).toBeGreaterThan(0);
   });
 
+  it.each<[unknown, string]>([
+    [undefined, 'options are undefined: expected an object with config, kind, forceRole'],
+    [{}, 'config is undefined: expected YAML, or an object'],
+    [{ config: {}, port: 1 }, 'unknown option "port": expected config, kind'],
+    [{ config: {}, kind: 'replica' }, 'kind is "replica": expected master, slave, node'],
+    [{ config: {}, forceRole: 'slave' }, 'forceRole is "slave": expected master, replica'],
+  ])('refuses %j', async (options, why) => {
+    await expect(openNode(options as EmbeddedNodeOptions)).rejects.toThrow(why);
+  });
+
   it('takes no key below a section for a section', async () => {
     const config = 'wal:\n  cluster: 1\n  directory: x\n';
     await expect(openNode({ config })).rejects.toThrow(/^config:2:3 wal\.cluster: unknown key$/);

@@ -12,6 +12,8 @@ import type { ReplicaOptions } from '../../embedded/replica-options.ts';
 const text = (value: Uint8Array | undefined): string | undefined =>
   value && Buffer.from(value.buffer, value.byteOffset, value.length).toString();
 
+const BAD_TIMEOUT = { timeoutMs: Number.NaN };
+
 interface Embedding {
   readonly name?: string;
   readonly fileSystem?: MemoryFileSystem;
@@ -156,10 +158,23 @@ describe('an embedded replica', () => {
     // A session that has not been shown to be whole is waited for as a whole.
     const unproven = replica.waitFor(`s1.${formatPosition(position)}.1-1`, { timeoutMs: 300 });
     await expect(group.until(unproven)).rejects.toThrow('position 1-1 is not reached');
+    for (const wait of [() => replica.waitFor(position, BAD_TIMEOUT), () => replica.ready(BAD_TIMEOUT)])
+      await expect(wait()).rejects.toThrow('timeoutMs is NaN: expected milliseconds, 0 or more');
+    const misnamed = { timeout: 5 } as never;
+    for (const wait of [() => replica.waitFor(position, misnamed), () => replica.ready(misnamed)])
+      await expect(wait()).rejects.toThrow('unknown option "timeout": expected timeoutMs, signal');
+    for (const place of [undefined, 7, { lsn: 1 }])
+      await expect(replica.waitFor(place as never)).rejects.toThrow(/: expected a position, epoch-lsn/);
     await expect(replica.waitFor('nonsense')).rejects.toThrow(
       /is no position: expected epoch-lsn, or a session/,
     );
     await group.until(replica.close());
+  });
+
+  it('is not opened without options', async () => {
+    await expect(openReplica(undefined as never)).rejects.toThrow(
+      /options are undefined: expected an object/,
+    );
   });
 
   it('without data and without a master is an error that names both', async () => {
@@ -185,6 +200,10 @@ describe('an embedded replica', () => {
   });
 
   it.each([
+    [{ masters: 'a:1' } as never, /unknown option "masters": expected master, directory, tls/],
+    [{ master: undefined as never }, /master is undefined: expected host:port such as/],
+    [{ master: 8080 as never }, /master is 8080: expected host:port such as/],
+    [{ onFailed: true as never }, /onFailed is true: expected a function/],
     [{ master: [] }, /master names 0 nodes: expected 1 to 32/],
     [{ master: 'master' }, /master is "master": expected host:port/],
     [{ master: ['https://a:1', 'b:1'] }, /master is "b:1": expected .* https:\/\/host:port for all/],
@@ -193,7 +212,7 @@ describe('an embedded replica', () => {
     [{ fsync: 'sometimes' as never }, /fsync is "sometimes": expected always, interval, never/],
     [{ maxStalenessMs: Number.NaN }, /maxStalenessMs is NaN: expected milliseconds, 0 or more/],
     [{ visibleMs: -1 }, /visibleMs is -1: expected milliseconds/],
-    [{ openMs: '5s' as never }, /openMs is 5s: expected milliseconds/],
+    [{ openMs: '5s' as never }, /openMs is "5s": expected milliseconds/],
     [{ master: 'https://a:1', tls: { cert: 'x' } }, /expected tls.cert and tls.key together/],
   ])('refuses %j', async (options, why) => {
     await expect(embed(new TestGroup(), { options })).rejects.toThrow(why);

@@ -10,6 +10,41 @@ const ROUTES = 'test/routing/group-routes.test.ts';
 
 export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
+    name: 'client opened with an option that does not exist',
+    file: 'client/check-options.ts',
+    text: 'checkNames(options, OPTIONS);',
+    replacement: '',
+    tests: ['test/client/client-options.test.ts'],
+  },
+  {
+    name: 'set without a value that writes an empty one',
+    file: 'client/operations.ts',
+    text: "if (name === 'set') checkValue(value);",
+    replacement: '',
+    tests: ['test/client/call-options.test.ts'],
+  },
+  {
+    name: 'map that reads a key nobody chose',
+    file: 'client/key-map.ts',
+    text: '    checkKey(key);\n    return this.prefix + key;',
+    replacement: '    return this.prefix + key;',
+    tests: ['test/client/call-options.test.ts'],
+  },
+  {
+    name: 'getOrSet that drops the loss of what its session saw',
+    file: 'client/get-or-set.ts',
+    text: 'if (isLoss(error)) throw error;',
+    replacement: '',
+    tests: [LOADS],
+  },
+  {
+    name: 'getOrSet whose refresh drops the loss of what its session saw',
+    file: 'client/get-or-set.ts',
+    text: 'session.doubt(token);',
+    replacement: 'session.token;',
+    tests: [LOADS],
+  },
+  {
     name: 'client that repeats a write without a name after a lost answer',
     file: 'internal/routing/next-step.ts',
     text: "  if (outcome !== 'not_done' && !isRepeatable) return GIVE_UP;",

@@ -1,0 +1,96 @@
+/**
+ * The options of `connect`, checked before anything is opened: their names, since the caller
+ * of one that does not exist would believe that it has an effect, and what no other place
+ * checks of their values. Pure. Throws INVALID_ARGUMENT.
+ */
+import type { ReadPolicy } from '#routing/group-routes.ts';
+import { checkMs, checkNames, namesOf, shown } from './call-options.ts';
+import type { ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
+import { invalid } from './failures.ts';
+import type { NearOptions } from './near-cache.ts';
+import { Session } from './session.ts';
+
+type Names<T> = Readonly<Record<keyof T, true>>;
+
+const OPTIONS = namesOf({
+  address: true,
+  addresses: true,
+  readFrom: true,
+  tls: true,
+  token: true,
+  allowClearText: true,
+  transport: true,
+  session: true,
+  timeoutMs: true,
+  attemptMs: true,
+  waitMs: true,
+  namedWrites: true,
+  near: true,
+  onRetry: true,
+  batchOperationsMax: true,
+  batchBytesMax: true,
+  queuedOperationsMax: true,
+  queuedBytesMax: true,
+} satisfies Names<WalnutClientOptions>);
+const TLS = namesOf({ ca: true, cert: true, key: true, serverName: true } satisfies Names<ClientTlsOptions>);
+const NEAR = namesOf({ prefix: true, bytesMax: true, maxStalenessMs: true } satisfies Names<NearOptions>);
+
+/** What options are that are no numbers. */
+const TYPES = {
+  address: 'string',
+  token: 'string',
+  allowClearText: 'boolean',
+  namedWrites: 'boolean',
+  onRetry: 'function',
+} as const;
+const POLICIES: readonly ReadPolicy[] = ['master', 'replica', 'nearest'];
+/** The least and the most of each time. A timer takes no more, and a node waits no longer. */
+const TIMES = { timeoutMs: [1, 2 ** 31 - 1], attemptMs: [1, 2 ** 31 - 1], waitMs: [0, 60_000] } as const;
+
+/** The options of one node, of several, or all options as given. Throws INVALID_ARGUMENT for what is no option. */
+export function optionsOf(nodes: string | readonly string[] | WalnutClientOptions): WalnutClientOptions {
+  const options =
+    typeof nodes === 'string' ? { addresses: [nodes] } : isList(nodes) ? { addresses: nodes } : nodes;
+  checkClientOptions(options);
+  return options;
+}
+
+function isList(nodes: readonly string[] | WalnutClientOptions): nodes is readonly string[] {
+  return Array.isArray(nodes);
+}
+
+function checkClientOptions(options: WalnutClientOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`${shown(options)}: expected host:port, a list of them, or options such as { addresses }`);
+  checkNames(options, OPTIONS);
+  checkPart('tls', options.tls, TLS);
+  checkPart('near', options.near, NEAR);
+  checkTypes(options);
+  for (const [name, [min, max]] of Object.entries(TIMES))
+    checkMs(name, options[name as keyof typeof TIMES], min, max);
+}
+
+function checkTypes({ addresses, readFrom, session, ...others }: WalnutClientOptions): void {
+  for (const [name, type] of Object.entries(TYPES)) {
+    const value: unknown = others[name as keyof typeof TYPES];
+    if (value !== undefined && typeof value !== type)
+      throw invalid(`${name} is ${shown(value)}: expected a ${type}`);
+  }
+  if (addresses !== undefined && !isTexts(addresses))
+    throw invalid(`addresses is ${shown(addresses)}: expected a list of host:port`);
+  if (readFrom !== undefined && !POLICIES.includes(readFrom))
+    throw invalid(`readFrom is ${shown(readFrom)}: expected ${POLICIES.join(', ')}`);
+  if (session !== undefined && !(session instanceof Session))
+    throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+function checkPart(name: string, value: object | undefined, names: Parameters<typeof checkNames>[1]): void {
+  if (value === undefined) return;
+  if (typeof value !== 'object' || value === null)
+    throw invalid(`${name} is ${shown(value)}: expected options such as { ${[...names.keys()].join(', ')} }`);
+  checkNames(value, names, `${name}.`);
+}
