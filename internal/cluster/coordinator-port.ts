@@ -100,8 +100,8 @@ export interface CoordinatorCounts {
 
 /**
  * `heartbeat` and the changes reject with `failed_precondition` and the address of the
- * active coordinator where this one is not active. What reads the map throws
- * `unavailable` until the store was read.
+ * active coordinator where another one is, with `unavailable` where none is known to be.
+ * What reads the map throws `unavailable` until the store was read.
  */
 export interface CoordinatorPort {
   readiness(): Readiness;

@@ -19,7 +19,7 @@ import { OperatorRequests } from '#coordinator/operator-requests.ts';
 import { Roll } from '#coordinator/roll.ts';
 import { SharedCheck } from '#coordinator/shared-check.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
-import { WalnutError } from '#model/errors.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
@@ -131,8 +131,9 @@ export class Coordinator {
   }
 
   /**
-   * Hears a node. Throws `failed_precondition` where this coordinator is not the active
-   * one, with the address of the one that is, and where it does not believe the node.
+   * Hears a node. Throws `failed_precondition` where another coordinator is the active one,
+   * with its address, and where this one does not believe the node; `unavailable` where no
+   * coordinator is known to be active.
    */
   async heartbeat(heartbeat: Heartbeat): Promise<HeartbeatAnswer> {
     this.#leaderRevision();
@@ -157,13 +158,14 @@ export class Coordinator {
     return { clusterName: this.#options.cluster, clusterId, mapEpoch, group, nodes, isLeased };
   }
 
-  /** Throws where this coordinator is not the active one. */
+  /** Throws where this coordinator is not the active one: `unavailable` where it knows of no other. */
   #leaderRevision(): number {
     const { leaderRevision } = this.#election;
     if (leaderRevision !== undefined && this.isActive) return leaderRevision;
-    throw new WalnutError('failed_precondition', 'this coordinator is not the active one', {
-      leaderHint: this.active?.address,
-    });
+    const leaderHint = this.active?.address;
+    if (leaderHint === undefined)
+      throw unavailable('no coordinator is known to be active yet: one is within seconds, try again');
+    throw new WalnutError('failed_precondition', 'this coordinator is not the active one', { leaderHint });
   }
 
   /** The record by which heartbeats are leased, if it is still valid; linearizable. */

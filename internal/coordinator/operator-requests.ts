@@ -13,6 +13,11 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 
+/** How often a request looks that waits until nodes were heard for long enough, milliseconds. */
+const LOOK_MS = 100;
+/** The longest such wait: a coordinator that keeps standing still never judges anybody. */
+const WAIT_MS_MAX = 4 * SILENCE_MS;
+
 export interface OperatorRequestsOptions {
   readonly catalogue: Catalogue;
   readonly roll: Roll;
@@ -28,6 +33,8 @@ export interface OperatorRequestsOptions {
 /**
  * Every promise rejects with `failed_precondition` where this coordinator is not the active one,
  * or the store is older than the cluster, and with `unavailable` where it is worth another try.
+ * What depends on who is heard waits until this coordinator judges that: for a new one every node
+ * is silent.
  */
 export class OperatorRequests {
   readonly #options: OperatorRequestsOptions;
@@ -37,7 +44,8 @@ export class OperatorRequests {
   }
 
   /** Makes the cluster from nodes that are heard and empty. Resolves with the map that has it; a repeat is answered alike. */
-  initCluster(plan: ClusterPlan): Promise<ShardMap> {
+  async initCluster(plan: ClusterPlan): Promise<ShardMap> {
+    await this.#untilJudging();
     const { random, clock, roll } = this.#options;
     const { observations } = roll;
     return this.#request(
@@ -51,7 +59,8 @@ export class OperatorRequests {
   }
 
   /** Adds a group of nodes that are heard, empty and free. It owns no slots. Resolves with the map that has it. */
-  addGroup(plan: GroupPlan): Promise<ShardMap> {
+  async addGroup(plan: GroupPlan): Promise<ShardMap> {
+    await this.#untilJudging();
     const { random, clock, roll } = this.#options;
     const { observations } = roll;
     return this.#request(
@@ -73,7 +82,8 @@ export class OperatorRequests {
    * Plans that the node leads the group without losing a write; the most advanced of the
    * others if `to` is empty. Resolves with the map that has the plan.
    */
-  failoverGroup(groupId: string, to: string): Promise<ShardMap> {
+  async failoverGroup(groupId: string, to: string): Promise<ShardMap> {
+    await this.#untilJudging();
     const isWanted = ({ next, leader }: Group): boolean =>
       next !== undefined ? next.node === to || to === '' : to !== '' && leader?.node === to;
     return this.#request(
@@ -96,10 +106,9 @@ export class OperatorRequests {
    * Resolves with what is, or would be, done; changes nothing unless `isApplied` and there are no problems.
    */
   async recover(forced: string, isApplied: boolean): Promise<RecoveryPlan> {
-    const { catalogue, clock, judgingSinceMs, leaderRevision, logger } = this.#options;
+    await this.#untilJudging();
+    const { catalogue, leaderRevision, logger } = this.#options;
     const revision = leaderRevision();
-    if (clock.monotonicMs() - judgingSinceMs() < SILENCE_MS)
-      throw new WalnutError('unavailable', 'this coordinator has only begun to hear the nodes: try again');
     if (!isApplied) return this.#planned((await catalogue.read()).map, forced);
     let plan: RecoveryPlan | undefined;
     const isDone = await catalogue.change(revision, (map) => {
@@ -112,6 +121,22 @@ export class OperatorRequests {
       throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
     logger.warn({ forced, epoch: plan.epoch, clusterId: plan.clusterId }, 'the map was recovered');
     return plan;
+  }
+
+  async #untilJudging(): Promise<void> {
+    const { clock, judgingSinceMs, leaderRevision } = this.#options;
+    const endMs = clock.monotonicMs() + WAIT_MS_MAX;
+    for (;;) {
+      leaderRevision();
+      const nowMs = clock.monotonicMs();
+      if (nowMs - judgingSinceMs() >= SILENCE_MS) return;
+      if (nowMs >= endMs)
+        throw new WalnutError(
+          'unavailable',
+          'this coordinator stands still again and again, and so does not know which nodes are heard: try again',
+        );
+      await clock.sleep(LOOK_MS);
+    }
   }
 
   #planned(map: ShardMap, forced: string): RecoveryPlan {

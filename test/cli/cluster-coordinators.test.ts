@@ -48,6 +48,34 @@ describe('the coordinators that are called', () => {
     expect(clients.size).toBe(2);
   });
 
+  it('are asked again while none is active, as long as the command may wait', async () => {
+    const { initCluster } = FakeCoordinator.prototype;
+    let asked = 0;
+    one.initCluster = async (plan) => {
+      if (++asked < 3) throw new WalnutError('unavailable', 'no coordinator is known to be active yet');
+      return initCluster.call(one, plan);
+    };
+    expect((await run('init', '--auto', '1')).code).toBe(0);
+    expect(asked).toBe(3);
+    asked = -100;
+    const late = await run('failover', 'g1', '--timeout', '1ms');
+    expect(late.code).toBe(0);
+    expect(await run('init', '--auto', '1', '--timeout', '0s')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('answered UNAVAILABLE: no coordinator is known to be active yet'),
+    });
+  });
+
+  it('may name one that is gone: the message says so, and how long it takes until another one acts', async () => {
+    one.active = '127.0.0.1:1';
+    expect(await run('drain', 'a')).toMatchObject({
+      code: 5,
+      err: expect.stringMatching(
+        /answered UNAVAILABLE: the active coordinator fails to answer: no answer from 127\.0\.0\.1:1 .*ECONNREFUSED.*within 7 s/,
+      ),
+    });
+  });
+
   it('are all asked where one that is passive knows of no active one', async () => {
     const two = await serve();
     two.active = 'nobody';

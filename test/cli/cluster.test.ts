@@ -69,6 +69,24 @@ describe('walnut cluster', () => {
       });
   });
 
+  it('adds a group, and says that it owns no slots', async () => {
+    expect(await run('add-group', 'g2=c,d')).toMatchObject({
+      code: 0,
+      out: 'g2: c, d\nIt takes writes. It owns no slots: nothing moves them yet\n',
+    });
+    one.isWriting = false;
+    const { out } = await run('add-group', 'g2=c,d', '--timeout', '0s', '--json');
+    expect(JSON.parse(out)).toEqual({ id: 'g2', nodes: ['c', 'd'], epoch: 8, takesWrites: false });
+    expect(one.asked).toEqual([
+      { id: 'g2', nodes: ['c', 'd'] },
+      { id: 'g2', nodes: ['c', 'd'] },
+    ]);
+    expect(await run('add-group', 'g2')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('ID=NODE,NODE such as g1=node-1'),
+    });
+  });
+
   it('init waits until every group takes writes, as long as it may', async () => {
     one.isWriting = false;
     expect(await run('init', '--auto', '1', '--timeout', '1ms')).toMatchObject({

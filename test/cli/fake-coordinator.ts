@@ -127,6 +127,7 @@ export class FakeCoordinator implements CoordinatorPort {
 
   async addGroup(plan: GroupPlan) {
     this.#mayChange(plan);
+    this.epoch = 8;
     return 8;
   }
 

@@ -58,6 +58,7 @@ const FAILING: Readonly<Record<string, readonly string[]>> = {
   'cluster nodes': ['--coordinators', NOBODY],
   'cluster map': ['--coordinators', NOBODY],
   'cluster slot': ['k', '--coordinators', NOBODY],
+  'cluster add-group': ['g1=a,b', '--coordinators', NOBODY],
   'cluster failover': ['g1', '--coordinators', NOBODY],
   'cluster drain': ['node-1', '--coordinators', NOBODY],
   'cluster recover': ['--coordinators', NOBODY],

@@ -188,6 +188,17 @@ describe('coordinators', () => {
     expect(led()).toEqual(['b', 2]);
   });
 
+  it('none of which is known to be active say so, and that it is worth another try', async () => {
+    await begin(3, 1);
+    const added = cluster.addCoordinator();
+    added.store.isCut = true;
+    await cluster.clock.advance(2_000);
+    await expect(added.coordinator.heartbeat(heartbeatOfMaster())).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'no coordinator is known to be active yet: one is within seconds, try again',
+    });
+  });
+
   it('whose store gives no answer demote nobody, and act again when it does', async () => {
     await begin();
     for (const { store } of cluster.coordinators) store.isCut = true;

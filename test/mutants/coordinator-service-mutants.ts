@@ -3,6 +3,22 @@ import type { Mutant } from './mutant.ts';
 
 export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'coordinator: a cluster refused to nodes that a new coordinator has yet to hear',
+    file: 'internal/coordinator/operator-requests.ts',
+    text: `  async initCluster(plan: ClusterPlan): Promise<ShardMap> {
+    await this.#untilJudging();
+`,
+    replacement: '  async initCluster(plan: ClusterPlan): Promise<ShardMap> {\n',
+    tests: ['test/coordinator/operator-requests.test.ts'],
+  },
+  {
+    name: 'coordinator: the tool gives up where none is active yet',
+    file: 'cmd/walnut/cluster/cluster-waits.ts',
+    text: "(error.cause as CallError).code === 'unavailable'",
+    replacement: "(error.cause as CallError).code === 'lost'",
+    tests: ['test/cli/cluster-coordinators.test.ts'],
+  },
+  {
     name: 'coordinator: each poll of the tool opens a connection',
     file: 'cmd/walnut/cluster/coordinators.ts',
     text: 'const client = clients.get(endpoint) ?? createCoordinatorClient(endpoint);',

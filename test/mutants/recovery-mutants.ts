@@ -162,8 +162,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'recovery by a coordinator that has only begun to hear',
     file: 'internal/coordinator/operator-requests.ts',
-    text: 'if (clock.monotonicMs() - judgingSinceMs() < SILENCE_MS)',
-    replacement: 'if (clock.monotonicMs() - judgingSinceMs() < 0 * SILENCE_MS)',
+    text: 'if (nowMs - judgingSinceMs() >= SILENCE_MS) return;',
+    replacement: 'if (nowMs - judgingSinceMs() >= 0 * SILENCE_MS) return;',
     tests: [RECOVERY],
   },
   {

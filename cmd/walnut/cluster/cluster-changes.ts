@@ -1,4 +1,4 @@
-/** `walnut cluster init`, `failover` and `drain`: changes of the map, each safe to repeat. */
+/** `walnut cluster init`, `add-group`, `failover` and `drain`: changes of the map, each safe to repeat. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
@@ -6,9 +6,9 @@ import type { InitClusterRequestSchema, InitClusterResponse } from '#gen/walnut/
 import { CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show, usageError } from '../command-host.ts';
-import type { ClusterOptions, PlannedGroup } from './cluster-options.ts';
+import { type ClusterOptions, type PlannedGroup, parseGroup } from './cluster-options.ts';
 import { endpointsOf } from './cluster-reads.ts';
-import { untilLed, untilWriting } from './cluster-waits.ts';
+import { untilLed, untilTaken, untilWriting } from './cluster-waits.ts';
 import { callCoordinators, READ, readFromActive } from './coordinators.ts';
 import { type Draining, drainingText, judgeDraining } from './draining.ts';
 
@@ -37,10 +37,10 @@ export async function runInit(invocation: Invocation, options: InitOptions): Pro
       ? { groups: group.map(({ id, nodes }) => ({ id, nodes: [...nodes] })) }
       : { auto: { replicas: auto } };
   const endpoints = await endpointsOf(invocation, options);
-  const made = await initCluster(endpoints, request);
+  const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
+  const made = await untilTaken(wait, (client) => client.initCluster(request, CALL));
   const groups = made.groups.map(({ id, nodes }) => ({ id, nodes }));
   const { clusterId } = made;
-  const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
   const takesWrites = options.timeout > 0 && (await untilWriting(wait, Number(made.epoch)));
   await show(
     invocation,
@@ -60,12 +60,33 @@ export function initCluster(
   return callCoordinators(endpoints, (client) => client.initCluster(request, CALL));
 }
 
+interface AddGroupOptions extends ClusterOptions {
+  /** Milliseconds; 0: do not wait until the group takes writes. */
+  readonly timeout: number;
+}
+
+export async function runAddGroup(invocation: Invocation, options: AddGroupOptions): Promise<ExitCode> {
+  const { id, nodes } = parseGroup(invocation.args[0] ?? '');
+  const endpoints = await endpointsOf(invocation, options);
+  const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
+  const request = { group: { id, nodes: [...nodes] } };
+  const { epoch } = await untilTaken(wait, (client) => client.addGroup(request, CALL));
+  const takesWrites = options.timeout > 0 && (await untilWriting(wait, Number(epoch)));
+  await show(
+    invocation,
+    () => ({ id, nodes, epoch: Number(epoch), takesWrites }),
+    () =>
+      `${id}: ${nodes.join(', ')}\n${takesWrites ? 'It takes writes. ' : ''}It owns no slots: nothing moves them yet\n`,
+  );
+  return EXIT.ok;
+}
+
 export async function runFailover(invocation: Invocation, options: FailoverOptions): Promise<ExitCode> {
   const group = invocation.args[0] ?? '';
   const endpoints = await endpointsOf(invocation, options);
   const request = { group, to: options.to ?? '' };
-  const { to, epoch } = await callCoordinators(endpoints, (client) => client.failoverGroup(request, CALL));
   const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
+  const { to, epoch } = await untilTaken(wait, (client) => client.failoverGroup(request, CALL));
   const term = options.timeout === 0 ? undefined : await untilLed(wait, group, to, Number(epoch));
   await show(
     invocation,

@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GROUP_ID_FORM, isGroupId, isNodeName } from '#cluster/names.ts';
 import { type NamedAddress, parseAddress, parseCount, parseDurationMs } from '../arguments.ts';
 import { type CommandHost, usageError } from '../command-host.ts';
-import { runDrain, runFailover, runInit } from './cluster-changes.ts';
-import type { PlannedGroup } from './cluster-options.ts';
+import { runAddGroup, runDrain, runFailover, runInit } from './cluster-changes.ts';
+import { type PlannedGroup, parseGroup } from './cluster-options.ts';
 import { runMap, runNodes, runSlot, runStatus } from './cluster-reads.ts';
 import { runRecover } from './cluster-recovery.ts';
 
@@ -52,6 +52,14 @@ function addChanges(add: Add, host: CommandHost): void {
     )
     .addOption(timeoutOption('how long to wait until every group takes writes; 0s: do not wait'))
     .action(host.action(runInit));
+  add(
+    'add-group',
+    'add a group of nodes that are heard and empty; it owns no slots',
+    '  walnut cluster add-group g2=node-4,node-5,node-6',
+  )
+    .argument('<id=node,node>', 'the group and its members', parseGroup)
+    .addOption(timeoutOption('how long to wait until it takes writes; 0s: do not wait'))
+    .action(host.action(runAddGroup));
   add(
     'failover',
     'let another member lead a group, without losing a write',
@@ -145,8 +153,5 @@ function parseNodeName(text: string): string {
 }
 
 function collectGroup(text: string, before: readonly PlannedGroup[] = []): PlannedGroup[] {
-  const [id = '', members = '', ...more] = text.split('=');
-  const nodes = members.split(',').map((each) => each.trim());
-  if (more.length === 0 && isGroupId(id) && nodes.every(isNodeName)) return [...before, { id, nodes }];
-  throw new InvalidArgumentError('Expected ID=NODE,NODE such as g1=node-1,node-2,node-3.');
+  return [...before, parseGroup(text)];
 }

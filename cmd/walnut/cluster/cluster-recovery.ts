@@ -5,8 +5,7 @@ import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show, usageError } from '../command-host.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { endpointsOf } from './cluster-reads.ts';
-import { untilWriting } from './cluster-waits.ts';
-import { callCoordinators } from './coordinators.ts';
+import { untilTaken, untilWriting } from './cluster-waits.ts';
 
 interface RecoverOptions extends ClusterOptions {
   /** The id of the group that is forced. */
@@ -26,11 +25,9 @@ export async function runRecover(invocation: Invocation, options: RecoverOptions
     );
   const endpoints = await endpointsOf(invocation, options);
   const request = { forceGroup: group, apply };
-  const plan = await callCoordinators(endpoints, (client) => client.recoverCluster(request, CALL));
-  const takesWrites =
-    apply &&
-    timeoutMs > 0 &&
-    (await untilWriting({ io: invocation.io, endpoints, timeoutMs }, Number(plan.epoch)));
+  const wait = { io: invocation.io, endpoints, timeoutMs };
+  const plan = await untilTaken(wait, (client) => client.recoverCluster(request, CALL));
+  const takesWrites = apply && timeoutMs > 0 && (await untilWriting(wait, Number(plan.epoch)));
   await show(
     invocation,
     () => ({ ...recoveryJson(plan), takesWrites }),

@@ -1,10 +1,11 @@
 /** Waits of `walnut cluster init`, `failover` and `recover` for what they began. Each ends after the time that the user gave. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import type { CallError } from '../call/call-error.ts';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { Invocation } from '../command-host.ts';
 import { readMap } from './cluster-reads.ts';
-import { READ, readFromActive } from './coordinators.ts';
+import { type CoordinatorCall, callCoordinators, READ, readFromActive } from './coordinators.ts';
 
 /** How often a coordinator is asked, milliseconds. */
 const POLL_MS = 100;
@@ -38,6 +39,25 @@ async function until<T>(
     if (waitedMs >= SILENT_MS) told = missing;
     await clock.sleep(POLL_MS);
   }
+}
+
+/**
+ * The answer to a change. It is safe to repeat, so it is asked for again while a coordinator says
+ * UNAVAILABLE, as all do until one is active. Rejects with the last refusal.
+ */
+export async function untilTaken<T>(wait: Wait, change: CoordinatorCall<T>): Promise<T> {
+  let refusal: CliError | undefined;
+  const look = async (): Promise<Look<T>> => {
+    try {
+      return { done: await callCoordinators(wait.endpoints, change) };
+    } catch (error) {
+      const isForLater = error instanceof CliError && (error.cause as CallError).code === 'unavailable';
+      if (!isForLater) throw error;
+      refusal = error;
+      return { missing: error.message };
+    }
+  };
+  return until(wait, look, () => refusal as CliError);
 }
 
 /** Resolves with the term that the node leads. `epoch`: of the map that has the plan; an older map shows nothing of it. */

@@ -48,10 +48,17 @@ async function callActive<T>(
   for (let hops = 0; ; hops++) {
     const outcome = await callOne(endpoint, call);
     if ('answer' in outcome) return outcome;
+    if (hops > 0 && outcome.error.code === 'lost') return { at: first, error: goneActive(outcome.error) };
     const hint = leaderHintOf(outcome.error);
     if (hint === undefined || hint === endpoint.text || hops === HOPS_MAX) return outcome;
     endpoint = endpointAt(hint, endpoint, named);
   }
+}
+
+/** The one that was named instead of an answer is gone, and nobody else acts before its key is over. */
+function goneActive({ message, cause }: CallError): CallError {
+  const why = `the active coordinator fails to answer: ${message}; another one acts within 7 s of its death`;
+  return new CallError('unavailable', why, undefined, cause);
 }
 
 /** An address that the user named, too, may be sent the token in clear text; one that only a coordinator told may not. */

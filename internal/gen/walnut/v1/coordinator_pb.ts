@@ -1226,7 +1226,9 @@ export const MemberRoleSchema: GenEnum<MemberRole> = /*@__PURE__*/
  * The process that decides who leads in a cluster. Several run and one is
  * active. Every coordinator answers what it knows of the map; calls that need
  * the active one are answered by the others with FAILED_PRECONDITION and its
- * address in the header `x-leader-hint`.
+ * address in the header `x-leader-hint`, or with UNAVAILABLE while none is known
+ * to be active. A new active one answers InitCluster, AddGroup, FailoverGroup
+ * and RecoverCluster once it has heard nodes for 1.5 s.
  *
  * @generated from service walnut.v1.Coordinator
  */
