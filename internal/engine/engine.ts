@@ -16,6 +16,7 @@ import { Feed } from '#engine/feed/feed.ts';
 import type { FormatStep } from '#engine/format-step.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
+import { type PendingRecord, type RecordDone, type RecordOwner, tellDone } from '#engine/pending-record.ts';
 import { encodeConfig } from '#engine/records/config-record.ts';
 import { encodeEpochParent } from '#engine/records/epoch-record.ts';
 import type { PayloadWriter } from '#engine/records/payload-writer.ts';
@@ -23,7 +24,6 @@ import { RECORD_TYPE, type RecordState } from '#engine/records/record-kind.ts';
 import { applyTo, recordKindOf } from '#engine/records/record-table.ts';
 import { shortageError, storageFailed } from '#engine/short-disk.ts';
 import type { StoreLimits } from '#model/entry.ts';
-import type { WalnutError } from '#model/errors.ts';
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -40,17 +40,9 @@ import type { TimeTable } from '#storage/time-table.ts';
 import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
 import type { Log } from '#wal/log.ts';
 
-/** Called once: without an error when the record is committed (and applied, except on a delayed replica), otherwise with the reason why it never will be. */
-export type RecordDone = (error?: WalnutError) => void;
-
 /** Is called before each record is applied, while the store still has what it replaces. It must not throw. */
 export interface RecordWitness {
   beforeApply(frame: Frame): void;
-}
-
-interface PendingRecord {
-  readonly frame: Frame;
-  readonly done: RecordDone | undefined;
 }
 
 /** What recovery passes to a new engine: the state at `applied`, and what the log states besides. */
@@ -261,9 +253,9 @@ export class Engine implements RecordState {
     return nextLsn(this.log.tail.lsn);
   }
 
-  /** Master: logs the payload as one record. `done` is called once, never before this returns. */
-  submit(payload: PayloadWriter, done?: RecordDone): Frame {
-    const frame = payload.toFrame(this.#nextHeader(RECORD_TYPE.data, this.log.tail.epoch));
+  /** Master: logs the payload as one record, made at `nowMs` by the log clock. `done` is called once, never before this returns. */
+  submit(payload: PayloadWriter, done?: RecordDone | RecordOwner, nowMs = this.logClock.nowMs()): Frame {
+    const frame = payload.toFrame(this.#nextHeader(RECORD_TYPE.data, this.log.tail.epoch, nowMs));
     this.#append({ frame, done });
     return frame;
   }
@@ -341,9 +333,9 @@ export class Engine implements RecordState {
     this.#durableWaiters.release();
   }
 
-  #nextHeader(type: FrameHeader['type'], epoch: Epoch): FrameHeader {
+  #nextHeader(type: FrameHeader['type'], epoch: Epoch, nowMs = this.logClock.nowMs()): FrameHeader {
     const tail = this.log.tail;
-    const timestampMs = Math.max(this.logClock.nowMs(), this.#lastTimestampMs);
+    const timestampMs = Math.max(nowMs, this.#lastTimestampMs);
     return { lsn: nextLsn(tail.lsn), epoch, prevCrc: tail.crc, type, flags: 0, timestampMs };
   }
 
@@ -376,7 +368,7 @@ export class Engine implements RecordState {
       if (this.#holds) recordKindOf(record.frame).hold(record.frame, this);
       else this.#applyFrame(record.frame);
       this.feed.add(record.frame);
-      record.done?.();
+      tellDone(record);
     }
     this.#appliedWaiters.advance(this.#appliedLsn);
     this.feed.added();
@@ -407,13 +399,13 @@ export class Engine implements RecordState {
     this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn < firstLsn);
     this.#logger.warn({ firstLsn, records: refused.length, error: error.message }, 'writes refused');
     const reason = shortageError(error);
-    for (const record of refused) record.done?.(reason);
+    for (const record of refused) tellDone(record, reason);
   }
 
   #fail(error: Error): void {
     const failed = this.#pending.cut(0);
     const reason = storageFailed(error);
-    for (const record of failed) record.done?.(reason);
+    for (const record of failed) tellDone(record, reason);
     this.release();
     this.failed.tell(error);
   }

@@ -9,7 +9,7 @@ import { type AcceptedState, MISSING } from '#master/accepted-state.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import { isOver, Room, VICTIMS_MAX } from '#master/room.ts';
 import type { Looked, WriteTarget } from '#master/write-target.ts';
-import { type Cause, type EncodedPair, type Entry, isExpired } from '#model/entry.ts';
+import { type Cause, type EncodedPair, isExpired } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey, REQUEST_ID_CHARACTERS_MAX } from '#model/limits.ts';
 import type { NamedWrite } from '#model/write-id.ts';
@@ -33,54 +33,56 @@ const SETS_BYTES_MAX =
   (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES) -
   BATCH_OPERATIONS_MAX * NAME_BYTES_MAX;
 
-/** Buffers for the keys of the record that is being built; the next record uses them again. */
-export class RecordKeys {
-  /** The key of the set that room is made for. */
-  readonly set: KeyBytes;
-  /** The key of a delete: the caller's, or one that makes room. */
-  readonly delete: KeyBytes;
-
-  constructor(store: Store) {
-    this.set = store.createKey();
-    this.delete = store.createKey();
-  }
-}
-
+/** One for all records of a master, which are built one after another: `begin` starts the next one. */
 export class RecordBuilder implements WriteTarget {
-  /** Entries that the store gave up for this record; they are given back if it is refused. */
-  readonly taken: Entry[] = [];
-  /** The position of the record is known before it is submitted, because accepting is synchronous. */
-  readonly record: RecordInFlight;
-  /** The answer of every operation in this record that answers nothing of its own. */
-  readonly written: Accepted;
-  readonly nowMs: number;
+  /** The key of the set that room is made for. */
+  readonly #setKey: KeyBytes;
+  /** The key of a delete: the caller's, or one that makes room. */
+  readonly #deleteKey: KeyBytes;
   readonly #store: Store;
-  readonly #keys: RecordKeys;
   readonly #accepted: AcceptedState;
   readonly #payload: PayloadWriter;
-  readonly #cause: WriteCause;
+  #cause: WriteCause = 'client';
+  #record: RecordInFlight | undefined;
+  #nowMs = 0;
+  #written: Accepted | undefined;
   /** Created when a limit would be exceeded. */
   #room: Room | undefined;
   #setsBytes = 0;
 
-  /** `payload`: an empty writer, which becomes the source of the record. */
-  constructor(
-    store: Store,
-    keys: RecordKeys,
-    accepted: AcceptedState,
-    payload: PayloadWriter,
-    record: RecordInFlight,
-    nowMs: number,
-    cause: WriteCause = 'client',
-  ) {
+  /** `payload`: becomes the source of each record. */
+  constructor(store: Store, accepted: AcceptedState, payload: PayloadWriter) {
     this.#store = store;
-    this.#keys = keys;
-    this.#cause = cause;
     this.#accepted = accepted;
     this.#payload = payload;
-    this.record = record;
-    this.written = { applied: true, previous: undefined, current: undefined, dependsOn: record };
-    this.nowMs = nowMs;
+    this.#setKey = store.createKey();
+    this.#deleteKey = store.createKey();
+  }
+
+  /** The payload must be empty. `nowMs`: by the log clock. */
+  begin(record: RecordInFlight, nowMs: number, cause: WriteCause): void {
+    this.#record = record;
+    this.#nowMs = nowMs;
+    this.#cause = cause;
+    this.#written = undefined;
+    this.#room = undefined;
+    this.#setsBytes = 0;
+  }
+
+  /** The record that is being built. Its position is known before it is submitted, because accepting is synchronous. */
+  get record(): RecordInFlight {
+    assert(this.#record !== undefined, 'a record has begun');
+    return this.#record;
+  }
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** The answer of every operation in this record that answers nothing of its own. */
+  get written(): Accepted {
+    this.#written ??= { applied: true, previous: undefined, current: undefined, dependsOn: this.record };
+    return this.#written;
   }
 
   look(key: string): Looked {
@@ -95,18 +97,18 @@ export class RecordBuilder implements WriteTarget {
    * entries may be, and the record must be submitted all the same.
    */
   set(key: string, value: Uint8Array, expireAtMs: number, contentType = ''): void {
-    load(this.#keys.set, key);
+    load(this.#setKey, key);
     if (contentType === '') this.#setLoaded(value, 0, value.length, expireAtMs);
     else {
       checkSetsBytes(this.#setsBytes + setBytes(typedBytes(value, contentType)));
-      const cost = entryCost(this.#keys.set.length, value.length + contentType.length);
+      const cost = entryCost(this.#setKey.length, value.length + contentType.length);
       this.#putTyped(value, expireAtMs, contentType, this.#makeRoomForSet(cost), cost);
     }
   }
 
   /** Like `set`, from encoded bytes. */
   setEncoded({ bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs }: EncodedPair): void {
-    this.#keys.set.loadBytes(bytes, keyOffset, keyBytes);
+    this.#setKey.loadBytes(bytes, keyOffset, keyBytes);
     this.#setLoaded(bytes, valueOffset, valueBytes, expireAtMs);
   }
 
@@ -119,7 +121,7 @@ export class RecordBuilder implements WriteTarget {
 
   /** Adds a set whose room was made before. */
   setInRoom(key: string, value: Uint8Array, expireAtMs: number, contentType = ''): void {
-    const { set: loaded } = this.#keys;
+    const loaded = this.#setKey;
     load(loaded, key);
     const before = this.#accepted.access(loaded);
     const cost = entryCost(loaded.length, value.length + contentType.length);
@@ -137,8 +139,8 @@ export class RecordBuilder implements WriteTarget {
     const own = { entries: 0, bytes: 0 };
     const more = { entries: 0, bytes: 0 };
     for (const [key, cost] of changes) {
-      load(this.#keys.set, key);
-      const before = this.#accepted.access(this.#keys.set);
+      load(this.#setKey, key);
+      const before = this.#accepted.access(this.#setKey);
       if (cost !== MISSING) {
         own.entries++;
         own.bytes += cost;
@@ -159,15 +161,15 @@ export class RecordBuilder implements WriteTarget {
     this.#makeRoom(more.entries, more.bytes, (key) => changes.has(key));
   }
 
-  /** Sets the key that `#keys.set` contains. */
+  /** Sets the key that `#setKey` contains. */
   #setLoaded(source: Uint8Array, valueOffset: number, valueBytes: number, expireAtMs: number): void {
     checkSetsBytes(this.#setsBytes + setBytes(valueBytes));
-    const cost = entryCost(this.#keys.set.length, valueBytes);
+    const cost = entryCost(this.#setKey.length, valueBytes);
     const before = this.#makeRoomForSet(cost);
     this.#put(source, valueOffset, valueBytes, expireAtMs, before, cost);
   }
 
-  /** Puts the set of the key in `#keys.set` into the record. `before`: what `access` returned for it. */
+  /** Puts the set of the key in `#setKey` into the record. `before`: what `access` returned for it. */
   #put(
     source: Uint8Array,
     valueOffset: number,
@@ -176,7 +178,7 @@ export class RecordBuilder implements WriteTarget {
     before: number,
     cost: number,
   ): void {
-    const { set: key } = this.#keys;
+    const key = this.#setKey;
     this.#setsBytes += setBytes(valueBytes);
     const place = this.#payload.set(key, source, valueOffset, valueBytes, expireAtMs, this.#cause);
     this.#accepted.acceptSet(key, this.record, place, before, cost);
@@ -184,7 +186,7 @@ export class RecordBuilder implements WriteTarget {
   }
 
   #putTyped(value: Uint8Array, expireAtMs: number, contentType: string, before: number, cost: number): void {
-    const { set: key } = this.#keys;
+    const key = this.#setKey;
     this.#setsBytes += setBytes(typedBytes(value, contentType));
     const place = this.#payload.setTyped(key, value, expireAtMs, this.#cause, contentType);
     this.#accepted.acceptSet(key, this.record, place, before, cost);
@@ -198,7 +200,7 @@ export class RecordBuilder implements WriteTarget {
 
   /** Adds a delete of a key given as bytes, and returns true, if it has a live entry. */
   deleteEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): boolean {
-    const { delete: key } = this.#keys;
+    const key = this.#deleteKey;
     key.loadBytes(bytes, keyOffset, keyBytes);
     this.#accepted.leases.endOf(key);
     const deadline = this.#accepted.deadlineOf(key);
@@ -209,14 +211,14 @@ export class RecordBuilder implements WriteTarget {
 
   /** The record in flight that has the newest state of a key given as bytes. */
   recordOfEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): RecordInFlight | undefined {
-    this.#keys.delete.loadBytes(bytes, keyOffset, keyBytes);
-    return this.#accepted.recordOf(this.#keys.delete);
+    this.#deleteKey.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#accepted.recordOf(this.#deleteKey);
   }
 
   /** Like `AcceptedState.access`, for a key given as bytes. */
   accessEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): number {
-    this.#keys.set.loadBytes(bytes, keyOffset, keyBytes);
-    return this.#accepted.access(this.#keys.set);
+    this.#setKey.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#accepted.access(this.#setKey);
   }
 
   /** True if so much more is within the limits. */
@@ -230,7 +232,7 @@ export class RecordBuilder implements WriteTarget {
   }
 
   touch(key: string, expireAtMs: number): void {
-    const { set: loaded } = this.#keys;
+    const loaded = this.#setKey;
     load(loaded, key);
     this.#accepted.access(loaded);
     const place = this.#payload.touch(loaded, expireAtMs, this.#cause);
@@ -251,16 +253,16 @@ export class RecordBuilder implements WriteTarget {
   }
 
   #delete(key: string, cause: Cause): void {
-    const { delete: loaded } = this.#keys;
+    const loaded = this.#deleteKey;
     load(loaded, key);
     this.#accepted.acceptDelete(loaded, this.record, this.#payload.delete(loaded, cause));
     if (cause === this.#cause) this.#accepted.leases.endOf(loaded);
   }
 
-  /** Returns what the accepted entry of the key in `#keys.set` counts for, or `MISSING`. */
+  /** Returns what the accepted entry of the key in `#setKey` counts for, or `MISSING`. */
   #makeRoomForSet(cost: number): number {
     const { limits } = this.#store;
-    const { set: key } = this.#keys;
+    const key = this.#setKey;
     if (limits.bytesMax > 0 && cost > limits.bytesMax) {
       throw new WalnutError(
         'resource_exhausted',
@@ -285,11 +287,14 @@ export class RecordBuilder implements WriteTarget {
   }
 
   get #roomMaker(): Room {
-    this.#room ??= new Room({
+    if (this.#room !== undefined) return this.#room;
+    const { record } = this;
+    record.taken ??= [];
+    this.#room = new Room({
       store: this.#store,
       accepted: this.#accepted,
       nowMs: this.nowMs,
-      taken: this.taken,
+      taken: record.taken,
       remove: (key, cause) => this.#delete(key, cause),
     });
     return this.#room;

@@ -1,5 +1,6 @@
 /** A record on its way to disk: its bytes until it is settled, and the callers that wait for that. */
 
+import type { RecordOwner } from '#engine/pending-record.ts';
 import { contentTypeOf, hasKeyAt, mutationAt } from '#engine/records/data-record.ts';
 import type { PayloadSource } from '#engine/records/payload-writer.ts';
 import type { Entry } from '#model/entry.ts';
@@ -20,10 +21,18 @@ export interface SettledListener {
   onSettled(error: WalnutError | undefined): void;
 }
 
-export class RecordInFlight {
+/** Is told when a record is visible or refused, before the record itself is settled. */
+export interface RecordKeeper {
+  settle(record: RecordInFlight, error: WalnutError | undefined): void;
+}
+
+export class RecordInFlight implements RecordOwner {
   readonly position: Position;
   /** See `SettledRecords`; set before the record is settled. */
   listener: SettledListener | undefined = undefined;
+  /** Entries that the store gave up for this record; they are given back if it is refused. */
+  taken: Entry[] | undefined = undefined;
+  readonly #keeper: RecordKeeper;
   #source: PayloadSource | undefined;
   #isBuilt = false;
   /**
@@ -37,9 +46,15 @@ export class RecordInFlight {
   #error: WalnutError | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
 
-  constructor(position: Position, source: PayloadSource) {
+  constructor(position: Position, source: PayloadSource, keeper: RecordKeeper) {
     this.position = position;
     this.#source = source;
+    this.#keeper = keeper;
+  }
+
+  /** The engine has done with the record. */
+  onDone(error: WalnutError | undefined): void {
+    this.#keeper.settle(this, error);
   }
 
   /** Called when the record is built: from now on its bytes are those of its frame. */
@@ -72,6 +87,11 @@ export class RecordInFlight {
 
   get isRefused(): boolean {
     return this.#error !== undefined;
+  }
+
+  /** Why the record was refused. */
+  get error(): WalnutError | undefined {
+    return this.#error;
   }
 
   /** `error`: why the record was refused; undefined: it is visible. */

@@ -14,8 +14,8 @@ import { Deadlines } from '#master/deadlines.ts';
 import { FillLeases } from '#master/fill-leases.ts';
 import { NamedOnce } from '#master/named-once.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
-import { RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
-import { RecordInFlight } from '#master/record-in-flight.ts';
+import { RecordBuilder, type WriteCause } from '#master/record-builder.ts';
+import { RecordInFlight, type RecordKeeper } from '#master/record-in-flight.ts';
 import { SettledRecords } from '#master/settled-records.ts';
 import type { ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
@@ -42,7 +42,7 @@ export interface MasterOptions {
 
 const SETTLED = Promise.resolve();
 
-export class WritePath {
+export class WritePath implements RecordKeeper {
   readonly engine: Engine;
   readonly accepted: AcceptedState;
   readonly deadlines: Deadlines;
@@ -51,7 +51,7 @@ export class WritePath {
   readonly #acks: AckLedger;
   readonly #whyUnknown: () => string | undefined;
   readonly #payload = new PayloadWriter();
-  readonly #keys: RecordKeys;
+  readonly #builder: RecordBuilder;
   readonly #settled = new SettledRecords();
   #newest: RecordInFlight | undefined;
 
@@ -65,7 +65,7 @@ export class WritePath {
       store,
       new FillLeases(options.clock, options.random, store.createKey()),
     );
-    this.#keys = new RecordKeys(options.engine.store);
+    this.#builder = new RecordBuilder(store, this.accepted, this.#payload);
     this.deadlines = new Deadlines(options.engine.logClock, options.defaultTtlMs);
     this.named = new NamedOnce(options.engine, options.clock);
   }
@@ -90,45 +90,48 @@ export class WritePath {
     engine.checkDisk();
     const payload = this.#payload;
     payload.begin();
-    const record = new RecordInFlight({ epoch: engine.log.tail.epoch, lsn: engine.nextLsn }, payload);
-    const nowMs = engine.logClock.nowMs();
-    const builder = new RecordBuilder(engine.store, this.#keys, this.accepted, payload, record, nowMs, cause);
+    const { epoch } = engine.log.tail;
+    const record = new RecordInFlight({ epoch, lsn: engine.nextLsn }, payload, this);
+    const builder = this.#builder;
+    builder.begin(record, engine.logClock.nowMs(), cause);
     try {
       return accept(builder);
     } catch (error) {
       // What an operation that is refused left in the record is room for others, none of its own work.
       throw asRefusal(error);
     } finally {
-      if (!payload.isEmpty) this.#submit(record, builder.taken);
-      else for (const entry of builder.taken) engine.store.returnVictim(entry);
+      if (payload.isEmpty) this.#returnTaken(record);
+      else this.#submit(record, builder.nowMs);
     }
   }
 
-  /** `taken`: victims, which are given back if the record is refused. */
-  #submit(record: RecordInFlight, taken: readonly Entry[]): void {
+  #submit(record: RecordInFlight, nowMs: number): void {
     try {
-      const frame = this.engine.submit(this.#payload, (error) => this.#settle(record, taken, error));
-      record.build(frame);
+      record.build(this.engine.submit(this.#payload, record, nowMs));
       this.#newest = record;
     } catch (error) {
-      this.#refuse(taken);
+      this.#refuse(record);
       throw error;
     }
   }
 
-  #settle(record: RecordInFlight, taken: readonly Entry[], error: WalnutError | undefined): void {
+  settle(record: RecordInFlight, error: WalnutError | undefined): void {
     if (error === undefined) {
       this.accepted.settle(record);
       this.named.settle(record);
-    } else this.#refuse(taken);
+    } else this.#refuse(record);
     record.settle(error);
-    this.#settled.tell(record, error);
+    this.#settled.tell(record);
   }
 
-  #refuse(taken: readonly Entry[]): void {
-    for (const entry of taken) this.engine.store.returnVictim(entry);
+  #refuse(record: RecordInFlight): void {
+    this.#returnTaken(record);
     this.accepted.drop();
     this.named.drop();
+  }
+
+  #returnTaken({ taken }: RecordInFlight): void {
+    if (taken !== undefined) for (const entry of taken) this.engine.store.returnVictim(entry);
   }
 
   /** Rejects if the record is refused. */

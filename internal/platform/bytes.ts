@@ -4,10 +4,21 @@ const TWO_32 = 2 ** 32;
 /** The high word of a number below 2^53 is below this. */
 const HIGH_MAX = 2 ** 21;
 
-/** Writes a whole number below 2^53 as u64. */
-export function writeUint53(target: Buffer, value: number, offset: number): void {
-  target.writeUInt32LE(value % TWO_32, offset);
-  target.writeUInt32LE(Math.floor(value / TWO_32), offset + 4);
+/** Like `writeUInt32LE`, for a number that is known to fit; returns the offset of its end. */
+export function writeUint32(target: Uint8Array, value: number, offset: number): number {
+  target[offset] = value;
+  target[offset + 1] = value >>> 8;
+  target[offset + 2] = value >>> 16;
+  target[offset + 3] = value >>> 24;
+  return offset + 4;
+}
+
+/** Writes a whole number below 2^53 as u64; returns the offset of its end. */
+export function writeUint53(target: Uint8Array, value: number, offset: number): number {
+  // Most are small, and a division costs as much as all else.
+  if (value < TWO_32) return writeUint32(target, 0, writeUint32(target, value, offset));
+  writeUint32(target, value % TWO_32, offset);
+  return writeUint32(target, Math.floor(value / TWO_32), offset + 4);
 }
 
 /** Reads a u64; NaN if it is 2^53 or more, so that every comparison with it is false. */

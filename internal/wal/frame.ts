@@ -6,7 +6,7 @@
  */
 import type { Epoch, Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
-import { asBuffer, readUint53, writeUint53 } from '#platform/bytes.ts';
+import { asBuffer, readUint53, writeUint32, writeUint53 } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 
@@ -63,16 +63,22 @@ class FrameView implements Frame {
   readonly payloadOffset: number;
   #bytes: Uint8Array | undefined;
 
-  /** Reads the numbers without checking them, which is the caller's task. */
-  constructor(buffer: Buffer, offset: number, isFinal: boolean) {
-    this.lsn = readUint53(buffer, offset + 8) as Lsn;
-    this.epoch = readUint53(buffer, offset + 16);
-    this.prevCrc = buffer.readUInt32LE(offset + 24);
-    this.type = buffer[offset + 28] as number;
-    this.flags = buffer[offset + 29] as number;
-    this.timestampMs = readUint53(buffer, offset + 32);
-    this.crc = buffer.readUInt32LE(offset);
-    this.payloadBytes = buffer.readUInt32LE(offset + 4);
+  constructor(
+    header: FrameHeader,
+    crc: number,
+    buffer: Buffer,
+    offset: number,
+    payloadBytes: number,
+    isFinal: boolean,
+  ) {
+    this.lsn = header.lsn;
+    this.epoch = header.epoch;
+    this.prevCrc = header.prevCrc;
+    this.type = header.type;
+    this.flags = header.flags;
+    this.timestampMs = header.timestampMs;
+    this.crc = crc;
+    this.payloadBytes = payloadBytes;
     this.buffer = buffer;
     this.isFinal = isFinal;
     this.payloadOffset = offset + FRAME_HEADER_BYTES;
@@ -124,23 +130,28 @@ export function encodeFrame(
 ): Frame {
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
   writePayload(bytes, FRAME_HEADER_BYTES);
-  return sealFrame(header, bytes, payloadBytes);
+  return sealFrame(header, bytes, 0, payloadBytes);
 }
 
-/** Makes a frame of the payload in `bytes`, which has room for the header in front. The frame then owns `bytes`. */
-export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: number): Frame {
+/**
+ * Makes a frame at `offset` of `bytes`, which has room for the header there and the payload
+ * behind it. Nobody may write to it again.
+ */
+export function sealFrame(header: FrameHeader, bytes: Buffer, offset: number, payloadBytes: number): Frame {
   assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a payload fits the format');
-  bytes.writeUInt32LE(payloadBytes, 4);
-  writeUint53(bytes, header.lsn, 8);
-  writeUint53(bytes, header.epoch, 16);
-  bytes.writeUInt32LE(header.prevCrc, 24);
-  bytes.writeUInt8(header.type, 28);
-  bytes.writeUInt8(header.flags, 29);
-  bytes.writeUInt16LE(0, 30);
-  writeUint53(bytes, header.timestampMs, 32);
-  bytes.writeUInt32LE(crc32(bytes, 0, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + payloadBytes), 40);
-  bytes.writeUInt32LE(crc32(bytes, 0, 4, FRAME_HEADER_BYTES), 0);
-  return new FrameView(bytes, 0, true);
+  const payloadAt = offset + FRAME_HEADER_BYTES;
+  let at = writeUint32(bytes, payloadBytes, offset + 4);
+  at = writeUint53(bytes, header.lsn, at);
+  at = writeUint53(bytes, header.epoch, at);
+  at = writeUint32(bytes, header.prevCrc, at);
+  bytes[at] = header.type;
+  bytes[at + 1] = header.flags;
+  bytes[at + 2] = bytes[at + 3] = 0;
+  at = writeUint53(bytes, header.timestampMs, at + 4);
+  writeUint32(bytes, crc32(bytes, 0, payloadAt, payloadAt + payloadBytes), at);
+  const crc = crc32(bytes, 0, offset + 4, payloadAt);
+  writeUint32(bytes, crc, offset);
+  return new FrameView(header, crc, bytes, offset, payloadBytes, true);
 }
 
 /**
@@ -151,12 +162,25 @@ export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: numb
 export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | string {
   const crc = buffer.readUInt32LE(offset);
   if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return HEADER_DIFFERS;
-  const frame = new FrameView(buffer, offset, false);
-  const { payloadBytes, lsn, epoch, timestampMs } = frame;
+  const payloadBytes = buffer.readUInt32LE(offset + 4);
+  const frame = new FrameView(readHeader(buffer, offset), crc, buffer, offset, payloadBytes, false);
+  const { lsn, epoch, timestampMs } = frame;
   if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
   if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';
   if (buffer.readUInt16LE(offset + 30) !== 0) return 'reserved bytes are not zero';
   return frame;
+}
+
+/** Reads the numbers without checking them. */
+function readHeader(buffer: Buffer, offset: number): FrameHeader {
+  return {
+    lsn: readUint53(buffer, offset + 8) as Lsn,
+    epoch: readUint53(buffer, offset + 16),
+    prevCrc: buffer.readUInt32LE(offset + 24),
+    type: buffer[offset + 28] as number,
+    flags: buffer[offset + 29] as number,
+    timestampMs: readUint53(buffer, offset + 32),
+  };
 }
 
 /**

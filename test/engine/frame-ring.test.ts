@@ -95,7 +95,7 @@ describe('FrameRing', () => {
     const [frame] = chainOf([300_000]) as [Frame];
     const roomy = Buffer.allocUnsafeSlow(2 * frame.bytes.length);
     const header = { ...frame, prevCrc: 0 };
-    const made = sealFrame(header, roomy, 300_000);
+    const made = sealFrame(header, roomy, 0, 300_000);
     const ring = new FrameRing();
     ring.add(made, 1 << 20);
     expect(ring.read(lsn(1), lsn(1), 1)?.bytes.buffer).not.toBe(roomy.buffer);

@@ -206,7 +206,10 @@ describe('record payloads', () => {
       expireAtMs: 0,
       cause: 'client',
     } as const;
-    const records = [MUTATIONS, [], [...MUTATIONS_2, large], MUTATIONS, [large], MUTATIONS_2, [large, large]];
+    const medium = { ...large, key: 'medium', value: Buffer.alloc(9_000, 8) };
+    const few = [MUTATIONS, [], [...MUTATIONS_2, large], MUTATIONS, [large], MUTATIONS_2, [large, large]];
+    // Some of them begin where a buffer has room for their beginning only.
+    const records = [...few, ...Array.from({ length: 30 }, () => [MUTATIONS, [medium, medium]]).flat()];
     const frames = records.map((mutations) => {
       writer.begin();
       writeAll(mutations, writer);

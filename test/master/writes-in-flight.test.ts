@@ -8,6 +8,8 @@ import type { Lsn } from '#model/position.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
+const NO_KEEPER = { settle: () => {} };
+
 interface Known {
   readonly record: RecordInFlight;
   readonly place: number;
@@ -34,7 +36,7 @@ class Rig {
   accept(mutations: number): void {
     const { writer, writes, key, random } = this;
     writer.begin();
-    const record = new RecordInFlight({ epoch: 1, lsn: ++this.lsn as Lsn }, writer);
+    const record = new RecordInFlight({ epoch: 1, lsn: ++this.lsn as Lsn }, writer, NO_KEEPER);
     for (let i = 0; i < mutations; i++) {
       const text = random.pick(this.keys);
       key.load(text);

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const DRIVER = 'test/rpc/http1/driver.test.ts';
+const RECORDS = 'test/engine/record-codec.test.ts';
 const IN_PLACE = 'test/engine/record-in-place.test.ts';
 
 export const VALUE_MUTANTS: readonly Mutant[] = [
@@ -15,16 +16,30 @@ export const VALUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'record that is written over the value of the one before',
     file: 'internal/engine/records/payload-writer.ts',
-    text: '    if (this.#isAdopted) this.#renew(BUFFER_BYTES_MIN);\n',
-    replacement: '',
+    text: 'isFull || this.#isAdopted',
+    replacement: 'isFull',
     tests: [IN_PLACE],
   },
   {
     name: 'victims that a value in place loses',
     file: 'internal/engine/records/payload-writer.ts',
-    text: '    this.buffer.copy(whole, 0, 0, this.#at);\n',
+    text: '    this.buffer.copy(whole, 0, this.#start, this.#at);\n',
     replacement: '',
     tests: [IN_PLACE],
+  },
+  {
+    name: 'record that is written over the one before it',
+    file: 'internal/engine/records/payload-writer.ts',
+    text: '    this.#start = this.#at;\n',
+    replacement: '',
+    tests: [RECORDS],
+  },
+  {
+    name: 'record that loses what was written when it outgrows its buffer',
+    file: 'internal/engine/records/payload-writer.ts',
+    text: '    buffer.copy(this.buffer, 0, start, start + written);\n',
+    replacement: '',
+    tests: [RECORDS],
   },
   {
     name: 'stored value in memory that is read into again',

@@ -56,8 +56,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   {
     name: 'key of a set taken for that of the victim before it',
     file: 'internal/master/record-builder.ts',
-    text: '    this.delete = store.createKey();',
-    replacement: '    this.delete = this.set;',
+    text: '    this.#deleteKey = store.createKey();',
+    replacement: '    this.#deleteKey = this.#setKey;',
     tests: ['test/master/eviction.test.ts', 'test/master/sequential.test.ts'],
   },
   {

@@ -2,9 +2,9 @@
 import { asRecordError } from '#engine/records/block-errors.ts';
 import { PayloadReader } from '#engine/records/payload-reader.ts';
 import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
-import { VERSION, writeUint64 } from '#engine/records/record-layout.ts';
+import { VERSION } from '#engine/records/record-layout.ts';
 import type { EvictionPolicy } from '#model/entry.ts';
-import { asBuffer } from '#platform/bytes.ts';
+import { asBuffer, writeUint53 } from '#platform/bytes.ts';
 import { decodeConfigV2, encodeConfigV2, type LoggedConfig, needsConfigV2 } from '#storage/logged-config.ts';
 import type { Frame } from '#wal/frame.ts';
 
@@ -18,8 +18,8 @@ export function encodeConfig(config: LoggedConfig): Buffer {
   const payload = Buffer.alloc(CONFIG_BYTES);
   payload[0] = VERSION;
   payload[1] = POLICIES.indexOf(config.limits.policy);
-  writeUint64(payload, config.limits.entriesMax, 2);
-  writeUint64(payload, config.limits.bytesMax, 10);
+  writeUint53(payload, config.limits.entriesMax, 2);
+  writeUint53(payload, config.limits.bytesMax, 10);
   return payload;
 }
 

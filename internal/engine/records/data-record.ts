@@ -7,7 +7,7 @@
  * `RecordError`.
  */
 import { asRecordError, newerPart } from '#engine/records/block-errors.ts';
-import { cutShort, PayloadReader, readUint32, readUint64 } from '#engine/records/payload-reader.ts';
+import { cutShort, readUint32, readUint64 } from '#engine/records/payload-reader.ts';
 import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import {
   BLOCK_NAMED_WRITES,
@@ -109,11 +109,12 @@ export class MutationCursor implements EncodedMutation {
 
   /** Begins with the payload `bytes[from, to)`. */
   open(bytes: Buffer, from: number, to: number): void {
-    const reader = new PayloadReader(bytes, from, to);
-    this.#version = reader.uint8();
+    if (from === to) throw cutShort();
+    this.#version = bytes[from] as number;
     if (this.#version !== VERSION && this.#version !== VERSION_2)
       throw new RecordError(`unknown payload version ${this.#version}`);
-    this.#left = reader.uint32();
+    if (to - from < DATA_HEADER_BYTES) throw cutShort();
+    this.#left = readUint32(bytes, from + 1);
     this.bytes = bytes;
     this.namedWrites = NO_WRITES;
     this.#at = from + DATA_HEADER_BYTES;

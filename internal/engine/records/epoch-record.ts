@@ -1,9 +1,10 @@
 /** EPOCH: begins a history. The frame carries the new epoch, the payload names the record before it. */
 import { PayloadReader } from '#engine/records/payload-reader.ts';
 import type { RecordKind } from '#engine/records/record-kind.ts';
-import { VERSION, writeUint64 } from '#engine/records/record-layout.ts';
+import { VERSION } from '#engine/records/record-layout.ts';
 import { formatPosition, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import { writeUint53 } from '#platform/bytes.ts';
 
 const EPOCH_BYTES = 21;
 
@@ -11,8 +12,8 @@ const EPOCH_BYTES = 21;
 export function encodeEpochParent(parent: ChainPoint): Buffer {
   const payload = Buffer.alloc(EPOCH_BYTES);
   payload[0] = VERSION;
-  writeUint64(payload, parent.epoch, 1);
-  writeUint64(payload, parent.lsn, 9);
+  writeUint53(payload, parent.epoch, 1);
+  writeUint53(payload, parent.lsn, 9);
   payload.writeUInt32LE(parent.crc, 17);
   return payload;
 }

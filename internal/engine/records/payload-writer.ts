@@ -4,9 +4,10 @@
  * and what is accepted can be looked up in the very bytes that will be logged.
  * The layout is specified in README.md.
  *
- * One writer serves one record after another. A small record is copied out of
- * it; a large one takes the buffer with it. A large value that came with room around
- * it (`roomy-bytes.ts`) is not copied at all: the record is written around it.
+ * One writer serves one record after another. They lie side by side in one buffer until
+ * it is full, and each stays where it was written as its frame: what stands before the
+ * record under way is never written again. A large value that came with room around it
+ * (`roomy-bytes.ts`) is not copied at all: the record is written around it.
  */
 
 import {
@@ -23,12 +24,11 @@ import {
   TOUCH_HEADER_BYTES,
   VERSION,
   VERSION_2,
-  writeUint32,
-  writeUint64,
 } from '#engine/records/record-layout.ts';
 import type { Cause } from '#model/entry.ts';
 import type { NamedWrite } from '#model/write-id.ts';
 import { encodeBlock } from '#platform/blocks.ts';
+import { writeUint32, writeUint53 } from '#platform/bytes.ts';
 import { tryTakeRoom } from '#platform/roomy-bytes.ts';
 import { beginContentType, fieldsBytesOf } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
@@ -36,10 +36,12 @@ import { writeNamedWrite } from '#storage/named-writes.ts';
 import { RowWriter } from '#storage/row-bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, sealFrame } from '#wal/frame.ts';
 
-const BUFFER_BYTES_MIN = 16_384;
+const BUFFER_BYTES_MIN = 65_536;
 /** What is kept ready for the next record, at most. */
 const BUFFER_BYTES_MAX = 262_144;
-/** From here on a record takes the buffer that it was written to. */
+/** A record begins where so much is free, or as much as the last one took: it seldom has to be moved. */
+const FREE_BYTES_MIN = 4_096;
+/** A longer value with room around it is not copied. */
 const COPIED_BYTES_MAX = 65_536;
 
 /** Bytes of a payload: mutations are named by where they begin behind `payloadOffset`. */
@@ -49,21 +51,30 @@ export interface PayloadSource {
 }
 
 export class PayloadWriter implements PayloadSource {
-  readonly payloadOffset = FRAME_HEADER_BYTES;
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
+  /** Where the frame of the record under way begins. */
+  #start = 0;
   /** The buffer came with a value; it becomes that of the frame, and of no other record. */
   #isAdopted = false;
   #at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
+  /** Bytes of the last frame. */
+  #lastBytes = 0;
   #count = 0;
   /** Version of the layout: the first one that has everything in this record. */
   #version = VERSION;
   /** The rows of named writes; they become a block behind the mutations. */
   readonly #named = new RowWriter();
 
-  /** Forgets what was written. */
+  get payloadOffset(): number {
+    return this.#start + FRAME_HEADER_BYTES;
+  }
+
+  /** Begins a record, and forgets what was written of one that did not become a frame. */
   begin(): void {
-    if (this.#isAdopted) this.#renew(BUFFER_BYTES_MIN);
-    this.#at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
+    const likelyBytes = Math.min(this.#lastBytes, BUFFER_BYTES_MAX);
+    const isFull = this.buffer.length - this.#start < Math.max(FREE_BYTES_MIN, likelyBytes);
+    if (isFull || this.#isAdopted) this.#renew(Math.max(BUFFER_BYTES_MIN, likelyBytes));
+    this.#at = this.#start + FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
     this.#count = 0;
     this.#version = VERSION;
     if (this.#named.length > 0) this.#named.take();
@@ -96,13 +107,13 @@ export class PayloadWriter implements PayloadSource {
     const { buffer } = this;
     let at = this.#open(OP_SET, key, cause);
     at = writeUint32(buffer, valueBytes, at);
-    at = writeUint64(buffer, expireAtMs, at);
+    at = writeUint53(buffer, expireAtMs, at);
     if (isInPlace) {
       // The value is there already.
     } else if (source instanceof Buffer) source.copy(buffer, at, valueOffset, valueOffset + valueBytes);
     else buffer.set(source.subarray(valueOffset, valueOffset + valueBytes), at);
     this.#at = at + valueBytes;
-    return start - FRAME_HEADER_BYTES;
+    return start - this.payloadOffset;
   }
 
   /** Like `set`, with a content type: 1 to 255 characters of ASCII. */
@@ -115,14 +126,14 @@ export class PayloadWriter implements PayloadSource {
     const { buffer } = this;
     let at = this.#open(OP_SET_WITH_FIELDS, key, cause);
     at = writeUint32(buffer, value.length, at);
-    at = writeUint64(buffer, expireAtMs, at);
+    at = writeUint53(buffer, expireAtMs, at);
     at = buffer.writeUInt16LE(fieldsBytes, at);
     at = beginContentType(buffer, at, contentType.length);
     at += buffer.write(contentType, at, 'latin1');
     if (!isInPlace) buffer.set(value, at);
     this.#at = at + value.length;
     this.#version = VERSION_2;
-    return start - FRAME_HEADER_BYTES;
+    return start - this.payloadOffset;
   }
 
   /** A delete of the key; returns where it begins in the payload. */
@@ -130,16 +141,16 @@ export class PayloadWriter implements PayloadSource {
     this.#reserve(MUTATION_HEADER_BYTES + key.length);
     const start = this.#at;
     this.#at = this.#open(OP_DELETE, key, cause);
-    return start - FRAME_HEADER_BYTES;
+    return start - this.payloadOffset;
   }
 
   /** Another deadline for the entry of the key; returns where it begins in the payload. */
   touch(key: KeyBytes, expireAtMs: number, cause: Cause): number {
     this.#reserve(MUTATION_HEADER_BYTES + key.length + TOUCH_HEADER_BYTES);
     const start = this.#at;
-    this.#at = writeUint64(this.buffer, expireAtMs, this.#open(OP_TOUCH, key, cause));
+    this.#at = writeUint53(this.buffer, expireAtMs, this.#open(OP_TOUCH, key, cause));
     this.#version = VERSION_2;
-    return start - FRAME_HEADER_BYTES;
+    return start - this.payloadOffset;
   }
 
   /** What a named write came to. It belongs to the record even if it changed nothing. */
@@ -150,18 +161,13 @@ export class PayloadWriter implements PayloadSource {
   /** What was written as a frame, good for ever; the writer is to begin anew. */
   toFrame(header: FrameHeader): Frame {
     if (this.#named.length > 0) this.#addBlock();
-    const { buffer } = this;
-    buffer[FRAME_HEADER_BYTES] = this.#version;
-    writeUint32(buffer, this.#count, FRAME_HEADER_BYTES + 1);
-    const payloadBytes = this.#at - FRAME_HEADER_BYTES;
-    if (this.#at > COPIED_BYTES_MAX && 2 * this.#at > buffer.length) {
-      // The next record is likely to be as large; it need not grow there by doubling.
-      this.#renew(Math.min(this.#at, BUFFER_BYTES_MAX));
-      return sealFrame(header, buffer, payloadBytes);
-    }
-    const own = Buffer.allocUnsafe(this.#at);
-    buffer.copy(own, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES, this.#at);
-    return sealFrame(header, own, payloadBytes);
+    const { buffer, payloadOffset } = this;
+    buffer[payloadOffset] = this.#version;
+    writeUint32(buffer, this.#count, payloadOffset + 1);
+    const frame = sealFrame(header, buffer, this.#start, this.#at - payloadOffset);
+    this.#lastBytes = frame.frameBytes;
+    this.#start = this.#at;
+    return frame;
   }
 
   /** What sets and deletes begin with; returns where it ends. */
@@ -192,24 +198,35 @@ export class PayloadWriter implements PayloadSource {
    * mutation has before the value.
    */
   #tryAdopt(value: Uint8Array, headBytes: number): boolean {
-    const whole = tryTakeRoom(value, this.#at + headBytes);
+    const written = this.#at - this.#start;
+    const whole = tryTakeRoom(value, written + headBytes);
     if (whole === undefined) return false;
-    this.buffer.copy(whole, 0, 0, this.#at);
-    this.buffer = whole;
+    this.buffer.copy(whole, 0, this.#start, this.#at);
+    this.#goOnIn(whole, written);
     this.#isAdopted = true;
     return true;
   }
 
   #renew(bytes: number): void {
-    this.buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#goOnIn(Buffer.allocUnsafeSlow(bytes), 0);
+  }
+
+  /** `buffer` begins with what was written of the record. */
+  #goOnIn(buffer: Buffer, written: number): void {
+    this.buffer = buffer;
+    this.#start = 0;
+    this.#at = written;
     this.#isAdopted = false;
   }
 
+  /** A record that outgrows the buffer is moved to one of its own size. */
   #reserve(bytes: number): void {
-    const needed = this.#at + bytes;
-    if (needed <= this.buffer.length) return;
+    if (this.#at + bytes <= this.buffer.length) return;
     const { buffer } = this;
-    this.#renew(Math.max(needed, 2 * buffer.length));
-    buffer.copy(this.buffer, 0, 0, this.#at);
+    const start = this.#start;
+    const written = this.#at - start;
+    this.#renew(Math.max(written + bytes, 2 * written, BUFFER_BYTES_MIN));
+    buffer.copy(this.buffer, 0, start, start + written);
+    this.#at = written;
   }
 }

@@ -26,19 +26,3 @@ export const FIELDS_HEADER_BYTES = 14;
 export const TOUCH_HEADER_BYTES = 8;
 /** version, count. */
 export const DATA_HEADER_BYTES = 5;
-
-/** Returns where it ends. */
-export function writeUint64(target: Buffer, value: number, at: number): number {
-  if (value < 0x1_0000_0000) return writeUint32(target, 0, writeUint32(target, value, at));
-  writeUint32(target, value % 0x1_0000_0000, at);
-  return writeUint32(target, Math.floor(value / 0x1_0000_0000), at + 4);
-}
-
-/** Like `writeUInt32LE`, for a number that is known to fit; returns the offset of its end. */
-export function writeUint32(target: Buffer, value: number, at: number): number {
-  target[at] = value;
-  target[at + 1] = value >>> 8;
-  target[at + 2] = value >>> 16;
-  target[at + 3] = value >>> 24;
-  return at + 4;
-}

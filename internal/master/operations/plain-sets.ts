@@ -19,7 +19,7 @@ import { entryCost } from '#storage/store.ts';
 export function runPlainSets(path: WritePath, sets: PlainSets): Soon<SetsAnswer> | undefined {
   const { engine, deadlines } = path;
   let refused: Refused | undefined;
-  const accepted = path.write((builder) => {
+  const record = path.write((builder) => {
     // The machine's clock is read only for deadlines in wall time, which most Sets have not.
     const shiftMs = hasWallTime(sets) ? engine.logClock.shiftMs(builder.nowMs) : 0;
     if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;
@@ -40,11 +40,11 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Soon<SetsAnswer>
         refused.set(pair.index, toBatchError(error).error);
       }
     }
-    return builder.written;
+    return builder.record;
   });
-  if (accepted === undefined) return undefined;
+  if (record === undefined) return undefined;
   if (refused?.size === sets.count) return { answer: undefined, refused };
-  return new SetsInFlight(path, accepted, sets.count, refused);
+  return new SetsInFlight(path, record, sets.count, refused);
 }
 
 /** Makes room for all of the sets together; false, with nothing done, if one of them is invalid or they are too many bytes. */

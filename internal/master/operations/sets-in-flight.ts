@@ -10,19 +10,21 @@ import { Later, type Receiver } from '#model/later.ts';
 /** Why Sets were refused, by their index. */
 export type Refused = Map<number, WalnutError>;
 
+/** What every plain Set is answered with, once its record is settled. */
+const WRITTEN: Accepted = { applied: true, previous: undefined, current: undefined, dependsOn: undefined };
 const NONE_REFUSED: ReadonlyMap<number, WalnutError> = new Map();
 
 export class SetsInFlight extends Later<SetsAnswer> implements SettledListener {
   readonly #path: WritePath;
-  readonly #accepted: Accepted;
+  readonly #record: RecordInFlight;
   readonly #count: number;
   readonly #refused: Refused | undefined;
   #receiver: Receiver<SetsAnswer> | undefined;
 
-  constructor(path: WritePath, accepted: Accepted, count: number, refused: Refused | undefined) {
+  constructor(path: WritePath, record: RecordInFlight, count: number, refused: Refused | undefined) {
     super();
     this.#path = path;
-    this.#accepted = accepted;
+    this.#record = record;
     this.#count = count;
     this.#refused = refused;
   }
@@ -38,7 +40,7 @@ export class SetsInFlight extends Later<SetsAnswer> implements SettledListener {
 
   #answer(): SetsAnswer {
     try {
-      const answer = this.#path.complete(this.#accepted, this.#record.position);
+      const answer = this.#path.complete(WRITTEN, this.#record.position);
       return { answer, refused: this.#refused ?? NONE_REFUSED };
     } catch (error) {
       return this.#refuseRest(error);
@@ -47,9 +49,5 @@ export class SetsInFlight extends Later<SetsAnswer> implements SettledListener {
 
   #refuseRest(error: unknown): SetsAnswer {
     return refuseRest(this.#refused ?? new Map(), this.#count, error);
-  }
-
-  get #record(): RecordInFlight {
-    return this.#accepted.dependsOn as RecordInFlight;
   }
 }
