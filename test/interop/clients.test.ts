@@ -1,10 +1,11 @@
 /**
  * Clients that are not ours against a running master: Python's grpcio, Connect's Go client
- * over each of its protocols, and grpcurl. What is missing on a machine is skipped, and
- * the reason says what it is. INTEROP_PYTHON and GRPCURL name a program that is not on the PATH.
+ * over each of its protocols, grpc-js, tonic and reqwest of Rust, and grpcurl. What is
+ * missing on a machine is skipped, and the reason says what it is. INTEROP_PYTHON and
+ * GRPCURL name a program that is not on the PATH.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,7 +16,8 @@ const ROOT = join(HERE, '../..');
 const PYTHON = process.env['INTEROP_PYTHON'] ?? 'python3';
 const GRPCURL = process.env['GRPCURL'] ?? 'grpcurl';
 /** A build may have to fetch modules. */
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
+const GRPC_JS = '@grpc/grpc-js@1.14.7';
 
 let directory = '';
 let descriptors = '';
@@ -94,6 +96,49 @@ describe('a client that is not ours', { timeout: TIMEOUT_MS }, () => {
         'increment 42',
         'batch 2 w',
         'refused invalid_argument',
+        'watch watched seen',
+        'large true',
+      ]);
+    }
+  });
+
+  it('is grpc-js', async ({ skip }) => {
+    if (!process.env['WALNUT_INTEROP'])
+      skip('SKIPPED: it is installed for the test; run: npm run test:interop');
+    const place = join(directory, 'grpc-js');
+    mkdirSync(place);
+    if (!isThere('npm', ['install', '--silent', '--prefix', place, GRPC_JS]))
+      skip(`SKIPPED: ${GRPC_JS} cannot be had here`);
+    const argv = [join(HERE, 'grpc-js/client.mjs'), join(place, 'any.js'), import.meta.filename];
+    expect(await linesOf(process.execPath, [...argv, master.address, describeApi()])).toEqual([
+      'set true',
+      'get true v true',
+      'increment 42',
+      'batch 2 w',
+      'refused INVALID_ARGUMENT',
+      'watch watched seen',
+      'large true',
+    ]);
+  });
+
+  it('is tonic or reqwest of Rust', async ({ skip }) => {
+    if (!process.env['WALNUT_INTEROP'])
+      skip('SKIPPED: it takes a minute to build; run: npm run test:interop');
+    if (!isThere('cargo', ['--version'])) skip('SKIPPED: no Rust here');
+    const manifest = ['--locked', '--manifest-path', join(HERE, 'rust/Cargo.toml')];
+    if (!isThere('cargo', ['fetch', ...manifest]))
+      skip('SKIPPED: the crates of test/interop/rust cannot be had here');
+    const target = process.env['CARGO_TARGET_DIR'] ?? join(directory, 'rust');
+    await linesOf('cargo', ['build', '--quiet', '--target-dir', target, ...manifest]);
+    describeApi();
+    for (const kind of ['tonic', 'reqwest-h1', 'reqwest-h2']) {
+      const program = join(target, 'debug/walnut-interop');
+      expect(await linesOf(program, [master.address, descriptors, kind]), kind).toEqual([
+        'set true',
+        'get true v true',
+        'increment 42',
+        'batch 2 w',
+        'refused invalidargument',
         'watch watched seen',
         'large true',
       ]);
