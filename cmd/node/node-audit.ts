@@ -27,12 +27,10 @@ export function openAudit(path: string, node: string, { clock, metrics, closers 
     () => file.droppedLines,
   );
   const paces = new LinePaces(clock);
-  // Their own, by user: other refusals, and those of other users, must not hide them.
-  const adminPaces = new LinePaces(clock);
   return {
     note: ({ user, from, operation, outcome, isRefusal, isAdmin }) => {
-      const paceOfRefusal = () => (isAdmin ? adminPaces.take(`${user} ${outcome}`) : paces.take(outcome));
-      const pace = isRefusal ? paceOfRefusal() : {};
+      // What one user is refused must not hide that of others, nor refused reads refused admin calls.
+      const pace = isRefusal ? paces.take([isAdmin, user, outcome].join(' ')) : {};
       if (pace === undefined) return;
       const time = new Date(clock.wallMs()).toISOString();
       file.write({ time, node, user, from, operation, outcome, ...pace });

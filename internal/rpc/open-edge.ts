@@ -241,7 +241,7 @@ function noteRefusal(
   operation: Operation,
   call: RpcCall,
 ): void {
-  if (audit === undefined || (by !== 'credential' && by !== 'rights')) return;
+  if (audit === undefined || by === 'drain') return;
   const { name, access } = operation;
   const isAdmin = access === 'admin';
   audit.note({ ...callerOf(call), operation: name, outcome: error.code, isRefusal: true, isAdmin });

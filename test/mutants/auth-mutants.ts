@@ -260,8 +260,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a refused credential is not in the audit log',
     file: 'internal/rpc/open-edge.ts',
-    text: "(by !== 'credential' && by !== 'rights')",
-    replacement: "by !== 'rights'",
+    text: " || by === 'drain') return;",
+    replacement: " || by === 'drain' || by === 'credential') return;",
     tests: ['test/server/audit.test.ts'],
   },
   {

@@ -57,6 +57,16 @@ describe('the audit log', () => {
     ]);
   });
 
+  it('has refusals for the name that was called, and none of a node that stops', async () => {
+    const { running, noted } = await open();
+    const get = (headers: Record<string, string>) => http1(running, 'GET', '/v1/keys/k', { headers });
+    await get({ ...as('reader'), host: 'evil.example' });
+    await get({ ...as('reader'), origin: 'https://evil.example' });
+    running.server.beginDrain();
+    await get(as('reader'));
+    expect(noted).toEqual(Array(2).fill('anonymous 127.0.0.1 KVStore/Get permission_denied'));
+  });
+
   it('has refusals, for the credential, the method and the key', async () => {
     const { running, noted } = await open();
     await rpc(running, 'KVStore/Get', { key: 'k' });
@@ -120,7 +130,7 @@ describe('the audit log', () => {
     });
   });
 
-  it('has refused admin calls of each user, whatever else is refused', async () => {
+  it('has refusals of each user, and refused admin calls, whatever else is refused', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'walnut-audit-'));
     onCleanup(() => rm(directory, { recursive: true, force: true }));
     const path = join(directory, 'audit.log');
@@ -131,9 +141,10 @@ describe('the audit log', () => {
     for (let i = 0; i < 7; i++) refuse('ann', false);
     for (let i = 0; i < 7; i++) refuse('bob', true);
     refuse('ann', true);
+    refuse('eve', false);
     await closers.close();
     const users = Array.from(readFileSync(path, 'utf8').matchAll(/"user":"(\w+)"/g), ([, user]) => user);
-    expect(users).toEqual([...Array(5).fill('ann'), ...Array(5).fill('bob'), 'ann']);
+    expect(users).toEqual([...Array(5).fill('ann'), ...Array(5).fill('bob'), 'ann', 'eve']);
   });
 
   it.each([
