@@ -14,6 +14,7 @@ import {
 import type { TlsDialer } from '#dial/endpoint.ts';
 import { PROBE_MS } from '#dial/open-socket.ts';
 import { isHostName } from '#model/address.ts';
+import { CIPHERS } from '#tls/ciphers.ts';
 import type { TlsParts } from '#tls/tls-material.ts';
 
 export interface TlsDialerOptions {
@@ -69,7 +70,7 @@ function objectionToNames(name: string, { subject, ...certificate }: PeerCertifi
 
 function contextOf({ ca, cert, key }: TlsParts): SecureContext {
   try {
-    return createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' });
+    return createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2', ciphers: CIPHERS });
   } catch (error) {
     throw new Error(
       `expected certificates and a key in PEM that belong together (${(error as Error).message})`,

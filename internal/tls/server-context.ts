@@ -1,6 +1,7 @@
 /** What the server's side of a handshake is made of. Pure. */
 import { constants } from 'node:crypto';
 import type { SecureContextOptions, SecureVersion } from 'node:tls';
+import { CIPHERS } from '#tls/ciphers.ts';
 import type { TlsMaterial } from '#tls/tls-material.ts';
 
 export interface ServerContextOptions {
@@ -27,6 +28,7 @@ export function serverContext(
     key,
     ...(asksForCertificate && ca !== undefined ? { ca } : {}),
     minVersion: VERSIONS[minVersion],
+    ciphers: CIPHERS,
     // A peer that negotiates again and again costs much and sends little.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (asksForCertificate ? constants.SSL_OP_NO_TICKET : 0),
   };

@@ -32,6 +32,7 @@ interface Peer {
 type PeerOptions = Partial<Issued> & {
   readonly client_ca?: string;
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+  readonly ciphers?: string;
 };
 
 /** A peer that answers every call with an empty message. */
@@ -120,6 +121,12 @@ describe.each(Object.keys(WAYS))('a call by TLS over %s', (way) => {
     closers.push(() => vi.unstubAllEnvs());
     const peer = await startPeer(FOREIGN.issue());
     await expect(call(way, endpointOf(peer.port))).rejects.toThrow(/not trusted/);
+    expect(peer.calls).toEqual([]);
+  });
+
+  it('agrees on no cipher that others could change or read later', async () => {
+    const peer = await startPeer({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' });
+    await expect(call(way, endpointOf(peer.port))).rejects.toThrow(/refused the TLS handshake/);
     expect(peer.calls).toEqual([]);
   });
 

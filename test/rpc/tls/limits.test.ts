@@ -97,6 +97,13 @@ describe('a handshake', () => {
     expect(await handshakes(running)).toEqual({ failed: 1 });
   });
 
+  it('agrees on no cipher that others could change or read later', async () => {
+    const running = await startTls();
+    const by = (ciphers: string) => tls(running, { maxVersion: 'TLSv1.2', ciphers });
+    expect(await by('ECDHE-ECDSA-AES128-SHA').closed).toBe('ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE');
+    await by('ECDHE-ECDSA-AES128-GCM-SHA256').secure;
+  });
+
   it('is not made again on a connection', async () => {
     const running = await startTls();
     const { socket, secure, closed } = tls(running, { maxVersion: 'TLSv1.2' });
