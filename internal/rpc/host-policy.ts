@@ -80,17 +80,18 @@ function comesFromBrowser(headers: IncomingHttpHeaders): boolean {
 
 /**
  * A page of another site or port is named in Origin; where a browser leaves that out,
- * Sec-Fetch-Site tells. A link that somebody follows is a navigation by GET, which may
+ * Sec-Fetch-Site tells. It also tells a page with the name of this server that came in clear
+ * text, which anybody on the wire can make, from one that came by TLS. A link that somebody follows is a navigation by GET, which may
  * only read.
  */
 function whyForeign(headers: IncomingHttpHeaders, verb: string): string | undefined {
   const { origin, 'sec-fetch-site': site } = headers;
+  const isForeign = site === 'cross-site' || site === 'same-site';
   if (origin !== undefined) {
     const own = String(headers[':authority'] ?? headers.host ?? '');
     const isOwn = own !== '' && authorityOf(origin)?.toLowerCase() === own.toLowerCase();
-    return isOwn ? undefined : `the page ${quote(origin)} is not of this server`;
+    return isOwn && !isForeign ? undefined : `the page ${quote(origin)} is not of this server`;
   }
-  const isForeign = site === 'cross-site' || site === 'same-site';
   const isLink = headers['sec-fetch-mode'] === 'navigate' && (verb === 'GET' || verb === 'HEAD');
   return isForeign && !isLink ? `a page of another site sent this (Sec-Fetch-Site: ${site})` : undefined;
 }

@@ -161,6 +161,14 @@ describe.each([
     );
   });
 
+  it.each(['cross-site', 'same-site'])(
+    'is refused where it has the name of this server, and not its scheme: %s',
+    (site) => {
+      const headers = { origin: 'http://localhost:8080', 'sec-fetch-site': site };
+      expect(refusalOf(headers)).toContain('the page "http://localhost:8080" is not of this server');
+    },
+  );
+
   it('is held to the names of the node even where its own is listed', () => {
     const refusal = policy.refusal({ host: 'evil.example', origin: PAGE }, '/', 'GET');
     expect(refusal).toContain('server.allowed_hosts');
