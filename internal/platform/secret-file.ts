@@ -22,9 +22,13 @@ export function readSecretFile(
   return readChecked(fileSystem, path, (stat) => objectionTo(stat, processId));
 }
 
-/** The same for a file that others may read, such as a certificate. */
-export function readPublicFile(fileSystem: FileSystem, path: string): Promise<string> {
-  return readChecked(fileSystem, path, objectionToSize);
+/** The same for a file that others may read, such as the certificates of those who are trusted, but not change. */
+export function readPublicFile(
+  fileSystem: FileSystem,
+  path: string,
+  processId = process.getuid?.(),
+): Promise<string> {
+  return readChecked(fileSystem, path, (stat) => objectionToPublic(stat, processId));
 }
 
 async function readChecked(
@@ -64,11 +68,24 @@ export function objectionTo(stat: FileStat, processId: number | undefined): stri
   // Kubernetes mounts secrets as files of root that a group may read.
   const forbidden = ownerId === ROOT ? 0o037 : 0o077;
   if ((mode & forbidden) !== 0)
-    return `other users may read or change it (mode ${mode.toString(8).padStart(4, '0')}): type chmod 600 and its path`;
+    return `other users may read or change it (mode ${modeText(mode)}): type chmod 600 and its path`;
   const isForeign = ownerId !== ROOT && ownerId !== processId && processId !== ROOT;
   return isForeign
     ? `it belongs to the user with the id ${ownerId}: expected root or the user of this process`
     : undefined;
+}
+
+/** The same for a file that others may read. Pure. */
+export function objectionToPublic(stat: FileStat, processId: number | undefined): string | undefined {
+  const { mode } = stat;
+  const objection = objectionToSize(stat);
+  // A group may be the owner's own, as many systems make it: files then have the mode 0664.
+  if (objection !== undefined || processId === undefined || (mode & 0o002) === 0) return objection;
+  return `every user may change it (mode ${modeText(mode)}): type chmod o-w and its path`;
+}
+
+function modeText(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }
 
 function objectionToSize(stat: FileStat): string | undefined {

@@ -188,6 +188,27 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/auth/identities.test.ts'],
   },
   {
+    name: 'audit: what one user is refused hides that of others',
+    file: 'cmd/node/node-audit.ts',
+    text: '[isAdmin, user, outcome]',
+    replacement: '[isAdmin, outcome]',
+    tests: ['test/server/audit.test.ts'],
+  },
+  {
+    name: 'audit: nobody learns of pages that may not call',
+    file: 'internal/rpc/open-edge.ts',
+    text: "if (audit === undefined || by === 'drain') return;",
+    replacement: "if (audit === undefined || by === 'drain' || by === 'name') return;",
+    tests: ['test/server/audit.test.ts'],
+  },
+  {
+    name: 'pages: one in clear text calls the server of its name by TLS',
+    file: 'internal/rpc/host-policy.ts',
+    text: 'isOwn && !isForeign ?',
+    replacement: 'isOwn ?',
+    tests: ['test/server/host-policy.test.ts'],
+  },
+  {
     name: 'rights: a page of another port rides on a cached password',
     file: 'internal/rpc/host-policy.ts',
     text: "const isOwn = own !== '' && authorityOf(origin)?.toLowerCase() === own.toLowerCase();",

@@ -99,6 +99,27 @@ export const TLS_MUTANTS: readonly Mutant[] = [
     tests: LIMITS,
   },
   {
+    name: 'TLS: a server agrees on every cipher that Node has',
+    file: 'internal/tls/server-context.ts',
+    text: '    ciphers: CIPHERS,\n',
+    replacement: '',
+    tests: LIMITS,
+  },
+  {
+    name: 'TLS: calls agree on every cipher that Node has',
+    file: 'internal/dial/tls-dialer.ts',
+    text: ', ciphers: CIPHERS }',
+    replacement: ' }',
+    tests: ['test/dial/tls-dialer.test.ts'],
+  },
+  {
+    name: 'TLS: authorities that everybody may change are trusted',
+    file: 'internal/platform/secret-file.ts',
+    text: '(mode & 0o002) === 0',
+    replacement: '(mode & 0o002) >= 0',
+    tests: ['test/platform/secret-file.test.ts'],
+  },
+  {
     name: 'TLS: renegotiation is granted',
     file: 'internal/tls/server-context.ts',
     text: 'constants.SSL_OP_NO_RENEGOTIATION',

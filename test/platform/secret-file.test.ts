@@ -2,11 +2,34 @@
 import { describe, expect, it } from 'vitest';
 import type { FileStat } from '#platform/file-system.ts';
 import { FollowedFile } from '#platform/followed-file.ts';
-import { objectionTo, readSecretFile } from '#platform/secret-file.ts';
+import { objectionTo, objectionToPublic, readSecretFile } from '#platform/secret-file.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 const OWN = 1_000;
+
+const FILE: FileStat = {
+  sizeBytes: 1,
+  isDirectory: false,
+  isRegular: true,
+  modifiedMs: 0,
+  mode: 0o600,
+  ownerId: OWN,
+};
+
+describe('a file of certificates', () => {
+  it.each<[Partial<FileStat>, RegExp | undefined]>([
+    [{ mode: 0o644 }, undefined],
+    [{ mode: 0o664, ownerId: 7 }, undefined],
+    [{ mode: 0o666 }, /^every user may change it \(mode 0666\): type chmod o-w/],
+    [{ mode: 0o642, ownerId: 0 }, /mode 0642/],
+    [{ isRegular: false }, /pipe or a device/],
+  ])('with %o is read, or refused: %s', (stat, refusal) => {
+    const objection = objectionToPublic({ ...FILE, ...stat }, OWN);
+    if (refusal === undefined) expect(objection).toBeUndefined();
+    else expect(objection).toMatch(refusal);
+  });
+});
 
 describe('a file with secrets', () => {
   it.each<[Partial<FileStat>, number, RegExp | undefined]>([
@@ -24,9 +47,7 @@ describe('a file with secrets', () => {
     [{ isRegular: false }, OWN, /pipe or a device: expected a file/],
     [{ sizeBytes: 2 ** 21 }, OWN, /at most 1048576/],
   ])('with %o is read by %i, or refused: %s', (stat, processId, refusal) => {
-    const file = { sizeBytes: 1, isDirectory: false, isRegular: true, modifiedMs: 0, mode: 0o600 };
-    const whole = { ...file, ownerId: OWN, ...stat };
-    const objection = objectionTo(whole, processId);
+    const objection = objectionTo({ ...FILE, ...stat }, processId);
     if (refusal === undefined) expect(objection).toBeUndefined();
     else expect(objection).toMatch(refusal);
   });
