@@ -68,6 +68,10 @@ export class GuardedKeys implements KeyValuePort {
     return this.#write(command.key, () => this.#port.touch(command, signal));
   }
 
+  checkBatch(operations: readonly BatchOperation[]): void {
+    this.#port.checkBatch?.(operations.filter((operation) => this.#denialOf(operation) === undefined));
+  }
+
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const denials = operations.map((operation) => this.#denialOf(operation));
     const allowed = operations.filter((_, i) => denials[i] === undefined);

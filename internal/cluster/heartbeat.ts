@@ -1,6 +1,6 @@
 /** What a node says of itself every 300 ms, and what the coordinator makes of it. Values only. */
 import { ACK_RECENT_MS, SILENCE_MS } from '#cluster/figures.ts';
-import type { ClusterNode, Group, Voter } from '#cluster/shard-map.ts';
+import type { ClusterNode, Group, ShardMap, Voter } from '#cluster/shard-map.ts';
 import type { Position } from '#model/position.ts';
 import type { NodeState } from '#model/status.ts';
 
@@ -29,6 +29,8 @@ export interface Heartbeat {
   readonly tail: Position;
   /** The highest map epoch that it heard of. */
   readonly mapEpoch: number;
+  /** The epoch of the map that it has in memory; 0: none. */
+  readonly keptMapEpoch: number;
   /** Why it takes no writes, or could take none as the master; empty if nothing is in the way. */
   readonly whyNoWrites: string;
   /** A master: how many other voters acked a push that was sent within its lease. */
@@ -79,6 +81,8 @@ export interface HeartbeatAnswer {
   /** Empty before the cluster is founded. */
   readonly clusterId: string;
   readonly mapEpoch: number;
+  /** The whole map, where the node belongs to a group and has an older one, or none. */
+  readonly map?: ShardMap | undefined;
   /** The group of the node; undefined where it belongs to none. */
   readonly group: Group | undefined;
   /** The nodes of that group. */

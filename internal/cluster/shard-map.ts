@@ -5,7 +5,7 @@
  */
 
 import type { Position } from '#model/position.ts';
-import { SLOTS } from '#model/slots.ts';
+import { SLOTS, type SlotRun } from '#model/slots.ts';
 
 /** A member that counts in its group's majority. */
 export interface Voter {
@@ -57,9 +57,7 @@ export interface Group {
 }
 
 /** A run of slots, both ends included, and its owner. */
-export interface SlotRange {
-  readonly first: number;
-  readonly last: number;
+export interface SlotRange extends SlotRun {
   /** A group's id. */
   readonly group: string;
 }
@@ -124,6 +122,17 @@ export function ownerOf(slots: readonly SlotRange[], slot: number): string | und
     else return range.group;
   }
   return undefined;
+}
+
+/** The slots of one group as few runs: ranges that touch are one. `slots`: those of a map. */
+export function runsOf(slots: readonly SlotRange[], group: string): SlotRun[] {
+  const runs: SlotRun[] = [];
+  for (const { first, last } of slots.filter((range) => range.group === group)) {
+    const before = runs.at(-1);
+    if (before?.last === first - 1) runs[runs.length - 1] = { first: before.first, last };
+    else runs.push({ first, last });
+  }
+  return runs;
 }
 
 /** The slots divided among groups in their order, as evenly as whole slots allow. */

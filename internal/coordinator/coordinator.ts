@@ -151,11 +151,12 @@ export class Coordinator {
     return this.#answerTo(heartbeat, checked.map, isLeased);
   }
 
-  #answerTo({ node }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
+  #answerTo({ node, keptMapEpoch }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
     const { clusterId, epoch: mapEpoch } = map;
     const group = groupOf(map, node);
     const nodes = (group?.voters ?? []).flatMap((voter) => map.nodes.get(voter.node) ?? []);
-    return { clusterName: this.#options.cluster, clusterId, mapEpoch, group, nodes, isLeased };
+    const news = group !== undefined && keptMapEpoch < mapEpoch ? map : undefined;
+    return { clusterName: this.#options.cluster, clusterId, mapEpoch, map: news, group, nodes, isLeased };
   }
 
   /** Throws where this coordinator is not the active one: `unavailable` where it knows of no other. */

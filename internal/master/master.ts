@@ -39,6 +39,7 @@ import type {
 } from '#model/commands.ts';
 import type { Soon } from '#model/later.ts';
 import type { FillStatus } from '#model/status.ts';
+import type { WriteId } from '#model/write-id.ts';
 
 export class Master {
   readonly #path: WritePath;
@@ -75,6 +76,11 @@ export class Master {
   /** A Get that asks for a fill lease. `checkRole`: see `runFill`. */
   fill(command: GetCommand, wish: FillWish, checkRole: () => void, signal?: AbortSignal): Promise<GetAnswer> {
     return runFill(this.#path, command, wish, checkRole, signal);
+  }
+
+  /** True if a repeat of the write is answered without carrying it out. */
+  knows(id: WriteId): boolean {
+    return this.#path.named.knows(id);
   }
 
   get fillStatus(): FillStatus {

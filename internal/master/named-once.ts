@@ -60,6 +60,13 @@ export class NamedOnce {
     return this.#carryOut(name, key, operation, builder);
   }
 
+  /** True if `once` knows what the first write with this name came to. */
+  knows({ name }: WriteId): boolean {
+    const key = keyOf(name);
+    const outcome = this.#engine.store.requests.find(name, this.#engine.logClock.nowMs());
+    return outcome !== undefined || this.#inFlight.has(key) || isOf(this.#recent.get(key), outcome);
+  }
+
   /** The record is visible: the state has its names. */
   settle(record: RecordInFlight): void {
     if (this.#keys.size === 0) return;

@@ -55,9 +55,14 @@ export interface EntryReads {
   copyValue(found: number, target: DataView<ArrayBuffer>, at: number): void;
 }
 
+/** True if the node serves the key in `bytes[from, to)`. */
+export type ServesKey = (bytes: Uint8Array, from: number, to: number) => boolean;
+
 /** The entries at one moment, and how fresh they are. */
 export interface ReadMoment extends Freshness {
   readonly entries: EntryReads;
+  /** Undefined: the node serves every key. A call with a key that it does not serve goes through `KeyValuePort`, which refuses it. */
+  readonly serves?: ServesKey | undefined;
   /** True if the entries include `position`. Throws `discarded_history` if this history never will. */
   includes(position: Position): boolean;
 }
@@ -83,6 +88,18 @@ export interface PlainSets {
   /** Values of `PLAIN_EXPIRY`. */
   readonly expiries: Uint8Array;
   readonly expiryMs: Float64Array;
+}
+
+/** True if the node serves each of the keys. */
+export function areServed(
+  { bytes, count, keyOffsets, keyBytes }: Pick<PlainSets, 'bytes' | 'count' | 'keyOffsets' | 'keyBytes'>,
+  serves: ServesKey,
+): boolean {
+  for (let i = 0; i < count; i++) {
+    const from = keyOffsets[i] as number;
+    if (!serves(bytes, from, from + (keyBytes[i] as number))) return false;
+  }
+  return true;
 }
 
 /** The values of `MixedBatch.kinds`: the tags of the fields of BatchOperation. */

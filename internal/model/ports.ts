@@ -76,6 +76,8 @@ export interface KeyValuePort {
   touch(command: TouchCommand, signal?: AbortSignal): Awaitable<TouchAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
+  /** Throws what refuses a batch as a whole, where that can be known before it begins: for a caller that divides it. */
+  checkBatch?(operations: readonly BatchOperation[]): void;
   /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */
   atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer>;
   scan(command: ScanCommand): ScanAnswer;

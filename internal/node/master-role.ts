@@ -17,6 +17,7 @@ import type {
   ReplicateAnswer,
   ReplicateRequest,
 } from '#model/replication.ts';
+import { SLOTS } from '#model/slots.ts';
 import type { NodeState, ObserversStatus, ReplicaStatus } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
 import type { Fence } from '#node/fence.ts';
@@ -34,6 +35,7 @@ import { objectionToStart } from '#node/start-objection.ts';
 import type { WriteGate } from '#node/write-gate.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import type { LoggedMember, LoggedMembers } from '#storage/logged-members.ts';
+import { type LoggedOwnership, ownsAll } from '#storage/logged-ownership.ts';
 
 /** How often expired entries are deleted. */
 const TICK_MS = 100;
@@ -98,8 +100,10 @@ export class MasterRole {
     this.#engine.logClock.lead();
     const objection = isAsked ? undefined : await this.#objection();
     if (this.#abort.signal.aborted) return;
-    if (objection === undefined) await this.#epoch.begin();
-    else this.#fence.object(objection);
+    if (objection === undefined) {
+      await this.#epoch.begin();
+      this.#ownAll();
+    } else this.#fence.object(objection);
     this.#group.announce();
     this.#ticking = this.#tick();
     this.#keptLog.start(this.#abort.signal);
@@ -134,6 +138,32 @@ export class MasterRole {
         error === undefined ? resolve() : reject(error),
       );
     });
+  }
+
+  /** In a cluster: logs which slots the group owns, if its log does not say yet. Rejects if the record was refused. */
+  async stateOwnership(ownership: LoggedOwnership): Promise<void> {
+    const engine = this.#engine;
+    const { store } = engine;
+    const isDue = (): boolean =>
+      store.ownership.current === undefined && store.members.current !== undefined && this.isTakingWrites;
+    if (!isDue()) return;
+    await this.#readyForFormats();
+    if (!isDue()) return;
+    await new Promise<void>((resolve, reject) => {
+      engine.submitOwnership(ownership, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+    this.#options.logger.warn({ ...ownership }, 'the log says which slots this group owns');
+  }
+
+  /**
+   * In a plain group whose log is that of a group of a cluster, because it was restored from a
+   * backup: from here on it owns every key, for there is nobody else.
+   */
+  #ownAll(): void {
+    const { current } = this.#engine.store.ownership;
+    const isMember = this.lease !== undefined;
+    if (isMember || current === undefined || ownsAll(current) || this.#gate.state !== 'serving') return;
+    this.#engine.submitOwnership({ ...current, owned: [{ first: 0, last: SLOTS - 1 }] });
   }
 
   /** The voters of the newest list, once it has reached QUORUM: those that a coordinator may count. */
@@ -331,6 +361,7 @@ export class MasterRole {
         await this.#fence.save();
         this.#group.tick();
         this.#admit();
+        this.#ownAll();
         if (this.#fence.isUp) await this.#search.tick();
         if (lacksEpoch()) await this.#epoch.begin();
         else while (!signal.aborted && this.#gate.mayExpire && this.master.tick()) await clock.yield();

@@ -9,7 +9,7 @@ import { FeedGap } from '#engine/feed/feed.ts';
 import { inWallTime } from '#engine/log-clock.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
 import type { Awaitable } from '#model/awaitable.ts';
-import type { ReadMoment } from '#model/bulk.ts';
+import type { ReadMoment, ServesKey } from '#model/bulk.ts';
 import type {
   GetAnswer,
   GetCommand,
@@ -42,6 +42,8 @@ export interface ReaderContext {
    * fenced master cannot know that.
    */
   readonly ownsHistory: boolean;
+  /** See `ReadMoment.serves`. */
+  readonly serves: ServesKey | undefined;
   readonly stalenessMs: number;
   readonly leaderHint: string | undefined;
 }
@@ -111,6 +113,7 @@ export class Reader {
       entries: engine.store.reads(engine.readNowMs(nowMs), shiftMs, noteRead),
       asOf: engine.position,
       stalenessMs,
+      serves: this.#context.serves,
       includes: (position) => this.#isReached(engine, position),
     };
   }

@@ -22,6 +22,7 @@ import { ReplicaList } from '#node/replica-list.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { commitFollowing, commitRole, leaveTermThatIsOver, settle } from '#node/role-commits.ts';
 import { isBlank, type Self, selfOf } from '#node/self.ts';
+import { ServedSlots } from '#node/served-slots.ts';
 import { assert } from '#platform/assert.ts';
 import { withKnown } from '#replication/known-replicas.ts';
 import { isShortage } from '#wal/wal-errors.ts';
@@ -45,6 +46,8 @@ export interface HowToLead {
 export class RoleKeeper {
   readonly host: EngineHost;
   readonly options: NodeOptions;
+  /** Which keys this node serves. */
+  readonly served: ServedSlots;
   readonly #advertise: string;
   readonly #watch: StateWatch;
   #current: MasterRole | ReplicaRole | undefined;
@@ -66,6 +69,10 @@ export class RoleKeeper {
     this.host = host;
     this.#advertise = advertise;
     this.#watch = watch;
+    this.served = new ServedSlots({
+      logged: () => this.#engine?.store.ownership.current,
+      place: () => host.manifest.member,
+    });
     this.#comeback = new Comeback(this);
     this.#insistence = new Insistence(this);
     host.engines.subscribe((engine) => this.#watchEngine(engine));

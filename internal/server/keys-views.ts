@@ -18,7 +18,12 @@ export type KeysViews = (keys: KeyRights | undefined) => KeysView;
 export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SlicePace): KeysViews {
   const viewOf = (seen: KeyValuePort): KeysView => ({
     port: seen,
-    batch: createSlicedBatch((...given) => seen.batch(...given), clock, slices),
+    batch: createSlicedBatch(
+      (...given) => seen.batch(...given),
+      clock,
+      slices,
+      (operations) => seen.checkBatch?.(operations),
+    ),
   });
   const whole = viewOf(port);
   const views = new WeakMap<KeyRights, KeysView>();

@@ -6,7 +6,8 @@
  * Atomic batches are not divided. Between the parts of another batch, writes of other
  * callers may be applied. If the first part is refused, nothing was done, and the whole
  * batch is refused. If a later part is refused, its operations and all operations after
- * it get the error as their result.
+ * it get the error as their result. What would refuse the whole from its start is asked
+ * before the first part.
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { checkCaller, WalnutError } from '#model/errors.ts';
@@ -24,11 +25,20 @@ const WRITE_BYTES = 64;
 
 export type RunBatch = KeyValuePort['batch'];
 
-/** `run`, which carries out a batch, except that a large one is given to it in parts, with a pause between them. */
-export function createSlicedBatch(run: RunBatch, clock: Clock, pace: SlicePace): RunBatch {
+/**
+ * `run`, which carries out a batch, except that a large one is given to it in parts, with a
+ * pause between them. `check`: throws what refuses a batch as a whole.
+ */
+export function createSlicedBatch(
+  run: RunBatch,
+  clock: Clock,
+  pace: SlicePace,
+  check: (operations: readonly BatchOperation[]) => void = () => {},
+): RunBatch {
   return (operations, signal) => {
     const parts = partsOf(operations);
-    return parts.length === 1 ? run(operations, signal) : runParts(run, clock, pace, parts, signal);
+    if (parts.length === 1) return run(operations, signal);
+    return runParts(run, clock, pace, parts, signal, () => check(operations));
   };
 }
 
@@ -75,7 +85,9 @@ async function runParts(
   pace: SlicePace,
   parts: readonly (readonly BatchOperation[])[],
   signal: AbortSignal | undefined,
+  check: () => void,
 ): Promise<BatchResult[]> {
+  check();
   const startedMs = clock.monotonicMs();
   const results: BatchResult[] = [];
   let refusal: WalnutError | undefined;

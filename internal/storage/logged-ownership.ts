@@ -61,6 +61,12 @@ function whyNoRun(first: number, last: number, before: SlotRun | undefined): str
   return `slots from ${first} on do not begin behind a gap after ${before.last}`;
 }
 
+/** True if no slot belongs to another group. */
+export function ownsAll({ owned }: LoggedOwnership): boolean {
+  const [run] = owned;
+  return run !== undefined && run.last - run.first === SLOTS - 1;
+}
+
 /** The first byte of what is hashed, so that no row of the request table and no member list has the same bytes. */
 const HASHED_AS_OWNERSHIP = 6;
 

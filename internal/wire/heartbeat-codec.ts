@@ -18,9 +18,11 @@ import {
   checkNodeName,
   fromGroup,
   fromNode,
+  fromShardMap,
   fromVoter,
   toGroup,
   toNode,
+  toShardMap,
   toVoter,
 } from '#wire/shard-map-codec.ts';
 import { fromState, tryState } from '#wire/status-codec.ts';
@@ -58,6 +60,7 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
       replicas: [...plain.replicas],
     },
     mapEpoch: BigInt(heartbeat.mapEpoch),
+    keptMapEpoch: BigInt(heartbeat.keptMapEpoch),
     lastAck: lastAck && {
       $typeName: 'walnut.v1.LastAck',
       term: lastAck.term,
@@ -83,6 +86,7 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
     term: checkTerm(message.term),
     tail: toPositionOrNone(message.tail, 'tail'),
     mapEpoch: toSafeNumber(message.mapEpoch, 'map_epoch'),
+    keptMapEpoch: toSafeNumber(message.keptMapEpoch, 'kept_map_epoch'),
     whyNoWrites: cutReason(message.whyNoWrites),
     ackedByVoters: message.ackedByVoters,
     lastAck: lastAck && {
@@ -105,12 +109,13 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
 }
 
 export function fromHeartbeatAnswer(answer: HeartbeatAnswer): HeartbeatResponse {
-  const { clusterName, clusterId, mapEpoch, group, nodes, isLeased } = answer;
+  const { clusterName, clusterId, mapEpoch, map, group, nodes, isLeased } = answer;
   return {
     $typeName: 'walnut.v1.HeartbeatResponse',
     clusterName,
     clusterId,
     mapEpoch: BigInt(mapEpoch),
+    map: map && fromShardMap(map),
     group: group && fromGroup(group),
     leased: isLeased,
     nodes: nodes.map(fromNode),
@@ -122,6 +127,7 @@ export function toHeartbeatAnswer(message: HeartbeatResponse): HeartbeatAnswer {
     clusterName: checkText(message.clusterName, 'cluster_name', WORD_CHARACTERS_MAX),
     clusterId: checkIdOrEmpty(message.clusterId, 'cluster_id'),
     mapEpoch: toSafeNumber(message.mapEpoch, 'map_epoch'),
+    map: message.map && toShardMap(message.map),
     group: message.group && toGroup(message.group),
     nodes: message.nodes.map(toNode),
     isLeased: message.leased,

@@ -6,7 +6,7 @@
  * becomes a command for the port.
  */
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
-import type { BulkPort, ReadMoment, SetsAnswer } from '#model/bulk.ts';
+import { areServed, type BulkPort, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -137,7 +137,8 @@ export function momentFor(columns: OperationColumns, bulk: BulkPort | undefined)
   if (bulk === undefined) return undefined;
   try {
     const moment = bulk.moment();
-    return columns.areIncluded(moment.includes) ? moment : undefined;
+    const isServed = moment.serves === undefined || areServed(columns, moment.serves);
+    return isServed && columns.areIncluded(moment.includes) ? moment : undefined;
   } catch (error) {
     // Commands are refused for it one by one.
     if (error instanceof WalnutError) return undefined;

@@ -9,6 +9,7 @@ import {
   grantsNeeded,
   majorityOf,
   ownerOf,
+  runsOf,
   type ShardMap,
 } from '#cluster/shard-map.ts';
 import { SLOTS } from '#model/slots.ts';
@@ -72,6 +73,24 @@ describe('the owner of a slot', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('the slots of one group', () => {
+  it('are few runs: ranges that touch are one', () => {
+    const slots = [
+      { first: 0, last: 9, group: 'g1' },
+      { first: 10, last: 20, group: 'g1' },
+      { first: 21, last: 21, group: 'g2' },
+      { first: 22, last: 30, group: 'g1' },
+    ];
+    const runs = [
+      { first: 0, last: 20 },
+      { first: 22, last: 30 },
+    ];
+    expect(runsOf(slots, 'g1')).toEqual(runs);
+    expect(runsOf(slots, 'g2')).toEqual([{ first: 21, last: 21 }]);
+    expect(runsOf(slots, 'g3')).toEqual([]);
   });
 });
 

@@ -297,6 +297,7 @@ export class SimulatedMember {
       term,
       tail: this.tail,
       mapEpoch: this.#mapEpoch,
+      keptMapEpoch: 0,
       whyNoWrites: this.whyNoWrites,
       ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#readClocks()) ?? 0) : 0,
       lastAck: lastAck && { term: lastAck.term, agoMs: this.#nowMs() - lastAck.atMs },

@@ -28,6 +28,7 @@ export function heartbeatOf(node: string, fields: Partial<Heartbeat> = {}): Hear
     term: 0,
     tail: NO_POSITION,
     mapEpoch: 0,
+    keptMapEpoch: 0,
     whyNoWrites: '',
     ackedByVoters: 0,
     lastAck: undefined,

@@ -35,15 +35,19 @@ export class TestCluster {
     this.coordinator = this.#startCoordinator();
   }
 
-  /** Starts members of these names and founds the cluster with them; resolves when one takes writes. */
-  async found(...names: string[]): Promise<void> {
-    for (const name of names) await this.start(name);
+  /** Starts members of these names and founds the cluster with them as one group; resolves when one takes writes. */
+  found(...names: string[]): Promise<void> {
+    return this.foundGroups({ g1: names });
+  }
+
+  /** Starts the members of these groups and founds the cluster; resolves when every group takes writes. */
+  async foundGroups(groups: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    for (const name of Object.values(groups).flat()) await this.start(name);
     await this.group.untilTrue(() => this.coordinator.isActive, 'an active coordinator');
     await this.group.clock.advance(1_000);
-    await this.group.until(
-      this.coordinator.requests.initCluster({ kind: 'given', groups: [{ id: 'g1', nodes: names }] }),
-    );
-    await this.untilLed();
+    const plans = Object.entries(groups).map(([id, nodes]) => ({ id, nodes }));
+    await this.group.until(this.coordinator.requests.initCluster({ kind: 'given', groups: plans }));
+    await this.untilLed(20_000, plans.length);
   }
 
   async start(name: string, changes: NodeChanges = {}): Promise<TestNode> {
@@ -102,11 +106,11 @@ export class TestCluster {
     return master;
   }
 
-  /** Resolves when a member takes writes. Returns how long it took, milliseconds. */
-  async untilLed(limitMs = 20_000): Promise<number> {
+  /** Resolves when so many members take writes. Returns how long it took, milliseconds. */
+  async untilLed(limitMs = 20_000, count = 1): Promise<number> {
     const { clock } = this.group;
     const fromMs = clock.monotonicMs();
-    while (this.masters.length === 0) {
+    while (this.masters.length < count) {
       if (clock.monotonicMs() - fromMs > limitMs) throw new Error(`nobody takes writes: ${this.#describe()}`);
       await clock.advance(20);
     }

@@ -78,7 +78,7 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'Get answered at once that must wait',
     file: 'internal/wire/kv-calls.ts',
-    text: '    return columns.areIncluded(moment.includes) ? moment : undefined;',
+    text: '    return isServed && columns.areIncluded(moment.includes) ? moment : undefined;',
     replacement: '    return moment;',
     tests: ['test/server/kv-bytes.test.ts'],
   },

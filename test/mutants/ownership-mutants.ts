@@ -5,6 +5,8 @@ const CODEC = 'test/engine/record-codec.test.ts';
 const EVERY = 'test/backup/every-record.test.ts';
 const HASH = 'test/cluster/slot-hash.test.ts';
 const MOVED = 'test/server/shard-moved.test.ts';
+const NODES = 'test/node/member/ownership.test.ts';
+const SERVED = 'test/node/served-slots.test.ts';
 const WIRE = 'test/wire/error-codec.test.ts';
 
 export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
@@ -56,5 +58,96 @@ export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
     text: "(method !== 'GET' && method !== 'HEAD')",
     replacement: "method === ''",
     tests: [MOVED],
+  },
+  {
+    name: 'key served before the log says that the group owns it',
+    file: 'internal/node/served-slots.ts',
+    text: "(group === undefined || group === '')",
+    replacement: "group !== 'none'",
+    tests: [SERVED],
+  },
+  {
+    name: 'key served that a map gives to another group',
+    file: 'internal/node/served-slots.ts',
+    text: 'if (owner !== group) served.fill(0, first, last + 1)',
+    replacement: 'if (owner === undefined) served.fill(0, first, last + 1)',
+    tests: [SERVED],
+  },
+  {
+    name: 'older map that takes the place of a newer one',
+    file: 'internal/node/served-slots.ts',
+    text: 'if (map.epoch >= Math.max(mapEpoch, this.#map?.epoch ?? 0)) this.#map = map;',
+    replacement: 'if (map.epoch >= mapEpoch) this.#map = map;',
+    tests: [SERVED],
+  },
+  {
+    name: 'ownership of the last group instead of that of the log now',
+    file: 'internal/node/served-slots.ts',
+    text: 'if (logged !== this.#logged || group',
+    replacement: 'if (group',
+    tests: [SERVED],
+  },
+  {
+    name: 'group that is sent back to itself',
+    file: 'internal/node/served-slots.ts',
+    text: "if (owner !== '' && owner === group)",
+    replacement: "if (owner === 'none')",
+    tests: [SERVED],
+  },
+  {
+    name: 'master that never logs what its group owns',
+    file: 'internal/node/member/lead-term.ts',
+    text: '  await current.stateOwnership({',
+    replacement: '  if (map.epoch < 0) await current.stateOwnership({',
+    tests: [NODES],
+  },
+  {
+    name: 'Batch of Sets by bytes that looks at no slot',
+    file: 'internal/node/doors/keys-door.ts',
+    text: 'return this.#owned.servesAll(sets) ? master.sets(sets) : undefined;',
+    replacement: 'return master.sets(sets);',
+    tests: [NODES],
+  },
+  {
+    name: 'mixed Batch by bytes that looks at no slot',
+    file: 'internal/node/doors/keys-door.ts',
+    text: 'return this.#owned.servesAll(args[0]) ? master.mixed(...args) : undefined;',
+    replacement: 'return master.mixed(...args);',
+    tests: [NODES],
+  },
+  {
+    name: 'Gets by bytes that look at no slot',
+    file: 'internal/wire/kv-calls.ts',
+    text: 'const isServed = moment.serves === undefined || areServed(columns, moment.serves);',
+    replacement: 'const isServed = areServed(columns, () => true);',
+    tests: [NODES],
+  },
+  {
+    name: 'Batch that is carried out but for the keys of another group',
+    file: 'internal/node/doors/keys-door.ts',
+    text: '    this.#owned.batch(operations);\n    const hasWrites',
+    replacement: '    const hasWrites',
+    tests: [NODES],
+  },
+  {
+    name: 'large Batch that is refused after its first part',
+    file: 'internal/server/sliced-batch.ts',
+    text: '  check();\n',
+    replacement: '',
+    tests: ['test/server/sliced-batch.test.ts'],
+  },
+  {
+    name: 'repeat of a write refused for its slot',
+    file: 'internal/node/doors/owned-keys.ts',
+    text: 'if (partial !== undefined && !isKnown(master, write.id)) partial',
+    replacement: 'if (partial !== undefined) partial',
+    tests: [NODES],
+  },
+  {
+    name: 'plain group that keeps to the slots of the group that it was restored from',
+    file: 'internal/node/master-role.ts',
+    text: '    this.#engine.submitOwnership({ ...current',
+    replacement: '    if (isMember) this.#engine.submitOwnership({ ...current',
+    tests: ['test/node/plain-ownership.test.ts'],
   },
 ];

@@ -37,6 +37,20 @@ function opened(node = new FakeNode(), clock = new VirtualClock()) {
 const bytesOf = (operations: readonly BatchOperation[]): number =>
   operations.reduce((sum, each) => sum + (each.kind === 'set' ? each.command.value.length : 0), 0);
 
+describe('a batch that is refused as a whole', () => {
+  const refusal = new WalnutError('shard_moved', 'operations[2]: ask g2');
+  const refuse = (): never => {
+    throw refusal;
+  };
+
+  it('is refused before the first of its parts', async () => {
+    const clock = new VirtualClock();
+    const run: RunBatch = () => expect.fail('a part was carried out');
+    const batch = createSlicedBatch(run, clock, new SliceQueue(clock), refuse);
+    await expect((async () => batch([set('a', 2 * MIB), set('b', 2 * MIB)]))()).rejects.toBe(refusal);
+  });
+});
+
 describe('a batch', () => {
   it.each([
     ['1,000 small sets', Array.from({ length: 1_000 }, (_, i) => set(`${i}`, 100)), 1],

@@ -11,6 +11,7 @@ import { Leadership } from '#node/leadership.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
+import type { ServedSlots } from '#node/served-slots.ts';
 import { assert } from '#platform/assert.ts';
 
 /** The node as its doors see it now. */
@@ -47,6 +48,11 @@ export class Admission {
 
   get engine(): Engine | undefined {
     return this.#core.keeper?.engine;
+  }
+
+  /** Which keys this node serves; undefined before it starts. */
+  get served(): ServedSlots | undefined {
+    return this.#core.keeper?.served;
   }
 
   requireRole(): MasterRole | ReplicaRole {

@@ -1,7 +1,6 @@
 /** The node as its clients see it: reads on every node, writes on the master. */
 
 import type { Engine } from '#engine/engine.ts';
-import type { Master } from '#master/master.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import type { BulkPort, MixedAnswer, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
@@ -49,6 +48,7 @@ import {
   needOfSet,
 } from '#node/doors/format-need.ts';
 import { LinearReads } from '#node/doors/linear-reads.ts';
+import { OwnedKeys } from '#node/doors/owned-keys.ts';
 import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { withModifiedIn } from '#node/modified.ts';
@@ -59,6 +59,7 @@ import type { Watches } from '#watch/watches.ts';
 
 export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #admission: Admission;
+  readonly #owned: OwnedKeys;
   readonly #clock: Clock;
   /** Reads of this node, judged as those of every client. */
   readonly reader: Reader;
@@ -71,6 +72,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   constructor(admission: Admission, clock: Clock, watches: Watches, level?: DefaultLevel) {
     this.#level = level;
     this.#admission = admission;
+    this.#owned = new OwnedKeys(admission);
     this.#clock = clock;
     this.#watches = watches;
     this.#explainer = new Explainer(
@@ -100,6 +102,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       get stalenessMs() {
         return admission.role?.stalenessMs ?? 0;
       },
+      get serves() {
+        const { served } = admission;
+        return served === undefined || served.isWhole ? undefined : served.serves;
+      },
       get leaderHint() {
         return admission.role?.leaderHint;
       },
@@ -113,63 +119,70 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    this.#owned.read(command.key);
     if (command.fill !== undefined) return this.#fillReads.get(command, command.fill, signal);
     if (command.isLinearizable === true) return this.#linearReads.get(command, signal);
     return this.reader.get(command, signal);
   }
 
   sets(sets: PlainSets): Soon<SetsAnswer> | undefined {
-    return this.#admission.writer().sets(sets);
+    const master = this.#admission.writer();
+    return this.#owned.servesAll(sets) ? master.sets(sets) : undefined;
   }
 
   mixed(...args: Parameters<BulkPort['mixed']>): Promise<MixedAnswer> | undefined {
-    return this.#admission.writer().mixed(...args);
+    const master = this.#admission.writer();
+    return this.#owned.servesAll(args[0]) ? master.mixed(...args) : undefined;
   }
 
   set(given: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     const need = needOfSet(command);
-    if (need === undefined) return this.#admission.writer().set(command, signal);
-    return this.#whenReady(need, (master) => master.set(command, signal));
+    if (need === undefined) return this.#owned.writer(command).set(command, signal);
+    return this.#whenReady(need, () => this.#owned.writer(command).set(command, signal));
   }
 
   delete(given: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     const need = needOfId(command.id);
-    if (need === undefined) return this.#admission.writer().delete(command, signal);
-    return this.#whenReady(need, (master) => master.delete(command, signal));
+    if (need === undefined) return this.#owned.writer(command).delete(command, signal);
+    return this.#whenReady(need, () => this.#owned.writer(command).delete(command, signal));
   }
 
   increment(given: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
     const need = needOfId(command.id);
-    if (need === undefined) return this.#admission.writer().increment(command, signal);
-    return this.#whenReady(need, (master) => master.increment(command, signal));
+    if (need === undefined) return this.#owned.writer(command).increment(command, signal);
+    return this.#whenReady(need, () => this.#owned.writer(command).increment(command, signal));
   }
 
   touch(given: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
-    return this.#whenReady('required', (master) => master.touch(command, signal));
+    return this.#whenReady('required', () => this.#owned.writer(command).touch(command, signal));
   }
 
   /** Writes as soon as the log may have what the write needs, which is at once but for the first time. */
-  #whenReady<T>(need: FormatNeed, write: (master: Master) => Promise<T>): Promise<T> {
-    if (this.#admission.hasFormats) return write(this.#admission.writer());
-    return this.#afterStep(need, write);
+  #whenReady<T>(need: FormatNeed, write: () => Promise<T>): Promise<T> {
+    return this.#admission.hasFormats ? write() : this.#afterStep(need, write);
   }
 
-  async #afterStep<T>(need: FormatNeed, write: (master: Master) => Promise<T>): Promise<T> {
+  async #afterStep<T>(need: FormatNeed, write: () => Promise<T>): Promise<T> {
     const refusal = await this.#admission.whyNotReadyForFormats();
     if (refusal !== undefined && !goesWithout(need, refusal)) throw refusal;
-    return write(this.#admission.writer());
+    return write();
+  }
+
+  checkBatch(operations: readonly BatchOperation[]): void {
+    this.#owned.batch(operations);
   }
 
   async batch(given: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const operations = withLevels(given, this.#level);
+    this.#owned.batch(operations);
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
       if (operations.some(asksForQuorum)) this.#checkLevel('quorum');
@@ -215,12 +228,13 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const { operations } = given;
     const command = operations.some(({ kind }) => kind !== 'get') ? withLevel(given, this.#level) : given;
     this.#checkLevel(command.durability);
+    this.#owned.atomicBatch(command);
     if (operations.some(({ kind }) => kind !== 'get')) {
       const admit = (get: GetCommand): void => this.reader.checkAccepted(get);
       const need = needOfAll(command);
       const answer = await (need === undefined
         ? this.#admission.writer().atomicBatch(command, admit, signal)
-        : this.#whenReady(need, (master) => master.atomicBatch(command, admit, signal)));
+        : this.#whenReady(need, () => this.#admission.writer().atomicBatch(command, admit, signal)));
       return { ...answer, results: withModifiedIn(this.#engine, operations, answer.results) };
     }
     const reads = await readAtOnce(this.reader, operations, signal);
@@ -234,10 +248,11 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   /** Like `batch`, for sets and deletes that are logged as restored. */
   async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const read = (command: GetCommand): GetAnswer => this.reader.getNow(command);
-    const run = (master: Master): Promise<BatchResult[]> =>
-      master.batch(operations, read, signal, 'restored');
+    this.#owned.batch(operations);
+    const run = (): Promise<BatchResult[]> =>
+      this.#admission.writer().batch(operations, read, signal, 'restored');
     const isTyped = operations.some((operation) => needOf(operation) !== undefined);
-    return isTyped ? this.#whenReady('required', run) : run(this.#admission.writer());
+    return isTyped ? this.#whenReady('required', run) : run();
   }
 
   scan(command: ScanCommand): ScanAnswer {
@@ -268,7 +283,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     signal: AbortSignal,
     outlet?: WatchOutlet,
   ): AsyncGenerator<WatchMessage> {
-    const { after, sinceMs } = command;
+    const { after, sinceMs, target } = command;
+    if (target.kind === 'key') this.#owned.read(target.key);
     const context = this.#admission.watchable();
     if (sinceMs !== undefined) {
       const start = await this.#startOf(context.engine(), sinceMs, signal);
@@ -288,7 +304,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return start.lsn > engine.appliedLsn ? engine.position : start;
   }
 
-  explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+  async explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+    this.#owned.read(command.key);
     return this.#explainer.explain(command, signal);
   }
 

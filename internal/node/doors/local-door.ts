@@ -64,7 +64,7 @@ export class LocalDoor {
   }
 
   scan(command: ScanCommand): ScanAnswer {
-    this.#readable(command.prefix);
+    this.#state(command.prefix);
     return this.#reader.scan(command);
   }
 
@@ -91,7 +91,15 @@ export class LocalDoor {
     await this.#reader.untilReached(position, timeoutMs, signal);
   }
 
+  /** The state to read a key from. */
   #readable(key: string): Engine {
+    const engine = this.#state(key);
+    const { served } = this.#admission;
+    if (served?.isWhole === false) served.check(key);
+    return engine;
+  }
+
+  #state(key: string): Engine {
     if (typeof key !== 'string') throw invalidArgument(`the key is a ${typeof key}: expected a string`);
     const { maxStalenessMs } = this;
     if (maxStalenessMs !== undefined && this.stalenessMs > maxStalenessMs) throw this.#tooStale();

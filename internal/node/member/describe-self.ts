@@ -18,6 +18,7 @@ export interface Counted {
   readonly process: string;
   readonly sequence: number;
   readonly mapEpoch: number;
+  readonly keptMapEpoch: number;
   readonly oldestWriteMs: number;
 }
 
@@ -31,10 +32,10 @@ export function describeSelf(
 ): Heartbeat {
   const { host, current, advertise } = keeper;
   const { manifest } = host;
-  const { process, sequence, mapEpoch, oldestWriteMs } = counted;
+  const { process, sequence, mapEpoch, keptMapEpoch, oldestWriteMs } = counted;
   const engine = current === undefined ? undefined : host.engine;
   return {
-    ...{ process, sequence, mapEpoch },
+    ...{ process, sequence, mapEpoch, keptMapEpoch },
     clusterName: member.cluster,
     clusterId: manifest.member?.clusterId ?? '',
     node: member.node,

@@ -4,7 +4,7 @@
  * term. A repeat changes nothing, and begins no new wait before the first write.
  */
 import type { LeadAnswer, LeadRequest } from '#cluster/member-port.ts';
-import { type Group, majorityOf } from '#cluster/shard-map.ts';
+import { type Group, majorityOf, runsOf } from '#cluster/shard-map.ts';
 import { formatPosition } from '#model/position.ts';
 import { checkWhom } from '#node/member/whom.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
@@ -18,7 +18,8 @@ export async function leadTerm(keeper: RoleKeeper, request: LeadRequest): Promis
     const why = isRepeat ? undefined : whyNotLead(keeper, request);
     if (why === undefined) {
       if (!isRepeat) await keeper.lead(request.term, othersOf(request), { isGranted: true });
-      await stateMembers(keeper, request.map.groups.get(request.group));
+      keeper.served.hear(request.map);
+      await stateGroup(keeper, request.map.groups.get(request.group));
     }
     return { isAccepted: why === undefined, reason: why ?? '', term: keeper.host.manifest.term };
   });
@@ -50,9 +51,17 @@ function othersOf({ map, group, node }: LeadRequest): string[] {
     .flatMap((voter) => map.nodes.get(voter.node)?.address ?? []);
 }
 
-/** The first member list of a log is that of the map; later ones are made by the master alone. */
-export async function stateMembers({ current }: RoleKeeper, group: Group | undefined): Promise<void> {
-  if (current?.kind === 'master' && group !== undefined) await current.stateMembers(membersOf(group));
+/**
+ * The first member list of a log is that of the map; later ones are made by the master alone.
+ * The slots that the group owns are those of the first map, too: nothing moves them yet. A map
+ * without any slot says nothing of them.
+ */
+export async function stateGroup({ current, served }: RoleKeeper, group: Group | undefined): Promise<void> {
+  if (current?.kind !== 'master' || group === undefined) return;
+  await current.stateMembers(membersOf(group));
+  const { map } = served;
+  if (map === undefined || map.slots.length === 0) return;
+  await current.stateOwnership({ mapEpoch: map.epoch, owned: runsOf(map.slots, group.id) });
 }
 
 function membersOf({ voters }: Group): LoggedMembers {

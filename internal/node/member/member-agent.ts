@@ -8,7 +8,7 @@ import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
 import type { ClusterNode, Group } from '#cluster/shard-map.ts';
 import { WalnutError } from '#model/errors.ts';
 import { describeSelf } from '#node/member/describe-self.ts';
-import { stateMembers } from '#node/member/lead-term.ts';
+import { stateGroup } from '#node/member/lead-term.ts';
 import type { LeaseSent } from '#node/member/member-lease.ts';
 import type { MemberOptions } from '#node/member/member-options.ts';
 import { takePlace } from '#node/member/whom.ts';
@@ -97,6 +97,7 @@ export class MemberAgent {
       process: this.#process,
       sequence: ++this.#sequence,
       mapEpoch: this.#mapEpoch,
+      keptMapEpoch: keeper.served.map?.epoch ?? 0,
       oldestWriteMs: this.#stall.ageMs(keeper.host.engine),
     });
     const address = this.#address;
@@ -122,6 +123,7 @@ export class MemberAgent {
     if (answer.mapEpoch < this.#mapEpoch || answer.group === undefined) return;
     this.#mapEpoch = answer.mapEpoch;
     this.#nodes = new Map(answer.nodes.map((node) => [node.name, node]));
+    if (answer.map !== undefined) keeper.served.hear(answer.map);
     const { group } = answer;
     this.#heeding ??= this.#heed(answer.clusterId, answer.mapEpoch, group)
       .catch((error: unknown) => {
@@ -139,7 +141,7 @@ export class MemberAgent {
     const role = keeper.current;
     if (leader === undefined || role === undefined) return;
     if (leader.node === member.node) {
-      if (role.kind === 'master' && role.term === term) await stateMembers(keeper, group);
+      if (role.kind === 'master' && role.term === term) await stateGroup(keeper, group);
       return;
     }
     const { manifest } = keeper.host;

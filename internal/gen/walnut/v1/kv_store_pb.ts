@@ -2305,7 +2305,10 @@ export const UpdateFormatSchema: GenEnum<UpdateFormat> = /*@__PURE__*/
 
 /**
  * Keys and values. Every node serves it; writes on a replica answer
- * FAILED_PRECONDITION with `x-leader-hint: host:port`.
+ * FAILED_PRECONDITION with `x-leader-hint: host:port`. In a cluster of several
+ * groups a key of another group answers FAILED_PRECONDITION with `x-shard-id`,
+ * `x-new-node-hint` and `x-map-epoch`, and a Batch with one such key is refused
+ * whole: see RoutingError.
  *
  * @generated from service walnut.v1.KVStore
  */
