@@ -38,6 +38,11 @@ export function leaderHintOf(error: unknown): string | undefined {
   return error instanceof CallError ? error.leaderHint : undefined;
 }
 
+/** `host:port` of the master of the group that owns the key, if the answering node is of another group and knows it. */
+export function ownerHintOf(error: unknown): string | undefined {
+  return error instanceof CallError ? error.ownerHint : undefined;
+}
+
 const ADVICE_LOST =
   'Is it running? Start a group with: npm start (a member of a cluster: npm run node -- --config FILE)\n' +
   'Or name another node: --address HOST:PORT (or WALNUT_ADDRESS).';
@@ -86,8 +91,10 @@ export function outputFailure(error: Error): CliError {
 }
 
 /** For any rpc, so it names no option. OUT_OF_RANGE says what is out of which range in its message. */
-function adviceFor({ code, leaderHint }: CallError, address: string): string | undefined {
+function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string): string | undefined {
   const scheme = /^https:\/\//.exec(address)?.[0] ?? '';
+  if (ownerHint !== undefined)
+    return `Ask the owner of the key: --address ${scheme}${escapeLine(ownerHint)}, or a gateway`;
   if (leaderHint !== undefined) return `Ask the master instead: --address ${scheme}${escapeLine(leaderHint)}`;
   switch (code) {
     case 'unavailable':

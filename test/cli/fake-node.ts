@@ -40,6 +40,8 @@ export interface FakeNodeOptions {
   readonly entriesMax?: number;
   /** `host:port` of the master. If set, this node is a replica. */
   master?: string | undefined;
+  /** `host:port` of the master of the group that owns every key, if that is another group. */
+  owner?: string | undefined;
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
   readonly observers?: MessageInitShape<typeof StatusResponseSchema>['observers'];
   readonly reasons?: string[];
@@ -116,6 +118,7 @@ export class FakeNode {
   }
 
   get(request: GetRequest) {
+    this.#refuseForOwner();
     if (request.linearizable) this.#refuseOnReplica();
     this.keys.push(request.key);
     const entry = this.data.get(request.key);
@@ -136,6 +139,7 @@ export class FakeNode {
 
   set(request: SetRequest) {
     this.#refuseOnReplica();
+    this.#refuseForOwner();
     this.keys.push(request.key);
     this.setRequests.push(request);
     if (request.value.length === 666) throw new ConnectError('full by bytes', Code.ResourceExhausted);
@@ -188,6 +192,12 @@ export class FakeNode {
       ...(before !== undefined && !isMet ? { current: before } : {}),
       ...(before !== undefined && isMet && request.returnPrevious ? { previous: before } : {}),
     });
+  }
+
+  #refuseForOwner(): void {
+    const { owner } = this.options;
+    if (owner === undefined) return;
+    throw new ConnectError('the key belongs to g2', Code.FailedPrecondition, { 'x-new-node-hint': owner });
   }
 
   #refuseOnReplica(): void {

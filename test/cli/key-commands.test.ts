@@ -265,6 +265,36 @@ describe('a replica', () => {
   });
 });
 
+describe('a node of another group', () => {
+  it('is left for the owner of the key that it names, for reads too, and after its replica', async () => {
+    const other = await new FakeNode({ owner: node.address }).start();
+    const replica = await new FakeNode({ master: other.address }).start();
+    try {
+      const done = await runCli(['set', 'k', 'v', '--address', replica.address]);
+      expect(done).toMatchObject({ code: 0, err: expect.stringContaining(`its owner at ${node.address}`) });
+      expect(node.data.has('k')).toBe(true);
+      expect(await runCli(['get', 'k', '--address', other.address])).toMatchObject({ code: 0, out: 'v' });
+      const refused = await runCli(['set', 'k', 'w', '--no-follow', '--address', other.address]);
+      expect(refused).toMatchObject({ code: 5, err: expect.stringContaining(`--address ${node.address}`) });
+    } finally {
+      await Promise.all([other.stop(), replica.stop()]);
+    }
+  });
+
+  it('is not followed in a circle', async () => {
+    const one = await new FakeNode({ owner: node.address }).start();
+    node.options.owner = one.address;
+    try {
+      const done = await runCli(['set', 'k', 'v', '--address', one.address]);
+      expect(done).toMatchObject({ code: 5, err: expect.stringContaining('FAILED_PRECONDITION') });
+      expect(node.setRequests).toEqual([]);
+    } finally {
+      node.options.owner = undefined;
+      await one.stop();
+    }
+  });
+});
+
 describe('scan', () => {
   beforeEach(async () => {
     for (let i = 0; i < 20; i++) await run(['set', `p:${i}`, `v${i}`]);

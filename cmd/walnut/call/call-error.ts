@@ -1,17 +1,26 @@
 /** The failure of a call to a node, whatever transport carried it. */
 
+/** What the headers of an answer say of other nodes. */
+export interface CallHints {
+  readonly leaderHint?: string | undefined;
+  readonly ownerHint?: string | undefined;
+}
+
 /** A Connect code (https://connectrpc.com/docs/protocol), or `lost`: no answer came. */
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: string;
   /** `host:port` of the master, if the answering node knows it. */
   readonly leaderHint: string | undefined;
+  /** `host:port` of the master of the group that owns the key, if that is another group and known. */
+  readonly ownerHint: string | undefined;
 
-  constructor(code: string, message: string, leaderHint?: string, cause?: unknown) {
+  constructor(code: string, message: string, hints: CallHints = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     // A node that knows no master may send the header empty.
-    this.leaderHint = leaderHint === '' ? undefined : leaderHint;
+    this.leaderHint = hints.leaderHint || undefined;
+    this.ownerHint = hints.ownerHint || undefined;
   }
 }
 

@@ -147,17 +147,18 @@ export class LeanClient {
   }
 }
 
-function toError({ status, contentType, leaderHint, body }: LeanResponse): CallError {
+function toError(response: LeanResponse): CallError {
+  const { status, contentType, body } = response;
   try {
     const { code, message } = JSON.parse(Buffer.from(body).toString('utf8')) as Record<string, unknown>;
     if (status !== 200 && typeof code === 'string' && Object.hasOwn(WIRE_CODES, code))
-      return new CallError(code, typeof message === 'string' ? message : '', leaderHint);
+      return new CallError(code, typeof message === 'string' ? message : '', response);
   } catch {
     // The body is not Connect's JSON: a proxy answered, or something that is not a Walnut
     // node.
   }
   const type = contentType === '' ? '' : ` with ${contentType}`;
-  return new CallError(codeOfStatus(status), `HTTP ${status}${type}: is it a Walnut node?`, leaderHint);
+  return new CallError(codeOfStatus(status), `HTTP ${status}${type}: is it a Walnut node?`, response);
 }
 
 /** https://connectrpc.com/docs/protocol, "HTTP to error code". */

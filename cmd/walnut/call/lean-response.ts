@@ -9,6 +9,7 @@ export interface LeanResponse {
   readonly status: number;
   readonly contentType: string;
   readonly leaderHint: string | undefined;
+  readonly ownerHint: string | undefined;
   readonly body: Uint8Array;
   /** The server will close the connection after this response. */
   readonly isLast: boolean;
@@ -23,6 +24,7 @@ interface Head {
   readonly status: number;
   readonly contentType: string;
   readonly leaderHint: string | undefined;
+  readonly ownerHint: string | undefined;
   readonly isLast: boolean;
   /** Undefined if the body is chunked. */
   readonly bodyBytes: number | undefined;
@@ -109,6 +111,7 @@ function parseHead(text: string): Head {
   if (status === undefined) throw new Error('not an HTTP/1.1 response');
   let contentType = '';
   let leaderHint: string | undefined;
+  let ownerHint: string | undefined;
   let isLast = false;
   let bodyBytes: number | undefined;
   let isChunked = false;
@@ -132,12 +135,15 @@ function parseHead(text: string): Head {
       case 'x-leader-hint':
         leaderHint = value;
         break;
+      case 'x-new-node-hint':
+        ownerHint = value;
+        break;
       default:
     }
   }
   if (isChunked) bodyBytes = undefined;
   else if (bodyBytes === undefined || Number.isNaN(bodyBytes)) throw new Error('a response without a length');
-  return { status: Number(status), contentType, leaderHint, isLast, bodyBytes };
+  return { status: Number(status), contentType, leaderHint, ownerHint, isLast, bodyBytes };
 }
 
 function parseChunkSize(line: string): number {

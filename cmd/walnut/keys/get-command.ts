@@ -103,7 +103,7 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
     return getSeveral(invocation, follow, ({ kv }, one) => kv.get({ ...request, key: one }, WAITING_CALL));
   const response = await callFollowing(
     invocation,
-    { follow },
+    { follow, followOwner: true },
     ({ kv }) => kv.get(request, WAITING_CALL),
     'asking',
   );

@@ -12,7 +12,7 @@ import { type Invocation, show, usageError } from '../command-host.ts';
 import { showPosition, showText, showValue } from '../output/output.ts';
 import { getToJson, type Json, writeToJson } from './answer-json.ts';
 import { UNSEEN } from './left-out.ts';
-import { callFollowing, missedGuarantee, type WriteOptions } from './write-options.ts';
+import { callFollowing, type FollowOptions, missedGuarantee, type WriteOptions } from './write-options.ts';
 
 /** The parser of a list of keys. */
 export function collectKeys(text: string, before: readonly string[] = []): readonly string[] {
@@ -39,7 +39,7 @@ export function getSeveral(
   follow: boolean,
   get: (clients: NodeClients, key: string) => Promise<GetResponse>,
 ): Promise<ExitCode> {
-  return callEach(invocation, { follow }, 'asking', async (clients, key) => {
+  return callEach(invocation, { follow, followOwner: true }, 'asking', async (clients, key) => {
     const response = await get(clients, key);
     const value = response.found ? showValue(response.value) : 'not found';
     return { json: getToJson(key, response), line: value, isDone: response.found };
@@ -66,7 +66,7 @@ export function deleteSeveral(
 
 async function callEach(
   invocation: Invocation,
-  options: { readonly follow?: boolean },
+  options: FollowOptions,
   does: string,
   call: (clients: NodeClients, key: string) => Promise<Result>,
 ): Promise<ExitCode> {

@@ -14,7 +14,7 @@ import {
   type WirePosition,
 } from '../arguments.ts';
 import { createNodeClients, type NodeClients } from '../call/connection.ts';
-import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
+import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf, ownerHintOf } from '../cli-error.ts';
 import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
 import { showPosition } from '../output/output.ts';
 
@@ -81,23 +81,41 @@ export function writeFields(options: WriteOptions) {
   return { ...receiptFields(options), requestId: options.requestId ?? '' };
 }
 
-/** A second refusal is final: two nodes that point at each other must not keep us busy. */
+/** `follow`: whether a replica is left for its master. `followOwner`: the same of a node that does not own the key. */
+export interface FollowOptions {
+  readonly follow?: boolean;
+  /** By default as `follow`. */
+  readonly followOwner?: boolean;
+}
+
+/**
+ * A replica names its master, and a master that does not own the key the one that does. Each
+ * kind of hint is followed once: two nodes that point at each other must not keep us busy.
+ */
 export async function callFollowing<T>(
   invocation: Invocation,
-  options: { readonly follow?: boolean },
+  { follow = true, followOwner = follow }: FollowOptions,
   call: (clients: NodeClients) => Promise<T>,
   does = 'writing to',
 ): Promise<T> {
-  try {
-    return await call(createNodeClients(invocation.address));
-  } catch (error) {
-    const hint = leaderHintOf(error);
-    if (hint === undefined || options.follow === false) throw error;
-    const master = parseToldAddress(hint, invocation.address);
-    invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
-    return await call(createNodeClients(master)).catch((cause: unknown) => {
-      throw describeFailure(cause, toArgument(master));
-    });
+  const { address, io } = invocation;
+  const mayFollow = { leader: follow, owner: followOwner };
+  for (let at = address; ; ) {
+    try {
+      return await call(createNodeClients(at));
+    } catch (error) {
+      const owner = ownerHintOf(error);
+      const kind = owner === undefined ? 'leader' : 'owner';
+      const hint = owner ?? leaderHintOf(error);
+      if (hint === undefined || !mayFollow[kind])
+        throw at === address ? error : describeFailure(error, toArgument(at));
+      mayFollow[kind] = false;
+      const next = parseToldAddress(hint, address);
+      const why =
+        kind === 'leader' ? `is a replica; ${does} its master` : `does not own the key; ${does} its owner`;
+      io.note(`${at.text} ${why} at ${next.text}\n`);
+      at = next;
+    }
   }
 }
 
