@@ -102,7 +102,7 @@ export class GuardedKeys implements KeyValuePort {
     return { ...answer, results };
   }
 
-  scan(command: ScanCommand): ScanAnswer {
+  scan(command: ScanCommand): Awaitable<ScanAnswer> {
     // Found in one walk: a page that ended at keys which are left out later would tell how many there are.
     return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) });
   }

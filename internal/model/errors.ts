@@ -3,6 +3,7 @@
  * `wire/error-codes.ts` maps them to Connect codes.
  */
 import type { Position } from '#model/position.ts';
+import type { GroupPlace } from '#model/watch.ts';
 
 export type ErrorCode =
   /** The request is wrong in every state; the message names what was expected. */
@@ -68,6 +69,8 @@ export interface ErrorDetails {
   readonly limit?: ExceededLimit | undefined;
   /** A watch that ended goes on after this position, without missing a change. */
   readonly resumeAfter?: Position | undefined;
+  /** The same of a watch of a cluster: the place in each group. */
+  readonly resumePlaces?: readonly GroupPlace[] | undefined;
   /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
   /** True if the answer says how a caller makes itself known (WWW-Authenticate). */

@@ -25,10 +25,19 @@ export type WatchTarget =
 
 export type WatchOp = Mutation['op'];
 
+/** A place in the log of one group of a cluster. */
+export interface GroupPlace {
+  /** The group's id. */
+  readonly group: string;
+  readonly position: Position;
+}
+
 export interface WatchCommand {
   readonly target: WatchTarget;
   /** The last position that the watcher has; undefined: what comes from now on. */
   readonly after: Position | undefined;
+  /** At a gateway, instead of `after`: the places to go on from. A group that is not named begins now. */
+  readonly places?: readonly GroupPlace[] | undefined;
   /** Begin with the first record at or after this wall time, in milliseconds. Then `after` is undefined. */
   readonly sinceMs?: number | undefined;
   /** Undefined: all. */
@@ -77,7 +86,9 @@ export interface WatchMessage {
   readonly events: readonly WatchEvent[];
   /** All records up to this one were told, or are of no interest to the watcher. */
   readonly position: Position;
-  /** True if a watcher that starts after `position` misses nothing; false within a record and before the initial events are complete. */
+  /** Of a gateway: the places of all groups, of which `position` is the one that moved last. */
+  readonly places?: readonly GroupPlace[] | undefined;
+  /** True if a watcher that starts after `position`, or at `places`, misses nothing; false within a record and before the initial events are complete. */
   readonly canResume: boolean;
   /** The last record goes on in the next message. */
   readonly isFragment: boolean;

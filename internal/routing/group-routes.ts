@@ -123,8 +123,17 @@ export class GroupRoutes {
     node.restUntilMs = nowMs + Math.min(BEHIND_MS_MAX, REST_MS * 2 ** Math.min(node.behind, 10));
   }
 
+  /** The nodes of the group are these from now on. */
+  setNodes(addresses: readonly string[]): void {
+    const named = new Set(addresses);
+    for (const address of this.#nodes.keys()) if (!named.has(address)) this.#nodes.delete(address);
+    for (const address of named)
+      if (!this.#nodes.has(address)) this.#nodes.set(address, newNode(address, false));
+    if (this.#master !== undefined && !named.has(this.#master)) this.#master = undefined;
+  }
+
   onFailure(address: string, { remedy }: Failure, nowMs: number): void {
-    if (remedy === 'none') return;
+    if (remedy === 'none' || remedy === 'moved') return;
     if (this.#master === address) this.#master = undefined;
     const node = this.#nodes.get(address);
     if (node === undefined || remedy !== 'later') return;

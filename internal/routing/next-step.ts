@@ -28,6 +28,8 @@ export interface Situation {
   readonly leftMs: number;
   /** From 0 to 1, so that callers that failed together do not come back together. */
   readonly jitter: number;
+  /** The longest pause; undefined: `PAUSE_MS_MAX`. */
+  readonly pauseMsMax?: number | undefined;
 }
 
 /** Two nodes that take each other for the master would else be asked in turn without a pause. */
@@ -40,7 +42,7 @@ const GIVE_UP: NextStep = { kind: 'give_up' };
 
 export function nextStep(situation: Situation): NextStep {
   const { failure, outcome, isRepeatable, hint, hintsFollowed, hasOthers, leftMs } = situation;
-  if (failure.remedy === 'none' || leftMs <= 0) return GIVE_UP;
+  if (failure.remedy === 'none' || failure.remedy === 'moved' || leftMs <= 0) return GIVE_UP;
   // An earlier attempt may still be carried out, and so would its repeat be.
   if (outcome !== 'not_done' && !isRepeatable) return GIVE_UP;
   if (hint !== undefined && hintsFollowed < HINTS_MAX) return { kind: 'ask', address: hint };
@@ -49,7 +51,7 @@ export function nextStep(situation: Situation): NextStep {
   return pauseMs < leftMs ? { kind: 'go_on', pauseMs } : GIVE_UP;
 }
 
-function pauseOf({ rounds, jitter }: Situation): number {
-  const longestMs = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(rounds, 10));
+function pauseOf({ rounds, jitter, pauseMsMax = PAUSE_MS_MAX }: Situation): number {
+  const longestMs = Math.min(pauseMsMax, PAUSE_MS * 2 ** Math.min(rounds, 10));
   return longestMs * (0.5 + jitter / 2);
 }

@@ -51,6 +51,14 @@ export interface Attempt<L> extends Limits {
   readonly mayBeRepeat: boolean;
 }
 
+/** What lets attempts go to the master, and is told what came of them. */
+export interface Gate {
+  /** Undefined: the attempt may go now. */
+  enter(limitMs: number, signal: AbortSignal | undefined): Promise<void> | undefined;
+  onAnswer(): void;
+  onFailure(): void;
+}
+
 export interface RouterOptions<L> {
   readonly routes: GroupRoutes;
   readonly links: Links<L>;
@@ -58,6 +66,10 @@ export interface RouterOptions<L> {
   readonly random: Random;
   /** Called for each attempt that failed and is followed by another. */
   readonly onRetry?: ((told: Told, error: unknown) => void) | undefined;
+  /** Undefined: every attempt goes at once. */
+  readonly gate?: Gate | undefined;
+  /** The longest pause between rounds over all nodes. */
+  readonly pauseMsMax?: number | undefined;
 }
 
 /** Nodes that are asked who the master is have so long. */
@@ -81,14 +93,18 @@ export class Router<L> {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onRetry: ((told: Told, error: unknown) => void) | undefined;
+  readonly #gate: Gate | undefined;
+  readonly #pauseMsMax: number | undefined;
   #finding: Promise<void> | undefined;
 
-  constructor({ routes, links, clock, random, onRetry }: RouterOptions<L>) {
+  constructor({ routes, links, clock, random, onRetry, gate, pauseMsMax }: RouterOptions<L>) {
     this.#routes = routes;
     this.#links = links;
     this.#clock = clock;
     this.#random = random;
     this.#onRetry = onRetry;
+    this.#gate = gate;
+    this.#pauseMsMax = pauseMsMax;
   }
 
   async run<T>(call: RoutedCall, attempt: (attempt: Attempt<L>) => Promise<T>): Promise<T> {
@@ -103,17 +119,24 @@ export class Router<L> {
       endMs,
     };
     let hint: string | undefined;
+    const gate = call.target === 'master' ? this.#gate : undefined;
     for (;;) {
+      const entering = gate?.enter(endMs - this.#clock.monotonicMs(), call.signal);
+      if (entering !== undefined) await this.#entered(entering, progress);
       const address = call.at ?? hint ?? (await this.#choose(call, progress.tried));
       progress.tried.add(address);
       progress.attempts++;
       const startedMs = this.#clock.monotonicMs();
       try {
         const answer = await attempt(this.#attemptAt(address, call, progress));
+        gate?.onAnswer();
         this.#onAnswer(address, call, this.#clock.monotonicMs() - startedMs);
         return answer;
       } catch (error) {
-        hint = await this.#afterFailure(error, address, call, progress);
+        const failure = this.#links.judge(error);
+        if (failure.remedy === 'later' || failure.remedy === 'elsewhere') gate?.onFailure();
+        else gate?.onAnswer();
+        hint = await this.#afterFailure(error, failure, address, call, progress);
       }
     }
   }
@@ -175,6 +198,15 @@ export class Router<L> {
     over.abort();
   }
 
+  /** What ended the wait for a place is told with what earlier attempts may have done. */
+  async #entered(entering: Promise<void>, { outcome, attempts }: Progress): Promise<void> {
+    try {
+      await entering;
+    } catch (error) {
+      throw this.#links.toError(error, { outcome, address: '', attempts });
+    }
+  }
+
   #attemptAt(address: string, call: RoutedCall, { outcome, late, endMs }: Progress): Attempt<L> {
     const leftMs = endMs - this.#clock.monotonicMs();
     const attemptMs = call.attemptMs * 2 ** Math.min(late, ATTEMPT_DOUBLINGS_MAX);
@@ -195,13 +227,15 @@ export class Router<L> {
   /** Waits as long as is right, and returns the address to ask next where a node gave it. Throws to give up. */
   async #afterFailure(
     error: unknown,
+    failure: Failure,
     address: string,
     call: RoutedCall,
     progress: Progress,
   ): Promise<string | undefined> {
     const nowMs = this.#clock.monotonicMs();
-    const failure = this.#links.judge(error);
     if (failure.outcome === 'unknown') progress.outcome = 'unknown';
+    // The master looked for an earlier attempt first, so that there was none.
+    if (failure.remedy === 'moved') progress.outcome = 'not_done';
     this.#routes.onFailure(address, failure, nowMs);
     const told = { outcome: progress.outcome, address, attempts: progress.attempts };
     if (isGivenUp(call)) throw this.#links.toError(error, told);
@@ -217,6 +251,7 @@ export class Router<L> {
       hasUntried,
       leftMs: progress.endMs - nowMs,
       jitter: this.#random.uint32() / 2 ** 32,
+      pauseMsMax: this.#pauseMsMax,
     });
     if (step.kind === 'give_up') throw this.#links.toError(error, told);
     this.#onRetry?.(told, error);

@@ -38,19 +38,19 @@ export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
   };
 }
 
-function carryOut(
+async function carryOut(
   { port, boundAnswer }: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
   query: string,
-): void {
+): Promise<void> {
   const { method } = request;
   if (method === 'OPTIONS') {
     send(request, response, 204, { allow: LIST_METHODS }, '');
     return;
   }
   if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method, LIST_METHODS);
-  const answer = port.scan(toCommand(query));
+  const answer = await port.scan(toCommand(query));
   const lines = acceptedLines(request.headers.accept);
   const body = Buffer.from(lines === undefined ? toPage(answer) : toLines(answer));
   const headers = {

@@ -109,7 +109,7 @@ function createReads(
     },
     scan: {
       limits: FEW,
-      impl: (request, { keys }) => fromScanAnswer(views(keys).port.scan(toScanCommand(request))),
+      impl: (request, { keys }) => mapAwaitable(views(keys).port.scan(toScanCommand(request)), fromScanAnswer),
     },
     getUpdates: {
       limits: FEW,

@@ -31,7 +31,7 @@ import type { KeysViews } from '#server/keys-views.ts';
 import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { fromPosition } from '#wire/position-codec.ts';
-import { toResumeText } from '#wire/resume-text.ts';
+import { endTextOf, resumeTextOf } from '#wire/resume-text.ts';
 import { toWatchCommand } from '#wire/watch-codec.ts';
 import { watchJsonPieces } from '#wire/watch-json.ts';
 
@@ -159,15 +159,15 @@ async function* toEvents(
       yield* toEvent(next.value, slices);
   } catch (error) {
     const { code, message } = errors.toHttpError(error);
-    const resumeAfter = error instanceof WalnutError ? error.details.resumeAfter : undefined;
-    const resume = resumeAfter === undefined ? {} : { resume: toResumeText(resumeAfter) };
-    yield Buffer.from(`event: end\ndata: ${JSON.stringify({ code, message, ...resume })}\n\n`);
+    const resume = error instanceof WalnutError ? endTextOf(error.details) : undefined;
+    const last = resume === undefined ? { code, message } : { code, message, resume };
+    yield Buffer.from(`event: end\ndata: ${JSON.stringify(last)}\n\n`);
   } finally {
     await messages.return?.();
   }
 }
 
 function toEvent(message: WatchMessage, slices: SlicePace): AsyncGenerator<Uint8Array> {
-  const id = message.canResume ? `id: ${toResumeText(message.position)}\n` : '';
+  const id = message.canResume ? `id: ${resumeTextOf(message)}\n` : '';
   return watchJsonPieces(message, `${id}data: `, '\n\n', slices);
 }

@@ -23,6 +23,7 @@ import type {
   Alarm as AlarmMessage,
   FailoverGroupRequest,
   GetClusterResponse,
+  GetShardMapResponse,
   GroupPlan as GroupPlanMessage,
   GroupStatus as GroupStatusMessage,
   InitClusterRequest,
@@ -35,6 +36,7 @@ import type {
 } from '#gen/walnut/v1/coordinator_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { fromHeartbeat } from '#wire/heartbeat-codec.ts';
+import { toSafeNumber } from '#wire/numbers.ts';
 import {
   checkGroupId,
   checkNodeName,
@@ -42,6 +44,8 @@ import {
   fromMapChange,
   fromNode,
   fromShardMap,
+  toMapChange,
+  toShardMap,
 } from '#wire/shard-map-codec.ts';
 
 /** The most replicas of a group. */
@@ -62,6 +66,14 @@ export function fromMapNews(news: MapNews): NewsMessage {
     map: map && fromShardMap(map),
     changes: changes.map(fromMapChange),
   };
+}
+
+/** Throws `invalid_argument` for a map that no coordinator makes. */
+export function toMapNews({ epoch, map, changes }: Pick<GetShardMapResponse, 'epoch' | 'map' | 'changes'>): MapNews {
+  const newest = toSafeNumber(epoch, 'epoch');
+  if (map !== undefined) return { kind: 'whole', map: toShardMap(map), epoch: newest };
+  if (changes.length === 0) return { kind: 'unchanged', epoch: newest };
+  return { kind: 'changes', changes: changes.map(toMapChange), epoch: newest };
 }
 
 export function fromClusterView(view: ClusterView, version: string): GetClusterResponse {

@@ -35,7 +35,7 @@ import {
   type WireCode,
 } from '#wire/error-codes.ts';
 import { fromPosition } from '#wire/position-codec.ts';
-import { toResumeText } from '#wire/resume-text.ts';
+import { endTextOf } from '#wire/resume-text.ts';
 
 type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
 
@@ -138,7 +138,8 @@ function headersOfShard({ slot, address, mapEpoch }: ShardOwner): Record<string,
 }
 
 function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
-  const { shard, leaderHint, earliest, latest, limit, nothingDone, resumeAfter } = details;
+  const { shard, leaderHint, earliest, latest, limit, nothingDone } = details;
+  const resume = endTextOf(details);
   const sent: OutgoingDetail[] = [];
   if (nothingDone === true) sent.push(NOTHING_DONE);
   if (shard !== undefined) {
@@ -149,9 +150,7 @@ function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
     sent.push({ desc: RoutingErrorSchema, value: { reason, address: leaderHint ?? '' } });
   }
   if (limit !== undefined) sent.push(limitDetail(limit));
-  if (resumeAfter !== undefined) {
-    sent.push({ desc: WatchEndSchema, value: { resume: toResumeText(resumeAfter) } });
-  }
+  if (resume !== undefined) sent.push({ desc: WatchEndSchema, value: { resume } });
   if (earliest !== undefined) {
     const value = { earliest: fromPosition(earliest), latest: latest && fromPosition(latest) };
     sent.push({ desc: LogRangeSchema, value });

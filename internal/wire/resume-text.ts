@@ -8,15 +8,18 @@
  *            u64  LSN
  *     u32  CRC-32 of all before
  *
- * A node writes one part and takes only such a text. A gateway has a part for each group.
+ * A node writes one part without a name. A gateway writes a part for each group, at most 255.
  */
-import { invalidArgument, type WalnutError } from '#model/errors.ts';
+import { type ErrorDetails, invalidArgument, type WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
+import type { GroupPlace, WatchMessage } from '#model/watch.ts';
 import { crc32 } from '#platform/crc32.ts';
 
 const VERSION = 1;
-const PART_BYTES = 17;
-const TEXT_BYTES = 2 + PART_BYTES + 4;
+/** Epoch and LSN. */
+const PLACE_BYTES = 16;
+/** A text of one part without a name. */
+const TEXT_BYTES = 2 + 1 + PLACE_BYTES + 4;
 /** Longer texts are not looked at. */
 const CHARACTERS_MAX = 8_192;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
@@ -39,8 +42,35 @@ function writeUint64(value: number, at: number): void {
   scratch.writeUInt32BE(value >>> 0, at + 4);
 }
 
-/** Throws `invalid_argument` for what no node wrote. */
-export function fromResumeText(text: string): Position {
+/** The text of several groups. */
+export function toPlacesText(places: readonly GroupPlace[]): string {
+  const parts = places.map(({ group, position: { epoch, lsn } }) => {
+    const name = Buffer.from(group);
+    const part = Buffer.alloc(1 + name.length + PLACE_BYTES);
+    part[0] = name.copy(part, 1);
+    part.writeBigUInt64BE(BigInt(epoch), 1 + name.length);
+    part.writeBigUInt64BE(BigInt(lsn), 9 + name.length);
+    return part;
+  });
+  const text = Buffer.concat([Buffer.from([VERSION, places.length]), ...parts, Buffer.alloc(4)]);
+  const end = text.length - 4;
+  text.writeUInt32BE(crc32(text, 0, 0, end), end);
+  return text.toString('base64url');
+}
+
+/** Where a watcher goes on after this message. */
+export function resumeTextOf({ places, position }: Pick<WatchMessage, 'places' | 'position'>): string {
+  return places === undefined ? toResumeText(position) : toPlacesText(places);
+}
+
+/** Where a watch that ended with this error goes on; undefined: nowhere. */
+export function endTextOf({ resumeAfter, resumePlaces }: ErrorDetails): string | undefined {
+  if (resumePlaces !== undefined) return toPlacesText(resumePlaces);
+  return resumeAfter && toResumeText(resumeAfter);
+}
+
+/** The one place of a node, or those of several groups. Throws `invalid_argument` for what nobody wrote. */
+export function fromResumeText(text: string): { after: Position } | { after: undefined; places: GroupPlace[] } {
   const bytes =
     BASE64URL.test(text) && text.length <= CHARACTERS_MAX ? Buffer.from(text, 'base64url') : undefined;
   if (bytes === undefined || bytes.length < 6) throw malformed();
@@ -48,13 +78,28 @@ export function fromResumeText(text: string): Position {
   if (crc32(bytes, 0, 0, end) !== bytes.readUInt32BE(end)) throw malformed();
   if (bytes[0] !== VERSION)
     throw invalidArgument(`resume has version ${bytes[0]}: this node knows version 1`);
-  if (bytes[1] !== 1 || bytes[2] !== 0 || bytes.length !== TEXT_BYTES) {
-    throw invalidArgument('resume is of a gateway: go on with it there, not at a node');
+  const places = readPlaces(bytes.subarray(0, end));
+  const [own] = places;
+  return own?.group === '' && places.length === 1
+    ? { after: own.position }
+    : { after: undefined, places };
+}
+
+function readPlaces(bytes: Buffer): GroupPlace[] {
+  const places: GroupPlace[] = [];
+  let at = 2;
+  for (let i = 0; i < (bytes[1] as number); i++) {
+    const nameEnd = at + 1 + (bytes[at] ?? 0);
+    if (nameEnd + PLACE_BYTES > bytes.length) throw malformed();
+    const epoch = Number(bytes.readBigUInt64BE(nameEnd));
+    const lsn = Number(bytes.readBigUInt64BE(nameEnd + 8));
+    if (!Number.isSafeInteger(epoch) || !Number.isSafeInteger(lsn)) throw malformed();
+    const group = bytes.toString('latin1', at + 1, nameEnd);
+    places.push({ group, position: { epoch, lsn: lsn as Lsn } });
+    at = nameEnd + PLACE_BYTES;
   }
-  const epoch = Number(bytes.readBigUInt64BE(3));
-  const lsn = Number(bytes.readBigUInt64BE(11));
-  if (!Number.isSafeInteger(epoch) || !Number.isSafeInteger(lsn)) throw malformed();
-  return { epoch, lsn: lsn as Lsn };
+  if (at !== bytes.length || places.length === 0) throw malformed();
+  return places;
 }
 
 function malformed(): WalnutError {

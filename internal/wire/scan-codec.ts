@@ -157,7 +157,7 @@ export const OPS: Readonly<Record<Update['op'], Op>> = {
   touch: Op.TOUCH,
 };
 
-function toOp(op: Op): Update['op'] {
+export function toOp(op: Op): Update['op'] {
   if (op === Op.TOUCH) return 'touch';
   return op === Op.SET ? 'set' : 'delete';
 }
@@ -189,7 +189,7 @@ function toUpdate(message: UpdateMessage): Update {
   };
 }
 
-function toCause(wire: WireCause): Cause {
+export function toCause(wire: WireCause): Cause {
   for (const cause of ['client', 'expired', 'evicted', 'restored'] as const) {
     if (CAUSES[cause] === wire) return cause;
   }

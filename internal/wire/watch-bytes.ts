@@ -7,7 +7,7 @@ import { type Entry, movedDeadline } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
-import { toResumeText } from '#wire/resume-text.ts';
+import { resumeTextOf } from '#wire/resume-text.ts';
 import { CAUSES, OPS } from '#wire/scan-codec.ts';
 
 /** Tags of fields with varints. */
@@ -28,7 +28,7 @@ const writer = new ByteWriter();
 /** The message as `fromWatchMessage` has it, in the frame of a stream: flags, length, bytes. */
 export function toWatchFrame(message: WatchMessage): Buffer {
   const { events, position, wallShiftMs } = message;
-  const resume = message.canResume ? toResumeText(position) : '';
+  const resume = message.canResume ? resumeTextOf(message) : '';
   writer.begin(FRAME_HEAD_BYTES);
   for (const event of events) writeEvent(event, wallShiftMs);
   writer.reserve(MESSAGE_BYTES + resume.length);

@@ -15,7 +15,7 @@ import {
 } from '#model/watch.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
-import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
+import { fromResumeText, resumeTextOf } from '#wire/resume-text.ts';
 import { CAUSES, OPS } from '#wire/scan-codec.ts';
 
 /** The fields that say where a watch begins, as they are in the proto. */
@@ -58,12 +58,12 @@ function toTarget(what: WatchRequest['what']): WatchTarget {
   }
 }
 
-function toStart(from: WatchRequest['from']): Pick<WatchCommand, 'after' | 'sinceMs'> {
+function toStart(from: WatchRequest['from']): Pick<WatchCommand, 'after' | 'places' | 'sinceMs'> {
   switch (from.case) {
     case 'after':
       return { after: toPosition(from.value, 'after') };
     case 'resume':
-      return { after: fromResumeText(from.value) };
+      return fromResumeText(from.value);
     case 'sinceMs':
       return { after: undefined, sinceMs: toSafeNumber(from.value, 'since_ms') };
     default:
@@ -96,7 +96,7 @@ export function fromWatchMessage(message: WatchMessage): WatchResponse {
     $typeName: 'walnut.v1.WatchResponse',
     events: message.events.map((event) => fromWatchEvent(event, wallShiftMs)),
     position: fromPosition(message.position),
-    resume: message.canResume ? toResumeText(message.position) : '',
+    resume: message.canResume ? resumeTextOf(message) : '',
     fragment: message.isFragment,
     initialDone: message.isInitialDone,
   };

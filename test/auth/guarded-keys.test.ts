@@ -202,7 +202,7 @@ describe('a batch', () => {
 
 describe('a scan', () => {
   const ALL: ScanCommand = { prefix: '', cursor: '', limit: 10, keysOnly: true };
-  const scan = (more: Partial<ScanCommand>) => open().guarded.scan({ ...ALL, ...more });
+  const scan = (more: Partial<ScanCommand>) => open().guarded.scan({ ...ALL, ...more }) as ScanAnswer;
 
   it.each([
     ['', ['a:1', 'a:2', 'ab:1']],

@@ -57,7 +57,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   dial: { rooms: ['model', 'platform', 'http', 'tls'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
     rooms: ['model', 'gen', 'platform', 'wire', 'dial', 'tls'],
-    typesOf: ['replication', 'cluster'],
+    typesOf: ['replication', 'cluster', 'routing'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
   // The store that decides for a cluster: etcd, or one file.

@@ -28,7 +28,7 @@ import type {
   UpdatesCommand,
   WriteAnswer,
 } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { Soon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -283,7 +283,9 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     signal: AbortSignal,
     outlet?: WatchOutlet,
   ): AsyncGenerator<WatchMessage> {
-    const { after, sinceMs, target } = command;
+    const { after, sinceMs, places, target } = command;
+    if (places !== undefined)
+      throw invalidArgument('resume is of a gateway: go on with it there, not at a node');
     if (target.kind === 'key') this.#owned.read(target.key);
     const context = this.#admission.watchable();
     if (sinceMs !== undefined) {

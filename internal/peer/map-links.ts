@@ -1,0 +1,83 @@
+/**
+ * The shard map from coordinators over Connect: the production `MapSource`. A process that is
+ * no coordinator is named as such.
+ */
+import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
+import type { MapNews } from '#cluster/coordinator-port.ts';
+import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { createOwnTransport } from '#dial/http2/own-transport.ts';
+import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
+import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { MapSource } from '#routing/map-follower.ts';
+import { toMapNews } from '#wire/coordinator-codec.ts';
+
+export interface MapLinksOptions extends PeerWay {
+  readonly clock: Clock;
+}
+
+interface Link {
+  readonly client: Client<typeof Coordinator>;
+  close(): void;
+}
+
+/** How long a coordinator has for an answer, milliseconds. */
+const ASK_MS = 2_000;
+
+export class MapLinks implements MapSource {
+  readonly #options: MapLinksOptions;
+  readonly #links = new Map<string, Link>();
+
+  constructor(options: MapLinksOptions) {
+    this.#options = options;
+  }
+
+  async ask(address: string, clusterId: string, epoch: number): Promise<MapNews> {
+    try {
+      const request = { clusterId, knownEpoch: BigInt(epoch) };
+      return toMapNews(await this.#clientOf(address).getShardMap(request, { timeoutMs: ASK_MS }));
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  async *follow(
+    address: string,
+    clusterId: string,
+    epoch: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<MapNews> {
+    try {
+      const request = { clusterId, fromEpoch: BigInt(epoch) };
+      for await (const message of this.#clientOf(address).watchShardMap(request, { signal }))
+        yield toMapNews(message);
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  close(): void {
+    for (const { close } of this.#links.values()) close();
+    this.#links.clear();
+  }
+
+  #clientOf(address: string): Client<typeof Coordinator> {
+    const known = this.#links.get(address);
+    if (known !== undefined) return known.client;
+    const endpoint = peerEndpoint(address, this.#options);
+    if (endpoint === undefined) throw new Error(`${JSON.stringify(address)} is no address: expected host:port`);
+    const { transport, close }: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
+    const link = { client: createClient(Coordinator, transport), close };
+    this.#links.set(address, link);
+    return link.client;
+  }
+}
+
+/** Nodes do not have the service. */
+function explained(error: unknown): Error {
+  const { code, rawMessage } = ConnectError.from(error);
+  if (code !== Code.Unimplemented) return new Error(rawMessage, { cause: error });
+  const why =
+    'it is no coordinator: expected the address of one, such as 127.0.0.1:8070, and not that of a node';
+  return new Error(why, { cause: error });
+}

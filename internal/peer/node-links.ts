@@ -1,0 +1,191 @@
+/**
+ * The keys of the nodes of a cluster over Connect: one transport for each address, kept until
+ * `retain` no longer names it, and what errors of calls mean. The production `NodeLinks`.
+ */
+import { type CallOptions, type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
+import type { ClosableTransport } from '#dial/closable-transport.ts';
+import { failureOf } from '#dial/http2/call-failure.ts';
+import { createOwnTransport } from '#dial/http2/own-transport.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
+import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Failure, Told } from '#routing/failure.ts';
+import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
+import type { Limits } from '#routing/router.ts';
+import { fromAtomicBatch, fromBatch, toAtomicAnswer, toBatchResults } from '#wire/batch-request-codec.ts';
+import { toError } from '#wire/error-codec.ts';
+import {
+  fromAwaitDurableCommand,
+  fromDeleteCommand,
+  fromGetCommand,
+  fromIncrementCommand,
+  fromSetCommand,
+  fromTouchCommand,
+  toDeleteAnswer,
+  toDurableAnswer,
+  toGetAnswer,
+  toIncrementAnswer,
+  toSetAnswer,
+  toTouchAnswer,
+} from '#wire/kv-request-codec.ts';
+import {
+  fromDeletePrefixCommand,
+  fromExplainCommand,
+  fromScanCommand,
+  fromWatchCommand,
+  toDeletePrefixAnswer,
+  toExplainAnswer,
+  toScanAnswer,
+  toWatchMessage,
+} from '#wire/watch-request-codec.ts';
+
+export interface NodeLinksOptions extends PeerWay {
+  readonly clock: Clock;
+}
+
+interface Link {
+  readonly keys: NodeKeys;
+  close(): void;
+}
+
+/** Given before anything is done. ABORTED is not one: an earlier request may have been carried out. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'invalid_argument',
+  'permission_denied',
+  'unauthenticated',
+  'not_master',
+  'shard_moved',
+  'rate_limited',
+]);
+const SECOND_MS = 1_000;
+
+/** Call `close` when no call is to be made any more. */
+export class ConnectNodeLinks implements NodeLinks {
+  readonly #options: NodeLinksOptions;
+  readonly #links = new Map<string, Link>();
+
+  constructor(options: NodeLinksOptions) {
+    this.#options = options;
+  }
+
+  linkTo(address: string): NodeKeys {
+    const link = this.#links.get(address) ?? this.#dial(address);
+    this.#links.set(address, link);
+    return link.keys;
+  }
+
+  retain(addresses: ReadonlySet<string>): void {
+    for (const [address, link] of this.#links) {
+      if (addresses.has(address)) continue;
+      link.close();
+      this.#links.delete(address);
+    }
+  }
+
+  close(): void {
+    this.retain(new Set());
+  }
+
+  judge(thrown: unknown): Failure {
+    // Thrown by our own codec: the answer came and was not understood, and a repeat brings it again.
+    if (thrown instanceof WalnutError) return { outcome: 'unknown', remedy: 'none' };
+    const error = ConnectError.from(thrown);
+    const { code, details } = toError(error);
+    const isUnsent = failureOf(error)?.isUnsent === true;
+    const isRefused = details.nothingDone === true || isUnsent || REFUSALS.has(code);
+    return {
+      outcome: isRefused ? 'not_done' : 'unknown',
+      leaderHint: details.leaderHint,
+      pauseMs: (details.retryAfterS ?? 0) * SECOND_MS,
+      ...remedyOf(code, error),
+    };
+  }
+
+  /** The caller called this process: where a group could not be reached, that is said, and not where to go instead. */
+  toError(thrown: unknown, { outcome, address, attempts }: Told): WalnutError {
+    const error = thrown instanceof WalnutError ? thrown : toError(ConnectError.from(thrown));
+    const { leaderHint: _, ...details } = error.details;
+    const nothingDone = outcome === 'not_done' ? (true as const) : undefined;
+    const where = address === '' ? '' : `${address}: `;
+    const after = attempts > 1 ? ` (after ${attempts} attempts)` : '';
+    const told = outcome === 'unknown' && isUnclear(error.code) ? '; its outcome is unknown' : '';
+    const message = `${where}${error.message}${after}${told}`;
+    return new WalnutError(toldCode(error, thrown), message, { ...details, nothingDone, cause: error });
+  }
+
+  #dial(address: string): Link {
+    const endpoint = peerEndpoint(address, this.#options);
+    if (endpoint === undefined)
+      throw new ConnectError(`${JSON.stringify(address)} is no address: expected host:port`, Code.Unavailable);
+    const transport: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
+    return { keys: createKeys(createClient(KVStore, transport.transport)), close: () => transport.close() };
+  }
+}
+
+function createKeys(store: Client<typeof KVStore>): NodeKeys {
+  return {
+    get: async (command, limits) =>
+      toGetAnswer(await store.get(fromGetCommand(command), within(limits)), command.key),
+    set: async (command, limits) => toSetAnswer(await store.set(fromSetCommand(command), within(limits))),
+    delete: async (command, limits) =>
+      toDeleteAnswer(await store.delete(fromDeleteCommand(command), within(limits))),
+    increment: async (command, limits) =>
+      toIncrementAnswer(await store.increment(fromIncrementCommand(command), within(limits))),
+    touch: async (command, limits) =>
+      toTouchAnswer(await store.touch(fromTouchCommand(command), within(limits))),
+    batch: async (operations, limits) =>
+      toBatchResults(operations, await store.batch(fromBatch(operations), within(limits))),
+    atomicBatch: async (command, limits) =>
+      toAtomicAnswer(command, await store.batch(fromAtomicBatch(command), within(limits))),
+    scan: async (command, limits) =>
+      toScanAnswer(await store.scan(fromScanCommand(command), within(limits)), command),
+    deletePrefix: async (command, limits) =>
+      toDeletePrefixAnswer(await store.deletePrefix(fromDeletePrefixCommand(command), within(limits))),
+    explain: async (command, limits) =>
+      toExplainAnswer(await store.explain(fromExplainCommand(command), within(limits))),
+    awaitDurable: async (command, limits) =>
+      toDurableAnswer(await store.awaitDurable(fromAwaitDurableCommand(command), within(limits))),
+    watch: async function* (command, signal) {
+      for await (const message of store.watch(fromWatchCommand(command), { signal })) yield toWatchMessage(message);
+    },
+  };
+}
+
+function within({ timeoutMs, signal }: Limits): CallOptions {
+  return signal === undefined ? { timeoutMs } : { timeoutMs, signal };
+}
+
+function remedyOf(code: ErrorCode, error: ConnectError): Pick<Failure, 'remedy' | 'isLate'> {
+  if (error.code === Code.DeadlineExceeded) return { remedy: 'later', isLate: true };
+  switch (code) {
+    case 'not_master':
+      return { remedy: 'elsewhere' };
+    case 'shard_moved':
+      return { remedy: 'moved' };
+    case 'unavailable':
+    case 'cancelled':
+    case 'rate_limited':
+      return { remedy: 'later' };
+    case 'resource_exhausted':
+      // Of a node it is about the request; of the connection it passes.
+      return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
+    case 'internal':
+      return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
+    default:
+      return { remedy: 'none' };
+  }
+}
+
+/** No code that would send the caller of this process to a node, or tell that the caller itself gave up. */
+function toldCode({ code }: WalnutError, thrown: unknown): ErrorCode {
+  if (code === 'not_master') return 'unavailable';
+  const isLate = thrown instanceof ConnectError && thrown.code === Code.DeadlineExceeded;
+  const isLost = thrown instanceof ConnectError && failureOf(thrown) !== undefined;
+  return isLate || isLost ? 'unavailable' : code;
+}
+
+/** After one of these the request may have been carried out. */
+function isUnclear(code: ErrorCode): boolean {
+  return code === 'unavailable' || code === 'internal' || code === 'cancelled' || code === 'aborted';
+}

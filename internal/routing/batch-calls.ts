@@ -1,0 +1,165 @@
+/**
+ * Batches of a cluster: a part for each group, side by side, and results in the order of the
+ * operations. A part that fails is the error of its own operations only; a Batch of one part is
+ * refused as a whole, as by a node.
+ */
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
+import type { WriteId } from '#model/write-id.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
+import { CALL_MS } from '#routing/group-calls.ts';
+import type { ReadPolicy, Target } from '#routing/group-routes.ts';
+import type { Groups } from '#routing/groups.ts';
+import { isMoved, unowned } from '#routing/moved.ts';
+import { bytesOf, divide, needsName, positionOf, withNames } from '#routing/split-batch.ts';
+
+export interface BatchCallsOptions {
+  readonly groups: Groups;
+  readonly clock: Clock;
+  readonly readFrom: ReadPolicy;
+}
+
+/** One Batch while it goes on. */
+interface Running {
+  readonly operations: readonly BatchOperation[];
+  readonly results: (BatchResult | undefined)[];
+  readonly signal: AbortSignal | undefined;
+  readonly endMs: number;
+}
+
+export class BatchCalls {
+  readonly #options: BatchCallsOptions;
+
+  constructor(options: BatchCallsOptions) {
+    this.#options = options;
+  }
+
+  async run(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    const endMs = this.#options.clock.monotonicMs() + CALL_MS;
+    const running = { operations, results: new Array<undefined>(operations.length), signal, endMs };
+    await this.#runAt(running, [...operations.keys()]);
+    return running.results as unknown as BatchResult[];
+  }
+
+  /** Throws what the whole fails by; of several parts each has its own errors. */
+  async #runAt(running: Running, places: readonly number[]): Promise<void> {
+    const { groups } = this.#options;
+    const parts = divide(running.operations, places, (key) => groups.ofKey(key));
+    const [only] = parts;
+    if (only !== undefined && parts.length === 1) return this.#runPart(running, only.owner, only.places);
+    await Promise.all(
+      parts.map(({ owner, places: its }) =>
+        this.#runPart(running, owner, its).catch((error: unknown) => {
+          if (!(error instanceof WalnutError)) throw error;
+          for (const place of its) running.results[place] ??= { kind: 'error', error };
+        }),
+      ),
+    );
+  }
+
+  async #runPart(running: Running, group: GroupCalls, places: readonly number[]): Promise<void> {
+    const { clock, groups } = this.#options;
+    const part = places.map((place) => this.#atGroup(group, running.operations[place] as BatchOperation));
+    try {
+      const results = await this.#send(group, part, running.signal);
+      for (const [i, place] of places.entries()) running.results[place] = results[i];
+    } catch (error) {
+      if (!isMoved(error)) throw error;
+      if (clock.monotonicMs() >= running.endMs) throw unowned(error);
+      // A Batch with a key of another group is refused whole, with nothing done.
+      await groups.cache.refresh();
+      await this.#runAt(running, places);
+    }
+  }
+
+  #send(
+    group: GroupCalls,
+    part: readonly BatchOperation[],
+    signal: AbortSignal | undefined,
+  ): Promise<BatchResult[]> {
+    const isRead = part.every(({ kind }) => kind === 'get');
+    const kind: CallKind = {
+      target: isRead ? this.#targetOf(part) : 'master',
+      isRepeatable: true,
+      waitMs: Math.max(...part.map(waitOf)),
+      bytes: part.reduce((sum, operation) => sum + bytesOf(operation), 0),
+      signal,
+    };
+    return group.named(part.filter(needsName).length, async (ids) => {
+      const first = await this.#call(group, kind, withNames(part, ids));
+      const again = first.isFirst ? forgottenAt(part, first.results) : [];
+      if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first.results);
+      for (const result of first.results) {
+        const position = positionOf(result);
+        if (position !== undefined) group.observe(position);
+      }
+      return first.results;
+    });
+  }
+
+  async #call(
+    group: GroupCalls,
+    kind: CallKind,
+    operations: readonly BatchOperation[],
+  ): Promise<{ results: BatchResult[]; isFirst: boolean }> {
+    let isFirst = true;
+    const results = await group.run(kind, ({ link, ...attempt }) => {
+      if (attempt.mayBeRepeat) isFirst = false;
+      return link.batch(operations, attempt);
+    });
+    return { results, isFirst };
+  }
+
+  /** The group cannot tell these first attempts from repeats that it forgot: a newer position shows what they are. */
+  async #renew(
+    group: GroupCalls,
+    kind: CallKind,
+    operations: readonly BatchOperation[],
+    places: readonly number[],
+    results: BatchResult[],
+  ): Promise<void> {
+    await group.learnPosition();
+    const since = group.position;
+    const renewed = places.map((place) => {
+      const { kind: its, command } = operations[place] as Exclude<BatchOperation, { kind: 'get' }>;
+      return { kind: its, command: { ...command, id: { ...(command.id as WriteId), since } } } as BatchOperation;
+    });
+    const { results: second } = await this.#call(group, kind, renewed);
+    for (const [i, place] of places.entries()) results[place] = second[i] as BatchResult;
+  }
+
+  /** Without positions of other groups, which say nothing of this one. */
+  #atGroup(group: GroupCalls, operation: BatchOperation): BatchOperation {
+    const { groups } = this.#options;
+    if (operation.kind === 'get') {
+      const { atLeast } = operation.command;
+      const own = groups.positionFor(group, atLeast);
+      return own === atLeast ? operation : { kind: 'get', command: { ...operation.command, atLeast: own } };
+    }
+    const { id } = operation.command;
+    if (id?.since === undefined) return operation;
+    const named = { ...id, since: groups.positionFor(group, id.since) };
+    return { ...operation, command: { ...operation.command, id: named } } as BatchOperation;
+  }
+
+  #targetOf(part: readonly BatchOperation[]): Target {
+    const asksLease = part.some(({ kind, command }) => kind === 'get' && command.fill !== undefined);
+    return asksLease ? 'master' : this.#options.readFrom;
+  }
+}
+
+/** The places of writes that this process named and the group answers ABORTED: nothing of them was done. */
+function forgottenAt(part: readonly BatchOperation[], results: readonly BatchResult[]): number[] {
+  return results.flatMap((result, place) => {
+    const isForgotten = result.kind === 'error' && result.error.code === 'aborted';
+    return isForgotten && needsName(part[place] as BatchOperation) ? [place] : [];
+  });
+}
+
+function waitOf({ kind, command }: BatchOperation): number {
+  if (kind === 'get') return command.waitMs;
+  const { durability, minAcks, timeoutMs } = command;
+  return durability === undefined && minAcks === 0 ? 0 : timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;
+}

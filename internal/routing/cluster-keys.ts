@@ -1,0 +1,229 @@
+/**
+ * The keys of a whole cluster as a `KeyValuePort`: each call goes to the group that owns its
+ * key, and to the next owner where the group says that it does not any more.
+ */
+import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
+  AwaitDurableCommand,
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
+  DurableAnswer,
+  GetAnswer,
+  GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
+  ReceiptOptions,
+  ScanAnswer,
+  ScanCommand,
+  SetCommand,
+  TouchAnswer,
+  TouchCommand,
+  UpdatesAnswer,
+  WriteAnswer,
+} from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
+import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { WriteId } from '#model/write-id.ts';
+import type { Clock } from '#platform/clock.ts';
+import { BatchCalls } from '#routing/batch-calls.ts';
+import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
+import type { ReadPolicy } from '#routing/group-routes.ts';
+import type { Groups } from '#routing/groups.ts';
+import { mergedWatch } from '#routing/merged-watch.ts';
+import { untilOwned } from '#routing/moved.ts';
+import type { NodeKeys } from '#routing/node-keys.ts';
+import { PagedKeys } from '#routing/paged-keys.ts';
+import type { Limits } from '#routing/router.ts';
+import { slotOfAll } from '#routing/split-batch.ts';
+
+export interface ClusterKeysOptions {
+  readonly groups: Groups;
+  readonly clock: Clock;
+  readonly readFrom: ReadPolicy;
+}
+
+interface Write extends ReceiptOptions {
+  readonly id?: WriteId | undefined;
+}
+
+type Send<C, A> = (link: NodeKeys, command: C, limits: Limits) => Promise<A>;
+
+export class ClusterKeys implements KeyValuePort {
+  readonly #options: ClusterKeysOptions;
+  readonly #batches: BatchCalls;
+  readonly #pages: PagedKeys;
+
+  constructor(options: ClusterKeysOptions) {
+    this.#options = options;
+    this.#batches = new BatchCalls(options);
+    this.#pages = new PagedKeys(options);
+  }
+
+  get(command: GetCommand, signal?: AbortSignal): Promise<GetAnswer> {
+    const { groups, readFrom } = this.#options;
+    const { key, waitMs, isLinearizable, fill } = command;
+    const target = isLinearizable === true || fill !== undefined ? 'master' : readFrom;
+    return this.#atKey(key, async (group) => {
+      const atLeast = groups.positionFor(group, command.atLeast);
+      const own = atLeast === command.atLeast ? command : { ...command, atLeast };
+      const kind: CallKind = { target, isRepeatable: true, waitMs, bytes: key.length, signal };
+      const answer = await group.run(kind, ({ link, ...limits }) => link.get(own, limits));
+      group.observe(answer.asOf);
+      return answer;
+    });
+  }
+
+  set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    const bytes = command.key.length + command.value.length;
+    return this.#write(command, bytes, signal, (link, own, limits) => link.set(own, limits));
+  }
+
+  delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    return this.#write(command, command.key.length, signal, (link, own, limits) => link.delete(own, limits));
+  }
+
+  increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
+    return this.#write(command, command.key.length, signal, (link, own, limits) =>
+      link.increment(own, limits),
+    );
+  }
+
+  touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+    return this.#write(command, command.key.length, signal, (link, own, limits) => link.touch(own, limits));
+  }
+
+  batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    return this.#batches.run(operations, signal);
+  }
+
+  async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
+    slotOfAll(command.operations);
+    const [first] = command.operations;
+    if (first === undefined) throw new WalnutError('invalid_argument', 'the batch has no operations');
+    const bytes = command.operations.reduce((sum, { kind, command: { key, ...rest } }) => {
+      const value = kind === 'set' ? (rest as SetCommand).value.length : 0;
+      return sum + key.length + value;
+    }, 0);
+    const isRead = command.operations.every(({ kind }) => kind === 'get');
+    const send: Send<AtomicBatchCommand, AtomicBatchAnswer> = (link, own, limits) =>
+      link.atomicBatch(own, limits);
+    const { key } = first.command;
+    if (!isRead) return this.#writeAt(key, command, bytes, signal, send);
+    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: 0, bytes, signal };
+    return this.#atKey(key, (group) => group.run(kind, ({ link, ...limits }) => send(link, command, limits)));
+  }
+
+  scan(command: ScanCommand): Promise<ScanAnswer> {
+    return this.#pages.scan(command);
+  }
+
+  deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
+    return this.#pages.deletePrefix(command, signal);
+  }
+
+  async getUpdates(): Promise<UpdatesAnswer> {
+    throw new WalnutError(
+      'failed_precondition',
+      'GetUpdates is of one log, and a cluster has one for each group: use Watch here, or ask a node of the group',
+      { nothingDone: true },
+    );
+  }
+
+  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage> {
+    return mergedWatch(this.#options, command, signal);
+  }
+
+  explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+    const { key } = command;
+    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: 0, bytes: key.length, signal };
+    return this.#atKey(key, (group) =>
+      group.run(kind, ({ link, ...limits }) => link.explain(command, limits)),
+    );
+  }
+
+  async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
+    const { groups } = this.#options;
+    const { position } = command;
+    const group = groups.ofEpoch(position.epoch) ?? onlyOne(groups.all);
+    if (group === undefined) {
+      const message = `position: epoch ${position.epoch} is of no answer that came through this process: expected the position of a write or a read made here`;
+      throw new WalnutError('invalid_argument', message, { nothingDone: true });
+    }
+    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: waitOf(command), bytes: 0, signal };
+    return group.run(kind, ({ link, ...limits }) => link.awaitDurable(command, limits));
+  }
+
+  #write<C extends Write & { readonly key: string }, A extends { readonly position: GetAnswer['asOf'] }>(
+    command: C,
+    bytes: number,
+    signal: AbortSignal | undefined,
+    send: Send<C, A>,
+  ): Promise<A> {
+    return this.#writeAt(command.key, command, bytes, signal, send);
+  }
+
+  #writeAt<C extends Write, A extends { readonly position: GetAnswer['asOf'] }>(
+    key: string,
+    command: C,
+    bytes: number,
+    signal: AbortSignal | undefined,
+    send: Send<C, A>,
+  ): Promise<A> {
+    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: waitOf(command), bytes, signal };
+    return this.#atKey(key, async (group) => {
+      const answer = await this.#writeTo(group, command, kind, send);
+      group.observe(answer.position);
+      return answer;
+    });
+  }
+
+  #writeTo<C extends Write, A>(group: GroupCalls, command: C, kind: CallKind, send: Send<C, A>): Promise<A> {
+    const { id } = command;
+    if (id !== undefined) {
+      const own = { ...command, id: { ...id, since: this.#options.groups.positionFor(group, id.since) } };
+      return group.run(kind, ({ link, ...limits }) => send(link, own, limits));
+    }
+    return group.named(1, async ([own]) => {
+      let mayBeRepeat = false;
+      const run = (named: WriteId | undefined): Promise<A> =>
+        group.run(kind, ({ link, ...attempt }) => {
+          mayBeRepeat ||= attempt.mayBeRepeat;
+          return send(link, { ...command, id: named }, attempt);
+        });
+      try {
+        return await run(own);
+      } catch (error) {
+        if (mayBeRepeat || own === undefined || !isForgotten(error)) throw error;
+        // The group cannot tell this first attempt from a repeat that it forgot: a newer position shows it.
+        await group.learnPosition();
+        return run({ ...own, since: group.position });
+      }
+    });
+  }
+
+  /** Does `work` with the group that owns the key, and with its next owner where that says so. */
+  #atKey<T>(key: string, work: (group: GroupCalls) => Promise<T>): Promise<T> {
+    const { groups, clock } = this.#options;
+    return untilOwned(groups, clock, () => work(groups.ofKey(key)));
+  }
+}
+
+function isForgotten(error: unknown): boolean {
+  return error instanceof WalnutError && error.code === 'aborted';
+}
+
+function onlyOne(groups: readonly GroupCalls[]): GroupCalls | undefined {
+  return groups.length === 1 ? groups[0] : undefined;
+}
+
+/** How long the node may wait for acks and disks, milliseconds. */
+export function waitOf({ durability, minAcks, timeoutMs }: ReceiptOptions): number {
+  return durability === undefined && minAcks === 0 ? 0 : timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;
+}

@@ -1,0 +1,181 @@
+/**
+ * Calls to one group of a cluster: who its members are, its queue and breaker, the names of
+ * writes, and the newest position that was seen of it.
+ */
+import type { Group, ShardMap } from '#cluster/shard-map.ts';
+import { WalnutError } from '#model/errors.ts';
+import { isAhead, type Position } from '#model/position.ts';
+import type { WriteId } from '#model/write-id.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
+import { GroupRoutes, type Target } from '#routing/group-routes.ts';
+import { Hold, type HoldLimits } from '#routing/hold.ts';
+import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
+import { OwnNames } from '#routing/own-names.ts';
+import { type Attempt, Router } from '#routing/router.ts';
+
+export interface GroupCallsOptions {
+  readonly id: string;
+  readonly links: NodeLinks;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: HoldLimits;
+  /** Asks for a newer map; never rejects. */
+  readonly refresh: () => Promise<void>;
+  readonly onRetry: () => void;
+  /** Called with each new epoch of this group. */
+  readonly onEpoch: (epoch: number) => void;
+}
+
+export interface CallKind {
+  readonly target: Target;
+  readonly isRepeatable: boolean;
+  /** How long the node may wait before it answers, milliseconds. */
+  readonly waitMs: number;
+  /** Bytes of keys and values. */
+  readonly bytes: number;
+  readonly signal: AbortSignal | undefined;
+  /** Ask this node and no other. */
+  readonly at?: string | undefined;
+}
+
+/** All attempts of a call, without what the call itself asks to wait. */
+export const CALL_MS = 10_000;
+/** The first attempt. */
+const ATTEMPT_MS = 1_000;
+/** Between rounds over the nodes; how often a group is asked is its breaker's matter. */
+const PAUSE_MS_MAX = 100;
+/** The key need not be there: its answer has a position. */
+const ANY_KEY = 'walnut';
+
+export class GroupCalls {
+  readonly id: string;
+  readonly hold: Hold;
+  readonly #options: GroupCallsOptions;
+  readonly #routes = new GroupRoutes({ addresses: [], mayFollow: () => false });
+  readonly #router: Router<NodeKeys>;
+  readonly #names: OwnNames;
+  #leader = '';
+  #leaderAddress: string | undefined;
+  #position: Position | undefined;
+  #learning: Promise<void> | undefined;
+
+  constructor(options: GroupCallsOptions) {
+    const { id, links, clock, random, limits, refresh, onRetry } = options;
+    this.id = id;
+    this.#options = options;
+    this.hold = new Hold({ name: id, limits, clock, random });
+    this.#names = new OwnNames(random);
+    this.#router = new Router({
+      routes: this.#routes,
+      links: {
+        linkTo: (address) => links.linkTo(address),
+        judge: (error) => links.judge(error),
+        toError: (error, told) => links.toError(error, told),
+        findMaster: () => this.#findMaster(refresh),
+      },
+      clock,
+      random,
+      onRetry,
+      gate: this.hold,
+      pauseMsMax: PAUSE_MS_MAX,
+    });
+  }
+
+  /** The newest position of the group that an answer had. */
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  /** The leader as the map has it, `node name@term`; empty while there is none. */
+  get leader(): string {
+    return this.#leader;
+  }
+
+  hasNode(address: string): boolean {
+    return this.#routes.addresses.includes(address);
+  }
+
+  /** The members and the leader are those of a newer map. */
+  update(group: Group, { nodes }: ShardMap): void {
+    const addresses = group.voters.flatMap(({ node }) => nodes.get(node)?.address ?? []);
+    this.#routes.setNodes(addresses);
+    const leader = group.leader === undefined ? '' : `${group.leader.node}@${group.term}`;
+    if (leader === this.#leader) return;
+    this.#leader = leader;
+    this.#leaderAddress = group.leader && nodes.get(group.leader.node)?.address;
+    this.#routes.setMaster(this.#leaderAddress);
+    if (leader !== '') this.hold.onChange();
+  }
+
+  /** Rejects with `WalnutError`: `shard_moved` where another group owns the key. */
+  async run<T>(kind: CallKind, attempt: (attempt: Attempt<NodeKeys>) => Promise<T>): Promise<T> {
+    const { target, isRepeatable, waitMs, bytes, signal, at } = kind;
+    if (this.#routes.addresses.length === 0) throw this.#noMembers();
+    this.hold.begin(bytes);
+    try {
+      const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
+      return await this.#router.run({ target, isRepeatable, signal, at, ...limits }, attempt);
+    } finally {
+      this.hold.end(bytes);
+    }
+  }
+
+  /** See `Router.stream`. */
+  stream<T>(target: Target, open: (link: NodeKeys) => AsyncIterable<T>): AsyncIterable<T> {
+    if (this.#routes.addresses.length === 0) throw this.#noMembers();
+    return this.#router.stream(target, open);
+  }
+
+  /** Does `work` with `count` names for writes, which are forgotten after it. */
+  async named<T>(count: number, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
+    if (count === 0) return work([]);
+    if (this.#position === undefined) await this.learnPosition();
+    const since = this.#position;
+    const { names, release } = this.#names.take(count);
+    try {
+      return await work(names.map((name) => ({ name, since })));
+    } finally {
+      release();
+    }
+  }
+
+  /** Asks the master for its position. Callers at one time share one question. */
+  async learnPosition(): Promise<void> {
+    this.#learning ??= this.#learn().finally(() => {
+      this.#learning = undefined;
+    });
+    await this.#learning;
+  }
+
+  /** An answer of this group had this position. */
+  observe(position: Position): void {
+    if (position.lsn === 0) return;
+    const known = this.#position;
+    if (known?.epoch !== position.epoch) this.#options.onEpoch(position.epoch);
+    if (known === undefined || isAhead(position, known)) this.#position = position;
+  }
+
+  /** A node is too far behind for what a read must show. */
+  onBehind(address: string): void {
+    this.#router.onBehind(address);
+  }
+
+  async #learn(): Promise<void> {
+    const kind = { target: 'master', isRepeatable: true, waitMs: 0, bytes: 0, signal: undefined } as const;
+    const { asOf } = await this.run(kind, ({ link, ...limits }) =>
+      link.get({ key: ANY_KEY, waitMs: 0 }, limits),
+    );
+    this.observe(asOf);
+  }
+
+  async #findMaster(refresh: () => Promise<void>): Promise<string | undefined> {
+    await refresh();
+    return this.#leaderAddress;
+  }
+
+  #noMembers(): WalnutError {
+    const message = `the map names no address of a member of group ${this.id}`;
+    return new WalnutError('unavailable', message, { nothingDone: true });
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The watch of one group, opened again from its place each time that it breaks, until its caller
+ * stops or what it asks for cannot be had. Every change is told once.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import { CALL_MS, type GroupCalls } from '#routing/group-calls.ts';
+import type { ReadPolicy } from '#routing/group-routes.ts';
+
+const PAUSE_MS = 50;
+const PAUSE_MS_MAX = 1_000;
+
+export async function* groupWatch(
+  group: GroupCalls,
+  readFrom: ReadPolicy,
+  clock: Clock,
+  command: WatchCommand,
+  signal: AbortSignal,
+): AsyncGenerator<WatchMessage> {
+  const startedMs = clock.monotonicMs();
+  let next = command;
+  let isBegun = false;
+  let isInitialDone = !command.isInitial;
+  /** Events that were told of the record that goes on. */
+  let told = 0;
+  for (let failures = 0; !signal.aborted; failures++) {
+    let skipped = told;
+    try {
+      for await (const message of group.stream(readFrom, (link) => link.watch(next, signal))) {
+        failures = 0;
+        // The watch that was opened again begins before a record of which a part was told.
+        if (skipped > 0 && message.events.length === 0) continue;
+        const events = message.events.slice(skipped);
+        skipped -= message.events.length - events.length;
+        told = message.canResume ? 0 : told + events.length;
+        if (message.canResume) next = { ...next, after: message.position, sinceMs: undefined, isInitial: false };
+        isInitialDone ||= message.isInitialDone;
+        isBegun = true;
+        group.observe(message.position);
+        if (events.length > 0 || message.events.length === 0 || message.canResume) yield { ...message, events };
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!mayGoOn(error)) throw error;
+      if (!isBegun && clock.monotonicMs() - startedMs > CALL_MS) throw error;
+      if (isBegun && !isInitialDone) throw notResumable(group.id, error);
+    }
+    await clock.sleep(Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(failures, 10)), signal);
+  }
+}
+
+/** The node went away, stops, or is not the one to ask. */
+function mayGoOn(error: unknown): boolean {
+  return error instanceof WalnutError && (error.code === 'unavailable' || error.code === 'not_master');
+}
+
+function notResumable(group: string, error: unknown): WalnutError {
+  const why = `the watch of group ${group} broke before all entries were told: start over`;
+  return new WalnutError('unavailable', why, { cause: error });
+}

@@ -1,0 +1,119 @@
+/**
+ * The groups of the newest map: which one owns a key, and which one an epoch is of. Calls of
+ * a group that the map no longer has go on until they end.
+ */
+import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
+import { SLOTS, slotOf } from '#cluster/slot-hash.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
+import { GroupCalls } from '#routing/group-calls.ts';
+import type { HoldLimits } from '#routing/hold.ts';
+import { MapCache } from '#routing/map-cache.ts';
+import type { NodeLinks } from '#routing/node-keys.ts';
+
+export interface GroupsOptions {
+  readonly links: NodeLinks;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Of each group. */
+  readonly limits: HoldLimits;
+  /** Asks a coordinator for news, which go to `cache`. Rejects where none answers. */
+  readonly ask: () => Promise<void>;
+  /** Called with each newer map. */
+  readonly onMap: (map: ShardMap) => void;
+}
+
+/** An epoch begins with each failover. The oldest are forgotten. */
+const EPOCHS_MAX = 4_096;
+
+export class Groups {
+  readonly cache: MapCache;
+  readonly #options: GroupsOptions;
+  #groups = new Map<string, GroupCalls>();
+  /** The ids of the groups of epochs. */
+  readonly #epochs = new Map<number, string>();
+  #retries = 0;
+
+  constructor(options: GroupsOptions) {
+    const { clock, ask } = options;
+    this.#options = options;
+    this.cache = new MapCache({ clock, ask, onMap: (map) => this.#onMap(map) });
+  }
+
+  /** In the order of their ids. */
+  get all(): readonly GroupCalls[] {
+    return [...this.#groups.values()];
+  }
+
+  /** Attempts that were followed by another. */
+  get retries(): number {
+    return this.#retries;
+  }
+
+  /** Throws `unavailable` where no group owns the key's slot, as far as is known. */
+  ofKey(key: string): GroupCalls {
+    return this.ofSlot(slotOf(Buffer.from(key)));
+  }
+
+  ofSlot(slot: number): GroupCalls {
+    const { map } = this.cache;
+    if (map === undefined) throw refused('there is no map of the cluster yet: no coordinator has answered');
+    const id = ownerOf(map.slots, slot);
+    const group = id === undefined ? undefined : this.#groups.get(id);
+    if (group !== undefined) return group;
+    throw refused(`slot ${slot} of ${SLOTS} has no owner in the map of epoch ${map.epoch}`);
+  }
+
+  /** Throws `invalid_argument` where the map has no such group. */
+  ofId(id: string): GroupCalls {
+    const group = this.#groups.get(id);
+    if (group !== undefined) return group;
+    throw invalidArgument(`there is no group ${id} in the map: start over without a cursor`);
+  }
+
+  /** The group whose history the epoch is; undefined: not heard of here. */
+  ofEpoch(epoch: number): GroupCalls | undefined {
+    return this.#groups.get(this.#epochs.get(epoch) ?? '');
+  }
+
+  /** The position, unless it is of another group: then it says nothing of this one. */
+  positionFor(group: GroupCalls, position: Position | undefined): Position | undefined {
+    if (position === undefined) return undefined;
+    const owner = this.#epochs.get(position.epoch);
+    return owner === undefined || owner === group.id ? position : undefined;
+  }
+
+  #onMap(map: ShardMap): void {
+    const { links, clock, random, limits, onMap } = this.#options;
+    const groups = new Map<string, GroupCalls>();
+    for (const id of [...map.groups.keys()].sort()) {
+      const made = (): GroupCalls =>
+        new GroupCalls({
+          ...{ id, links, clock, random, limits },
+          refresh: () => this.cache.refresh(),
+          onRetry: () => {
+            this.#retries++;
+          },
+          onEpoch: (epoch) => this.#onEpoch(epoch, id),
+        });
+      groups.set(id, this.#groups.get(id) ?? made());
+    }
+    this.#groups = groups;
+    for (const [id, group] of map.groups) groups.get(id)?.update(group, map);
+    links.retain(new Set([...map.nodes.values()].map(({ address }) => address)));
+    onMap(map);
+  }
+
+  #onEpoch(epoch: number, group: string): void {
+    this.#epochs.delete(epoch);
+    this.#epochs.set(epoch, group);
+    const [oldest] = this.#epochs.keys();
+    if (this.#epochs.size > EPOCHS_MAX && oldest !== undefined) this.#epochs.delete(oldest);
+  }
+}
+
+function refused(message: string): WalnutError {
+  return new WalnutError('unavailable', message, { nothingDone: true, retryAfterS: 1 });
+}

@@ -1,0 +1,143 @@
+/**
+ * Keeps a `MapCache` up to date: a stream of changes from one coordinator, and while none is
+ * open a question to each in turn, every 2 s. What is wrong with a coordinator is logged once
+ * until it changes.
+ */
+import type { MapNews } from '#cluster/coordinator-port.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { MapCache } from '#routing/map-cache.ts';
+
+/** The coordinators, as routing calls them; `peer` implements it. */
+export interface MapSource {
+  /** Rejects with what is wrong, for people, where there is no answer. */
+  ask(address: string, clusterId: string, epoch: number): Promise<MapNews>;
+  /** Ends or throws where the stream breaks. */
+  follow(address: string, clusterId: string, epoch: number, signal: AbortSignal): AsyncIterable<MapNews>;
+}
+
+export interface MapFollowerOptions {
+  /** `host:port`, at least one. */
+  readonly coordinators: readonly string[];
+  readonly source: MapSource;
+  readonly cache: () => MapCache;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Between two rounds over all coordinators while none of them streams. */
+const POLL_MS = 2_000;
+/** A coordinator says something every 5 s. */
+const SILENCE_MS = 12_000;
+
+export class MapFollower {
+  readonly #options: MapFollowerOptions;
+  readonly #stopped = new AbortController();
+  /** What was logged last of each coordinator. */
+  readonly #told = new Map<string, string>();
+  #isStreaming = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: MapFollowerOptions) {
+    this.#options = options;
+  }
+
+  /** True while changes arrive as they are made. */
+  get isStreaming(): boolean {
+    return this.#isStreaming;
+  }
+
+  /** What is wrong with each coordinator that does not answer, for people. */
+  get problems(): readonly string[] {
+    return [...this.#told].map(([address, why]) => `coordinator ${address}: ${why}`);
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#running;
+  }
+
+  /** Asks coordinators in turn until one answers; rejects where none does. */
+  async ask(): Promise<void> {
+    for (const address of this.#options.coordinators) {
+      if (await this.#askOne(address)) return;
+    }
+    throw new Error('no coordinator answers');
+  }
+
+  async #run(): Promise<void> {
+    const { clock, coordinators } = this.#options;
+    const { signal } = this.#stopped;
+    for (let round = 0; !signal.aborted; round++) {
+      const address = coordinators[round % coordinators.length] as string;
+      await this.#stream(address);
+      const isRoundOver = (round + 1) % coordinators.length === 0;
+      if (!signal.aborted && isRoundOver) await clock.sleep(POLL_MS, signal);
+    }
+  }
+
+  async #askOne(address: string): Promise<boolean> {
+    const { source, cache } = this.#options;
+    const { map } = cache();
+    try {
+      const news = await source.ask(address, map?.clusterId ?? '', map?.epoch ?? 0);
+      return this.#take(address, news);
+    } catch (error) {
+      this.#tell(address, (error as Error).message);
+      return false;
+    }
+  }
+
+  /** Resolves when the stream is over. */
+  async #stream(address: string): Promise<void> {
+    const { source, cache, clock } = this.#options;
+    const { map } = cache();
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    this.#stopped.signal.addEventListener('abort', end, { once: true });
+    let silent = clock.after(SILENCE_MS, end);
+    try {
+      for await (const news of source.follow(address, map?.clusterId ?? '', map?.epoch ?? 0, over.signal)) {
+        silent.cancel();
+        silent = clock.after(SILENCE_MS, end);
+        if (!this.#take(address, news)) break;
+        this.#isStreaming = true;
+      }
+    } catch (error) {
+      if (!this.#stopped.signal.aborted) this.#tell(address, (error as Error).message);
+    } finally {
+      this.#isStreaming = false;
+      silent.cancel();
+      over.abort();
+      this.#stopped.signal.removeEventListener('abort', end);
+    }
+  }
+
+  /** False where the coordinator cannot be used. */
+  #take(address: string, news: MapNews): boolean {
+    const cache = this.#options.cache();
+    const taken = cache.take(news);
+    if (taken === 'foreign') {
+      const its = news.kind === 'whole' && news.map.clusterId !== '' ? news.map.clusterId : 'none yet';
+      const why = `it coordinates another cluster (${its}) than the one that this process serves (${cache.map?.clusterId}): correct gateway.coordinators, or remove gateway.map_file to serve the other one`;
+      this.#tell(address, why);
+      return false;
+    }
+    if (taken === 'gap') {
+      this.#tell(address, 'it told changes from an epoch that is not known here');
+      return false;
+    }
+    if (this.#told.delete(address)) this.#options.logger.info({ address }, 'the coordinator answers again');
+    return true;
+  }
+
+  #tell(address: string, why: string): void {
+    if (this.#told.get(address) === why) return;
+    this.#told.set(address, why);
+    this.#options.logger.warn({ address, why }, 'no map from this coordinator');
+  }
+}

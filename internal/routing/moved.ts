@@ -1,0 +1,34 @@
+/** What follows a refusal by a group that does not own a slot: a newer map, and another attempt. */
+import { WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import { CALL_MS } from '#routing/group-calls.ts';
+import type { Groups } from '#routing/groups.ts';
+
+/**
+ * Does `work` until no group says that it does not own what it was asked for, at most 10 s. Such
+ * a refusal did nothing, so the whole of `work` may be done again.
+ */
+export async function untilOwned<T>(groups: Groups, clock: Clock, work: () => Promise<T>): Promise<T> {
+  const endMs = clock.monotonicMs() + CALL_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isMoved(error)) throw error;
+      if (clock.monotonicMs() >= endMs) throw unowned(error);
+    }
+    // At most one question in 100 ms: that is the pause between attempts, too.
+    await groups.cache.refresh();
+  }
+}
+
+export function isMoved(error: unknown): error is WalnutError {
+  return error instanceof WalnutError && error.code === 'shard_moved';
+}
+
+/** The caller called this process, and no other one is to be called. */
+export function unowned({ message }: WalnutError): WalnutError {
+  return new WalnutError('unavailable', `no group says that it owns the slot: ${message}`, {
+    nothingDone: true,
+  });
+}

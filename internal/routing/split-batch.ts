@@ -1,0 +1,67 @@
+/** Divides the operations of a Batch among those who carry them out, and puts results together again. Pure. */
+import { slotOf } from '#cluster/slot-hash.ts';
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import type { WriteId } from '#model/write-id.ts';
+
+/** Operations for one owner, with their places in the Batch. */
+export interface Part<O> {
+  readonly owner: O;
+  readonly places: readonly number[];
+}
+
+/** One part for each owner, each with its operations in order. */
+export function divide<O>(
+  operations: readonly BatchOperation[],
+  places: readonly number[],
+  ownerOf: (key: string) => O,
+): Part<O>[] {
+  const parts = new Map<O, number[]>();
+  for (const place of places) {
+    const owner = ownerOf((operations[place] as BatchOperation).command.key);
+    const part = parts.get(owner);
+    if (part === undefined) parts.set(owner, [place]);
+    else part.push(place);
+  }
+  return [...parts].map(([owner, its]) => ({ owner, places: its }));
+}
+
+/** Throws `invalid_argument` unless all keys are of one slot. */
+export function slotOfAll(operations: readonly BatchOperation[]): number {
+  const [first, ...others] = operations.map(({ command }) => slotOf(Buffer.from(command.key)));
+  const other = others.findIndex((slot) => slot !== first);
+  if (other < 0) return first ?? 0;
+  throw invalidArgument(
+    `operations[${other + 1}]: its key is of slot ${others[other]}, and that of operations[0] of slot ${first}: an atomic batch is of one slot, which keys share that have the same {tag}`,
+  );
+}
+
+/** True if the operation writes and its caller did not name it. */
+export function needsName({ kind, command }: BatchOperation): boolean {
+  return kind !== 'get' && command.id === undefined;
+}
+
+/** The operations, with these ids for those that need one. */
+export function withNames(
+  operations: readonly BatchOperation[],
+  ids: readonly WriteId[],
+): readonly BatchOperation[] {
+  let next = 0;
+  return operations.map((operation) =>
+    needsName(operation)
+      ? ({ ...operation, command: { ...operation.command, id: ids[next++] } } as BatchOperation)
+      : operation,
+  );
+}
+
+/** The position that a result tells. */
+export function positionOf(result: BatchResult): Position | undefined {
+  if (result.kind === 'error') return undefined;
+  return result.kind === 'get' ? result.answer.asOf : result.answer.position;
+}
+
+/** About how many bytes an operation has. */
+export function bytesOf({ kind, command }: BatchOperation): number {
+  return command.key.length + (kind === 'set' ? command.value.length : 0);
+}
