@@ -80,10 +80,16 @@ const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: M
 /** What runs nodes, in this process or as children that inherit its flags. */
 const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts'];
 /** What reads its configuration again on SIGHUP. */
-const SERVER_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/coordinator.ts'];
+const SERVER_ENTRIES = [
+  'cmd/master.ts',
+  'cmd/slave.ts',
+  'cmd/node.ts',
+  'cmd/coordinator.ts',
+  'cmd/gateway.ts',
+];
 const TOOL_ENTRY = 'cmd/walnut.ts';
 /** What is started again and again, so that its compiled code is worth keeping. */
-const ENTRIES = [...NODE_ENTRIES, 'cmd/coordinator.ts', TOOL_ENTRY];
+const ENTRIES = [...NODE_ENTRIES, 'cmd/coordinator.ts', 'cmd/gateway.ts', TOOL_ENTRY];
 
 /** `storage.max_memory` in bytes where it is well written, by the precedence of all keys; the node checks the rest. */
 function configuredMemoryBytes(args, env) {

@@ -13,7 +13,7 @@ import { COMMONJS, LIBRARIES, packageManifest, type SourceManifest } from './man
 import { withoutImportMeta, withPlainImports } from './specifiers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator'];
+const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator', 'gateway'];
 /** Files and directories that are copied unchanged. */
 const COPIED = ['bin', 'configs', 'api/walnut', 'LICENSE'];
 

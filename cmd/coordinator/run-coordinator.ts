@@ -28,6 +28,7 @@ import { SecretFileError } from '#platform/secret-file.ts';
 import { ServerAddressError } from '#rpc/listen.ts';
 import { openCoordinatorServer } from '#server/open-coordinator-server.ts';
 import { announcedAddress } from '../node/announced-address.ts';
+import { openClusterCredential } from '../node/cluster-credential.ts';
 import { openCallers } from '../node/node-security.ts';
 import { openNodeTls } from '../node/node-tls.ts';
 import { EXIT_CODES } from '../run/exit-codes.ts';
@@ -36,7 +37,6 @@ import { packageVersion } from '../run/package-version.ts';
 import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
-import { openCoordinatorCredential } from './coordinator-credential.ts';
 import { openMetadata, openMetadataTls } from './open-metadata.ts';
 
 type CoordinatorConfig = ConfigOf<'coordinator'>;
@@ -71,7 +71,7 @@ async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<vo
   const random = createNodeRandom();
   const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers };
   const callers = await openCallers(config, security);
-  const credential = await openCoordinatorCredential(config, security);
+  const credential = await openClusterCredential(config, security);
   const stored = await openMetadataTls(metadata, security);
   const store = await openMetadata(metadata, stored, security);
   closers.push('metadata store', () => store.close());

@@ -57,6 +57,17 @@ export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
     ],
   ],
   [
+    // What a gateway asks of nodes and coordinators on behalf of its callers, whose own rights it judges itself.
+    'gateway',
+    [
+      {
+        access: ['read', 'write', 'observe'],
+        methods: ['KVStore/*', 'Admin/Status', 'Coordinator/GetShardMap', 'Coordinator/WatchShardMap'],
+        prefixes: EVERY_KEY,
+      },
+    ],
+  ],
+  [
     'coordinator',
     [{ access: ['coordinate', 'observe'], methods: ['Member/*', 'Admin/Status'], prefixes: EVERY_KEY }],
   ],

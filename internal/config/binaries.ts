@@ -7,10 +7,11 @@ import type { KeySchemas, Section, Surroundings } from '#config/section.ts';
 import { AUTH } from '#config/sections/auth.ts';
 import { CLUSTER } from '#config/sections/cluster.ts';
 import { COORDINATOR } from '#config/sections/coordinator.ts';
+import { GATEWAY } from '#config/sections/gateway.ts';
 import { LOG } from '#config/sections/log.ts';
 import { PEER } from '#config/sections/peer.ts';
 import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
-import { EDGE, SERVER } from '#config/sections/server.ts';
+import { EDGE, KEYS_SERVER, SERVER } from '#config/sections/server.ts';
 import { SNAPSHOT } from '#config/sections/snapshot.ts';
 import { STORAGE } from '#config/sections/storage.ts';
 import { UPSTREAM } from '#config/sections/upstream.ts';
@@ -23,10 +24,11 @@ const SECTIONS = {
   master: { ...NODE, replication: REPLICATION, log: LOG },
   slave: { ...NODE, replication: SLAVE_REPLICATION, log: LOG, master: UPSTREAM },
   node: { ...NODE, cluster: CLUSTER, replication: REPLICATION, log: LOG },
+  gateway: { server: KEYS_SERVER, auth: AUTH, peer: PEER, log: LOG, gateway: GATEWAY },
   coordinator: { server: EDGE, auth: AUTH, peer: PEER, log: LOG, coordinator: COORDINATOR },
 };
 
-/** The last part of the binary's name: `walnut-master`, `walnut-slave`, `walnut-node`, `walnut-coordinator`. */
+/** The last part of the binary's name: `walnut-master`, `walnut-slave`, `walnut-node`, `walnut-gateway`, `walnut-coordinator`. */
 export type BinaryKind = keyof typeof SECTIONS;
 
 export const BINARY_KINDS = Object.keys(SECTIONS) as readonly BinaryKind[];

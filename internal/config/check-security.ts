@@ -24,6 +24,16 @@ function checkListening({ auth, server, peer }: ConfigOf<BinaryKind>): CrossProb
   return [...checkAuth(auth), ...checkServerTls(server.tls), ...checkPeerTls(peer.tls)];
 }
 
+/** The addresses of nodes come from the map: whether they are of this machine shows at run time. */
+export function checkGatewaySecurity(config: ConfigOf<'gateway'>): CrossProblem[] {
+  const { peer, auth, gateway } = config;
+  const served = [...checkListening(config), ...checkServedClear(config)];
+  const reached = gateway.coordinators.find((address) => !isLoopbackHost(address));
+  const isSafe = auth.allowClearText || peer.tokenFile === undefined || peer.tls.ca !== undefined;
+  if (served.length > 0 || isSafe || reached === undefined) return served;
+  return [clearTextProblem(`this gateway sends peer.token_file to ${reached} in clear text`)];
+}
+
 /** Other coordinators and nodes are told one address. */
 function checkAdvertised({ server }: ConfigOf<'coordinator'>): CrossProblem[] {
   if (server.advertise !== undefined || !/^(?:0\.0\.0\.0|::)$/.test(server.address)) return [];

@@ -1,9 +1,15 @@
 /** What keys of a configuration need of each other. Pure. */
 import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
 import { checkMetadata } from '#config/check-metadata.ts';
-import { type CrossProblem, checkCoordinatorSecurity, checkNodeSecurity } from '#config/check-security.ts';
+import {
+  type CrossProblem,
+  checkCoordinatorSecurity,
+  checkGatewaySecurity,
+  checkNodeSecurity,
+} from '#config/check-security.ts';
 
 export function checkTogether(config: ConfigOf<BinaryKind>): CrossProblem[] {
+  if (config.kind === 'gateway') return checkGatewaySecurity(config);
   if (config.kind !== 'coordinator') return checkNodeSecurity(config);
   return [
     ...checkCoordinatorSecurity(config),

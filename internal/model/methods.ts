@@ -105,6 +105,7 @@ const SERVED = {
   node: NODE,
   member: { ...NODE, ...MEMBER },
   coordinator: { ...COORDINATOR, ...EDGE },
+  gateway: { ...KEY_VALUE, ...EDGE },
 } as const;
 export type ServerKind = keyof typeof SERVED;
 

@@ -65,7 +65,8 @@ export class MapLinks implements MapSource {
     const known = this.#links.get(address);
     if (known !== undefined) return known.client;
     const endpoint = peerEndpoint(address, this.#options);
-    if (endpoint === undefined) throw new Error(`${JSON.stringify(address)} is no address: expected host:port`);
+    if (endpoint === undefined)
+      throw new Error(`${JSON.stringify(address)} is no address: expected host:port`);
     const { transport, close }: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
     const link = { client: createClient(Coordinator, transport), close };
     this.#links.set(address, link);

@@ -117,7 +117,10 @@ export class ConnectNodeLinks implements NodeLinks {
   #dial(address: string): Link {
     const endpoint = peerEndpoint(address, this.#options);
     if (endpoint === undefined)
-      throw new ConnectError(`${JSON.stringify(address)} is no address: expected host:port`, Code.Unavailable);
+      throw new ConnectError(
+        `${JSON.stringify(address)} is no address: expected host:port`,
+        Code.Unavailable,
+      );
     const transport: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
     return { keys: createKeys(createClient(KVStore, transport.transport)), close: () => transport.close() };
   }
@@ -147,7 +150,8 @@ function createKeys(store: Client<typeof KVStore>): NodeKeys {
     awaitDurable: async (command, limits) =>
       toDurableAnswer(await store.awaitDurable(fromAwaitDurableCommand(command), within(limits))),
     watch: async function* (command, signal) {
-      for await (const message of store.watch(fromWatchCommand(command), { signal })) yield toWatchMessage(message);
+      for await (const message of store.watch(fromWatchCommand(command), { signal }))
+        yield toWatchMessage(message);
     },
   };
 }

@@ -124,7 +124,10 @@ export class BatchCalls {
     const since = group.position;
     const renewed = places.map((place) => {
       const { kind: its, command } = operations[place] as Exclude<BatchOperation, { kind: 'get' }>;
-      return { kind: its, command: { ...command, id: { ...(command.id as WriteId), since } } } as BatchOperation;
+      return {
+        kind: its,
+        command: { ...command, id: { ...(command.id as WriteId), since } },
+      } as BatchOperation;
     });
     const { results: second } = await this.#call(group, kind, renewed);
     for (const [i, place] of places.entries()) results[place] = second[i] as BatchResult;

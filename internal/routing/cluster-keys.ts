@@ -156,7 +156,13 @@ export class ClusterKeys implements KeyValuePort {
       const message = `position: epoch ${position.epoch} is of no answer that came through this process: expected the position of a write or a read made here`;
       throw new WalnutError('invalid_argument', message, { nothingDone: true });
     }
-    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: waitOf(command), bytes: 0, signal };
+    const kind: CallKind = {
+      target: 'master',
+      isRepeatable: true,
+      waitMs: waitOf(command),
+      bytes: 0,
+      signal,
+    };
     return group.run(kind, ({ link, ...limits }) => link.awaitDurable(command, limits));
   }
 

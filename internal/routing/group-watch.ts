@@ -34,11 +34,13 @@ export async function* groupWatch(
         const events = message.events.slice(skipped);
         skipped -= message.events.length - events.length;
         told = message.canResume ? 0 : told + events.length;
-        if (message.canResume) next = { ...next, after: message.position, sinceMs: undefined, isInitial: false };
+        if (message.canResume)
+          next = { ...next, after: message.position, sinceMs: undefined, isInitial: false };
         isInitialDone ||= message.isInitialDone;
         isBegun = true;
         group.observe(message.position);
-        if (events.length > 0 || message.events.length === 0 || message.canResume) yield { ...message, events };
+        if (events.length > 0 || message.events.length === 0 || message.canResume)
+          yield { ...message, events };
       }
     } catch (error) {
       if (signal.aborted) return;

@@ -3,7 +3,7 @@
  * a group that the map no longer has go on until they end.
  */
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
-import { SLOTS, slotOf } from '#cluster/slot-hash.ts';
+import { slotOf } from '#cluster/slot-hash.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -63,7 +63,7 @@ export class Groups {
     const id = ownerOf(map.slots, slot);
     const group = id === undefined ? undefined : this.#groups.get(id);
     if (group !== undefined) return group;
-    throw refused(`slot ${slot} of ${SLOTS} has no owner in the map of epoch ${map.epoch}`);
+    throw refused(`slot ${slot} has no owner in the map of epoch ${map.epoch}`);
   }
 
   /** Throws `invalid_argument` where the map has no such group. */

@@ -71,7 +71,8 @@ export class Hold {
   begin(bytes: number): void {
     const { name, limits } = this.#options;
     // One that alone is larger is let in where nothing else waits.
-    const isFull = this.#calls >= limits.callsMax || (this.#bytes + bytes > limits.bytesMax && this.#calls > 0);
+    const isFull =
+      this.#calls >= limits.callsMax || (this.#bytes + bytes > limits.bytesMax && this.#calls > 0);
     if (isFull) {
       const message = `${this.#calls} calls with ${this.#bytes} bytes wait for group ${name}: expected at most gateway.held_calls ${limits.callsMax} and gateway.held_bytes ${limits.bytesMax}`;
       throw new WalnutError('unavailable', message, { nothingDone: true, retryAfterS: RETRY_AFTER_S });

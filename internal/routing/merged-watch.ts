@@ -10,8 +10,8 @@ import type { GroupPlace, WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
-import type { Groups } from '#routing/groups.ts';
 import { groupWatch } from '#routing/group-watch.ts';
+import type { Groups } from '#routing/groups.ts';
 
 export interface MergedWatchOptions {
   readonly groups: Groups;
@@ -114,7 +114,8 @@ async function firstOf(sources: readonly Source[], isInitial: boolean): Promise<
   let first: WatchMessage | undefined;
   for (const { source, result } of arrivals) {
     source.next = undefined;
-    if (result.done === true) throw new WalnutError('unavailable', `the watch of group ${source.group} ended`);
+    if (result.done === true)
+      throw new WalnutError('unavailable', `the watch of group ${source.group} ended`);
     note(source, result.value);
     first ??= result.value;
   }

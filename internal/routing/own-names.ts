@@ -4,8 +4,9 @@
  * more may lie between the oldest open one and the newest: where one write is held for long,
  * another client id is used.
  */
-import type { Random } from '#platform/random.ts';
+
 import type { ClientName } from '#model/write-id.ts';
+import type { Random } from '#platform/random.ts';
 
 export const SEQUENCES_OPEN_MAX = 1_024;
 

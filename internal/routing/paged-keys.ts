@@ -3,15 +3,10 @@
  * page is of one group, and all pages of it are of one node, since a cursor means nothing to
  * another.
  */
-import type {
-  DeletePrefixAnswer,
-  DeletePrefixCommand,
-  ScanAnswer,
-  ScanCommand,
-} from '#model/commands.ts';
+import type { DeletePrefixAnswer, DeletePrefixCommand, ScanAnswer, ScanCommand } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { NO_POSITION } from '#model/position.ts';
-import { type CallKind, type GroupCalls } from '#routing/group-calls.ts';
+import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
 import { formatCursor, type PageCursor, parseCursor } from '#routing/page-cursor.ts';
@@ -34,13 +29,17 @@ export class PagedKeys {
     const at = this.#begin(command.cursor);
     const prefix = prefixes[at.prefix];
     const group = this.#groupOf(at);
-    if (prefix === undefined) return { entries: [], nextCursor: '', asOf: NO_POSITION, stalenessMs: 0, count: 0 };
+    if (prefix === undefined)
+      return { entries: [], nextCursor: '', asOf: NO_POSITION, stalenessMs: 0, count: 0 };
     const { among: _, ...page } = { ...command, prefix, cursor: at.cursor };
     let { address } = at;
-    const answer = await group.run(kindOf(readFrom, true, at, prefix), ({ link, address: asked, ...limits }) => {
-      address = asked;
-      return link.scan(page, limits);
-    });
+    const answer = await group.run(
+      kindOf(readFrom, true, at, prefix),
+      ({ link, address: asked, ...limits }) => {
+        address = asked;
+        return link.scan(page, limits);
+      },
+    );
     group.observe(answer.asOf);
     return { ...answer, nextCursor: this.#next({ ...at, address }, answer.nextCursor, prefixes.length) };
   }
@@ -71,20 +70,28 @@ export class PagedKeys {
   #groupOf({ group: id, address }: PageCursor): GroupCalls {
     const group = this.#options.groups.ofId(id);
     if (address === '' || group.hasNode(address)) return group;
-    throw invalidArgument(`cursor is of ${address}, which is no member of group ${id}: start over without one`);
+    throw invalidArgument(
+      `cursor is of ${address}, which is no member of group ${id}: start over without one`,
+    );
   }
 
   /** Where the next page is; empty: there is none. */
   #next(at: PageCursor, cursor: string, prefixes: number): string {
     if (cursor !== '') return formatCursor({ ...at, cursor });
-    if (at.prefix + 1 < prefixes) return formatCursor({ ...at, prefix: at.prefix + 1, address: '', cursor: '' });
+    if (at.prefix + 1 < prefixes)
+      return formatCursor({ ...at, prefix: at.prefix + 1, address: '', cursor: '' });
     const following = this.#options.groups.all.find(({ id }) => id > at.group);
     if (following === undefined) return '';
     return formatCursor({ ...at, group: following.id, address: '', prefix: 0, cursor: '' });
   }
 }
 
-function kindOf(target: ReadPolicy, isRepeatable: boolean, { address }: PageCursor, prefix: string): CallKind {
+function kindOf(
+  target: ReadPolicy,
+  isRepeatable: boolean,
+  { address }: PageCursor,
+  prefix: string,
+): CallKind {
   const at = address === '' ? undefined : address;
   return { target, isRepeatable, waitMs: 0, bytes: prefix.length, signal: undefined, at };
 }

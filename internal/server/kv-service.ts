@@ -109,7 +109,8 @@ function createReads(
     },
     scan: {
       limits: FEW,
-      impl: (request, { keys }) => mapAwaitable(views(keys).port.scan(toScanCommand(request)), fromScanAnswer),
+      impl: (request, { keys }) =>
+        mapAwaitable(views(keys).port.scan(toScanCommand(request)), fromScanAnswer),
     },
     getUpdates: {
       limits: FEW,

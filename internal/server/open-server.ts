@@ -18,16 +18,11 @@ import {
   type RunningServer,
 } from '#rpc/open-edge.ts';
 import { createAdminModule } from '#server/admin-service.ts';
-import { createKeysListRoute } from '#server/keys-list-route.ts';
-import { createKeysRoute } from '#server/keys-route.ts';
-import type { KeysRouteOptions } from '#server/keys-serve.ts';
-import { createKeysViews } from '#server/keys-views.ts';
-import { createKeyValueModule } from '#server/kv-service.ts';
+import { createKeyModules } from '#server/key-modules.ts';
 import { createMemberModule } from '#server/member-service.ts';
-import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
+import { registerNodeMetrics } from '#server/node-metrics.ts';
 import { createNodePage } from '#server/node-page.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
-import { createWatchRoute } from '#server/watch-route.ts';
 
 export type { RunningServer };
 
@@ -61,22 +56,12 @@ function createNodeOwner({ admin }: NodePorts): EdgeOwner {
 /** The services and routes of a node. */
 export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModules {
   const { ports, metrics, valueBytesMax, batchBytesMax } = options;
-  const { errors } = edge;
   const status = (): NodeStatus => shownStatus(ports.admin.status(), edge.isDraining());
-  const describe = (error: unknown): { code: string; message: string } => errors.toHttpError(error);
   registerNodeMetrics(metrics, status);
-  const keys = createKeysOptions(options, edge);
+  const keys = createKeyModules({ ...options, keyValue: ports.keyValue, bulk: ports.bulk }, edge);
   return {
     services: [
-      createKeyValueModule({
-        port: ports.keyValue,
-        views: keys.views,
-        slices: edge.slices,
-        bulk: ports.bulk,
-        limits: { valueBytesMax, answerBytesMax: batchBytesMax },
-        batchBytesMax,
-        describe,
-      }),
+      ...keys.services,
       createReplicationModule(ports.replication),
       ...(options.member === undefined ? [] : [createMemberModule(options.member)]),
       createAdminModule({
@@ -88,33 +73,10 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         status,
         valueBytesMax,
         batchBytesMax,
-        describe,
+        describe: (error) => edge.errors.toHttpError(error),
       }),
     ],
-    routes: [
-      createNodePage(status, options.version),
-      createKeysRoute(keys),
-      createKeysListRoute(keys),
-      createWatchRoute({ ...edge, port: ports.keyValue, views: keys.views }),
-    ],
-  };
-}
-
-function createKeysOptions(
-  { ports, clock, metrics, valueBytesMax }: ServerOptions,
-  edge: Edge,
-): KeysRouteOptions {
-  return {
-    port: ports.keyValue,
-    views: createKeysViews(ports.keyValue, clock, edge.slices),
-    errors: edge.errors,
-    clock,
-    budget: edge.budget,
-    compression: edge.compression,
-    boundAnswer: edge.boundAnswer,
-    valueBytesMax,
-    observe: createKeysObserver(metrics),
-    slowLog: edge.slowLog,
+    routes: [createNodePage(status, options.version), ...keys.routes],
   };
 }
 

@@ -6,12 +6,7 @@ import type {
   BatchResponse,
   BatchResult as ResultMessage,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import type {
-  AtomicBatchAnswer,
-  AtomicBatchCommand,
-  BatchOperation,
-  BatchResult,
-} from '#model/commands.ts';
+import type { AtomicBatchAnswer, AtomicBatchCommand, BatchOperation, BatchResult } from '#model/commands.ts';
 import { type ErrorCode, invalidArgument, WalnutError } from '#model/errors.ts';
 import { toDurability } from '#wire/durability.ts';
 import { RECEIVED_CODES } from '#wire/error-codes.ts';
@@ -31,7 +26,9 @@ import {
 } from '#wire/kv-request-codec.ts';
 import { toPositionOrNone } from '#wire/position-codec.ts';
 
-export function fromBatch(operations: readonly BatchOperation[]): MessageInitShape<typeof BatchRequestSchema> {
+export function fromBatch(
+  operations: readonly BatchOperation[],
+): MessageInitShape<typeof BatchRequestSchema> {
   return { operations: operations.map(fromOperation) };
 }
 

@@ -69,7 +69,11 @@ export function fromMapNews(news: MapNews): NewsMessage {
 }
 
 /** Throws `invalid_argument` for a map that no coordinator makes. */
-export function toMapNews({ epoch, map, changes }: Pick<GetShardMapResponse, 'epoch' | 'map' | 'changes'>): MapNews {
+export function toMapNews({
+  epoch,
+  map,
+  changes,
+}: Pick<GetShardMapResponse, 'epoch' | 'map' | 'changes'>): MapNews {
   const newest = toSafeNumber(epoch, 'epoch');
   if (map !== undefined) return { kind: 'whole', map: toShardMap(map), epoch: newest };
   if (changes.length === 0) return { kind: 'unchanged', epoch: newest };

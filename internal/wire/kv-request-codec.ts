@@ -18,7 +18,7 @@ import type {
   TouchRequestSchema,
   TouchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Durability as WireDurability, type Entry as EntryMessage } from '#gen/walnut/v1/types_pb.ts';
+import { type Entry as EntryMessage, Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
 import type {
   AwaitDurableCommand,
   Condition,

@@ -70,7 +70,9 @@ export function endTextOf({ resumeAfter, resumePlaces }: ErrorDetails): string |
 }
 
 /** The one place of a node, or those of several groups. Throws `invalid_argument` for what nobody wrote. */
-export function fromResumeText(text: string): { after: Position } | { after: undefined; places: GroupPlace[] } {
+export function fromResumeText(
+  text: string,
+): { after: Position } | { after: undefined; places: GroupPlace[] } {
   const bytes =
     BASE64URL.test(text) && text.length <= CHARACTERS_MAX ? Buffer.from(text, 'base64url') : undefined;
   if (bytes === undefined || bytes.length < 6) throw malformed();
@@ -80,9 +82,7 @@ export function fromResumeText(text: string): { after: Position } | { after: und
     throw invalidArgument(`resume has version ${bytes[0]}: this node knows version 1`);
   const places = readPlaces(bytes.subarray(0, end));
   const [own] = places;
-  return own?.group === '' && places.length === 1
-    ? { after: own.position }
-    : { after: undefined, places };
+  return own?.group === '' && places.length === 1 ? { after: own.position } : { after: undefined, places };
 }
 
 function readPlaces(bytes: Buffer): GroupPlace[] {

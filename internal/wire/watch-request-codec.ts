@@ -3,20 +3,15 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type {
   DeletePrefixRequestSchema,
   DeletePrefixResponse,
+  WatchEvent as EventMessage,
   ExplainRequestSchema,
   ExplainResponse,
   ScanRequestSchema,
   ScanResponse,
-  WatchEvent as EventMessage,
   WatchRequestSchema,
   WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import type {
-  DeletePrefixAnswer,
-  DeletePrefixCommand,
-  ScanAnswer,
-  ScanCommand,
-} from '#model/commands.ts';
+import type { DeletePrefixAnswer, DeletePrefixCommand, ScanAnswer, ScanCommand } from '#model/commands.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
 import { toDurability } from '#wire/durability.ts';
@@ -67,9 +62,7 @@ export function fromWatchCommand(command: WatchCommand): WatchInit {
   const { target, ops, withPrevious, keysOnly, progressEveryMs, isInitial } = command;
   return {
     what:
-      target.kind === 'key'
-        ? { case: 'key', value: target.key }
-        : { case: 'prefix', value: target.prefix },
+      target.kind === 'key' ? { case: 'key', value: target.key } : { case: 'prefix', value: target.prefix },
     from: fromStart(command),
     ops: ops === undefined ? [] : ops.map((op) => OPS[op]),
     ...{ withPrevious, keysOnly, progressEveryMs },

@@ -4,6 +4,7 @@ import { GuardedKeys } from '#auth/guarded-keys.ts';
 import type {
   BatchOperation,
   GetCommand,
+  ScanAnswer,
   ScanCommand,
   SetCommand,
   Update,

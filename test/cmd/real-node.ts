@@ -19,7 +19,7 @@ export interface Ended {
 }
 
 export interface StartOptions {
-  readonly binary?: 'master' | 'slave' | 'node' | 'coordinator';
+  readonly binary?: 'master' | 'slave' | 'node' | 'gateway' | 'coordinator';
   /** Default: one that is free now. */
   readonly port?: number;
   /** `section.key=value`. */
@@ -54,7 +54,9 @@ export class RealNodes {
     const port = options.port ?? (await freePort());
     const settings = [
       `server.port=${port}`,
-      ...(binary === 'coordinator' ? [] : [`wal.directory=${await this.directory()}`]),
+      ...(binary === 'coordinator' || binary === 'gateway'
+        ? []
+        : [`wal.directory=${await this.directory()}`]),
       'log.format=json',
       ...sets,
     ];

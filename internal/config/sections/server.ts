@@ -46,9 +46,13 @@ export interface EdgeConfig {
   readonly tls: ServerTlsConfig;
 }
 
-export interface ServerConfig extends EdgeConfig {
+/** What every process that serves keys has. */
+export interface KeysServerConfig extends EdgeConfig {
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
+}
+
+export interface ServerConfig extends KeysServerConfig {
   readonly slowLog: SlowLogConfig;
 }
 
@@ -74,28 +78,54 @@ const EDGE_KEYS = {
 /** For processes that store nothing. */
 export const EDGE = defineSection({ keys: () => EDGE_KEYS, read: readEdge, print: printEdge });
 
+const KEYS_SERVER_KEYS = {
+  ...EDGE_KEYS,
+  max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
+  max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
+};
+
+/** For processes that serve keys which others store. */
+export const KEYS_SERVER = defineSection({
+  keys: () => KEYS_SERVER_KEYS,
+  read: readKeysServer,
+  print: printKeysServer,
+});
+
 export const SERVER = defineSection({
   keys: () => ({
-    ...EDGE_KEYS,
-    max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
-    max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
+    ...KEYS_SERVER_KEYS,
     'slow_log.threshold': duration({ min: 0, max: HOUR }, SLOW_MS_DEFAULT),
     'slow_log.entries': wholeNumber({ min: 1, max: SLOW_CALLS_MAX }, 128),
   }),
   read: (values, surroundings): ServerConfig => ({
-    ...readEdge(values, surroundings),
-    valueBytesMax: values.max_value_bytes,
-    batchBytesMax: values.max_batch_bytes,
+    ...readKeysServer(values, surroundings),
     slowLog: { thresholdMs: values['slow_log.threshold'], entriesMax: values['slow_log.entries'] },
   }),
   print: (server) => ({
-    ...printEdge(server),
-    max_value_bytes: formatSize(server.valueBytesMax),
-    max_batch_bytes: formatSize(server.batchBytesMax),
+    ...printKeysServer(server),
     'slow_log.threshold': formatDuration(server.slowLog.thresholdMs),
     'slow_log.entries': server.slowLog.entriesMax,
   }),
 });
+
+function readKeysServer(
+  values: ValuesOf<typeof KEYS_SERVER_KEYS>,
+  surroundings: Surroundings,
+): KeysServerConfig {
+  return {
+    ...readEdge(values, surroundings),
+    valueBytesMax: values.max_value_bytes,
+    batchBytesMax: values.max_batch_bytes,
+  };
+}
+
+function printKeysServer(server: KeysServerConfig) {
+  return {
+    ...printEdge(server),
+    max_value_bytes: formatSize(server.valueBytesMax),
+    max_batch_bytes: formatSize(server.batchBytesMax),
+  };
+}
 
 function readEdge(values: ValuesOf<typeof EDGE_KEYS>, surroundings: Surroundings): EdgeConfig {
   const { port, address, advertise, http1, http2 } = values;

@@ -1,6 +1,6 @@
 /**
- * The credential that a coordinator sends to the members of its cluster. It calls only
- * addresses that the map lists, which operators made of nodes that were known. Over TLS these
+ * The credential that a coordinator or a gateway sends to the nodes of its cluster. It calls only
+ * addresses that the map or its own configuration lists; operators made the map of nodes that were known. Over TLS these
  * are verified; in clear text the credential leaves this machine only where
  * `auth.allow_clear_text` says so.
  */
@@ -8,11 +8,11 @@ import type { ConfigOf } from '#config/binaries.ts';
 import { isConfidential } from '#dial/endpoint.ts';
 import type { PeerCredential } from '#peer/peer-credential.ts';
 import { LinePaces } from '#platform/line-pace.ts';
-import { openToken, type SecurityParts } from '../node/node-security.ts';
+import { openToken, type SecurityParts } from './node-security.ts';
 
 /** Undefined: none is sent. Throws `SecretFileError` where the file cannot be used. */
-export async function openCoordinatorCredential(
-  { peer, auth }: ConfigOf<'coordinator'>,
+export async function openClusterCredential(
+  { peer, auth }: Pick<ConfigOf<'coordinator' | 'gateway'>, 'peer' | 'auth'>,
   parts: SecurityParts,
 ): Promise<PeerCredential | undefined> {
   if (peer.tokenFile === undefined) return undefined;

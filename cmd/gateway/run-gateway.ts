@@ -1,0 +1,111 @@
+/**
+ * Runs a gateway: configuration → map and groups → port. Every part of it is built here;
+ * `cmd/run` parses flags, handles signals and exits.
+ *
+ * Exit codes: 0 clean; 2 configuration or flags; 1 anything else.
+ */
+import type { ConfigOf } from '#config/binaries.ts';
+import type { CommonFlags } from '#config/common-flags.ts';
+import { GATEWAY_FLAG_NAMES, gatewayUsage, parseGatewayFlags } from '#config/gateway-flags.ts';
+import { MapLinks } from '#peer/map-links.ts';
+import { ConnectNodeLinks } from '#peer/node-links.ts';
+import type { EarlySignals } from '#platform/early-signals.ts';
+import { memoryLimitBytes } from '#platform/memory.ts';
+import { planMemory } from '#platform/memory-plan.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { openFilesMax } from '#platform/open-files.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { SecretFileError } from '#platform/secret-file.ts';
+import { Gateway, type KeptMap } from '#routing/gateway.ts';
+import { ServerAddressError } from '#rpc/listen.ts';
+import { openGatewayServer } from '#server/open-gateway-server.ts';
+import { openClusterCredential } from '../node/cluster-credential.ts';
+import { openCallers, type SecurityParts } from '../node/node-security.ts';
+import { openNodeTls } from '../node/node-tls.ts';
+import { EXIT_CODES } from '../run/exit-codes.ts';
+import { hostNamesOf } from '../run/host-names.ts';
+import { packageVersion } from '../run/package-version.ts';
+import { openProcessMetrics } from '../run/process-metrics.ts';
+import { runBinary } from '../run/run-binary.ts';
+import type { ProcessParts, StartFailure } from '../run/run-process.ts';
+import { openKeptMap } from './kept-map.ts';
+
+type GatewayConfig = ConfigOf<'gateway'>;
+
+/** How long calls in progress may take during a stop. */
+const DRAIN_MS = 3_000;
+
+/** Runs a gateway until it is stopped, and sets the exit code of the process. */
+export function runGateway(argv: readonly string[], signals: EarlySignals): Promise<void> {
+  const binary = {
+    kind: 'gateway' as const,
+    flagNames: GATEWAY_FLAG_NAMES,
+    parseFlags: parseGatewayFlags,
+    usage: gatewayUsage,
+    start: (config: GatewayConfig, _flags: CommonFlags, parts: ProcessParts) => start(config, parts),
+    explain,
+  };
+  return runBinary(binary, argv, signals);
+}
+
+function explain(error: unknown): StartFailure | undefined {
+  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
+  if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
+  return undefined;
+}
+
+async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> {
+  const { logger, clock, closers } = parts;
+  const metrics = openProcessMetrics(logger, closers);
+  const random = createNodeRandom();
+  const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers };
+  const callers = await openCallers(config, security);
+  const tls = await openNodeTls(config, security);
+  const way = { clock, tls: tls.peer, credential: await openClusterCredential(config, security) };
+  const links = new ConnectNodeLinks(way);
+  const source = new MapLinks(way);
+  closers.push('links to nodes', () => {
+    links.close();
+    source.close();
+  });
+  const { coordinators, readFrom, heldCallsMax, heldBytesMax } = config.gateway;
+  const gateway = new Gateway({
+    ...{ coordinators, source, links, readFrom, clock, random, logger },
+    kept: await openKept(config, security),
+    limits: { callsMax: heldCallsMax, bytesMax: heldBytesMax },
+  });
+  const memory = planMemory(memoryLimitBytes());
+  const version = packageVersion();
+  const { server: its } = config;
+  const server = await openGatewayServer({
+    gateway,
+    keyValue: gateway.keys,
+    ...{ clock, logger, metrics, version, ...callers },
+    host: its.address,
+    port: its.port,
+    hostNames: hostNamesOf(its),
+    corsOrigins: new Set(its.corsOrigins),
+    tls: tls.server,
+    valueBytesMax: its.valueBytesMax,
+    batchBytesMax: its.batchBytesMax,
+    bodyBytesMax: memory.bodyBytes,
+    answerBytesMax: memory.answerBytes,
+    openFilesMax: openFilesMax(),
+    perAddressMax: its.connectionsPerAddressMax,
+    http1: its.http1,
+    http2: its.http2,
+  });
+  // Closed in reverse: what is under way is answered before the links close.
+  closers.push('gateway', () => gateway.stop());
+  closers.push('server', () => server.close(DRAIN_MS));
+  parts.stopOnSignals(() => server.beginDrain());
+  await gateway.start();
+  logger.info({ address: server.address, coordinators, version, pid: process.pid }, 'listening');
+}
+
+async function openKept(
+  { gateway: { mapFile } }: GatewayConfig,
+  { fileSystem, logger }: SecurityParts,
+): Promise<KeptMap | undefined> {
+  return mapFile === undefined ? undefined : openKeptMap(fileSystem, mapFile, logger);
+}

@@ -1,0 +1,49 @@
+/** The metrics of a gateway, read when Prometheus asks. */
+import type { GatewayGroup, GatewayPort } from '#cluster/gateway-port.ts';
+import type { Metrics } from '#platform/metrics.ts';
+
+export function registerGatewayMetrics(metrics: Metrics, port: GatewayPort): void {
+  metrics.gaugeFrom(
+    'walnut_gateway_map_epoch',
+    'The epoch of the map; 0: there is none yet.',
+    () => port.view().mapEpoch,
+  );
+  metrics.gaugeFamilyFrom(
+    'walnut_gateway_map_age_seconds',
+    'Since a coordinator said that the map is the newest; absent until one has.',
+    [],
+    () => {
+      const { mapAgeMs } = port.view();
+      return mapAgeMs === undefined ? [] : [{ labels: {}, value: mapAgeMs / 1_000 }];
+    },
+  );
+  metrics.gaugeFrom('walnut_gateway_following', '1 while changes of the map arrive as they are made.', () =>
+    port.view().isFollowing ? 1 : 0,
+  );
+  metrics.gaugeFrom('walnut_gateway_groups', 'Groups of the map.', () => port.view().groups.length);
+  metrics.gaugeFrom(
+    'walnut_gateway_groups_without_leader',
+    'Groups of the map that have no leader.',
+    () => port.view().groups.filter(({ leader }) => leader === '').length,
+  );
+  const ofGroup = (name: string, help: string, read: (group: GatewayGroup) => number): void =>
+    metrics.gaugeFamilyFrom(name, help, ['group'], () =>
+      port.view().groups.map((group) => ({ labels: { group: group.id }, value: read(group) })),
+    );
+  ofGroup('walnut_gateway_calls', 'Calls to a group that are not answered.', ({ calls }) => calls);
+  ofGroup(
+    'walnut_gateway_call_bytes',
+    'Bytes of keys and values of calls to a group that are not answered.',
+    ({ bytes }) => bytes,
+  );
+  ofGroup(
+    'walnut_gateway_group_held',
+    '1 while a group does not answer and its calls wait in the gateway.',
+    ({ isHeld }) => (isHeld ? 1 : 0),
+  );
+  metrics.counterFrom(
+    'walnut_gateway_retries_total',
+    'Attempts of calls that were followed by another.',
+    () => port.view().retries,
+  );
+}

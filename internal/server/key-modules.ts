@@ -1,0 +1,44 @@
+/** What every server of keys has, of a node or a gateway: KVStore, `/v1/keys` and `/v1/watch`. */
+import type { BulkPort } from '#model/bulk.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { Edge, EdgeModules } from '#rpc/open-edge.ts';
+import { createKeysListRoute } from '#server/keys-list-route.ts';
+import { createKeysRoute } from '#server/keys-route.ts';
+import type { KeysRouteOptions } from '#server/keys-serve.ts';
+import { createKeysViews } from '#server/keys-views.ts';
+import { createKeyValueModule } from '#server/kv-service.ts';
+import { createKeysObserver } from '#server/node-metrics.ts';
+import { createWatchRoute } from '#server/watch-route.ts';
+
+export interface KeyModulesOptions {
+  readonly keyValue: KeyValuePort;
+  /** Undefined: everything goes through `keyValue`. */
+  readonly bulk: BulkPort | undefined;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** `server.max_value_bytes` */
+  readonly valueBytesMax: number;
+  /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
+  readonly batchBytesMax: number;
+}
+
+export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeModules {
+  const { keyValue: port, bulk, clock, metrics, valueBytesMax, batchBytesMax } = options;
+  const { errors, slices, budget, compression, boundAnswer, slowLog } = edge;
+  const views = createKeysViews(port, clock, slices);
+  const keys: KeysRouteOptions = {
+    ...{ port, views, errors, clock, budget, compression, boundAnswer, valueBytesMax, slowLog },
+    observe: createKeysObserver(metrics),
+  };
+  const kv = createKeyValueModule({
+    ...{ port, views, slices, bulk, batchBytesMax },
+    limits: { valueBytesMax, answerBytesMax: batchBytesMax },
+    describe: (error) => errors.toHttpError(error),
+  });
+  return {
+    services: [kv],
+    routes: [createKeysRoute(keys), createKeysListRoute(keys), createWatchRoute({ ...edge, port, views })],
+  };
+}

@@ -1,0 +1,109 @@
+/** The gateway binary on a real cluster of two groups: the API through it, a failover, a start without coordinators. */
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually, type RealNode, RealNodes } from '#test/cmd/real-node.ts';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
+
+const processes = new RealNodes();
+afterEach(() => processes.end());
+
+const text = (value: string): string => Buffer.from(value).toString('base64');
+
+interface Cluster {
+  readonly coordinator: RealNode;
+  readonly nodes: ReadonlyMap<string, RealNode>;
+}
+
+/** Two groups of two: `a` and `b`, `c` and `d`. */
+async function startCluster(): Promise<Cluster> {
+  const file = join(await processes.directory(), 'metadata.db');
+  const coordinator = await processes.start({
+    binary: 'coordinator',
+    sets: [`coordinator.metadata.file=${file}`],
+  });
+  const nodes = new Map<string, RealNode>();
+  for (const name of ['a', 'b', 'c', 'd']) {
+    const sets = [`cluster.node=${name}`, `cluster.coordinators=${coordinator.address}`];
+    nodes.set(name, await processes.start({ binary: 'node', sets }));
+  }
+  const groups = [
+    { id: 'g1', nodes: ['a', 'b'] },
+    { id: 'g2', nodes: ['c', 'd'] },
+  ];
+  await eventually(
+    async () => (await coordinator.call('Coordinator/InitCluster', { groups })).status === 200,
+    'the cluster is made',
+  );
+  return { coordinator, nodes };
+}
+
+async function leaderOf({ coordinator, nodes }: Cluster, id: string): Promise<RealNode> {
+  const { body } = await coordinator.call('Coordinator/GetCluster');
+  const { group } = body.groups.find((one: { group: { id: string } }) => one.group.id === id);
+  return nodes.get(group.leader.voter.node) as RealNode;
+}
+
+describe('walnut-gateway', () => {
+  it('serves the keys of two groups, through the loss of a master and without coordinators', async () => {
+    const cluster = await startCluster();
+    const mapFile = join(await processes.directory(), 'new', 'map');
+    const sets = [`gateway.coordinators=${cluster.coordinator.address}`, `gateway.map_file=${mapFile}`];
+    const gateway = await processes.start({ binary: 'gateway', sets });
+    await eventually(async () => (await gateway.get('/readyz')).status === 200, 'the gateway is ready');
+
+    const operations = ['a', 'b', 'c', 'd', 'e', 'f'].map((key) => ({
+      increment: { key, delta: '1' },
+    }));
+    const { body } = await gateway.call('KVStore/Batch', { operations });
+    expect(body.results.map((one: { increment: { value: string } }) => one.increment.value)).toEqual(
+      operations.map(() => '1'),
+    );
+    const epochs = new Set(
+      body.results.map((one: { increment: { position: { epoch: string } } }) => one.increment.position.epoch),
+    );
+    expect(epochs.size).toBe(2);
+    expect((await gateway.call('KVStore/Set', { key: 'k', value: text('v') })).body.applied).toBe(true);
+    expect((await gateway.get('/v1/keys/k')).text).toBe('v');
+    const { text: metrics } = await gateway.get('/metrics');
+    expect(lintMetrics(metrics)).toEqual([]);
+
+    (await leaderOf(cluster, 'g1')).kill('SIGKILL');
+    const again = await gateway.call('KVStore/Batch', { operations });
+    expect(again.body.results.map((one: { increment: { value: string } }) => one.increment.value)).toEqual(
+      operations.map(() => '2'),
+    );
+
+    gateway.kill('SIGTERM');
+    expect(await gateway.ended).toEqual({ code: 0, signal: null });
+    cluster.coordinator.kill('SIGTERM');
+    await cluster.coordinator.ended;
+    const second = await processes.start({ binary: 'gateway', sets });
+    await eventually(
+      async () => (await second.get('/readyz')).status === 200,
+      'it serves by the map it kept',
+    );
+    const read = await second.call('KVStore/Batch', {
+      operations: [{ get: { key: 'a' } }, { get: { key: 'b' } }],
+    });
+    expect(read.body.results.map((one: { get: { value: string } }) => one.get.value)).toEqual([
+      text('2'),
+      text('2'),
+    ]);
+  }, 60_000);
+
+  it('says what a process is that is no coordinator', async () => {
+    const plain = await processes.start({ binary: 'master' });
+    await eventually(async () => (await plain.get('/readyz')).status === 200, 'the node is ready');
+    const gateway = await processes.start({
+      binary: 'gateway',
+      sets: [`gateway.coordinators=${plain.address}`],
+    });
+    await eventually(
+      async () => (await gateway.get('/readyz?verbose')).text.includes('it is no coordinator'),
+      'it names what is wrong',
+    );
+    const { status, body } = await gateway.call('KVStore/Get', { key: 'k' });
+    expect([status, body.code]).toEqual([503, 'unavailable']);
+    expect(body.message).toContain('there is no map of the cluster yet');
+  });
+});
