@@ -86,7 +86,7 @@ export interface WatchMessage {
   readonly events: readonly WatchEvent[];
   /** All records up to this one were told, or are of no interest to the watcher. */
   readonly position: Position;
-  /** Of a gateway: the places of all groups, of which `position` is the one that moved last. */
+  /** A gateway tells the places of all groups, of which `position` is the one that moved last. */
   readonly places?: readonly GroupPlace[] | undefined;
   /** True if a watcher that starts after `position`, or at `places`, misses nothing; false within a record and before the initial events are complete. */
   readonly canResume: boolean;

@@ -172,7 +172,7 @@ function remedyOf(code: ErrorCode, error: ConnectError): Pick<Failure, 'remedy' 
     case 'rate_limited':
       return { remedy: 'later' };
     case 'resource_exhausted':
-      // Of a node it is about the request; of the connection it passes.
+      // A node says so of the request, the connection only of this moment.
       return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
     case 'internal':
       return { remedy: failureOf(error) === undefined ? 'none' : 'later' };

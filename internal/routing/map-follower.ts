@@ -27,6 +27,8 @@ export interface MapFollowerOptions {
 
 /** Between two rounds over all coordinators while none of them streams. */
 const POLL_MS = 2_000;
+/** Between one coordinator and the next. */
+const TURN_MS = 50;
 /** A coordinator says something every 5 s. */
 const SILENCE_MS = 12_000;
 
@@ -72,11 +74,13 @@ export class MapFollower {
   async #run(): Promise<void> {
     const { clock, coordinators } = this.#options;
     const { signal } = this.#stopped;
-    for (let round = 0; !signal.aborted; round++) {
-      const address = coordinators[round % coordinators.length] as string;
-      await this.#stream(address);
-      const isRoundOver = (round + 1) % coordinators.length === 0;
-      if (!signal.aborted && isRoundOver) await clock.sleep(POLL_MS, signal);
+    let failed = 0;
+    for (let turn = 0; !signal.aborted; turn++) {
+      const address = coordinators[turn % coordinators.length] as string;
+      const hasStreamed = await this.#stream(address);
+      failed = hasStreamed ? 0 : failed + 1;
+      const isRoundOver = failed > 0 && failed % coordinators.length === 0;
+      await clock.sleep(isRoundOver ? POLL_MS : TURN_MS, signal);
     }
   }
 
@@ -92,20 +96,22 @@ export class MapFollower {
     }
   }
 
-  /** Resolves when the stream is over. */
-  async #stream(address: string): Promise<void> {
+  /** Resolves when the stream is over; false: it told nothing. */
+  async #stream(address: string): Promise<boolean> {
     const { source, cache, clock } = this.#options;
     const { map } = cache();
     const over = new AbortController();
     const end = (): void => over.abort();
     this.#stopped.signal.addEventListener('abort', end, { once: true });
     let silent = clock.after(SILENCE_MS, end);
+    let hasStreamed = false;
     try {
       for await (const news of source.follow(address, map?.clusterId ?? '', map?.epoch ?? 0, over.signal)) {
         silent.cancel();
         silent = clock.after(SILENCE_MS, end);
         if (!this.#take(address, news)) break;
         this.#isStreaming = true;
+        hasStreamed = true;
       }
     } catch (error) {
       if (!this.#stopped.signal.aborted) this.#tell(address, (error as Error).message);
@@ -115,6 +121,7 @@ export class MapFollower {
       over.abort();
       this.#stopped.signal.removeEventListener('abort', end);
     }
+    return hasStreamed;
   }
 
   /** False where the coordinator cannot be used. */

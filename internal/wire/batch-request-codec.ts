@@ -55,7 +55,7 @@ export function toAtomicAnswer(
   response: BatchResponse,
 ): AtomicBatchAnswer {
   const { results, committed, position, durabilityReached, replicasAcked, repeated } = response;
-  // Of a repeat no results may be known.
+  // A repeat may be answered without results.
   if (results.length > 0) checkNumber(operations, results);
   return {
     isCommitted: committed,

@@ -1,4 +1,5 @@
 /** The gateway binary on a real cluster of two groups: the API through it, a failover, a start without coordinators. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, type RealNode, RealNodes } from '#test/cmd/real-node.ts';
@@ -66,6 +67,10 @@ describe('walnut-gateway', () => {
     expect((await gateway.get('/v1/keys/k')).text).toBe('v');
     const { text: metrics } = await gateway.get('/metrics');
     expect(lintMetrics(metrics)).toEqual([]);
+    const listed = await readFile(new URL('../../docs/gateway.md', import.meta.url), 'utf8');
+    const shown = [...metrics.matchAll(/^# TYPE (walnut_gateway_\S+) (\S+)$/gm)];
+    expect(shown.length).toBe(9);
+    for (const [, name, type] of shown) expect(listed).toContain(`| \`${name}\` | ${type} |`);
 
     (await leaderOf(cluster, 'g1')).kill('SIGKILL');
     const again = await gateway.call('KVStore/Batch', { operations });

@@ -47,6 +47,7 @@ import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
 import { RECOVERY_MUTANTS } from './recovery-mutants.ts';
 import { RETIRED_MUTANTS } from './retired-mutants.ts';
+import { ROUTING_MUTANTS } from './routing-mutants.ts';
 import { SESSION_MUTANTS } from './session-mutants.ts';
 import { SETTINGS_MUTANTS } from './settings-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
@@ -270,6 +271,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEMORY_MUTANTS,
   ...METRIC_MUTANTS,
   ...MOVE_MUTANTS,
+  ...ROUTING_MUTANTS,
   ...SESSION_MUTANTS,
   ...SETTINGS_MUTANTS,
   ...NAMED_MUTANTS,

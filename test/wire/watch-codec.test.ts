@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
-import type { Lsn } from '#model/position.ts';
+import { type Lsn, toLsn } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
+import { fromResumeText, toPlacesText, toResumeText } from '#wire/resume-text.ts';
 import { toWatchFrame } from '#wire/watch-bytes.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
@@ -27,7 +27,7 @@ describe('resume', () => {
   it('comes back as the position that it was', () => {
     fc.assert(
       fc.property(position, (one) => {
-        expect(fromResumeText(toResumeText(one))).toEqual(one);
+        expect(fromResumeText(toResumeText(one))).toEqual({ after: one });
       }),
     );
   });
@@ -50,12 +50,25 @@ describe('resume', () => {
     }
   });
 
-  it('of a gateway or of a newer version is told apart', () => {
-    expect(() => fromResumeText(sealed([1, 2, 0, ...Array<number>(33).fill(0)]))).toThrow('of a gateway');
-    expect(() => fromResumeText(sealed([1, 1, 1, 103, ...Array<number>(16).fill(0)]))).toThrow(
-      'of a gateway',
-    );
-    expect(() => fromResumeText(sealed([2, 1, 0, ...Array<number>(16).fill(0)]))).toThrow('version 2');
+  it('of a gateway has a place for each group', () => {
+    const places = [
+      { group: 'g1', position: { epoch: 2 ** 52, lsn: toLsn(7) } },
+      { group: 'long-name-of-a-group', position: { epoch: 5, lsn: toLsn(2 ** 40) } },
+    ];
+    expect(fromResumeText(toPlacesText(places))).toEqual({ after: undefined, places });
+    expect(fromResumeText(toPlacesText(places.slice(0, 1)))).toEqual({
+      after: undefined,
+      places: places.slice(0, 1),
+    });
+  });
+
+  it('of a newer version, or that ends too early or too late, is refused', () => {
+    const zeros = (count: number): number[] => Array<number>(count).fill(0);
+    expect(() => fromResumeText(sealed([1, 2, 0, ...zeros(16)]))).toThrow('malformed');
+    expect(() => fromResumeText(sealed([1, 1, 9, ...zeros(16)]))).toThrow('malformed');
+    expect(() => fromResumeText(sealed([1, 1, 0, ...zeros(17)]))).toThrow('malformed');
+    expect(() => fromResumeText(sealed([1, 0, 0, 0]))).toThrow('malformed');
+    expect(() => fromResumeText(sealed([2, 1, 0, ...zeros(16)]))).toThrow('version 2');
   });
 });
 

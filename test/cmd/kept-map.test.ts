@@ -1,0 +1,40 @@
+/** The map in a file, and files that cannot be used. */
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '#platform/logger.ts';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { mapOf } from '#test/routing/fake-cluster.ts';
+import { decodeMap, encodeMap, openKeptMap } from '../../cmd/gateway/kept-map.ts';
+
+describe('a kept map', () => {
+  it('is there after a restart, the newest one whole', async () => {
+    const fileSystem = new MemoryFileSystem();
+    const kept = await openKeptMap(fileSystem, '/new/directory/map', silentLogger);
+    expect(await kept.load()).toBeUndefined();
+    await kept.save(mapOf(['g1', 'g2'], 1));
+    await kept.save(mapOf(['g1', 'g2'], 2));
+    const again = await openKeptMap(fileSystem, '/new/directory/map', silentLogger);
+    expect(await again.load()).toEqual(mapOf(['g1', 'g2'], 2));
+  });
+
+  it('that was cut or altered is not used, and the next map replaces it', async () => {
+    const bytes = encodeMap(mapOf(['g1'], 3));
+    expect(decodeMap(bytes)).toEqual(mapOf(['g1'], 3));
+    for (let i = 0; i < bytes.length; i++) {
+      const altered = Buffer.from(bytes);
+      altered[i] = (altered[i] as number) ^ 1;
+      expect(() => decodeMap(altered)).toThrow(/it is (no map of a gateway|damaged)/);
+      expect(() => decodeMap(bytes.subarray(0, i))).toThrow();
+    }
+    const fileSystem = new MemoryFileSystem();
+    const lines: string[] = [];
+    const logger = { ...silentLogger, warn: (_: unknown, message: string) => void lines.push(message) };
+    const kept = await openKeptMap(fileSystem, '/map', logger);
+    const file = await fileSystem.open('/map', 'create');
+    await file.write(Buffer.from('nonsense'), 0);
+    await file.close();
+    expect(await kept.load()).toBeUndefined();
+    expect(lines).toEqual(['the map that was kept cannot be used: waiting for a coordinator']);
+    await kept.save(mapOf(['g1'], 4));
+    expect((await kept.load())?.epoch).toBe(4);
+  });
+});

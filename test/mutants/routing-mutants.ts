@@ -1,0 +1,130 @@
+/** Bugs by which a gateway could do a write twice, mix up groups, or let one dead group stop the others. */
+import type { Mutant } from './mutant.ts';
+
+const KEYS = 'test/routing/cluster-keys.test.ts';
+const HOLD = 'test/routing/hold.test.ts';
+const MAP = 'test/routing/map.test.ts';
+const WATCH = 'test/routing/merged-watch.test.ts';
+const LINKS = 'test/peer/node-links.test.ts';
+
+export const ROUTING_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'gateway that repeats a write without a name',
+    file: 'internal/routing/cluster-keys.ts',
+    text: 'return send(link, { ...command, id: named }, attempt);',
+    replacement: 'return send(link, command, attempt);',
+    tests: [KEYS],
+  },
+  {
+    name: 'gateway that does a forgotten repeat anew',
+    file: 'internal/routing/cluster-keys.ts',
+    text: 'if (mayBeRepeat || own === undefined || !isForgotten(error)) throw error;',
+    replacement: 'if (own === undefined || !isForgotten(error)) throw error;',
+    tests: [KEYS],
+  },
+  {
+    name: 'position of another group sent with a read',
+    file: 'internal/routing/groups.ts',
+    text: 'return owner === undefined || owner === group.id ? position : undefined;',
+    replacement: 'return position;',
+    tests: [KEYS],
+  },
+  {
+    name: 'results of a divided Batch in the order of its parts',
+    file: 'internal/routing/batch-calls.ts',
+    text: 'running.results[place] = results[i];',
+    replacement: 'running.results[i] = results[i];',
+    tests: [KEYS],
+  },
+  {
+    name: 'atomic Batch over two slots',
+    file: 'internal/routing/cluster-keys.ts',
+    text: '    slotOfAll(command.operations);',
+    replacement: '',
+    tests: [KEYS],
+  },
+  {
+    name: 'cursor that names any node',
+    file: 'internal/routing/paged-keys.ts',
+    text: "if (address === '' || group.hasNode(address)) return group;",
+    replacement: 'return group;',
+    tests: [KEYS],
+  },
+  {
+    name: 'sequences of one client that the group has forgotten',
+    file: 'internal/routing/own-names.ts',
+    text: 'this.#clients.find((one) => spanOf(one) + count <= SEQUENCES_OPEN_MAX)',
+    replacement: 'this.#clients.find((one) => one.open.size + count <= SEQUENCES_OPEN_MAX)',
+    tests: [HOLD],
+  },
+  {
+    name: 'all held calls that ask a dead group at once',
+    file: 'internal/routing/hold.ts',
+    text: 'if (!this.#isOpen && this.#underWay < UNDER_WAY_MAX && this.#waiting.size === 0)',
+    replacement: 'if (this.#underWay < UNDER_WAY_MAX)',
+    tests: [HOLD, KEYS],
+  },
+  {
+    name: 'breaker that no answer closes',
+    file: 'internal/routing/hold.ts',
+    text: '    if (this.#isOpen) this.#close();',
+    replacement: '',
+    tests: [HOLD],
+  },
+  {
+    name: 'held calls without a bound',
+    file: 'internal/routing/hold.ts',
+    text: 'this.#calls >= limits.callsMax ||',
+    replacement: '',
+    tests: [HOLD, KEYS],
+  },
+  {
+    name: 'map of another cluster taken',
+    file: 'internal/routing/map-cache.ts',
+    text: "if (map !== undefined && news.map.clusterId !== map.clusterId) return 'foreign';",
+    replacement: '',
+    tests: [MAP],
+  },
+  {
+    name: 'older map taken',
+    file: 'internal/routing/map-cache.ts',
+    text: "if (map !== undefined && news.map.epoch <= map.epoch) return 'known';",
+    replacement: '',
+    tests: [MAP],
+  },
+  {
+    name: 'kept map that counts as fresh',
+    file: 'internal/routing/map-cache.ts',
+    text: '    if (this.#map === undefined) this.#set(map);',
+    replacement: "    if (this.#map === undefined) this.take({ kind: 'whole', map, epoch: map.epoch });",
+    tests: [MAP],
+  },
+  {
+    name: 'part of a record told twice after a break',
+    file: 'internal/routing/group-watch.ts',
+    text: 'let skipped = told;',
+    replacement: 'let skipped = 0;',
+    tests: [WATCH],
+  },
+  {
+    name: 'group that goes on within the record of another',
+    file: 'internal/routing/merged-watch.ts',
+    text: 'among = message.isFragment ? [source] : sources;',
+    replacement: 'among = sources;',
+    tests: [WATCH],
+  },
+  {
+    name: 'initial entries said to be complete by the first group',
+    file: 'internal/routing/merged-watch.ts',
+    text: 'const isInitialDone = !isInitialTold && sources.every((one) => one.isInitialDone);',
+    replacement: 'const isInitialDone = !isInitialTold && sources.some((one) => one.isInitialDone);',
+    tests: [WATCH],
+  },
+  {
+    name: 'refusal of a repeat told as nothing done',
+    file: 'internal/peer/node-links.ts',
+    text: "const nothingDone = outcome === 'not_done' ? (true as const) : undefined;",
+    replacement: 'const nothingDone = error.details.nothingDone;',
+    tests: [LINKS],
+  },
+];

@@ -1,0 +1,237 @@
+/** Calls to a cluster of two groups, on a virtual clock: where they go, what is repeated, and what is done once. */
+import { describe, expect, it } from 'vitest';
+import type { BatchOperation, IncrementAnswer } from '#model/commands.ts';
+import type { WalnutError } from '#model/errors.ts';
+import { FakeCluster, type Fate, incrementOf, mapOf } from '#test/routing/fake-cluster.ts';
+
+/** By the slot hash of Redis Cluster: `foo` has slot 12182, `bar` 5061. */
+const [OF_G1, OF_G2] = ['bar', 'foo'];
+
+const incrementsOf = (...keys: string[]): BatchOperation[] =>
+  keys.map((key) => ({ kind: 'increment', command: incrementOf(key) }));
+
+describe('a call of one key', () => {
+  it('goes to the master of the group that owns it', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    await cluster.settled(cluster.keys.increment(incrementOf(OF_G1)));
+    await cluster.settled(cluster.keys.increment(incrementOf(OF_G2)));
+    // The first question of each group is for a position to name the write by.
+    expect(cluster.asked).toEqual(['g1-1:1', 'g1-1:1', 'g2-1:1', 'g2-1:1']);
+    expect(cluster.group('g1').sums).toEqual(new Map([[OF_G1, 1n]]));
+    expect(cluster.group('g2').sums).toEqual(new Map([[OF_G2, 1n]]));
+  });
+
+  it('is done once although its answers are lost', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const fates: Fate[] = ['answer', 'lost', 'lost'];
+    cluster.fate = () => fates.shift() ?? 'answer';
+    const answer = await cluster.settled(cluster.keys.increment(incrementOf('k')));
+    expect((answer as IncrementAnswer).value).toBe(1n);
+    const ids = cluster.group('g1').ids;
+    expect(new Set(ids.map((id) => JSON.stringify(id?.since))).size).toBe(1);
+    expect(ids.length).toBe(3);
+  });
+
+  it('waits for a leader, and goes on when the map names one', async () => {
+    const cluster = new FakeCluster(['g1']);
+    let isLed = false;
+    cluster.fate = (address) => (isLed && address === 'g1-2:1' ? 'answer' : 'dead');
+    const calls = Array.from({ length: 50 }, () => cluster.keys.increment(incrementOf('k')));
+    void cluster.clock.sleep(3_000).then(() => {
+      isLed = true;
+      cluster.map = mapOf(['g1'], 2, { g1: 'g1-2' });
+      cluster.routed.cache.take({ kind: 'whole', map: cluster.map, epoch: 2 });
+    });
+    const answers = await cluster.settled(Promise.all(calls));
+    expect((answers as IncrementAnswer[]).length).toBe(50);
+    expect(cluster.group('g1').sums.get('k')).toBe(50n);
+    // One asks at a time while nobody answers.
+    expect(cluster.asked.length).toBeLessThan(130);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(3_600);
+  });
+
+  it('is refused after 10 s, with nothing done', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = () => 'dead';
+    const error = (await cluster.settled(cluster.keys.increment(incrementOf('k')))) as WalnutError;
+    expect(error).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
+    expect(cluster.clock.monotonicMs()).toBeGreaterThan(9_000);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(11_000);
+  });
+
+  it('does not wait where too many wait already, and other groups go on', async () => {
+    const cluster = new FakeCluster(['g1', 'g2'], { callsMax: 2, bytesMax: 100 });
+    cluster.fate = (address) => (address.startsWith('g1') ? 'dead' : 'answer');
+    const get = { waitMs: 0 };
+    const held = [1, 2].map(() => cluster.keys.get({ key: OF_G1, ...get }).catch((error: unknown) => error));
+    await cluster.clock.settle();
+    const error = await cluster.settled(cluster.keys.get({ key: OF_G1, ...get }));
+    expect(error).toMatchObject({ code: 'unavailable', details: { nothingDone: true, retryAfterS: 1 } });
+    expect((error as WalnutError).message).toContain('gateway.held_calls 2');
+    expect(await cluster.settled(cluster.keys.get({ key: OF_G2, ...get }))).toMatchObject({ stalenessMs: 0 });
+    await cluster.settled(Promise.all(held));
+  });
+
+  it('follows a slot to its next owner', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.fate = (address) => (address.startsWith('g1') ? 'moved' : 'answer');
+    const { groups, nodes } = mapOf(['g1', 'g2'], 2);
+    const slots = [{ first: 0, last: 16_383, group: 'g2' }];
+    cluster.map = { clusterId: 'c'.repeat(32), epoch: 2, groups, nodes, slots };
+    await cluster.settled(cluster.keys.increment(incrementOf(OF_G1)));
+    expect(cluster.group('g2').sums.get(OF_G1)).toBe(1n);
+    expect(cluster.group('g1').sums.size).toBe(0);
+  });
+
+  it('names who should own a slot where nobody does, and that a caller may come back', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = () => 'moved';
+    const error = await cluster.settled(cluster.keys.get({ key: 'k', waitMs: 0 }));
+    expect(error).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
+    expect(cluster.clock.monotonicMs()).toBeGreaterThan(9_000);
+    // The map is asked for at most every 100 ms.
+    expect(cluster.asked.length).toBeLessThan(110);
+  });
+
+  it('carries no position of another group', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    await cluster.settled(cluster.keys.increment(incrementOf(OF_G1)));
+    await cluster.settled(cluster.keys.increment(incrementOf(OF_G2)));
+    const atLeast = cluster.group('g1').position;
+    await cluster.settled(cluster.keys.get({ key: OF_G2, waitMs: 0, atLeast }));
+    expect(cluster.epochsAsked).toEqual([]);
+    await cluster.settled(cluster.keys.get({ key: OF_G1, waitMs: 0, atLeast }));
+    expect(cluster.epochsAsked).toEqual([atLeast.epoch]);
+  });
+
+  it('is sent once more with a newer position where the group cannot tell it from a repeat', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const fates: Fate[] = ['answer', 'forgotten'];
+    cluster.fate = () => fates.shift() ?? 'answer';
+    expect(await cluster.settled(cluster.keys.increment(incrementOf('k')))).toMatchObject({ value: 1n });
+    const again: Fate[] = ['lost', 'forgotten'];
+    cluster.fate = () => again.shift() ?? 'answer';
+    // The first attempt may have been done: its caller is told, and nothing is done again.
+    expect(await cluster.settled(cluster.keys.increment(incrementOf('k')))).toMatchObject({
+      code: 'aborted',
+    });
+    expect(cluster.group('g1').sums.get('k')).toBe(2n);
+  });
+});
+
+describe('a Batch', () => {
+  it('has one part for each group, and its results in order', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const operations = incrementsOf(OF_G2, OF_G1, OF_G2, OF_G1);
+    const results = await cluster.settled(cluster.keys.batch(operations));
+    const told = (results as { answer: IncrementAnswer }[]).map(({ answer }) => [
+      answer.position.epoch,
+      answer.value,
+    ]);
+    const [g1, g2] = cluster.groups.map(({ epoch }) => epoch);
+    expect(told).toEqual([
+      [g2, 1n],
+      [g1, 1n],
+      [g2, 2n],
+      [g1, 2n],
+    ]);
+  });
+
+  it('tells the error of one group with its operations only', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.fate = (address) => (address.startsWith('g1') ? 'dead' : 'answer');
+    const results = await cluster.settled(cluster.keys.batch(incrementsOf(OF_G1, OF_G2)));
+    expect(results).toMatchObject([{ kind: 'error', error: { code: 'unavailable' } }, { kind: 'increment' }]);
+  });
+
+  it('is done once although answers of one group are lost', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    await cluster.settled(cluster.keys.batch(incrementsOf(OF_G1, OF_G2)));
+    const fates: Fate[] = ['lost', 'lost'];
+    cluster.fate = (address) => (address.startsWith('g1') ? (fates.shift() ?? 'answer') : 'answer');
+    await cluster.settled(cluster.keys.batch(incrementsOf(OF_G1, OF_G2, OF_G1)));
+    expect(cluster.group('g1').sums.get(OF_G1)).toBe(3n);
+    expect(cluster.group('g2').sums.get(OF_G2)).toBe(2n);
+  });
+
+  it('is refused whole where all of it is for one group that refuses it', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.fate = () => 'dead';
+    expect(await cluster.settled(cluster.keys.batch(incrementsOf(OF_G1)))).toMatchObject({
+      code: 'unavailable',
+    });
+  });
+
+  it('that is atomic needs one slot', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const command = { operations: incrementsOf('a', 'b'), minAcks: 0, timeoutMs: 0, answerBytesMax: 1_000 };
+    const error = (await cluster.settled(cluster.keys.atomicBatch(command))) as WalnutError;
+    expect(error.message).toMatch(
+      /^operations\[1\]: its key is of slot 3300, and that of operations\[0\] of slot 15495/,
+    );
+    expect(cluster.asked).toEqual([]);
+  });
+});
+
+describe('a Scan', () => {
+  const SCAN = { prefix: '', cursor: '', limit: 10, keysOnly: false };
+
+  it('goes group after group, each at one node', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const keys: string[] = [];
+    let cursor = '';
+    do {
+      const page = (await cluster.settled(cluster.keys.scan({ ...SCAN, cursor }))) as Awaited<
+        ReturnType<typeof cluster.keys.scan>
+      >;
+      keys.push(...page.entries.map(({ key }) => key));
+      cursor = page.nextCursor;
+    } while (cursor !== '');
+    expect(keys).toEqual(['g1-1:1', 'g1-1:1second', 'g2-1:1', 'g2-1:1second']);
+  });
+
+  it('of several prefixes looks at each in each group', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const first = await cluster.settled(cluster.keys.scan({ ...SCAN, among: ['p', 'q'] }));
+    expect(first).toMatchObject({ nextCursor: 'g1@g1-1:1/1/0/second' });
+    const second = await cluster.settled(
+      cluster.keys.scan({ ...SCAN, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
+    );
+    expect(second).toMatchObject({ nextCursor: 'g1@/1/1/' });
+    expect(await cluster.settled(cluster.keys.scan({ ...SCAN, among: [] }))).toMatchObject({
+      nextCursor: '',
+    });
+  });
+
+  it.each([
+    ['nonsense', 'cursor is malformed'],
+    ['g9@/1/0/', 'there is no group g9'],
+    ['g1@10.0.0.1:80/1/0/x', 'no member of group g1'],
+  ])('refuses the cursor %j and calls nobody', async (cursor, message) => {
+    const cluster = new FakeCluster(['g1']);
+    const error = (await cluster.settled(cluster.keys.scan({ ...SCAN, cursor }))) as WalnutError;
+    expect([error.code, error.message]).toEqual(['invalid_argument', expect.stringContaining(message)]);
+    expect(cluster.asked).toEqual([]);
+  });
+});
+
+describe('what is not of one key', () => {
+  it('asks the group whose epoch the position has', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const wait = { durability: 'local', minAcks: 0, timeoutMs: 0 } as const;
+    const { position } = cluster.group('g2');
+    expect(await cluster.settled(cluster.keys.awaitDurable({ position, ...wait }))).toMatchObject({
+      code: 'invalid_argument',
+    });
+    await cluster.settled(cluster.keys.get({ key: OF_G2, waitMs: 0 }));
+    expect(await cluster.settled(cluster.keys.awaitDurable({ position, ...wait }))).toMatchObject({
+      durable: position,
+    });
+  });
+
+  it('refuses GetUpdates and names what to use', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const error = (await cluster.settled(cluster.keys.getUpdates())) as WalnutError;
+    expect(error.message).toContain('use Watch');
+  });
+});

@@ -1,0 +1,225 @@
+/**
+ * Groups of a cluster as routing sees them: a log of increments each, which carries a named write
+ * out once, and members of which one leads. A test decides what becomes of each attempt.
+ */
+import type { Group, ShardMap } from '#cluster/shard-map.ts';
+import type { BatchOperation, BatchResult, IncrementAnswer, IncrementCommand } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import { makeEpoch, type Position, toLsn } from '#model/position.ts';
+import { SLOTS } from '#model/slots.ts';
+import type { WatchMessage } from '#model/watch.ts';
+import type { WriteId } from '#model/write-id.ts';
+import { ClusterKeys } from '#routing/cluster-keys.ts';
+import type { Failure, Told } from '#routing/failure.ts';
+import type { ReadPolicy } from '#routing/group-routes.ts';
+import { Groups } from '#routing/groups.ts';
+import type { HoldLimits } from '#routing/hold.ts';
+import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+/** What becomes of an attempt: `lost` does it and loses the answer, `dead` does nothing. */
+export type Fate = 'answer' | 'lost' | 'dead' | 'moved' | 'forgotten';
+
+export class FakeGroup {
+  readonly id: string;
+  readonly epoch: number;
+  readonly sums = new Map<string, bigint>();
+  /** By client id, sequence and key: what a repeat is answered with. */
+  readonly #done = new Map<string, bigint>();
+  lsn = 1;
+  /** What is told to watchers, one array for each watch that is opened. */
+  readonly watched: WatchMessage[][] = [];
+  readonly ids: (WriteId | undefined)[] = [];
+
+  constructor(id: string, nonce: number) {
+    this.id = id;
+    this.epoch = makeEpoch(1, nonce);
+  }
+
+  get position(): Position {
+    return { epoch: this.epoch, lsn: toLsn(this.lsn) };
+  }
+
+  increment({ key, delta, id }: IncrementCommand): IncrementAnswer {
+    this.ids.push(id);
+    const name = id?.name.kind === 'client' ? `${id.name.clientId}-${id.name.sequence}-${key}` : undefined;
+    const before = name === undefined ? undefined : this.#done.get(name);
+    const value = before ?? (this.sums.get(key) ?? 0n) + delta;
+    if (before === undefined) {
+      this.lsn++;
+      this.sums.set(key, value);
+      if (name !== undefined) this.#done.set(name, value);
+    }
+    const answer = { applied: true, value, position: this.position, previous: undefined, current: undefined };
+    return { ...answer, durabilityReached: 'accepted', replicasAcked: 0, expireAtMs: 0 };
+  }
+}
+
+class Broken extends Error {
+  readonly fate: Fate;
+  constructor(fate: Fate) {
+    super(fate);
+    this.fate = fate;
+  }
+}
+
+const FAILURES: Readonly<Record<string, Failure>> = {
+  lost: { outcome: 'unknown', remedy: 'later' },
+  dead: { outcome: 'not_done', remedy: 'later' },
+  moved: { outcome: 'not_done', remedy: 'moved' },
+  forgotten: { outcome: 'unknown', remedy: 'none' },
+};
+
+export class FakeCluster {
+  readonly clock = new VirtualClock();
+  readonly groups: readonly FakeGroup[];
+  readonly asked: string[] = [];
+  readonly epochsAsked: number[] = [];
+  /** Decides what becomes of an attempt at an address. */
+  fate: (address: string) => Fate = () => 'answer';
+  /** What a coordinator answers; undefined: none does. */
+  map: ShardMap | undefined;
+  readonly routed: Groups;
+  readonly keys: ClusterKeys;
+
+  constructor(
+    ids: readonly string[],
+    limits: HoldLimits = { callsMax: 100, bytesMax: 10_000 },
+    readFrom: ReadPolicy = 'master',
+  ) {
+    this.groups = ids.map((id, i) => new FakeGroup(id, i + 1));
+    this.map = mapOf(ids, 1);
+    const { clock } = this;
+    this.routed = new Groups({
+      links: this.#links(),
+      clock,
+      random: new SeededRandom(1),
+      limits,
+      ask: async () => {
+        if (this.map === undefined) throw new Error('no coordinator answers');
+        this.routed.cache.take({ kind: 'whole', map: this.map, epoch: this.map.epoch });
+      },
+      onMap: () => undefined,
+    });
+    this.keys = new ClusterKeys({ groups: this.routed, clock, readFrom });
+    this.routed.cache.take({ kind: 'whole', map: this.map, epoch: 1 });
+  }
+
+  group(id: string): FakeGroup {
+    return this.groups.find((one) => one.id === id) as FakeGroup;
+  }
+
+  /** Lets time pass until the call is over. */
+  async settled<T>(call: PromiseLike<T> | T): Promise<T | WalnutError> {
+    let isOver = false;
+    const told = Promise.resolve(call)
+      .catch((error: unknown) => error as WalnutError)
+      .finally(() => {
+        isOver = true;
+      });
+    await this.clock.advanceUntil(() => isOver, 60_000);
+    return told;
+  }
+
+  #links(): NodeLinks {
+    return {
+      linkTo: (address) => this.#nodeAt(address),
+      judge: (error) => FAILURES[(error as Broken).fate] as Failure,
+      toError: (error, { outcome }: Told) => toError(error, outcome),
+      retain: () => undefined,
+    };
+  }
+
+  #nodeAt(address: string): NodeKeys {
+    const group = this.group(address.slice(0, address.indexOf('-')));
+    const attempt = async <T>(work: () => T): Promise<T> => {
+      this.asked.push(address);
+      const fate = this.fate(address);
+      if (fate === 'answer') return work();
+      if (fate === 'lost') work();
+      throw new Broken(fate);
+    };
+    const none = async (): Promise<never> => {
+      throw new Error('not part of this double');
+    };
+    return {
+      get: (command) =>
+        attempt(() => {
+          if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
+          return { entry: undefined, asOf: group.position, stalenessMs: 0 };
+        }),
+      increment: (command) => attempt(() => group.increment(command)),
+      batch: (operations) => attempt(() => operations.map((one) => resultOf(group, one))),
+      scan: ({ prefix, cursor }) =>
+        attempt(() => ({
+          entries: [
+            {
+              key: `${prefix}${address}${cursor}`,
+              value: new Uint8Array(),
+              expireAtMs: 0,
+              version: group.position,
+            },
+          ],
+          nextCursor: cursor === '' ? 'second' : '',
+          asOf: group.position,
+          stalenessMs: 0,
+        })),
+      awaitDurable: () =>
+        attempt(() => ({ durabilityReached: 'local', replicasAcked: 0, durable: group.position })),
+      watch: async function* () {
+        const messages = group.watched.shift();
+        if (messages === undefined) return;
+        yield* messages;
+        throw new Broken('dead');
+      },
+      ...{ set: none, delete: none, touch: none, atomicBatch: none, deletePrefix: none, explain: none },
+    };
+  }
+}
+
+function resultOf(group: FakeGroup, { kind, command }: BatchOperation): BatchResult {
+  if (kind === 'increment') return { kind, answer: group.increment(command) };
+  return { kind: 'get', answer: { entry: undefined, asOf: group.position, stalenessMs: 0 } };
+}
+
+function toError(error: unknown, outcome: Told['outcome']): WalnutError {
+  const details = { nothingDone: outcome === 'not_done' ? (true as const) : undefined };
+  if (error instanceof WalnutError) return new WalnutError(error.code, error.message, details);
+  const { fate } = error as Broken;
+  const code = fate === 'moved' ? 'shard_moved' : fate === 'forgotten' ? 'aborted' : 'unavailable';
+  return new WalnutError(code, fate, details);
+}
+
+/** The slots divided evenly, two nodes for each group, of which the first leads. */
+export function mapOf(
+  ids: readonly string[],
+  epoch: number,
+  leaders: Readonly<Record<string, string>> = {},
+): ShardMap {
+  const groups = ids.map((id): [string, Group] => {
+    const voters = [1, 2].map((n) => ({ node: `${id}-${n}`, incarnation: n }));
+    const node = leaders[id] ?? `${id}-1`;
+    const leader = node === '' ? undefined : { node, incarnation: 1, tail: { epoch: 0, lsn: toLsn(0) } };
+    const rest = { lastLeader: '', next: undefined, withdrawn: 0, grants: undefined };
+    return [id, { id, logId: '0'.repeat(32), voters, term: epoch, leader, ...rest }];
+  });
+  const names = ids.flatMap((id) => [`${id}-1`, `${id}-2`]);
+  const width = SLOTS / ids.length;
+  const cut = (i: number): number => Math.floor(i * width);
+  return {
+    clusterId: 'c'.repeat(32),
+    epoch,
+    groups: new Map(groups),
+    slots: ids.map((group, i) => ({ first: cut(i), last: cut(i + 1) - 1, group })),
+    nodes: new Map(
+      names.map((name) => [name, { name, address: `${name}:1`, zone: '', status: 'active' as const }]),
+    ),
+  };
+}
+
+/** Adds 1 to a key; the caller gives no name. */
+export function incrementOf(key: string): IncrementCommand {
+  const receipt = { minAcks: 0, timeoutMs: 0, returnPrevious: false };
+  return { key, delta: 1n, initial: 0n, expiry: { kind: 'default' }, ...receipt };
+}

@@ -1,0 +1,123 @@
+/** The queue and the breaker of a group, and names for writes that span both. */
+import { describe, expect, it } from 'vitest';
+import { Hold } from '#routing/hold.ts';
+import { OwnNames, SEQUENCES_OPEN_MAX } from '#routing/own-names.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+function open(): { clock: VirtualClock; hold: Hold } {
+  const clock = new VirtualClock();
+  const limits = { callsMax: 2, bytesMax: 100 };
+  return { clock, hold: new Hold({ name: 'g1', limits, clock, random: new SeededRandom(1) }) };
+}
+
+describe('the queue of a group', () => {
+  it('lets 512 attempts go at once, and one for each that ends', async () => {
+    const { hold } = open();
+    for (let i = 0; i < 512; i++) expect(hold.enter(1_000, undefined)).toBeUndefined();
+    let gone = 0;
+    const waiting = [1, 2].map(() => hold.enter(1_000, undefined)?.then(() => gone++));
+    hold.onAnswer();
+    await Promise.race(waiting);
+    expect(gone).toBe(1);
+    hold.onAnswer();
+    await Promise.all(waiting);
+    expect(gone).toBe(2);
+  });
+
+  it('opens after three failures in a row, and lets one ask after a pause', async () => {
+    const { clock, hold } = open();
+    for (let i = 0; i < 3; i++) {
+      expect(hold.enter(10_000, undefined)).toBeUndefined();
+      hold.onFailure();
+    }
+    let gone = 0;
+    for (let i = 0; i < 5; i++) void hold.enter(10_000, undefined)?.then(() => gone++);
+    await clock.settle();
+    expect([hold.isOpen, gone]).toEqual([true, 0]);
+    await clock.advance(25);
+    expect(gone).toBe(1);
+    hold.onFailure();
+    await clock.advance(20);
+    expect(gone).toBe(1);
+    await clock.advance(30);
+    expect(gone).toBe(2);
+    hold.onAnswer();
+    await clock.settle();
+    expect([hold.isOpen, gone]).toEqual([false, 5]);
+  });
+
+  it('lets one ask at once when the map changes', async () => {
+    const { clock, hold } = open();
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    }
+    let gone = 0;
+    for (let i = 0; i < 5; i++) void hold.enter(10_000, undefined)?.then(() => gone++);
+    hold.onChange();
+    await clock.settle();
+    expect(gone).toBe(1);
+  });
+
+  it('ends a wait at its time and with its caller', async () => {
+    const { clock, hold } = open();
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    }
+    // The one that asks does not come back, so that no other goes.
+    void hold.enter(10_000, undefined);
+    await clock.advance(50);
+    const caller = new AbortController();
+    const codes: string[] = [];
+    const note = (error: { code: string }): number => codes.push(error.code);
+    void hold.enter(100, undefined)?.catch(note);
+    void hold.enter(5_000, caller.signal)?.catch(note);
+    await clock.advance(100);
+    caller.abort();
+    await clock.settle();
+    expect(codes).toEqual(['unavailable', 'cancelled']);
+  });
+
+  it('takes so many calls and bytes, and one that alone is larger', () => {
+    const { hold } = open();
+    hold.begin(1_000);
+    expect(() => hold.begin(1)).toThrow('gateway.held_bytes 100');
+    hold.end(1_000);
+    hold.begin(50);
+    hold.begin(50);
+    expect(() => hold.begin(0)).toThrow('gateway.held_calls 2');
+    hold.end(50);
+    hold.end(50);
+    expect([hold.calls, hold.bytes]).toEqual([0, 0]);
+  });
+});
+
+describe('names of writes', () => {
+  it('rise, and say up to which all are answered', () => {
+    const names = new OwnNames(new SeededRandom(1));
+    const first = names.take(2);
+    const second = names.take(1);
+    expect(first.names.map(({ sequence, answeredThrough }) => [sequence, answeredThrough])).toEqual([
+      [1, 0],
+      [2, 0],
+    ]);
+    second.release();
+    expect(names.take(1).names[0]).toMatchObject({ sequence: 4, answeredThrough: 0 });
+    first.release();
+    expect(names.take(1).names[0]).toMatchObject({ sequence: 5, answeredThrough: 3 });
+  });
+
+  it('use another client where one write stays open for long', () => {
+    const names = new OwnNames(new SeededRandom(1));
+    const slow = names.take(1);
+    for (let i = 1; i < SEQUENCES_OPEN_MAX; i++) names.take(1).release();
+    expect(names.clients).toBe(1);
+    const other = names.take(1);
+    expect(names.clients).toBe(2);
+    expect(other.names[0]?.clientId).not.toBe(slow.names[0]?.clientId);
+    slow.release();
+    expect(names.take(1).names[0]).toMatchObject({ sequence: SEQUENCES_OPEN_MAX + 1 });
+  });
+});

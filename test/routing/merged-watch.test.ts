@@ -1,0 +1,144 @@
+/** A watch of two groups, told as one, through breaks and within records of several messages. */
+import { describe, expect, it } from 'vitest';
+import type { WalnutError } from '#model/errors.ts';
+import { toLsn } from '#model/position.ts';
+import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
+import { FakeCluster, type FakeGroup } from '#test/routing/fake-cluster.ts';
+
+const WATCH: WatchCommand = {
+  target: { kind: 'prefix', prefix: '' },
+  after: undefined,
+  ops: undefined,
+  withPrevious: false,
+  keysOnly: false,
+  progressEveryMs: 0,
+  isInitial: false,
+};
+
+function message(
+  group: FakeGroup,
+  lsn: number,
+  keys: readonly string[],
+  more: Partial<WatchMessage> = {},
+): WatchMessage {
+  const position = { epoch: group.epoch, lsn: toLsn(lsn) };
+  const events = keys.map((key): WatchEvent => {
+    const rest = {
+      expireAtMs: 0,
+      timestampMs: 0,
+      previous: undefined,
+      isPreviousUnknown: false,
+      isInitial: false,
+    };
+    return { op: 'set', cause: 'client', key, value: new Uint8Array(), version: position, ...rest };
+  });
+  const flags = { canResume: true, isFragment: false, isInitialDone: false };
+  return { events, position, ...flags, wallShiftMs: 0, ...more };
+}
+
+const part = { canResume: false, isFragment: true };
+
+/** Reads so many events, and the places of the last message. */
+async function read(cluster: FakeCluster, count: number, command: Partial<WatchCommand> = {}) {
+  const caller = new AbortController();
+  const keys: string[] = [];
+  let last: WatchMessage | undefined;
+  const reading = (async () => {
+    for await (const each of cluster.keys.watch({ ...WATCH, ...command }, caller.signal)) {
+      last = each;
+      keys.push(...each.events.map(({ key }) => key));
+      if (keys.length >= count) break;
+    }
+  })();
+  const error = await cluster.settled(reading);
+  caller.abort();
+  return { keys, last, error: error as WalnutError | undefined };
+}
+
+describe('a watch of a cluster', () => {
+  it('tells the changes of every group, with the place of each', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['a'])]);
+    g2.watched.push([message(g2, 8, []), message(g2, 9, ['b'])]);
+    const { keys, last } = await read(cluster, 2);
+    expect(keys.sort()).toEqual(['a', 'b']);
+    expect(last?.places).toEqual([
+      { group: 'g1', position: { epoch: g1.epoch, lsn: 6 } },
+      { group: 'g2', position: { epoch: g2.epoch, lsn: 9 } },
+    ]);
+    expect(last?.canResume).toBe(true);
+  });
+
+  it('tells every change once where a watch breaks within a record', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const [g1] = cluster.groups as [FakeGroup];
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['a', 'b'], part)]);
+    g1.watched.push([
+      message(g1, 5, []),
+      message(g1, 6, ['a'], part),
+      message(g1, 6, ['b', 'c'], part),
+      message(g1, 6, ['d']),
+    ]);
+    const { keys } = await read(cluster, 4);
+    expect(keys).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('tells a record whole before another group goes on', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    g1.watched.push([
+      message(g1, 5, []),
+      message(g1, 6, ['a'], part),
+      message(g1, 6, ['b'], part),
+      message(g1, 6, ['c']),
+    ]);
+    g2.watched.push([message(g2, 8, []), message(g2, 9, ['x'])]);
+    const { keys } = await read(cluster, 4);
+    expect(keys.join('')).toMatch(/^x?abcx?$/);
+  });
+
+  it('says that the entries that are there are told once every group has told its own', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    const walk = { canResume: false };
+    const done = { isInitialDone: true };
+    g1.watched.push([message(g1, 5, ['a'], walk), message(g1, 5, [], done), message(g1, 6, ['later'])]);
+    g2.watched.push([message(g2, 8, ['b'], walk), message(g2, 8, ['c'], walk), message(g2, 8, ['d'], done)]);
+    const told: [string, boolean, boolean][] = [];
+    const caller = new AbortController();
+    const reading = (async () => {
+      for await (const each of cluster.keys.watch({ ...WATCH, isInitial: true }, caller.signal)) {
+        told.push([each.events.map(({ key }) => key).join(''), each.canResume, each.isInitialDone]);
+        if (told.flatMap(([keys]) => keys).join('').length >= 9) break;
+      }
+    })();
+    await cluster.settled(reading);
+    const doneAt = told.findIndex(([, , isDone]) => isDone);
+    expect(told.filter(([, , isDone]) => isDone).length).toBe(1);
+    expect(
+      told
+        .slice(0, doneAt + 1)
+        .map(([keys]) => keys)
+        .join(''),
+    ).toContain('d');
+    expect(told.slice(0, doneAt).every(([, canResume]) => !canResume)).toBe(true);
+  });
+
+  it('ends where the entries that are there cannot be told to the end', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const [g1] = cluster.groups as [FakeGroup];
+    g1.watched.push([message(g1, 5, ['a'], { canResume: false })]);
+    const { error } = await read(cluster, 9, { isInitial: true });
+    expect(error?.message).toContain('start over');
+    expect(error?.details.resumePlaces).toBeUndefined();
+  });
+
+  it('of a key watches its group only', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1] = cluster.groups as [FakeGroup, FakeGroup];
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['bar'])]);
+    const { last } = await read(cluster, 1, { target: { kind: 'key', key: 'bar' } });
+    expect(last?.places?.map(({ group }) => group)).toEqual(['g1']);
+  });
+});
