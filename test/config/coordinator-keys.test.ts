@@ -55,7 +55,7 @@ describe('the configuration of a coordinator', () => {
     [`${FILE}server:\n  address: "0.0.0.0"\n`, 'server.advertise: missing: expected the host:port by which'],
     [
       `${FILE}server:\n  max_value_bytes: "1MiB"\n`,
-      'server.max_value_bytes: unknown key of walnut-coordinator: only walnut-master, walnut-slave, walnut-node takes it',
+      'server.max_value_bytes: unknown key of walnut-coordinator: only walnut-master, walnut-slave, walnut-node, walnut-gateway takes it',
     ],
     [`${FILE}auth:\n  mode: required\n`, 'auth.file: missing: expected the file of users'],
     [
