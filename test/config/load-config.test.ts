@@ -173,7 +173,14 @@ describe('shipped files', () => {
     expect(coordinator.metadata).toMatchObject({ kind: 'etcd', endpoints: ['127.0.0.1:2379'] });
   });
 
-  const shown = ['master.yaml', 'slave-1.yaml', 'slave-2.yaml', 'node-1.yaml', 'coordinator.yaml', 'gateway.yaml'];
+  const shown = [
+    'master.yaml',
+    'slave-1.yaml',
+    'slave-2.yaml',
+    'node-1.yaml',
+    'coordinator.yaml',
+    'gateway.yaml',
+  ];
   it.each(shown)('%s shows every key, and true defaults in its comments', async (name) => {
     const kind = /^[a-z]+/.exec(name)?.[0] as BinaryKind;
     const text = await read(name);
