@@ -188,6 +188,13 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/auth/identities.test.ts'],
   },
   {
+    name: 'audit: lines go to a file that has lost its name',
+    file: 'internal/platform/line-file.ts',
+    text: 'named?.ino === own.ino && named.dev === own.dev',
+    replacement: 'named?.dev !== undefined || own.nlink > 0',
+    tests: ['test/server/audit.test.ts'],
+  },
+  {
     name: 'audit: what one user is refused hides that of others',
     file: 'cmd/node/node-audit.ts',
     text: '[isAdmin, user, outcome]',

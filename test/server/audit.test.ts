@@ -1,5 +1,5 @@
 /** The audit log: every admin call with its outcome, and every refusal, once. */
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,6 +145,33 @@ describe('the audit log', () => {
     await closers.close();
     const users = Array.from(readFileSync(path, 'utf8').matchAll(/"user":"(\w+)"/g), ([, user]) => user);
     expect(users).toEqual([...Array(5).fill('ann'), ...Array(5).fill('bob'), 'ann', 'eve']);
+  });
+
+  it('goes on in a new file where it was renamed or deleted, and counts what has no file', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'walnut-audit-'));
+    onCleanup(() => rm(directory, { recursive: true, force: true }));
+    const [path, old] = [join(directory, 'audit.log'), join(directory, 'audit.log.1')];
+    const metrics = new Metrics();
+    const audit = openAudit(path, 'n', { clock: new VirtualClock(), metrics, closers: new CloserStack() });
+    const note = (user: string): void =>
+      audit.note({ user, from: '', operation: '', outcome: 'ok', isRefusal: false, isAdmin: true });
+    const users = (file: string) =>
+      Array.from(readFileSync(file, 'utf8').matchAll(/"user":"(\w+)"/g), ([, user]) => user);
+    note('a');
+    renameSync(path, old);
+    note('b');
+    expect([users(old), users(path), statSync(path).mode & 0o777]).toEqual([['a'], ['b'], 0o600]);
+    renameSync(path, old);
+    writeFileSync(path, '');
+    chmodSync(path, 0o644);
+    note('c');
+    expect([users(old), users(path)]).toEqual([['b', 'c'], []]);
+    rmSync(old);
+    note('d');
+    expect(await metrics.render()).toContain('\nwalnut_audit_lines_dropped_total 1\n');
+    rmSync(path);
+    note('e');
+    expect(readFileSync(path, 'utf8')).toMatch(/^\{"missingLines":1,.*\n.*"user":"e"/);
   });
 
   it.each([
