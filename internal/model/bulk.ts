@@ -29,6 +29,8 @@ export interface BulkPort {
 
 /** What `EntryReads.find` returns for a key that is missing or expired. */
 export const NOT_FOUND = -1;
+/** What `EntryReads.findShort` returns for a value that is too long. */
+export const TOO_LONG = -2;
 
 /** Most keys that one `EntryReads.prefetch` covers, so that their entries fit into a core's own cache. */
 export const PREFETCH_KEYS = 64;
@@ -40,6 +42,8 @@ export const PREFETCH_KEYS = 64;
 export interface EntryReads {
   /** Looks up a key of UTF-8 and counts a hit or a miss. Returns the entry's number for the other methods, or `NOT_FOUND`. */
   find(bytes: Buffer, keyOffset: number, keyBytes: number): number;
+  /** `find` for a caller that leaves values of more than `valueBytesMax` bytes to another: `TOO_LONG` then, and nothing is counted. */
+  findShort(bytes: Buffer, keyOffset: number, keyBytes: number, valueBytesMax: number): number;
   /** Prefetches keys `from` to `to - 1`, at most `PREFETCH_KEYS`, before they are looked up. Call it again after that many keys. */
   prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void;
   valueBytesOf(found: number): number;

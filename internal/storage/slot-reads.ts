@@ -1,5 +1,5 @@
 /** Reads by keys as bytes, for callers that encode values directly into their answer. */
-import { type EntryReads, NOT_FOUND } from '#model/bulk.ts';
+import { type EntryReads, NOT_FOUND, TOO_LONG } from '#model/bulk.ts';
 import { isExpired, movedDeadline } from '#model/entry.ts';
 import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
 
@@ -36,10 +36,26 @@ export class SlotReads implements EntryReads {
 
   find(bytes: Buffer, keyOffset: number, keyBytes: number): number {
     const slot = this.#hooks.locate(bytes, keyOffset, keyBytes);
-    if (slot === NO_SLOT || isExpired(this.#slots.expireAtMsOf(slot), this.#nowMs)) {
-      this.#hooks.onMiss();
-      return NOT_FOUND;
-    }
+    return this.#isHere(slot) ? this.#hit(slot, bytes, keyOffset, keyBytes) : this.#miss();
+  }
+
+  findShort(bytes: Buffer, keyOffset: number, keyBytes: number, valueBytesMax: number): number {
+    const slot = this.#hooks.locate(bytes, keyOffset, keyBytes);
+    if (!this.#isHere(slot)) return this.#miss();
+    if (this.#slots.valueBytesOf(slot) > valueBytesMax) return TOO_LONG;
+    return this.#hit(slot, bytes, keyOffset, keyBytes);
+  }
+
+  #isHere(slot: number): boolean {
+    return slot !== NO_SLOT && !isExpired(this.#slots.expireAtMsOf(slot), this.#nowMs);
+  }
+
+  #miss(): number {
+    this.#hooks.onMiss();
+    return NOT_FOUND;
+  }
+
+  #hit(slot: number, bytes: Buffer, keyOffset: number, keyBytes: number): number {
     this.#hooks.onHit(slot);
     this.#onFound?.(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
     return slot;

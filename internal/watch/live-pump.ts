@@ -81,11 +81,13 @@ export class LivePump {
 
   #send(message: WatchMessage): boolean {
     this.#isFull = !this.#parts.outlet.send(message, this.#onReady);
+    if (!this.#isFull) this.#parts.telling.taken();
     return !this.#isFull;
   }
 
   readonly #onReady = (): void => {
     this.#isFull = false;
+    this.#parts.telling.taken();
     this.#go();
   };
 

@@ -33,7 +33,7 @@ export class Telling {
   readonly #parts: TellingParts;
   readonly #progressMs: number;
   #dueMs = 0;
-  /** Bytes of the message that was handed over last; its room is given back with the next one. */
+  /** Bytes of the message that is handed over and not taken yet. */
   #sentBytes = 0;
 
   constructor(command: WatchCommand, watcher: Watcher, hub: WatchHub, parts: TellingParts) {
@@ -65,30 +65,28 @@ export class Telling {
     return undefined;
   }
 
+  /** The message holds room until `taken` is called. */
   tell({ taken, end }: Tellable): WatchMessage {
     const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
     if (position !== undefined && position.lsn > this.at.lsn) this.at = position;
-    return this.#message(taken.changes, taken.bytes, taken.isFragment, false);
+    this.#parts.room.send(taken.bytes);
+    this.#sentBytes = taken.bytes;
+    return this.#message(taken.changes, taken.isFragment, false);
+  }
+
+  /** The message that was told last is taken, or never will be. */
+  taken(): void {
+    this.#parts.room.taken(this.#sentBytes);
+    this.#sentBytes = 0;
   }
 
   /** A message without events. */
   mark(isInitialDone = false): WatchMessage {
-    return this.#message(NO_CHANGES, 0, false, isInitialDone);
+    return this.#message(NO_CHANGES, false, isInitialDone);
   }
 
-  /** Nothing more is told. */
-  end(): void {
-    this.#send(0);
-  }
-
-  #message(
-    changes: readonly Change[],
-    bytes: number,
-    isFragment: boolean,
-    isInitialDone: boolean,
-  ): WatchMessage {
+  #message(changes: readonly Change[], isFragment: boolean, isInitialDone: boolean): WatchMessage {
     const { clock, onMessage } = this.#parts;
-    this.#send(bytes);
     this.#dueMs = clock.monotonicMs() + this.#progressMs;
     onMessage(changes.length);
     const { logClock } = this.#hub.engine;
@@ -100,12 +98,5 @@ export class Telling {
       isInitialDone,
       wallShiftMs: logClock.shiftMs(logClock.nowMs()),
     };
-  }
-
-  #send(bytes: number): void {
-    const { room } = this.#parts;
-    room.taken(this.#sentBytes);
-    room.send(bytes);
-    this.#sentBytes = bytes;
   }
 }

@@ -169,7 +169,8 @@ export class WatchHub {
 
   #begin(): void {
     const onMore = (): void => this.#wakeAtPace();
-    this.#endFeed = this.engine.feed.subscribe({ reach: 'applied', bytesMax: 0, onMore });
+    const isPatient = (): boolean => this.#pause !== undefined;
+    this.#endFeed = this.engine.feed.subscribe({ reach: 'applied', bytesMax: 0, onMore, isPatient });
     this.#lookLater();
   }
 
@@ -187,17 +188,20 @@ export class WatchHub {
     this.#toWake = this.#touched.size;
     if (this.#pause !== undefined) return;
     const waitMs = this.#pace.waitMs(this.#clock.monotonicMs());
-    if (waitMs <= 0) {
-      this.#wakeTouched();
-      return;
-    }
-    this.#wakeIn(waitMs);
+    if (waitMs <= 0) this.#wakeTouched();
+    else this.#pauseFor(waitMs, true);
   }
 
-  #wakeIn(ms: number): void {
+  /**
+   * One fdatasync follows for all that was applied meanwhile. `forAll`: they are woken when
+   * that is durable, together; otherwise at once.
+   */
+  #pauseFor(ms: number, forAll: boolean): void {
     this.#pause = this.#clock.after(ms, () => {
       this.#pause = undefined;
-      this.#wakeTouched();
+      const isAllReady = this.readyLsn >= this.engine.appliedLsn;
+      if (!isAllReady) this.engine.feed.requestSync();
+      if (isAllReady || !forAll) this.#wakeTouched();
     });
   }
 
@@ -208,7 +212,7 @@ export class WatchHub {
     for (const watcher of this.#touched) {
       if (this.#toWake === 0) return;
       if (bytes >= WAKE_BYTES) {
-        this.#wakeIn(0);
+        this.#pauseFor(0, false);
         return;
       }
       this.#toWake--;

@@ -76,7 +76,7 @@ export class WatchSession {
       signal.removeEventListener('abort', onAbort);
       this.#detach?.();
       this.#watcher.end(new WalnutError('cancelled', 'the watch is over'));
-      this.#telling.end();
+      this.#telling.taken();
       close();
       this.#parts.onEnd();
     }
@@ -229,6 +229,7 @@ export class WatchSession {
       this.#check();
     }
     yield this.#telling.tell(next);
+    this.#telling.taken();
   }
 
   /** Throws where the watch is over: by itself, or since the node is not what it was. */

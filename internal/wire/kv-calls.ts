@@ -6,7 +6,7 @@
  * becomes a command for the port.
  */
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
-import { areServed, type BulkPort, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
+import { areServed, type BulkPort, type ReadMoment, type SetsAnswer, TOO_LONG } from '#model/bulk.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -103,13 +103,11 @@ export class KeyValueCalls {
       const signal = command.waitMs > 0 ? caller.signal : signalOf(caller);
       return mapAwaitable(this.#port.get(command, signal), (settled) => encode(settled, headroom));
     }
-    const { entries } = moment;
     const { bytes } = columns;
     const offset = columns.keyOffsets[0] as number;
     const length = columns.keyBytes[0] as number;
-    if (valueBytesMax !== Infinity && entries.storedBytes(bytes, offset, length) > valueBytesMax)
-      return undefined;
-    return form.found(moment, entries.find(bytes, offset, length), headroom);
+    const found = moment.entries.findShort(bytes, offset, length, valueBytesMax);
+    return found === TOO_LONG ? undefined : form.found(moment, found, headroom);
   }
 
   #set(caller: Caller, headroom: number): Encoded | undefined {

@@ -191,6 +191,24 @@ describe('a feed', () => {
     expect(source.syncs).toBe(2);
   });
 
+  it('leaves the fdatasync to a reader that is patient, unless another is not', () => {
+    const source = new Source();
+    const reader = { reach: 'durable', bytesMax: 0, onMore: () => undefined } as const;
+    let isPatient = true;
+    source.feed.subscribe({ ...reader, isPatient: () => isPatient });
+    source.syncs = 0;
+    source.commit(1);
+    expect(source.syncs).toBe(0);
+    const end = source.feed.subscribe({ ...reader });
+    source.syncs = 0;
+    source.commit(1);
+    expect(source.syncs).toBe(1);
+    end();
+    isPatient = false;
+    source.commit(1);
+    expect(source.syncs).toBe(2);
+  });
+
   it('says where records are gone, and remembers the damage that is why', async () => {
     const source = new Source();
     source.commit(6);

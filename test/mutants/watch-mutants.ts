@@ -27,8 +27,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'watchers that are woken without a pace',
     file: 'internal/watch/watch-hub.ts',
-    text: '    if (waitMs <= 0) {',
-    replacement: '    if (waitMs < 1e9) {',
+    text: '    if (waitMs <= 0) this.#wakeTouched();',
+    replacement: '    if (waitMs < 1e9) this.#wakeTouched();',
     tests: [PUMP],
   },
   {
@@ -41,9 +41,37 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'watchers behind the first large ones that are never woken',
     file: 'internal/watch/watch-hub.ts',
-    text: '        this.#wakeIn(0);\n',
+    text: '        this.#pauseFor(0, false);\n',
     replacement: '',
     tests: [PUMP],
+  },
+  {
+    name: 'watchers that wait for the pace and ask for an fdatasync at each commit',
+    file: 'internal/watch/watch-hub.ts',
+    text: ', isPatient });',
+    replacement: ' });',
+    tests: [PUMP],
+  },
+  {
+    name: 'watchers that nobody asks an fdatasync for when they have waited',
+    file: 'internal/watch/watch-hub.ts',
+    text: '      if (!isAllReady) this.engine.feed.requestSync();\n',
+    replacement: '',
+    tests: [PUMP],
+  },
+  {
+    name: 'message that holds its room until the next one, by an outlet',
+    file: 'internal/watch/live-pump.ts',
+    text: '    if (!this.#isFull) this.#parts.telling.taken();\n',
+    replacement: '',
+    tests: [ENDS],
+  },
+  {
+    name: 'message that holds its room until the next one, by the iteration',
+    file: 'internal/watch/watch-session.ts',
+    text: '    yield this.#telling.tell(next);\n    this.#telling.taken();\n',
+    replacement: '    yield this.#telling.tell(next);\n',
+    tests: [ENDS],
   },
   {
     name: 'event in JSON that is encoded for each watcher',

@@ -1,7 +1,7 @@
 /** A node without disk or replication: what the server's tests put behind the edge. */
 
 import type { BulkPort, MixedAnswer } from '#model/bulk.ts';
-import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
+import { NOT_FOUND, type ReadMoment, TOO_LONG } from '#model/bulk.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -147,15 +147,18 @@ export class FakeNode {
   #moment(): ReadMoment {
     const found: Entry[] = [];
     const at = (index: number): Entry => found[index] as Entry;
+    const findShort: ReadMoment['entries']['findShort'] = (bytes, keyOffset, keyBytes, valueBytesMax) => {
+      const entry = this.entries.get(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
+      if (entry === undefined) return NOT_FOUND;
+      return entry.value.length > valueBytesMax ? TOO_LONG : found.push(entry) - 1;
+    };
     return {
       asOf: positionOf(this.lsn),
       stalenessMs: 0,
       includes: () => true,
       entries: {
-        find: (bytes, keyOffset, keyBytes) => {
-          const entry = this.entries.get(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
-          return entry === undefined ? NOT_FOUND : found.push(entry) - 1;
-        },
+        find: (bytes, keyOffset, keyBytes) => findShort(bytes, keyOffset, keyBytes, Number.POSITIVE_INFINITY),
+        findShort,
         prefetch: () => {},
         valueBytesOf: (index) => at(index).value.length,
         expireAtMsOf: (index) => at(index).expireAtMs,

@@ -1,7 +1,7 @@
 /** Reads by bytes do and show what `get` does and shows. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { NOT_FOUND } from '#model/bulk.ts';
+import { NOT_FOUND, TOO_LONG } from '#model/bulk.ts';
 import { toLsn } from '#model/position.ts';
 import { createStore, type Store } from '#storage/store.ts';
 
@@ -61,6 +61,19 @@ it('finds the entries that get finds, with the same values, counts and order of 
     ),
     { numRuns: 200 },
   );
+});
+
+it('leaves a value that is too long to another caller: not found, and nothing counted', () => {
+  const store = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' } });
+  const mutation = { op: 'set', key: 'k', value: Buffer.alloc(5), expireAtMs: 0, cause: 'client' } as const;
+  store.apply(mutation, { epoch: 1, lsn: toLsn(1) });
+  const reads = store.reads(NOW_MS, 0);
+  const find = (key: string, valueBytesMax: number) =>
+    reads.findShort(Buffer.from(key), 0, key.length, valueBytesMax);
+  const before = store.stats();
+  expect(find('k', 4)).toBe(TOO_LONG);
+  expect(store.stats()).toEqual(before);
+  expect([reads.valueBytesOf(find('k', 5)), find('missing', 5)]).toEqual([5, NOT_FOUND]);
 });
 
 it('tells the key of each hit, and of nothing else', () => {

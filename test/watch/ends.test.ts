@@ -7,6 +7,7 @@ import { separate, threeNodes } from '#test/node/three-nodes.ts';
 import { Following, WAYS } from '#test/watch/following.ts';
 
 const LARGE = 'x'.repeat(100_000);
+const LIMITS = { entriesMax: 0, bytesMax: 0, policy: 'lru' as const };
 
 describe.each(WAYS)('a slow watcher, by %s', (way) => {
   it('costs bounded memory, and is ended with the position to go on from', async () => {
@@ -38,10 +39,23 @@ describe.each(WAYS)('a slow watcher, by %s', (way) => {
     expect(keys).toEqual(quick.events.map(({ key }) => key));
   });
 
+  it('is not one that took its large value before the next came, however many others took one', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ limits: LIMITS, watchBytesMax: 1_000_000 });
+    const watchers = Array.from({ length: 8 }, () => new Following(master.node, {}, way));
+    await group.clock.advance(100);
+    for (let i = 0; i < 4; i++) {
+      await group.set(master, `k${i}`, LARGE.repeat(3));
+      await group.clock.advance(1_500);
+    }
+    expect(watchers.map(({ code, events }) => [code, events.length])).toEqual(
+      Array(watchers.length).fill([undefined, 4]),
+    );
+  });
+
   it('is the one with the longest queue, where all together are beyond their room', async () => {
     const group = new TestGroup();
-    const limits = { entriesMax: 0, bytesMax: 0, policy: 'lru' as const };
-    const master = await group.master({ limits, watchBytesMax: 1_000_000 });
+    const master = await group.master({ limits: LIMITS, watchBytesMax: 1_000_000 });
     const prefixes = ['a', 'b', 'c', 'd', 'e', 'f'];
     const watchers = prefixes.map(
       (prefix) => new Following(master.node, { target: { kind: 'prefix', prefix } }, way),

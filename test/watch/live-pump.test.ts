@@ -58,6 +58,23 @@ describe('an outlet', () => {
     expect(watch.messages.at(-1)?.events.map(({ key }) => key)).toEqual(['x', 'y']);
   });
 
+  it('has one fdatasync made for all that happens while it waits for the pace', async () => {
+    const { group, master, watch } = await watched();
+    for (let i = 1; i < PACE_MESSAGES; i++) new Following(master.node, {}, 'outlet');
+    await group.clock.advance(PACE_WINDOW_MS - (group.clock.monotonicMs() % PACE_WINDOW_MS) + 1);
+    await group.set(master, 'first', '');
+    await group.clock.advance(20);
+    const syncs = (): number => master.fileSystem.counts.get('datasync') ?? 0;
+    await group.set(master, 'a', '');
+    await group.clock.advance(10);
+    const before = syncs();
+    for (const key of ['b', 'c']) await group.set(master, key, '');
+    await group.clock.advance(10);
+    expect([syncs() - before, watch.told]).toEqual([0, ['first=']]);
+    await group.clock.advance(PACE_WINDOW_MS - (group.clock.monotonicMs() % PACE_WINDOW_MS) + 5);
+    expect([syncs() - before, watch.told]).toEqual([1, ['first=', 'a=', 'b=', 'c=']]);
+  });
+
   it('waits for the pace with all others, on one timer', async () => {
     const { group, master } = await watched();
     const others = Array.from({ length: 2 * PACE_MESSAGES }, (_, i) => {

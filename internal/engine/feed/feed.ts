@@ -44,10 +44,12 @@ export interface FeedReader {
   readonly bytesMax: number;
   /**
    * Called synchronously with the last LSN of its reach whenever that grows. A reader
-   * with this callback also makes the log fdatasync soon after each commit. Undefined:
-   * the reader only wants the memory.
+   * with this callback also makes the log fdatasync soon after each commit, unless it
+   * is patient. Undefined: the reader only wants the memory.
    */
   readonly onMore?: ((lsn: Lsn) => void) | undefined;
+  /** True: the reader takes nothing for now, and calls `requestSync` when it does again. */
+  readonly isPatient?: (() => boolean) | undefined;
 }
 
 /** The requested records can no longer be read. */
@@ -142,7 +144,7 @@ export class Feed {
     const subscription = { reader, toldLsn: this.lastLsn(reader.reach) };
     this.#set([...this.#subscriptions, subscription]);
     // No earlier reader may have requested an fdatasync of what is already logged.
-    if (reader.onMore !== undefined) this.#source.log.requestSync();
+    if (reader.onMore !== undefined) this.requestSync();
     return () => this.#set(this.#subscriptions.filter((one) => one !== subscription));
   }
 
@@ -161,8 +163,19 @@ export class Feed {
   /** Called by the engine after the last `add` of a batch. */
   added(): void {
     if (!this.#isAwaited) return;
-    this.#source.log.requestSync();
+    if (this.#isUrgent) this.requestSync();
     this.advance();
+  }
+
+  /** Makes what is committed durable soon. */
+  requestSync(): void {
+    this.#source.log.requestSync();
+  }
+
+  get #isUrgent(): boolean {
+    return this.#subscriptions.some(
+      ({ reader }) => reader.onMore !== undefined && reader.isPatient?.() !== true,
+    );
   }
 
   /** Called by the engine when more records may be durable or applied. */
