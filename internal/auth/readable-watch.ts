@@ -5,7 +5,7 @@
 import { covers, within } from '#auth/prefixes.ts';
 import type { KeyRights } from '#model/access.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
+import { type WatchCommand, type WatchMessage, withoutPrevious } from '#model/watch.ts';
 
 export async function* readableWatch(
   port: KeyValuePort,
@@ -21,7 +21,10 @@ export async function* readableWatch(
     const isOwed = message.isInitialDone || (isInRecord && !message.isFragment);
     if (isEmptied && !isOwed) continue;
     isInRecord = message.isFragment;
-    yield { ...message, events: command.withPrevious ? events.map((each) => shown(each, write)) : events };
+    const shown = command.withPrevious
+      ? events.map((each) => (covers(write, each.key) ? each : withoutPrevious(each)))
+      : events;
+    yield { ...message, events: shown };
   }
 }
 
@@ -33,11 +36,4 @@ function narrowed(command: WatchCommand, read: readonly string[]): WatchCommand 
   return asked.length === 1 && only !== undefined
     ? { ...command, target: { kind: 'prefix', prefix: only } }
     : command;
-}
-
-function shown(event: WatchEvent, write: readonly string[]): WatchEvent {
-  if (covers(write, event.key)) return event;
-  // The event is shared with other watchers, and so are its bytes.
-  const none = { previous: undefined, encoded: undefined, json: undefined };
-  return { ...event, ...none, isPreviousUnknown: true };
 }

@@ -1,5 +1,5 @@
 /** What a watcher asks for and gets (docs/adr/0015-watch.md). */
-import type { Cause, Entry, Mutation } from '#model/entry.ts';
+import type { Cause, EncodedPair, Entry, Mutation } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 
 /** Watchers of one node. */
@@ -51,6 +51,12 @@ export interface WatchCommand {
   readonly isInitial: boolean;
 }
 
+/** Where key and value of an event lie in memory that does not change. */
+export type EventSource = Pick<
+  EncodedPair,
+  'bytes' | 'keyOffset' | 'keyBytes' | 'valueOffset' | 'valueBytes'
+>;
+
 /** One change of one key, or with `isInitial` one entry that is there. */
 export interface WatchEvent {
   readonly op: WatchOp;
@@ -58,6 +64,12 @@ export interface WatchEvent {
   readonly key: string;
   /** Empty on a delete and where only keys were asked for. */
   readonly value: Uint8Array;
+  /**
+   * Key and value in the form that needs no text; undefined: they are known as they are.
+   * Then `key` and `value` may be made when they are read: such an event must not be
+   * copied by spreading it.
+   */
+  readonly source?: EventSource | undefined;
   /** See `Entry`; of a set only. */
   readonly contentType?: string | undefined;
   /** The record that made the change; of an initial event, the one that wrote the entry. */
@@ -79,6 +91,13 @@ export interface WatchEvent {
   encoded?: Uint8Array | 'once' | undefined;
   /** The event in JSON with its times moved by `shiftMs`, or the promise of it; cached and cleared as `encoded`. */
   json?: { readonly shiftMs: number; readonly bytes: Buffer | Promise<Buffer> } | undefined;
+}
+
+/** The same event for a watcher that may not see what was there before. */
+export function withoutPrevious(event: WatchEvent): WatchEvent {
+  const { op, cause, key, value, source, contentType, version, expireAtMs, timestampMs, isInitial } = event;
+  const shown = { op, cause, key, value, source, contentType, version, expireAtMs, timestampMs, isInitial };
+  return { ...shown, previous: undefined, isPreviousUnknown: true };
 }
 
 export interface WatchMessage {

@@ -7,7 +7,7 @@
 import type { Engine } from '#engine/engine.ts';
 import { FeedGap } from '#engine/feed/feed.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
-import { type Entry, isExpired, type Mutation, movedDeadline } from '#model/entry.ts';
+import { type Entry, isExpired, type Mutation, movedDeadline, stated } from '#model/entry.ts';
 import { checkCaller } from '#model/errors.ts';
 import {
   EXPLAIN_CHANGES_DEFAULT,
@@ -23,7 +23,6 @@ import type { Clock } from '#platform/clock.ts';
 import { entryCost } from '#storage/store.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
-import { eventOf } from '#watch/change.ts';
 import { Turns } from '#watch/turns.ts';
 
 export interface ExplainContext {
@@ -186,13 +185,17 @@ class Search {
       }
       if (mutation.op === 'delete') this.#deletes++;
       else if (mutation.op === 'set') this.#sets++;
-      events.push(eventOf(withoutValue(mutation), frame, { epoch: frame.epoch, lsn: frame.lsn }, undefined));
+      events.push(toEvent(mutation, frame));
     }
   }
 }
 
-function withoutValue(mutation: Mutation): Mutation {
-  return mutation.op === 'set' ? { ...mutation, value: NO_BYTES } : mutation;
+/** Without the value. */
+function toEvent(mutation: Mutation, { epoch, lsn, timestampMs }: Frame): WatchEvent {
+  const { op, cause, key } = mutation;
+  const { expireAtMs, contentType } = stated(mutation);
+  const said = { op, cause, key, value: NO_BYTES, contentType, expireAtMs, timestampMs };
+  return { ...said, version: { epoch, lsn }, previous: undefined, isPreviousUnknown: false, isInitial: false };
 }
 
 /** Estimates from the previous block how many records take about `BLOCK_BYTES`. */

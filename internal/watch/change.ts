@@ -1,11 +1,14 @@
 /**
  * One change as all watchers share it: made once, with its own copy of key and value,
- * and in the forms that watchers ask for. It knows in how many queues it is.
+ * and in the forms that watchers ask for. It knows in how many queues it is. It is its
+ * own event, whose key and value become text and views only where somebody asks for them.
  */
-import { type Entry, isExpired, type Mutation, stated } from '#model/entry.ts';
+import { contentTypeOf } from '#engine/records/data-record.ts';
+import { type EncodedMutation, type Entry, isExpired } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
-import type { WatchEvent } from '#model/watch.ts';
+import type { EventSource, WatchEvent } from '#model/watch.ts';
 import type { Frame } from '#wal/frame.ts';
+import type { EventBytes } from '#watch/event-bytes.ts';
 
 /** What an event takes beside its key and its values. */
 const EVENT_OVERHEAD_BYTES = 200;
@@ -17,103 +20,136 @@ export interface ChangeForm {
   readonly withPrevious: boolean;
 }
 
-export class Change {
+/** Key and value: where they lie, or as they are. */
+type Content =
+  | { readonly source: EventSource }
+  | { readonly source?: undefined; readonly key: string; readonly value: Uint8Array };
+
+export type ChangeFields = Omit<WatchEvent, 'key' | 'value' | 'source' | 'encoded' | 'json'> & Content;
+
+export class Change implements WatchEvent {
+  readonly op: WatchEvent['op'];
+  readonly cause: WatchEvent['cause'];
+  readonly source: EventSource | undefined;
+  readonly contentType: string | undefined;
+  readonly version: Position;
+  readonly expireAtMs: number;
+  readonly timestampMs: number;
+  readonly previous: Entry | undefined;
+  readonly isPreviousUnknown: boolean;
+  readonly isInitial: boolean;
+  encoded: WatchEvent['encoded'];
+  json: WatchEvent['json'];
   /** Bytes of memory, about. */
   readonly bytes: number;
   /** Queues that it is in. */
   holders = 0;
-  /** With value and, where it is known, `previous`. */
-  readonly #full: WatchEvent;
-  #plain: WatchEvent | undefined;
-  #keyOnly: WatchEvent | undefined;
-  #keyWithPrevious: WatchEvent | undefined;
+  #key: string | undefined;
+  #value: Uint8Array | undefined;
+  /** The other forms, by what they leave out. */
+  #forms: (WatchEvent | undefined)[] | undefined;
 
-  constructor(full: WatchEvent) {
-    this.#full = full;
-    const previousBytes = full.previous?.value.length ?? 0;
-    const typeBytes = (full.contentType?.length ?? 0) + (full.previous?.contentType?.length ?? 0);
-    this.bytes = EVENT_OVERHEAD_BYTES + 2 * full.key.length + full.value.length + previousBytes + typeBytes;
+  constructor(fields: ChangeFields) {
+    this.op = fields.op;
+    this.cause = fields.cause;
+    this.contentType = fields.contentType;
+    this.version = fields.version;
+    this.expireAtMs = fields.expireAtMs;
+    this.timestampMs = fields.timestampMs;
+    this.previous = fields.previous;
+    this.isPreviousUnknown = fields.isPreviousUnknown;
+    this.isInitial = fields.isInitial;
+    this.encoded = undefined;
+    this.json = undefined;
+    const { source } = fields;
+    this.source = source;
+    this.#key = source === undefined ? fields.key : undefined;
+    this.#value = source === undefined ? fields.value : undefined;
+    this.#forms = undefined;
+    const keyBytes = 2 * (source === undefined ? fields.key.length : source.keyBytes);
+    const valueBytes = source === undefined ? fields.value.length : source.valueBytes;
+    this.bytes = EVENT_OVERHEAD_BYTES + keyBytes + valueBytes + extraBytes(this);
   }
 
   get key(): string {
-    return this.#full.key;
+    this.#key ??= textOf(this.source as EventSource);
+    return this.#key;
   }
 
-  get op(): WatchEvent['op'] {
-    return this.#full.op;
-  }
-
-  get version(): WatchEvent['version'] {
-    return this.#full.version;
-  }
-
-  get isInitial(): boolean {
-    return this.#full.isInitial;
+  get value(): Uint8Array {
+    this.#value ??= valueOf(this.source as EventSource);
+    return this.#value;
   }
 
   /** The event; the same object for all who ask for the same form. */
   as({ keysOnly, withPrevious }: ChangeForm): WatchEvent {
-    const full = this.#full;
-    if (withPrevious && !keysOnly) return full;
-    if (withPrevious) {
-      const previous = full.previous && withoutValue(full.previous);
-      this.#keyWithPrevious ??= changed(full, { value: NO_BYTES, previous });
-      return this.#keyWithPrevious;
-    }
-    const plain = { previous: undefined, isPreviousUnknown: false };
-    if (keysOnly) {
-      this.#keyOnly ??= changed(full, { ...plain, value: NO_BYTES });
-      return this.#keyOnly;
-    }
-    if (full.previous === undefined && !full.isPreviousUnknown) return full;
-    this.#plain ??= changed(full, plain);
-    return this.#plain;
+    const hasPrevious = this.previous !== undefined || this.isPreviousUnknown;
+    const dropsPrevious = hasPrevious && !withPrevious;
+    if (!keysOnly && !dropsPrevious) return this;
+    const index = (keysOnly ? 1 : 0) + (dropsPrevious ? 2 : 0);
+    this.#forms ??= [undefined, undefined, undefined, undefined];
+    const form = this.#forms[index] ?? this.#form(keysOnly, dropsPrevious);
+    this.#forms[index] = form;
+    return form;
+  }
+
+  #form(keysOnly: boolean, dropsPrevious: boolean): WatchEvent {
+    const { op, cause, contentType, version, expireAtMs, timestampMs, isInitial } = this;
+    const previous = dropsPrevious ? undefined : this.previous;
+    return new Change({
+      ...{ op, cause, contentType, version, expireAtMs, timestampMs, isInitial },
+      ...this.#content(keysOnly),
+      previous: previous && keysOnly ? { ...previous, value: NO_BYTES } : previous,
+      isPreviousUnknown: this.isPreviousUnknown && !dropsPrevious,
+    });
+  }
+
+  #content(keysOnly: boolean): Content {
+    const { source } = this;
+    if (source === undefined) return { key: this.key, value: keysOnly ? NO_BYTES : this.value };
+    return { source: keysOnly ? { ...source, valueBytes: 0 } : source };
   }
 }
 
-/** Another event, which is not encoded as the first is. */
-function changed(event: WatchEvent, changes: Partial<WatchEvent>): WatchEvent {
-  return { ...event, ...changes, encoded: undefined, json: undefined };
+function extraBytes({ previous, contentType }: WatchEvent): number {
+  const previousBytes = previous === undefined ? 0 : previous.value.length;
+  return previousBytes + (contentType?.length ?? 0) + (previous?.contentType?.length ?? 0);
 }
 
-function withoutValue(entry: Entry): Entry {
-  return { ...entry, value: NO_BYTES };
+function textOf({ bytes, keyOffset, keyBytes }: EventSource): string {
+  return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
+}
+
+function valueOf({ bytes, valueOffset, valueBytes }: EventSource): Uint8Array {
+  return valueBytes === 0 ? NO_BYTES : bytes.subarray(valueOffset, valueOffset + valueBytes);
 }
 
 /**
- * The change with all that watchers may ask for. `version`: the position of the frame, one
- * object for all of its changes; `stored`: the entry before. Copies the value out of the frame.
+ * The change that a mutation makes, with all that watchers may ask for. `version`: the
+ * position of the frame, one object for all of its changes; `stored`: the entry before;
+ * `isPreviousUnknown`: it is asked for, and nobody knows it any more.
  */
-export function eventOf(
-  mutation: Mutation,
+export function changeOf(
+  mutation: EncodedMutation,
   { timestampMs }: Frame,
   version: Position,
+  kept: EventBytes,
   stored: Entry | undefined,
-): WatchEvent {
-  const { op, cause, key } = mutation;
-  const { value, expireAtMs, contentType } = stated(mutation);
+  isPreviousUnknown = false,
+): Change {
+  const { op, cause, expireAtMs } = mutation;
   // A reader missed the key at that time; what an expiry deletes is told.
   const wasMissing = op === 'set' && stored !== undefined && isExpired(stored.expireAtMs, timestampMs);
-  return {
+  return new Change({
     op,
     cause,
-    key,
-    value: value.length > 0 ? copyOf(value) : NO_BYTES,
-    contentType,
+    source: kept.keep(mutation),
+    contentType: contentTypeOf(mutation),
     version,
     expireAtMs,
     timestampMs,
     previous: wasMissing ? undefined : stored,
-    isPreviousUnknown: false,
+    isPreviousUnknown,
     isInitial: false,
-    encoded: undefined,
-    json: undefined,
-  };
-}
-
-/** `Buffer.from` asks more about what it copies. */
-function copyOf(bytes: Uint8Array): Buffer {
-  const copy = Buffer.allocUnsafe(bytes.length);
-  copy.set(bytes);
-  return copy;
+  });
 }

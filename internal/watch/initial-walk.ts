@@ -65,7 +65,5 @@ function toChange({ key, value, version, expireAtMs, contentType }: Entry): Chan
     previous: undefined,
     isPreviousUnknown: false,
     isInitial: true,
-    encoded: undefined,
-    json: undefined,
   });
 }

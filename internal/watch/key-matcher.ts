@@ -1,14 +1,15 @@
 /**
- * Which watchers a key is of interest to. One running hash over the key is looked up
- * at the length of each watched prefix and, for watched keys, at its end, so that a
- * lookup costs as much with a thousand prefixes as with one, and allocates nothing.
- * Texts are compared by their UTF-16 units: well-formed ones have the same prefixes
- * as in UTF-8.
+ * Which watchers a key is of interest to. One running hash over the key's bytes is looked
+ * up at the length of each watched prefix and, for watched keys, at its end, so that a
+ * lookup costs as much with a thousand prefixes as with one, and makes neither text nor
+ * garbage.
  */
 import type { WatchTarget } from '#model/watch.ts';
+import { beginsWith, bytesOfTarget } from '#watch/target.ts';
 
 interface Group<T> {
-  readonly text: string;
+  /** Prefix or key, as UTF-8. */
+  readonly bytes: Buffer;
   readonly members: T[];
 }
 
@@ -23,7 +24,7 @@ export class KeyMatcher<T> {
   readonly #seed: number;
   readonly #prefixes: Table<T> = new Map();
   readonly #keys: Table<T> = new Map();
-  /** By length, how many different prefixes are watched. */
+  /** By length in bytes, how many different prefixes are watched. */
   #lengths = new Uint32Array(64);
   #members = 0;
 
@@ -40,44 +41,51 @@ export class KeyMatcher<T> {
   /** Returns how to remove it; a second call does nothing. */
   add(target: WatchTarget, member: T): () => void {
     const isPrefix = target.kind === 'prefix';
-    const text = isPrefix ? target.prefix : target.key;
     const table = isPrefix ? this.#prefixes : this.#keys;
-    const group = this.#groupOf(table, text);
-    if (isPrefix && group.members.length === 0) this.#count(text.length, 1);
+    const group = this.#groupOf(table, bytesOfTarget(target));
+    if (isPrefix && group.members.length === 0) this.#count(group.bytes.length, 1);
     group.members.push(member);
     this.#members++;
     return () => this.#remove(table, group, member);
   }
 
-  /** Appends to `found` every member that the key is of interest to. */
-  match(key: string, found: T[]): void {
+  /** Appends to `found` every member that the key, `length` bytes of UTF-8 at `from`, is of interest to. */
+  match(bytes: Buffer, from: number, length: number, found: T[]): void {
     const lengths = this.#lengths;
     let hash = this.#seed;
-    for (let i = 0; i < key.length; i++) {
-      if (i < lengths.length && (lengths[i] as number) > 0) this.#find(this.#prefixes, hash, key, i, found);
-      hash = Math.imul(hash ^ key.charCodeAt(i), FNV_PRIME);
+    for (let i = 0; i < length; i++) {
+      if (i < lengths.length && (lengths[i] as number) > 0)
+        this.#find(this.#prefixes, hash, bytes, from, i, found);
+      hash = Math.imul(hash ^ (bytes[from + i] as number), FNV_PRIME);
     }
-    if (key.length < lengths.length && (lengths[key.length] as number) > 0)
-      this.#find(this.#prefixes, hash, key, key.length, found);
-    if (this.#keys.size > 0) this.#find(this.#keys, hash, key, key.length, found);
+    if (length < lengths.length && (lengths[length] as number) > 0)
+      this.#find(this.#prefixes, hash, bytes, from, length, found);
+    if (this.#keys.size > 0) this.#find(this.#keys, hash, bytes, from, length, found);
   }
 
-  /** Those whose text is the first `length` units of the key. */
-  #find(table: Table<T>, hash: number, key: string, length: number, found: T[]): void {
+  /** Those whose bytes are the first `length` of the key. */
+  #find(
+    table: Table<T>,
+    hash: number,
+    bytes: Buffer,
+    from: number,
+    length: number,
+    found: T[],
+  ): void {
     const groups = table.get(hash & HASH_MASK);
     if (groups === undefined) return;
-    for (const { text, members } of groups) {
-      if (text.length !== length || !key.startsWith(text)) continue;
-      for (let i = 0; i < members.length; i++) found.push(members[i] as T);
+    for (const group of groups) {
+      if (group.bytes.length !== length || !beginsWith(bytes, from, group.bytes)) continue;
+      for (let i = 0; i < group.members.length; i++) found.push(group.members[i] as T);
     }
   }
 
-  #groupOf(table: Table<T>, text: string): Group<T> {
-    const hash = this.#hash(text);
+  #groupOf(table: Table<T>, bytes: Buffer): Group<T> {
+    const hash = this.#hash(bytes);
     const groups = table.get(hash) ?? [];
-    const known = groups.find((group) => group.text === text);
+    const known = groups.find((group) => group.bytes.equals(bytes));
     if (known !== undefined) return known;
-    const group: Group<T> = { text, members: [] };
+    const group: Group<T> = { bytes, members: [] };
     table.set(hash, [...groups, group]);
     return group;
   }
@@ -88,16 +96,16 @@ export class KeyMatcher<T> {
     group.members.splice(index, 1);
     this.#members--;
     if (group.members.length > 0) return;
-    if (table === this.#prefixes) this.#count(group.text.length, -1);
-    const hash = this.#hash(group.text);
+    if (table === this.#prefixes) this.#count(group.bytes.length, -1);
+    const hash = this.#hash(group.bytes);
     const rest = (table.get(hash) ?? []).filter((one) => one !== group);
     if (rest.length === 0) table.delete(hash);
     else table.set(hash, rest);
   }
 
-  #hash(text: string): number {
+  #hash(bytes: Buffer): number {
     let hash = this.#seed;
-    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
+    for (const byte of bytes) hash = Math.imul(hash ^ byte, FNV_PRIME);
     return hash & HASH_MASK;
   }
 

@@ -1,13 +1,14 @@
 /** What was logged before: read from the feed, and queued for one watcher as it will be sent. */
 import type { Engine } from '#engine/engine.ts';
 import { FeedGap } from '#engine/feed/feed.ts';
-import { mutationsOf } from '#engine/records/record-table.ts';
+import { recordKindOf } from '#engine/records/record-table.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
-import { Change, eventOf } from '#watch/change.ts';
+import { changeOf } from '#watch/change.ts';
 import { gapError } from '#watch/ends.ts';
+import type { EventBytes } from '#watch/event-bytes.ts';
 import { isWatched } from '#watch/target.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
@@ -35,14 +36,14 @@ export async function readPastFrames(
 }
 
 /** Queues the changes of a record that are of interest. What was there before each is not known any more. */
-export function queuePast(watcher: Watcher, frame: Frame): void {
-  const { target, past, withPrevious } = watcher;
+export function queuePast(watcher: Watcher, frame: Frame, kept: EventBytes): void {
+  const { target, targetBytes, past, withPrevious } = watcher;
+  const mutation = recordKindOf(frame).walk(frame);
+  if (mutation === undefined) return;
   const version = { epoch: frame.epoch, lsn: frame.lsn };
-  for (const mutation of mutationsOf(frame)) {
-    if (!isWatched(target, mutation.key) || !watcher.wants(mutation.op)) continue;
-    past.push(
-      new Change({ ...eventOf(mutation, frame, version, undefined), isPreviousUnknown: withPrevious }),
-    );
+  while (mutation.next()) {
+    if (!isWatched(target.kind, targetBytes, mutation) || !watcher.wants(mutation.op)) continue;
+    past.push(changeOf(mutation, frame, version, kept, undefined, withPrevious));
   }
 }
 

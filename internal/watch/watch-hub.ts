@@ -7,13 +7,14 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { recordKindOf } from '#engine/records/record-table.ts';
-import type { Entry, Mutation } from '#model/entry.ts';
+import type { EncodedMutation, Entry } from '#model/entry.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { WatchEvent } from '#model/watch.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Frame } from '#wal/frame.ts';
-import { Change, eventOf } from '#watch/change.ts';
+import { type Change, changeOf } from '#watch/change.ts';
 import { asCaught } from '#watch/ends.ts';
+import { EventBytes } from '#watch/event-bytes.ts';
 import { KeyMatcher } from '#watch/key-matcher.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
 import type { Room } from '#watch/room.ts';
@@ -51,6 +52,11 @@ export class WatchHub {
   #recheck: Timer | undefined;
   /** Filled and emptied for each change. */
   readonly #found: Watcher[] = [];
+  /** What the record that is being applied left of keys so far, where somebody asks for what was before. */
+  readonly #left = new Map<string, Entry | undefined>();
+  #ready: Position | undefined;
+  /** Keys and values of events. */
+  readonly kept = new EventBytes();
 
   constructor(engine: Engine, parts: HubParts) {
     this.engine = engine;
@@ -68,7 +74,9 @@ export class WatchHub {
   /** The last record that watchers may have. */
   get ready(): Position {
     const lsn = this.readyLsn;
-    return { epoch: this.engine.epochAt(lsn), lsn };
+    // One object for all watchers that are told so far.
+    if (this.#ready?.lsn !== lsn) this.#ready = { epoch: this.engine.epochAt(lsn), lsn };
+    return this.#ready;
   }
 
   get readyLsn(): Lsn {
@@ -105,32 +113,34 @@ export class WatchHub {
 
   /** The engine's side: the record is about to be applied. */
   beforeApply(frame: Frame): void {
-    const mutations = recordKindOf(frame).mutations(frame);
-    const version = { epoch: frame.epoch, lsn: frame.lsn };
-    // What this record has done to a key so far, where somebody asks for it.
-    const left = mutations.length > 1 ? new Map<string, Entry | undefined>() : undefined;
-    for (const mutation of mutations) {
-      const found = this.#found;
+    const mutation = recordKindOf(frame).walk(frame);
+    if (mutation === undefined) return;
+    const found = this.#found;
+    let version: Position | undefined;
+    while (mutation.next()) {
       found.length = 0;
-      this.#matcher.match(mutation.key, found);
-      if (found.length > 0) this.#offer(found, this.#changeOf(mutation, frame, version, found, left));
+      this.#matcher.match(mutation.bytes, mutation.keyOffset, mutation.keyBytes, found);
+      if (found.length === 0) continue;
+      version ??= { epoch: frame.epoch, lsn: frame.lsn };
+      this.#offer(found, this.#changeOf(mutation, frame, version, found));
     }
+    if (this.#left.size > 0) this.#left.clear();
   }
 
   #changeOf(
-    mutation: Mutation,
+    mutation: EncodedMutation,
     frame: Frame,
     version: Position,
     found: readonly Watcher[],
-    left: Map<string, Entry | undefined> | undefined,
   ): Change {
     if (!found.some(({ withPrevious }) => withPrevious))
-      return new Change(eventOf(mutation, frame, version, undefined));
-    const { key } = mutation;
-    const stored = left?.has(key) === true ? left.get(key) : this.engine.store.peek(key);
-    const event = eventOf(mutation, frame, version, stored);
-    left?.set(key, entryAfter(event));
-    return new Change(event);
+      return changeOf(mutation, frame, version, this.kept, undefined);
+    const { bytes, keyOffset, keyBytes } = mutation;
+    const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
+    const stored = this.#left.has(key) ? this.#left.get(key) : this.engine.store.peek(key);
+    const change = changeOf(mutation, frame, version, this.kept, stored);
+    this.#left.set(key, entryAfter(change));
+    return change;
   }
 
   #offer(found: readonly Watcher[], change: Change): void {

@@ -125,7 +125,7 @@ export class WatchSession {
     this.#watcher.pastSinceMs = clock.monotonicMs();
     for (const frame of frames) {
       if (endLsn !== undefined && frame.lsn > endLsn) break;
-      queuePast(this.#watcher, frame);
+      queuePast(this.#watcher, frame, this.#hub.kept);
       end = { epoch: frame.epoch, lsn: frame.lsn };
     }
     for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {

@@ -11,9 +11,12 @@ import type { Clock } from '#platform/clock.ts';
 import type { Change, ChangeForm } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
 import type { Room } from '#watch/room.ts';
+import { bytesOfTarget } from '#watch/target.ts';
 
 export class Watcher implements ChangeForm {
   readonly target: WatchTarget;
+  /** The same as UTF-8. */
+  readonly targetBytes: Buffer;
   readonly keysOnly: boolean;
   readonly withPrevious: boolean;
   /** Changes of records that were applied since it was attached. */
@@ -38,6 +41,7 @@ export class Watcher implements ChangeForm {
 
   constructor(command: WatchCommand, room: Room, clock: Clock) {
     this.target = command.target;
+    this.targetBytes = bytesOfTarget(command.target);
     this.keysOnly = command.keysOnly;
     this.withPrevious = command.withPrevious;
     this.#ops = command.ops;

@@ -3,6 +3,8 @@
  * an answer, `take` returns it. Not reentrant.
  */
 const KEPT_BYTES = 262_144;
+/** So few bytes are copied faster by a loop than by a call out of JavaScript. */
+const FEW_BYTES = 48;
 /** Length of the longest varint. */
 export const VARINT_BYTES_MAX = 10;
 
@@ -63,6 +65,14 @@ export class ByteWriter {
   bytes(source: Uint8Array): void {
     this.buffer.set(source, this.at);
     this.at += source.length;
+  }
+
+  /** The `length` bytes of `source` at `from`. */
+  part(source: Buffer, from: number, length: number): void {
+    const { buffer, at } = this;
+    if (length > FEW_BYTES) source.copy(buffer, at, from, from + length);
+    else for (let i = 0; i < length; i++) buffer[at + i] = source[from + i] as number;
+    this.at = at + length;
   }
 
   /** `bytes` that is faster for a few bytes. */

@@ -58,16 +58,22 @@ function writeEvent(event: WatchEvent, shiftMs: number): void {
 
 /** Writes tag, length and event. */
 function encode(event: WatchEvent, shiftMs: number): void {
-  const { previous } = event;
-  const keyBytes = Buffer.byteLength(event.key);
+  const { previous, source } = event;
+  const keyBytes = source === undefined ? Buffer.byteLength(event.key) : source.keyBytes;
+  const valueBytes = source === undefined ? event.value.length : source.valueBytes;
   const previousBytes = previous === undefined ? 0 : entryBytes(previous, keyBytes, shiftMs);
-  writer.reserve(FIXED_BYTES + keyBytes + event.value.length + previousBytes + typeBytes(event.contentType));
+  writer.reserve(FIXED_BYTES + keyBytes + valueBytes + previousBytes + typeBytes(event.contentType));
   writer.byte(TAG_OF_EVENTS);
-  writer.varint(eventBytes(event, keyBytes, previousBytes, shiftMs));
+  writer.varint(eventBytes(event, keyBytes, valueBytes, previousBytes, shiftMs));
   writeNumber(1, OPS[event.op]);
   writeNumber(2, CAUSES[event.cause]);
-  writeText(3, event.key, keyBytes);
-  writeBytes(4, event.value);
+  if (source === undefined) {
+    writeText(3, event.key, keyBytes);
+    writeBytes(4, event.value);
+  } else {
+    writePart(3, source.bytes, source.keyOffset, keyBytes);
+    writePart(4, source.bytes, source.valueOffset, valueBytes);
+  }
   writePosition(5, event.version);
   writeNumber(6, movedDeadline(event.expireAtMs, shiftMs));
   if (previous !== undefined) writeEntry(7, previous, keyBytes, previousBytes, shiftMs);
@@ -77,12 +83,18 @@ function encode(event: WatchEvent, shiftMs: number): void {
   writeType(11, event.contentType);
 }
 
-function eventBytes(event: WatchEvent, keyBytes: number, previousBytes: number, shiftMs: number): number {
+function eventBytes(
+  event: WatchEvent,
+  keyBytes: number,
+  valueBytes: number,
+  previousBytes: number,
+  shiftMs: number,
+): number {
   return (
     numberBytes(OPS[event.op]) +
     numberBytes(CAUSES[event.cause]) +
     lengthBytes(keyBytes) +
-    (event.value.length === 0 ? 0 : lengthBytes(event.value.length)) +
+    (valueBytes === 0 ? 0 : lengthBytes(valueBytes)) +
     lengthBytes(positionBytes(event.version)) +
     numberBytes(movedDeadline(event.expireAtMs, shiftMs)) +
     (event.previous === undefined ? 0 : lengthBytes(previousBytes)) +
@@ -157,6 +169,14 @@ function writeBytes(field: number, bytes: Uint8Array): void {
   writer.byte(lengthTag(field));
   writer.varint(bytes.length);
   writer.bytes(bytes);
+}
+
+/** Writes the field as a part of `source`, unless it is empty. */
+function writePart(field: number, source: Buffer, from: number, bytes: number): void {
+  if (bytes === 0) return;
+  writer.byte(lengthTag(field));
+  writer.varint(bytes);
+  writer.part(source, from, bytes);
 }
 
 /** The length of a whole field: its tag, its length and `bytes` bytes. */

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
 import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { Change } from '#watch/change.ts';
+import { Change, type ChangeFields } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
 import { MessagePace, PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
 import { Room } from '#watch/room.ts';
 
-function changeOf(lsn: number, valueBytes = 0, isInitial = false): Change {
-  return new Change({
+function fieldsOf(lsn: number, valueBytes = 0, isInitial = false): ChangeFields {
+  return {
     op: 'set',
     cause: 'client',
     key: 'k',
@@ -19,7 +19,11 @@ function changeOf(lsn: number, valueBytes = 0, isInitial = false): Change {
     previous: undefined,
     isPreviousUnknown: false,
     isInitial,
-  });
+  };
+}
+
+function changeOf(lsn: number, valueBytes = 0, isInitial = false): Change {
+  return new Change(fieldsOf(lsn, valueBytes, isInitial));
 }
 
 function queueOf(changes: readonly Change[]): { queue: ChangeQueue; room: Room } {
@@ -29,7 +33,6 @@ function queueOf(changes: readonly Change[]): { queue: ChangeQueue; room: Room }
   return { queue, room };
 }
 
-const FULL = { keysOnly: false, withPrevious: true };
 const ALL = Number.MAX_SAFE_INTEGER as Lsn;
 
 describe('the changes of one watcher', () => {
@@ -81,7 +84,8 @@ describe('the forms of a change', () => {
   it('are one object each, and none is encoded as another is', () => {
     const version = { epoch: 1, lsn: 1 as Lsn };
     const previous = { key: 'k', value: new Uint8Array(2), version, expireAtMs: 0 };
-    const change = new Change({ ...changeOf(1, 3).as(FULL), previous, encoded: new Uint8Array(9) });
+    const change = new Change({ ...fieldsOf(1, 3), previous });
+    change.encoded = new Uint8Array(9);
     const forms = [true, false].flatMap((keysOnly) =>
       [true, false].map((withPrevious) => change.as({ keysOnly, withPrevious })),
     );

@@ -1,14 +1,33 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { EncodedPair } from '#model/entry.ts';
 import type { WatchTarget } from '#model/watch.ts';
 import { KeyMatcher } from '#watch/key-matcher.ts';
-import { isWatched } from '#watch/target.ts';
+import { bytesOfTarget, isWatched } from '#watch/target.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '😀'), maxLength: 6 });
 const target: fc.Arbitrary<WatchTarget> = fc.oneof(
   text.map((prefix) => ({ kind: 'prefix' as const, prefix })),
   text.filter((key) => key !== '').map((key) => ({ kind: 'key' as const, key })),
 );
+
+/** The key between other bytes, as in a record. */
+function found(matcher: KeyMatcher<number>, key: string): number[] {
+  const { bytes, keyOffset, keyBytes } = pairOf(key);
+  const members: number[] = [];
+  matcher.match(bytes, keyOffset, keyBytes, members);
+  return members.sort((a, b) => a - b);
+}
+
+function pairOf(key: string): EncodedPair {
+  const bytes = Buffer.from(`aé${key}aé`);
+  const keyBytes = Buffer.byteLength(key);
+  return { bytes, keyOffset: 3, keyBytes, valueOffset: 0, valueBytes: 0, expireAtMs: 0, typeOffset: 0, typeBytes: 0 };
+}
+
+function isMeant({ kind, ...text }: WatchTarget, key: string): boolean {
+  return 'key' in text ? key === text.key : key.startsWith((text as { prefix: string }).prefix);
+}
 
 describe('a key matcher', () => {
   it('finds whom a look at each one finds, after any of them has gone', () => {
@@ -26,12 +45,10 @@ describe('a key matcher', () => {
             removers[index]?.();
           });
           for (const key of keys) {
-            const found: number[] = [];
-            matcher.match(key, found);
-            const expected = all.flatMap(([one, stays], index) =>
-              stays && isWatched(one, key) ? [index] : [],
-            );
-            expect(found.sort((a, b) => a - b)).toEqual(expected);
+            const expected = all.flatMap(([one, stays], index) => (stays && isMeant(one, key) ? [index] : []));
+            expect(found(matcher, key)).toEqual(expected);
+            for (const [one] of all)
+              expect(isWatched(one.kind, bytesOfTarget(one), pairOf(key))).toBe(isMeant(one, key));
           }
           expect(matcher.size).toBe(all.filter(([, stays]) => stays).length);
         },
@@ -44,11 +61,7 @@ describe('a key matcher', () => {
     const key = 'k'.repeat(1_024);
     for (let length = 0; length <= 1_024; length++)
       matcher.add({ kind: 'prefix', prefix: key.slice(0, length) }, length);
-    const found: number[] = [];
-    matcher.match(key, found);
-    expect(found).toHaveLength(1_025);
-    found.length = 0;
-    matcher.match('kkx', found);
-    expect(found).toEqual([0, 1, 2]);
+    expect(found(matcher, key)).toHaveLength(1_025);
+    expect(found(matcher, 'kkx')).toEqual([0, 1, 2]);
   });
 });

@@ -212,11 +212,23 @@ describe('the frame of a message', () => {
     wallShiftMs: fc.constantFrom(0, 0, -5_000, 70_000),
   });
 
+  /** The same event with key and value where they lie in a record. */
+  const inRecord = (event: WatchEvent): WatchEvent => {
+    const [key, value] = [Buffer.from(event.key), Buffer.from(event.value)];
+    const lengths = { keyBytes: key.length, valueBytes: value.length };
+    const source = {
+      bytes: Buffer.concat([Buffer.from('..'), key, Buffer.from('..'), value, Buffer.from('..')]),
+      ...{ keyOffset: 2, valueOffset: key.length + 4, ...lengths },
+    };
+    return { ...event, key: '', value: new Uint8Array(0), source, encoded: undefined };
+  };
+
   it('says what the message says', () => {
     fc.assert(
       fc.property(anyMessage, (message) => {
         const frame = toWatchFrame(message);
         const sent = new Uint8Array(frame.subarray(5));
+        expect(toWatchFrame({ ...message, events: message.events.map(inRecord) })).toEqual(frame);
         expect([frame[0], frame.readUInt32BE(1)]).toEqual([0, sent.length]);
         const expected = toBinary(WatchResponseSchema, fromWatchMessage(message));
         expect(sent.length).toBe(expected.length);

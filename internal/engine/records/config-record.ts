@@ -59,6 +59,9 @@ function configKind(level: number, decode: (payload: Uint8Array) => LoggedConfig
       decoded(frame);
       return [];
     },
+    walk() {
+      return undefined;
+    },
     apply(frame, { store, logClock }) {
       const { limits, wallOffsetMs } = decoded(frame);
       store.setLimits(limits);

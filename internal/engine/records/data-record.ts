@@ -8,7 +8,7 @@
  */
 import { asRecordError, newerPart } from '#engine/records/block-errors.ts';
 import { cutShort, readUint32, readUint64 } from '#engine/records/payload-reader.ts';
-import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
+import { type MutationWalk, RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import {
   BLOCK_NAMED_WRITES,
   CAUSES,
@@ -88,7 +88,7 @@ export function hasKeyAt(bytes: Buffer, at: number, key: KeyBytes): boolean {
  * each `next` it is the current one. Once `next` was false the whole payload
  * has been checked. Used again for the next record, it allocates nothing.
  */
-export class MutationCursor implements EncodedMutation {
+export class MutationCursor implements MutationWalk {
   op: Mutation['op'] = 'delete';
   cause: Cause = 'client';
   bytes: Buffer = EMPTY;
@@ -230,11 +230,13 @@ export class MutationCursor implements EncodedMutation {
 
 /** Goes through one record at a time, within one call: recovery makes no cursor for each. */
 const CURSOR = new MutationCursor();
+/** Another one for `walk`, whose caller may check and apply records meanwhile. */
+const WALK = new MutationCursor();
 
-function open({ buffer, payloadOffset, payloadBytes, isFinal }: Frame): MutationCursor {
-  CURSOR.open(buffer, payloadOffset, payloadOffset + payloadBytes);
-  CURSOR.isFinal = isFinal;
-  return CURSOR;
+function open({ buffer, payloadOffset, payloadBytes, isFinal }: Frame, cursor = CURSOR): MutationCursor {
+  cursor.open(buffer, payloadOffset, payloadOffset + payloadBytes);
+  cursor.isFinal = isFinal;
+  return cursor;
 }
 
 const KIND: Omit<RecordKind, 'level'> = {
@@ -245,6 +247,9 @@ const KIND: Omit<RecordKind, 'level'> = {
   },
   mutations(frame) {
     return decodeMutations(frame.payload);
+  },
+  walk(frame) {
+    return open(frame, WALK);
   },
   apply(frame, { store }) {
     const mutation = open(frame);

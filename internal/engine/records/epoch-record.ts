@@ -39,6 +39,9 @@ export const EPOCH_V1: RecordKind = {
     decodeEpochParent(frame.payload);
     return [];
   },
+  walk() {
+    return undefined;
+  },
   apply(frame, { epochs }) {
     epochs.add(frame.epoch, frame.lsn);
   },

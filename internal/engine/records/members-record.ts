@@ -23,6 +23,9 @@ export const MEMBERS_V1: RecordKind = {
     decodeMembersRecord(frame.payload);
     return [];
   },
+  walk() {
+    return undefined;
+  },
   apply(frame, { store }) {
     store.members.current = decodeMembersRecord(frame.payload);
   },

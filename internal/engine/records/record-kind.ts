@@ -1,7 +1,7 @@
 /** What a kind of record has to answer, so that nobody who reads the log switches over kinds. */
 import type { EpochTable } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
-import type { Mutation } from '#model/entry.ts';
+import type { EncodedMutation, Mutation } from '#model/entry.ts';
 import type { Store } from '#storage/store.ts';
 import type { TimeTable } from '#storage/time-table.ts';
 import type { Frame } from '#wal/frame.ts';
@@ -27,6 +27,11 @@ export interface RecordState {
   readonly times: TimeTable;
 }
 
+/** Goes through the mutations of a record: after each `next` that is true it is the next one, as it lies in the frame. */
+export interface MutationWalk extends EncodedMutation {
+  next(): boolean;
+}
+
 /**
  * One version of one kind of record. Every method is given frames of that kind
  * and version only, and throws `RecordError` on a payload that does not fit
@@ -41,6 +46,8 @@ export interface RecordKind {
   check(frame: Frame): void;
   /** Its mutations as values, in order; none where it changes no keys. Values are views of the frame. */
   mutations(frame: Frame): Mutation[];
+  /** The same without taking them out, and without garbage: good until the next call. Undefined where it changes no keys. */
+  walk(frame: Frame): MutationWalk | undefined;
   /** Makes `state` what the record says. */
   apply(frame: Frame, state: RecordState): void;
   /** Does the part of `apply` that a delayed replica does as soon as the record is logged. */
