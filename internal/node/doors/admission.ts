@@ -34,8 +34,15 @@ function tooFewVoters(voters: number, votersMin: number): string {
   );
 }
 
+/** The node as watchers see it. */
+interface Watchable {
+  engine(): Engine;
+  readonly leaderHint: string | undefined;
+}
+
 export class Admission {
   readonly #core: NodeCore;
+  #watchable: { readonly role: MasterRole | ReplicaRole; readonly context: Watchable } | undefined;
 
   constructor(core: NodeCore) {
     this.#core = core;
@@ -85,10 +92,15 @@ export class Admission {
     return this.anyState();
   }
 
-  /** For watchers, who stay: what they need, asked again and again, as long as the node keeps its role. */
-  watchable(): { engine(): Engine; readonly leaderHint: string | undefined } {
+  /** For watchers, who stay: what they need, asked again and again, as long as the node keeps its role. One object for all. */
+  watchable(): Watchable {
+    const role = this.requireRole();
+    if (this.#watchable?.role !== role) this.#watchable = { role, context: this.#contextOf(role) };
+    return this.#watchable.context;
+  }
+
+  #contextOf(watched: MasterRole | ReplicaRole): Watchable {
     const admission = this;
-    const watched = this.requireRole();
     return {
       engine: () => {
         const { role } = admission;
