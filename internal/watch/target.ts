@@ -16,6 +16,8 @@ export function isWatched(kind: WatchTarget['kind'], target: Buffer, pair: Encod
 
 /** True if `start` stands in `bytes` at `from`, which has so many bytes. */
 export function beginsWith(bytes: Buffer, from: number, start: Buffer): boolean {
-  for (let i = 0; i < start.length; i++) if (bytes[from + i] !== start[i]) return false;
+  for (let i = 0; i < start.length; i++) {
+    if (bytes[from + i] !== start[i]) return false;
+  }
   return true;
 }

@@ -68,8 +68,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: the previous value is told to readers',
     file: 'internal/auth/readable-watch.ts',
-    text: '  if (covers(write, event.key)) return event;',
-    replacement: '  if (covers(write, event.key) || true) return event;',
+    text: '(covers(write, each.key) ?',
+    replacement: '(covers(read, each.key) ?',
     tests: ['test/auth/guarded-keys.test.ts'],
   },
   {

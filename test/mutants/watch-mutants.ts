@@ -160,8 +160,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'previous entry of a watch taken from before its record',
     file: 'internal/watch/watch-hub.ts',
-    text: '    left?.set(key, entryAfter(event));',
-    replacement: '    entryAfter(event);',
+    text: '    this.#left.set(key, entryAfter(change));',
+    replacement: '    entryAfter(change);',
     tests: [WATCH],
   },
   {
@@ -170,6 +170,20 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '    previous: wasMissing ? undefined : stored,',
     replacement: '    previous: stored,',
     tests: [WATCH],
+  },
+  {
+    name: 'event whose value is overwritten by the next one',
+    file: 'internal/watch/event-bytes.ts',
+    text: '    this.#at += length;',
+    replacement: '    this.#at += 1;',
+    tests: [WATCH],
+  },
+  {
+    name: 'prefix that is compared by its hash alone',
+    file: 'internal/watch/target.ts',
+    text: '    if (bytes[from + i] !== start[i]) return false;',
+    replacement: '    if (bytes.length < 0) return false;',
+    tests: ['test/watch/key-matcher.test.ts'],
   },
   {
     name: 'slow watcher whose memory has no bound',
@@ -203,9 +217,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'watcher of a prefix that gets only the key of that name',
     file: 'internal/watch/key-matcher.ts',
-    text: '      hash = Math.imul(hash ^ key.charCodeAt(i), FNV_PRIME);\n    }\n    if (key.length',
-    replacement:
-      '      hash = Math.imul(hash ^ (key.charCodeAt(i) + i), FNV_PRIME);\n    }\n    if (key.length',
+    text: 'hash ^ (bytes[from + i] as number)',
+    replacement: 'hash ^ ((bytes[from + i] as number) + i)',
     tests: ['test/watch/key-matcher.test.ts'],
   },
   {
@@ -267,8 +280,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'replayed watch that leaves out deletes',
     file: 'internal/watch/past-records.ts',
-    text: '    if (!isWatched(target, mutation.key) || !watcher.wants(mutation.op)) continue;',
-    replacement: "    if (!isWatched(target, mutation.key) || mutation.op !== 'set') continue;",
+    text: ' || !watcher.wants(mutation.op)) continue;',
+    replacement: " || mutation.op !== 'set') continue;",
     tests: [CHECKER],
   },
   {
@@ -330,8 +343,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'touch told to watchers as a delete',
     file: 'internal/watch/change.ts',
-    text: '  const { op, cause, key } = mutation;',
-    replacement: `  const { cause, key } = mutation;
+    text: '  const { op, cause, expireAtMs } = mutation;',
+    replacement: `  const { cause, expireAtMs } = mutation;
   const op = mutation.op === 'touch' ? 'delete' : mutation.op;`,
     tests: ['test/node/api-model.test.ts'],
   },
