@@ -23,6 +23,9 @@ export const OWNERSHIP_V1: RecordKind = {
     decodeOwnershipRecord(frame.payload);
     return [];
   },
+  walk() {
+    return undefined;
+  },
   apply(frame, { store }) {
     store.ownership.current = decodeOwnershipRecord(frame.payload);
   },
