@@ -195,7 +195,13 @@ function toEvent(mutation: Mutation, { epoch, lsn, timestampMs }: Frame): WatchE
   const { op, cause, key } = mutation;
   const { expireAtMs, contentType } = stated(mutation);
   const said = { op, cause, key, value: NO_BYTES, contentType, expireAtMs, timestampMs };
-  return { ...said, version: { epoch, lsn }, previous: undefined, isPreviousUnknown: false, isInitial: false };
+  return {
+    ...said,
+    version: { epoch, lsn },
+    previous: undefined,
+    isPreviousUnknown: false,
+    isInitial: false,
+  };
 }
 
 /** Estimates from the previous block how many records take about `BLOCK_BYTES`. */

@@ -64,14 +64,7 @@ export class KeyMatcher<T> {
   }
 
   /** Those whose bytes are the first `length` of the key. */
-  #find(
-    table: Table<T>,
-    hash: number,
-    bytes: Buffer,
-    from: number,
-    length: number,
-    found: T[],
-  ): void {
+  #find(table: Table<T>, hash: number, bytes: Buffer, from: number, length: number, found: T[]): void {
     const groups = table.get(hash & HASH_MASK);
     if (groups === undefined) return;
     for (const group of groups) {

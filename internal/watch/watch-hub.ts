@@ -127,12 +127,7 @@ export class WatchHub {
     if (this.#left.size > 0) this.#left.clear();
   }
 
-  #changeOf(
-    mutation: EncodedMutation,
-    frame: Frame,
-    version: Position,
-    found: readonly Watcher[],
-  ): Change {
+  #changeOf(mutation: EncodedMutation, frame: Frame, version: Position, found: readonly Watcher[]): Change {
     if (!found.some(({ withPrevious }) => withPrevious))
       return changeOf(mutation, frame, version, this.kept, undefined);
     const { bytes, keyOffset, keyBytes } = mutation;

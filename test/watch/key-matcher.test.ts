@@ -22,7 +22,16 @@ function found(matcher: KeyMatcher<number>, key: string): number[] {
 function pairOf(key: string): EncodedPair {
   const bytes = Buffer.from(`aé${key}aé`);
   const keyBytes = Buffer.byteLength(key);
-  return { bytes, keyOffset: 3, keyBytes, valueOffset: 0, valueBytes: 0, expireAtMs: 0, typeOffset: 0, typeBytes: 0 };
+  return {
+    bytes,
+    keyOffset: 3,
+    keyBytes,
+    valueOffset: 0,
+    valueBytes: 0,
+    expireAtMs: 0,
+    typeOffset: 0,
+    typeBytes: 0,
+  };
 }
 
 function isMeant({ kind, ...text }: WatchTarget, key: string): boolean {
@@ -45,7 +54,9 @@ describe('a key matcher', () => {
             removers[index]?.();
           });
           for (const key of keys) {
-            const expected = all.flatMap(([one, stays], index) => (stays && isMeant(one, key) ? [index] : []));
+            const expected = all.flatMap(([one, stays], index) =>
+              stays && isMeant(one, key) ? [index] : [],
+            );
             expect(found(matcher, key)).toEqual(expected);
             for (const [one] of all)
               expect(isWatched(one.kind, bytesOfTarget(one), pairOf(key))).toBe(isMeant(one, key));
