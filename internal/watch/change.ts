@@ -77,7 +77,7 @@ export class Change implements WatchEvent {
   }
 
   get value(): Uint8Array {
-    this.#value ??= valueOf(this.source as EventSource);
+    this.#value ??= valueIn(this.source as EventSource);
     return this.#value;
   }
 
@@ -120,7 +120,7 @@ function textOf({ bytes, keyOffset, keyBytes }: EventSource): string {
   return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
 }
 
-function valueOf({ bytes, valueOffset, valueBytes }: EventSource): Uint8Array {
+function valueIn({ bytes, valueOffset, valueBytes }: EventSource): Uint8Array {
   return valueBytes === 0 ? NO_BYTES : bytes.subarray(valueOffset, valueOffset + valueBytes);
 }
 
