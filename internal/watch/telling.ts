@@ -65,7 +65,7 @@ export class Telling {
     return undefined;
   }
 
-  /** The message holds room until `taken` is called. */
+  /** The message occupies its room until `taken` is called. */
   tell({ taken, end }: Tellable): WatchMessage {
     const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
     if (position !== undefined && position.lsn > this.at.lsn) this.at = position;
