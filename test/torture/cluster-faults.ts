@@ -93,11 +93,35 @@ const stopEtcd: Fault = async ({ etcd }, _, random) => {
   for (const member of MEMBERS_OF_ETCD) etcd?.signal(member, 'SIGCONT');
 };
 
+/** A voter beside the master: with the master down as well nobody can be chosen until one of them is back. */
+const stopVoter: Fault = async ({ members }, master, random) => {
+  const voter = random.pick(members.filter((member) => member !== master));
+  voter.process.kill('SIGSTOP');
+  await pause(random.between(1_000, 12_000));
+  voter.process.kill('SIGCONT');
+};
+
+/** The active coordinator and etcd, for longer or shorter than the lease of the coordinator. */
+const cutFromEtcd =
+  (way: 'asks' | 'hears'): Fault =>
+  async (cluster, _, random) => {
+    const coordinator = await cluster.active();
+    if (coordinator !== undefined) cluster.cutFromEtcd(coordinator, way);
+    await pause(random.between(1_000, 12_000));
+    cluster.heal();
+  };
+
 /** Nothing passes from a party to another one of these pairs. */
 const cut =
-  (pairs: (cluster: ProcessCluster, master: Party) => readonly (readonly [Party, Party])[]): Fault =>
+  (
+    pairs: (
+      cluster: ProcessCluster,
+      master: Party,
+      random: SeededRandom,
+    ) => readonly (readonly [Party, Party])[],
+  ): Fault =>
   async (cluster, master, random) => {
-    for (const [from, to] of pairs(cluster, master)) cluster.cut(from, to);
+    for (const [from, to] of pairs(cluster, master, random)) cluster.cut(from, to);
     await pause(random.between(1_000, 10_000));
     cluster.heal();
   };
@@ -116,6 +140,11 @@ const from = (one: Party, parties: readonly Party[]): [Party, Party][] =>
   othersOf(parties, one).map((other) => [one, other]);
 const to = (one: Party, parties: readonly Party[]): [Party, Party][] =>
   othersOf(parties, one).map((other) => [other, one]);
+
+/** About a third of all links, each one way. */
+const someLinks = cut(({ parties }, _, random) =>
+  parties.flatMap((party) => from(party, parties)).filter(() => random.chance(0.3)),
+);
 
 export const FAULTS: Readonly<Record<string, Fault>> = {
   'the master is killed': killMaster,
@@ -145,6 +174,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   ),
   'the active coordinator is stopped': stopCoordinator,
   'the master and the active coordinator are stopped': bothAtOnce(stopMaster, stopCoordinator),
+  'the master is killed while a voter is stopped': bothAtOnce(killMaster, stopVoter),
+  'some links are cut one way': someLinks,
 };
 
 /** Beside those above, where the store is an etcd of three members. */
@@ -156,4 +187,12 @@ export const ETCD_FAULTS: Readonly<Record<string, Fault>> = {
   ),
   'all members of etcd are stopped': stopEtcd,
   'the master is killed, and all members of etcd are stopped': bothAtOnce(killMaster, stopEtcd),
+  'the master is killed, and nothing that the active coordinator asks arrives at etcd': bothAtOnce(
+    killMaster,
+    cutFromEtcd('asks'),
+  ),
+  'the master is killed, and no answer of etcd arrives at the active coordinator': bothAtOnce(
+    killMaster,
+    cutFromEtcd('hears'),
+  ),
 };

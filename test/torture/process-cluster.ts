@@ -80,16 +80,20 @@ export class ProcessCluster {
   readonly members: readonly Party[];
   readonly coordinators: readonly Party[];
   readonly etcd: EtcdProcess | undefined;
+  /** One before each member of etcd. */
+  readonly #etcdFronts: readonly CallerProxy[];
   readonly #directory: string;
 
   private constructor(
     members: readonly Party[],
     coordinators: readonly Party[],
+    etcdFronts: readonly CallerProxy[],
     { etcd, directory }: ProcessClusterOptions,
   ) {
     this.members = members;
     this.coordinators = coordinators;
     this.etcd = etcd;
+    this.#etcdFronts = etcdFronts;
     this.#directory = directory;
   }
 
@@ -107,10 +111,17 @@ export class ProcessCluster {
       places.set(name, { from: froms[index] as string, front, port });
     }
     const placeOf = (name: string): Place => places.get(name) as Place;
+    const etcdFronts = await Promise.all(
+      (etcd?.endpoints ?? []).map(async ({ host, port }) => {
+        const front = await CallerProxy.open(froms, random.fork());
+        front.target = { host, port };
+        return front;
+      }),
+    );
     const metadata =
       etcd === undefined
         ? [`coordinator.metadata.file=${join(directory, 'metadata.db')}`]
-        : ['kind=etcd', `endpoints=${etcd.endpoints.map(({ text }) => text).join()}`].map(
+        : ['kind=etcd', `endpoints=${etcdFronts.map(({ address }) => address).join()}`].map(
             (set) => `coordinator.metadata.${set}`,
           );
     const coordinators = coordinatorNames.map((name) => new Party(name, placeOf(name), metadata));
@@ -119,7 +130,7 @@ export class ProcessCluster {
       const sets = [`wal.directory=${join(directory, name)}`, `cluster.node=${name}`];
       return new Party(name, placeOf(name), [...sets, `cluster.coordinators=${addresses}`]);
     });
-    const cluster = new ProcessCluster(members, coordinators, options);
+    const cluster = new ProcessCluster(members, coordinators, etcdFronts, options);
     try {
       await cluster.#found();
       return cluster;
@@ -176,13 +187,22 @@ export class ProcessCluster {
     from.front.from(to.from).swallow('down');
   }
 
+  /** What a coordinator asks of etcd does not arrive there, or is not answered as far as it hears. */
+  cutFromEtcd({ from }: Party, way: 'asks' | 'hears'): void {
+    for (const front of this.#etcdFronts) front.from(from).swallow(way === 'asks' ? 'up' : 'down');
+  }
+
   heal(): void {
-    for (const { front } of this.parties) for (const { from } of this.parties) front.from(from).heal();
+    for (const front of this.#fronts) for (const { from } of this.parties) front.from(from).heal();
+  }
+
+  get #fronts(): CallerProxy[] {
+    return [...this.parties.map(({ front }) => front), ...this.#etcdFronts];
   }
 
   async destroy(): Promise<void> {
     await Promise.all(this.parties.map(({ process }) => process.destroy()));
-    await Promise.all(this.parties.map(({ front }) => front.close()));
+    await Promise.all(this.#fronts.map((front) => front.close()));
   }
 
   /** What each process said last. */
@@ -208,6 +228,11 @@ export class ProcessCluster {
       const calls = this.coordinators.map(({ front }) => front.from(from).counts.connections);
       if (calls.every((count) => count === 0)) throw new Error(`calls of ${name} do not come from ${from}`);
     }
+    const asked = this.#etcdFronts.flatMap((front) =>
+      this.coordinators.map(({ from }) => front.from(from).counts.connections),
+    );
+    if (this.etcd !== undefined && asked.every((count) => count === 0))
+      throw new Error('the calls of the coordinators do not reach etcd by its proxies');
   }
 
   async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {

@@ -6,6 +6,8 @@ export interface TortureOptions {
   readonly seed: number;
   /** For each part that runs until told to stop. */
   readonly seconds: number;
+  /** Of `cluster-processes`. */
+  readonly rounds: number;
 }
 
 export const PARTS = [
@@ -26,17 +28,19 @@ export const PARTS = [
 ] as const;
 export type Part = (typeof PARTS)[number];
 
+const ARGUMENTS: readonly string[] = ['--only', '--seed', '--seconds', '--rounds'];
 const SEED_MAX = 2 ** 32 - 1;
 const SECONDS_DEFAULT = 300;
+const ROUNDS_DEFAULT = 300;
 
-export const USAGE = `usage: npm run test:torture -- [--only ${PARTS.join('|')}] [--seed N] [--seconds N]`;
+export const USAGE = `usage: npm run test:torture -- [--only ${PARTS.join('|')}] [--seed N] [--seconds N] [--rounds N]`;
 
 /** The options, or what is wrong with the arguments. `seedDefault` where none is given. */
 export function parseTortureOptions(argv: readonly string[], seedDefault: number): TortureOptions | string {
   const given = new Map<string, string>();
   for (let i = 0; i < argv.length; i += 2) {
     const [name = '', value] = argv.slice(i, i + 2);
-    if (!['--only', '--seed', '--seconds'].includes(name)) return `unknown argument ${JSON.stringify(name)}`;
+    if (!ARGUMENTS.includes(name)) return `unknown argument ${JSON.stringify(name)}`;
     if (value === undefined) return `${name} needs a value`;
     if (given.has(name)) return `${name} is given twice`;
     given.set(name, value);
@@ -48,7 +52,9 @@ export function parseTortureOptions(argv: readonly string[], seedDefault: number
   if (seed === undefined) return `--seed is ${given.get('--seed')}: expected 0 .. ${SEED_MAX}`;
   const seconds = wholeNumber(given.get('--seconds'), SECONDS_DEFAULT, 1, 86_400);
   if (seconds === undefined) return `--seconds is ${given.get('--seconds')}: expected 1 .. 86400`;
-  return { only: only as Part | undefined, seed, seconds };
+  const rounds = wholeNumber(given.get('--rounds'), ROUNDS_DEFAULT, 1, 10_000);
+  if (rounds === undefined) return `--rounds is ${given.get('--rounds')}: expected 1 .. 10000`;
+  return { only: only as Part | undefined, seed, seconds, rounds };
 }
 
 function wholeNumber(

@@ -21,7 +21,7 @@ import { tortureStampede } from './torture-stampede.ts';
 import { tortureSyscalls } from './torture-syscalls.ts';
 import { tortureWal } from './torture-wal.ts';
 
-const swallowed = findSwallowed(process.env, 'test:torture', ['only', 'seed', 'seconds']);
+const swallowed = findSwallowed(process.env, 'test:torture', ['only', 'seed', 'seconds', 'rounds']);
 if (swallowed !== undefined) {
   process.stderr.write(`${swallowed.message}\n${swallowed.advice}\n`);
   process.exit(2);
@@ -31,7 +31,7 @@ if (typeof options === 'string') {
   process.stderr.write(`${options}\n${USAGE}\n`);
   process.exit(2);
 }
-const { only, seed, seconds } = options;
+const { only, seed, seconds, rounds } = options;
 const report = new Report();
 const isWanted = (part: Part): boolean => only === undefined || only === part;
 if (isWanted('wal')) await tortureWal(report, seed, seconds);
@@ -43,7 +43,7 @@ if (isWanted('groups')) await tortureGroups(report, seed, seconds);
 if (isWanted('clusters')) await tortureClusters(report, seed, seconds);
 if (isWanted('model')) await tortureModel(report, seed);
 if (isWanted('failovers')) await tortureFailovers(report);
-if (isWanted('cluster-processes')) await tortureClusterProcesses(report, seed);
+if (isWanted('cluster-processes')) await tortureClusterProcesses(report, seed, rounds);
 if (isWanted('stampede')) await tortureStampede(report);
 if (isWanted('rotations')) await tortureRotations(report);
 if (isWanted('attack')) await tortureAttack(report);

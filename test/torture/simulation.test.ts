@@ -30,12 +30,14 @@ describe('a master on a disk that fails', { timeout: TIMEOUT_MS }, () => {
 
 describe('the arguments of the long run', () => {
   it('are taken', () => {
-    expect(parseTortureOptions([], 7)).toEqual({ only: undefined, seed: 7, seconds: 300 });
+    expect(parseTortureOptions([], 7)).toEqual({ only: undefined, seed: 7, seconds: 300, rounds: 300 });
     expect(parseTortureOptions(['--seed', '5', '--only', 'wal', '--seconds', '60'], 7)).toEqual({
       only: 'wal',
       seed: 5,
       seconds: 60,
+      rounds: 300,
     });
+    expect(parseTortureOptions(['--rounds', '2'], 7)).toMatchObject({ rounds: 2 });
   });
 
   it.each([
@@ -44,6 +46,7 @@ describe('the arguments of the long run', () => {
     ['--seed', '1x'],
     ['--seed', '4294967296'],
     ['--seconds', '0'],
+    ['--rounds', '0'],
     ['--only', 'wall'],
     ['--sed', '1'],
     ['--seed', '1', '--seed', '2'],

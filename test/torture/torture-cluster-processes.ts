@@ -9,13 +9,10 @@ import { withScratch } from './master-process.ts';
 import { ProcessCluster } from './process-cluster.ts';
 import { FAILURES_MAX, type Report } from './report.ts';
 
-const ROUNDS = 300;
-
-/** `rounds`: how many, if not all. */
 export async function tortureClusterProcesses(
   report: Report,
   firstSeed: number,
-  rounds = ROUNDS,
+  rounds: number,
 ): Promise<void> {
   if (process.platform !== 'linux')
     return report.skip('cluster-processes: callers are told apart by addresses that only Linux has');
@@ -53,7 +50,7 @@ async function runOn(report: Report, firstSeed: number, endSeed: number, done: R
       }
     });
   } catch (error) {
-    const again = `npm run test:torture -- --only cluster-processes --seed ${seed}`;
+    const again = `npm run test:torture -- --only cluster-processes --rounds 1 --seed ${seed}`;
     report.fail(`${faultOf(seed, HAS_ETCD)}: again with: ${again}`, error);
     seed += 1;
   } finally {
