@@ -1,6 +1,6 @@
 /** What `npm run cluster:ha` shows: who leads, in which term, and who has the lease. Pure. */
 import { dirname } from 'node:path';
-import { SILENCE_MS } from '#cluster/figures.ts';
+import { isSilentAfter } from '#cluster/heartbeat.ts';
 import {
   type GetClusterResponse,
   type ListNodesResponse,
@@ -30,7 +30,7 @@ export function isSettled({ cluster: { groups }, nodes: { nodes } }: ClusterView
 }
 
 export function isHeard({ heard, heardAgoMs }: NodeHealth): boolean {
-  return heard && Number(heardAgoMs) <= SILENCE_MS;
+  return heard && !isSilentAfter(Number(heardAgoMs));
 }
 
 /** It names nothing that changes while the cluster stays as it is. */

@@ -134,9 +134,14 @@ export function observe(
   };
 }
 
+/** True if a node whose newest heartbeat is so old counts as silent, wherever that is decided or shown. */
+export function isSilentAfter(agoMs: number): boolean {
+  return agoMs >= SILENCE_MS;
+}
+
 /** True if the newest heartbeat came lately. */
 export function isHeard({ heardMs }: Pick<Observation, 'heardMs'>, nowMs: number): boolean {
-  return nowMs - heardMs < SILENCE_MS;
+  return !isSilentAfter(nowMs - heardMs);
 }
 
 /** True if the node acked a push of the term lately. */

@@ -171,9 +171,10 @@ function nextGeneration(map: ShardMap, members: readonly Heartbeat[]): number {
 
 /** True if a member shows that the store is older than it. */
 function isOlder(map: ShardMap, members: readonly Heartbeat[]): boolean {
-  return members.some(({ group: id, term, mapEpoch }) => {
+  return members.some(({ group: id, node, role, term, mapEpoch }) => {
     const group = map.groups.get(id);
-    return mapEpoch > map.epoch || group === undefined || term > termGiven(group);
+    if (mapEpoch > map.epoch || group === undefined || term > termGiven(group)) return true;
+    return role === 'master' && term === group.term && node !== group.leader?.node;
   });
 }
 

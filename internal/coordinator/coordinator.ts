@@ -145,8 +145,7 @@ export class Coordinator {
     if (heartbeat.role !== 'master') return this.#answerTo(heartbeat, map, false);
     const checked = await this.#leasing.ask().catch(() => undefined);
     if (checked === undefined) return this.#answerTo(heartbeat, map, false);
-    const termsHeard = this.#roll.termsAround(checked.map, heartbeat.node);
-    const isLeased = isLeasable(checked.map, heartbeat, termsHeard);
+    const isLeased = isLeasable(checked.map, heartbeat, this.#roll);
     if (isLeased) this.#counts.leases += 1;
     return this.#answerTo(heartbeat, checked.map, isLeased);
   }

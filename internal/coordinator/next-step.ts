@@ -3,6 +3,7 @@ import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm, mayPlan } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import { type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
+import { leads, secondLeader } from '#cluster/leasable.ts';
 import { type ClusterNode, electorateOf, type Group, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
 import { counted } from '#model/counted.ts';
@@ -50,6 +51,8 @@ export function nextStep(view: StepView): Step {
       kind: 'alarm',
       why: `${ahead.join(' and ')} saw a term of ${group.id} above all that the metadata store gave it: the store was lost, or restored from a backup: see walnut cluster recover`,
     };
+  const second = secondLeader(group, view.observations);
+  if (second !== undefined) return { kind: 'alarm', why: twoLead(group, second) };
   // Before it has heard the members a coordinator cannot know that its store is as new as they are.
   if (view.nowMs - view.judgingSinceMs < SILENCE_MS) return { kind: 'wait' };
   if (group.leader === undefined) return claimOrWait(view);
@@ -60,7 +63,7 @@ export function nextStep(view: StepView): Step {
   if (verdict.kind === 'down') return { ...verdict, kind: 'question' };
   if (plan !== undefined) return plan;
   if (heardVoter(view, group.leader) === undefined) return { kind: 'wait' };
-  if (!leads(view, group.leader, group.term)) return { kind: 'take_over' };
+  if (!leads(view.observations, group.leader, group.term)) return { kind: 'take_over' };
   const voters = listed(view, group.leader);
   if (voters !== undefined) return { kind: 'relist', voters };
   const isDraining = view.nodes.get(group.leader.node)?.status === 'draining';
@@ -68,18 +71,10 @@ export function nextStep(view: StepView): Step {
   return to === undefined ? { kind: 'none' } : { kind: 'plan', to };
 }
 
-/** True if the newest heartbeat of the voter says that it leads the term. */
-export function leads({ observations }: GroupView, voter: Voter, term: number): boolean {
-  const heartbeat = observations.get(voter.node)?.heartbeat;
-  return (
-    heartbeat?.incarnation === voter.incarnation && heartbeat.role === 'master' && heartbeat.term === term
-  );
-}
-
 function planned(view: StepView, next: NonNullable<Group['next']>): Step {
   const voter = view.group.voters.find(({ node }) => node === next.node);
   const observation = view.observations.get(next.node);
-  if (voter !== undefined && observation !== undefined && leads(view, voter, next.term))
+  if (voter !== undefined && observation !== undefined && leads(view.observations, voter, next.term))
     return { kind: 'confirm', voter, observation };
   if (view.nowMs - view.nextSinceMs < PLANNED_MS) return { kind: 'hand_over', next };
   const why = `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms`;
@@ -89,7 +84,7 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
 /** True if the leader is heard, and says that it leads its term and takes writes. */
 function takesWrites(view: StepView): boolean {
   const { leader, term } = view.group;
-  if (leader === undefined || !leads(view, leader, term)) return false;
+  if (leader === undefined || !leads(view.observations, leader, term)) return false;
   return heardVoter(view, leader)?.heartbeat.whyNoWrites === '';
 }
 
@@ -111,6 +106,15 @@ function claimOrWait(view: StepView): Step {
     kind: 'wait',
     why: `${group.id} has no leader: ${granting} to grant its term, and ${unheard} not heard; ${silent.length === 1 ? 'if its disk is' : 'if their disks are'} gone, see walnut cluster recover`,
   };
+}
+
+function twoLead({ id, term, leader }: Group, second: string): string {
+  const given = leader === undefined ? 'nobody yet' : leader.node;
+  return (
+    `${second} leads term ${term} of ${id}, which the metadata store gave to ${given}: the store was restored from a ` +
+    'backup. If one of the two takes writes, it has what was acknowledged at QUORUM: start the other one on an empty ' +
+    'directory. Then see walnut cluster recover'
+  );
 }
 
 function nodesAhead({ group, termOf }: StepView): string[] {

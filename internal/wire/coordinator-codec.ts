@@ -181,7 +181,8 @@ function fromNodeHealth({ node, isListed, group, heard }: NodeHealth): NodeHealt
     listed: isListed,
     group,
     heard: heard !== undefined,
-    heardAgoMs: BigInt(Math.round(heard?.agoMs ?? 0)),
+    // Rounded down, so that a node which is just heard is not shown as silent.
+    heardAgoMs: BigInt(Math.floor(heard?.agoMs ?? 0)),
     heartbeat: heard && fromHeartbeat(heard.heartbeat),
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Heartbeat } from '#cluster/heartbeat.ts';
+import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
 import { groupOf, isLeasable } from '#cluster/leasable.ts';
 import type { Group, ShardMap } from '#cluster/shard-map.ts';
 import { NO_POSITION } from '#model/position.ts';
@@ -38,7 +38,19 @@ describe('a heartbeat', () => {
     ['where a voter saw a term that the store never gave is not', {}, {}, [8], false],
     ['where a voter states a term that is not believed is leased', {}, {}, [7 + 1_025], true],
   ])('%s', (_, fields, record, termsHeard, expected) => {
-    expect(isLeasable(mapWith(record), { ...said, ...fields }, termsHeard)).toBe(expected);
+    const known = { observations: new Map(), termsAround: () => termsHeard };
+    expect(isLeasable(mapWith(record), { ...said, ...fields }, known)).toBe(expected);
+  });
+
+  it.each<[string, string, Partial<Heartbeat>, boolean]>([
+    ['while another voter leads its term is not leased', 'b', {}, false],
+    ['while another voter leads a lower term is leased', 'b', { term: 6 }, true],
+    ['while another disk of a voter led its term is leased', 'b', { incarnation: 3 }, true],
+    ['that leads its term itself is leased', 'a', {}, true],
+  ])('of the leader %s', (_, node, fields, expected) => {
+    const heard = { heartbeat: { ...said, node, ...fields } } as Observation;
+    const known = { observations: new Map([[node, heard]]), termsAround: () => [7] };
+    expect(isLeasable(mapWith({}), said, known)).toBe(expected);
   });
 
   it('belongs to the group of which its node is a voter', () => {

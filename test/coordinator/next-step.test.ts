@@ -48,7 +48,13 @@ function step({
   const nodes = ['a', 'b', 'c'].map((name): [string, ClusterNode] => {
     return [name, { name, address: name, zone: '', status: draining.includes(name) ? 'draining' : 'active' }];
   });
-  const observations = new Map([hear('a'), hear('b'), hear('c'), ...heard]);
+  const isLed = !('leader' in record);
+  const observations = new Map([
+    hear('a', isLed ? {} : { role: 'replica', term: 6 }),
+    hear('b'),
+    hear('c'),
+    ...heard,
+  ]);
   return nextStep({
     group: { ...group, ...record },
     observations,
@@ -96,7 +102,10 @@ describe('the next step', () => {
     ],
     [
       'is to wait where there is no leader and too few are heard',
-      { record: { leader: undefined }, heard: ['a', 'b'].map((node) => hear(node, {}, 2_000)) },
+      {
+        record: { leader: undefined },
+        heard: ['a', 'b'].map((node) => hear(node, { role: 'replica' }, 2_000)),
+      },
       {
         kind: 'wait',
         why: expect.stringContaining('2 voters have to grant its term, and a and b are not heard'),
@@ -127,6 +136,19 @@ describe('the next step', () => {
       'is to wait where nobody is heard',
       { heard: ['a', 'b', 'c'].map((node) => hear(node, { role: 'replica' }, 2_000)) },
       { kind: 'wait' },
+    ],
+    [
+      'is an alarm where another voter leads the term of the leader',
+      { heard: [silent, hear('c', { role: 'master' })] },
+      {
+        kind: 'alarm',
+        why: expect.stringContaining('c leads term 7 of g1, which the metadata store gave to a:'),
+      },
+    ],
+    [
+      'is an alarm where a voter leads a term that nobody was given',
+      { record: { leader: undefined }, heard: [hear('c', { role: 'master' })] },
+      { kind: 'alarm', why: expect.stringContaining('gave to nobody yet') },
     ],
     [
       'is an alarm before anything else',

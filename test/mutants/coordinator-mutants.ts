@@ -13,6 +13,41 @@ const SIMULATION = 'test/coordinator/simulation.test.ts';
 
 export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
+    name: 'failover above two that lead one term',
+    file: 'internal/coordinator/next-step.ts',
+    text: "  if (second !== undefined) return { kind: 'alarm', why: twoLead(group, second) };\n",
+    replacement: "  if (second === '') return { kind: 'alarm', why: twoLead(group, second) };\n",
+    tests: ['test/coordinator/next-step.test.ts'],
+  },
+  {
+    name: 'voter that leaves the master of its term for another of the same term',
+    file: 'internal/node/member/member-agent.ts',
+    text: '|| !this.#isFirst(term, leader.node)) return;',
+    replacement: '|| (!this.#isFirst(term, leader.node) && term < 0)) return;',
+    tests: ['test/node/member/member-agent.test.ts'],
+  },
+  {
+    name: 'leader leased while another voter leads its term',
+    file: 'internal/cluster/leasable.ts',
+    text: 'if (secondLeader(group, known.observations) !== undefined) return false;',
+    replacement: 'if (secondLeader(group, known.observations) === "") return false;',
+    tests: ['test/cluster/leasable.test.ts'],
+  },
+  {
+    name: 'recovery refused where a term was given twice',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: "return role === 'master' && term === group.term && node !== group.leader?.node;",
+    replacement: "return role === 'master' && term === group.term && node === '';",
+    tests: ['test/node/member/recover.test.ts'],
+  },
+  {
+    name: 'node shown as silent that is still heard',
+    file: 'internal/wire/coordinator-codec.ts',
+    text: 'Math.floor(heard?.agoMs ?? 0)',
+    replacement: 'Math.ceil(heard?.agoMs ?? 0)',
+    tests: ['test/wire/coordinator-codec.test.ts'],
+  },
+  {
     name: 'transaction that only compares answered from the state of one member of etcd',
     file: 'internal/metadata/etcd/etcd-messages.ts',
     text: "success: operations.length > 0 ? operations : [{ request: { case: 'requestRange', value: { key } } }],",
@@ -121,7 +156,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'group led by a store that is older than it',
     file: 'internal/cluster/leasable.ts',
-    text: "  if (termsHeard.some((term) => judgeTerm(group, term) === 'ahead')) return false;\n",
+    text: "  if (terms.some((term) => judgeTerm(group, term) === 'ahead')) return false;\n",
     replacement: '',
     tests: [LEASABLE],
   },

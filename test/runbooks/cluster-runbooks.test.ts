@@ -146,6 +146,7 @@ describe.skipIf(!HAS_ETCD)('the runbooks of a cluster', { timeout: TIMEOUT_MS },
     if (!HAS_ETCDCTL) return context.skip('SKIPPED: no etcdctl here');
     const backup = join(scratch, 'backup.db');
     const book = new Runbook(heading, SECTIONS);
+    await until(again(heading, 'cluster nodes'), (out) => !out.includes('silent'));
     book.etcdctl('--endpoints', { ENDPOINT: etcd.endpoints[0]?.text ?? '', BACKUP: backup });
     await restore(heading, backup);
     await until(again(heading, 'cluster status'), () => true);

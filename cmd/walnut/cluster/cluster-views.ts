@@ -1,5 +1,5 @@
 /** What the commands of a cluster print: tables for people, plain values for programs. Pure. */
-import { SILENCE_MS } from '#cluster/figures.ts';
+import { isSilentAfter } from '#cluster/heartbeat.ts';
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOf } from '#cluster/slot-hash.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
@@ -96,7 +96,7 @@ function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHea
       ? {}
       : {
           heardAgoMs: Number(heardAgoMs),
-          silent: Number(heardAgoMs) >= SILENCE_MS,
+          silent: isSilentAfter(Number(heardAgoMs)),
           role: ROLES[heartbeat.role] ?? '',
           term: heartbeat.term,
           lsn: Number(heartbeat.tail?.lsn ?? 0),
@@ -118,7 +118,7 @@ export function nodesText(colors: Colors, { nodes }: ListNodesResponse, note: st
 }
 
 function nodeRow({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHealth): string[] {
-  const isSilent = Number(heardAgoMs) >= SILENCE_MS;
+  const isSilent = isSilentAfter(Number(heardAgoMs));
   const age = showDuration(Number(heardAgoMs));
   const role = heartbeat === undefined ? '' : (ROLES[heartbeat.role] ?? '');
   const told = isSilent ? `silent for ${age}` : `${age} ago`;

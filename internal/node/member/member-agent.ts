@@ -39,6 +39,8 @@ export class MemberAgent {
   #sequence = 0;
   #mapEpoch = 0;
   #nodes: ReadonlyMap<string, ClusterNode> = new Map();
+  /** The highest term of which a map named a leader, and the first that one named. */
+  #leader = { term: 0, node: '' };
   /** Why each coordinator that was tried does not hear this node: logged when it changes. */
   readonly #problems = new Map<string, string>();
   /** When a heartbeat was answered last, monotonic; before that, the start. */
@@ -139,7 +141,7 @@ export class MemberAgent {
     await takePlace(keeper.host, { clusterId, group: group.id, mapEpoch });
     const { leader, term } = group;
     const role = keeper.current;
-    if (leader === undefined || role === undefined) return;
+    if (leader === undefined || role === undefined || !this.#isFirst(term, leader.node)) return;
     if (leader.node === member.node) {
       if (role.kind === 'master' && role.term === term) await stateGroup(keeper, group);
       return;
@@ -150,6 +152,21 @@ export class MemberAgent {
     if (isOver || address === undefined || (role.kind === 'master' && role.term >= term)) return;
     if (role.kind === 'replica' && manifest.upstream === address && manifest.term >= term) return;
     await keeper.exclusively('a change of master', () => keeper.follow(address, term));
+  }
+
+  /**
+   * False where an earlier map named another leader of this term. Then a store that was restored gave
+   * the term twice, and what the first leader acknowledged may be on this disk: it is not given up.
+   */
+  #isFirst(term: number, node: string): boolean {
+    if (term > this.#leader.term) this.#leader = { term, node };
+    if (term < this.#leader.term || node === this.#leader.node) return true;
+    const { logger } = this.#parts.options;
+    logger.error(
+      { term, first: this.#leader.node, second: node },
+      'a term was given twice: this node follows the first',
+    );
+    return false;
   }
 
   /** Tries the coordinator that is named as the active one, else the next of the configured ones. */

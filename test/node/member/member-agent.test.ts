@@ -1,7 +1,9 @@
 /** What a member makes of answers of coordinators that are not those of its cluster, or do not hear it. */
 import { describe, expect, it, vi } from 'vitest';
 import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
+import type { Group } from '#cluster/shard-map.ts';
 import { unavailable } from '#model/errors.ts';
+import { NO_POSITION } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
@@ -76,6 +78,31 @@ describe('a member', () => {
       why: 'it is of cluster other, and cluster.name is test',
     });
     expect(manifest).not.toContain(ANSWER.clusterId);
+  });
+
+  it.each([
+    ['of the same term stays with the first one', 3, 'x:1'],
+    ['of a higher term follows that one', 4, 'y:1'],
+  ])('whose map names another leader %s', async (_, term, upstream) => {
+    const nodes = ['a', 'x', 'y'].map((name) => ({
+      name,
+      address: `${name}:1`,
+      zone: '',
+      status: 'active' as const,
+    }));
+    const led = (node: string, mapEpoch: number, ofTerm: number): HeartbeatAnswer => {
+      const leader = { node, incarnation: 1, tail: NO_POSITION };
+      return {
+        ...ANSWER,
+        clusterName: 'test',
+        mapEpoch,
+        nodes,
+        group: { ...ANSWER.group, leader, term: ofTerm } as Group,
+      };
+    };
+    let beats = 0;
+    const { manifest } = await beat(async () => (++beats < 5 ? led('x', 1, 3) : led('y', 2, term)));
+    expect(manifest).toContain(`"${upstream}"`);
   });
 
   it('takes the place that a coordinator of its cluster gives it', async () => {

@@ -138,3 +138,30 @@ describe('an order to lead', () => {
     expect(one.node.status().role).toBe('replica');
   });
 });
+
+describe('a planned handover', () => {
+  const hand = (one: TestNode, to: TestNode, term = 1) => {
+    const { clusterId, group, logId } = claim;
+    const request = { clusterId, group, logId, node: one.name, term, next: { term: 2, node: to.name } };
+    return cluster.group.until(portOf(one).handOver(request));
+  };
+
+  it('leaves a master without a lease in its place where the other one is not reached, and is done once it is', async () => {
+    const { master } = cluster;
+    const to = replica();
+    for (const other of cluster.nodes.values())
+      if (other !== master) cluster.group.network.cut(master.address, other.address);
+    await cluster.group.untilTrue(() => master.node.status().state === 'no_lease', 'no lease');
+    expect(await hand(master, to)).toMatchObject({ isAccepted: false, leadsOn: true });
+    expect(master.node.status()).toMatchObject({ role: 'master', term: 1 });
+    cluster.group.network.heal();
+    await cluster.group.untilTrue(() => master.node.status().state === 'serving', 'a lease again');
+    expect(await hand(master, to)).toMatchObject({ isAccepted: true });
+    await cluster.group.untilTrue(() => to.node.status().role === 'master', 'the other one leads');
+  });
+
+  it('of a term that it does not lead is refused: a failover has to decide', async () => {
+    const one = replica();
+    expect(await hand(one, cluster.master)).toMatchObject({ isAccepted: false, leadsOn: false });
+  });
+});

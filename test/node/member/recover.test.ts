@@ -1,6 +1,7 @@
 /** Whole members after an operator's recovery: of a lost store, and of a group that lost two disks of three. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
+import { decodeEpoch, decodeGroup, encodeEpoch, encodeGroup } from '#wire/cluster-codec.ts';
 
 let cluster: TestCluster;
 
@@ -80,3 +81,46 @@ describe('a member that is left of three', () => {
       expect(await cluster.group.get(cluster.master, key)).toBe('v');
   });
 });
+
+describe('a store that was put back and gave a term a second time', () => {
+  it('costs the master of that term no acks and is recovered, with everything that reached QUORUM', async () => {
+    await begin('a', 'b', 'c');
+    const first = cluster.master;
+    const second = [...cluster.nodes.values()].find((one) => one !== first) ?? expect.unreachable('one node');
+    await giveTermTo(second.name);
+    await cluster.group.clock.advance(5_000);
+    expect(cluster.masters).toEqual([first]);
+    expect(await write('meanwhile')).toBe('quorum');
+    for (const one of cluster.nodes.values())
+      if (one !== first) expect(one.node.status().upstream?.address).toBe(first.address);
+    expect(cluster.coordinator.alarms.map(({ why }) => why)).toEqual([
+      expect.stringContaining(
+        `${first.name} leads term 1 of g1, which the metadata store gave to ${second.name}`,
+      ),
+    ]);
+    await recover();
+    await cluster.group.untilTrue(() => cluster.masters.length === 0, 'the old master is deposed');
+    await cluster.untilLed();
+    expect(await write('after')).toBe('quorum');
+    for (const key of ['meanwhile', 'after']) expect(await cluster.group.get(cluster.master, key)).toBe('v');
+    await cluster.group.clock.advance(2_000);
+    expect(cluster.coordinator.alarms).toEqual([]);
+  });
+});
+
+/** The record of the group names another leader of its present term, with a higher epoch. */
+async function giveTermTo(node: string): Promise<void> {
+  const { entries } = await cluster.store.read('/walnut/test/');
+  const stored = (end: string) =>
+    entries.find(({ key }) => key.endsWith(end)) ?? expect.unreachable(`no ${end}`);
+  const [epoch, group] = [stored('/epoch'), stored('/groups/g1')];
+  const record = decodeGroup(group.value);
+  const leader = record.leader && { ...record.leader, node };
+  await cluster.store.transact({
+    compare: [],
+    writes: [
+      { key: group.key, value: encodeGroup({ ...record, leader }) },
+      { key: epoch.key, value: encodeEpoch(decodeEpoch(epoch.value) + 1) },
+    ],
+  });
+}
