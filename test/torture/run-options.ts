@@ -6,7 +6,7 @@ export interface TortureOptions {
   readonly seed: number;
   /** For each part that runs until told to stop. */
   readonly seconds: number;
-  /** Of `cluster-processes`. */
+  /** How many rounds `cluster-processes` has. */
   readonly rounds: number;
 }
 
