@@ -198,10 +198,11 @@ function childEnvironment(node, entry) {
   env.UV_THREADPOOL_SIZE = env.UV_THREADPOOL_SIZE || '16';
   if (NODE_ENTRIES.includes(entry)) {
     env.WALNUT_PARENT_PID = String(process.pid);
-    // glibc would keep freed buffers for later, and more in each thread's arena. Buffers get mappings of
-    // their own, so that none that lives long stands between freed ones; but no more than half of what
-    // Linux lets a process have.
-    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '8192';
+    // glibc would keep freed buffers for later, and more in each thread's arena. Large buffers get mappings
+    // of their own, so that none that lives long stands between freed ones; but no more than half of what
+    // Linux lets a process have. Smaller ones, such as the record of a batch, come and go too often:
+    // each page of a new mapping costs a fault. Values of up to this size lie in the store's own chunks.
+    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '16384';
     env.MALLOC_MMAP_MAX_ = env.MALLOC_MMAP_MAX_ || '32768';
     env.MALLOC_TRIM_THRESHOLD_ = env.MALLOC_TRIM_THRESHOLD_ || '131072';
     env.MALLOC_ARENA_MAX = env.MALLOC_ARENA_MAX || '2';
