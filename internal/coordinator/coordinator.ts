@@ -18,12 +18,12 @@ import type { Members } from '#coordinator/members.ts';
 import { OperatorRequests } from '#coordinator/operator-requests.ts';
 import { Roll } from '#coordinator/roll.ts';
 import { SharedCheck } from '#coordinator/shared-check.ts';
+import { ToldReasons } from '#coordinator/told-reasons.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
-import { messageOf } from '#platform/thrown.ts';
 import type { ActiveCoordinator } from '#wire/cluster-codec.ts';
 
 /** How often the groups are looked at, milliseconds. */
@@ -188,12 +188,14 @@ export class Coordinator {
 
   async #tickOn(): Promise<void> {
     const { clock, logger } = this.#options;
+    const told = new ToldReasons(logger, 'groups');
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
         await this.#tick();
+        told.succeeded();
       } catch (error) {
-        logger.warn({ why: messageOf(error) }, 'the metadata store gives no answer');
+        told.failed(error);
       }
       await clock.sleep(TICK_MS, signal);
     }

@@ -5,10 +5,10 @@
  * transactions, so that nothing it still believes changes anything.
  */
 import { type ClockReading, isWithin, PauseWatch, type SentAt } from '#cluster/lease.ts';
+import { ToldReasons } from '#coordinator/told-reasons.ts';
 import type { MetadataStore, StoreLease } from '#metadata/metadata-store.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-import { messageOf } from '#platform/thrown.ts';
 import { type ActiveCoordinator, decodeActive, encodeActive } from '#wire/cluster-codec.ts';
 
 /** The lease of `leader`, milliseconds. */
@@ -69,13 +69,15 @@ export class Election {
 
   async #run(self: ActiveCoordinator): Promise<void> {
     const { clock, logger } = this.#options;
+    const told = new ToldReasons(logger, 'election');
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
         const lease = await this.#campaign(self);
+        told.succeeded();
         if (lease !== undefined) await this.#keep(lease);
       } catch (error) {
-        logger.warn({ why: messageOf(error) }, 'the metadata store gives no answer to the election');
+        told.failed(error);
       }
       await clock.sleep(CAMPAIGN_MS, signal);
     }

@@ -7,10 +7,10 @@ import type { MapNews } from '#cluster/coordinator-port.ts';
 import { diffMaps, type MapChange } from '#cluster/map-diff.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { toMap } from '#coordinator/catalogue.ts';
+import { ToldReasons } from '#coordinator/told-reasons.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-import { messageOf } from '#platform/thrown.ts';
 
 /** How many changes are kept. */
 const CHANGES_MAX = 1_024;
@@ -91,21 +91,23 @@ export class MapFeed {
 
   async #run(): Promise<void> {
     const { clock, logger } = this.#options;
+    const told = new ToldReasons(logger, 'map');
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        await this.#follow(signal);
+        await this.#follow(signal, told);
       } catch (error) {
-        logger.warn({ why: messageOf(error) }, 'the metadata store gives no map');
+        told.failed(error);
       }
       this.#isFollowing = false;
       await clock.sleep(AGAIN_MS, signal);
     }
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
+  async #follow(signal: AbortSignal, told: ToldReasons): Promise<void> {
     const { store, prefix } = this.#options;
     const revision = await this.#read();
+    told.succeeded();
     this.#isFollowing = true;
     // What changed is read again as a whole: it is small, and parts of it belong together.
     for await (const _ of store.watch(prefix, revision, signal)) await this.#read();

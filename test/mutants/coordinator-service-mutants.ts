@@ -3,6 +3,13 @@ import type { Mutant } from './mutant.ts';
 
 export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'coordinator: a store that is away told in the log ten times a second',
+    file: 'internal/coordinator/told-reasons.ts',
+    text: '    this.#told.add(why);\n',
+    replacement: '',
+    tests: ['test/coordinator/told-reasons.test.ts'],
+  },
+  {
     name: 'coordinator: a cluster refused to nodes that a new coordinator has yet to hear',
     file: 'internal/coordinator/operator-requests.ts',
     text: `  async initCluster(plan: ClusterPlan): Promise<ShardMap> {
