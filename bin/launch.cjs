@@ -78,7 +78,14 @@ function memoryBytes() {
 const MIB = 1024 * 1024;
 const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: MIB, GiB: 1024 * MIB };
 /** What runs nodes, in this process or as children that inherit its flags. */
-const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts'];
+const NODE_ENTRIES = [
+  'cmd/master.ts',
+  'cmd/slave.ts',
+  'cmd/node.ts',
+  'cmd/group.ts',
+  'cmd/cluster.ts',
+  'cmd/cluster-ha.ts',
+];
 /** What reads its configuration again on SIGHUP. */
 const SERVER_ENTRIES = [
   'cmd/master.ts',

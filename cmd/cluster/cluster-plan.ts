@@ -1,5 +1,5 @@
 /**
- * Turns the configuration files of `npm run cluster:ha` into the processes to run: where
+ * Turns the configuration files of a cluster on this machine into the processes to run: where
  * each listens, where its data is, and where its coordinator is. Pure. Throws
  * `LocalRefusal` if the files cannot be used, or if the environment sets what differs from
  * process to process.
@@ -19,21 +19,19 @@ import {
   refuseDoubles,
   refuseSecured,
 } from '../local/local-files.ts';
-import { type LocalScript, startCommand } from '../local/local-script.ts';
-import { CLUSTER_ON_ETCD } from './cluster-scripts.ts';
+import { startCommand } from '../local/local-script.ts';
+import { type ClusterScript, nodesOf } from './cluster-scripts.ts';
 import { planEtcd } from './etcd-plan.ts';
 
 type ClusterKind = 'coordinator' | 'node';
 export type ClusterSpec = LocalSpec<ClusterKind> | OtherSpec;
 
-export const NODE_NAMES: readonly string[] = ['node-1', 'node-2', 'node-3'];
-
 /** The coordinator is the first. */
-export function clusterFiles(script: LocalScript): LocalFile<ClusterKind>[] {
-  const name = script === CLUSTER_ON_ETCD ? 'coordinator-etcd' : 'coordinator';
+export function clusterFiles(script: ClusterScript): LocalFile<ClusterKind>[] {
+  const name = script.isOnEtcd ? 'coordinator-etcd' : 'coordinator';
   return [
     { name: 'coordinator', kind: 'coordinator', entry: 'cmd/coordinator.ts', config: `configs/${name}.yaml` },
-    ...NODE_NAMES.map((node) => ({
+    ...nodesOf(script).map((node) => ({
       name: node,
       kind: 'node' as const,
       entry: 'cmd/node.ts',
@@ -43,7 +41,7 @@ export function clusterFiles(script: LocalScript): LocalFile<ClusterKind>[] {
 }
 
 /** Throws `LocalRefusal`. The coordinator is the first, the members of etcd are the last. */
-export function planCluster(script: LocalScript, source: LocalSource): ClusterSpec[] {
+export function planCluster(script: ClusterScript, source: LocalSource): ClusterSpec[] {
   const { env, firstPort } = source;
   const again = startCommand(script, firstPort);
   refuseShared(env, script, again);
@@ -59,11 +57,10 @@ export function planCluster(script: LocalScript, source: LocalSource): ClusterSp
     return { ...file, host, port, address: `${host}:${port}`, directory, sets: [] };
   });
   refuseDoubles(specs, again);
-  const etcd = script === CLUSTER_ON_ETCD ? planEtcd(script, firstPort) : [];
-  const metadata =
-    script === CLUSTER_ON_ETCD
-      ? ['kind=etcd', `endpoints=${etcd.map(({ address }) => address).join()}`]
-      : ['kind=file', `file=${specs[0]?.directory}/metadata.db`];
+  const etcd = script.isOnEtcd ? planEtcd(script, firstPort) : [];
+  const metadata = script.isOnEtcd
+    ? ['kind=etcd', `endpoints=${etcd.map(({ address }) => address).join()}`]
+    : ['kind=file', `file=${specs[0]?.directory}/metadata.db`];
   const coordinator = specs[0]?.address ?? '';
   return [...specs.map((spec) => ({ ...spec, sets: setsOf(spec, coordinator, metadata) })), ...etcd];
 }
@@ -95,7 +92,7 @@ const SET_HERE = [
   'coordinator.metadata.endpoints',
 ];
 
-function refuseShared(env: Environment, script: LocalScript, again: string): void {
+function refuseShared(env: Environment, script: ClusterScript, again: string): void {
   for (const { section, key, label } of readEnvironment(env)) {
     const name = `${section}.${key}`;
     if (!SET_HERE.includes(name)) continue;

@@ -1,12 +1,13 @@
 /**
- * Runs the processes of `npm run cluster:ha`: starts them, makes the cluster where it is not
+ * Runs the processes of a cluster on this machine: starts them, makes the cluster where it is not
  * made yet, and prints the table of roles, terms and leases whenever it changes.
  */
 import type { Clock } from '#platform/clock.ts';
 import { startCommand } from '../local/local-script.ts';
 import { type Process, ProcessSet, type Terminal } from '../local/process-set.ts';
 import type { LocalParts } from '../local/run-local.ts';
-import { type ClusterSpec, NODE_NAMES } from './cluster-plan.ts';
+import type { ClusterSpec } from './cluster-plan.ts';
+import type { LocalGroups } from './cluster-scripts.ts';
 import {
   type ClusterView,
   clusterInvitation,
@@ -21,8 +22,8 @@ export type ClusterProcess = Process & Shown & { readonly spec: ClusterSpec };
 /** The calls to the coordinator. Each rejects with an error whose message says why it failed. */
 export interface ClusterCalls {
   read(): Promise<ClusterView>;
-  /** Makes the cluster with one group of these nodes; a repeat does nothing. */
-  init(nodes: readonly string[]): Promise<void>;
+  /** Makes the cluster with these groups; a repeat does nothing. */
+  init(groups: LocalGroups): Promise<void>;
 }
 
 /** A process that a signal ended is started again after this, so that a failover can be seen. */
@@ -32,6 +33,8 @@ const POLL_MS = 200;
 const SETTLE_MS = 10_000;
 
 export class ClusterRun {
+  readonly #groups: LocalGroups;
+  readonly #nodes: readonly string[];
   readonly #all: readonly ClusterProcess[];
   readonly #calls: ClusterCalls;
   readonly #clock: Clock;
@@ -42,7 +45,9 @@ export class ClusterRun {
   #isInvited = false;
 
   /** `all`: the coordinator, then the nodes, then the members of etcd where there are. */
-  constructor(all: readonly ClusterProcess[], calls: ClusterCalls, parts: LocalParts) {
+  constructor(groups: LocalGroups, all: readonly ClusterProcess[], calls: ClusterCalls, parts: LocalParts) {
+    this.#groups = groups;
+    this.#nodes = Object.values(groups).flat();
     const { script, clock, terminal, firstPort } = parts;
     this.#all = all;
     this.#calls = calls;
@@ -66,7 +71,7 @@ export class ClusterRun {
   /** Resolves when stopping has begun. */
   async start(): Promise<void> {
     const and = this.#all.some(({ spec }) => spec.kind === 'etcd') ? ', and three members of etcd' : '';
-    this.#terminal.say(`Starting a coordinator and three nodes${and}…\n`);
+    this.#terminal.say(`Starting a coordinator and ${this.#nodes.length} nodes${and}…\n`);
     for (const one of this.#all) this.#set.begin(one);
     const patientMs = this.#clock.monotonicMs() + SETTLE_MS;
     while (!this.#set.isStopping) {
@@ -80,10 +85,10 @@ export class ClusterRun {
     try {
       const view = await this.#calls.read();
       if (this.#set.isStopping) return;
-      const isDone = isSettled(view, NODE_NAMES.length);
+      const isDone = isSettled(view, this.#nodes.length);
       if (isDone || isLate || this.#isInvited) this.#show(clusterTable(this.#all, view));
       if (isDone && !this.#isInvited) this.#invite(view);
-      if (view.cluster.clusterId === '' && areHeard(view)) await this.#calls.init(NODE_NAMES);
+      if (view.cluster.clusterId === '' && areHeard(this.#nodes, view)) await this.#calls.init(this.#groups);
     } catch (error) {
       if (!this.#set.isStopping && (isLate || this.#isInvited))
         this.#show(`The coordinator does not answer as expected: ${(error as Error).message}\n`);
@@ -102,6 +107,6 @@ export class ClusterRun {
   }
 }
 
-function areHeard({ nodes: { nodes } }: ClusterView): boolean {
-  return NODE_NAMES.every((name) => nodes.some((health) => health.node?.name === name && isHeard(health)));
+function areHeard(names: readonly string[], { nodes: { nodes } }: ClusterView): boolean {
+  return names.every((name) => nodes.some((health) => health.node?.name === name && isHeard(health)));
 }

@@ -1,4 +1,4 @@
-/** What `npm run cluster:ha` shows: who leads, in which term, and who has the lease. Pure. */
+/** What a cluster on this machine shows: who leads which group, in which term, and who has the lease. Pure. */
 import { dirname } from 'node:path';
 import { isSilentAfter } from '#cluster/heartbeat.ts';
 import {
@@ -23,7 +23,7 @@ export interface Shown {
   readonly pid: number | undefined;
 }
 
-/** True if the group has a leader that takes writes, and all nodes are heard. */
+/** True if each group has a leader that takes writes, and all nodes are heard. */
 export function isSettled({ cluster: { groups }, nodes: { nodes } }: ClusterView, count: number): boolean {
   const heard = nodes.filter((health) => isHeard(health));
   return groups.length > 0 && groups.every(({ takesWrites }) => takesWrites) && heard.length === count;
@@ -35,43 +35,59 @@ export function isHeard({ heard, heardAgoMs }: NodeHealth): boolean {
 
 /** It names nothing that changes while the cluster stays as it is. */
 export function clusterTable(all: readonly Shown[], view: ClusterView): string {
-  const head = ['name', 'role', 'term', 'lease', 'address', 'pid'];
+  const head = ['name', 'group', 'role', 'term', 'lease', 'address', 'pid'];
   return table(
     head,
     all.map(({ spec: { name, kind, address }, pid }) => {
-      const what = kind === 'node' ? nodeCells(name, view) : [kind, '', ''];
+      const what = kind === 'node' ? nodeCells(name, view) : ['', kind, '', ''];
       return [name, ...what, address, String(pid ?? '')];
     }),
   );
 }
 
-/** Role, term and lease. */
+/** Group, role, term and lease. */
 function nodeCells(name: string, { cluster, nodes }: ClusterView): string[] {
   const health = nodes.nodes.find(({ node }) => node?.name === name);
   const heartbeat = health?.heartbeat;
-  if (health === undefined || heartbeat === undefined || !isHeard(health)) return ['not heard', '', ''];
+  if (health === undefined || heartbeat === undefined || !isHeard(health)) return ['', 'not heard', '', ''];
   const status = cluster.groups.find(({ group }) => group?.id === health.group);
   const isMaster = heartbeat.role === MemberRole.MASTER;
   const isLeader = status?.group?.leader?.voter?.node === name;
   const lease = isLeader && status?.takesWrites ? 'held' : 'none';
-  return [ROLES[heartbeat.role] ?? '', String(heartbeat.term), isMaster ? lease : ''];
+  return [health.group, ROLES[heartbeat.role] ?? '', String(heartbeat.term), isMaster ? lease : ''];
 }
 
 /** Three commands to try. */
-export function clusterInvitation(
-  [coordinator, ...nodes]: readonly Shown[],
-  { cluster }: ClusterView,
-): string {
-  const [status] = cluster.groups;
-  const leader = nodes.find(({ spec }) => spec.name === status?.group?.leader?.voter?.node) ?? nodes[0];
+export function clusterInvitation(all: readonly Shown[], { cluster }: ClusterView): string {
+  const [coordinator, ...nodes] = all;
+  const [first] = cluster.groups;
+  const leaders = cluster.groups.map(({ group }) =>
+    nodes.find(({ spec }) => spec.name === group?.leader?.voter?.node),
+  );
+  const leader = leaders[0] ?? nodes[0];
   const etcd = nodes.find(({ spec }) => spec.kind === 'etcd');
+  const coordinators = `--coordinators ${coordinator?.spec.address}`;
+  const tries =
+    leaders.length > 1
+      ? [
+          `${WALNUT} set greeting hello --address ${leader?.spec.address}`,
+          `curl -L ${leaders[1]?.spec.address}/v1/keys/greeting`,
+          `${WALNUT} cluster slot greeting ${coordinators}`,
+        ]
+      : [
+          `curl -X PUT --data-binary hello ${leader?.spec.address}/v1/keys/greeting`,
+          `${WALNUT} cluster failover ${first?.group?.id} ${coordinators}`,
+          `kill -9 ${leader?.pid}`,
+        ];
+  const about =
+    leaders.length > 1
+      ? 'A node of the group that does not own the key says which one does, and both commands go on there.'
+      : 'The last one kills the leader: another node leads within seconds, and the killed one is started again.';
   return [
     'Try, in another terminal:',
-    command(`curl -X PUT --data-binary hello ${leader?.spec.address}/v1/keys/greeting`),
-    command(`${WALNUT} cluster failover ${status?.group?.id} --coordinators ${coordinator?.spec.address}`),
-    command(`kill -9 ${leader?.pid}`),
+    ...tries.map(command),
     '',
-    'The last one kills the leader: another node leads within seconds, and the killed one is started again.',
+    about,
     ...(etcd === undefined ? [] : [`To kill a member of etcd, which stops nothing: kill -9 ${etcd.pid}`]),
     `Logs are in ${dirname(coordinator?.spec.directory ?? '')}/*.log. Ctrl-C stops them all and keeps the data.`,
   ].join('\n');

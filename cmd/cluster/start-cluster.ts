@@ -1,7 +1,7 @@
 /**
- * `npm run cluster:ha`: runs a coordinator and three nodes as processes on this machine, with
- * `--etcd` three members of etcd too, and makes one group of the nodes. The exit codes are
- * those of `runLocal`.
+ * Runs a coordinator and its nodes as processes on this machine, with `--etcd` three members
+ * of etcd too, and makes the groups of the script of them. The exit codes are those of
+ * `runLocal`.
  */
 import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
@@ -13,27 +13,36 @@ import { createCoordinatorClient } from '../walnut/call/coordinator-client.ts';
 import { initCluster } from '../walnut/cluster/cluster-changes.ts';
 import { type ClusterSpec, clusterFiles, planCluster } from './cluster-plan.ts';
 import { type ClusterCalls, ClusterRun } from './cluster-run.ts';
-import { CLUSTER, CLUSTER_ON_ETCD } from './cluster-scripts.ts';
+import type { ClusterScript } from './cluster-scripts.ts';
 import { whyNoEtcd } from './etcd-plan.ts';
 
 const ASK: CallOptions = { timeoutMs: 2_000 };
 
+/** A cluster, by where its store is. */
+export interface ClusterScripts {
+  readonly onFile: ClusterScript;
+  readonly onEtcd: ClusterScript;
+}
+
 /** Runs the cluster until it is stopped, and sets the exit code of the process. */
-export function startCluster(argv: readonly string[], signals: EarlySignals): Promise<void> {
-  const isOnEtcd = argv.includes('--etcd');
-  const script = isOnEtcd ? CLUSTER_ON_ETCD : CLUSTER;
+export function startCluster(
+  { onFile, onEtcd }: ClusterScripts,
+  argv: readonly string[],
+  signals: EarlySignals,
+): Promise<void> {
+  const script = argv.includes('--etcd') ? onEtcd : onFile;
   return runLocal(
     {
       script,
       files: clusterFiles(script),
       plan: (source) => {
-        const why = isOnEtcd ? whyNoEtcd(script, source.firstPort) : undefined;
+        const why = script.isOnEtcd ? whyNoEtcd(script, source.firstPort) : undefined;
         if (why !== undefined) throw new LocalRefusal(why);
         return planCluster(script, source);
       },
       create: (specs, parts) => {
         const processes = specs.map((spec) => new LocalProcess(spec, parts.clock, script));
-        return new ClusterRun(processes, callsTo(specs), parts);
+        return new ClusterRun(script.groups, processes, callsTo(specs), parts);
       },
     },
     argv.filter((argument) => argument !== '--etcd'),
@@ -50,8 +59,9 @@ function callsTo([coordinator]: readonly ClusterSpec[]): ClusterCalls {
       const [cluster, nodes] = await Promise.all([client.getCluster({}, ASK), client.listNodes({}, ASK)]);
       return { cluster, nodes };
     },
-    init: async (nodes) => {
-      await initCluster([endpoint], { groups: [{ id: 'g1', nodes: [...nodes] }] });
+    init: async (groups) => {
+      const plans = Object.entries(groups).map(([id, nodes]) => ({ id, nodes: [...nodes] }));
+      await initCluster([endpoint], { groups: plans });
     },
   };
 }

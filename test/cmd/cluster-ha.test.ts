@@ -9,7 +9,7 @@ import { areFree, Demos } from './local-demo.ts';
 import { eventually, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
-const clusters = new Demos('cmd/cluster.ts');
+const clusters = new Demos('cmd/cluster-ha.ts');
 afterEach(async () => {
   await clusters.end();
   await nodes.end();
@@ -32,7 +32,7 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
     const ports = Array.from({ length: COUNT }, (_, index) => port + index);
     const first = clusters.start(directory, onPort(port));
     await first.says('Ctrl-C stops them all');
-    expect(first.output).toMatch(/^node-\d +master +1 +held /m);
+    expect(first.output).toMatch(/^node-\d +g1 +master +1 +held /m);
     const [, url = ''] = /curl -X PUT --data-binary hello (\S+)$/m.exec(first.output) ?? [];
     expect((await fetch(`http://${url}`, { method: 'PUT', body: 'hello' })).status).toBe(201);
 
@@ -40,17 +40,17 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
     const again = clusters.start(directory, onPort(elsewhere));
     const other = clusters.start(await place(), onPort(port));
     expect((await again.ended).code).toBe(1);
-    expect(again.output).toContain('data/cluster/node-1 is in use by another process');
+    expect(again.output).toContain('data/cluster-ha/node-1 is in use by another process');
     expect(again.output).toContain(`type: npm run cluster:ha -- --port ${elsewhere}\n`);
     expect((await other.ended).code).toBe(1);
     expect(other.output).toContain(`Port ${port} is taken`);
     expect(other.output).toMatch(/^Take other ports: npm run cluster:ha -- --port \d+$/m);
 
     await first.stop();
-    expect(first.output).toContain('Stopped; the data is in ./data/cluster');
+    expect(first.output).toContain('Stopped; the data is in ./data/cluster-ha');
     await areFree(ports);
     for (const name of ['coordinator', 'node-1', 'node-2', 'node-3'])
-      expect(await readFile(join(directory, `data/cluster/${name}.log`), 'utf8')).toContain('"stopped"');
+      expect(await readFile(join(directory, `data/cluster-ha/${name}.log`), 'utf8')).toContain('"stopped"');
 
     const second = clusters.start(directory, onPort(elsewhere));
     await second.says('Ctrl-C stops them all');
@@ -76,7 +76,7 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
     expect((await fetch(`http://${url}`, { method: 'PUT', body: 'hello' })).status).toBe(201);
     await first.says('etcd-1 ended: SIGKILL. It is started again in 10 s.');
     await first.stop();
-    expect(first.output).toContain('Stopped; the data is in ./data/cluster-etcd');
+    expect(first.output).toContain('Stopped; the data is in ./data/cluster-ha-etcd');
 
     const port = await freeRow(COUNT_ON_ETCD);
     const second = clusters.start(directory, ['--etcd', ...onPort(port)]);

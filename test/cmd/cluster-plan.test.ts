@@ -3,12 +3,17 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from '#test/house/source-files.ts';
 import { type ClusterSpec, clusterFiles, planCluster } from '../../cmd/cluster/cluster-plan.ts';
-import { CLUSTER, CLUSTER_ON_ETCD } from '../../cmd/cluster/cluster-scripts.ts';
+import {
+  CLUSTER,
+  CLUSTER_ON_ETCD,
+  type ClusterScript,
+  GROUPS,
+  GROUPS_ON_ETCD,
+} from '../../cmd/cluster/cluster-scripts.ts';
 import { LocalRefusal } from '../../cmd/local/local-files.ts';
-import type { LocalScript } from '../../cmd/local/local-script.ts';
 import { parsePortFlags } from '../../cmd/local/port-flags.ts';
 
-const textsOf = (script: LocalScript): string[] =>
+const textsOf = (script: ClusterScript): string[] =>
   clusterFiles(script).map(({ config }) => readFileSync(join(ROOT, config), 'utf8'));
 const texts = textsOf(CLUSTER);
 
@@ -16,22 +21,42 @@ const setsOf = (spec: ClusterSpec | undefined): readonly string[] =>
   spec !== undefined && 'sets' in spec ? spec.sets : [];
 
 describe('planCluster', () => {
-  it('takes the ports of the files, and puts all data under data/cluster', () => {
+  it('takes the ports of the files, and puts all data under data/cluster-ha', () => {
     const specs = planCluster(CLUSTER, { texts, env: {}, firstPort: undefined });
+    expect(specs.map(({ address, directory }) => [address, directory])).toEqual([
+      ['127.0.0.1:8070', 'data/cluster-ha/coordinator'],
+      ['127.0.0.1:8081', 'data/cluster-ha/node-1'],
+      ['127.0.0.1:8082', 'data/cluster-ha/node-2'],
+      ['127.0.0.1:8083', 'data/cluster-ha/node-3'],
+    ]);
+    expect(setsOf(specs[0])).toContain('coordinator.metadata.file=data/cluster-ha/coordinator/metadata.db');
+    expect(setsOf(specs[2])).toEqual([
+      'server.port=8082',
+      'server.advertise=127.0.0.1:8082',
+      'wal.directory=data/cluster-ha/node-2',
+      'cluster.node=node-2',
+      'cluster.coordinators=127.0.0.1:8070',
+    ]);
+  });
+
+  it('has four nodes for two groups, and etcd behind them, all under directories of their own', () => {
+    const specs = planCluster(GROUPS, { texts: textsOf(GROUPS), env: {}, firstPort: undefined });
     expect(specs.map(({ address, directory }) => [address, directory])).toEqual([
       ['127.0.0.1:8070', 'data/cluster/coordinator'],
       ['127.0.0.1:8081', 'data/cluster/node-1'],
       ['127.0.0.1:8082', 'data/cluster/node-2'],
       ['127.0.0.1:8083', 'data/cluster/node-3'],
+      ['127.0.0.1:8084', 'data/cluster/node-4'],
     ]);
-    expect(setsOf(specs[0])).toContain('coordinator.metadata.file=data/cluster/coordinator/metadata.db');
-    expect(setsOf(specs[2])).toEqual([
-      'server.port=8082',
-      'server.advertise=127.0.0.1:8082',
-      'wal.directory=data/cluster/node-2',
-      'cluster.node=node-2',
-      'cluster.coordinators=127.0.0.1:8070',
-    ]);
+    const onEtcd = { texts: textsOf(GROUPS_ON_ETCD), env: {} };
+    for (const [firstPort, first] of [
+      [undefined, 8_085],
+      [9_070, 9_075],
+    ] as const) {
+      const ports = planCluster(GROUPS_ON_ETCD, { ...onEtcd, firstPort }).map(({ port }) => port);
+      expect(ports.slice(-3)).toEqual([first, first + 1, first + 2]);
+      expect(new Set(ports).size).toBe(GROUPS_ON_ETCD.portCount);
+    }
   });
 
   it('moves the whole cluster to other ports', () => {
@@ -47,7 +72,7 @@ describe('planCluster', () => {
       const [one, ...others] = etcd.map(({ address }) => address);
       expect(setsOf(specs[0])).toContain(`coordinator.metadata.endpoints=${[one, ...others].join()}`);
       expect(one).toBe(firstPort === undefined ? '127.0.0.1:8084' : '127.0.0.1:9074');
-      expect(specs.every(({ directory }) => directory.startsWith('data/cluster-etcd/'))).toBe(true);
+      expect(specs.every(({ directory }) => directory.startsWith('data/cluster-ha-etcd/'))).toBe(true);
       return etcd.flatMap(({ line }) => line.filter((word) => word.includes('unix://')));
     });
     expect(peers[0]).toHaveLength(9);

@@ -7,11 +7,13 @@ import {
   MemberRole,
 } from '#gen/walnut/v1/coordinator_pb.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { clusterFiles, NODE_NAMES } from '../../cmd/cluster/cluster-plan.ts';
+import { clusterFiles } from '../../cmd/cluster/cluster-plan.ts';
 import { type ClusterProcess, ClusterRun } from '../../cmd/cluster/cluster-run.ts';
-import { CLUSTER } from '../../cmd/cluster/cluster-scripts.ts';
+import { CLUSTER, type LocalGroups, nodesOf } from '../../cmd/cluster/cluster-scripts.ts';
 import type { ClusterView } from '../../cmd/cluster/cluster-view.ts';
 import type { ProcessExit } from '../../cmd/local/local-process.ts';
+
+const NODE_NAMES = nodesOf(CLUSTER);
 
 class FakeProcess implements ClusterProcess {
   readonly spec: ClusterProcess['spec'];
@@ -89,15 +91,15 @@ function viewOf({
 function rig() {
   const clock = new VirtualClock();
   const all = clusterFiles(CLUSTER).map((file, index) => new FakeProcess(file, 8_070 + index));
-  const inits: (readonly string[])[] = [];
+  const inits: LocalGroups[] = [];
   const now: { answer: Answer | undefined } = { answer: undefined };
   const calls = {
     read: async () => {
       if (now.answer === undefined) throw new Error('nobody answers');
       return viewOf(now.answer);
     },
-    init: async (nodes: readonly string[]) => {
-      inits.push(nodes);
+    init: async (groups: LocalGroups) => {
+      inits.push(groups);
       now.answer = { leader: 'node-2' };
     },
   };
@@ -106,7 +108,12 @@ function rig() {
     text += stripVTControlCharacters(more);
   };
   const terminal = { say: note, complain: note };
-  const run = new ClusterRun(all, calls, { script: CLUSTER, clock, terminal, firstPort: undefined });
+  const run = new ClusterRun(CLUSTER.groups, all, calls, {
+    script: CLUSTER,
+    clock,
+    terminal,
+    firstPort: undefined,
+  });
   void run.start();
   const tables = (): number => text.split('lease').length - 1;
   return { clock, run, all, inits, now, said: () => text, tables };
@@ -130,8 +137,8 @@ describe('ClusterRun', () => {
     expect(inits).toEqual([]);
     now.answer = { heard: NODE_NAMES };
     await clock.advance(2_000);
-    expect(inits).toEqual([NODE_NAMES]);
-    expect(said()).toMatch(/^node-2 +master +1 +held +127\.0\.0\.1:8072 +80721$/m);
+    expect(inits).toEqual([{ g1: NODE_NAMES }]);
+    expect(said()).toMatch(/^node-2 +g1 +master +1 +held +127\.0\.0\.1:8072 +80721$/m);
     expect(said()).toContain('curl -X PUT --data-binary hello 127.0.0.1:8072/v1/keys/greeting\n');
     expect(said()).toContain('cluster failover g1 --coordinators 127.0.0.1:8070\n');
     expect(said()).toContain('kill -9 80721\n');
@@ -146,12 +153,12 @@ describe('ClusterRun', () => {
     expect(tables()).toBe(1);
     now.answer = { leader: 'node-2', takesWrites: false };
     await clock.advance(1_000);
-    expect(said()).toMatch(/^node-2 +master +1 +none /m);
+    expect(said()).toMatch(/^node-2 +g1 +master +1 +none /m);
     now.answer = { leader: 'node-3', term: 2, heard: ['node-1', 'node-3'] };
     await clock.advance(1_000);
     expect(tables()).toBe(3);
     expect(said()).toMatch(/^node-2 +not heard +127/m);
-    expect(said()).toMatch(/^node-3 +master +2 +held /m);
+    expect(said()).toMatch(/^node-3 +g1 +master +2 +held /m);
     now.answer = undefined;
     await clock.advance(5_000);
     expect(said().split('does not answer as expected: nobody answers')).toHaveLength(2);
@@ -161,7 +168,7 @@ describe('ClusterRun', () => {
   it('says what is missing where the cluster does not settle', async () => {
     const { clock, run, said } = rig();
     await clock.advance(9_000);
-    expect(said()).toBe('Starting a coordinator and three nodes…\n');
+    expect(said()).toBe('Starting a coordinator and 3 nodes…\n');
     await clock.advance(2_000);
     expect(said()).toContain('The coordinator does not answer as expected: nobody answers\n');
     await run.stop(0);

@@ -161,6 +161,7 @@ describe('shipped files', () => {
     ['node-1.yaml', 'node', 8081, './data/node-1'],
     ['node-2.yaml', 'node', 8082, './data/node-2'],
     ['node-3.yaml', 'node', 8083, './data/node-3'],
+    ['node-4.yaml', 'node', 8084, './data/node-4'],
   ] as const)('%s loads', async (name, kind, port, directory) => {
     const config = load(kind, await read(name));
     expect(config.server).toMatchObject({ port, address: '127.0.0.1' });

@@ -166,7 +166,7 @@ describe('launcher', () => {
       v8Flags(entry, []).flatMap((flag) => /^--v8-pool-size=(\d+)$/.exec(flag)?.[1] ?? []);
     const [count = ''] = threads('cmd/master.ts');
     expect(Number(count)).toBe(Math.max(1, Math.min(4, cpus().length - 1)));
-    for (const entry of ['cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts'])
+    for (const entry of ['cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts', 'cmd/cluster-ha.ts'])
       expect(threads(entry)).toEqual([count]);
     expect(threads('cmd/walnut.ts')).toEqual([]);
   });

@@ -165,6 +165,7 @@ describe('two groups', () => {
       () => batches.batch(batchOf(wrapped('set', BAR), wrapped('set', FOO)), CALLER, 0),
       () => batches.batch(batchOf(wrapped('get', BAR), wrapped('get', SOMEKEY)), CALLER, 0),
       () => batches.batch(batchOf(wrapped('get', FOO), wrapped('set', BAR)), CALLER, 0),
+      () => batches.batch(batchOf(wrapped('set', BAR), wrapped('delete', FOO)), CALLER, 0),
     ];
     const at = node.status().position;
     for (const call of refused)
