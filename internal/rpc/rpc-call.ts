@@ -6,8 +6,8 @@ import { NO_PEER } from '#rpc/peer.ts';
 
 /**
  * Sends messages of a stream past Connect's chain of iterators, which costs more than
- * all else that a small message does. A frame is the message in the binary format behind
- * its five bytes of flags (0) and length, as Connect, gRPC and gRPC-Web have it.
+ * all else that a small message does. A frame is the message behind its five bytes of
+ * flags (0) and length, as Connect, gRPC and gRPC-Web have it.
  */
 export interface FrameSink {
   /**
@@ -15,6 +15,8 @@ export interface FrameSink {
    * is called, which is later, once, and never if the peer has gone.
    */
   send(frame: Uint8Array, onReady: () => void): boolean;
+  /** The same for a part of a frame, which another part or, with `send`, its end must follow: a stream that ends before is cut off. */
+  sendPart(part: Uint8Array, onReady: () => void): boolean;
 }
 
 export interface RpcCall {

@@ -60,7 +60,7 @@ export async function sendStream(
     const { trailer } = answer;
     await outlet.end(trailer === undefined ? trailer : relaxGrpcTrailers(trailer));
   } catch {
-    // The source failed beneath its protocol, or its headers are ill-formed: there is nothing to say it with.
+    // The source failed beneath its protocol or within a frame, or its headers are ill-formed: there is nothing to say it with.
     cutOff(response);
   } finally {
     outlet.release();
@@ -82,6 +82,8 @@ class Outlet implements FrameSink {
    * while what it is made of still runs, and nothing may follow its end.
    */
   isAsked = false;
+  /** The last frame is not whole yet. */
+  #isWithinFrame = false;
 
   constructor(response: HttpResponse, options: StreamAnswerOptions, onClosed: () => void) {
     this.#response = response as ServerResponse;
@@ -103,14 +105,24 @@ class Outlet implements FrameSink {
     if (!this.#isClosed) this.#response.writeHead(status, toNodeHeaders(header));
   }
 
-  /** Resolves when the peer may be sent more, or is gone. */
+  /** Resolves when the peer may be sent more, or is gone. Rejects within a frame. */
   async write(bytes: Uint8Array): Promise<void> {
+    this.#assertWholeFrames();
     if (this.#isClosed || this.#response.write(bytes)) return;
     await this.#until('drain', bytes.length);
   }
 
   send(frame: Uint8Array, onReady: () => void): boolean {
+    return this.#send(frame, onReady, false);
+  }
+
+  sendPart(part: Uint8Array, onReady: () => void): boolean {
+    return this.#send(part, onReady, true);
+  }
+
+  #send(frame: Uint8Array, onReady: () => void, isPart: boolean): boolean {
     if (this.#isClosed || !this.isAsked) return false;
+    this.#isWithinFrame = isPart;
     const response: HttpResponse = this.#response;
     if (response instanceof CodecResponse) return response.sendNow(frame, onReady);
     if (this.#response.write(frame)) return true;
@@ -120,9 +132,15 @@ class Outlet implements FrameSink {
     return false;
   }
 
-  /** Resolves when everything was handed over, or the peer is gone. */
+  /** What followed a part would be taken for the rest of its message. */
+  #assertWholeFrames(): void {
+    if (this.#isWithinFrame) throw new Error('the stream went on or ended within a frame');
+  }
+
+  /** Resolves when everything was handed over, or the peer is gone. Rejects within a frame. */
   async end(trailer: Headers | undefined): Promise<void> {
     if (this.#isClosed) return;
+    this.#assertWholeFrames();
     if (trailer !== undefined) this.#response.addTrailers(toNodeHeaders(trailer));
     const leftBytes = this.#response.writableLength;
     this.#response.end();

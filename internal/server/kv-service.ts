@@ -17,7 +17,7 @@ import {
 } from '#rpc/rpc-routes.ts';
 import type { KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
-import { FrameOutlet, watchMessages } from '#server/watch-frames.ts';
+import { FrameOutlet, watchMessages, watchMessagesInJson } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
 import {
@@ -69,13 +69,13 @@ export interface KeyValueModuleOptions {
 type Methods = MethodTable<typeof KVStore>;
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { views, port, bulk, limits } = options;
+  const { port, bulk, limits } = options;
   const calls = {
     binary: new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax)),
     json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax)),
   };
   return createRpcModule(KVStore, {
-    ...createReads(views, calls),
+    ...createReads(options, calls),
     ...createWrites(options, calls),
     batch: createBatch(options),
   });
@@ -88,7 +88,7 @@ interface Calls {
 }
 
 function createReads(
-  views: KeysViews,
+  { views, slices }: KeyValueModuleOptions,
   { binary, json }: Calls,
 ): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
@@ -121,10 +121,12 @@ function createReads(
       limits: FEW,
       impl: (request, { signal, requestHeader, values }) => {
         const call = callOf(values);
-        const isJson = requestHeader.get('content-type')?.includes('json') === true;
-        const outlet = isJson ? undefined : new FrameOutlet(call);
-        const messages = views(call.keys).port.watch(toWatchCommand(request), signal, outlet);
-        return watchMessages(messages, outlet, signal);
+        const { port } = views(call.keys);
+        const command = toWatchCommand(request);
+        if (requestHeader.get('content-type')?.includes('json') === true)
+          return watchMessagesInJson(port.watch(command, signal), call, slices, signal);
+        const outlet = new FrameOutlet(call);
+        return watchMessages(port.watch(command, signal, outlet), outlet, signal);
       },
     },
     explain: {

@@ -1,13 +1,15 @@
 /**
- * A streamed Watch in the binary format: its first message and its end go through Connect,
- * what is between them goes as frames straight to the connection. JSON goes through
- * Connect as a whole.
+ * A streamed Watch: its first message and its end go through Connect, what is between
+ * them goes as frames straight to the connection. Messages in JSON are encoded in slices
+ * and sent in pieces, as those of `/v1/watch`.
  */
 import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { WatchMessage, WatchOutlet } from '#model/watch.ts';
-import type { RpcCall } from '#rpc/rpc-call.ts';
+import type { SlicePace } from '#platform/slices.ts';
+import type { FrameSink, RpcCall } from '#rpc/rpc-call.ts';
 import { toWatchFrame } from '#wire/watch-bytes.ts';
 import { fromWatchMessage } from '#wire/watch-codec.ts';
+import { watchJsonPieces } from '#wire/watch-json.ts';
 
 export class FrameOutlet implements WatchOutlet {
   readonly #call: RpcCall;
@@ -25,25 +27,65 @@ export class FrameOutlet implements WatchOutlet {
   }
 }
 
-/** The messages that must go through Connect. `outlet`: undefined if all of them must. */
+/** The messages in the binary format that must go through Connect. */
 export async function* watchMessages(
   messages: AsyncIterable<WatchMessage>,
-  outlet: WatchOutlet | undefined,
+  outlet: WatchOutlet,
   signal: AbortSignal,
 ): AsyncIterable<WatchResponse> {
   for await (const message of messages) {
-    if (outlet?.isOpen !== true) yield fromWatchMessage(message);
-    else await untilSent(outlet, message, signal);
+    if (outlet.isOpen) await untilSent((onReady) => outlet.send(message, onReady), signal);
+    else yield fromWatchMessage(message);
   }
 }
 
-/** Resolves when another message may be sent, or the caller has gone. */
-async function untilSent(outlet: WatchOutlet, message: WatchMessage, signal: AbortSignal): Promise<void> {
+/** The messages in JSON that must go through Connect. */
+export async function* watchMessagesInJson(
+  messages: AsyncIterable<WatchMessage>,
+  call: RpcCall,
+  slices: SlicePace,
+  signal: AbortSignal,
+): AsyncIterable<WatchResponse> {
+  for await (const message of messages) {
+    if (call.frames === undefined) yield fromWatchMessage(message);
+    else await sendInJson(call.frames, message, slices, signal);
+  }
+}
+
+async function sendInJson(
+  frames: FrameSink,
+  message: WatchMessage,
+  slices: SlicePace,
+  signal: AbortSignal,
+): Promise<void> {
+  let held: Uint8Array | undefined;
+  for await (const piece of watchJsonPieces(message, frameOf, slices)) {
+    if (held !== undefined) await sendPart(frames, held, signal);
+    held = piece;
+  }
+  const last = held as Uint8Array;
+  await untilSent((onReady) => frames.send(last, onReady), signal);
+}
+
+function sendPart(frames: FrameSink, part: Uint8Array, signal: AbortSignal): Promise<void> {
+  return untilSent((onReady) => frames.sendPart(part, onReady), signal);
+}
+
+const NOTHING = new Uint8Array(0);
+
+function frameOf(jsonBytes: number): { readonly before: Uint8Array; readonly after: Uint8Array } {
+  const before = Buffer.alloc(5);
+  before.writeUInt32BE(jsonBytes, 1);
+  return { before, after: NOTHING };
+}
+
+/** Resolves when more may be sent, or the caller has gone. */
+async function untilSent(send: (onReady: () => void) => boolean, signal: AbortSignal): Promise<void> {
   let resume = (): void => {};
   const ready = new Promise<void>((resolve) => {
     resume = resolve;
   });
-  if (outlet.send(message, resume) || signal.aborted) return;
+  if (send(resume) || signal.aborted) return;
   signal.addEventListener('abort', resume, { once: true });
   await ready;
   signal.removeEventListener('abort', resume);

@@ -59,6 +59,8 @@ const EVENT_STREAM = {
   'x-content-type-options': 'nosniff',
 };
 
+const END_OF_EVENT = Buffer.from('\n\n');
+
 export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   return {
     path: WATCH_PATH,
@@ -169,5 +171,6 @@ async function* toEvents(
 
 function toEvent(message: WatchMessage, slices: SlicePace): AsyncGenerator<Uint8Array> {
   const id = message.canResume ? `id: ${resumeTextOf(message)}\n` : '';
-  return watchJsonPieces(message, `${id}data: `, '\n\n', slices);
+  const before = Buffer.from(`${id}data: `);
+  return watchJsonPieces(message, () => ({ before, after: END_OF_EVENT }), slices);
 }

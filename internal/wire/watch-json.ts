@@ -12,19 +12,22 @@ import { fromWatchEvent, fromWatchMessage } from '#wire/watch-codec.ts';
 
 const COMMA = Buffer.from(',');
 
+/** What stands around the JSON of a message, by its length in bytes. */
+export type JsonFrame = (jsonBytes: number) => { readonly before: Uint8Array; readonly after: Uint8Array };
+
 /**
- * The bytes of `before`, of the message as `toJsonString` writes it, and of `after`: one
- * piece where they are short, and pieces of at most `SLICE_BYTES` otherwise, each in the
- * turn that `pace` gives it.
+ * The message as `toJsonString` writes it, in its frame: one piece where it is short, and
+ * pieces of at most `SLICE_BYTES` otherwise, each in the turn that `pace` gives it.
  */
 export async function* watchJsonPieces(
   message: WatchMessage,
-  before: string,
-  after: string,
+  frame: JsonFrame,
   pace: SlicePace,
 ): AsyncGenerator<Uint8Array> {
-  const parts = await partsOf(message, before, after, pace);
-  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const json = await partsOf(message, pace);
+  const { before, after } = frame(lengthOf(json));
+  const parts = [before, ...json, after];
+  const bytes = lengthOf(parts);
   if (bytes <= SLICE_BYTES) {
     yield Buffer.concat(parts, bytes);
     return;
@@ -39,23 +42,22 @@ export async function* watchJsonPieces(
   }
 }
 
-async function partsOf(
-  message: WatchMessage,
-  before: string,
-  after: string,
-  pace: SlicePace,
-): Promise<Buffer[]> {
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+async function partsOf(message: WatchMessage, pace: SlicePace): Promise<Buffer[]> {
   const { events, wallShiftMs } = message;
   const rest = toJsonString(WatchResponseSchema, fromWatchMessage({ ...message, events: [] }));
-  if (events.length === 0) return [Buffer.from(`${before}${rest}${after}`)];
-  const parts: Buffer[] = [Buffer.from(`${before}{"events":[`)];
+  if (events.length === 0) return [Buffer.from(rest)];
+  const parts: Buffer[] = [Buffer.from('{"events":[')];
   for (const event of events) {
     if (parts.length > 1) parts.push(COMMA);
     const bytes = eventJson(event, wallShiftMs, pace);
     parts.push(bytes instanceof Promise ? await bytes : bytes);
   }
   // The position stands in every message, so `rest` is never empty.
-  parts.push(Buffer.from(`],${rest.slice(1)}${after}`));
+  parts.push(Buffer.from(`],${rest.slice(1)}`));
   return parts;
 }
 

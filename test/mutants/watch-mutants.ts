@@ -102,6 +102,20 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     tests: ['test/rpc/stream-frames.test.ts'],
   },
   {
+    name: 'stream that goes on within a frame',
+    file: 'internal/rpc/stream-answer.ts',
+    text: '    this.#isWithinFrame = isPart;\n',
+    replacement: '',
+    tests: ['test/rpc/stream-frames.test.ts'],
+  },
+  {
+    name: 'message in JSON whose last piece is not its end',
+    file: 'internal/server/watch-frames.ts',
+    text: 'frames.send(last, onReady)',
+    replacement: 'frames.sendPart(last, onReady)',
+    tests: ['test/server/watch.test.ts'],
+  },
+  {
     name: 'frame that overtakes what was written before it',
     file: 'internal/rpc/http2/codec-request.ts',
     text: '    if (this.writableLength > 0) {',

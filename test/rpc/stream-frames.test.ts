@@ -5,25 +5,62 @@ import type { FrameSink } from '#rpc/rpc-call.ts';
 import { sendStream } from '#rpc/stream-answer.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
-it('frames are sent only while the source is asked', async () => {
-  const sent: string[] = [];
-  let [isSlow, goOn] = [false, (): void => {}];
-  const port: CodecPort = {
+const turn = () => new Promise(setImmediate);
+
+function portOf(sent: string[], sendData: CodecPort['sendData']): CodecPort {
+  return {
     destroyed: false,
     closed: false,
     rstCode: 0,
-    close() {},
+    close: () => void sent.push('reset'),
     askForBody() {},
     credit() {},
     sendHead() {},
-    sendData: (bytes, _isEnd, onReady) => {
-      sent.push(Buffer.from(bytes).toString().slice(0, 5));
-      if (isSlow) goOn = onReady;
-      else onReady();
-    },
+    sendData,
     sendEnd: () => void sent.push('|'),
   };
-  const turn = () => new Promise(setImmediate);
+}
+
+it.each([
+  ['ends', undefined],
+  ['goes on', Buffer.from('next')],
+])('a stream that %s within a frame is cut off', async (_, more) => {
+  const sent: string[] = [];
+  const port = portOf(sent, (bytes, _isEnd, onReady) => {
+    sent.push(Buffer.from(bytes).toString());
+    onReady();
+  });
+  const response = new CodecResponse(port, 'POST');
+  const options = { clock: new VirtualClock(), onStalled: () => expect.unreachable() };
+  const gate = Promise.withResolvers<void>();
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('first');
+    await gate.promise;
+    if (more !== undefined) yield more;
+  }
+  let sink: FrameSink | undefined;
+  const answer = { status: 200, header: new Headers(), body: body() };
+  const done = sendStream(answer, response, options, (frames) => {
+    sink = frames;
+  });
+  await turn();
+  sink?.sendPart(Buffer.from('half'), () => {});
+  sink?.sendPart(Buffer.from('half'), () => {});
+  sink?.send(Buffer.from('end'), () => {});
+  sink?.sendPart(Buffer.from('half'), () => {});
+  gate.resolve();
+  await done;
+  expect(sent).toEqual(['first', 'half', 'half', 'end', 'half', 'reset']);
+});
+
+it('frames are sent only while the source is asked', async () => {
+  const sent: string[] = [];
+  let [isSlow, goOn] = [false, (): void => {}];
+  const port = portOf(sent, (bytes, _isEnd, onReady) => {
+    sent.push(Buffer.from(bytes).toString().slice(0, 5));
+    if (isSlow) goOn = onReady;
+    else onReady();
+  });
   let tell: (piece: Uint8Array | undefined) => void = () => {};
   const next = () =>
     new Promise<IteratorResult<Uint8Array>>((resolve) => {

@@ -11,6 +11,7 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
+import { SLICE_BYTES } from '#platform/slices.ts';
 import { positionOf } from '#test/server/fake-node.ts';
 import { start, until } from '#test/server/running.ts';
 import { toResumeText } from '#wire/resume-text.ts';
@@ -27,6 +28,9 @@ const EVENT: WatchEvent = {
   isPreviousUnknown: false,
   isInitial: false,
 };
+
+/** For copies of it: they have no bytes yet. */
+const FRESH = { encoded: undefined, json: undefined };
 
 function messageOf(
   lsn: number,
@@ -54,7 +58,7 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     node.watched = async function* () {
       yield messageOf(4, []);
       yield messageOf(4, [EVENT], { isFragment: true, canResume: false });
-      const unknown = { previous: undefined, isPreviousUnknown: true, encoded: undefined };
+      const unknown = { previous: undefined, isPreviousUnknown: true, ...FRESH };
       yield messageOf(5, [{ ...EVENT, op: 'delete', ...unknown }]);
       throw slow;
     };
@@ -101,7 +105,7 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
       yield messageOf(1, []);
       wasOpen = outlet?.isOpen === true;
       for (let lsn = 2; lsn < count; lsn++) {
-        const message = messageOf(lsn, [{ ...EVENT, value, version: positionOf(lsn), encoded: undefined }]);
+        const message = messageOf(lsn, [{ ...EVENT, value, version: positionOf(lsn), ...FRESH }]);
         if (outlet === undefined || !wasOpen || lsn % 10 === 0) yield message;
         else {
           await new Promise<void>((resolve) => {
@@ -123,9 +127,29 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     expect([wasOpen, waits > 0]).toEqual(name.includes('JSON') ? [false, false] : [true, true]);
   });
 
+  it('tells a value of more than a slice as it is, and what follows it', async () => {
+    const { node, baseUrl } = await start();
+    const value = Buffer.alloc(3 * SLICE_BYTES, 'walnut');
+    node.watched = async function* () {
+      yield messageOf(4, []);
+      yield messageOf(5, [{ ...EVENT, value, ...FRESH }]);
+      yield messageOf(6, [{ ...EVENT, ...FRESH }]);
+      throw slow;
+    };
+    const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
+    const values: Uint8Array[] = [];
+    const read = async (): Promise<void> => {
+      for await (const { events } of client.watch({ what: { case: 'key', value: 'k' } }))
+        values.push(...events.map((event) => event.value));
+    };
+    await expect(read()).rejects.toMatchObject({ code: Code.ResourceExhausted });
+    expect(values.map(({ length }) => length)).toEqual([value.length, EVENT.value.length]);
+    expect(value.equals(values[0] as Uint8Array)).toBe(true);
+  });
+
   it('sends nothing behind its end, though what it is made of still runs', async () => {
     const { node, baseUrl } = await start();
-    const late = messageOf(9, [{ ...EVENT, key: 'late', encoded: undefined }]);
+    const late = messageOf(9, [{ ...EVENT, key: 'late', ...FRESH }]);
     node.watched = async function* (_command, _signal, outlet) {
       yield messageOf(1, []);
       const goOn = async (): Promise<void> => {

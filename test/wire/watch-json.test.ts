@@ -6,7 +6,7 @@ import type { Lsn } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { SLICE_BYTES } from '#platform/slices.ts';
 import { fromWatchMessage } from '#wire/watch-codec.ts';
-import { watchJsonPieces } from '#wire/watch-json.ts';
+import { type JsonFrame, watchJsonPieces } from '#wire/watch-json.ts';
 
 const AT = { epoch: 1, lsn: 12 as Lsn };
 const LARGE = Buffer.alloc(5 * SLICE_BYTES + 1, 'walnut');
@@ -34,13 +34,14 @@ class NotedPace {
 }
 
 async function piecesOf(message: WatchMessage, pace = new NotedPace()): Promise<Uint8Array[]> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of watchJsonPieces(message, 'data: ', '\n\n', pace)) pieces.push(piece);
-  return pieces;
+  const after = Buffer.from('\n\n');
+  const frame: JsonFrame = (jsonBytes) => ({ before: Buffer.from(`${jsonBytes}: `), after });
+  return await Array.fromAsync(watchJsonPieces(message, frame, pace));
 }
 
 function wholeOf(message: WatchMessage): string {
-  return `data: ${toJsonString(WatchResponseSchema, fromWatchMessage(message))}\n\n`;
+  const json = toJsonString(WatchResponseSchema, fromWatchMessage(message));
+  return `${Buffer.byteLength(json)}: ${json}\n\n`;
 }
 
 const previous = { key: 'k"\n', value: LARGE, version: AT, expireAtMs: 0 };
