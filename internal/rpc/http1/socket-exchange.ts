@@ -67,7 +67,11 @@ export class SocketExchange implements Exchange, ServedRequest {
   }
 
   onBody(bytes: Buffer, from: number, to: number, isEnd: boolean): void {
-    this.#sink?.onChunk(Buffer.from(bytes.subarray(from, to)));
+    if (this.#sink !== undefined) {
+      const own = Buffer.allocUnsafe(to - from);
+      bytes.copy(own, 0, from, to);
+      this.#sink.onChunk(own);
+    }
     if (isEnd) this.#endBody(true);
   }
 

@@ -172,7 +172,8 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
     const answer = impl?.(bytes, this.#context, this.#protocol.headroom);
     if (answer === undefined) return false;
     if (answer instanceof Later) answer.to(this);
-    else this.#settle(answer, (encoded) => this.#send(encoded));
+    else if (answer instanceof Promise) this.#settle(answer, (encoded) => this.#send(encoded));
+    else this.#send(answer);
     return true;
   }
 
