@@ -44,8 +44,8 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'body of a call read over by another connection',
     file: 'internal/rpc/http1/socket-exchange.ts',
-    text: 'Buffer.from(bytes.subarray(from, to))',
-    replacement: 'bytes.subarray(from, to)',
+    text: 'this.#sink.onChunk(own)',
+    replacement: 'this.#sink.onChunk(bytes.subarray(from, to))',
     tests: [DRIVER],
   },
   {
