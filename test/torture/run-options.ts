@@ -20,6 +20,7 @@ export const PARTS = [
   'clusters',
   'model',
   'failovers',
+  'client',
   'cluster-processes',
   'stampede',
   'rotations',
