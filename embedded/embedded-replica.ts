@@ -57,19 +57,14 @@ export class EmbeddedReplica implements AsyncDisposable {
     this.client = parts.client;
   }
 
-  /** The value of a key; undefined if it is missing. Do not change its bytes: those of more than 16 KiB are the replica's own. */
+  /**
+   * The value of a key; undefined if it is missing. Nothing is copied: do not change its
+   * bytes, which are the replica's own. They stay what they are, whatever is written later;
+   * who keeps one for long keeps up to a megabyte of others with it, so copy that one.
+   */
   get(key: string): Uint8Array | undefined {
     this.#check();
     return this.#parts.node.local.value(key);
-  }
-
-  /**
-   * Like `get`, without any copy: the bytes are valid until the caller returns to the
-   * event loop or awaits something, and are then those of another entry, or gone.
-   */
-  view(key: string): Uint8Array | undefined {
-    this.#check();
-    return this.#parts.node.local.view(key);
   }
 
   /** The value with its version, deadline (milliseconds since 1970, 0: none) and content type. */

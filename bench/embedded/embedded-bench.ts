@@ -51,10 +51,10 @@ export async function benchEmbedded(options: EmbeddedBench): Promise<SuiteReport
     await fillWith('walnut', master.port, entries);
     if (redis !== undefined) await fillWith('redis', redis.port, entries);
     program = await Program.start([address, join(directory, 'replica'), String(entries)]);
-    const rates: Record<'get' | 'view' | 'map' | 'redis', Rate[]> = { get: [], view: [], map: [], redis: [] };
+    const rates: Record<'get' | 'map' | 'redis', Rate[]> = { get: [], map: [], redis: [] };
     const delays: Delay[] = [];
     for (let round = -1; round < rounds; round++) {
-      for (const kind of ['get', 'map', 'view'] as const) {
+      for (const kind of ['get', 'map'] as const) {
         const measured = await program.ask<Rate>({ kind, seconds });
         // One round warms up.
         if (round >= 0) rates[kind].push(measured);
@@ -81,16 +81,13 @@ function describe({ entries, seconds, rate }: EmbeddedBench): string {
 }
 
 function reported(
-  rates: Record<'get' | 'view' | 'map' | 'redis', readonly Rate[]>,
+  rates: Record<'get' | 'map' | 'redis', readonly Rate[]>,
   delays: readonly Delay[],
   rate: number,
 ): Pick<SuiteReport, 'pairs' | 'figures'> {
   const cpu = (of: readonly Rate[]): number[] => of.map(({ cpuRate }) => cpuRate);
   const map = { versus: 'a Map of Buffers', unit: '1/CPU s', better: 'higher', aim: 0.4 } as const;
-  const pairs: Pair[] = [
-    { what: 'get', ...map, values: cpu(rates.get), others: cpu(rates.map) },
-    { what: 'view', ...map, values: cpu(rates.view), others: cpu(rates.map) },
-  ];
+  const pairs: Pair[] = [{ what: 'get', ...map, values: cpu(rates.get), others: cpu(rates.map) }];
   if (rates.redis.length > 0) {
     const wall = (of: readonly Rate[]): number[] => of.map((one) => one.rate);
     const others = wall(rates.redis);
@@ -108,7 +105,6 @@ function reported(
   const during = `at ${rate.toLocaleString('en')} Sets in a second`;
   const figures: Figure[] = [
     { what: 'get', unit: '1/CPU s', values: cpu(rates.get), aim: 'at least 1,000,000' },
-    { what: 'view', unit: '1/CPU s', values: cpu(rates.view) },
     { what: 'a Map of Buffers', unit: '1/CPU s', values: cpu(rates.map) },
     {
       what: `delay of the event loop ${during}, p99.9`,

@@ -8,7 +8,7 @@ import { openReplica } from '../../embedded/open-replica.ts';
 import { keyOf } from '../memory/fill.ts';
 
 export interface ReadOrder {
-  readonly kind: 'get' | 'view' | 'map';
+  readonly kind: 'get' | 'map';
   readonly seconds: number;
 }
 export type Order = ReadOrder | { readonly kind: 'delay' };
@@ -30,7 +30,6 @@ const keys = Array.from({ length: entries }, (_, i) => keyOf((i * 7_919_011) % e
 
 const READS = {
   get: (key: string) => replica.get(key),
-  view: (key: string) => replica.view(key),
   map: (key: string) => map.get(key),
 };
 

@@ -55,6 +55,8 @@ export interface EngineOptions {
   readonly logMeter?: LogMeter | undefined;
   /** On a replica: how long after its master it applies what it logs; 0, the default: at once. */
   readonly applyDelayMs?: number | undefined;
+  /** See `StoreOptions`. */
+  readonly sharesValues?: boolean | undefined;
 }
 
 export interface OpenedEngine {
@@ -153,7 +155,7 @@ async function loadBase(
   onProgress: (bytesDone: number) => void,
 ): Promise<Base> {
   if (name === '')
-    return { store: createStore({ limits: UNLIMITED, ...storeIdentity(options.random) }), meta: undefined };
+    return { store: createStore({ limits: UNLIMITED, ...storeOptionsOf(options) }), meta: undefined };
   const path = pathIn(directory, name);
   const loaded = await loadSnapshot(path, options, onProgress).catch((error: unknown) => {
     throw unusableSnapshot(directory, path, error);
@@ -203,14 +205,14 @@ function checkBelongs(directory: WalDirectory, path: string, meta: SnapshotMeta)
 /** Reads and checks a whole snapshot file in slices. Throws `SnapshotError` on damage, `cancelled` by `signal`. */
 export async function loadSnapshot(
   path: string,
-  options: Pick<EngineOptions, 'fileSystem' | 'clock' | 'random'>,
+  options: Pick<EngineOptions, 'fileSystem' | 'clock' | 'random' | 'sharesValues'>,
   onProgress: (bytesDone: number) => void,
   signal?: AbortSignal,
 ): Promise<{ store: Store; meta: SnapshotMeta; entries: number }> {
   const file = await options.fileSystem.open(path, 'read');
   try {
     const { sizeBytes } = await file.stat();
-    const loader = createSnapshotLoader(storeIdentity(options.random));
+    const loader = createSnapshotLoader(storeOptionsOf(options));
     const chunks = new ReadAheadChunks(file, 0, sizeBytes, CHUNK_BYTES);
     const slices = new TimeSlices(options.clock);
     for (let position = 0; position < sizeBytes; ) {
@@ -235,9 +237,9 @@ export async function loadSnapshot(
   }
 }
 
-/** A hash seed against chosen collisions, and the mark by which cursors of another run are told apart. */
-function storeIdentity(random: Random): { hashSeed: number; incarnation: string } {
-  return { hashSeed: random.uint32(), incarnation: random.id128().slice(0, 8) };
+/** With a hash seed against chosen collisions, and the mark by which cursors of another run are told apart. */
+function storeOptionsOf({ random, sharesValues }: Pick<EngineOptions, 'random' | 'sharesValues'>) {
+  return { hashSeed: random.uint32(), incarnation: random.id128().slice(0, 8), sharesValues };
 }
 
 function checkWanted(signal: AbortSignal | undefined): void {

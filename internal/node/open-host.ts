@@ -52,6 +52,7 @@ export async function openHost(
       snapshotPendingBytesMax: options.snapshotPendingBytesMax,
       logMeter: options.logMeter,
       applyDelayMs: options.applyDelayMs,
+      sharesValues: options.isObserver,
     },
     onProgress,
   );

@@ -5,6 +5,9 @@
  * without live bytes is released at once; the compactor (`compactor.ts`) empties
  * chunks that are partly dead.
  *
+ * An arena that is *append-only* writes over nothing: released chunks are left to the
+ * garbage collector, so that bytes which a reader still has stay what they were.
+ *
  * A cell's address is its chunk's number and its place in the chunk, in units of
  * 4 bytes. The limit of 2^20 chunks is one tebibyte.
  */
@@ -36,10 +39,15 @@ export class Arena {
   readonly #chunks: (ArenaChunk | undefined)[] = [];
   readonly #freeIds: number[] = [];
   readonly #spare: Int32Array<ArrayBuffer>[] = [];
+  readonly isAppendOnly: boolean;
   #openId = -1;
   #held = 0;
   #liveBytes = 0;
   #usedBytes = 0;
+
+  constructor(isAppendOnly = false) {
+    this.isAppendOnly = isAppendOnly;
+  }
 
   /** Bytes of cells in use. */
   get liveBytes(): number {
@@ -80,6 +88,8 @@ export class Arena {
     this.#liveBytes -= bytes;
     if (chunk.liveBytes > 0) return;
     if (id === this.#openId) {
+      // It is released when it is full.
+      if (this.isAppendOnly) return;
       this.#usedBytes -= chunk.usedBytes;
       chunk.usedBytes = 0;
     } else {
@@ -100,6 +110,8 @@ export class Arena {
   }
 
   #open(): ArenaChunk {
+    const full = this.#chunks[this.#openId];
+    if (full?.liveBytes === 0) this.#release(this.#openId, full);
     const words = this.#spare.pop() ?? new Int32Array(Buffer.allocUnsafeSlow(CHUNK_BYTES).buffer);
     const chunk = { words, bytes: Buffer.from(words.buffer), usedBytes: 0, liveBytes: 0, isMarked: false };
     const id = this.#freeIds.pop() ?? this.#chunks.length;
@@ -115,6 +127,7 @@ export class Arena {
     this.#chunks[id] = undefined;
     this.#freeIds.push(id);
     this.#held--;
+    if (this.isAppendOnly) return;
     if (this.#spare.length < SPARE_MAX) this.#spare.push(chunk.words);
     else chunk.words.buffer.transfer(0);
   }

@@ -118,7 +118,10 @@ export class KeyBytes {
     this.bytes = new Uint8Array(this.words.buffer);
   }
 
-  /** The last block combines the bytes after the last whole word with the length. */
+  /**
+   * The last block combines the bytes after the last whole word with the length. The round
+   * stands here twice: in one loop with the finish it would ask three questions in each.
+   */
   #sip(): number {
     const { words, length } = this;
     const whole = length >>> 2;
@@ -126,12 +129,9 @@ export class KeyBytes {
     let v1 = this.#k1;
     let v2 = 0x6c796765 ^ v0;
     let v3 = 0x74656462 ^ v1;
-    for (let i = 0; i < whole + 4; i++) {
-      // One round per whole word, one for the last block, three to finish.
-      let m = 0;
-      if (i < whole) m = words[i] as number;
-      else if (i === whole) m = (length << 24) | ((length & 3) === 0 ? 0 : (words[whole] as number));
-      else if (i === whole + 1) v2 ^= 0xff;
+    const last = (length << 24) | ((length & 3) === 0 ? 0 : (words[whole] as number));
+    for (let i = 0; i <= whole; i++) {
+      const m = i < whole ? (words[i] as number) : last;
       v3 ^= m;
       v0 = (v0 + v1) | 0;
       v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
@@ -144,6 +144,19 @@ export class KeyBytes {
       v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
       v2 = (v2 << 16) | (v2 >>> 16);
       v0 ^= m;
+    }
+    v2 ^= 0xff;
+    for (let i = 0; i < 3; i++) {
+      v0 = (v0 + v1) | 0;
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+      v0 = (v0 << 16) | (v0 >>> 16);
+      v2 = (v2 + v3) | 0;
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+      v0 = (v0 + v3) | 0;
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+      v2 = (v2 + v1) | 0;
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+      v2 = (v2 << 16) | (v2 >>> 16);
     }
     return v1 ^ v3;
   }

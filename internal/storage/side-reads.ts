@@ -35,7 +35,7 @@ export class SideReads {
     return this.#misses;
   }
 
-  /** The value: a copy, or a buffer that is never written again. */
+  /** The value: a copy, or bytes that are never written again. */
   value(key: string, clock: ReadClock): Uint8Array | undefined {
     const slot = this.#find(key, clock);
     return slot === NO_SLOT ? undefined : this.#slots.valueOf(slot);

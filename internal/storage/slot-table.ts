@@ -28,6 +28,7 @@ import {
   hasOwnAt,
   keyBytesAt,
   lsnAt,
+  peekCellAt,
   setCellAt,
   setHasDeadlineAt,
   setKeyAt,
@@ -41,11 +42,6 @@ import {
   wordsFor,
 } from '#storage/slot-words.ts';
 import { EMPTY_VALUE, ValuePool, WORDWISE_BYTES_MAX } from '#storage/value-pool.ts';
-
-/** 32-bit words in a cache line. */
-const LINE_WORDS = 16;
-/** One kilobyte: the processor's own prefetcher takes over in a longer sequential copy. */
-const PEEKED_WORDS_MAX = 256;
 
 /** Means "no slot", as a link and as a result. */
 export const NO_SLOT = -1;
@@ -62,14 +58,20 @@ export const ARENA_VALUE_BYTES_MAX = 16_384;
 
 export class SlotTable {
   readonly #slots = new SlotChunks();
-  readonly #arena = new Arena();
+  readonly #arena: Arena;
   readonly #epochs = new EpochIds();
   readonly #pool = new ValuePool();
   /** Values with buffers of their own. The cell contains the number here, behind the key. */
   readonly #own = new OwnValues();
-  readonly #compactor = new Compactor(this.#arena, this);
+  readonly #compactor: Compactor;
   /** Bytes of the arena that the current operation has freed. */
   #freedBytes = 0;
+
+  /** `sharesValues`: values are given out where they lie, and nothing is written over. */
+  constructor(sharesValues = false) {
+    this.#arena = new Arena(sharesValues);
+    this.#compactor = new Compactor(this.#arena, this);
+  }
 
   /** One past the highest slot that may be in use. */
   get end(): number {
@@ -156,7 +158,7 @@ export class SlotTable {
     this.#arena.free(id, bytes);
   }
 
-  /** The entry. Its value is a copy, or a buffer that is never written again. A caller that has the key passes it. */
+  /** The entry. Its value is a copy, or bytes that are never written again. A caller that has the key passes it. */
   entry(slot: number, key?: string): Entry {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -218,11 +220,7 @@ export class SlotTable {
   peekCell(slot: number): number {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
-    const cells = this.#chunkAt(words, at).words;
-    const first = cellWordAt(words, at);
-    const count = Math.min(cellBytesAt(words, at) >>> 2, PEEKED_WORDS_MAX);
-    let seen = cells[first + count - 1] as number;
-    for (let i = 0; i < count; i += LINE_WORDS) seen ^= cells[first + i] as number;
+    let seen = peekCellAt(words, at, this.#chunkAt(words, at).words);
     const newer = words[at + 4] as number;
     const older = words[at + 5] as number;
     // The links of a taken victim may lead to slots whose chunk was released.
@@ -385,7 +383,7 @@ export class SlotTable {
     const pairBytes = roundUp(4 * keyWords + (isOwn ? 4 : valueBytes));
     const newBytes = pairBytes + roundUp(typeBytes);
     this.#dropOwn(words, at);
-    if (newBytes > oldBytes) {
+    if (newBytes > oldBytes || this.#arena.isAppendOnly) {
       if (oldBytes > 0) this.#free(words, at, oldBytes);
       this.#placeCell(words, at, newBytes);
       const { words: cells } = this.#chunkAt(words, at);
@@ -466,11 +464,12 @@ export class SlotTable {
   #valueAt(words: Int32Array, at: number): Uint8Array {
     const own = this.#ownAt(words, at);
     if (own !== undefined) return own;
-    return this.#pool.copy(
-      this.#chunkAt(words, at).words,
-      valueByteAt(words, at) >>> 2,
-      valueBytesAt(words, at),
-    );
+    const cells = this.#chunkAt(words, at).words;
+    const first = valueByteAt(words, at);
+    const length = valueBytesAt(words, at);
+    return this.#arena.isAppendOnly
+      ? new Uint8Array(cells.buffer, first, length)
+      : this.#pool.copy(cells, first >>> 2, length);
   }
 
   #chunkAt(words: Int32Array, at: number): ArenaChunk {

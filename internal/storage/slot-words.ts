@@ -15,6 +15,10 @@
  */
 import { roundUp } from '#storage/arena.ts';
 
+/** 32-bit words in a cache line. */
+const LINE_WORDS = 16;
+/** One kilobyte: the processor's own prefetcher takes over in a longer sequential copy. */
+const PEEKED_WORDS_MAX = 256;
 const OWN_BIT = 1 << 15;
 const DEADLINE_BIT = 1 << 16;
 const STATE_SHIFT = 17;
@@ -121,6 +125,15 @@ export function valueByteAt(words: Int32Array, at: number): number {
 /** The room that key and value take; the content type stands behind them. */
 export function cellBytesAt(words: Int32Array, at: number): number {
   return roundUp(4 * wordsFor(keyBytesAt(words, at)) + (hasOwnAt(words, at) ? 4 : valueBytesAt(words, at)));
+}
+
+/** For prefetching: reads the lines of the cell, up to a kilobyte; `cells` are the words of its arena chunk. */
+export function peekCellAt(words: Int32Array, at: number, cells: Int32Array): number {
+  const first = cellWordAt(words, at);
+  const count = Math.min(cellBytesAt(words, at) >>> 2, PEEKED_WORDS_MAX);
+  let seen = cells[first + count - 1] as number;
+  for (let i = 0; i < count; i += LINE_WORDS) seen ^= cells[first + i] as number;
+  return seen;
 }
 
 export function wordsFor(bytes: number): number {

@@ -28,7 +28,8 @@ import {
   type SnapshotHeader,
   type SnapshotMeta,
 } from '#storage/snapshot-header.ts';
-import { createStore, type Store, type StoreOptions } from '#storage/store.ts';
+import { createStore, type Store } from '#storage/store.ts';
+import type { StoreOptions } from '#storage/store-options.ts';
 import { decodeTimes, type TimeRow } from '#storage/time-table.ts';
 
 /** Options for the store, without the limits: they come from the snapshot. */

@@ -47,6 +47,7 @@ import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SLOT_UNLISTED, SlotTable } from '#stora
 import type { SnapshotEntry } from '#storage/snapshot-codec.ts';
 import type { SnapshotMeta } from '#storage/snapshot-header.ts';
 import { SnapshotScan } from '#storage/snapshot-scan.ts';
+import type { StoreOptions } from '#storage/store-options.ts';
 import { chooseVictims, type VictimChoice, type VictimParts } from '#storage/victims.ts';
 
 /**
@@ -58,16 +59,6 @@ export const ENTRY_OVERHEAD_BYTES = 80;
 
 /** Returned instead of a cost for a key that is not stored. */
 export const NOT_STORED = -1;
-
-export interface StoreOptions {
-  readonly limits: StoreLimits;
-  /** 32 random bits per process, so that no client can choose keys that collide. */
-  readonly hashSeed?: number | undefined;
-  /** The bits of the hash in use, all by default. Tests clear some to make keys collide. */
-  readonly hashMask?: number | undefined;
-  /** Lower-case hex that identifies this store in scan cursors; by default derived from `hashSeed`. */
-  readonly incarnation?: string | undefined;
-}
 
 export function createStore(options: StoreOptions): Store {
   return new Store(options);
@@ -90,10 +81,10 @@ export class Store {
   readonly #hashMask: number | undefined;
   /** The key of the current operation. */
   readonly #key: KeyBytes;
-  readonly #slots = new SlotTable();
-  readonly #index = new KeyIndex(this.#slots);
-  readonly #expiry = new ExpiryIndex(this.#slots);
-  readonly #recency = new RecencyList(this.#slots);
+  readonly #slots: SlotTable;
+  readonly #index: KeyIndex;
+  readonly #expiry: ExpiryIndex;
+  readonly #recency: RecencyList;
   readonly #hasher = new EntryHasher();
   readonly #digest = new DigestSum();
   readonly #readHooks: ReadHooks = {
@@ -108,7 +99,7 @@ export class Store {
     prefetch: (bytes, offsets, lengths, from, to) => this.prefetch(bytes, offsets, lengths, from, to),
   };
   readonly #prefetcher: Prefetcher;
-  readonly #victimParts: VictimParts = { slots: this.#slots, recency: this.#recency, expiry: this.#expiry };
+  readonly #victimParts: VictimParts;
   #limits: StoreLimits;
   #victims: VictimChoice;
   #snapshot: SnapshotScan | undefined;
@@ -121,6 +112,11 @@ export class Store {
   #expired = 0;
 
   constructor(options: StoreOptions) {
+    this.#slots = new SlotTable(options.sharesValues);
+    this.#index = new KeyIndex(this.#slots);
+    this.#expiry = new ExpiryIndex(this.#slots);
+    this.#recency = new RecencyList(this.#slots);
+    this.#victimParts = { slots: this.#slots, recency: this.#recency, expiry: this.#expiry };
     const hashSeed = options.hashSeed ?? 0;
     this.#hashSeed = hashSeed;
     this.#hashMask = options.hashMask;

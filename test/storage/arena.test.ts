@@ -7,8 +7,9 @@ import { encodePair } from '#storage/encode-pair.ts';
 import { EPOCH_IDS_MAX, EpochIds } from '#storage/epoch-ids.ts';
 import { SLOTS_PER_CHUNK } from '#storage/slot-chunks.ts';
 import { ARENA_VALUE_BYTES_MAX, SLOT_FREE, SlotTable } from '#storage/slot-table.ts';
+import { createStore } from '#storage/store.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { addSlot, at, keyOf, newStore, remove, set, writeSlot } from '#test/storage/helpers.ts';
+import { addSlot, at, keyOf, newStore, remove, set, UNLIMITED, writeSlot } from '#test/storage/helpers.ts';
 
 /** Lengths at which the layout changes, and around them. */
 const LENGTHS = [0, 1, 3, 4, 5, 8, 64, 255, 256, 257, 2_047, 2_048, 2_049]
@@ -52,9 +53,9 @@ describe('values', () => {
 
   it('that were handed out stay as they were, whatever is written afterwards', () => {
     fc.assert(
-      fc.property(fc.integer(), (seed) => {
+      fc.property(fc.integer(), fc.boolean(), (seed, sharesValues) => {
         const random = new SeededRandom(seed);
-        const store = newStore();
+        const store = createStore({ limits: UNLIMITED, sharesValues });
         const handedOut: { value: Uint8Array; length: number; number: number }[] = [];
         const stored = new Map<number, { length: number; number: number }>();
         for (let i = 0; i < 400; i++) {
@@ -113,6 +114,36 @@ describe('the arena', () => {
       expect(slots.matches(slot, keyOf(key(slot)))).toBe(true);
       if (!isFilled(slots.valueOf(slot), length, slot)) throw new Error(`slot ${slot} is not what it was`);
     }
+  });
+
+  it('that is append-only keeps what was given out through rounds of the compactor, and grows no more', () => {
+    const random = new SeededRandom(8);
+    const slots = new SlotTable(true);
+    const lengths = Array.from({ length: 5_000 }, () => random.below(1_200));
+    for (const [i, length] of lengths.entries()) addSlot(slots, `key:${i}`, filled(length, i));
+    const given: { value: Uint8Array; length: number; number: number }[] = [];
+    let worst = 0;
+    for (let i = 0; i < 40_000; i++) {
+      const slot = random.below(5_000);
+      if (i % 100 === 0)
+        given.push({ value: slots.valueOf(slot), length: lengths[slot] as number, number: slot });
+      lengths[slot] = random.below(1_200);
+      writeSlot(slots, slot, `key:${slot}`, filled(lengths[slot] as number, slot), 0);
+      worst = Math.max(worst, slots.arena.heldBytes - 8 * CHUNK_BYTES);
+    }
+    expect(worst).toBeLessThan(1.45 * slots.arena.liveBytes);
+    for (const { value, length, number } of given)
+      if (!isFilled(value, length, number)) throw new Error(`a value of ${number} changed`);
+  });
+
+  it('that is append-only takes one chunk for a key that is written again and again', () => {
+    const slots = new SlotTable(true);
+    const slot = addSlot(slots, 'k');
+    for (let i = 0; i < 20_000; i++) writeSlot(slots, slot, 'k', filled(200, i), 0);
+    expect(slots.arena.heldBytes).toBe(CHUNK_BYTES);
+    slots.free(slot);
+    addSlot(slots, 'k', filled(200, 1));
+    expect(slots.arena).toMatchObject({ heldBytes: CHUNK_BYTES, liveBytes: 204 });
   });
 
   it('shrinks to what is left after a mass delete, in whatever order', () => {

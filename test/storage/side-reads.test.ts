@@ -1,6 +1,7 @@
 /** Reads beside the recency order, as a program makes them that has the store in its process. */
 import { describe, expect, it } from 'vitest';
-import { at, newStore, remove, set, victimsOf } from '#test/storage/helpers.ts';
+import { createStore } from '#storage/store.ts';
+import { at, newStore, remove, set, UNLIMITED, victimsOf } from '#test/storage/helpers.ts';
 
 const clockAt = (nowMs: number) => ({ readNowMs: () => nowMs });
 const text = (value: Uint8Array | undefined): string | undefined =>
@@ -52,6 +53,20 @@ describe('side reads', () => {
     for (const [i, key] of ['a', 'b', 'c'].entries()) store.apply(set(key, key), at(i + 1));
     reads.value('a', clockAt(1));
     expect(victimsOf(store)[0]).toBe('a');
+  });
+
+  it('copy nothing of a store that shares its values, and what was read stays', () => {
+    const store = createStore({ limits: UNLIMITED, sharesValues: true });
+    const reads = store.sideReads();
+    store.apply(set('small', 'before'), at(1));
+    const before = reads.value('small', clockAt(1));
+    const again = reads.entry('small', clockAt(1))?.value;
+    expect([again?.buffer === before?.buffer, again?.byteOffset]).toEqual([true, before?.byteOffset]);
+    store.apply(set('small', 'behind'), at(2));
+    expect([text(before), text(reads.value('small', clockAt(1)))]).toEqual(['before', 'behind']);
+    store.apply(remove('small', 'client'), at(3));
+    store.apply(set('other', 'another'), at(4));
+    expect(text(before)).toBe('before');
   });
 
   it('copy small values, and share what is never written again', () => {

@@ -33,7 +33,7 @@ export class LocalDoor {
     this.#reader = reader;
   }
 
-  /** The value: a copy, or for more than 16 KiB a buffer of the store, which is never written again. */
+  /** The value: a copy, or bytes of the store that are never written again, as an observer has them. */
   value(key: string): Uint8Array | undefined {
     const engine = this.#readable(key);
     const value = this.#readsOf(engine).value(key, engine);
