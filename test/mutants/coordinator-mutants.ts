@@ -221,7 +221,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     file: 'internal/cluster/successor.ts',
     text: 'return hasAcked(observation, group.term, nowMs) ? undefined :',
     replacement: 'return hasAcked(observation, group.term, nowMs) || nowMs > 0 ? undefined :',
-    tests: [COORDINATOR],
+    tests: ['test/coordinator/planned-failover.test.ts'],
   },
   {
     name: 'address taken from a disk that is not the listed one',
