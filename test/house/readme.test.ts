@@ -41,17 +41,9 @@ const READY = /Try, in another terminal/;
 const PORTS = [8_080, 8_081, 8_082];
 const START_MS_MAX = 40_000;
 /** What a clone has that the commands need. */
-const COPIED = [
-  'api',
-  'bin',
-  'client',
-  'cmd',
-  'configs',
-  'internal',
-  'package.json',
-  'tsconfig.json',
-  'buf.yaml',
-];
+const COPIED = ['api', 'bin', 'configs', 'package.json', 'tsconfig.json', 'buf.yaml'];
+/** Of these a copy would have to be compiled anew. */
+const LINKED = ['client', 'cmd', 'internal', 'node_modules'];
 
 let directory = '';
 let holder: ChildProcess | undefined;
@@ -63,7 +55,7 @@ const digests: string[] = [];
 beforeAll(async () => {
   directory = await fs.mkdtemp(join(tmpdir(), 'walnut-readme-'));
   for (const name of COPIED) await fs.cp(join(ROOT, name), join(directory, name), { recursive: true });
-  await fs.symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+  for (const name of LINKED) await fs.symlink(join(ROOT, name), join(directory, name));
   for (const { language, text } of BLOCKS) {
     const name = /^\/\/ (\S+\.ts)\n/.exec(text)?.[1];
     if (language === 'ts' && name !== undefined) await fs.writeFile(join(directory, name), text);

@@ -174,7 +174,9 @@ function runTests(
       ...tests,
     ];
     const choice = { WALNUT_TEST_HTTP1: http1, WALNUT_TEST_HTTP2: http2 };
-    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '', ...choice };
+    // The copy's own, so that what was compiled of it goes when it does.
+    const compiled = { NODE_COMPILE_CACHE: join(copy, '.compiled') };
+    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '', ...choice, ...compiled };
     const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const note = (bytes: Buffer): void => {

@@ -17,13 +17,16 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { importsOf } from '#test/house/import-table.ts';
 import { parseSource, ROOT } from '#test/house/source-files.ts';
 import { buildPackage } from '../../package/build-package.ts';
 import { PACKAGE_NAME } from '../../package/manifest.ts';
 import { PROGRAMS } from '../../package/trial-programs.ts';
+
+// Code in a directory that is gone after the test would stay in the cache of compiled code.
+vi.stubEnv('NODE_DISABLE_COMPILE_CACHE', '1');
 
 let directory = '';
 let built = '';

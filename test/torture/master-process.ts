@@ -41,6 +41,8 @@ export class MasterProcess extends NodeProcess {
       wrapper: [...wrapper, ...tracer],
       env: {
         UV_THREADPOOL_SIZE: hasOneThread ? '1' : '4',
+        // The writes of a cache of compiled code would meet the faults that are meant for the log.
+        ...(hasOneThread || wrapper.length > 0 ? { NODE_DISABLE_COMPILE_CACHE: '1' } : {}),
         ...(randomSeed === undefined ? {} : sameRandom(randomSeed)),
       },
     });

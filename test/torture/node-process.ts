@@ -41,6 +41,8 @@ export interface Answer {
 const START_MS_MAX = 60_000;
 const CALL_MS_MAX = 30_000;
 const POLL_MS = 10;
+/** Code in a directory that is gone after the test would stay in the cache of compiled code. */
+const UNCACHED = { NODE_DISABLE_COMPILE_CACHE: '1' };
 
 export class NodeProcess {
   readonly host: string;
@@ -62,7 +64,7 @@ export class NodeProcess {
     const [command = '', ...args] = line;
     this.#child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: '4', ...env },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '4', ...(root === ROOT ? {} : UNCACHED), ...env },
     });
     this.#child.stdout?.on('data', (bytes: Buffer) => this.#note(bytes));
     this.#child.stderr?.on('data', (bytes: Buffer) => this.#note(bytes));
