@@ -71,6 +71,8 @@ export class FakeNode {
   divergedDamage = '';
   slowCalls: MessageInitShape<typeof SlowCallSchema>[] = [];
   slowThresholdMs = 100n;
+  /** The pages of `/metrics`, one for each time it is asked, the last again and again. */
+  metrics: string[] = [];
   lsn = 0n;
   digest = 'd'.repeat(32);
   digestsFromLsn = 0n;
@@ -84,6 +86,7 @@ export class FakeNode {
     this.data = options.data ?? new Map();
     const handler = connectNodeAdapter({ routes: (router) => this.#routes(router) });
     this.server = http.createServer((request, response) => {
+      if (request.url === '/metrics') return this.#showMetrics(response);
       const method = (request.url ?? '').split('/').at(-1) ?? '';
       this.calls[method] = (this.calls[method] ?? 0) + 1;
       const fault = this.fault(method, ++this.#calls);
@@ -96,6 +99,13 @@ export class FakeNode {
       if (fault === 'cut after') response.write = response.end = () => response.destroy() as never;
       return handler(request, response);
     });
+  }
+
+  #showMetrics(response: http.ServerResponse): void {
+    const [page, ...later] = this.metrics;
+    if (later.length > 0) this.metrics = later;
+    if (page === undefined) response.writeHead(403, { 'content-type': 'application/json' });
+    response.end(page ?? '{"code":"permission_denied","message":"no role grants it"}');
   }
 
   get address(): string {

@@ -1,6 +1,8 @@
 /** Planted bugs of the command line tool. */
 import type { Mutant } from './mutant.ts';
 
+const FIGURES = 'test/cli/figures.test.ts';
+
 export const TOOL_MUTANTS: readonly Mutant[] = [
   {
     name: 'tool that takes a short write of its output for a whole one',
@@ -72,5 +74,40 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     replacement:
       '    credential ??= readCredential(options, env);\n    return (await credential)({ ...address, tls: isTls ? await tls : undefined });',
     tests: ['test/cli/reach.test.ts'],
+  },
+  {
+    name: 'top that counts streams among the calls',
+    file: 'cmd/walnut/figures/call-figures.ts',
+    text: ' && !STREAMS.has(method),',
+    replacement: ' && !STREAMS.has(KEYS),',
+    tests: [FIGURES],
+  },
+  {
+    name: 'top that shows the time since the start for that between two looks',
+    file: 'cmd/walnut/figures/node-load.ts',
+    text: 'calls.seconds.since(earlier.seconds)',
+    replacement: 'calls.seconds.since(calls.seconds.since(calls.seconds))',
+    tests: [FIGURES],
+  },
+  {
+    name: 'histograms that are negative after a restart of the node',
+    file: 'cmd/walnut/figures/histogram.ts',
+    text: '    if (this.count < before.count) return this;',
+    replacement: '',
+    tests: [FIGURES],
+  },
+  {
+    name: 'percentile without a bound told as the last bound',
+    file: 'cmd/walnut/figures/histogram.ts',
+    text: 'return to === Number.POSITIVE_INFINITY ? to : from',
+    replacement: 'return to === Number.POSITIVE_INFINITY ? from : from',
+    tests: [FIGURES],
+  },
+  {
+    name: 'labels of metrics with their escapes',
+    file: 'cmd/walnut/figures/metrics-page.ts',
+    text: 'ESCAPED[escaped] ?? escaped);',
+    replacement: 'ESCAPED[escaped] ?? escaped + escaped);',
+    tests: [FIGURES],
   },
 ];

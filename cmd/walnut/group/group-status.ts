@@ -20,6 +20,7 @@ export interface AskedGroup {
 
 export interface AskedNode {
   readonly address: string;
+  readonly endpoint: Endpoint;
   /** The answer, or why there is none. */
   readonly status: StatusResponse | CliError;
 }
@@ -29,15 +30,19 @@ export async function askGroup(asked: Endpoint): Promise<AskedGroup> {
   const first = await createNodeClients(asked).admin.status({}, STATUS);
   const upstream = first.role === Role.MASTER ? '' : (first.master?.address ?? '');
   if (upstream === '') {
-    const nodes = [{ address: asked.text, status: first }, ...(await askReplicas(first, asked, []))];
+    const nodes = [answered(asked, first), ...(await askReplicas(first, asked, []))];
     return { nodes, isWhole: first.role === Role.MASTER };
   }
   const at = parseToldAddress(upstream, asked);
   const master = await ask(at);
-  const own = { address: asked.text, status: first };
+  const own = answered(asked, first);
   if (master.status instanceof CliError) return { nodes: [master, own], isWhole: false };
   const others = await askReplicas(master.status, at, [asked.text, first.nodeId]);
   return { nodes: [master, own, ...others], isWhole: true };
+}
+
+function answered(endpoint: Endpoint, status: AskedNode['status']): AskedNode {
+  return { address: endpoint.text, endpoint, status };
 }
 
 /** `except`: addresses and ids of nodes that were asked already; a master may know a node by another address. */
@@ -52,7 +57,7 @@ async function ask(endpoint: Endpoint): Promise<AskedNode> {
   const status = await createNodeClients(endpoint)
     .admin.status({}, STATUS)
     .catch((error: unknown) => describeFailure(error, toArgument(endpoint)));
-  return { address: endpoint.text, status };
+  return answered(endpoint, status);
 }
 
 /** Undefined where every node of the group is known, answers and is ready. */

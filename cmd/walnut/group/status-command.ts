@@ -22,14 +22,13 @@ import {
   showPosition,
 } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
-import { type Colors, own } from '../output/terminal.ts';
+import { CLEAR_SCREEN, type Colors } from '../output/terminal.ts';
 import { clockToJson } from './clock-command.ts';
 import { delayToJson, describeDelay } from './delay-command.ts';
 import { type AskedNode, askGroup, renderGroup, STATUS, unwellOf } from './group-status.ts';
 
 const WATCH_MS_DEFAULT = 1_000;
 const WATCH_MS_MIN = 100;
-const CLEAR_SCREEN = own('\u001b[H\u001b[2J');
 
 interface StatusOptions {
   /** `true` if no interval was given. */

@@ -15,6 +15,9 @@ export function own(sequence: string): string {
   return `${MARK}${sequence}${MARK}`;
 }
 
+/** Takes the cursor to the top left corner and empties the screen. */
+export const CLEAR_SCREEN = own('\u001b[H\u001b[2J');
+
 /** Escapes control characters as `\u001b`. Tabs and newlines stay. */
 export function escapeControls(text: string): string {
   return text.replace(OBEYED, toEscape);

@@ -1,0 +1,68 @@
+/** Which metrics of a node are its calls of clients, and what they say. Pure. */
+import type { Histogram } from './histogram.ts';
+import type { Choice, MetricsPage } from './metrics-page.ts';
+
+/** A way by which clients call: its counter, its durations, and the calls that count as one operation each. */
+interface Way {
+  readonly counter: string;
+  readonly durations: string;
+  readonly isOperation: Choice;
+}
+
+const KEYS = 'walnut.v1.KVStore/';
+/** A stream lasts as long as its client wants. */
+const STREAMS = new Set([`${KEYS}Watch`]);
+
+const WAYS: readonly Way[] = [
+  {
+    counter: 'walnut_rpc_handled_total',
+    durations: 'walnut_rpc_duration_seconds',
+    isOperation: ({ method = '' }) => method.startsWith(KEYS) && !STREAMS.has(method),
+  },
+  {
+    counter: 'walnut_keys_requests_total',
+    durations: 'walnut_keys_duration_seconds',
+    isOperation: () => true,
+  },
+];
+
+/** Codes that are the fault of the node, and no answer that a caller has to expect. */
+const FAULTS = new Set(['internal', 'unknown', 'data_loss']);
+
+export interface CallFigures {
+  /** Calls of clients that were answered. */
+  readonly calls: number;
+  /** Those of them that failed by a fault of the node. */
+  readonly faults: number;
+  readonly seconds: Histogram;
+}
+
+export function callsOf(page: MetricsPage): CallFigures {
+  const [rpcs, keys] = WAYS.map(({ durations, isOperation }) => page.histogram(durations, isOperation));
+  const sumOf = (choice: Choice): number =>
+    WAYS.reduce(
+      (total, { counter, isOperation }) =>
+        total + (page.sum(counter, (labels) => isOperation(labels) && choice(labels)) ?? 0),
+      0,
+    );
+  return {
+    calls: sumOf(() => true),
+    faults: sumOf(({ code = '' }) => FAULTS.has(code)),
+    seconds: (rpcs as Histogram).with(keys as Histogram),
+  };
+}
+
+/** The durations of each method that has been called, by the names that people use for them. */
+export function methodsOf(page: MetricsPage): Map<string, Histogram> {
+  const methods = new Map<string, Histogram>();
+  for (const { durations } of WAYS)
+    for (const { labels } of page.samples(`${durations}_count`)) {
+      const { method = '' } = labels;
+      const name = method.includes('/') ? method.replace(/^walnut\.v1\./, '') : `${method} /v1/keys`;
+      methods.set(
+        name,
+        page.histogram(durations, (each) => each['method'] === method),
+      );
+    }
+  return methods;
+}
