@@ -8,12 +8,23 @@ const OPTIONS = ['t', 'test-name-pattern', 'watch', 'bail', 'max-workers', 'repo
 const swallowed = findSwallowed(process.env, 'test', OPTIONS);
 if (swallowed !== undefined) throw new Error(`${swallowed.message}\n${swallowed.advice}`);
 
+/** Tests that read all sources. One worker runs several of them, so that it parses the sources once. */
+const OF_SOURCES = ['tidy', 'circles', 'language', 'messages', 'outbound'].map(
+  (name) => `test/house/${name}.test.ts`,
+);
+
 export default defineConfig({
   test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: 'sources', include: OF_SOURCES, isolate: false, testTimeout: 120_000 },
+      },
+      { extends: true, test: { name: 'all others', include: ['test/**/*.test.ts'], exclude: OF_SOURCES } },
+    ],
     // Processes that tests start need not strip the types of every file again, which takes half a second each.
     env: { NODE_COMPILE_CACHE: COMPILED },
     globalSetup: ['test/fill-compile-cache.ts'],
-    include: ['test/**/*.test.ts'],
     pool: 'threads',
     // Many tests wait for processes, so two files at once pay even on two cores, where Vitest would run one.
     maxWorkers: Math.max(2, availableParallelism() - 1),

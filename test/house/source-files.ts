@@ -45,15 +45,28 @@ export function commentsIn(text: string): string[] {
   );
 }
 
+/** The file is parsed when its tree is first asked for, and throws then where it cannot be. */
 export function parseSource(path: string, text: string): SourceFile {
-  return { path, text, tree: parseAst(text, { lang: 'ts' }, path) as unknown as SyntaxNode };
+  let tree: SyntaxNode | undefined;
+  return {
+    path,
+    text,
+    get tree() {
+      tree ??= parseAst(text, { lang: 'ts' }, path) as unknown as SyntaxNode;
+      return tree;
+    },
+  };
 }
 
-/** Every hand-written TypeScript file, parsed. */
-export function readSources(): SourceFile[] {
-  return listFiles()
+/** Kept for the test files that run in this worker: to parse all takes seconds. */
+let sources: readonly SourceFile[] | undefined;
+
+/** Every hand-written TypeScript file. */
+export function readSources(): readonly SourceFile[] {
+  sources ??= listFiles()
     .filter((path) => path.endsWith('.ts') && !path.startsWith('internal/gen/'))
     .map((path) => parseSource(path, readText(path)));
+  return sources;
 }
 
 /** Calls `visit` for each node, outermost first, with the node around it. */
