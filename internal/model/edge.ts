@@ -18,4 +18,10 @@ export interface EdgeOwner {
   readiness(): Readiness;
   /** `host:port` of the master, if this process is not the master and knows it. */
   leaderHint(): string | undefined;
+  /**
+   * A member of a cluster: returns undefined if it may answer a caller that knows the shard
+   * map of this epoch; else resolves once it may, and rejects with `unavailable` where it
+   * learns of no such map in time. Absent elsewhere.
+   */
+  whenMapHeard?(epoch: number): Promise<void> | undefined;
 }

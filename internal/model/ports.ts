@@ -34,6 +34,7 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
+import type { EdgeOwner } from '#model/edge.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type {
@@ -148,4 +149,6 @@ export interface NodePorts {
   readonly bulk?: BulkPort | undefined;
   readonly replication: ReplicationPort;
   readonly admin: AdminPort;
+  /** A member of a cluster has it. */
+  readonly whenMapHeard?: EdgeOwner['whenMapHeard'] | undefined;
 }

@@ -36,6 +36,8 @@ export interface NodeDoors {
   readonly admin: AdminDoor;
   /** On a member of a cluster. */
   readonly member: MemberDoor | undefined;
+  /** On a member of a cluster. */
+  readonly whenMapHeard: ((epoch: number) => Promise<void> | undefined) | undefined;
 }
 
 export class Node {
@@ -108,7 +110,9 @@ export class Node {
       status: () => this.#status(),
       scrub: (signal) => this.#guard.scrub(signal),
     });
-    return { keyValue, bulk, replication, admin, member: this.#openMemberDoor() };
+    const isMember = this.#options.member !== undefined;
+    const whenMapHeard = isMember ? (epoch: number) => this.#agent?.whenMapHeard(epoch) : undefined;
+    return { keyValue, bulk, replication, admin, member: this.#openMemberDoor(), whenMapHeard };
   }
 
   #openMemberDoor(): MemberDoor | undefined {

@@ -2,19 +2,22 @@
  * The one place that decides whether a call is let in, for rpcs, keys and plain routes
  * alike, before a body is read. What is asked, in this order: the name
  * that the request is sent to, the address that it comes from, who calls and with
- * which rights, and whether the server still takes work.
+ * which rights, whether the server still takes work, and whether it knows as new a shard
+ * map as the caller.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AuditPort, IdentityPort, Operation, Principal } from '#model/access.ts';
 import type { Awaitable } from '#model/awaitable.ts';
+import type { EdgeOwner } from '#model/edge.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { HostPolicy } from '#rpc/host-policy.ts';
 import { isPrivateAddress, protectedModeMessage } from '#rpc/protected-mode.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
+import { MAP_EPOCH_HEADER } from '#wire/error-codes.ts';
 
 export interface Refusal {
   /** A request under a foreign name is answered before anything else of it is looked at. */
-  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'drain';
+  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'drain' | 'map';
   readonly error: WalnutError;
 }
 
@@ -22,7 +25,8 @@ export interface Admission {
   /**
    * Undefined: the call is admitted, and `call` has its principal and the keys that it may
    * touch. `target`: the request's URL, which over HTTP/1.1 may name a host too.
-   * `connection`: see `IdentityPort`. `verb`: such as GET. A promise where a password must be hashed first.
+   * `connection`: see `IdentityPort`. `verb`: such as GET. A promise where a password must be hashed first,
+   * or a shard map be learned.
    */
   refusal(
     operation: Operation,
@@ -47,6 +51,8 @@ export interface AdmissionOptions {
   readonly onNodeCall?: ((address: string) => void) | undefined;
   /** Where a caller may go instead of a server that drains. */
   readonly leaderHint: () => string | undefined;
+  /** Undefined: no caller has to say which shard map it knows. */
+  readonly whenMapHeard?: EdgeOwner['whenMapHeard'] | undefined;
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -61,10 +67,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
         return refused('address', 'unauthenticated', protectedModeMessage(remoteAddress));
       }
       if (identities === undefined || operation.access === 'health')
-        return lastRefusal(options, operation, call);
+        return admit(options, operation, call, headers);
       const who = identities.identify(headers.authorization, connection, call.peer);
-      if (who instanceof Promise) return who.then((known) => judge(options, operation, call, known));
-      return judge(options, operation, call, who);
+      if (who instanceof Promise) return who.then((known) => judge(options, operation, call, headers, known));
+      return judge(options, operation, call, headers, who);
     },
   };
 }
@@ -73,8 +79,9 @@ function judge(
   options: AdmissionOptions,
   operation: Operation,
   call: RpcCall,
+  headers: IncomingHttpHeaders,
   who: Principal | WalnutError,
-): Refusal | undefined {
+): Awaitable<Refusal | undefined> {
   if (who instanceof WalnutError) return { by: 'credential', error: who };
   call.principal = who;
   if (!who.mayCall(operation)) {
@@ -83,10 +90,37 @@ function judge(
   }
   call.keys = who.keysOf(operation);
   if (options.audit !== undefined) call.onEnd = auditOf(options.audit, operation, call);
-  return lastRefusal(options, operation, call);
+  return admit(options, operation, call, headers);
 }
 
-/** A caller that may call is let in, unless the server drains. */
+/** A caller that may call is let in, unless the server drains, or knows an older shard map than the caller. */
+function admit(
+  options: AdmissionOptions,
+  operation: Operation,
+  call: RpcCall,
+  headers: IncomingHttpHeaders,
+): Awaitable<Refusal | undefined> {
+  const refusal = lastRefusal(options, operation, call);
+  const { whenMapHeard } = options;
+  if (refusal !== undefined || whenMapHeard === undefined) return refusal;
+  const stated = headers[MAP_EPOCH_HEADER];
+  if (stated === undefined || !isOfKeys(operation)) return undefined;
+  const epoch = /^\d{1,16}$/.test(String(stated)) ? Number(stated) : Number.NaN;
+  if (!Number.isSafeInteger(epoch))
+    return refused('map', 'invalid_argument', `${MAP_EPOCH_HEADER}: expected a whole number below 2^53`);
+  return whenMapHeard(epoch)?.then(() => undefined, toRefusal);
+}
+
+function isOfKeys({ access }: Operation): boolean {
+  return access === 'read' || access === 'write' || access === 'either';
+}
+
+function toRefusal(error: unknown): Refusal {
+  if (error instanceof WalnutError) return { by: 'map', error };
+  throw error;
+}
+
+/** Undefined unless the server drains. */
 function lastRefusal(
   { isDraining, onNodeCall, leaderHint }: AdmissionOptions,
   operation: Operation,

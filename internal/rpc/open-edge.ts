@@ -198,6 +198,7 @@ function createParts(
       isDraining,
       onNodeCall: listeners.favour,
       leaderHint: () => owner.leaderHint(),
+      whenMapHeard: owner.whenMapHeard?.bind(owner),
     }),
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     budget,

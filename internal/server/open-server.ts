@@ -46,10 +46,11 @@ export function openServer(options: ServerOptions): Promise<RunningServer> {
   });
 }
 
-function createNodeOwner({ admin }: NodePorts): EdgeOwner {
+function createNodeOwner({ admin, whenMapHeard }: NodePorts): EdgeOwner {
   return {
     readiness: () => admin.status(),
     leaderHint: () => admin.status().upstream?.address || undefined,
+    ...(whenMapHeard === undefined ? {} : { whenMapHeard }),
   };
 }
 

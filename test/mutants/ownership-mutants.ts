@@ -150,4 +150,18 @@ export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
     replacement: '    if (isMember) this.#engine.submitOwnership({ ...current',
     tests: ['test/node/plain-ownership.test.ts'],
   },
+  {
+    name: 'node that answers although its caller knows a newer map',
+    file: 'internal/node/member/member-agent.ts',
+    text: '    if (known >= epoch) return;\n',
+    replacement: '    if (known >= 0) return;\n',
+    tests: [NODES],
+  },
+  {
+    name: 'map epoch of a caller that nobody reads',
+    file: 'internal/rpc/admission.ts',
+    text: '  return whenMapHeard(epoch)?.then(() => undefined, toRefusal);',
+    replacement: '  whenMapHeard(epoch)?.catch(() => undefined);\n  return undefined;',
+    tests: ['test/server/admission.test.ts'],
+  },
 ];

@@ -9,6 +9,7 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
 import type { Access, Operation } from '#model/access.ts';
 import type { Readiness } from '#model/edge.ts';
+import { WalnutError } from '#model/errors.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
@@ -45,6 +46,58 @@ const NEIGHBOUR = '10.0.0.1';
 function anOperation(access: Access, isServedDraining: boolean): Operation {
   return { name: access, access, isServedDraining };
 }
+
+describe('a caller that says which shard map it knows', () => {
+  const asked: number[] = [];
+  const refusalOf = (
+    access: Access,
+    stated: string | undefined,
+    whenMapHeard?: (epoch: number) => Promise<void> | undefined,
+  ) =>
+    createAdmission({
+      hosts: createHostPolicy({ isLoopback: true, names: [], origins: new Set() }),
+      isProtected: false,
+      isDraining: () => false,
+      leaderHint: () => undefined,
+      ...(whenMapHeard === undefined ? {} : { whenMapHeard }),
+    }).refusal(
+      anOperation(access, false),
+      anonymousCall(peerOf({ remoteAddress: NEIGHBOUR })),
+      { host: 'localhost', ...(stated === undefined ? {} : { 'x-map-epoch': stated }) },
+      '/',
+      {},
+      'POST',
+    );
+  const known = (epoch: number): undefined => void asked.push(epoch);
+
+  it('is let in at once where the node knows it, and where no node needs it', () => {
+    asked.length = 0;
+    expect(refusalOf('read', '7', known)).toBeUndefined();
+    expect(refusalOf('either', '0', known)).toBeUndefined();
+    expect(asked).toEqual([7, 0]);
+    expect(refusalOf('write', '7')).toBeUndefined();
+    expect(refusalOf('write', undefined, known)).toBeUndefined();
+    for (const access of ['observe', 'replicate', 'admin', 'health'] as const)
+      expect(refusalOf(access, 'seven', known)).toBeUndefined();
+    expect(asked).toEqual([7, 0]);
+  });
+
+  it('waits until the node knows it', async () => {
+    expect(await refusalOf('read', '7', () => Promise.resolve())).toBeUndefined();
+  });
+
+  it('is refused where the node learns of none', async () => {
+    const error = new WalnutError('unavailable', 'no newer map');
+    expect(await refusalOf('read', '7', () => Promise.reject(error))).toEqual({ by: 'map', error });
+  });
+
+  it.each(['', 'seven', '-1', '1.5', '9007199254740992'])('is refused for %j', (stated) => {
+    expect(refusalOf('write', stated, known)).toMatchObject({
+      by: 'map',
+      error: { code: 'invalid_argument', message: 'x-map-epoch: expected a whole number below 2^53' },
+    });
+  });
+});
 
 describe.each(ACCESSES)('a call that needs the access %s', (access) => {
   const told: string[] = [];

@@ -21,6 +21,8 @@ import { messageOf } from '#platform/thrown.ts';
 const PROBLEMS_MAX = 16;
 /** Another coordinator may take this long to act, milliseconds. */
 const UNHEARD_MS = 7_000;
+/** How long a call waits for a newer map, milliseconds. */
+const ASK_MS = 500;
 /** How many coordinators Status names. */
 const TOLD_MAX = 3;
 
@@ -47,6 +49,7 @@ export class MemberAgent {
   #answeredMs: number;
   #running: Promise<void> | undefined;
   #heeding: Promise<void> | undefined;
+  #asking: Promise<void> | undefined;
 
   constructor(parts: MemberAgentParts) {
     const { options, member } = parts;
@@ -81,17 +84,43 @@ export class MemberAgent {
     return `no coordinator hears this node: ${whys.join('; ')}`;
   }
 
+  /** See `EdgeOwner`. A master with a lease goes by its log: nobody else has its slots without its own record. */
+  whenMapHeard(epoch: number): Promise<void> | undefined {
+    const { served, current } = this.#parts.keeper;
+    if ((served.map?.epoch ?? 0) >= epoch) return undefined;
+    if (current?.kind === 'master' && current.lease?.whyNotHeld === undefined) return undefined;
+    return this.#askFor(epoch);
+  }
+
+  /** One call is in flight, however many wait for it. */
+  async #askFor(epoch: number): Promise<void> {
+    const { keeper, options } = this.#parts;
+    this.#asking ??= Promise.race([this.#send(), options.clock.sleep(ASK_MS, this.#stop.signal)]).finally(
+      () => {
+        this.#asking = undefined;
+      },
+    );
+    await this.#asking;
+    const known = keeper.served.map?.epoch ?? 0;
+    if (known >= epoch) return;
+    throw new WalnutError(
+      'unavailable',
+      `the caller knows map epoch ${epoch}, and this node ${known}: no coordinator told it a newer map in ${ASK_MS} ms`,
+      { leaderHint: keeper.current?.leaderHint, nothingDone: true },
+    );
+  }
+
   async #run(): Promise<void> {
     const { clock } = this.#parts.options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      this.#send();
+      void this.#send();
       await clock.sleep(HEARTBEAT_MS, signal);
     }
   }
 
-  /** Sends a heartbeat and does not wait for its answer. */
-  #send(): void {
+  /** Sends a heartbeat. Resolves when its answer is heeded, or there is none. */
+  #send(): Promise<void> {
     const { keeper, member, options } = this.#parts;
     const role = keeper.current;
     const sent = role?.kind === 'master' ? role.lease?.sent() : undefined;
@@ -103,7 +132,7 @@ export class MemberAgent {
       oldestWriteMs: this.#stall.ageMs(keeper.host.engine),
     });
     const address = this.#address;
-    member.heartbeat(address, heartbeat).then(
+    return member.heartbeat(address, heartbeat).then(
       (answer) => this.#take(address, answer, heartbeat, sent),
       (error: unknown) => this.#failed(address, error),
     );

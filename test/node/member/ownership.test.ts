@@ -191,6 +191,29 @@ describe('two groups', () => {
     cluster.restartCoordinator();
   });
 
+  it('ask for a newer map where a caller knows one, but for a master with a lease', async () => {
+    const replica = replicaOf('g1');
+    const whenHeard = ({ node }: TestNode, epoch: number) => node.ports.whenMapHeard?.(epoch);
+    const epoch = cluster.coordinator.map?.epoch ?? 0;
+    await cluster.group.clock.advance(1_000);
+    expect(whenHeard(replica, epoch)).toBeUndefined();
+    expect(whenHeard(masterOf('g1'), epoch + 99)).toBeUndefined();
+    // Between two heartbeats it asks by itself.
+    await cluster.group.until(cluster.coordinator.requests.setNodeStatus(replica.name, 'draining'));
+    const waiting = whenHeard(replica, epoch + 1);
+    expect(waiting).toBeInstanceOf(Promise);
+    await cluster.group.until(waiting as Promise<void>);
+    expect(whenHeard(replica, epoch + 1)).toBeUndefined();
+    cluster.cutOff.add(replica.name);
+    const startedMs = cluster.group.clock.monotonicMs();
+    await expect(cluster.group.until(whenHeard(replica, epoch + 2) as Promise<void>)).rejects.toMatchObject({
+      code: 'unavailable',
+      details: { nothingDone: true },
+    });
+    expect(cluster.group.clock.monotonicMs() - startedMs).toBeLessThanOrEqual(500);
+    cluster.cutOff.clear();
+  });
+
   it('say which slots they own in equal digests, a group that is added none', async () => {
     await cluster.start('e');
     await cluster.group.clock.advance(1_000);
