@@ -98,6 +98,7 @@ async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<vo
     answerBytesMax: memory.answerBytes,
     version,
     openFilesMax: openFilesMax(),
+    connectionBytesMax: memory.callBytes,
     perAddressMax: config.server.connectionsPerAddressMax,
     http1: config.server.http1,
     http2: config.server.http2,

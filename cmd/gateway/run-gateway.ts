@@ -91,6 +91,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
     bodyBytesMax: memory.bodyBytes,
     answerBytesMax: memory.answerBytes,
     openFilesMax: openFilesMax(),
+    connectionBytesMax: memory.callBytes,
     perAddressMax: its.connectionsPerAddressMax,
     http1: its.http1,
     http2: its.http2,

@@ -100,6 +100,7 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
     onAnswerBytes: onBuffers,
     version,
     openFilesMax: openFilesMax(),
+    connectionBytesMax: memory.callBytes,
     slowLog,
     settings,
   });

@@ -28,7 +28,10 @@ export interface MemoryPlan {
   /** How much the process may use. */
   readonly limitBytes: number;
   readonly programBytes: number;
-  /** For calls under way: their bodies, their records, their answers, and buffers that are garbage already. */
+  /**
+   * For calls under way: their bodies, their records, their answers, and buffers that are garbage
+   * already. Connections that wait may take as much, and are bounded by it.
+   */
   readonly callBytes: number;
   /** The limit, within `callBytes`, for answers over HTTP/2 that wait for their peers to read. */
   readonly answerBytes: number;

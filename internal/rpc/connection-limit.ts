@@ -1,7 +1,7 @@
 /**
  * How many connections a server takes, and what the ones above that are told.
  * Clients and the log share the descriptors of one process: without a bound,
- * idle clients alone could keep the log from its next segment.
+ * idle clients alone could keep the log from its next segment, or take the memory of all.
  */
 import type { Socket } from 'node:net';
 import { ErrorCode } from '#http/http2/frame.ts';
@@ -17,10 +17,17 @@ const RESERVED_FILES = 192;
 /** So many peers at once, or fewer where few files may be open, are told why they are refused. */
 const TOLD_MAX = 32;
 const LOG_EVERY_MS = 10_000;
+/** What a connection takes that asked once and then waits (measured: 16 kB, and 37 kB by TLS). */
+const CLEAR_BYTES = 16_384;
+const TLS_BYTES = 40_960;
+/** So many are taken however little memory there is. */
+const CONNECTIONS_MIN = 256;
 
 export interface ConnectionLimit {
   readonly openFilesMax: number;
   readonly reservedFiles: number;
+  /** How many there is memory for. */
+  readonly memoryMax: number;
   readonly connectionsMax: number;
   /** How many one address may have, or one /64 network of IPv6. */
   readonly perAddressMax: number;
@@ -28,18 +35,30 @@ export interface ConnectionLimit {
   readonly toldMax: number;
 }
 
+/** How many connections are taken into so many bytes of memory. Pure. */
+export function connectionsIn(bytes: number, isTls: boolean): number {
+  const count = Math.floor(bytes / (isTls ? TLS_BYTES : CLEAR_BYTES));
+  return Math.min(CONNECTIONS_MAX, Math.max(CONNECTIONS_MIN, count));
+}
+
 /**
  * Half of the files that may be open, if these are few. `perAddressMax`: as configured;
  * undefined: a quarter, so that no caller takes all. Pure.
  */
-export function limitConnections(openFilesMax: number, perAddressMax?: number): ConnectionLimit {
+export function limitConnections(
+  openFilesMax: number,
+  perAddressMax?: number,
+  memoryMax = CONNECTIONS_MAX,
+): ConnectionLimit {
   const reservedFiles = Math.min(RESERVED_FILES, Math.ceil(openFilesMax / 2));
   // Those that are told why they are refused take a descriptor, too.
   const toldMax = Math.min(TOLD_MAX, Math.floor(openFilesMax / 8));
-  const connectionsMax = Math.max(1, Math.min(CONNECTIONS_MAX, openFilesMax - reservedFiles - toldMax));
+  const filesLeft = openFilesMax - reservedFiles - toldMax;
+  const connectionsMax = Math.max(1, Math.min(memoryMax, filesLeft));
   return {
     openFilesMax,
     reservedFiles,
+    memoryMax,
     connectionsMax,
     perAddressMax: Math.min(connectionsMax, perAddressMax ?? Math.max(16, Math.floor(connectionsMax / 4))),
     toldMax,

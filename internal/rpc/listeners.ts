@@ -10,7 +10,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { createBoundedMux } from '#rpc/bounded-mux.ts';
-import { ConnectionRefusals, limitConnections } from '#rpc/connection-limit.ts';
+import { ConnectionRefusals, connectionsIn, limitConnections } from '#rpc/connection-limit.ts';
 import { ConnectionPlaces, type Full } from '#rpc/connection-places.ts';
 import { type Connections, createConnections } from '#rpc/connections.ts';
 import { createHttp1, createHttp2 } from '#rpc/http-servers.ts';
@@ -36,6 +36,8 @@ export interface ListenersOptions extends BindOptions {
   readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** How many files and sockets the process may have open. */
   readonly openFilesMax: number;
+  /** Memory for connections, in bytes; undefined: as much as they take. */
+  readonly connectionBytesMax?: number | undefined;
   /** Connections of one address; undefined: a quarter of all. */
   readonly perAddressMax?: number | undefined;
   /** Undefined: the port speaks clear text. */
@@ -75,7 +77,9 @@ export interface Listeners {
 /** Rejects with `ServerAddressError`. */
 export async function openListeners(options: ListenersOptions): Promise<Listeners> {
   const { clock, logger } = options;
-  const limit = limitConnections(options.openFilesMax, options.perAddressMax);
+  const { connectionBytesMax: bytesMax = Number.POSITIVE_INFINITY } = options;
+  const memoryMax = connectionsIn(bytesMax, options.tls !== undefined);
+  const limit = limitConnections(options.openFilesMax, options.perAddressMax, memoryMax);
   const places = new ConnectionPlaces(limit);
   const connections = createConnections();
   let serving: Serving | undefined;
@@ -89,7 +93,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     onHttp2: (socket) => now().clear.onHttp2(socket),
     onTls: (socket, sinceMs) => now().onTls(socket, sinceMs),
   });
-  logger.info({ ...limit }, 'connections are bounded by the limit of open files');
+  logger.info({ ...limit }, 'connections are bounded by open files and memory');
   const { address: ip, port, family } = await listen(mux, options);
   return {
     port,

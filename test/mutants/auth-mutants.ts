@@ -123,6 +123,20 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/rpc/connection-places.test.ts'],
   },
   {
+    name: 'connections: as many by TLS as in clear text fit in memory',
+    file: 'internal/rpc/connection-limit.ts',
+    text: '(isTls ? TLS_BYTES : CLEAR_BYTES)',
+    replacement: '(isTls ? CLEAR_BYTES : CLEAR_BYTES)',
+    tests: ['test/server/connection-limit.test.ts'],
+  },
+  {
+    name: 'connections: memory bounds none',
+    file: 'internal/rpc/connection-limit.ts',
+    text: 'Math.min(memoryMax, filesLeft)',
+    replacement: 'Math.min(CONNECTIONS_MAX, filesLeft)',
+    tests: ['test/server/connection-limit.test.ts'],
+  },
+  {
     name: 'connections: a place is never given back',
     file: 'internal/rpc/bounded-mux.ts',
     text: '() => places.leave(address)',

@@ -4,7 +4,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { limitConnections } from '#rpc/connection-limit.ts';
+import { connectionsIn, limitConnections } from '#rpc/connection-limit.ts';
 import { http1, onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
 
 describe('the bound of connections', () => {
@@ -24,6 +24,26 @@ describe('the bound of connections', () => {
     if (openFilesMax > 2) {
       expect(limit.connectionsMax + limit.reservedFiles + limit.toldMax).toBeLessThanOrEqual(openFilesMax);
     }
+  });
+});
+
+describe('memory for connections', () => {
+  const MIB = 1 << 20;
+  it.each([
+    [48 * MIB, true, 1_228],
+    [48 * MIB, false, 3_072],
+    [3_072 * MIB, true, 20_000],
+    [1 * MIB, true, 256],
+  ])('of %i bytes, by TLS %s, is enough for %i', (bytes, isTls, count) => {
+    expect(connectionsIn(bytes, isTls)).toBe(count);
+  });
+
+  it('bounds them where many files may be open', () => {
+    expect(limitConnections(20_000, undefined, 1_228)).toMatchObject({
+      connectionsMax: 1_228,
+      perAddressMax: 307,
+    });
+    expect(limitConnections(1_024, undefined, 1_228).connectionsMax).toBe(800);
   });
 });
 
