@@ -78,6 +78,7 @@ export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
     ...groups.flatMap(({ group: { id, term } }) =>
       term > TERM_MAX ? [`${id}: ${describeLastTerm(term - TERMS_ABOVE)}`] : [],
     ),
+    ...groups.flatMap(({ group: { id } }) => whyTwoLead(id, own)),
     ...groups.flatMap((each) =>
       each.group.id === forced ? whyNotForced(each, map.groups.get(forced), isOld) : whyNotGroup(each),
     ),
@@ -218,6 +219,19 @@ function noVoters(id: string): string {
     `nobody knows the voters of ${id}: neither the metadata store nor the log of a node that is heard lists them: ` +
     'start its other nodes, or restore any backup of the store that has the group'
   );
+}
+
+/** A recovery could choose the one that has more records, and give up what the other one acknowledged. */
+function whyTwoLead(id: string, members: readonly Heartbeat[]): string[] {
+  const masters = members.filter(({ group, role }) => group === id && role === 'master');
+  const [first, second] = masters.filter(({ node, term }) =>
+    masters.some((other) => other.node !== node && other.term === term),
+  );
+  if (first === undefined || second === undefined) return [];
+  return [
+    `${first.node} and ${second.node} both lead term ${first.term} of ${id}: start the one that takes no writes ` +
+      '(walnut cluster nodes), or either if both take none, on an empty directory first',
+  ];
 }
 
 function whyNotGroup({ group: { id, voters }, heard, missing }: GroupRecovery): string[] {

@@ -112,8 +112,7 @@ function twoLead({ id, term, leader }: Group, second: string): string {
   const given = leader === undefined ? 'nobody yet' : leader.node;
   return (
     `${second} leads term ${term} of ${id}, which the metadata store gave to ${given}: the store was restored from a ` +
-    'backup. If one of the two takes writes, it has what was acknowledged at QUORUM: start the other one on an empty ' +
-    'directory. Then see walnut cluster recover'
+    'backup. See walnut cluster recover'
   );
 }
 

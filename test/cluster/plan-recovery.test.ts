@@ -48,6 +48,19 @@ function plan(map: ShardMap, said: Observation[], forced = '', unbelieved: strin
 const at = (term: number, lsn: number) => ({ tail: { epoch: makeEpoch(term, 1), lsn: toLsn(lsn) } });
 
 describe('a recovery', () => {
+  it('is refused while two lead one term, since either may have what was acknowledged', () => {
+    const masters = [say('a', { role: 'master' }), say('b', { role: 'master' }), say('c')];
+    expect(plan(mapWith(), masters).problems).toEqual([
+      expect.stringContaining('a and b both lead term 9 of g1: start the one that takes no writes'),
+    ]);
+    const [a, , c] = masters;
+    expect(plan(mapWith(), [a, say('b', { role: 'master', term: 8 }), c] as Observation[]).problems).toEqual(
+      [],
+    );
+    const empty = say('b', { role: 'replica', incarnation: 2 });
+    expect(plan(mapWith(), [a, empty, c] as Observation[]).problems).toEqual([]);
+  });
+
   it('of an older store has terms above all that are stated, and an epoch of the next generation', () => {
     const { problems, groups, epoch, clusterId, nodes, slots } = plan(mapWith(), [
       say('a'),

@@ -153,6 +153,13 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     tests: [PLAN],
   },
   {
+    name: 'recovery although two lead one term',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: 'if (first === undefined || second === undefined) return [];',
+    replacement: 'if (first !== second) return [];',
+    tests: ['test/cluster/plan-recovery.test.ts'],
+  },
+  {
     name: 'few grants in every later term too',
     file: 'internal/cluster/shard-map.ts',
     text: 'if (grants?.term !== term) return',
