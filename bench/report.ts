@@ -83,6 +83,8 @@ export function describeMachine(): Machine {
     ['etcd', versionOf('etcd', /etcd Version: ([\d.]+)/)],
     ['wrk', versionOf('wrk', /wrk ([\w.]+)/)],
     ['h2load', versionOf('h2load', /nghttp2\/([\d.]+)/)],
+    ['nghttpd', versionOf('nghttpd', /nghttp2\/([\d.]+)/)],
+    ['go', versionOf('go', /go([\d.]+)/, 'version')],
   ];
   return {
     node: process.version,
@@ -96,8 +98,8 @@ export function describeMachine(): Machine {
   };
 }
 
-function versionOf(command: string, pattern: RegExp): string | undefined {
-  const { error, stdout, stderr } = spawnSync(command, ['--version'], { encoding: 'utf8' });
+function versionOf(command: string, pattern: RegExp, argument = '--version'): string | undefined {
+  const { error, stdout, stderr } = spawnSync(command, [argument], { encoding: 'utf8' });
   if (error !== undefined) return undefined;
   return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown';
 }

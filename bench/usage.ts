@@ -6,7 +6,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
 
   unary         single Gets and Sets by Connect, JSON, gRPC and /v1/keys, next to
                 bare node:http and node:http2 answering the same bytes, to stock
-                connect-node, and to redis-server and etcd where they are installed;
+                connect-node, and to redis-server, etcd, nghttpd and Go's net/http where
+                they are installed;
                 load by wrk and h2load where they are installed
   batch         batches of 100 Gets and of 100 Sets, counted in operations, next to the
                 same operations one by one, to bare Node answering the same bytes, and

@@ -10,6 +10,12 @@ import {
 export const KEY = 'bench:0000000001';
 export const VALUE = Buffer.alloc(100, 'v');
 
+/**
+ * Other servers that can do the same: stock connect-node, other kinds of stores, and HTTP/2
+ * of nghttp2 (a small file) and of Go's net/http (fixed bytes), each on one thread.
+ */
+export type Beside = 'stock' | 'redis' | 'etcd' | 'nghttpd' | 'go';
+
 export interface MeasuredCall {
   readonly id: string;
   readonly http: 1 | 2;
@@ -23,8 +29,7 @@ export interface MeasuredCall {
   readonly connections?: number;
   /** The share of the rate of bare Node, and of stock connect-node, that is aimed at. */
   readonly aims: Readonly<Record<string, number>>;
-  /** The other servers that can do the same: stock connect-node, or another kind of server. */
-  readonly beside: readonly ('stock' | 'redis' | 'etcd')[];
+  readonly beside: readonly Beside[];
 }
 
 function envelope(message: Uint8Array): Uint8Array {
@@ -59,7 +64,15 @@ function rpcs(name: 'Get' | 'Set'): MeasuredCall[] {
       beside: ['stock', 'redis'],
     },
     { ...common, id: `${verb} h1 json`, http: 1, contentType: type.json, body: json, aims: {} },
-    { ...common, id: `${verb} h2 proto`, http: 2, contentType: type.proto, body: proto, aims: aimOf(0.75) },
+    {
+      ...common,
+      id: `${verb} h2 proto`,
+      http: 2,
+      contentType: type.proto,
+      body: proto,
+      aims: { ...aimOf(0.75), ...(name === 'Get' ? { nghttpd: 0.5, go: 3 } : {}) },
+      beside: name === 'Get' ? ['stock', 'nghttpd', 'go'] : ['stock'],
+    },
     {
       ...common,
       id: `${verb} grpc`,

@@ -69,7 +69,7 @@ export async function startEtcd(directory: string): Promise<Target> {
 }
 
 /** Finds a free port for programs that cannot choose one themselves. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -77,9 +77,21 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Waits for `ready` in its output; its first group is the port, where it has one. */
-function started(child: ChildProcess, ready: RegExp, knownPort?: number): Promise<Target> {
+export function targetOf(child: ChildProcess, port: number): Target {
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  return {
+    port,
+    pid: child.pid ?? 0,
+    cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
+    stop: () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
+
+/** Waits for `ready` in its output; its first group is the port, where it has one. */
+export function started(child: ChildProcess, ready: RegExp, knownPort?: number): Promise<Target> {
   return new Promise((resolve, reject) => {
     let output = '';
     const fail = (why: string): void => reject(new Error(`${child.spawnfile} ${why}: ${output.slice(-500)}`));
@@ -93,15 +105,7 @@ function started(child: ChildProcess, ready: RegExp, knownPort?: number): Promis
       if (match === null) return;
       clearTimeout(timer);
       output = '';
-      resolve({
-        port: knownPort ?? Number(match[1]),
-        pid: child.pid ?? 0,
-        cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
-        stop: () => {
-          child.kill('SIGTERM');
-          return exited;
-        },
-      });
+      resolve(targetOf(child, knownPort ?? Number(match[1])));
     };
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', onData);
     child.once('error', (error) => fail(error.message));

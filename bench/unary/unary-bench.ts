@@ -1,7 +1,7 @@
 /**
  * Single calls: Walnut next to bare Node answering the same bytes, to stock
- * connect-node with the same service, and to redis-server and etcd where they
- * are installed. They are measured in turn, round after round, each by a load
+ * connect-node with the same service, and to redis-server, etcd, nghttpd and Go where
+ * they are installed. They are measured in turn, round after round, each by a load
  * generator in a process of its own; ratios are taken within a round.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import { Authority } from '#test/doubles/certificates.ts';
 import type { SuiteReport } from '../report.ts';
 import { agreedTls } from './agreed-tls.ts';
-import { askOnce } from './ask-once.ts';
-import { CALLS, etcdCall, type MeasuredCall } from './calls.ts';
+import { askOnce, type OneAnswer } from './ask-once.ts';
+import { type Beside, CALLS, etcdCall, type MeasuredCall } from './calls.ts';
 import { createLoad, type Load, loadNames, REDIS_RATE, redisLoad } from './load.ts';
+import { startGo, startNghttpd } from './other-http2.ts';
 import { isInstalled, startEtcd, startRedis, startWalnut, startYardstick, type Target } from './processes.ts';
 import { type Measured, toSuiteReport } from './report.ts';
 import { type Contender, measureInTurn } from './rounds.ts';
@@ -73,9 +74,8 @@ class Hall {
     if (tls !== undefined) await checkAlike(walnut.port, bare.port, call.http);
     const contenders = [this.#contender('walnut', walnut, call), this.#contender('bare', bare, call)];
     for (const name of call.beside) {
-      if (name === 'stock' || isInstalled(`${name}${name === 'redis' ? '-server' : ''}`)) {
-        contenders.push(await this.#beside(name, call));
-      }
+      if (name === 'stock' || isInstalled(name === 'redis' ? 'redis-server' : name))
+        contenders.push(await this.#beside(name, call, { type, body }));
     }
     return contenders;
   }
@@ -94,7 +94,7 @@ class Hall {
     return { files, settings };
   }
 
-  async #beside(name: 'stock' | 'redis' | 'etcd', call: MeasuredCall): Promise<Contender> {
+  async #beside(name: Beside, call: MeasuredCall, answer: OneAnswer): Promise<Contender> {
     const verb = call.id.startsWith('get') ? 'get' : 'set';
     if (name === 'redis') {
       const target = await this.#target('redis', (path) => startRedis(path));
@@ -109,6 +109,10 @@ class Hall {
       const target = await this.#target('etcd', (path) => startEtcd(path));
       await askOnce(target.port, etcdCall('set'));
       return this.#contender(name, target, etcdCall(verb));
+    }
+    if (name === 'nghttpd' || name === 'go') {
+      const start = name === 'go' ? startGo : startNghttpd;
+      return this.#contender(name, await this.#target(name, (path) => start(path, call.path, answer)), call);
     }
     const version = String(call.http);
     const stock = await this.#filled(`stock${version}`, () => startYardstick(['stock', version]), call);

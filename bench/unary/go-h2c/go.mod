@@ -1,0 +1,3 @@
+module walnut/bench
+
+go 1.24
