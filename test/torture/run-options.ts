@@ -6,7 +6,7 @@ export interface TortureOptions {
   readonly seed: number;
   /** For each part that runs until told to stop. */
   readonly seconds: number;
-  /** How many rounds `cluster-processes` has. */
+  /** How many rounds `cluster-processes` has, and how many failovers `client`. */
   readonly rounds: number;
 }
 

@@ -45,7 +45,7 @@ if (isWanted('clusters')) await tortureClusters(report, seed, seconds);
 if (isWanted('model')) await tortureModel(report, seed);
 if (isWanted('failovers')) await tortureFailovers(report);
 if (isWanted('cluster-processes')) await tortureClusterProcesses(report, seed, rounds);
-if (isWanted('client')) await tortureClient(report, seed);
+if (isWanted('client')) await tortureClient(report, seed, rounds);
 if (isWanted('stampede')) await tortureStampede(report);
 if (isWanted('rotations')) await tortureRotations(report);
 if (isWanted('attack')) await tortureAttack(report);
