@@ -5,7 +5,7 @@
  * what it is.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -42,6 +42,45 @@ async function startGroup(): Promise<void> {
   addresses = ['127.0.0.1:1', replica.address];
 }
 
+/** A position of no history of the group: it is told once that what was seen is gone. */
+const PYTHON_LOSS = `
+import sys, grpc
+from walnut.v1 import types_pb2
+from walnut_client import Walnut
+walnut = Walnut(sys.argv[1:])
+walnut.position = types_pb2.Position(epoch=(1 << 32) + 1, lsn=1)
+try:
+    walnut.get("no such key")
+except grpc.RpcError as error:
+    print(error.code().name)
+print(walnut.get("no such key"))
+`;
+
+function goLoss(address: string): string {
+  return `package walnutclient
+
+import (
+	"context"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	walnutv1 "walnut.example/gen/walnut/v1"
+)
+
+func TestLoss(t *testing.T) {
+	client := New("${address}")
+	client.position = &walnutv1.Position{Epoch: 1<<32 + 1, Lsn: 1}
+	if _, _, err := client.Get(context.Background(), "no such key"); connect.CodeOf(err) != connect.CodeDataLoss {
+		t.Fatal(err)
+	}
+	if _, _, err := client.Get(context.Background(), "no such key"); err != nil {
+		t.Fatal(err)
+	}
+}
+`;
+}
+
 /** The example's files, where generated code may be put beside them. */
 function copyOf(example: string): string {
   const cwd = join(directory, example);
@@ -76,6 +115,7 @@ describe('an example', { timeout: TIMEOUT_MS }, () => {
     const out = ['--python_out=.', '--grpc_python_out=.'];
     run(cwd, PYTHON, '-m', 'grpc_tools.protoc', '-I', join(ROOT, 'api'), ...out, ...PROTOS);
     expect(wordsOf(run(cwd, PYTHON, 'main.py', ...addresses))).toEqual(PRINTED);
+    expect(run(cwd, PYTHON, '-c', PYTHON_LOSS, ...addresses.slice(1))).toBe('DATA_LOSS\nNone\n');
   });
 
   it('is in Go', async ({ skip }) => {
@@ -90,5 +130,7 @@ describe('an example', { timeout: TIMEOUT_MS }, () => {
     run(cwd, buf, 'generate', join(ROOT, 'api'), ...PROTOS.flatMap((path) => ['--path', path]));
     run(cwd, 'go', 'build', '-o', 'example', '.');
     expect(wordsOf(run(cwd, join(cwd, 'example'), ...addresses))).toEqual(PRINTED);
+    writeFileSync(join(cwd, 'walnutclient', 'loss_test.go'), goLoss(addresses[1] as string));
+    run(cwd, 'go', 'test', './walnutclient');
   });
 });
