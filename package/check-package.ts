@@ -1,8 +1,9 @@
 /**
  * `npm run check:package`: builds and packs the package, lints what was packed, and tries
- * it in an empty project with npm, in each Node that can be had: an ES module, a CommonJS
- * program and one on fetch against a master, all from the packed file. What is missing is
- * printed as SKIPPED. The last line is `N passed, N failed`.
+ * it in an empty project with npm, in each Node that can be had, in Bun and in Deno: an ES
+ * module, a CommonJS program and one on fetch against a master, and an embedded node and
+ * replica, all from the packed file. What is missing is printed as SKIPPED. The last line is
+ * `N passed, N failed`.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +19,20 @@ const PUBLINT = 'publint@0.3.25';
 const TYPES_LINT = '@arethetypeswrong/cli@0.18.5';
 /** The oldest that is supported, and the newest of each line between. The one that runs this comes besides. */
 const NODES = ['22.18.0', '24.11.0'];
+/** Other runtimes, by the packages that bring their binaries. */
+const OTHERS = [
+  { name: 'Bun', command: 'bun', version: '1.4.4', args: [] },
+  { name: 'Deno', command: 'deno', version: '2.9.6', args: ['run', '--allow-all'] },
+];
 const READY_MS_MAX = 30_000;
+
+/** What runs the trial programs, and what runs the master that they call. */
+interface Runtime {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly node: string;
+}
 
 const place = mkdtempSync(join(tmpdir(), 'walnut-check-package-'));
 const counts = { passed: 0, failed: 0 };
@@ -45,14 +59,40 @@ function lint(name: string, tool: string, args: readonly string[]): void {
   else skip(name, `${tool} cannot be had here`);
 }
 
-/** The Node of a version, from the same packages that a checkout uses; undefined where it cannot be had. */
-function installNode(version: string): string | undefined {
-  const directory = join(place, `node-${version}`);
+/** Where the modules of a package are; undefined where it cannot be had. */
+function install(name: string, version: string): string | undefined {
+  const directory = join(place, `${name}-${version}`);
   mkdirSync(directory);
-  const name = `node-${process.platform}-${process.arch}@${version}`;
-  const args = ['install', '--silent', '--no-audit', '--no-fund', '--prefix', directory, name];
-  if (problemOf('npm', args, directory) !== undefined) return undefined;
-  return join(directory, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node');
+  const args = [
+    'install',
+    '--silent',
+    '--no-audit',
+    '--no-fund',
+    '--prefix',
+    directory,
+    `${name}@${version}`,
+  ];
+  return problemOf('npm', args, directory) === undefined ? join(directory, 'node_modules') : undefined;
+}
+
+function nodeRuntime(version: string, node: string): Runtime {
+  return { name: `Node ${version}`, command: node, args: [], node };
+}
+
+/** The Node of a version, from the same packages that a checkout uses. */
+function installNode(version: string): Runtime | undefined {
+  const name = `node-${process.platform}-${process.arch}`;
+  const modules = install(name, version);
+  return modules === undefined ? undefined : nodeRuntime(version, join(modules, name, 'bin', 'node'));
+}
+
+function installOther({ name, command, version, args }: (typeof OTHERS)[number]): Runtime | undefined {
+  const modules = install(command, version);
+  if (modules === undefined) return undefined;
+  return {
+    ...{ name: `${name} ${version}`, args, node: process.execPath },
+    command: join(modules, '.bin', command),
+  };
 }
 
 async function freePort(): Promise<number> {
@@ -87,21 +127,22 @@ async function startMaster(node: string, project: string): Promise<{ address: st
   throw new Error('the master did not become ready');
 }
 
-async function tryIn(node: string, version: string, tarball: string): Promise<void> {
-  const project = join(place, `project-${version}`);
+async function tryIn({ name: runtime, command, args, node }: Runtime, tarball: string): Promise<void> {
+  const project = join(place, `project-${runtime.replace(' ', '-')}`);
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{"private":true}\n');
   const problem = problemOf('npm', ['install', '--silent', '--no-audit', '--no-fund', tarball], project);
-  if (problem !== undefined) return report(`installing in ${version}`, problem);
+  if (problem !== undefined) return report(`installing for ${runtime}`, problem);
   const { address, child } = await startMaster(node, project);
   try {
     for (const { name, text, printed } of PROGRAMS) {
       writeFileSync(join(project, name), text);
-      const { stdout, stderr } = spawnSync(node, [name, address], { cwd: project, encoding: 'utf8' });
-      report(`${name} in Node ${version}`, stdout === printed ? undefined : stdout + stderr);
+      const line = [...args, name, address];
+      const { stdout, stderr } = spawnSync(command, line, { cwd: project, encoding: 'utf8' });
+      report(`${name} in ${runtime}`, stdout === printed ? undefined : stdout + stderr);
     }
     const tool = problemOf('npm', ['exec', '--', 'walnut', 'get', 'note:a', '--address', address], project);
-    report(`npx walnut in Node ${version}`, tool);
+    report(`npx walnut beside ${runtime}`, tool);
   } finally {
     child.kill('SIGTERM');
     await once(child, 'exit');
@@ -115,11 +156,14 @@ try {
   process.stdout.write(`${tarball}: ${statSync(tarball).size} bytes\n`);
   lint('publint', PUBLINT, [tarball, '--strict']);
   lint('are-the-types-wrong', TYPES_LINT, [tarball, '--profile', 'node16']);
-  await tryIn(process.execPath, process.versions.node, tarball);
-  for (const version of NODES) {
-    const node = installNode(version);
-    if (node === undefined) skip(`Node ${version}`, 'it cannot be had here');
-    else await tryIn(node, version, tarball);
+  const runtimes = [
+    ...NODES.map((version) => ({ name: `Node ${version}`, runtime: installNode(version) })),
+    ...OTHERS.map((other) => ({ name: `${other.name} ${other.version}`, runtime: installOther(other) })),
+  ];
+  await tryIn(nodeRuntime(process.versions.node, process.execPath), tarball);
+  for (const { name, runtime } of runtimes) {
+    if (runtime === undefined) skip(name, 'it cannot be had here');
+    else await tryIn(runtime, tarball);
   }
 } finally {
   rmSync(place, { recursive: true, force: true });
