@@ -23,10 +23,17 @@ import { startCommand } from '../local/local-script.ts';
 import { type ClusterScript, nodesOf } from './cluster-scripts.ts';
 import { planEtcd } from './etcd-plan.ts';
 
-type ClusterKind = 'coordinator' | 'node';
+type ClusterKind = 'coordinator' | 'node' | 'gateway';
 export type ClusterSpec = LocalSpec<ClusterKind> | OtherSpec;
 
-/** The coordinator is the first. */
+const GATEWAY: LocalFile<ClusterKind> = {
+  name: 'gateway',
+  kind: 'gateway',
+  entry: 'cmd/gateway.ts',
+  config: 'configs/gateway.yaml',
+};
+
+/** The coordinator is the first, the gateway the last. */
 export function clusterFiles(script: ClusterScript): LocalFile<ClusterKind>[] {
   const name = script.isOnEtcd ? 'coordinator-etcd' : 'coordinator';
   return [
@@ -37,6 +44,7 @@ export function clusterFiles(script: ClusterScript): LocalFile<ClusterKind>[] {
       entry: 'cmd/node.ts',
       config: `configs/${node}.yaml`,
     })),
+    ...(script.hasGateway ? [GATEWAY] : []),
   ];
 }
 
@@ -72,6 +80,8 @@ function setsOf(
 ): string[] {
   const server = [`server.port=${port}`, `server.advertise=${host}:${port}`];
   if (kind === 'coordinator') return [...server, ...metadata.map((set) => `coordinator.metadata.${set}`)];
+  if (kind === 'gateway')
+    return [...server, `gateway.coordinators=${coordinator}`, `gateway.map_file=${directory}/map`];
   return [
     ...server,
     `wal.directory=${directory}`,
@@ -90,6 +100,8 @@ const SET_HERE = [
   'coordinator.metadata.kind',
   'coordinator.metadata.file',
   'coordinator.metadata.endpoints',
+  'gateway.coordinators',
+  'gateway.map_file',
 ];
 
 function refuseShared(env: Environment, script: ClusterScript, again: string): void {

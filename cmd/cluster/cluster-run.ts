@@ -22,6 +22,8 @@ export type ClusterProcess = Process & Shown & { readonly spec: ClusterSpec };
 /** The calls to the coordinator. Each rejects with an error whose message says why it failed. */
 export interface ClusterCalls {
   read(): Promise<ClusterView>;
+  /** Rejects until the gateway answers; resolves where there is none. */
+  reach(): Promise<void>;
   /** Makes the cluster with these groups; a repeat does nothing. */
   init(groups: LocalGroups): Promise<void>;
 }
@@ -70,7 +72,8 @@ export class ClusterRun {
 
   /** Resolves when stopping has begun. */
   async start(): Promise<void> {
-    const and = this.#all.some(({ spec }) => spec.kind === 'etcd') ? ', and three members of etcd' : '';
+    const has = (kind: string): boolean => this.#all.some(({ spec }) => spec.kind === kind);
+    const and = `${has('gateway') ? ', a gateway' : ''}${has('etcd') ? ', and three members of etcd' : ''}`;
     this.#terminal.say(`Starting a coordinator and ${this.#nodes.length} nodes${and}…\n`);
     for (const one of this.#all) this.#set.begin(one);
     const patientMs = this.#clock.monotonicMs() + SETTLE_MS;
@@ -87,7 +90,7 @@ export class ClusterRun {
       if (this.#set.isStopping) return;
       const isDone = isSettled(view, this.#nodes.length);
       if (isDone || isLate || this.#isInvited) this.#show(clusterTable(this.#all, view));
-      if (isDone && !this.#isInvited) this.#invite(view);
+      if (isDone && !this.#isInvited) await this.#invite(view);
       if (view.cluster.clusterId === '' && areHeard(this.#nodes, view)) await this.#calls.init(this.#groups);
     } catch (error) {
       if (!this.#set.isStopping && (isLate || this.#isInvited))
@@ -95,7 +98,9 @@ export class ClusterRun {
     }
   }
 
-  #invite(view: ClusterView): void {
+  async #invite(view: ClusterView): Promise<void> {
+    await this.#calls.reach();
+    if (this.#set.isStopping) return;
     this.#isInvited = true;
     this.#terminal.say(`${clusterInvitation(this.#all, view)}\n`);
   }

@@ -6,6 +6,8 @@ export type LocalGroups = Readonly<Record<string, readonly string[]>>;
 
 export interface ClusterScript extends LocalScript {
   readonly groups: LocalGroups;
+  /** True if a gateway serves the keys of all groups. */
+  readonly hasGateway: boolean;
   /** True if the store is in three members of etcd. */
   readonly isOnEtcd: boolean;
 }
@@ -18,6 +20,7 @@ export function nodesOf({ groups }: ClusterScript): string[] {
 /** One group of three: a failover loses no write that reached a majority. */
 export const CLUSTER: ClusterScript = {
   groups: { g1: ['node-1', 'node-2', 'node-3'] },
+  hasGateway: false,
   isOnEtcd: false,
   script: 'cluster:ha',
   command: 'npm run cluster:ha',
@@ -53,30 +56,32 @@ export const CLUSTER_ON_ETCD: ClusterScript = {
   place: 'data/cluster-ha-etcd',
 };
 
-/** Two groups that divide the keys among them. */
+/** Two groups that divide the keys among them, and a gateway for both. */
 export const GROUPS: ClusterScript = {
   groups: { g1: ['node-1', 'node-2'], g2: ['node-3', 'node-4'] },
+  hasGateway: true,
   isOnEtcd: false,
   script: 'cluster',
   command: 'npm run cluster',
   options: ['port', 'etcd'],
-  portCount: 5,
+  portCount: 6,
   portExample: 9_070,
   what: 'the cluster',
   place: 'data/cluster',
   usage: `Usage: npm run cluster [-- [--etcd] [--port N]]
 
-Starts a coordinator and four nodes from configs/coordinator.yaml and node-1.yaml
-to node-4.yaml, makes two groups of two nodes that divide the keys among them, and
-shows who leads each whenever that changes. The data is under ./data/cluster.
-Ctrl-C stops them all; the next start finds the data again.
+Starts a coordinator, four nodes and a gateway from configs/coordinator.yaml,
+node-1.yaml to node-4.yaml and gateway.yaml, makes two groups of two nodes that
+divide the keys among them, and shows who leads each whenever that changes. The
+gateway serves all keys. The data is under ./data/cluster. Ctrl-C stops them all;
+the next start finds the data again.
 
   --etcd     the coordinator, of configs/coordinator-etcd.yaml, keeps the cluster
              in three members of etcd, which are started too; all data is under
              ./data/cluster-etcd
-  --port N   the coordinator listens on N and the nodes on N+1 to N+4 instead of
-             the ports in the files, and etcd on N+5, N+6 and N+7 instead of
-             8085, 8086 and 8087
+  --port N   the coordinator listens on N, the nodes on N+1 to N+4 and the gateway
+             on N+5 instead of the ports in the files, and etcd on N+6, N+7 and
+             N+8 instead of 8085, 8086 and 8087
 
 To start the processes one by one instead: docs/cluster.md
 `,
@@ -86,6 +91,6 @@ export const GROUPS_ON_ETCD: ClusterScript = {
   ...GROUPS,
   isOnEtcd: true,
   argument: '--etcd',
-  portCount: 8,
+  portCount: 9,
   place: 'data/cluster-etcd',
 };

@@ -67,27 +67,21 @@ export function clusterInvitation(all: readonly Shown[], { cluster }: ClusterVie
   const leader = leaders[0] ?? nodes[0];
   const etcd = nodes.find(({ spec }) => spec.kind === 'etcd');
   const coordinators = `--coordinators ${coordinator?.spec.address}`;
-  const tries =
-    leaders.length > 1
-      ? [
-          `${WALNUT} set greeting hello --address ${leader?.spec.address}`,
-          `curl -L ${leaders[1]?.spec.address}/v1/keys/greeting`,
-          `${WALNUT} cluster slot greeting ${coordinators}`,
-        ]
-      : [
-          `curl -X PUT --data-binary hello ${leader?.spec.address}/v1/keys/greeting`,
-          `${WALNUT} cluster failover ${first?.group?.id} ${coordinators}`,
-          `kill -9 ${leader?.pid}`,
-        ];
-  const about =
-    leaders.length > 1
-      ? 'A node of the group that does not own the key says which one does, and both commands go on there.'
-      : 'The last one kills the leader: another node leads within seconds, and the killed one is started again.';
+  const gateway = nodes.find(({ spec }) => spec.kind === 'gateway');
+  const { address } = (gateway ?? leader ?? coordinator)?.spec ?? {};
+  const second =
+    gateway === undefined
+      ? `${WALNUT} cluster failover ${first?.group?.id} ${coordinators}`
+      : `${WALNUT} cluster slot greeting ${coordinators}`;
+  const meanwhile = gateway === undefined ? '' : ' Calls to its group wait in the gateway until then.';
   return [
     'Try, in another terminal:',
-    ...tries.map(command),
+    command(`curl -X PUT --data-binary hello ${address}/v1/keys/greeting`),
+    command(second),
+    command(`kill -9 ${leader?.pid}`),
     '',
-    about,
+    'The last one kills a leader: another node leads within seconds, and the killed one is started again.' +
+      meanwhile,
     ...(etcd === undefined ? [] : [`To kill a member of etcd, which stops nothing: kill -9 ${etcd.pid}`]),
     `Logs are in ${dirname(coordinator?.spec.directory ?? '')}/*.log. Ctrl-C stops them all and keeps the data.`,
   ].join('\n');

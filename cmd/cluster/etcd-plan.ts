@@ -6,7 +6,7 @@ import { startCommand } from '../local/local-script.ts';
 import { type ClusterScript, nodesOf } from './cluster-scripts.ts';
 
 const NAMES: readonly string[] = ['etcd-1', 'etcd-2', 'etcd-3'];
-/** The nodes follow it, and then etcd: not on its own port, where one may be running. */
+/** The first of the nodes; etcd comes behind them, not on its own port, where one may be running. */
 const NODES_PORT = 8_081;
 
 /**
@@ -17,7 +17,8 @@ const NODES_PORT = 8_081;
 export function planEtcd(script: ClusterScript, firstPort: number | undefined): OtherSpec[] {
   const { place } = script;
   const nodes = nodesOf(script).length;
-  const port0 = firstPort === undefined ? NODES_PORT + nodes : firstPort + 1 + nodes;
+  const behind = 1 + nodes + (script.hasGateway ? 1 : 0);
+  const port0 = firstPort === undefined ? NODES_PORT + nodes : firstPort + behind;
   const peerOf = (name: string): string => `unix://${name}:0`;
   const members = NAMES.map((name) => `${name}=${peerOf(name)}`).join();
   return NAMES.map((name, index) => {

@@ -8,7 +8,7 @@ import type { EarlySignals } from '#platform/early-signals.ts';
 import { LocalRefusal } from '../local/local-files.ts';
 import { LocalProcess } from '../local/local-process.ts';
 import { runLocal } from '../local/run-local.ts';
-import type { CallOptions } from '../walnut/call/connection.ts';
+import { type CallOptions, createNodeClients } from '../walnut/call/connection.ts';
 import { createCoordinatorClient } from '../walnut/call/coordinator-client.ts';
 import { initCluster } from '../walnut/cluster/cluster-changes.ts';
 import { type ClusterSpec, clusterFiles, planCluster } from './cluster-plan.ts';
@@ -50,14 +50,20 @@ export function startCluster(
   );
 }
 
-function callsTo([coordinator]: readonly ClusterSpec[]): ClusterCalls {
+function callsTo(specs: readonly ClusterSpec[]): ClusterCalls {
   // The plan has checked host and port.
-  const endpoint = tryEndpoint(coordinator?.address ?? '') as Endpoint;
+  const endpoint = tryEndpoint(specs[0]?.address ?? '') as Endpoint;
+  const gateway = specs.find(({ kind }) => kind === 'gateway');
   const client = createCoordinatorClient(endpoint);
   return {
     read: async () => {
       const [cluster, nodes] = await Promise.all([client.getCluster({}, ASK), client.listNodes({}, ASK)]);
       return { cluster, nodes };
+    },
+    reach: async () => {
+      if (gateway === undefined) return;
+      const { kv } = createNodeClients(tryEndpoint(gateway.address) as Endpoint);
+      await kv.get({ key: 'greeting' }, ASK);
     },
     init: async (groups) => {
       const plans = Object.entries(groups).map(([id, nodes]) => ({ id, nodes: [...nodes] }));

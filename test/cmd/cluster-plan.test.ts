@@ -39,7 +39,7 @@ describe('planCluster', () => {
     ]);
   });
 
-  it('has four nodes for two groups, and etcd behind them, all under directories of their own', () => {
+  it('has four nodes for two groups, a gateway, and etcd behind them, all under directories of their own', () => {
     const specs = planCluster(GROUPS, { texts: textsOf(GROUPS), env: {}, firstPort: undefined });
     expect(specs.map(({ address, directory }) => [address, directory])).toEqual([
       ['127.0.0.1:8070', 'data/cluster/coordinator'],
@@ -47,11 +47,18 @@ describe('planCluster', () => {
       ['127.0.0.1:8082', 'data/cluster/node-2'],
       ['127.0.0.1:8083', 'data/cluster/node-3'],
       ['127.0.0.1:8084', 'data/cluster/node-4'],
+      ['127.0.0.1:8000', 'data/cluster/gateway'],
+    ]);
+    expect(setsOf(specs.at(-1))).toEqual([
+      'server.port=8000',
+      'server.advertise=127.0.0.1:8000',
+      'gateway.coordinators=127.0.0.1:8070',
+      'gateway.map_file=data/cluster/gateway/map',
     ]);
     const onEtcd = { texts: textsOf(GROUPS_ON_ETCD), env: {} };
     for (const [firstPort, first] of [
       [undefined, 8_085],
-      [9_070, 9_075],
+      [9_070, 9_076],
     ] as const) {
       const ports = planCluster(GROUPS_ON_ETCD, { ...onEtcd, firstPort }).map(({ port }) => port);
       expect(ports.slice(-3)).toEqual([first, first + 1, first + 2]);

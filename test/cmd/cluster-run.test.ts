@@ -98,6 +98,7 @@ function rig() {
       if (now.answer === undefined) throw new Error('nobody answers');
       return viewOf(now.answer);
     },
+    reach: async () => {},
     init: async (groups: LocalGroups) => {
       inits.push(groups);
       now.answer = { leader: 'node-2' };

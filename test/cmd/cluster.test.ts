@@ -1,4 +1,4 @@
-/** The real `npm run cluster`: a coordinator and two groups of two nodes. */
+/** The real `npm run cluster`: a coordinator, two groups of two nodes, and a gateway. */
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -15,10 +15,10 @@ afterEach(async () => {
 });
 
 describe.skipIf(process.platform === 'win32')('npm run cluster', () => {
-  it('has two groups that own half of the keys each, and send readers on to the other half', async () => {
+  it('has two groups that own half of the keys each, and a gateway that serves all of them', async () => {
     const directory = await nodes.directory();
     await cp(join(ROOT, 'configs'), join(directory, 'configs'), { recursive: true });
-    const cluster = clusters.start(directory, ['--port', String(await freeRow(5))]);
+    const cluster = clusters.start(directory, ['--port', String(await freeRow(6))]);
     await cluster.says('Ctrl-C stops them all');
     const leaderOf = (group: string): string =>
       new RegExp(`^node-\\d +${group} +master +1 +held +(\\S+)`, 'm').exec(cluster.output)?.[1] ?? '';
@@ -30,6 +30,12 @@ describe.skipIf(process.platform === 'win32')('npm run cluster', () => {
     expect((await put(two)).status).toBe(201);
     const got = await fetch(`http://${one}/v1/keys/foo`);
     expect([got.status, got.url, await got.text()]).toEqual([200, `http://${two}/v1/keys/foo`, 'hello']);
+    const [, gateway = ''] = /curl -X PUT --data-binary hello (\S+)\/v1\/keys\//.exec(cluster.output) ?? [];
+    const url = `http://${gateway}/v1/keys/foo`;
+    expect((await fetch(url, { method: 'PUT', body: 'by the gateway' })).status).toBe(204);
+    expect(await (await fetch(url)).text()).toBe('by the gateway');
+    // In slot 5061, of the other group.
+    expect((await fetch(`http://${gateway}/v1/keys/bar`)).status).toBe(404);
     await cluster.stop();
   }, 120_000);
 });
