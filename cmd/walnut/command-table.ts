@@ -33,6 +33,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['await'], load: async () => (await import('./keys/await-command.ts')).addAwaitCommand },
   { names: ['status'], load: async () => (await import('./group/status-command.ts')).addStatusCommand },
   { names: ['slowlog'], load: async () => (await import('./group/slowlog-command.ts')).addSlowlogCommand },
+  { names: ['doctor'], load: async () => (await import('./doctor/doctor-command.ts')).addDoctorCommand },
   { names: ['info'], load: async () => (await import('./figures/info-command.ts')).addInfoCommand },
   { names: ['top'], load: async () => (await import('./figures/top-command.ts')).addTopCommand },
   { names: ['latency'], load: async () => (await import('./figures/latency-command.ts')).addLatencyCommand },

@@ -1,6 +1,7 @@
 /** Planted bugs of the command line tool. */
 import type { Mutant } from './mutant.ts';
 
+const DOCTOR = 'test/cli/doctor.test.ts';
 const FIGURES = 'test/cli/figures.test.ts';
 
 export const TOOL_MUTANTS: readonly Mutant[] = [
@@ -109,5 +110,26 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     text: 'ESCAPED[escaped] ?? escaped);',
     replacement: 'ESCAPED[escaped] ?? escaped + escaped);',
     tests: [FIGURES],
+  },
+  {
+    name: 'doctor whose problems end with exit code 0',
+    file: 'cmd/walnut/doctor/doctor-command.ts',
+    text: '  if (problems.length === 0) return EXIT.ok;',
+    replacement: '  if (problems.length >= 0) return EXIT.ok;',
+    tests: [DOCTOR],
+  },
+  {
+    name: 'doctor that takes a delayed replica for a late one',
+    file: 'cmd/walnut/doctor/node-checks.ts',
+    text: ' && state !== NodeState.DELAYED;',
+    replacement: ' && state !== NodeState.UNSPECIFIED;',
+    tests: [DOCTOR],
+  },
+  {
+    name: 'doctor that looks at the last certificate only',
+    file: 'cmd/walnut/doctor/node-checks.ts',
+    text: '      const soonest = Math.min(',
+    replacement: '      const soonest = Math.max(',
+    tests: [DOCTOR],
   },
 ];

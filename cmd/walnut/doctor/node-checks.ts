@@ -1,0 +1,205 @@
+/** What is checked of one node, and when it is well. Pure; the limits are those of the alert rules in `deploy/`. */
+import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
+import { callsOf } from '../figures/call-figures.ts';
+import type { NodeReading } from '../figures/read-figures.ts';
+import { showMs } from '../figures/show-ms.ts';
+import { countOf, showBytes, showDuration } from '../output/output.ts';
+
+export interface Judgement {
+  readonly level: 'ok' | 'warning' | 'problem';
+  /** One sentence without a full stop. */
+  readonly found: string;
+  /** What to do; undefined where all is well. */
+  readonly advice?: string;
+}
+
+export interface Check {
+  readonly name: string;
+  /** Undefined where the node does not say what is needed to judge. */
+  judge(node: NodeReading): Judgement | undefined;
+}
+
+const DAY_S = 86_400;
+const EXPIRY_S_MIN = 14 * DAY_S;
+const LAG_MS_MAX = 30_000;
+const CLOCK_S_MAX = 10;
+const FSYNC_MS_MAX = 250;
+const FSYNCS_MIN = 20;
+const LOOP_S_MAX = 0.1;
+const OPEN_FILES_MIN = 4_096;
+
+/** A heading of docs/operations.md. */
+export const runbook = (heading: string): string => `docs/operations.md, "${heading}"`;
+const ok = (found: string): Judgement => ({ level: 'ok', found });
+const warning = (found: string, advice: string): Judgement => ({ level: 'warning', found, advice });
+const problem = (found: string, advice: string): Judgement => ({ level: 'problem', found, advice });
+
+/** Judges how full something is, from 0 to 1. */
+function judgeFill(part: number, [high, full]: readonly [number, number], found: string, advice: string) {
+  if (part > full) return problem(found, advice);
+  return part > high ? warning(found, advice) : ok(found);
+}
+
+export const NODE_CHECKS: readonly Check[] = [
+  {
+    name: 'readiness',
+    judge: ({ status: { ready, reasons } }) => {
+      const advice = runbook('Status, readiness');
+      if (!ready) return problem(`not ready: ${reasons.join('; ') || 'no reason is given'}`, advice);
+      return reasons.length === 0 ? ok('ready') : warning(`ready, but: ${reasons.join('; ')}`, advice);
+    },
+  },
+  {
+    name: 'state in memory',
+    judge: ({ status: { integrity } }) => {
+      if ((integrity?.alteredFound ?? 0n) > 0n)
+        return problem(
+          countOf(integrity?.alteredFound ?? 0n, 'altered entry', 'altered entries'),
+          runbook('Altered memory'),
+        );
+      if ((integrity?.digestMismatches ?? 0n) > 0n)
+        return problem('its state differed from that of its master', runbook('A state that differs'));
+      return ok(`${countOf(integrity?.digestComparisons ?? 0n, 'digest')} compared, none differed`);
+    },
+  },
+  {
+    name: 'master',
+    judge: ({ status: { master, state } }) => {
+      if (master === undefined) return undefined;
+      const advice = runbook('A replica is far behind');
+      if (!master.linked) return problem(`its master ${master.address} is not heard`, advice);
+      const behind = `${showDuration(master.lagMs)} behind ${master.address}`;
+      const isLate = Number(master.lagMs) > LAG_MS_MAX && state !== NodeState.DELAYED;
+      return isLate ? problem(behind, advice) : ok(behind);
+    },
+  },
+  {
+    name: 'replicas',
+    judge: ({ status: { role, replicas } }) => {
+      if (role !== Role.MASTER) return undefined;
+      if (replicas.length === 0)
+        return warning('no replica follows: the data is on one disk only', 'Start one: README.md');
+      const unwell = replicas.filter((each) => each.problem !== '' || each.different);
+      const [first] = unwell;
+      if (first === undefined) return ok(countOf(replicas.length, 'replica'));
+      const what = first.problem === '' ? 'its state differs' : first.problem;
+      return problem(`${first.address}: ${what}`, runbook('A replica is far behind'));
+    },
+  },
+  {
+    name: 'memory',
+    judge: ({ page }) => {
+      const used = page.sum('process_resident_memory_bytes');
+      const limit = page.sum('walnut_memory_limit_bytes');
+      if (used === undefined || limit === undefined || limit === 0) return undefined;
+      const found = `${showBytes(used)} of ${showBytes(limit)} that it may use`;
+      return judgeFill(used / limit, [0.85, 0.95], found, runbook('Too little memory'));
+    },
+  },
+  {
+    name: 'disk space',
+    judge: ({ page, status }) => {
+      const free = page.sum('walnut_wal_disk_free_bytes');
+      if (free === undefined) return undefined;
+      const snapshot = Number(status.store?.bytes ?? 0);
+      const found = `${showBytes(free)} free; the next snapshot takes about ${showBytes(snapshot)}`;
+      return judgeFill(snapshot / Math.max(1, free), [0.5, 1], found, runbook('The disk is full'));
+    },
+  },
+  {
+    name: 'fdatasync',
+    judge: ({ page }) => {
+      const seconds = page.histogram('walnut_wal_fsync_duration_seconds');
+      if (seconds.count < FSYNCS_MIN) return undefined;
+      const p99 = (seconds.quantile(0.99) ?? 0) * 1_000;
+      const found = `99 of 100 take at most ${showMs(p99)}`;
+      return p99 > FSYNC_MS_MAX ? warning(found, runbook('Calls are slow')) : ok(found);
+    },
+  },
+  {
+    name: 'open files',
+    judge: ({ page }) => {
+      const open = page.sum('process_open_fds');
+      const limit = page.sum('process_max_fds');
+      if (open === undefined || limit === undefined || limit === 0) return undefined;
+      const found = `${open} of ${limit}`;
+      const advice = runbook('More clients than descriptors');
+      if (limit < OPEN_FILES_MIN)
+        return warning(`${found}; expected ulimit -n of ${OPEN_FILES_MIN} or more`, advice);
+      return judgeFill(open / limit, [0.7, 0.9], found, advice);
+    },
+  },
+  {
+    name: 'connections',
+    judge: ({ page }) => {
+      const open = page.sum('walnut_connections');
+      const most = page.sum('walnut_connections_max');
+      if (open === undefined || most === undefined || most === 0) return undefined;
+      const found = `${open} of ${most}`;
+      return judgeFill(open / most, [0.7, 0.9], found, runbook('More clients than descriptors'));
+    },
+  },
+  {
+    name: 'certificates',
+    judge: ({ page }) => {
+      const soonest = Math.min(
+        ...page.samples('walnut_tls_certificate_expiry_seconds').map(({ value }) => value),
+      );
+      if (soonest === Number.POSITIVE_INFINITY) return undefined;
+      const advice = runbook('Files of credentials and certificates');
+      if (soonest < 0) return problem('one has expired', advice);
+      const found = `the first expires in ${showDuration(soonest * 1_000)}`;
+      return soonest < EXPIRY_S_MIN ? warning(found, advice) : ok(found);
+    },
+  },
+  {
+    name: 'files of credentials',
+    judge: ({ page }) => {
+      const files = [...page.samples('walnut_auth_file_ok'), ...page.samples('walnut_tls_ok')];
+      if (files.length === 0) return undefined;
+      if (files.every(({ value }) => value === 1)) return ok('read');
+      return problem('one cannot be used', runbook('Files of credentials and certificates'));
+    },
+  },
+  {
+    name: 'clock',
+    judge: ({ page }) => {
+      const offset = page.sum('walnut_log_clock_offset_seconds');
+      if (offset === undefined) return undefined;
+      const found = `the log clock is ${showDuration(Math.abs(offset) * 1_000)} ${offset < 0 ? 'behind' : 'ahead of'} that of the machine`;
+      return Math.abs(offset) > CLOCK_S_MAX ? problem(found, runbook('A clock that is wrong')) : ok(found);
+    },
+  },
+  {
+    name: 'records set aside',
+    judge: ({ page }) => {
+      const tails = page.sum('walnut_diverged_unseen_tails');
+      if (tails === undefined) return undefined;
+      if (tails === 0) return ok('none that nobody has seen');
+      return warning(
+        `${countOf(tails, 'tail')} of another history that nobody has seen`,
+        'Look: walnut diverged list',
+      );
+    },
+  },
+  {
+    name: 'calls',
+    judge: ({ page }) => {
+      const { calls, faults } = callsOf(page);
+      if (faults === 0) return ok(`${countOf(calls, 'call')}, none failed by a fault of the node`);
+      return warning(
+        `${faults} of ${countOf(calls, 'call')} failed by a fault of the node`,
+        runbook('Calls fail'),
+      );
+    },
+  },
+  {
+    name: 'event loop',
+    judge: ({ page }) => {
+      const late = page.sum('walnut_event_loop_delay_seconds', ({ percentile }) => percentile === '99');
+      if (late === undefined) return undefined;
+      const found = `late by ${showMs(late * 1_000)} at most, 99 times of 100`;
+      return late > LOOP_S_MAX ? warning(found, runbook('Calls are slow')) : ok(found);
+    },
+  },
+];
