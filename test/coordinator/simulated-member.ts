@@ -45,6 +45,8 @@ export interface Found {
 
 export interface Push {
   readonly term: number;
+  /** The name of the pusher. */
+  readonly leader: string;
   readonly records: readonly SimulatedRecord[];
 }
 
@@ -84,6 +86,8 @@ export class SimulatedMember {
   #isHandingOver = false;
   #firstWriteMs = 0;
   #lastAck: { readonly term: number; readonly atMs: number } | undefined;
+  /** The first master that pushed in the highest term: in that one nobody else is followed. */
+  #leader = { term: 0, node: '' };
   #sequence = 0;
   #mapEpoch = 0;
   #sleptMs = 0;
@@ -245,10 +249,12 @@ export class SimulatedMember {
     return true;
   }
 
-  receive({ term, records }: Push): PushAnswer {
+  receive({ term, leader, records }: Push): PushAnswer {
     if (term < this.term) return { fencedBy: this.term };
     if (term > this.term) this.#follow(term);
     if (this.#role === 'master') throw new Error(`two masters of term ${term}`);
+    if (term > this.#leader.term) this.#leader = { term, node: leader };
+    if (leader !== this.#leader.node) throw new Error(`${this.#leader.node} leads term ${term} here`);
     const shared = Math.min(records.length, this.lsn);
     let matched = 0;
     while (matched < shared && this.records[matched]?.epoch === records[matched]?.epoch) matched++;
@@ -329,7 +335,7 @@ export class SimulatedMember {
     const lease = this.#lease;
     for (const node of this.#matched.keys()) {
       const sent: SentAt = lease.sent(this.#readClocks());
-      this.#around.push(this, node, { term, records: [...this.records] }, (answer) => {
+      this.#around.push(this, node, { term, leader: this.name, records: [...this.records] }, (answer) => {
         if (process !== this.process || lease !== this.#lease || !this.isMaster) return;
         if ('fencedBy' in answer) {
           const isBelieved = whyNotBelieved(answer.fencedBy, this.term) === undefined;
