@@ -98,8 +98,15 @@ function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: strin
   checkBelieved(request.term, manifest.term);
   if (request.term < manifest.term) return { kind: 'fenced', term: manifest.term };
   const ownTerm = termOf(host.engine?.log.tail.epoch ?? 0);
-  if (role.kind === 'master' && request.term === ownTerm)
+  if (role.kind === 'master' && request.term === ownTerm) {
+    // In a cluster the store gave the term twice, and this node may have acknowledged writes at QUORUM.
+    if (role.isTakingWrites && (manifest.member?.group ?? '') !== '')
+      throw new WalnutError(
+        'failed_precondition',
+        `this node leads term ${ownTerm} too: see walnut cluster status`,
+      );
     return { kind: role.isTakingWrites ? 'equal' : 'fenced', term: ownTerm };
+  }
   if (role.kind === 'replica') {
     // The address of the master is known or configured, and may be a name: the announced one only helps if
     // that fails.

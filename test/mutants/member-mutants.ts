@@ -130,6 +130,13 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     tests: [MEMBERS],
   },
   {
+    name: 'member fenced by another master of its term',
+    file: 'internal/node/announcement.ts',
+    text: "role.isTakingWrites && (manifest.member?.group ?? '') !== ''",
+    replacement: "role.isTakingWrites && manifest.member?.group === ''",
+    tests: ['test/node/member/member-calls.test.ts'],
+  },
+  {
     name: 'claim granted by a master that goes on',
     file: 'internal/node/member/grant-term.ts',
     text: '    current.fence(term);\n',

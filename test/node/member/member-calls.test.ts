@@ -165,3 +165,17 @@ describe('a planned handover', () => {
     expect(await hand(one, cluster.master)).toMatchObject({ isAccepted: false, leadsOn: false });
   });
 });
+
+describe('an announcement', () => {
+  it('of another master of the same term fences no member: the coordinator and an operator decide', async () => {
+    const { master } = cluster;
+    const { logId } = claim;
+    const said = { nodeId: 'e'.repeat(32), logId, term: 1, advertise: 'x:1' };
+    const announced = cluster.group.until(master.node.ports.replication.announce(said, '127.0.0.1'));
+    await expect(announced).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: 'this node leads term 1 too: see walnut cluster status',
+    });
+    expect(master.node.status().state).toBe('serving');
+  });
+});
