@@ -87,7 +87,8 @@ export class BatchCalls {
       bytes: part.reduce((sum, operation) => sum + bytesOf(operation), 0),
       signal,
     };
-    return group.named(part.filter(needsName).length, async (ids) => {
+    const { key } = (part[0] as BatchOperation).command;
+    return group.named(part.filter(needsName).length, key, async (ids) => {
       const first = await this.#call(group, kind, withNames(part, ids));
       const again = first.isFirst ? forgottenAt(part, first.results) : [];
       if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first.results);
@@ -120,7 +121,7 @@ export class BatchCalls {
     places: readonly number[],
     results: BatchResult[],
   ): Promise<void> {
-    await group.learnPosition();
+    await group.learnPosition((operations[0] as BatchOperation).command.key);
     const since = group.position;
     const renewed = places.map((place) => {
       const { kind: its, command } = operations[place] as Exclude<BatchOperation, { kind: 'get' }>;

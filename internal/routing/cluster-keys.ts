@@ -184,19 +184,25 @@ export class ClusterKeys implements KeyValuePort {
   ): Promise<A> {
     const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: waitOf(command), bytes, signal };
     return this.#atKey(key, async (group) => {
-      const answer = await this.#writeTo(group, command, kind, send);
+      const answer = await this.#writeTo(group, key, command, kind, send);
       group.observe(answer.position);
       return answer;
     });
   }
 
-  #writeTo<C extends Write, A>(group: GroupCalls, command: C, kind: CallKind, send: Send<C, A>): Promise<A> {
+  #writeTo<C extends Write, A>(
+    group: GroupCalls,
+    key: string,
+    command: C,
+    kind: CallKind,
+    send: Send<C, A>,
+  ): Promise<A> {
     const { id } = command;
     if (id !== undefined) {
       const own = { ...command, id: { ...id, since: this.#options.groups.positionFor(group, id.since) } };
       return group.run(kind, ({ link, ...limits }) => send(link, own, limits));
     }
-    return group.named(1, async ([own]) => {
+    return group.named(1, key, async ([own]) => {
       let mayBeRepeat = false;
       const run = (named: WriteId | undefined): Promise<A> =>
         group.run(kind, ({ link, ...attempt }) => {
@@ -208,7 +214,7 @@ export class ClusterKeys implements KeyValuePort {
       } catch (error) {
         if (mayBeRepeat || own === undefined || !isForgotten(error)) throw error;
         // The group cannot tell this first attempt from a repeat that it forgot: a newer position shows it.
-        await group.learnPosition();
+        await group.learnPosition(key);
         return run({ ...own, since: group.position });
       }
     });

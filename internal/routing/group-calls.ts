@@ -45,8 +45,6 @@ export const CALL_MS = 10_000;
 const ATTEMPT_MS = 1_000;
 /** Between rounds over the nodes; how often a group is asked is its breaker's matter. */
 const PAUSE_MS_MAX = 100;
-/** The key need not be there: its answer has a position. */
-const ANY_KEY = 'walnut';
 
 export class GroupCalls {
   readonly id: string;
@@ -127,10 +125,10 @@ export class GroupCalls {
     return this.#router.stream(target, open);
   }
 
-  /** Does `work` with `count` names for writes, which are forgotten after it. */
-  async named<T>(count: number, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
+  /** Does `work` with `count` names for writes, which are forgotten after it. `key`: one that the group owns. */
+  async named<T>(count: number, key: string, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
     if (count === 0) return work([]);
-    if (this.#position === undefined) await this.learnPosition();
+    if (this.#position === undefined) await this.learnPosition(key);
     const since = this.#position;
     const { names, release } = this.#names.take(count);
     try {
@@ -140,9 +138,9 @@ export class GroupCalls {
     }
   }
 
-  /** Asks the master for its position. Callers at one time share one question. */
-  async learnPosition(): Promise<void> {
-    this.#learning ??= this.#learn().finally(() => {
+  /** Asks the master for its position, by a read of a key, which need not be there. Callers at one time share one question. */
+  async learnPosition(key: string): Promise<void> {
+    this.#learning ??= this.#learn(key).finally(() => {
       this.#learning = undefined;
     });
     await this.#learning;
@@ -161,11 +159,9 @@ export class GroupCalls {
     this.#router.onBehind(address);
   }
 
-  async #learn(): Promise<void> {
+  async #learn(key: string): Promise<void> {
     const kind = { target: 'master', isRepeatable: true, waitMs: 0, bytes: 0, signal: undefined } as const;
-    const { asOf } = await this.run(kind, ({ link, ...limits }) =>
-      link.get({ key: ANY_KEY, waitMs: 0 }, limits),
-    );
+    const { asOf } = await this.run(kind, ({ link, ...limits }) => link.get({ key, waitMs: 0 }, limits));
     this.observe(asOf);
   }
 

@@ -3,7 +3,7 @@
  * a group that the map no longer has go on until they end.
  */
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
-import { slotOf } from '#cluster/slot-hash.ts';
+import { slotOfKey } from '#cluster/slot-hash.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -54,7 +54,7 @@ export class Groups {
 
   /** Throws `unavailable` where no group owns the key's slot, as far as is known. */
   ofKey(key: string): GroupCalls {
-    return this.ofSlot(slotOf(Buffer.from(key)));
+    return this.ofSlot(slotOfKey(key));
   }
 
   ofSlot(slot: number): GroupCalls {

@@ -5,6 +5,7 @@
  */
 import type { DeletePrefixAnswer, DeletePrefixCommand, ScanAnswer, ScanCommand } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
+import { SCAN_LIMIT_DEFAULT } from '#model/limits.ts';
 import { NO_POSITION } from '#model/position.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
@@ -16,6 +17,9 @@ export interface PagedKeysOptions {
   readonly readFrom: ReadPolicy;
 }
 
+/** A page with more bytes of values does not go on with another group. */
+const PAGE_BYTES = 1_024 * 1_024;
+
 export class PagedKeys {
   readonly #options: PagedKeysOptions;
 
@@ -23,23 +27,36 @@ export class PagedKeys {
     this.#options = options;
   }
 
+  /** A page goes on with the next group where the one before is told to its end and the page has room. */
   async scan(command: ScanCommand): Promise<ScanAnswer> {
-    const { readFrom } = this.#options;
     const prefixes = command.among ?? [command.prefix];
-    const at = this.#begin(command.cursor);
-    const prefix = prefixes[at.prefix];
-    const group = this.#groupOf(at);
-    if (prefix === undefined)
+    if (prefixes.length === 0)
       return { entries: [], nextCursor: '', asOf: NO_POSITION, stalenessMs: 0, count: 0 };
+    let page: ScanAnswer | undefined;
+    let bytes = 0;
+    do {
+      const cursor = page?.nextCursor ?? command.cursor;
+      const more = await this.#scanOne({ ...command, cursor, limit: limitLeft(command, page) }, prefixes);
+      bytes += more.entries.reduce((sum, { value }) => sum + value.length, 0);
+      page = page === undefined ? more : joined(page, more);
+    } while (page.nextCursor.endsWith('/') && limitLeft(command, page) >= 0 && bytes < PAGE_BYTES);
+    return page;
+  }
+
+  /** A page of one group. */
+  async #scanOne(command: ScanCommand, prefixes: readonly string[]): Promise<ScanAnswer> {
+    const at = this.#begin(command.cursor);
+    const group = this.#groupOf(at);
+    const prefix = prefixes[at.prefix];
+    if (prefix === undefined)
+      throw invalidArgument('cursor is of a scan of other prefixes: start over without one');
     const { among: _, ...page } = { ...command, prefix, cursor: at.cursor };
     let { address } = at;
-    const answer = await group.run(
-      kindOf(readFrom, true, at, prefix),
-      ({ link, address: asked, ...limits }) => {
-        address = asked;
-        return link.scan(page, limits);
-      },
-    );
+    const kind = kindOf(this.#options.readFrom, true, at, prefix);
+    const answer = await group.run(kind, ({ link, address: asked, ...limits }) => {
+      address = asked;
+      return link.scan(page, limits);
+    });
     group.observe(answer.asOf);
     return { ...answer, nextCursor: this.#next({ ...at, address }, answer.nextCursor, prefixes.length) };
   }
@@ -84,6 +101,22 @@ export class PagedKeys {
     if (following === undefined) return '';
     return formatCursor({ ...at, group: following.id, address: '', prefix: 0, cursor: '' });
   }
+}
+
+/** How many more entries the page may have; -1: it is full. 0 is the node's default, or for a count no limit. */
+function limitLeft({ limit, countOnly }: ScanCommand, page: ScanAnswer | undefined): number {
+  if (limit === 0 && (countOnly === true || page === undefined)) return limit;
+  const has = page === undefined ? 0 : (page.count ?? page.entries.length);
+  return (limit || SCAN_LIMIT_DEFAULT) - has || -1;
+}
+
+function joined(one: ScanAnswer, other: ScanAnswer): ScanAnswer {
+  return {
+    ...other,
+    entries: [...one.entries, ...other.entries],
+    stalenessMs: Math.max(one.stalenessMs, other.stalenessMs),
+    ...(other.count === undefined ? {} : { count: other.count + (one.count ?? 0) }),
+  };
 }
 
 function kindOf(

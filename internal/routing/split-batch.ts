@@ -1,5 +1,5 @@
 /** Divides the operations of a Batch among those who carry them out, and puts results together again. Pure. */
-import { slotOf } from '#cluster/slot-hash.ts';
+import { slotOfKey } from '#cluster/slot-hash.ts';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
@@ -29,7 +29,7 @@ export function divide<O>(
 
 /** Throws `invalid_argument` unless all keys are of one slot. */
 export function slotOfAll(operations: readonly BatchOperation[]): number {
-  const [first, ...others] = operations.map(({ command }) => slotOf(Buffer.from(command.key)));
+  const [first, ...others] = operations.map(({ command }) => slotOfKey(command.key));
   const other = others.findIndex((slot) => slot !== first);
   if (other < 0) return first ?? 0;
   throw invalidArgument(

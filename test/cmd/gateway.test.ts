@@ -56,6 +56,7 @@ describe('walnut-gateway', () => {
       increment: { key, delta: '1' },
     }));
     const { body } = await gateway.call('KVStore/Batch', { operations });
+    expect(body.results.filter((one: object) => 'error' in one)).toEqual([]);
     expect(body.results.map((one: { increment: { value: string } }) => one.increment.value)).toEqual(
       operations.map(() => '1'),
     );

@@ -197,7 +197,14 @@ describe('a Scan', () => {
     const second = await cluster.settled(
       cluster.keys.scan({ ...SCAN, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
     );
-    expect(second).toMatchObject({ nextCursor: 'g1@/1/1/' });
+    expect(second).toMatchObject({
+      entries: [{ key: 'pg1-1:1second' }, { key: 'qg1-1:1' }],
+      nextCursor: 'g1@g1-1:1/1/1/second',
+    });
+    const full = await cluster.settled(
+      cluster.keys.scan({ ...SCAN, limit: 1, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
+    );
+    expect(full).toMatchObject({ entries: [{ key: 'pg1-1:1second' }], nextCursor: 'g1@/1/1/' });
     expect(await cluster.settled(cluster.keys.scan({ ...SCAN, among: [] }))).toMatchObject({
       nextCursor: '',
     });

@@ -2,7 +2,8 @@
  * Groups of a cluster as routing sees them: a log of increments each, which carries a named write
  * out once, and members of which one leads. A test decides what becomes of each attempt.
  */
-import type { Group, ShardMap } from '#cluster/shard-map.ts';
+import { type Group, ownerOf, type ShardMap } from '#cluster/shard-map.ts';
+import { slotOfKey } from '#cluster/slot-hash.ts';
 import type { BatchOperation, BatchResult, IncrementAnswer, IncrementCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { makeEpoch, type Position, toLsn } from '#model/position.ts';
@@ -80,6 +81,10 @@ export class FakeCluster {
   fate: (address: string) => Fate = () => 'answer';
   /** What a coordinator answers; undefined: none does. */
   map: ShardMap | undefined;
+  /** Who owns what by the logs of the groups: the newest map that there was. */
+  get #slots(): ShardMap['slots'] {
+    return (this.map ?? this.routed.cache.map)?.slots ?? [];
+  }
   readonly routed: Groups;
   readonly keys: ClusterKeys;
 
@@ -133,9 +138,10 @@ export class FakeCluster {
 
   #nodeAt(address: string): NodeKeys {
     const group = this.group(address.slice(0, address.indexOf('-')));
-    const attempt = async <T>(work: () => T): Promise<T> => {
+    const attempt = async <T>(work: () => T, keys: readonly string[] = []): Promise<T> => {
       this.asked.push(address);
-      const fate = this.fate(address);
+      const isForeign = keys.some((key) => ownerOf(this.#slots, slotOfKey(key)) !== group.id);
+      const fate = isForeign ? 'moved' : this.fate(address);
       if (fate === 'answer') return work();
       if (fate === 'lost') work();
       throw new Broken(fate);
@@ -148,9 +154,13 @@ export class FakeCluster {
         attempt(() => {
           if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
           return { entry: undefined, asOf: group.position, stalenessMs: 0 };
-        }),
-      increment: (command) => attempt(() => group.increment(command)),
-      batch: (operations) => attempt(() => operations.map((one) => resultOf(group, one))),
+        }, [command.key]),
+      increment: (command) => attempt(() => group.increment(command), [command.key]),
+      batch: (operations) =>
+        attempt(
+          () => operations.map((one) => resultOf(group, one)),
+          operations.map(({ command: { key } }) => key),
+        ),
       scan: ({ prefix, cursor }) =>
         attempt(() => ({
           entries: [

@@ -1,7 +1,7 @@
 /**
  * The table of docs/api.md: what can be asked over which transport. Each cell that says
- * `yes` is carried out on a real master, each that says `refused` is refused by it, and
- * where it says `no` there is nothing to ask it with.
+ * `yes` is carried out on a real master and by a gateway over three of them, each that says
+ * `refused` is refused by both, and where it says `no` there is nothing to ask it with.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BatchOperationSchema, type BatchResult, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
+import { RunningGateway } from '#test/server/running-gateway.ts';
 
 const PAGE = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 const COLUMNS = ['Connect', 'gRPC and gRPC-Web', 'Connect by GET', 'in a Batch', '`/v1/keys`'] as const;
@@ -24,16 +25,22 @@ type Column = (typeof COLUMNS)[number];
 type Store = Client<typeof KVStore>;
 type Operation = NonNullable<MessageInitShape<typeof BatchOperationSchema>['operation']>;
 
-let directory = '';
-let master: RunningMaster;
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'walnut-semantics-'));
-  master = await RunningMaster.start(directory);
-});
-afterAll(async () => {
-  await master.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+/** What serves the API, and the master that has a key. */
+interface Served {
+  readonly address: string;
+  masterOf(key: string): RunningMaster;
+  stop(): Promise<void>;
+}
+
+const SERVERS: Readonly<Record<string, (directory: string) => Promise<Served>>> = {
+  'a master': async (directory) => {
+    const master = await RunningMaster.start(directory);
+    return { address: master.address, masterOf: () => master, stop: () => master.stop() };
+  },
+  'a gateway over three groups': (directory) => RunningGateway.start(directory),
+};
+
+let served: Served;
 
 /** One semantics: how it is asked for over each kind of transport, with what shows that it was heeded. */
 interface Row {
@@ -51,7 +58,7 @@ const ttl = { case: 'ttlMs', value: 60_000n } as const;
 const some = expect.anything();
 /** After the newest record: no state includes it yet. */
 const ahead = () => {
-  const { epoch, lsn } = master.node.status().position;
+  const { epoch, lsn } = served.masterOf('k').node.status().position;
   return { epoch: BigInt(epoch), lsn: BigInt(lsn + 1_000) };
 };
 const fetched = (method: string, url: string, headers: Record<string, string> = {}, body?: string) =>
@@ -116,7 +123,9 @@ const ROWS: Readonly<Record<string, () => Row>> = {
     http: (url) => fetched('PUT', url('w', 'ttl=60s'), {}, 'v'),
     httpShows: async (response) => {
       expect(response.ok).toBe(true);
-      expect((await master.node.get({ key: 'w', waitMs: 0 })).entry?.expireAtMs).toBeGreaterThan(0);
+      expect(
+        (await served.masterOf('w').node.get({ key: 'w', waitMs: 0 })).entry?.expireAtMs,
+      ).toBeGreaterThan(0);
     },
   }),
   'write with a content type': () => ({
@@ -125,7 +134,9 @@ const ROWS: Readonly<Record<string, () => Row>> = {
     answer: { applied: true },
     http: (url) => fetched('PUT', url('t'), { 'content-type': 'text/plain' }, 'v'),
     httpShows: async () =>
-      expect((await master.node.get({ key: 't', waitMs: 0 })).entry?.contentType).toBe('text/plain'),
+      expect((await served.masterOf('t').node.get({ key: 't', waitMs: 0 })).entry?.contentType).toBe(
+        'text/plain',
+      ),
   }),
   'write on a condition': () => ({
     rpc: 'set',
@@ -232,14 +243,26 @@ function byGet(baseUrl: string, { rpc, request }: Row): Promise<Response> {
   return fetch(`${baseUrl}/walnut.v1.KVStore/${name}?encoding=json&message=${message}`);
 }
 
-describe('what goes over which transport', () => {
+describe('the table', () => {
   it('has a row for each semantics here', () => {
     expect([...TABLE.keys()].sort()).toEqual([UNREACHED, ...Object.keys(ROWS)].sort());
     expect(CASES.every(([, , cell]) => ['yes', 'no', 'refused'].includes(cell))).toBe(true);
   });
+});
+
+describe.each(Object.entries(SERVERS))('what goes over which transport to %s', (_, start) => {
+  let directory = '';
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'walnut-semantics-'));
+    served = await start(directory);
+  });
+  afterAll(async () => {
+    await served.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   it.each(CASES)('%s, %s: %s', async (name, column, cell) => {
-    const baseUrl = `http://${master.address}`;
+    const baseUrl = `http://${served.address}`;
     const url = (key: string, query = ''): string => `${baseUrl}/v1/keys/${key}${query && `?${query}`}`;
     await fetched('PUT', url('k'), {}, 'v');
     if (name === UNREACHED) {

@@ -1,0 +1,110 @@
+/** A gateway in this process over three masters on free ports, each of which owns a third of the slots. */
+import type { MapNews } from '#cluster/coordinator-port.ts';
+import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
+import { slotOfKey } from '#cluster/slot-hash.ts';
+import { ConnectNodeLinks } from '#peer/node-links.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { Metrics } from '#platform/metrics.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { Gateway } from '#routing/gateway.ts';
+import { type GatewayServerOptions, openGatewayServer } from '#server/open-gateway-server.ts';
+import type { RunningServer } from '#server/open-server.ts';
+import { RunningMaster } from '#test/cli/running-node.ts';
+import { mapOf } from '#test/routing/fake-cluster.ts';
+
+const GROUPS = ['g1', 'g2', 'g3'];
+const MIB = 1_024 * 1_024;
+
+export class RunningGateway {
+  readonly masters: ReadonlyMap<string, RunningMaster>;
+  readonly gateway: Gateway;
+  readonly server: RunningServer;
+  readonly #map: ShardMap;
+  readonly #links: ConnectNodeLinks;
+
+  constructor(
+    masters: ReadonlyMap<string, RunningMaster>,
+    map: ShardMap,
+    gateway: Gateway,
+    server: RunningServer,
+    links: ConnectNodeLinks,
+  ) {
+    this.masters = masters;
+    this.#map = map;
+    this.gateway = gateway;
+    this.server = server;
+    this.#links = links;
+  }
+
+  static async start(
+    directory: string,
+    overrides: Partial<GatewayServerOptions> = {},
+  ): Promise<RunningGateway> {
+    const masters = new Map<string, RunningMaster>();
+    for (const id of GROUPS) masters.set(id, await RunningMaster.start(`${directory}/${id}`));
+    const map = mapAt(masters);
+    const [clock, random] = [createNodeClock(), createNodeRandom()];
+    const links = new ConnectNodeLinks({ clock });
+    const news: MapNews = { kind: 'whole', map, epoch: map.epoch };
+    const gateway = new Gateway({
+      coordinators: ['coordinator:1'],
+      source: {
+        ask: async () => news,
+        follow: async function* (_, __, ___, signal) {
+          yield news;
+          await clock.sleep(600_000, signal);
+        },
+      },
+      links,
+      kept: undefined,
+      readFrom: 'master',
+      limits: { callsMax: 1_000, bytesMax: 64 * MIB },
+      ...{ clock, random, logger: silentLogger },
+    });
+    await gateway.start();
+    const server = await openGatewayServer({
+      gateway,
+      keyValue: gateway.keys,
+      ...{ clock, logger: silentLogger, metrics: new Metrics(), version: '0.0.0' },
+      ...{ host: '127.0.0.1', port: 0, hostNames: [], corsOrigins: new Set<string>() },
+      ...{
+        valueBytesMax: 8 * MIB,
+        batchBytesMax: 32 * MIB,
+        bodyBytesMax: 64 * MIB,
+        answerBytesMax: 64 * MIB,
+      },
+      ...overrides,
+    });
+    return new RunningGateway(masters, map, gateway, server, links);
+  }
+
+  get address(): string {
+    return this.server.address;
+  }
+
+  /** The master of the group that owns the key. */
+  masterOf(key: string): RunningMaster {
+    const id = ownerOf(this.#map.slots, slotOfKey(key)) ?? '';
+    return this.masters.get(id) as RunningMaster;
+  }
+
+  async stop(): Promise<void> {
+    await this.server.close(0);
+    await this.gateway.stop();
+    this.#links.close();
+    for (const master of this.masters.values()) await master.stop();
+  }
+}
+
+function mapAt(masters: ReadonlyMap<string, RunningMaster>): ShardMap {
+  const map = mapOf(GROUPS, 1);
+  const nodes = [...masters].map(([id, { address }]) => {
+    const name = `${id}-1`;
+    return [name, { name, address, zone: '', status: 'active' as const }] as const;
+  });
+  const groups = [...map.groups].map(
+    ([id, group]) => [id, { ...group, voters: group.voters.slice(0, 1) }] as const,
+  );
+  return { ...map, groups: new Map(groups), nodes: new Map(nodes) };
+}
