@@ -11,6 +11,7 @@ import { Gateway } from '#routing/gateway.ts';
 import { type GatewayServerOptions, openGatewayServer } from '#server/open-gateway-server.ts';
 import type { RunningServer } from '#server/open-server.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 
 const GROUPS = ['g1', 'g2', 'g3'];
@@ -66,7 +67,14 @@ export class RunningGateway {
     const server = await openGatewayServer({
       gateway,
       keyValue: gateway.keys,
-      ...{ clock, logger: silentLogger, metrics: new Metrics(), version: '0.0.0' },
+      ...{
+        clock,
+        logger: silentLogger,
+        metrics: new Metrics(),
+        version: '0.0.0',
+        http1: HTTP1,
+        http2: HTTP2,
+      },
       ...{ host: '127.0.0.1', port: 0, hostNames: [], corsOrigins: new Set<string>() },
       ...{
         valueBytesMax: 8 * MIB,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { ROOT } from '#test/house/source-files.ts';
 
 export interface NodeProcessOptions {
-  readonly binary: 'master' | 'slave' | 'node' | 'coordinator';
+  readonly binary: 'master' | 'slave' | 'node' | 'gateway' | 'coordinator';
   /** Default: a free one, known from the line `listening` on. */
   readonly port?: number | undefined;
   /** `section.key=value`. */

@@ -6,7 +6,7 @@ export interface TortureOptions {
   readonly seed: number;
   /** For each part that runs until told to stop. */
   readonly seconds: number;
-  /** How many rounds `cluster-processes` has, and how many failovers `client`. */
+  /** How many rounds `cluster-processes` and `gateway` have, and how many failovers `client`. */
   readonly rounds: number;
 }
 
@@ -22,6 +22,7 @@ export const PARTS = [
   'failovers',
   'client',
   'cluster-processes',
+  'gateway',
   'stampede',
   'rotations',
   'attack',
