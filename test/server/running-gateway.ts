@@ -8,7 +8,7 @@ import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { Gateway } from '#routing/gateway.ts';
-import { type GatewayServerOptions, openGatewayServer } from '#server/open-gateway-server.ts';
+import { openGatewayServer } from '#server/open-gateway-server.ts';
 import type { RunningServer } from '#server/open-server.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
@@ -38,10 +38,7 @@ export class RunningGateway {
     this.#links = links;
   }
 
-  static async start(
-    directory: string,
-    overrides: Partial<GatewayServerOptions> = {},
-  ): Promise<RunningGateway> {
+  static async start(directory: string): Promise<RunningGateway> {
     const masters = new Map<string, RunningMaster>();
     for (const id of GROUPS) masters.set(id, await RunningMaster.start(`${directory}/${id}`));
     const map = mapAt(masters);
@@ -67,22 +64,21 @@ export class RunningGateway {
     const server = await openGatewayServer({
       gateway,
       keyValue: gateway.keys,
-      ...{
-        clock,
-        logger: silentLogger,
-        metrics: new Metrics(),
-        version: '0.0.0',
-        http1: HTTP1,
-        http2: HTTP2,
-      },
-      ...{ host: '127.0.0.1', port: 0, hostNames: [], corsOrigins: new Set<string>() },
-      ...{
-        valueBytesMax: 8 * MIB,
-        batchBytesMax: 32 * MIB,
-        bodyBytesMax: 64 * MIB,
-        answerBytesMax: 64 * MIB,
-      },
-      ...overrides,
+      clock,
+      logger: silentLogger,
+      metrics: new Metrics(),
+      version: '0.0.0',
+      host: '127.0.0.1',
+      port: 0,
+      hostNames: [],
+      corsOrigins: new Set(),
+      valueBytesMax: 8 * MIB,
+      batchBytesMax: 32 * MIB,
+      bodyBytesMax: 64 * MIB,
+      answerBytesMax: 64 * MIB,
+      openFilesMax: 1_024,
+      http1: HTTP1,
+      http2: HTTP2,
     });
     return new RunningGateway(masters, map, gateway, server, links);
   }
