@@ -88,6 +88,7 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
   const server = await openServer({
     ports: node.ports,
     member: node.ports.member,
+    clusterId: () => node.clusterId,
     clock,
     logger,
     metrics,

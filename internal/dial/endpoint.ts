@@ -31,6 +31,8 @@ export interface Endpoint {
    * credential. An address that somebody else named has none.
    */
   readonly authorization?: (() => string) | undefined;
+  /** Gives the id of the cluster that each call is for. Undefined, or while it gives undefined: any. */
+  readonly cluster?: (() => string | undefined) | undefined;
 }
 
 /** Headers of each unary call with a protobuf body in the Connect protocol. */

@@ -24,4 +24,6 @@ export interface EdgeOwner {
    * learns of no such map in time. Absent elsewhere.
    */
   whenMapHeard?(epoch: number): Promise<void> | undefined;
+  /** The id of the cluster that this process belongs to; undefined or empty: none. */
+  clusterId?(): string;
 }

@@ -78,6 +78,11 @@ export class Node {
     this.local = new LocalDoor(this.#admission, this.ports.keyValue.reader);
   }
 
+  /** The cluster that the directory belongs to; empty: none. */
+  get clusterId(): string {
+    return this.#host?.manifest.member?.clusterId ?? '';
+  }
+
   #core(): NodeCore {
     const node = this;
     return {

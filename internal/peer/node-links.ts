@@ -42,6 +42,8 @@ import {
 
 export interface NodeLinksOptions extends PeerWay {
   readonly clock: Clock;
+  /** The cluster that calls are for; undefined: not known yet. A node of another one refuses them. */
+  readonly cluster?: (() => string | undefined) | undefined;
 }
 
 interface Link {
@@ -115,13 +117,14 @@ export class ConnectNodeLinks implements NodeLinks {
   }
 
   #dial(address: string): Link {
+    const { clock, cluster } = this.#options;
     const endpoint = peerEndpoint(address, this.#options);
     if (endpoint === undefined)
       throw new ConnectError(
         `${JSON.stringify(address)} is no address: expected host:port`,
         Code.Unavailable,
       );
-    const transport: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
+    const transport: ClosableTransport = createOwnTransport({ ...endpoint, cluster }, clock);
     return { keys: createKeys(createClient(KVStore, transport.transport)), close: () => transport.close() };
   }
 }

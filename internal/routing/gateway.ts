@@ -82,6 +82,11 @@ export class Gateway implements GatewayPort {
     await this.#saving;
   }
 
+  /** The cluster that is served; undefined until there is a map. */
+  get clusterId(): string | undefined {
+    return this.#groups.cache.map?.clusterId;
+  }
+
   readiness(): Readiness {
     const reasons = this.#whyNotReady();
     const isReady = reasons.length === 0;

@@ -13,11 +13,11 @@ import { WalnutError } from '#model/errors.ts';
 import type { HostPolicy } from '#rpc/host-policy.ts';
 import { isPrivateAddress, protectedModeMessage } from '#rpc/protected-mode.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
-import { MAP_EPOCH_HEADER } from '#wire/error-codes.ts';
+import { CLUSTER_HEADER, MAP_EPOCH_HEADER } from '#wire/error-codes.ts';
 
 export interface Refusal {
   /** A request under a foreign name is answered before anything else of it is looked at. */
-  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'drain' | 'map';
+  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'cluster' | 'drain' | 'map';
   readonly error: WalnutError;
 }
 
@@ -53,6 +53,8 @@ export interface AdmissionOptions {
   readonly leaderHint: () => string | undefined;
   /** Undefined: no caller has to say which shard map it knows. */
   readonly whenMapHeard?: EdgeOwner['whenMapHeard'] | undefined;
+  /** The cluster that this server belongs to; undefined or empty: none. */
+  readonly clusterId?: (() => string) | undefined;
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -100,7 +102,7 @@ function admit(
   call: RpcCall,
   headers: IncomingHttpHeaders,
 ): Awaitable<Refusal | undefined> {
-  const refusal = lastRefusal(options, operation, call);
+  const refusal = lastRefusal(options, operation, call, headers);
   const { whenMapHeard } = options;
   if (refusal !== undefined || whenMapHeard === undefined) return refusal;
   const stated = headers[MAP_EPOCH_HEADER];
@@ -120,12 +122,17 @@ function toRefusal(error: unknown): Refusal {
   throw error;
 }
 
-/** Undefined unless the server drains. */
+/** Undefined unless the caller means another cluster, or the server drains. */
 function lastRefusal(
-  { isDraining, onNodeCall, leaderHint }: AdmissionOptions,
+  { isDraining, onNodeCall, leaderHint, clusterId }: AdmissionOptions,
   operation: Operation,
   { peer }: RpcCall,
+  headers: IncomingHttpHeaders,
 ): Refusal | undefined {
+  const meant = headers[CLUSTER_HEADER];
+  const own = meant === undefined ? '' : (clusterId?.() ?? '');
+  if (meant !== undefined && meant !== own)
+    return refused('cluster', 'unavailable', otherCluster(String(meant), own));
   if (!operation.isServedDraining && isDraining())
     return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
   if (operation.access === 'replicate') onNodeCall?.(peer.remoteAddress);
@@ -146,6 +153,12 @@ function auditOf(audit: AuditPort, operation: Operation, call: RpcCall): RpcCall
 /** The caller as the audit log names it. */
 export function callerOf({ principal, peer }: RpcCall): { user: string; from: string } {
   return { user: principal.name, from: peer.remoteAddress };
+}
+
+/** The caller's map has the address of another node: the calls of one cluster must not reach the keys of another. */
+function otherCluster(meant: string, own: string): string {
+  const its = own === '' ? 'of no cluster' : `of cluster ${own}`;
+  return `the call is for a node of cluster ${JSON.stringify(meant.slice(0, 40))}, and this one is ${its}: see walnut cluster map`;
 }
 
 /** A method that somebody added and forgot must not be open to everyone. */

@@ -199,6 +199,7 @@ function createParts(
       onNodeCall: listeners.favour,
       leaderHint: () => owner.leaderHint(),
       whenMapHeard: owner.whenMapHeard?.bind(owner),
+      clusterId: () => owner.clusterId?.() ?? '',
     }),
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     budget,

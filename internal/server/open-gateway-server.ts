@@ -30,6 +30,7 @@ export function openGatewayServer(options: GatewayServerOptions): Promise<Runnin
       readiness: () => gateway.readiness(),
       // Every call is answered here: no caller is sent to a node.
       leaderHint: () => undefined,
+      clusterId: () => gateway.view().clusterId,
     },
     modules: (edge) => {
       registerGatewayMetrics(metrics, gateway);

@@ -30,6 +30,8 @@ export interface ServerOptions extends Omit<EdgeOptions, 'owner' | 'modules'> {
   readonly ports: NodePorts;
   /** On a member of a cluster: what the active coordinator asks of it. */
   readonly member?: MemberPort | undefined;
+  /** On a member of a cluster: the id of that; empty while there is none. */
+  readonly clusterId?: (() => string) | undefined;
   /** `server.max_value_bytes` */
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
@@ -41,15 +43,16 @@ export interface ServerOptions extends Omit<EdgeOptions, 'owner' | 'modules'> {
 export function openServer(options: ServerOptions): Promise<RunningServer> {
   return openEdge({
     ...options,
-    owner: createNodeOwner(options.ports),
+    owner: createNodeOwner(options),
     modules: (edge) => createNodeModules(options, edge),
   });
 }
 
-function createNodeOwner({ admin, whenMapHeard }: NodePorts): EdgeOwner {
+function createNodeOwner({ ports: { admin, whenMapHeard }, clusterId }: ServerOptions): EdgeOwner {
   return {
     readiness: () => admin.status(),
     leaderHint: () => admin.status().upstream?.address || undefined,
+    clusterId: () => clusterId?.() ?? '',
     ...(whenMapHeard === undefined ? {} : { whenMapHeard }),
   };
 }

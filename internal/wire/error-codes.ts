@@ -13,6 +13,8 @@ export const SHARD_ID_HEADER = 'x-shard-id';
 export const NEW_NODE_HINT_HEADER = 'x-new-node-hint';
 /** The epoch of the shard map by which a node refuses, or of the newest one that a caller knows. */
 export const MAP_EPOCH_HEADER = 'x-map-epoch';
+/** The id of the cluster that a caller means: a node of another one refuses the call. */
+export const CLUSTER_HEADER = 'x-walnut-cluster';
 export const EARLIEST_POSITION_HEADER = 'x-earliest-position';
 export const RETRY_AFTER_HEADER = 'retry-after';
 

@@ -121,6 +121,20 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [WATCH],
   },
   {
+    name: 'call for one cluster carried out by a node of another',
+    file: 'internal/rpc/admission.ts',
+    text: '  if (meant !== undefined && meant !== own)',
+    replacement: '  if (meant !== undefined && meant === own)',
+    tests: ['test/server/other-cluster.test.ts'],
+  },
+  {
+    name: 'calls to nodes that do not say for which cluster',
+    file: 'internal/peer/node-links.ts',
+    text: 'createOwnTransport({ ...endpoint, cluster }, clock)',
+    replacement: 'createOwnTransport({ ...endpoint, cluster: undefined }, clock)',
+    tests: ['test/server/other-cluster.test.ts'],
+  },
+  {
     name: 'refusal of a repeat told as nothing done',
     file: 'internal/peer/node-links.ts',
     text: "const nothingDone = outcome === 'not_done' ? (true as const) : undefined;",

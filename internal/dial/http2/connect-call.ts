@@ -6,6 +6,8 @@ import type { CallFailure } from '#dial/http2/outgoing-call.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
 
+/** The name that `internal/wire/error-codes.ts` gives it. */
+export const CLUSTER_HEADER = 'x-walnut-cluster';
 /** A longer body is announced, so that its reader makes room for it once. */
 const ANNOUNCED_BYTES_MIN = 16_384;
 
@@ -13,6 +15,7 @@ const ANNOUNCED_BYTES_MIN = 16_384;
 interface KnownList {
   readonly timeoutMs: number | undefined;
   readonly credential: string | undefined;
+  readonly cluster: string | undefined;
   readonly list: FieldList;
 }
 
@@ -32,13 +35,20 @@ export function unaryFields(
     known.set(endpoint, lists);
   }
   const credential = endpoint.authorization?.();
+  const cluster = endpoint.cluster?.();
   let last = lists.get(method);
-  if (last === undefined || last.timeoutMs !== timeoutMs || last.credential !== credential) {
+  if (
+    last === undefined ||
+    last.timeoutMs !== timeoutMs ||
+    last.credential !== credential ||
+    last.cluster !== cluster
+  ) {
     const list = [...pseudoFields(endpoint, pathOf(method)), ...Object.entries(UNARY_HEADERS).flat()];
     if (timeoutMs !== undefined && timeoutMs > 0)
       list.push('connect-timeout-ms', String(Math.ceil(timeoutMs)));
     if (credential !== undefined) list.push('authorization', credential);
-    last = { timeoutMs, credential, list };
+    if (cluster !== undefined) list.push(CLUSTER_HEADER, cluster);
+    last = { timeoutMs, credential, cluster, list };
     lists.set(method, last);
   }
   return bodyBytes < ANNOUNCED_BYTES_MIN ? last.list : [...last.list, 'content-length', String(bodyBytes)];

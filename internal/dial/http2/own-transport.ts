@@ -11,7 +11,13 @@ import { createTransport } from '@connectrpc/connect/protocol-connect';
 import { ANSWER_BYTES_MAX, type ClosableTransport, REQUEST_BYTES_MAX } from '#dial/closable-transport.ts';
 import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
 import { AnswerStream } from '#dial/http2/answer-stream.ts';
-import { callError, callerFields, pseudoFields, unaryFields } from '#dial/http2/connect-call.ts';
+import {
+  CLUSTER_HEADER,
+  callError,
+  callerFields,
+  pseudoFields,
+  unaryFields,
+} from '#dial/http2/connect-call.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
 import { type AnyUnary, headersOf, readAnswer } from '#dial/http2/unary-answer.ts';
 import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
@@ -161,6 +167,8 @@ async function ask(client: Http2Client, request: UniversalClientRequest): Promis
   const fields = [...pseudoFields(endpoint, new URL(url).pathname), ...callerFields(endpoint, header)];
   const credential = endpoint.authorization?.();
   if (credential !== undefined) fields.push('authorization', credential);
+  const cluster = endpoint.cluster?.();
+  if (cluster !== undefined) fields.push(CLUSTER_HEADER, cluster);
   signal?.throwIfAborted();
   const answer = new AnswerStream(client, fields, body);
   signal?.addEventListener('abort', () => answer.cancel(signal.reason), { once: true });
