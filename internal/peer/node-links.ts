@@ -106,14 +106,14 @@ export class ConnectNodeLinks implements NodeLinks {
 
   /** The caller called this process: where a group could not be reached, that is said, and not where to go instead. */
   toError(thrown: unknown, { outcome, address, attempts }: Told): WalnutError {
-    const error = thrown instanceof WalnutError ? thrown : toError(ConnectError.from(thrown));
-    const { leaderHint: _, ...details } = error.details;
+    const error = thrown instanceof WalnutError ? ownError(thrown) : toError(ConnectError.from(thrown));
+    const { leaderHint: _, cause: __, ...details } = error.details;
     const nothingDone = outcome === 'not_done' ? (true as const) : undefined;
     const where = address === '' ? '' : `${address}: `;
     const after = attempts > 1 ? ` (after ${attempts} attempts)` : '';
     const told = outcome === 'unknown' && isUnclear(error.code) ? '; its outcome is unknown' : '';
     const message = `${where}${error.message}${after}${told}`;
-    return new WalnutError(toldCode(error, thrown), message, { ...details, nothingDone, cause: error });
+    return new WalnutError(toldCode(error, thrown), message, { ...details, nothingDone });
   }
 
   #dial(address: string): Link {
@@ -190,6 +190,12 @@ function toldCode({ code }: WalnutError, thrown: unknown): ErrorCode {
   const isLate = thrown instanceof ConnectError && thrown.code === Code.DeadlineExceeded;
   const isLost = thrown instanceof ConnectError && failureOf(thrown) !== undefined;
   return isLate || isLost ? 'unavailable' : code;
+}
+
+/** Routing itself refused the call or stopped waiting; or our codec did not understand the answer. */
+function ownError(thrown: WalnutError): WalnutError {
+  if (thrown.code !== 'invalid_argument') return thrown;
+  return new WalnutError('internal', `answered with invalid data: ${thrown.message}`);
 }
 
 /** After one of these the request may have been carried out. */

@@ -118,6 +118,13 @@ export class Hold {
     else this.#release();
   }
 
+  /** The caller of an attempt gave up, which says nothing of the group. */
+  onGivenUp(): void {
+    this.#underWay--;
+    if (this.#isOpen) this.#schedule();
+    else this.#release();
+  }
+
   /** Another node may lead now: one call asks at once. */
   onChange(): void {
     if (!this.#isOpen) return;

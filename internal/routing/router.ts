@@ -57,6 +57,8 @@ export interface Gate {
   enter(limitMs: number, signal: AbortSignal | undefined): Promise<void> | undefined;
   onAnswer(): void;
   onFailure(): void;
+  /** The caller gave up, which says nothing of the group. */
+  onGivenUp(): void;
 }
 
 export interface RouterOptions<L> {
@@ -134,7 +136,8 @@ export class Router<L> {
         return answer;
       } catch (error) {
         const failure = this.#links.judge(error);
-        if (failure.remedy === 'later' || failure.remedy === 'elsewhere') gate?.onFailure();
+        if (isGivenUp(call)) gate?.onGivenUp();
+        else if (failure.remedy === 'later' || failure.remedy === 'elsewhere') gate?.onFailure();
         else gate?.onAnswer();
         hint = await this.#afterFailure(error, failure, address, call, progress);
       }

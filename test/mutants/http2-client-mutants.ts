@@ -108,7 +108,7 @@ export const HTTP2_CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'credential of a node kept after it has changed',
     file: 'internal/dial/http2/connect-call.ts',
-    text: ' || last.credential !== credential',
+    text: '    last.credential !== credential ||\n',
     replacement: '',
     tests: [TRANSPORT],
   },

@@ -72,6 +72,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [HOLD],
   },
   {
+    name: 'group held because its callers gave up',
+    file: 'internal/routing/hold.ts',
+    text: '  onGivenUp(): void {\n    this.#underWay--;',
+    replacement: '  onGivenUp(): void {\n    this.onFailure();\n    return;',
+    tests: [HOLD],
+  },
+  {
     name: 'held calls without a bound',
     file: 'internal/routing/hold.ts',
     text: 'this.#calls >= limits.callsMax ||',

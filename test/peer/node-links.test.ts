@@ -53,6 +53,21 @@ describe('an error of a node', () => {
     expect(told(new ConnectError('late', Code.DeadlineExceeded), 'unknown').code).toBe('unavailable');
   });
 
+  it('that is about the request is its caller’s to see, and no sign of a node that sends nonsense', () => {
+    const wrong = links.toError(refused('invalid_argument'), {
+      outcome: 'not_done',
+      address: 'a:1',
+      attempts: 1,
+    });
+    expect(wrong).toMatchObject({ code: 'invalid_argument', message: 'a:1: why' });
+    expect(wrong.details.cause).toBeUndefined();
+    const nonsense = new WalnutError('invalid_argument', 'two results');
+    expect(links.toError(nonsense, { outcome: 'unknown', address: 'a:1', attempts: 1 })).toMatchObject({
+      code: 'internal',
+      message: 'a:1: answered with invalid data: two results; its outcome is unknown',
+    });
+  });
+
   it('of an address that cannot be called is one like any other', async () => {
     expect(() => links.linkTo('nowhere')).toThrow('expected host:port');
   });

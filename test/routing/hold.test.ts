@@ -80,6 +80,26 @@ describe('the queue of a group', () => {
     expect(codes).toEqual(['unavailable', 'cancelled']);
   });
 
+  it('learns nothing from a caller that gives up', async () => {
+    const { clock, hold } = open();
+    for (let i = 0; i < 5; i++) {
+      expect(hold.enter(1_000, undefined)).toBeUndefined();
+      hold.onGivenUp();
+    }
+    expect(hold.isOpen).toBe(false);
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    }
+    let gone = 0;
+    for (let i = 0; i < 2; i++) void hold.enter(10_000, undefined)?.then(() => gone++);
+    await clock.advance(30);
+    hold.onGivenUp();
+    expect([hold.isOpen, gone]).toEqual([true, 1]);
+    await clock.advance(100);
+    expect(gone).toBe(2);
+  });
+
   it('takes so many calls and bytes, and one that alone is larger', () => {
     const { hold } = open();
     hold.begin(1_000);
