@@ -62,7 +62,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
   const callers = await openCallers(config, security);
   const tls = await openNodeTls(config, security);
   const way = { clock, tls: tls.peer, credential: await openClusterCredential(config, security) };
-  const links = new ConnectNodeLinks({ ...way, cluster: () => gateway.clusterId });
+  const links = new ConnectNodeLinks({ ...way, cluster: () => gateway.map });
   const source = new MapLinks(way);
   closers.push('links to nodes', () => {
     links.close();

@@ -31,8 +31,15 @@ export interface Endpoint {
    * credential. An address that somebody else named has none.
    */
   readonly authorization?: (() => string) | undefined;
-  /** Gives the id of the cluster that each call is for. Undefined, or while it gives undefined: any. */
-  readonly cluster?: (() => string | undefined) | undefined;
+  /** Gives the cluster that each call is for, and the epoch of its map. Undefined, or while it gives undefined: any. */
+  readonly cluster?: (() => MeantCluster | undefined) | undefined;
+}
+
+/** One object for each map. */
+export interface MeantCluster {
+  readonly clusterId: string;
+  /** The epoch of the shard map that the caller knows. */
+  readonly epoch: number;
 }
 
 /** Headers of each unary call with a protobuf body in the Connect protocol. */

@@ -4,6 +4,7 @@
  */
 import { type CallOptions, type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { failureOf } from '#dial/http2/call-failure.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -42,8 +43,8 @@ import {
 
 export interface NodeLinksOptions extends PeerWay {
   readonly clock: Clock;
-  /** The cluster that calls are for; undefined: not known yet. A node of another one refuses them. */
-  readonly cluster?: (() => string | undefined) | undefined;
+  /** The cluster that calls are for: a node of another one refuses them, and one with an older map asks for a newer one. */
+  readonly cluster?: Endpoint['cluster'];
 }
 
 interface Link {

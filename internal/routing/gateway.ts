@@ -82,9 +82,9 @@ export class Gateway implements GatewayPort {
     await this.#saving;
   }
 
-  /** The cluster that is served; undefined until there is a map. */
-  get clusterId(): string | undefined {
-    return this.#groups.cache.map?.clusterId;
+  /** The newest map; undefined until there is one. */
+  get map(): ShardMap | undefined {
+    return this.#groups.cache.map;
   }
 
   readiness(): Readiness {

@@ -18,7 +18,7 @@ describe('a call for a cluster', () => {
     ['none', undefined, 'this one is of no cluster'],
   ])('to a node of %s', async (_, its, why) => {
     const { node, server } = await start({ clusterId: () => its ?? '' });
-    const links = new ConnectNodeLinks({ clock, cluster: () => OURS });
+    const links = new ConnectNodeLinks({ clock, cluster: () => ({ clusterId: OURS, epoch: 7 }) });
     onCleanup(() => links.close());
     const limits = { timeoutMs: 5_000, signal: undefined };
     const told = await links

@@ -1,13 +1,13 @@
 /** The Connect protocol on our own HTTP/2: the head of a call, and what a call that failed is told as. */
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { type Endpoint, pathOf, schemeOf, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { type Endpoint, type MeantCluster, pathOf, schemeOf, UNARY_HEADERS } from '#dial/endpoint.ts';
 import type { CallFailure } from '#dial/http2/outgoing-call.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
 
-/** The name that `internal/wire/error-codes.ts` gives it. */
-export const CLUSTER_HEADER = 'x-walnut-cluster';
+/** The names that `internal/wire/error-codes.ts` gives them. */
+const [CLUSTER_HEADER, MAP_EPOCH_HEADER] = ['x-walnut-cluster', 'x-map-epoch'];
 /** A longer body is announced, so that its reader makes room for it once. */
 const ANNOUNCED_BYTES_MIN = 16_384;
 
@@ -15,7 +15,7 @@ const ANNOUNCED_BYTES_MIN = 16_384;
 interface KnownList {
   readonly timeoutMs: number | undefined;
   readonly credential: string | undefined;
-  readonly cluster: string | undefined;
+  readonly cluster: MeantCluster | undefined;
   readonly list: FieldList;
 }
 
@@ -47,7 +47,7 @@ export function unaryFields(
     if (timeoutMs !== undefined && timeoutMs > 0)
       list.push('connect-timeout-ms', String(Math.ceil(timeoutMs)));
     if (credential !== undefined) list.push('authorization', credential);
-    if (cluster !== undefined) list.push(CLUSTER_HEADER, cluster);
+    if (cluster !== undefined) list.push(...clusterFields(cluster));
     last = { timeoutMs, credential, cluster, list };
     lists.set(method, last);
   }
@@ -59,6 +59,11 @@ export function callerFields({ authorization }: Endpoint, headers: Headers): Fie
   const own = [...headers];
   const kept = authorization === undefined ? own : own.filter(([name]) => name !== 'authorization');
   return kept.flat();
+}
+
+/** Says for which cluster a call is, and which map the caller knows. */
+export function clusterFields({ clusterId, epoch }: MeantCluster): FieldList {
+  return [CLUSTER_HEADER, clusterId, MAP_EPOCH_HEADER, String(epoch)];
 }
 
 /** What every request begins with. */

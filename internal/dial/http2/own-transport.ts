@@ -12,9 +12,9 @@ import { ANSWER_BYTES_MAX, type ClosableTransport, REQUEST_BYTES_MAX } from '#di
 import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
 import { AnswerStream } from '#dial/http2/answer-stream.ts';
 import {
-  CLUSTER_HEADER,
   callError,
   callerFields,
+  clusterFields,
   pseudoFields,
   unaryFields,
 } from '#dial/http2/connect-call.ts';
@@ -168,7 +168,7 @@ async function ask(client: Http2Client, request: UniversalClientRequest): Promis
   const credential = endpoint.authorization?.();
   if (credential !== undefined) fields.push('authorization', credential);
   const cluster = endpoint.cluster?.();
-  if (cluster !== undefined) fields.push(CLUSTER_HEADER, cluster);
+  if (cluster !== undefined) fields.push(...clusterFields(cluster));
   signal?.throwIfAborted();
   const answer = new AnswerStream(client, fields, body);
   signal?.addEventListener('abort', () => answer.cancel(signal.reason), { once: true });
