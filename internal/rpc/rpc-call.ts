@@ -15,7 +15,11 @@ export interface FrameSink {
    * is called, which is later, once, and never if the peer has gone.
    */
   send(frame: Uint8Array, onReady: () => void): boolean;
-  /** The same for a part of a frame, which another part or, with `send`, its end must follow: a stream that ends before is cut off. */
+  /**
+   * The same for a part of a frame, which another part or, with `send`, its end must follow,
+   * at once or when it is ready: a stream that ends before is cut off. Parts are kept by
+   * reference until they are out.
+   */
   sendPart(part: Uint8Array, onReady: () => void): boolean;
 }
 

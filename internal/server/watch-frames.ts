@@ -7,7 +7,7 @@ import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { WatchMessage, WatchOutlet } from '#model/watch.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { FrameSink, RpcCall } from '#rpc/rpc-call.ts';
-import { toWatchFrame } from '#wire/watch-bytes.ts';
+import { toWatchParts } from '#wire/watch-bytes.ts';
 import { fromWatchMessage } from '#wire/watch-codec.ts';
 import { watchJsonPieces } from '#wire/watch-json.ts';
 
@@ -23,9 +23,14 @@ export class FrameOutlet implements WatchOutlet {
   }
 
   send(message: WatchMessage, onReady: () => void): boolean {
-    return this.#call.frames?.send(toWatchFrame(message), onReady) === true;
+    const { frames } = this.#call;
+    const parts = toWatchParts(message);
+    for (let i = 0; i < parts.length - 1; i++) frames?.sendPart(parts[i] as Uint8Array, NOT_AWAITED);
+    return frames?.send(parts.at(-1) as Uint8Array, onReady) === true;
   }
 }
+
+const NOT_AWAITED = (): void => {};
 
 /** The messages in the binary format that must go through Connect. */
 export async function* watchMessages(

@@ -116,6 +116,13 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/watch.test.ts'],
   },
   {
+    name: 'frame whose length leaves out the value that is a part of its own',
+    file: 'internal/wire/watch-bytes.ts',
+    text: ' - FRAME_HEAD_BYTES + leftOut);',
+    replacement: ' - FRAME_HEAD_BYTES);',
+    tests: ['test/wire/watch-codec.test.ts'],
+  },
+  {
     name: 'frame that overtakes what was written before it',
     file: 'internal/rpc/http2/codec-request.ts',
     text: '    if (this.writableLength > 0) {',

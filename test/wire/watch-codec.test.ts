@@ -7,7 +7,7 @@ import { type Lsn, toLsn } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { fromResumeText, toPlacesText, toResumeText } from '#wire/resume-text.ts';
-import { toWatchFrame } from '#wire/watch-bytes.ts';
+import { toWatchFrame, toWatchParts } from '#wire/watch-bytes.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 const position = fc.record({ epoch: fc.maxSafeNat(), lsn: fc.maxSafeNat() as fc.Arbitrary<Lsn> });
@@ -223,12 +223,30 @@ describe('the frame of a message', () => {
     return { ...event, key: '', value: new Uint8Array(0), source, encoded: undefined };
   };
 
+  it.each([[(event: WatchEvent) => event], [inRecord]])('has a long value as a part of its own', (form) => {
+    const value = Buffer.alloc(100_000, 'walnut');
+    const parts = fc.sample(anyEvent, { seed: 1, numRuns: 20 }).map((event) => {
+      const message = {
+        ...fc.sample(anyMessage, { seed: 2, numRuns: 1 })[0],
+        events: [{ ...form({ ...event, value }), value }],
+      };
+      const all = toWatchParts(message as WatchMessage);
+      expect(Buffer.concat(all)).toEqual(toWatchFrame(message as WatchMessage));
+      return all;
+    });
+    for (const [before, whole, after, ...more] of parts) {
+      expect(value.equals(whole as Uint8Array)).toBe(true);
+      expect([more, (before?.length ?? 0) + (after?.length ?? 0) < 3_000]).toEqual([[], true]);
+    }
+  });
+
   it('says what the message says', () => {
     fc.assert(
       fc.property(anyMessage, (message) => {
         const frame = toWatchFrame(message);
         const sent = new Uint8Array(frame.subarray(5));
         expect(toWatchFrame({ ...message, events: message.events.map(inRecord) })).toEqual(frame);
+        expect(Buffer.concat(toWatchParts(message))).toEqual(frame);
         expect([frame[0], frame.readUInt32BE(1)]).toEqual([0, sent.length]);
         const expected = toBinary(WatchResponseSchema, fromWatchMessage(message));
         expect(sent.length).toBe(expected.length);
