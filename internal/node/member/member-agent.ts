@@ -41,8 +41,8 @@ export class MemberAgent {
   #sequence = 0;
   #mapEpoch = 0;
   #nodes: ReadonlyMap<string, ClusterNode> = new Map();
-  /** The highest term of which a map named a leader, and the first that one named. */
-  #leader = { term: 0, node: '' };
+  /** The highest term of which a map named a leader, the first one, and another that was told in the log. */
+  #leader = { term: 0, node: '', second: '' };
   /** Why each coordinator that was tried does not hear this node: logged when it changes. */
   readonly #problems = new Map<string, string>();
   /** When a heartbeat was answered last, monotonic; before that, the start. */
@@ -188,13 +188,13 @@ export class MemberAgent {
    * the term twice, and what the first leader acknowledged may be on this disk: it is not given up.
    */
   #isFirst(term: number, node: string): boolean {
-    if (term > this.#leader.term) this.#leader = { term, node };
-    if (term < this.#leader.term || node === this.#leader.node) return true;
+    if (term > this.#leader.term) this.#leader = { term, node, second: '' };
+    const { node: first, second } = this.#leader;
+    if (term < this.#leader.term || node === first) return true;
+    if (node === second) return false;
+    this.#leader = { term, node: first, second: node };
     const { logger } = this.#parts.options;
-    logger.error(
-      { term, first: this.#leader.node, second: node },
-      'a term was given twice: this node follows the first',
-    );
+    logger.error({ term, first, second: node }, 'a term was given twice: this node follows the first');
     return false;
   }
 

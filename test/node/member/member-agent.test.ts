@@ -32,12 +32,13 @@ const ANSWER: HeartbeatAnswer = {
 async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<HeartbeatAnswer>) {
   const group = new TestGroup();
   const warn = vi.fn();
+  const error = vi.fn();
   const member = {
     ...new TestCluster(1).memberOptions('a'),
     coordinators: ['c1:1', 'c2:1'],
     heartbeat: answer,
   };
-  const changes = { upstream: '', member, logger: { ...silentLogger, warn } };
+  const changes = { upstream: '', member, logger: { ...silentLogger, warn, error } };
   const one = await group.start('a', 'replica', changes);
   await group.clock.advance(3_000);
   const soon = one.node.status().reasons;
@@ -49,6 +50,7 @@ async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<H
     soon,
     reasons,
     lines: lines.map(([fields]) => fields),
+    errors: error.mock.calls,
     manifest: one.fileSystem.content('/data/MANIFEST').toString(),
   };
 }
@@ -81,9 +83,9 @@ describe('a member', () => {
   });
 
   it.each([
-    ['of the same term stays with the first one', 3, 'x:1'],
-    ['of a higher term follows that one', 4, 'y:1'],
-  ])('whose map names another leader %s', async (_, term, upstream) => {
+    ['of the same term stays with the first one, and says so once', 3, 'x:1', 1],
+    ['of a higher term follows that one', 4, 'y:1', 0],
+  ])('whose map names another leader %s', async (_, term, upstream, told) => {
     const nodes = ['a', 'x', 'y'].map((name) => ({
       name,
       address: `${name}:1`,
@@ -101,8 +103,9 @@ describe('a member', () => {
       };
     };
     let beats = 0;
-    const { manifest } = await beat(async () => (++beats < 5 ? led('x', 1, 3) : led('y', 2, term)));
+    const { manifest, errors } = await beat(async () => (++beats < 5 ? led('x', 1, 3) : led('y', 2, term)));
     expect(manifest).toContain(`"${upstream}"`);
+    expect(errors).toHaveLength(told);
   });
 
   it('takes the place that a coordinator of its cluster gives it', async () => {
