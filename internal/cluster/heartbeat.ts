@@ -2,6 +2,7 @@
 import { ACK_RECENT_MS, SILENCE_MS } from '#cluster/figures.ts';
 import type { ClusterNode, Group, ShardMap, Voter } from '#cluster/shard-map.ts';
 import type { Position } from '#model/position.ts';
+import type { SlotRun } from '#model/slots.ts';
 import type { NodeState } from '#model/status.ts';
 
 /** A node that the map assigns to no group yet is `unassigned`. */
@@ -31,6 +32,8 @@ export interface Heartbeat {
   readonly mapEpoch: number;
   /** The epoch of the map that it has in memory; 0: none. */
   readonly keptMapEpoch: number;
+  /** The slots that its log says its group owns; undefined: the log does not say. */
+  readonly owned?: readonly SlotRun[] | undefined;
   /** Why it takes no writes, or could take none as the master; empty if nothing is in the way. */
   readonly whyNoWrites: string;
   /** A master: how many other voters acked a push that was sent within its lease. */

@@ -15,7 +15,7 @@ import {
   type Voter,
 } from '#cluster/shard-map.ts';
 import { isAhead, TERM_MAX } from '#model/position.ts';
-import { SLOTS } from '#model/slots.ts';
+import { SLOTS, type SlotRun } from '#model/slots.ts';
 import { describeLastTerm, TERM_JUMP_MAX } from '#model/terms.ts';
 
 /** How far the next term is above all that are known: a lost store may have given some that nobody who is heard knows. */
@@ -68,13 +68,14 @@ export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
   const groups = known
     .filter(({ id }) => isOld || id === forced)
     .map((each) => recovered(each, own, each.id === forced));
-  const slots = map.slots.length > 0 ? map.slots : slotsOfOnly(known);
+  const slots = map.slots.length > 0 ? map.slots : slotsOfLogs(known, own);
   const epoch = isOld ? nextGeneration(map, own) : map.epoch + 1;
   const wrong = [
     ...whyNotAtAll(map, ids),
     ...(Number.isSafeInteger(epoch) ? [] : [noEpoch(own)]),
     ...(forced === '' || known.some(({ id }) => id === forced) ? [] : [noGroup(forced, known)]),
     ...(groups.length > 0 && slots.length === 0 ? [NO_SLOTS] : []),
+    ...(map.slots.length > 0 || slots.length === 0 ? [] : whyNotAllSlots(slots)),
     ...groups.flatMap(({ group: { id, term } }) =>
       term > TERM_MAX ? [`${id}: ${describeLastTerm(term - TERMS_ABOVE)}`] : [],
     ),
@@ -101,7 +102,7 @@ function problemsOf(
 const NOTHING =
   'nothing is to be recovered: no node states a term or an epoch above those of the metadata store';
 const NO_SLOTS =
-  'the metadata store does not say which group owns which slots, and no log does: restore any backup of it first';
+  'the metadata store does not say which group owns which slots, and not every log does: restore any backup of it first';
 
 /** Those that belong to a cluster and were heard lately. */
 function membersOf({ observations, nowMs }: RecoveryView): Heartbeat[] {
@@ -155,14 +156,47 @@ function recovered(
 
 /** The member list of the most advanced log; that of the record where no log has one. */
 function votersOf(members: readonly Heartbeat[], record: Group | undefined): readonly Voter[] {
-  const [first, ...others] = members.filter(({ logVoters }) => logVoters.length > 0);
-  if (first === undefined) return record?.voters ?? [];
-  return others.reduce((a, b) => (isAhead(b.tail, a.tail) ? b : a), first).logVoters;
+  const listed = members.filter(({ logVoters }) => logVoters.length > 0);
+  return mostAdvanced(listed)?.logVoters ?? record?.voters ?? [];
 }
 
-function slotsOfOnly(groups: readonly Known[]): ShardMap['slots'] {
+function mostAdvanced(members: readonly Heartbeat[]): Heartbeat | undefined {
+  const [first, ...others] = members;
+  return first && others.reduce((a, b) => (isAhead(b.tail, a.tail) ? b : a), first);
+}
+
+/** What the most advanced log of each group owns; all for the only group if its log does not say; empty: not known. */
+function slotsOfLogs(groups: readonly Known[], members: readonly Heartbeat[]): ShardMap['slots'] {
+  const owned = groups.map(({ id, logId }) => ownedOf(members, id, logId));
   const [only] = groups;
-  return groups.length === 1 && only !== undefined ? [{ first: 0, last: SLOTS - 1, group: only.id }] : [];
+  if (groups.length === 1 && only !== undefined && owned[0] === undefined)
+    return [{ first: 0, last: SLOTS - 1, group: only.id }];
+  if (owned.includes(undefined)) return [];
+  const ranges = groups.flatMap(({ id: group }, i) => (owned[i] ?? []).map((run) => ({ ...run, group })));
+  return ranges.sort((a, b) => a.first - b.first);
+}
+
+function ownedOf(members: readonly Heartbeat[], id: string, logId: string): readonly SlotRun[] | undefined {
+  const own = members.filter((each) => each.group === id && each.logId === logId && each.owned !== undefined);
+  return mostAdvanced(own)?.owned;
+}
+
+/** A group of which no node is heard is not among those that are known, but the slots that it owns are missing. */
+function whyNotAllSlots(slots: ShardMap['slots']): string[] {
+  let next = 0;
+  for (const { first, last, group } of slots) {
+    if (first < next) return [`the log of ${group} owns slot ${first}, and that of another group does, too`];
+    if (first > next) return [missingSlots(next, first - 1)];
+    next = last + 1;
+  }
+  return next === SLOTS ? [] : [missingSlots(next, SLOTS - 1)];
+}
+
+function missingSlots(first: number, last: number): string {
+  return (
+    `no log of a node that is heard owns slots ${first} to ${last}: start a node of the group that does, ` +
+    'or restore any backup of the metadata store that has the group'
+  );
 }
 
 function nextGeneration(map: ShardMap, members: readonly Heartbeat[]): number {

@@ -103,6 +103,37 @@ describe('a recovery', () => {
     expect(slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);
   });
 
+  it('of a lost store gives each group the slots that its log owns', () => {
+    const of = (group: string, ...owned: { first: number; last: number }[]) => ({
+      ...{ group, owned, logId: group.repeat(16) },
+      logVoters: voters('ab'),
+    });
+    const [low, high] = [
+      { first: 0, last: 8_191 },
+      { first: 8_192, last: 16_383 },
+    ];
+    const both = [say('c', of('g2', high)), say('a', of('g1', low)), say('e', of('g3'))];
+    expect(plan(EMPTY, both).slots).toEqual([
+      { ...low, group: 'g1' },
+      { ...high, group: 'g2' },
+    ]);
+    // A log that is behind may not have it yet.
+    const newer = [say('a', { ...of('g1', low), ...at(9, 5) }), say('b', { ...of('g1'), ...at(9, 4) })];
+    expect(plan(EMPTY, [...newer, say('c', of('g2', high))]).slots).toHaveLength(2);
+    // A whole group is not heard.
+    expect(plan(EMPTY, [say('a', of('g1', low))]).problems).toContainEqual(
+      expect.stringContaining('no log of a node that is heard owns slots 8192 to 16383: start a node'),
+    );
+    expect(plan(EMPTY, [say('a', of('g1', low)), say('c', of('g2', low))]).problems).toContainEqual(
+      'the log of g2 owns slot 0, and that of another group does, too',
+    );
+    expect(
+      plan(EMPTY, [say('a', of('g1', low)), say('c', { ...of('g2'), owned: undefined })]).problems,
+    ).toContainEqual(
+      expect.stringContaining('does not say which group owns which slots, and not every log does'),
+    );
+  });
+
   it('takes the member list of the most advanced log, and counts no other incarnation', () => {
     const newer = [
       { node: 'a', incarnation: 1 },
@@ -201,7 +232,7 @@ describe('a recovery', () => {
       EMPTY,
       [say('a'), say('b'), say('x', { group: 'g2', logVoters: voters('x') })],
       '',
-      'the metadata store does not say which group owns which slots, and no log does: restore any backup of it first',
+      'the metadata store does not say which group owns which slots, and not every log does: restore any backup of it first',
     ],
     [
       'the group that is forced is whole',

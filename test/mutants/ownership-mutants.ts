@@ -164,4 +164,18 @@ export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
     replacement: '  whenMapHeard(epoch)?.catch(() => undefined);\n  return undefined;',
     tests: ['test/server/admission.test.ts'],
   },
+  {
+    name: 'recovery that gives the slots of a group that nobody hears to nobody',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: '  return next === SLOTS ? [] : [missingSlots(next, SLOTS - 1)];',
+    replacement: '  return [];',
+    tests: ['test/cluster/plan-recovery.test.ts'],
+  },
+  {
+    name: 'member that does not tell which slots its log owns',
+    file: 'internal/node/member/describe-self.ts',
+    text: '    owned: engine?.store.ownership.current?.owned,\n',
+    replacement: '',
+    tests: [NODES],
+  },
 ];

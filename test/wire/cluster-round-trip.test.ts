@@ -83,6 +83,14 @@ const heartbeat = fc
     tail: position,
     mapEpoch: number,
     keptMapEpoch: number,
+    owned: fc.constantFrom(
+      undefined,
+      [],
+      [
+        { first: 0, last: 5 },
+        { first: 7, last: 16_383 },
+      ],
+    ),
     whyNoWrites: text,
     ackedByVoters: fc.nat({ max: 9 }),
     lastAck: fc.option(fc.record({ term, agoMs: number }), { nil: undefined }),

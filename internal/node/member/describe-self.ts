@@ -52,6 +52,7 @@ export function describeSelf(
     logId: manifest.logId,
     voters: current?.kind === 'master' ? current.listedVoters : [],
     logVoters: engine?.store.members.current?.voters ?? [],
+    owned: engine?.store.ownership.current?.owned,
     plain: plainOf(manifest, keeper.siblings),
     votersMin: member.durability === undefined ? 0 : QUORUM_VOTERS_MIN,
     report: {

@@ -1,6 +1,7 @@
 /** Two groups of whole members under a real coordinator: each serves the keys of its slots, and no other key. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ShardMap } from '#cluster/shard-map.ts';
 import { BatchRequestSchema, GetRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation } from '#model/commands.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
@@ -212,6 +213,21 @@ describe('two groups', () => {
     });
     expect(cluster.group.clock.monotonicMs() - startedMs).toBeLessThanOrEqual(500);
     cluster.cutOff.clear();
+  });
+
+  it('give the map its slots back where the metadata store was lost', async () => {
+    const { slots } = cluster.coordinator.map as ShardMap;
+    await cluster.loseStore();
+    await cluster.group.untilTrue(() => cluster.coordinator.isActive, 'an active coordinator');
+    await cluster.group.clock.advance(3_000);
+    const plan = await cluster.group.until(cluster.coordinator.requests.recover('', true));
+    expect([plan.problems, plan.slots]).toEqual([[], slots]);
+    await cluster.group.clock.advance(5_000);
+    await cluster.untilLed(20_000, 2);
+    await cluster.group.clock.advance(1_000);
+    await expect(failing(() => cluster.group.set(masterOf('g1'), FOO, 'v'))).rejects.toMatchObject(
+      moved(12_182, 'g2'),
+    );
   });
 
   it('say which slots they own in equal digests, a group that is added none', async () => {
