@@ -197,7 +197,21 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     file: 'internal/watch/event-bytes.ts',
     text: '    this.#at += length;',
     replacement: '    this.#at += 1;',
-    tests: [WATCH],
+    tests: ['test/watch/event-bytes.test.ts'],
+  },
+  {
+    name: 'event that stays in a record which is written to again',
+    file: 'internal/watch/event-bytes.ts',
+    text: '    if (isFinal === true && length',
+    replacement: '    if (length',
+    tests: ['test/watch/event-bytes.test.ts'],
+  },
+  {
+    name: 'event that keeps a whole record for a part of it',
+    file: 'internal/watch/event-bytes.ts',
+    text: '      if (isMostOfBuffer(value)) return',
+    replacement: '      if (value.length > 0) return',
+    tests: ['test/watch/event-bytes.test.ts'],
   },
   {
     name: 'prefix that is compared by its hash alone',
