@@ -100,7 +100,7 @@ function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string):
     case 'unavailable':
       return 'The node is up but cannot answer now; see why with: walnut status';
     case 'unimplemented':
-      return 'Is that a Walnut node, and as new as this tool? Check with: walnut status; a coordinator: walnut cluster status';
+      return 'Is that a Walnut node, and as new as this tool? Check with: walnut status; a coordinator: walnut cluster status; a gateway serves keys only, and says how it is at /readyz?verbose';
     case 'unauthenticated':
       return (
         'Send a token: --token-file FILE, or WALNUT_TOKEN. Without TLS it goes only to nodes that you name, so ' +
