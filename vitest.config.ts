@@ -26,8 +26,8 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: COMPILED },
     globalSetup: ['test/fill-compile-cache.ts'],
     pool: 'threads',
-    // Many tests wait for processes, so two files at once pay even on two cores, where Vitest would run one.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Many tests wait for processes: two files at once leave a fifth of two cores idle.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['dot'],

@@ -24,8 +24,6 @@ import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
-import { SecretFileError } from '#platform/secret-file.ts';
-import { ServerAddressError } from '#rpc/listen.ts';
 import { openCoordinatorServer } from '#server/open-coordinator-server.ts';
 import { announcedAddress } from '../node/announced-address.ts';
 import { openClusterCredential } from '../node/cluster-credential.ts';
@@ -58,10 +56,8 @@ export function runCoordinator(argv: readonly string[], signals: EarlySignals): 
 }
 
 function explain(error: unknown): StartFailure | undefined {
-  if (error instanceof WalnutError) return { exitCode: EXIT_CODES.directory, message: error.message };
-  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
-  if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
-  return undefined;
+  if (!(error instanceof WalnutError)) return undefined;
+  return { exitCode: EXIT_CODES.directory, message: error.message };
 }
 
 async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<void> {

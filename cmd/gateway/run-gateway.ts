@@ -15,19 +15,16 @@ import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
-import { SecretFileError } from '#platform/secret-file.ts';
 import { Gateway, type KeptMap } from '#routing/gateway.ts';
-import { ServerAddressError } from '#rpc/listen.ts';
 import { openGatewayServer } from '#server/open-gateway-server.ts';
 import { openClusterCredential } from '../node/cluster-credential.ts';
 import { openCallers, type SecurityParts } from '../node/node-security.ts';
 import { openNodeTls } from '../node/node-tls.ts';
-import { EXIT_CODES } from '../run/exit-codes.ts';
 import { hostNamesOf } from '../run/host-names.ts';
 import { packageVersion } from '../run/package-version.ts';
 import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
-import type { ProcessParts, StartFailure } from '../run/run-process.ts';
+import type { ProcessParts } from '../run/run-process.ts';
 import { openKeptMap } from './kept-map.ts';
 
 type GatewayConfig = ConfigOf<'gateway'>;
@@ -43,15 +40,8 @@ export function runGateway(argv: readonly string[], signals: EarlySignals): Prom
     parseFlags: parseGatewayFlags,
     usage: gatewayUsage,
     start: (config: GatewayConfig, _flags: CommonFlags, parts: ProcessParts) => start(config, parts),
-    explain,
   };
   return runBinary(binary, argv, signals);
-}
-
-function explain(error: unknown): StartFailure | undefined {
-  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
-  if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
-  return undefined;
 }
 
 async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> {

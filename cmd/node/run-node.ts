@@ -21,8 +21,6 @@ import { createBufferCollector, heapLimitBytes, openHeap } from '#platform/heap.
 import { startIdleCollector } from '#platform/idle-collector.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { type MemoryPlan, planMemory, whyNoRoom } from '#platform/memory-plan.ts';
-import { SecretFileError } from '#platform/secret-file.ts';
-import { ServerAddressError } from '#rpc/listen.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { EXIT_CODES } from '../run/exit-codes.ts';
 import { packageVersion } from '../run/package-version.ts';
@@ -45,10 +43,8 @@ export function runNode(kind: NodeKind, argv: readonly string[], signals: EarlyS
 }
 
 function explain(error: unknown): StartFailure | undefined {
-  if (error instanceof WalOpenError) return { exitCode: EXIT_CODES.directory, message: error.message };
-  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
-  if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
-  return undefined;
+  if (!(error instanceof WalOpenError)) return undefined;
+  return { exitCode: EXIT_CODES.directory, message: error.message };
 }
 
 /**

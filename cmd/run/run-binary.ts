@@ -13,8 +13,10 @@ import { printConfig } from '#config/print-config.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { findSwallowed } from '#platform/npm-options.ts';
+import { SecretFileError } from '#platform/secret-file.ts';
 import { sayOnStandardError } from '#platform/standard-error.ts';
 import { createWriteOut } from '#platform/standard-output.ts';
+import { ServerAddressError } from '#rpc/listen.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
 import { packageVersion } from './package-version.ts';
 import { type Configuration, type ProcessParts, runProcess, type StartFailure } from './run-process.ts';
@@ -28,8 +30,8 @@ export interface Binary<Kind extends BinaryKind, Flags extends CommonFlags> {
   usage(command: string): string;
   /** Resolves when the binary is in service. */
   start(config: ConfigOf<Kind>, flags: Flags, parts: ProcessParts<Kind>): Promise<void>;
-  /** The exit code and message for an error of `start`; undefined if the error is unexpected, and so logged whole. */
-  explain(error: unknown): StartFailure | undefined;
+  /** The exit code and message for an error of `start` that only this binary has; undefined for all others. */
+  explain?(error: unknown): StartFailure | undefined;
 }
 
 /** Runs until it is stopped, and sets the exit code of the process. */
@@ -66,10 +68,18 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
           for (const warning of warnings) parts.logger.warn({}, warning);
           return binary.start(config, flags, parts);
         };
-        await runProcess({ configuration, signals, start, explain: binary.explain });
+        const explain = (error: unknown) => binary.explain?.(error) ?? explainCommon(error);
+        await runProcess({ configuration, signals, start, explain });
       }
     }
   }
+}
+
+/** Every binary may fail so. Undefined if the error is unexpected, and so logged whole. */
+function explainCommon(error: unknown): StartFailure | undefined {
+  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
+  if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
+  return undefined;
 }
 
 /** Writes output that a flag requested. If that fails, the process ends with an error. */

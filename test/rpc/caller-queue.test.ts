@@ -1,17 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ANONYMOUS } from '#model/access.ts';
 import type { NoRoom } from '#rpc/body-budget.ts';
-import { CallerQueue, type Waiter } from '#rpc/caller-queue.ts';
-
-function waiterOf(name: string, signal = new AbortController().signal): Waiter {
-  return {
-    caller: {
-      principal: { ...ANONYMOUS, name },
-      peer: { remoteAddress: '10.0.0.1', certificateNames: undefined },
-    },
-    signal,
-  };
-}
+import { CallerQueue } from '#rpc/caller-queue.ts';
+import { waiterOf } from '#test/doubles/waiter-of.ts';
 
 /** A queue of works that end when they are told to, by the names under which they were begun. */
 class Works {

@@ -2,23 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { ANONYMOUS } from '#model/access.ts';
 import type { Waiter } from '#rpc/caller-queue.ts';
 import { createGzipCompression } from '#rpc/gzip-compression.ts';
+import { waiterOf } from '#test/doubles/waiter-of.ts';
 
 const LARGE_MAX = 32 << 20;
 const SMALL = randomBytes(60_000);
 const LARGE = randomBytes(70_000);
-
-function waiterOf(name: string, signal = new AbortController().signal): Waiter {
-  return {
-    caller: {
-      principal: { ...ANONYMOUS, name },
-      peer: { remoteAddress: '10.0.0.1', certificateNames: undefined },
-    },
-    signal,
-  };
-}
 
 /** A caller of whom nothing may be asked. */
 const NOBODY = new Proxy({} as Waiter, {

@@ -14,6 +14,7 @@ import { WalnutClient } from '../../client/walnut-client.ts';
 import { ClientLoad, type NearRun } from './client-load.ts';
 import { expectReady } from './link-group.ts';
 import { NodeProcess, pause } from './node-process.ts';
+import { until } from './until.ts';
 
 export interface ClientRun {
   readonly failovers: number;
@@ -43,7 +44,7 @@ export const CALL_MS_MAX = 35_000;
 const TIMEOUT_MS = 30_000;
 const STALENESS_MS = 1_000;
 const RESET_EVERY_MS = 400;
-const WAIT_MS_MAX = 90_000;
+const WITHIN = { msMax: 90_000 };
 
 export async function failOverUnderClients(options: ClientRunOptions): Promise<ClientRun> {
   const pair = new Pair(options.directory);
@@ -62,7 +63,7 @@ async function runRounds(pair: Pair, { rounds, calls, onRound }: ClientRunOption
   const resets = pair.resetAgainAndAgain();
   const more = async (): Promise<void> => {
     const enough = load.least + calls;
-    await until(() => load.least >= enough, 'calls are answered');
+    await until('calls are answered', () => load.least >= enough, WITHIN);
   };
   await more();
   for (let round = 1; round <= rounds; round++) {
@@ -192,27 +193,16 @@ class Pair {
   async #untilFollowed(): Promise<void> {
     const follower = (this.#seats[1] as Seat).process;
     let said = '';
-    await until(
-      async () => {
-        const { body } = await follower.call('Admin/Status', {});
-        said = JSON.stringify(body.reasons ?? []);
-        return body.state === 'NODE_STATE_STREAMING' && body.role === 'ROLE_REPLICA';
-      },
-      () => `the replica follows: ${said}`,
-    );
+    const isFollowing = async (): Promise<boolean> => {
+      const { body } = await follower.call('Admin/Status', {});
+      said = JSON.stringify(body.reasons ?? []);
+      return body.state === 'NODE_STATE_STREAMING' && body.role === 'ROLE_REPLICA';
+    };
+    await until(() => `the replica follows: ${said}`, isFollowing, WITHIN);
   }
 }
 
 async function expectDone(command: readonly string[]): Promise<void> {
   const { code, err } = await runCli([...command]);
   if (code !== 0) throw new Error(`${command[0]} exits ${code}: ${err}`);
-}
-
-async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string | (() => string),
-): Promise<void> {
-  for (const endMs = Date.now() + WAIT_MS_MAX; !(await condition()); await pause(20))
-    if (Date.now() > endMs)
-      throw new Error(`not within ${WAIT_MS_MAX} ms: ${typeof what === 'string' ? what : what()}`);
 }

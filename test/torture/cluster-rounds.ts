@@ -12,9 +12,9 @@ import { untilLevel } from './link-group.ts';
 import { type NodeProcess, pause } from './node-process.ts';
 import type { ProcessCluster } from './process-cluster.ts';
 import { type AckedWrite, overlapsOf } from './two-masters.ts';
+import { until } from './until.ts';
 
-const HEALED_MS_MAX = 60_000;
-const LOOK_MS = 20;
+const HEALED = { msMax: 60_000 };
 const KEYS_PER_BATCH = 500;
 
 export interface Round {
@@ -48,13 +48,12 @@ export async function runRound(cluster: ProcessCluster, seed: number, fault: str
     faultMs = performance.now();
     await happen(cluster, master, random.fork());
     const healedMs = performance.now();
-    await until('a write is acknowledged after the fault', async () =>
-      load.acked.some(({ startMs }) => startMs > healedMs),
-    );
+    const isAcked = () => load.acked.some(({ startMs }) => startMs > healedMs);
+    await until('a write is acknowledged after the fault', isAcked, HEALED);
   } finally {
     await load.stop();
   }
-  await until('every register is read', async () => load.readAll((await cluster.master()).process));
+  await until('every register is read', async () => load.readAll((await cluster.master()).process), HEALED);
   await untilLevel(nodes());
   check(load);
   for (const node of nodes()) await expectKept(node, load.kept);
@@ -90,10 +89,4 @@ function longestGapMs(acked: readonly AckedWrite[], faultMs: number): number {
   const times = acked.map(({ endMs }) => endMs).sort((a, b) => a - b);
   const gaps = times.map((endMs, i) => (endMs < faultMs ? 0 : endMs - (times[i - 1] ?? faultMs)));
   return Math.max(0, ...gaps);
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const endMs = Date.now() + HEALED_MS_MAX; Date.now() < endMs; await pause(LOOK_MS))
-    if (await isSo()) return;
-  throw new Error(`not within ${HEALED_MS_MAX} ms: ${what}`);
 }

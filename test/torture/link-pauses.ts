@@ -10,9 +10,10 @@ import { LinkGroup, type LinkReplica } from './link-group.ts';
 import { LinkLoad } from './link-load.ts';
 import { type NodeProcess, pause } from './node-process.ts';
 import { ProcessJournal } from './process-journal.ts';
+import { until } from './until.ts';
 
 const WRITERS = 8;
-const UNTIL_MS_MAX = 30_000;
+const WITHIN = { msMax: 30_000 };
 
 export interface StoppedReplicaRun {
   /** The most resident bytes of the master, while all ran and while one stood still. */
@@ -103,17 +104,17 @@ async function pauseMaster(group: LinkGroup, lenient: NodeProcess, strict: NodeP
   await group.untilLevel();
   group.master.kill('SIGSTOP');
   for (const node of [lenient, strict])
-    await until('not ready', async () => (await statusOf(node)).ready !== true);
+    await until('not ready', async () => (await statusOf(node)).ready !== true, WITHIN);
   const stale = await lenient.call('KVStore/Get', { key: 'k' });
   if (stale.status !== 200 || Number(stale.body.stalenessMs ?? 0) < 500)
     throw new Error(`a stale read was answered ${JSON.stringify(stale)}`);
   const refused = await strict.call('KVStore/Get', { key: 'k' });
   if (refused.body.code !== 'unavailable')
     throw new Error(`serve_stale is off and a read was answered ${JSON.stringify(refused)}`);
-  await until('unlinked', async () => (await statusOf(lenient)).master?.linked !== true);
+  await until('unlinked', async () => (await statusOf(lenient)).master?.linked !== true, WITHIN);
   group.master.kill('SIGCONT');
   for (const node of [lenient, strict])
-    await until('ready', async () => (await statusOf(node)).ready === true);
+    await until('ready', async () => (await statusOf(node)).ready === true, WITHIN);
   await group.master.call('KVStore/Set', { key: 'k', value: 'djI=' });
   await group.untilLevel();
   const { full } = await group.resyncs();
@@ -145,7 +146,7 @@ async function promoteMeanwhile(
     await load.pause();
     await group.untilLevel([promoted.process, other.process]);
     old.kill('SIGCONT');
-    await until('fenced', async () => (await statusOf(old)).state === 'NODE_STATE_FENCED');
+    await until('fenced', async () => (await statusOf(old)).state === 'NODE_STATE_FENCED', WITHIN);
     const write = await old.call('KVStore/Set', { key: 'late', value: 'eA==' });
     if (write.status === 200) throw new Error('a fenced master took a write');
     for (const node of [promoted.process, other.process]) await journal.verify(node);
@@ -157,12 +158,6 @@ async function promoteMeanwhile(
 // biome-ignore lint/suspicious/noExplicitAny: what a test reads from JSON it checks by value.
 async function statusOf(node: NodeProcess): Promise<any> {
   return (await node.call('Admin/Status', {})).body;
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const endMs = performance.now() + UNTIL_MS_MAX; performance.now() < endMs; await pause(20))
-    if (await isSo()) return;
-  throw new Error(`not ${what} within ${UNTIL_MS_MAX} ms`);
 }
 
 /** Resident bytes, from /proc; 0 where there is none. */

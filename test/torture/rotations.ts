@@ -12,6 +12,7 @@ import { createNodeRandom } from '#platform/random.ts';
 import { Authority, type Issued } from '#test/doubles/certificates.ts';
 import { connect } from '../../client/connect.ts';
 import { NodeProcess, pause } from './node-process.ts';
+import { until } from './until.ts';
 
 export interface Rotations {
   /** Acknowledged ones of users that stay. */
@@ -225,12 +226,9 @@ class RotationRig {
     };
   }
 
-  async #until(isDone: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    for (const endMs = Date.now() + WAIT_MS_MAX; Date.now() < endMs; await pause(POLL_MS))
-      if (await isDone()) return;
-    throw new Error(
-      `not within ${WAIT_MS_MAX} ms: ${what}; the node says ${this.#node?.output.slice(-2_000)}`,
-    );
+  #until(isDone: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const said = () => `${what}; the node says ${this.#node?.output.slice(-2_000)}`;
+    return until(said, isDone, { msMax: WAIT_MS_MAX, everyMs: POLL_MS });
   }
 
   async #giveCertificate(): Promise<void> {
