@@ -61,11 +61,11 @@ function explain(error: unknown): StartFailure | undefined {
 }
 
 async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<void> {
-  const { logger, clock, closers } = parts;
+  const { logger, clock, closers, settings } = parts;
   const { cluster, metadata } = config.coordinator;
   const metrics = openProcessMetrics(logger, closers);
   const random = createNodeRandom();
-  const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers };
+  const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers, settings };
   const callers = await openCallers(config, security);
   const credential = await openClusterCredential(config, security);
   const stored = await openMetadataTls(metadata, security);

@@ -45,10 +45,10 @@ export function runGateway(argv: readonly string[], signals: EarlySignals): Prom
 }
 
 async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> {
-  const { logger, clock, closers } = parts;
+  const { logger, clock, closers, settings } = parts;
   const metrics = openProcessMetrics(logger, closers);
   const random = createNodeRandom();
-  const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers };
+  const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers, settings };
   const callers = await openCallers(config, security);
   const tls = await openNodeTls(config, security);
   const way = { clock, tls: tls.peer, credential: await openClusterCredential(config, security) };

@@ -5,8 +5,8 @@
  * else.
  */
 import { ConfigError } from '#config/config-error.ts';
-import { readConfigFile } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
+import { readConfigFile } from '#config/read-config-file.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeClock } from '#platform/node-clock.ts';

@@ -60,7 +60,7 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
   const { logger, settings, clock, closers, memory, onBuffers } = parts;
   const { metrics, ...meters } = openNodeMetrics(parts.logOutput, closers, memory);
   const seams = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom(), logger };
-  const security = { ...seams, metrics, closers };
+  const security = { ...seams, metrics, closers, settings };
   const { credential, ...callers } = await openNodeSecurity(config, security);
   const tls = await openNodeTls(config, security);
   const way = { tls: tls.peer, credential };

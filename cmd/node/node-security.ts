@@ -28,6 +28,15 @@ export interface SecurityParts {
   readonly closers: CloserStack;
 }
 
+type AuthConfig = ConfigOf<BinaryKind>['auth'];
+
+/** Tells when the file of the configuration was read again: see `Settings.followFile`. */
+export interface ConfiguredParts extends SecurityParts {
+  readonly settings: {
+    followFile(keys: readonly string[], apply: (config: { readonly auth: AuthConfig }) => boolean): void;
+  };
+}
+
 /** Finds out who calls a process, and notes what they did. */
 export interface Callers {
   /** Undefined: everybody may do everything. */
@@ -43,14 +52,14 @@ export interface NodeSecurity extends Callers {
 }
 
 /** Throws `SecretFileError` where a file cannot be used. */
-export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts): Promise<NodeSecurity> {
+export async function openNodeSecurity(config: NodeConfig, parts: ConfiguredParts): Promise<NodeSecurity> {
   return { ...(await openCallers(config, parts)), credential: await openCredential(config, parts) };
 }
 
 /** Throws `SecretFileError` where a file cannot be used. */
 export async function openCallers(
   { auth, server }: Pick<ConfigOf<BinaryKind>, 'auth' | 'server'>,
-  parts: SecurityParts,
+  parts: ConfiguredParts,
 ): Promise<Callers> {
   const { mode, auditFile } = auth;
   const name = server.advertise ?? `${hostname()}:${server.port}`;
@@ -61,24 +70,21 @@ export async function openCallers(
   };
 }
 
-async function openIdentities(
-  mode: AuthMode,
-  { file: path = '', certificateCn }: ConfigOf<BinaryKind>['auth'],
-  parts: SecurityParts,
-): Promise<Identities> {
+async function openIdentities(mode: AuthMode, auth: AuthConfig, parts: ConfiguredParts): Promise<Identities> {
   const { clock, logger, metrics, random } = parts;
-  const file = await open(parts, path, {
-    parse: (text) => readUsers(path, text, certificateCn),
-    onChange: (changed) => {
-      identities.replace(changed);
-      logger.info({ file: path, users: changed.length }, 'the users changed');
-    },
-  });
-  const identities = new Identities({ mode, users: file.current, random, clock, ...countLogIns(parts) });
+  const onChange = (users: readonly User[]): void => {
+    identities.replace(users);
+    logger.info({ file: auth.file ?? 'the configuration', users: users.length }, 'the users changed');
+  };
+  const source =
+    auth.users === undefined
+      ? await followFile(auth, parts, onChange)
+      : followConfigured(auth, parts, onChange);
+  const identities = new Identities({ mode, users: source.current, random, clock, ...countLogIns(parts) });
   metrics.gaugeFrom('walnut_auth_file_ok', '1 unless auth.file was last found unusable.', () =>
-    file.isGood ? 1 : 0,
+    source.isGood ? 1 : 0,
   );
-  metrics.gaugeFrom('walnut_auth_users', 'Users in auth.file.', () => file.current.length);
+  metrics.gaugeFrom('walnut_auth_users', 'Users in auth.file or auth.users.', () => source.current.length);
   metrics.gaugeFrom('walnut_auth_required', '1 where auth.mode is required, 0 where it is permissive.', () =>
     mode === 'required' ? 1 : 0,
   );
@@ -86,6 +92,47 @@ async function openIdentities(
     logger.warn({}, 'auth.mode is permissive: callers without a credential may do everything');
   }
   return identities;
+}
+
+/** Users, as they are now. */
+interface UserSource {
+  readonly current: readonly User[];
+  /** False where they cannot be read any more. */
+  readonly isGood: boolean;
+}
+
+type OnUsers = (users: readonly User[]) => void;
+
+function followFile(
+  { file: path = '', certificateCn }: AuthConfig,
+  parts: SecurityParts,
+  onChange: OnUsers,
+): Promise<UserSource> {
+  return open(parts, path, { parse: (text) => readUsers(path, text, certificateCn), onChange });
+}
+
+/** Users in the configuration change when its file is read again. Whether another mode or file of users counts is for a restart. */
+function followConfigured(auth: AuthConfig, { settings }: ConfiguredParts, onChange: OnUsers): UserSource {
+  const textOf = ({ users, roles, certificateCn }: AuthConfig): string =>
+    JSON.stringify([users, roles, certificateCn]);
+  const source = { current: usersIn(auth), isGood: true };
+  let text = textOf(auth);
+  settings.followFile(['auth.users', 'auth.roles', 'auth.certificate_cn'], ({ auth: now }) => {
+    if (now.users === undefined) return false;
+    if (textOf(now) === text) return true;
+    text = textOf(now);
+    source.current = usersIn(now);
+    onChange(source.current);
+    return true;
+  });
+  return source;
+}
+
+/** Cannot fail: the configuration was checked by the same reader. */
+function usersIn({ users, roles, certificateCn }: AuthConfig): readonly User[] {
+  const parsed = parseUserList({ users, roles }, certificateCn);
+  if (isUserList(parsed)) return parsed;
+  throw new Error(parsed.join('; '));
 }
 
 /** Throws with everything that is wrong. */

@@ -7,9 +7,10 @@
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
-import { loadWithOrigins, readConfigFile } from '#config/load-config.ts';
+import { loadWithOrigins } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
 import { printConfig } from '#config/print-config.ts';
+import { readConfigFile } from '#config/read-config-file.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { findSwallowed } from '#platform/npm-options.ts';

@@ -27,6 +27,8 @@ export interface SettingsOptions<Kind extends BinaryKind> {
 }
 
 type Apply<Kind extends BinaryKind> = (config: ConfigOf<Kind>) => void;
+/** False: what the configuration has now needs a restart. */
+type ApplyFile<Kind extends BinaryKind> = (config: ConfigOf<Kind>) => boolean;
 
 /** A file system that does not answer for so long will not answer soon. */
 const READ_MS_MAX = 10_000;
@@ -34,6 +36,7 @@ const READ_MS_MAX = 10_000;
 export class Settings<Kind extends BinaryKind> implements SettingsPort {
   readonly #options: SettingsOptions<Kind>;
   readonly #followed = new Map<string, Apply<Kind>>();
+  readonly #ofFile: { readonly keys: readonly string[]; readonly apply: ApplyFile<Kind> }[] = [];
   readonly #asked = new Map<string, string>();
   #source: ConfigSource<Kind>;
   #loaded: LoadedConfig<Kind>;
@@ -61,6 +64,14 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     this.#followed.set(key, apply);
   }
 
+  /**
+   * From now on these keys change with the file only: `apply` is called each time it was read again, finds
+   * out what differs, and logs that itself, as values may be secrets.
+   */
+  followFile(keys: readonly string[], apply: ApplyFile<Kind>): void {
+    this.#ofFile.push({ keys, apply });
+  }
+
   change(changes: ReadonlyMap<string, string>): readonly Setting[] {
     for (const key of changes.keys()) this.#checkChangeable(key);
     const asked = new Map([...this.#asked, ...changes]);
@@ -86,7 +97,10 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
       const loaded = loadWithOrigins(source);
       this.#source = source;
       this.#asked.clear();
-      this.#take(loaded, () => this.#sayPending());
+      this.#take(loaded, () => {
+        this.#takeFile(loaded.config);
+        this.#sayPending();
+      });
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       logger.error({ reason: error.message }, 'the configuration cannot be used: nothing was changed');
@@ -108,6 +122,18 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     });
   }
 
+  #takeFile(config: ConfigOf<Kind>): void {
+    const now = printedKeys(config);
+    for (const { keys, apply } of this.#ofFile) {
+      if (!apply(config)) continue;
+      for (const key of keys) {
+        const value = now.get(key);
+        if (value === undefined) this.#inForce.delete(key);
+        else this.#inForce.set(key, value);
+      }
+    }
+  }
+
   #sayPending(): void {
     const { logger } = this.#options;
     const pending = this.#pending();
@@ -122,7 +148,10 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     const isKey = ownValue(keyNamesOf(this.config.kind), section)?.has(rest.join('.')) === true;
     const can = `these can be changed: ${[...this.#followed.keys()].join(', ')}`;
     if (!isKey) throw invalidArgument(`${JSON.stringify(key.slice(0, 64))} is no key: ${can}`);
-    throw new WalnutError('failed_precondition', `${key} needs a restart; ${can}`, { nothingDone: true });
+    const how = this.#ofFile.some(({ keys }) => keys.includes(key))
+      ? 'changes with the file only: write it there and send SIGHUP'
+      : 'needs a restart';
+    throw new WalnutError('failed_precondition', `${key} ${how}; ${can}`, { nothingDone: true });
   }
 
   #load(source: ConfigSource<Kind>, asked: ReadonlyMap<string, string>): LoadedConfig<Kind> {

@@ -107,7 +107,7 @@ function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string):
         'name each one. Without auth.mode: required a node serves private addresses only.'
       );
     case 'permission_denied':
-      return 'The roles of the user are in auth.file of the node, and its names in server.allowed_hosts.';
+      return 'The roles of the user are in auth.file or auth.users of the node, and its names in server.allowed_hosts.';
     case 'resource_exhausted':
       return 'A limit was reached and nothing was written; see entries and bytes with: walnut status';
     case 'deadline_exceeded':

@@ -174,6 +174,6 @@ export function checkMayWrite({ write }: KeyRights, key: string): void {
 
 /** Says what is missing, and nothing about what is stored. */
 function denied(access: 'read' | 'write', where = '', what = 'this key', instead = ''): WalnutError {
-  const message = `${where}you may not ${access} ${what}: a role of yours in auth.file must grant it${instead}`;
+  const message = `${where}you may not ${access} ${what}: a role of yours must grant it${instead}`;
   return new WalnutError('permission_denied', message, { nothingDone: true });
 }

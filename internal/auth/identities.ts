@@ -265,7 +265,7 @@ const REFUSALS: Readonly<Record<LogInFailure, WalnutError>> = {
       'walnut takes --token-file FILE or WALNUT_TOKEN',
   ),
   ambiguous: unauthenticated(
-    'the client certificate has names of several users: expected one user in auth.file that has any of them',
+    'the client certificate has names of several users: expected one user that has any of them',
   ),
   malformed: unauthenticated(
     'the authorization header is not understood: expected one, with Bearer TOKEN or Basic',

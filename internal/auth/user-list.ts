@@ -1,6 +1,7 @@
 /**
- * The contents of `auth.file` as users with their grants. Pure: everything wrong is
- * reported at once, each line with the place in the file's structure.
+ * The contents of `auth.file`, or `auth.users` and `auth.roles` of a configuration, as users with their
+ * grants. Pure: everything wrong is reported at once, each line with the place in the structure, such as
+ * `users[0].roles: expected …`.
  */
 import { namesSomething } from '#auth/rights.ts';
 import { BUILT_IN_ROLES, type Grant, OWN_ACCESS, type Role } from '#auth/roles.ts';

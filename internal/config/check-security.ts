@@ -1,4 +1,5 @@
 /** What keys of `auth`, `peer` and `server` need of other keys. Pure. */
+import { isUserList, parseUserList } from '#auth/user-list.ts';
 import type { BinaryKind, ConfigOf, NodeConfig } from '#config/binaries.ts';
 import type { AuthConfig } from '#config/sections/auth.ts';
 import type { PeerTlsConfig } from '#config/sections/peer.ts';
@@ -9,6 +10,8 @@ import { isLoopbackHost } from '#model/address.ts';
 export interface CrossProblem {
   readonly section: string;
   readonly key: string;
+  /** The part of the value, such as `[0].roles`; undefined: the whole. */
+  readonly within?: string;
   readonly message: string;
 }
 
@@ -43,16 +46,41 @@ function checkAdvertised({ server }: ConfigOf<'coordinator'>): CrossProblem[] {
 
 function checkAuth(auth: AuthConfig): CrossProblem[] {
   const problems: CrossProblem[] = [];
-  if (auth.mode !== 'off' && auth.file === undefined) {
-    const message = `missing: expected the file of users that auth.mode: ${auth.mode} needs; walnut auth init writes one`;
+  if (auth.mode !== 'off' && auth.file === undefined && auth.users === undefined) {
+    const message = `missing: expected the file of users that auth.mode: ${auth.mode} needs, or auth.users instead; walnut auth init writes such a file`;
     problems.push({ section: 'auth', key: 'file', message });
   }
+  problems.push(...checkUsers(auth));
   if (auth.mode === 'off' && auth.auditFile !== undefined) {
     const message =
       'expected auth.mode: permissive or required beside it, as nobody is known while it is off';
     problems.push({ section: 'auth', key: 'audit_file', message });
   }
   return problems;
+}
+
+/** Users in the configuration are judged as those of `auth.file`. */
+function checkUsers({ file, users, roles, certificateCn }: AuthConfig): CrossProblem[] {
+  const given = (['users', 'roles'] as const).filter((key) => ({ users, roles })[key] !== undefined);
+  if (given.length > 0 && file !== undefined) {
+    return given.map((key) => ({
+      section: 'auth',
+      key,
+      message: `expected either auth.${key} or auth.file: users and roles are in one place, so remove one of them`,
+    }));
+  }
+  if (users === undefined) {
+    return given.map((key) => ({ section: 'auth', key, message: 'expected auth.users beside it' }));
+  }
+  const parsed = parseUserList({ users, roles }, certificateCn);
+  return isUserList(parsed) ? [] : parsed.map(problemOfUsers);
+}
+
+/** From a line such as `users[0].roles: expected …`. */
+function problemOfUsers(line: string): CrossProblem {
+  const [, key = 'users', within = '', message = line] =
+    /^(users|roles)((?:\[\d+\]|\.[\w-]+|\."(?:[^"\\]|\\.)*")*): (.*)$/s.exec(line) ?? [];
+  return { section: 'auth', key, within, message };
 }
 
 function checkServerTls({ mode, cert, key, clientCa, clientAuth }: ServerTlsConfig): CrossProblem[] {

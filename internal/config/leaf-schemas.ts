@@ -145,6 +145,11 @@ export function optionalFile(): z.ZodType<string | undefined> {
   }).optional();
 }
 
+/** Anything, or nothing: who reads the configuration as a whole judges it (`check-together.ts`). */
+export function judgedLater(): z.ZodType<unknown> {
+  return z.unknown().optional();
+}
+
 /** One line of at most so many characters. `what`: what it is, for messages. */
 export function optionalText(what: string, max: number): z.ZodType<string | undefined> {
   return define({

@@ -15,6 +15,7 @@ import {
   sectionsOf,
   takersOf,
 } from '#config/binaries.ts';
+import type { CrossProblem } from '#config/check-security.ts';
 import { checkTogether } from '#config/check-together.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
@@ -27,13 +28,8 @@ import {
   type RawSection,
   type YamlSource,
 } from '#config/yaml-source.ts';
-import type { FileSystem } from '#platform/file-system.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { ownValue } from '#platform/own-value.ts';
-import { objectionToKind } from '#platform/secret-file.ts';
-
-/** Beyond this a configuration file is something else by mistake. */
-const FILE_BYTES_MAX = 1_048_576;
 
 export interface ConfigSource<Kind extends BinaryKind = BinaryKind> {
   readonly kind: Kind;
@@ -75,7 +71,9 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
 
   const keys = keysOf(kind, surroundings);
   problems.push(...flattenAll(yaml, keys));
-  const labels = applyOverrides(yaml.values, [...readEnvironment(source.env ?? {}), ...overrides], keys);
+  const { taken, refused } = refuseFileOnly(kind, [...readEnvironment(source.env ?? {}), ...overrides]);
+  problems.push(...refused);
+  const labels = applyOverrides(yaml.values, taken, keys);
   const origins = originsOf(yaml, labels, keys);
   const absent = Object.keys(sectionsOf(kind)).filter((name) => yaml.values[name] === undefined);
   const schemas = Object.entries(sectionsOf(kind)).map(([name, section]) => {
@@ -89,34 +87,10 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
   }
   const config = { kind, ...result.data } as unknown as ConfigOf<Kind>;
   if (problems.length === 0) {
-    const context = { kind, yaml, labels, keys, absent };
-    for (const { section, key, message } of checkTogether(config))
-      problems.push(`${named(locate([section, key], 'value', context), `${section}.${key}`)}: ${message}`);
+    problems.push(...checkTogether(config).map((each) => describeCross(each, { yaml, labels, keys })));
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return { config, origins };
-}
-
-/** The text of a configuration file. Throws `ConfigError` where it cannot be read. */
-export async function readConfigFile(fileSystem: FileSystem, file: string): Promise<string> {
-  try {
-    const handle = await fileSystem.open(file, 'read');
-    try {
-      const stat = await handle.stat();
-      const { sizeBytes } = stat;
-      const objection = objectionToKind(stat);
-      if (objection !== undefined) throw new Error(objection);
-      if (sizeBytes > FILE_BYTES_MAX)
-        throw new Error(`it has ${sizeBytes} bytes, at most ${FILE_BYTES_MAX} are read`);
-      const bytes = new Uint8Array(sizeBytes);
-      const length = await handle.read(bytes, 0);
-      return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw new ConfigError([`${file}: cannot read the configuration: ${(error as Error).message}`]);
-  }
 }
 
 /** Makes plain keys of all groups in the file; one message for each key that it wrote with a dot. */
@@ -129,6 +103,22 @@ function flattenAll({ values, locate }: YamlSource, keys: SectionKeys): string[]
       return `${locate([name, key], 'key')} ${name}.${JSON.stringify(key)}: unknown key: expected ${own} below ${group}`;
     });
   });
+}
+
+/** Parts overrides from those of keys that only the file may set: one message for each of these, without its value. */
+function refuseFileOnly(
+  kind: BinaryKind,
+  overrides: readonly Override[],
+): { taken: readonly Override[]; refused: readonly string[] } {
+  const isFileOnly = ({ section, key }: Override): boolean =>
+    ownValue(sectionsOf(kind), section)?.fileOnly.includes(key) === true;
+  const refused = overrides
+    .filter(isFileOnly)
+    .map(
+      ({ section, key, label }) =>
+        `${named(label, `${section}.${key}`)}: only the file sets it: expected ${key} below ${section} there`,
+    );
+  return { taken: overrides.filter((each) => !isFileOnly(each)), refused };
 }
 
 /** Puts overrides into `values`; the label of the last one for each `section.key`. */
@@ -162,11 +152,15 @@ function originsOf(
   return origins;
 }
 
-interface Context {
-  readonly kind: BinaryKind;
+/** What places in the file, and of overrides, are found by. */
+interface Places {
   readonly yaml: YamlSource;
   readonly labels: ReadonlyMap<string, string>;
   readonly keys: SectionKeys;
+}
+
+interface Context extends Places {
+  readonly kind: BinaryKind;
   /** Sections in which neither the file nor an override sets a key. */
   readonly absent: readonly string[];
 }
@@ -181,6 +175,12 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
   return [
     `${named(locate(path, 'value', context), showPath(path))}: ${message}${describeNeed(path, context)}`,
   ];
+}
+
+/** The place of what is within a value is that of the part, such as one user of a list. */
+function describeCross({ section, key, within = '', message }: CrossProblem, places: Places): string {
+  const path = [section, key, ...(within.match(/[^.[\]]+/g) ?? [])];
+  return `${named(locate(path, 'value', places), `${section}.${key}`)}${within}: ${message}`;
 }
 
 /** A hint for a missing section that another binary does not have: the file may be meant for that binary. */
@@ -229,11 +229,7 @@ function named(place: string, key: string): string {
   return place.endsWith(` ${key}`) ? place : `${place} ${key}`;
 }
 
-function locate(
-  path: KeyPath,
-  what: 'key' | 'value',
-  { yaml, labels, keys }: Pick<Context, 'yaml' | 'labels' | 'keys'>,
-): string {
+function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels, keys }: Places): string {
   const label = labels.get(path.slice(0, 2).join('.'));
   return label ?? yaml.locate(placeOf(path, ownValue(keys, path[0] ?? '')), what);
 }

@@ -19,8 +19,10 @@ export interface Section<Config> {
   keys(surroundings: Surroundings): KeySchemas;
   /** Refuses unknown keys; gives the section in plain units. */
   schema(surroundings: Surroundings): z.ZodType<Config>;
-  /** Keys and values as a file has them; loading them gives the same configuration. */
+  /** Keys and values as a file has them; loading them gives the same configuration, except of secrets, which are left out. */
   print(config: Config): Record<string, unknown>;
+  /** Keys that the environment and `--set` cannot set, as their values are no plain text. */
+  readonly fileOnly: readonly string[];
 }
 
 /** The checked values of these keys, in plain units. */
@@ -30,15 +32,16 @@ interface Definition<Keys extends KeySchemas, Config> {
   keys(surroundings: Surroundings): Keys;
   read(values: ValuesOf<Keys>, surroundings: Surroundings): Config;
   print(config: Config): Record<string, unknown>;
+  readonly fileOnly?: readonly (keyof Keys & string)[];
 }
 
 export function defineSection<Keys extends KeySchemas, Config>(
   definition: Definition<Keys, Config>,
 ): Section<Config> {
-  const { keys, read, print } = definition;
+  const { keys, read, print, fileOnly = [] } = definition;
   const schema = (surroundings: Surroundings): z.ZodType<Config> =>
     z
       .strictObject(keys(surroundings))
       .transform((values) => read(values as unknown as ValuesOf<Keys>, surroundings));
-  return { keys, schema, print };
+  return { keys, schema, print, fileOnly };
 }

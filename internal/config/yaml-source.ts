@@ -2,6 +2,7 @@
 import {
   isMap,
   isScalar,
+  isSeq,
   LineCounter,
   type Pair,
   parseDocument,
@@ -11,7 +12,7 @@ import {
 
 export type RawSection = Record<string, unknown>;
 
-/** `section` and, below it, `key`. */
+/** `section` and, below it, `key`; below a list the number of an item. */
 export type KeyPath = readonly string[];
 
 export interface YamlSource {
@@ -80,15 +81,21 @@ export function emptySection(): RawSection {
 
 function findOffset(root: YAMLMap | undefined, path: KeyPath, what: 'key' | 'value'): number {
   let offset = 0;
-  let map = root;
+  let node: unknown = root;
   for (const [depth, name] of path.entries()) {
+    if (isSeq(node)) {
+      node = node.items[Number(name)];
+      offset = (node as Ranged | undefined)?.range?.[0] ?? offset;
+      continue;
+    }
+    const map = isMap(node) ? node : undefined;
     const pair = map?.items.find((item) => nameOf(item) === name);
     if (pair === undefined) break;
     const { key, value } = pair as unknown as { key: Ranged; value: Ranged | null };
     const isLast = depth === path.length - 1;
     const isValueWanted = isLast && what === 'value' && value !== null;
     offset = (isValueWanted ? value : key).range?.[0] ?? offset;
-    map = isMap(value) ? value : undefined;
+    node = value;
   }
   return offset;
 }

@@ -87,7 +87,7 @@ function judge(
   if (who instanceof WalnutError) return { by: 'credential', error: who };
   call.principal = who;
   if (!who.mayCall(operation)) {
-    const message = `the user ${who.name} may not call ${operation.name}: a role in auth.file must grant it`;
+    const message = `the user ${who.name} may not call ${operation.name}: a role of that user must grant it`;
     return refused('rights', 'permission_denied', message);
   }
   call.keys = who.keysOf(operation);

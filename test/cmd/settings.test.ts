@@ -117,6 +117,28 @@ describe('reload', () => {
     expect(logged.at(-1)).toBe('info the configuration was read again {}');
   });
 
+  it('tells who follows the file each time, and has nothing pending of what that takes', async () => {
+    const { settings, file, logged, refusal } = open();
+    const told: (string | undefined)[] = [];
+    settings.followFile(['auth.audit_file'], ({ auth }) => {
+      told.push(auth.auditFile);
+      return auth.mode === 'off';
+    });
+    expect(refusal({ 'auth.audit_file': 'a' })).toMatch(
+      /^failed_precondition: auth\.audit_file changes with the file only: write it there and send SIGHUP; these can/,
+    );
+    const auth = (mode: string): string => `auth: { mode: ${mode}, file: u, audit_file: a }\n`;
+    file.text = `${FILE}${auth('required')}`;
+    await settings.reload();
+    expect(logged.at(-1)).toContain('{"keys":["auth.mode","auth.file","auth.audit_file"]}');
+    file.text = FILE;
+    await settings.reload();
+    expect(logged.at(-1)).toBe('info the configuration was read again {}');
+    file.text = 'auth: [';
+    await settings.reload();
+    expect(told).toEqual(['a', undefined]);
+  });
+
   it('ends what SetConfig changed', async () => {
     const { settings, change, applied } = open();
     change({ 'replication.max_lag': '9s' });

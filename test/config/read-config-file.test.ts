@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '#config/config-error.ts';
-import { readConfigFile } from '#config/load-config.ts';
+import { readConfigFile } from '#config/read-config-file.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { readPublicFile } from '#platform/secret-file.ts';
 

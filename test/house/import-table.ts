@@ -33,7 +33,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   platform: { rooms: ['model'], packages: ['node:*', 'pino', 'pino-pretty', '@prometheus-io/client'] },
   // Pure codecs of HTTP: bytes in, calls and bytes out.
   http: { rooms: [], packages: ['node:buffer'] },
-  config: { rooms: ['model', 'platform'], packages: ['yaml', 'zod', ...PURE_BUILTINS] },
+  // Users may stand in a configuration: their grammar is that of auth.
+  config: { rooms: ['model', 'platform', 'auth'], packages: ['yaml', 'zod', ...PURE_BUILTINS] },
   // Users, their rights, and the port as a caller with few of them sees it.
   auth: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   // The files of TLS, checked and followed: what both sides of a connection need.

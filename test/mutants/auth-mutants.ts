@@ -272,6 +272,27 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/platform/secret-file.test.ts'],
   },
   {
+    name: 'rights: a configuration with users that others may read is taken',
+    file: 'internal/config/read-config-file.ts',
+    text: 'place === undefined ? undefined : objectionTo(stat, processId);',
+    replacement: 'place === undefined ? undefined : objectionTo(stat, undefined);',
+    tests: ['test/config/configured-users.test.ts'],
+  },
+  {
+    name: 'rights: users in the configuration are shown with their hashes',
+    file: 'internal/config/sections/auth.ts',
+    text: '{ users: withoutHashes(users) }',
+    replacement: '{ users }',
+    tests: ['test/config/configured-users.test.ts'],
+  },
+  {
+    name: 'rights: users in the configuration stay after SIGHUP',
+    file: 'cmd/node/node-security.ts',
+    text: '    source.current = usersIn(now);\n    onChange(source.current);\n',
+    replacement: '    source.current = usersIn(now);\n',
+    tests: ['test/cmd/configured-users.test.ts'],
+  },
+  {
     name: 'rights: a credential crosses a network in clear text unasked',
     file: 'internal/config/check-security.ts',
     text: "if (server.tls.mode === 'required' || isLoopbackHost(server.address)) return [];",
