@@ -103,8 +103,11 @@ export class WriteGate {
 
   /** Throws if writes are refused. */
   check(): void {
+    // A caller that knows the other nodes asks them, so that a failover is no error to it.
     if (this.#fence.isUp)
-      throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence.why}`);
+      throw new WalnutError('not_master', `this master is read only: ${this.#fence.why}`, {
+        leaderHint: this.#pausedFor,
+      });
     if (this.#pausedFor !== undefined) {
       throw unavailable(
         `a failover to ${this.#pausedFor} is under way: try again in a moment, there or here`,

@@ -39,6 +39,13 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     tests: [EVERY],
   },
   {
+    name: 'deposed master refuses writes as wrong, so that no other node is asked',
+    file: 'internal/node/write-gate.ts',
+    text: "throw new WalnutError('not_master',",
+    replacement: "throw new WalnutError('failed_precondition',",
+    tests: ['test/node/restart-hazards.test.ts'],
+  },
+  {
     name: 'write taken without a lease',
     file: 'internal/node/write-gate.ts',
     text: '    if (why !== undefined) throw unavailable(noLease(why));\n',

@@ -157,7 +157,7 @@ describe('after a forced promotion', () => {
     expect(old.node.status().reasons.join()).toMatch(
       /replica one:1 is at .* a higher term than this master's/,
     );
-    await expect(async () => group.set(old, 'x', 'y')).rejects.toMatchObject({ code: 'failed_precondition' });
+    await expect(async () => group.set(old, 'x', 'y')).rejects.toMatchObject({ code: 'not_master' });
     await group.untilTrue(() => old.node.status().role === 'replica', 'the old master follows');
     await group.untilLevel([promoted, old]);
   });
@@ -206,7 +206,7 @@ describe('a master rolled back to an older copy of its disk', () => {
     expect(back.node.status()).toMatchObject({ state: 'fenced', isReady: false });
     expect(back.node.status().reasons.join()).toMatch(/replica one:1 is at .*, ahead of this master's/);
     await expect(async () => group.set(back, 'a', 'x')).rejects.toMatchObject({
-      code: 'failed_precondition',
+      code: 'not_master',
     });
     expect(await group.get(back, 'a')).toBe('old');
     await group.clock.advance(3_000);

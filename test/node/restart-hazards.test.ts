@@ -27,7 +27,7 @@ describe('a master that learnt of a higher term by asking', () => {
     const again = await group.master({ fileSystem: masterDisk });
     expect(again.node.status().state).toBe('fenced');
     await expect(async () => group.set(again, 'split', 'brain')).rejects.toMatchObject({
-      code: 'failed_precondition',
+      code: 'not_master',
     });
   });
 
