@@ -13,7 +13,7 @@ import { CALL_MS } from '#routing/group-calls.ts';
 import type { ReadPolicy, Target } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
-import { bytesOf, divide, needsName, positionOf, withNames } from '#routing/split-batch.ts';
+import { bytesOfAll, divide, needsName, positionOf, withNames } from '#routing/split-batch.ts';
 
 export interface BatchCallsOptions {
   readonly groups: Groups;
@@ -84,11 +84,11 @@ export class BatchCalls {
       target: isRead ? this.#targetOf(part) : 'master',
       isRepeatable: true,
       waitMs: Math.max(...part.map(waitOf)),
-      bytes: part.reduce((sum, operation) => sum + bytesOf(operation), 0),
+      bytes: undefined,
       signal,
     };
     const { key } = (part[0] as BatchOperation).command;
-    return group.named(part.filter(needsName).length, key, async (ids) => {
+    return group.named(part.filter(needsName).length, bytesOfAll(part), key, async (ids) => {
       const first = await this.#call(group, kind, withNames(part, ids));
       const again = first.isFirst ? forgottenAt(part, first.results) : [];
       if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first.results);

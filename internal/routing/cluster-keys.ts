@@ -41,7 +41,7 @@ import { untilOwned } from '#routing/moved.ts';
 import type { NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
 import type { Limits } from '#routing/router.ts';
-import { slotOfAll } from '#routing/split-batch.ts';
+import { bytesOfAll, OPERATION_BYTES, slotOfAll } from '#routing/split-batch.ts';
 
 export interface ClusterKeysOptions {
   readonly groups: Groups;
@@ -73,7 +73,13 @@ export class ClusterKeys implements KeyValuePort {
     return this.#atKey(key, async (group) => {
       const atLeast = groups.positionFor(group, command.atLeast);
       const own = atLeast === command.atLeast ? command : { ...command, atLeast };
-      const kind: CallKind = { target, isRepeatable: true, waitMs, bytes: key.length, signal };
+      const kind: CallKind = {
+        target,
+        isRepeatable: true,
+        waitMs,
+        bytes: OPERATION_BYTES + key.length,
+        signal,
+      };
       const answer = await group.run(kind, ({ link, ...limits }) => link.get(own, limits));
       group.observe(answer.asOf);
       return answer;
@@ -81,22 +87,19 @@ export class ClusterKeys implements KeyValuePort {
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
-    const bytes = command.key.length + command.value.length;
-    return this.#write(command, bytes, signal, (link, own, limits) => link.set(own, limits));
+    return this.#write(command, command.value.length, signal, (link, own, limits) => link.set(own, limits));
   }
 
   delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
-    return this.#write(command, command.key.length, signal, (link, own, limits) => link.delete(own, limits));
+    return this.#write(command, 0, signal, (link, own, limits) => link.delete(own, limits));
   }
 
   increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
-    return this.#write(command, command.key.length, signal, (link, own, limits) =>
-      link.increment(own, limits),
-    );
+    return this.#write(command, 0, signal, (link, own, limits) => link.increment(own, limits));
   }
 
   touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
-    return this.#write(command, command.key.length, signal, (link, own, limits) => link.touch(own, limits));
+    return this.#write(command, 0, signal, (link, own, limits) => link.touch(own, limits));
   }
 
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
@@ -107,10 +110,7 @@ export class ClusterKeys implements KeyValuePort {
     slotOfAll(command.operations);
     const [first] = command.operations;
     if (first === undefined) throw new WalnutError('invalid_argument', 'the batch has no operations');
-    const bytes = command.operations.reduce((sum, { kind, command: { key, ...rest } }) => {
-      const value = kind === 'set' ? (rest as SetCommand).value.length : 0;
-      return sum + key.length + value;
-    }, 0);
+    const bytes = bytesOfAll(command.operations);
     const isRead = command.operations.every(({ kind }) => kind === 'get');
     const send: Send<AtomicBatchCommand, AtomicBatchAnswer> = (link, own, limits) =>
       link.atomicBatch(own, limits);
@@ -142,7 +142,8 @@ export class ClusterKeys implements KeyValuePort {
 
   explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
     const { key } = command;
-    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: 0, bytes: key.length, signal };
+    const bytes = OPERATION_BYTES + key.length;
+    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: 0, bytes, signal };
     return this.#atKey(key, (group) =>
       group.run(kind, ({ link, ...limits }) => link.explain(command, limits)),
     );
@@ -160,7 +161,7 @@ export class ClusterKeys implements KeyValuePort {
       target: 'master',
       isRepeatable: true,
       waitMs: waitOf(command),
-      bytes: 0,
+      bytes: OPERATION_BYTES,
       signal,
     };
     return group.run(kind, ({ link, ...limits }) => link.awaitDurable(command, limits));
@@ -168,10 +169,11 @@ export class ClusterKeys implements KeyValuePort {
 
   #write<C extends Write & { readonly key: string }, A extends { readonly position: GetAnswer['asOf'] }>(
     command: C,
-    bytes: number,
+    valueBytes: number,
     signal: AbortSignal | undefined,
     send: Send<C, A>,
   ): Promise<A> {
+    const bytes = OPERATION_BYTES + command.key.length + valueBytes;
     return this.#writeAt(command.key, command, bytes, signal, send);
   }
 
@@ -202,10 +204,11 @@ export class ClusterKeys implements KeyValuePort {
       const own = { ...command, id: { ...id, since: this.#options.groups.positionFor(group, id.since) } };
       return group.run(kind, ({ link, ...limits }) => send(link, own, limits));
     }
-    return group.named(1, key, async ([own]) => {
+    return group.named(1, kind.bytes ?? 0, key, async ([own]) => {
       let mayBeRepeat = false;
+      const placed = { ...kind, bytes: undefined };
       const run = (named: WriteId | undefined): Promise<A> =>
-        group.run(kind, ({ link, ...attempt }) => {
+        group.run(placed, ({ link, ...attempt }) => {
           mayBeRepeat ||= attempt.mayBeRepeat;
           return send(link, { ...command, id: named }, attempt);
         });

@@ -32,8 +32,8 @@ export interface CallKind {
   readonly isRepeatable: boolean;
   /** How long the node may wait before it answers, milliseconds. */
   readonly waitMs: number;
-  /** Bytes of keys and values. */
-  readonly bytes: number;
+  /** Bytes of the request, as `bytesOf` counts them; undefined within `named`, which has a place for the call. */
+  readonly bytes: number | undefined;
   readonly signal: AbortSignal | undefined;
   /** Ask this node and no other. */
   readonly at?: string | undefined;
@@ -110,13 +110,9 @@ export class GroupCalls {
   async run<T>(kind: CallKind, attempt: (attempt: Attempt<NodeKeys>) => Promise<T>): Promise<T> {
     const { target, isRepeatable, waitMs, bytes, signal, at } = kind;
     if (this.#routes.addresses.length === 0) throw this.#noMembers();
-    this.hold.begin(bytes);
-    try {
-      const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
-      return await this.#router.run({ target, isRepeatable, signal, at, ...limits }, attempt);
-    } finally {
-      this.hold.end(bytes);
-    }
+    const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
+    const run = (): Promise<T> => this.#router.run({ target, isRepeatable, signal, at, ...limits }, attempt);
+    return bytes === undefined ? run() : this.#placed(bytes, run);
   }
 
   /** See `Router.stream`. */
@@ -125,9 +121,20 @@ export class GroupCalls {
     return this.#router.stream(target, open);
   }
 
-  /** Does `work` with `count` names for writes, which are forgotten after it. `key`: one that the group owns. */
-  async named<T>(count: number, key: string, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
-    if (count === 0) return work([]);
+  /**
+   * Does `work` with `count` names for writes, which are forgotten after it. `key`: one that the
+   * group owns. The place for `bytes` is taken before the names are made, so that they are bounded, too.
+   */
+  named<T>(
+    count: number,
+    bytes: number,
+    key: string,
+    work: (ids: readonly WriteId[]) => Promise<T>,
+  ): Promise<T> {
+    return this.#placed(bytes, () => (count === 0 ? work([]) : this.#withNames(count, key, work)));
+  }
+
+  async #withNames<T>(count: number, key: string, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
     if (this.#position === undefined) await this.learnPosition(key);
     const since = this.#position;
     const { names, release } = this.#names.take(count);
@@ -135,6 +142,15 @@ export class GroupCalls {
       return await work(names.map((name) => ({ name, since })));
     } finally {
       release();
+    }
+  }
+
+  async #placed<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    this.hold.begin(bytes);
+    try {
+      return await work();
+    } finally {
+      this.hold.end(bytes);
     }
   }
 
@@ -160,7 +176,13 @@ export class GroupCalls {
   }
 
   async #learn(key: string): Promise<void> {
-    const kind = { target: 'master', isRepeatable: true, waitMs: 0, bytes: 0, signal: undefined } as const;
+    const kind = {
+      target: 'master',
+      isRepeatable: true,
+      waitMs: 0,
+      bytes: undefined,
+      signal: undefined,
+    } as const;
     const { asOf } = await this.run(kind, ({ link, ...limits }) => link.get({ key, waitMs: 0 }, limits));
     this.observe(asOf);
   }

@@ -11,6 +11,7 @@ import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
 import { formatCursor, type PageCursor, parseCursor } from '#routing/page-cursor.ts';
+import { OPERATION_BYTES } from '#routing/split-batch.ts';
 
 export interface PagedKeysOptions {
   readonly groups: Groups;
@@ -126,5 +127,5 @@ function kindOf(
   prefix: string,
 ): CallKind {
   const at = address === '' ? undefined : address;
-  return { target, isRepeatable, waitMs: 0, bytes: prefix.length, signal: undefined, at };
+  return { target, isRepeatable, waitMs: 0, bytes: OPERATION_BYTES + prefix.length, signal: undefined, at };
 }

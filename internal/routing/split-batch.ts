@@ -61,7 +61,15 @@ export function positionOf(result: BatchResult): Position | undefined {
   return result.kind === 'get' ? result.answer.asOf : result.answer.position;
 }
 
-/** About how many bytes an operation has. */
+/** What an operation takes in memory besides its key and value: its command, its name, its message. */
+export const OPERATION_BYTES = 1_024;
+
+/** About how many bytes an operation takes in memory until it is answered. */
 export function bytesOf({ kind, command }: BatchOperation): number {
-  return command.key.length + (kind === 'set' ? command.value.length : 0);
+  return OPERATION_BYTES + command.key.length + (kind === 'set' ? command.value.length : 0);
+}
+
+/** The same of all of them. */
+export function bytesOfAll(operations: readonly BatchOperation[]): number {
+  return operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
 }

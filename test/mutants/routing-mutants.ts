@@ -37,6 +37,21 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'held Batch of small operations that counts as nothing',
+    file: 'internal/routing/split-batch.ts',
+    text: 'return OPERATION_BYTES + command.key.length',
+    replacement: 'return command.key.length',
+    tests: [KEYS],
+  },
+  {
+    name: 'names of writes made before there is a place for them',
+    file: 'internal/routing/group-calls.ts',
+    text: 'return this.#placed(bytes, () => (count === 0 ? work([]) : this.#withNames(count, key, work)));',
+    replacement:
+      'return count === 0 ? work([]) : this.#withNames(count, key, (ids) => this.#placed(bytes, () => work(ids)));',
+    tests: [KEYS],
+  },
+  {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
     text: '    slotOfAll(command.operations);',

@@ -72,6 +72,21 @@ describe('a call of one key', () => {
     await cluster.settled(Promise.all(held));
   });
 
+  it('of a thousand small ones counts with what each takes in memory, before any has a name', async () => {
+    const cluster = new FakeCluster(['g1'], { callsMax: 100, bytesMax: 1_500_000 });
+    cluster.fate = () => 'dead';
+    const operations = incrementsOf(...Array.from({ length: 1_000 }, (_, i) => `k${i}`));
+    const first = cluster.keys.batch(operations).catch((error: unknown) => error);
+    await cluster.clock.settle();
+    expect(cluster.routed.all[0]?.hold.bytes).toBeGreaterThan(1_000_000);
+    const error = (await cluster.settled(cluster.keys.batch(operations))) as WalnutError;
+    expect(error.message).toContain('gateway.held_bytes 1500000');
+    // Refused at once: it waited for no answer of the group.
+    expect(cluster.clock.monotonicMs()).toBeLessThan(1_000);
+    await cluster.settled(first);
+    expect(cluster.routed.all[0]?.hold.bytes).toBe(0);
+  });
+
   it('follows a slot to its next owner', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     cluster.fate = (address) => (address.startsWith('g1') ? 'moved' : 'answer');

@@ -90,7 +90,7 @@ export class FakeCluster {
 
   constructor(
     ids: readonly string[],
-    limits: HoldLimits = { callsMax: 100, bytesMax: 10_000 },
+    limits: HoldLimits = { callsMax: 100, bytesMax: 1_000_000 },
     readFrom: ReadPolicy = 'master',
   ) {
     this.groups = ids.map((id, i) => new FakeGroup(id, i + 1));
