@@ -54,7 +54,8 @@ export class Caller {
 
   run<T>(kind: CallKind, attempt: (sent: Sent) => Promise<T>): Promise<T> {
     const { router, timeoutMs, attemptMs } = this.#options;
-    const { target, isRepeatable, waitMs, signal, at } = kind;
+    const { target, isRepeatable, waitMs, signal, at: one } = kind;
+    const at = one === undefined ? undefined : () => one;
     const limits = { timeoutMs: timeoutMs + waitMs, attemptMs: Math.min(attemptMs, timeoutMs) + waitMs };
     const last = { address: '', attempts: 0 };
     const result = router.run({ target, isRepeatable, signal, at, ...limits }, (given) => {

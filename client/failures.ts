@@ -1,7 +1,12 @@
 /** Errors of calls: what they mean for routing, and what callers are told. */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { failureOf } from '#dial/http2/call-failure.ts';
-import { RefusalSchema, RoutingErrorSchema, RoutingReason } from '#gen/walnut/v1/errors_pb.ts';
+import {
+  RefusalSchema,
+  type RoutingError,
+  RoutingErrorSchema,
+  RoutingReason,
+} from '#gen/walnut/v1/errors_pb.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Failure, Outcome, Told } from '#routing/failure.ts';
 
@@ -88,16 +93,22 @@ export function judge(thrown: unknown): Failure {
   return {
     outcome: isRefused ? 'not_done' : 'unknown',
     leaderHint,
-    ...(isElsewhere ? { remedy: 'elsewhere' } : remedyOf(error)),
+    ...(isElsewhere ? { remedy: 'elsewhere' } : remedyOf(error, routing)),
   };
 }
 
-function remedyOf(error: ConnectError): Pick<Failure, 'remedy' | 'isLate' | 'pauseMs'> {
+function remedyOf(
+  error: ConnectError,
+  routing: RoutingError | undefined,
+): Pick<Failure, 'remedy' | 'isLate' | 'pauseMs'> {
   const seconds = Number(error.metadata.get(RETRY_AFTER) ?? Number.NaN);
   switch (error.code) {
     case Code.Unavailable:
     case Code.Canceled:
-      return { remedy: 'later', pauseMs: Number.isFinite(seconds) ? seconds * SECOND_MS : 0 };
+      return {
+        remedy: routing?.reason === RoutingReason.NOT_YET ? 'not_yet' : 'later',
+        pauseMs: Number.isFinite(seconds) ? seconds * SECOND_MS : 0,
+      };
     case Code.DeadlineExceeded:
       return { remedy: 'later', isLate: true };
     case Code.ResourceExhausted:

@@ -73,6 +73,8 @@ export interface ErrorDetails {
   readonly resumePlaces?: readonly GroupPlace[] | undefined;
   /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
+  /** With `unavailable`: true if the node serves other requests, and has not yet what this one asks for. */
+  readonly isNotYet?: true | undefined;
   /** True if the answer says how a caller makes itself known (WWW-Authenticate). */
   readonly isChallenge?: true | undefined;
   /** The message for a caller that may not read the key; undefined if the message tells nothing of what is stored. */
@@ -135,4 +137,9 @@ export function checkCaller(signal: AbortSignal | undefined): void {
 
 export function unavailable(message: string, leaderHint?: string): WalnutError {
   return new WalnutError('unavailable', message, { leaderHint });
+}
+
+/** Refuses a request that asks for what the node does not have yet, while it serves others. */
+export function notYet(message: string, leaderHint?: string): WalnutError {
+  return new WalnutError('unavailable', message, { leaderHint, isNotYet: true });
 }

@@ -20,7 +20,7 @@ import type {
   UpdatesCommand,
 } from '#model/commands.ts';
 import { movedDeadline, stated } from '#model/entry.ts';
-import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
+import { checkCaller, notYet, WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import { withModified } from '#node/modified.ts';
@@ -136,7 +136,7 @@ export class Reader {
     const after =
       command.sinceMs === undefined ? command.after : await this.untilTime(engine, command.sinceMs, signal);
     if (this.#standingOf(engine, after) === 'unknown')
-      throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
+      throw notYet(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
     if (after.lsn > engine.log.tail.lsn) throw this.#notReached(engine, after, 0);
     const latest = engine.durablePosition;
     const run = await this.#readFrames(engine, after, command.bytesMax);
@@ -177,7 +177,7 @@ export class Reader {
     const { stalenessMs } = this.#context;
     const { maxStalenessMs } = command;
     if (maxStalenessMs !== undefined && stalenessMs > maxStalenessMs) {
-      throw unavailable(
+      throw notYet(
         `this answer would be ${stalenessMs} ms stale: max_staleness_ms is ${maxStalenessMs}`,
         this.#context.leaderHint,
       );
@@ -253,7 +253,7 @@ export class Reader {
   }
 
   #notReached(engine: Engine, atLeast: Position, waitMs: number): WalnutError {
-    return unavailable(
+    return notYet(
       `position ${formatPosition(atLeast)} is not reached after ${waitMs} ms: this node is at ` +
         formatPosition(engine.position),
       this.#context.leaderHint,

@@ -5,7 +5,7 @@
  */
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOf, slotOfKey } from '#cluster/slot-hash.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { notYet, unavailable, WalnutError } from '#model/errors.ts';
 import { SLOTS } from '#model/slots.ts';
 import { type LoggedOwnership, ownsAll } from '#storage/logged-ownership.ts';
 import type { MemberPlace } from '#wal/manifest.ts';
@@ -86,7 +86,7 @@ export class ServedSlots {
     const owner = (map && ownerOf(map.slots, slot)) ?? '';
     if (owner !== '' && owner === group)
       return refusal(
-        unavailable(
+        notYet(
           `map epoch ${map?.epoch} gives slot ${slot} to ${group}, whose log does not own it: see walnut cluster status`,
         ),
       );

@@ -8,7 +8,7 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import { failureOf } from '#dial/http2/call-failure.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { type ErrorCode, WalnutError } from '#model/errors.ts';
+import { type ErrorCode, type ErrorDetails, WalnutError } from '#model/errors.ts';
 import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Failure, Told } from '#routing/failure.ts';
@@ -101,7 +101,7 @@ export class ConnectNodeLinks implements NodeLinks {
       outcome: isRefused ? 'not_done' : 'unknown',
       leaderHint: details.leaderHint,
       pauseMs: (details.retryAfterS ?? 0) * SECOND_MS,
-      ...remedyOf(code, error),
+      ...remedyOf(code, details, error),
     };
   }
 
@@ -164,7 +164,11 @@ function within({ timeoutMs, signal }: Limits): CallOptions {
   return signal === undefined ? { timeoutMs } : { timeoutMs, signal };
 }
 
-function remedyOf(code: ErrorCode, error: ConnectError): Pick<Failure, 'remedy' | 'isLate'> {
+function remedyOf(
+  code: ErrorCode,
+  { isNotYet }: ErrorDetails,
+  error: ConnectError,
+): Pick<Failure, 'remedy' | 'isLate'> {
   if (error.code === Code.DeadlineExceeded) return { remedy: 'later', isLate: true };
   switch (code) {
     case 'not_master':
@@ -172,8 +176,8 @@ function remedyOf(code: ErrorCode, error: ConnectError): Pick<Failure, 'remedy' 
     case 'shard_moved':
       return { remedy: 'moved' };
     case 'unavailable':
+      return { remedy: isNotYet === true ? 'not_yet' : 'later' };
     case 'cancelled':
-    case 'rate_limited':
       return { remedy: 'later' };
     case 'resource_exhausted':
       // A node says so of the request, the connection only of this moment.

@@ -68,7 +68,9 @@ export class ClusterKeys implements KeyValuePort {
 
   get(command: GetCommand, signal?: AbortSignal): Promise<GetAnswer> {
     const { groups, readFrom } = this.#options;
-    const { key, waitMs, isLinearizable, fill } = command;
+    const { key, isLinearizable, fill } = command;
+    // A linearizable read waits for QUORUM as long as a write would.
+    const waitMs = command.waitMs || (isLinearizable === true ? RECEIPT_TIMEOUT_MS_DEFAULT : 0);
     const target = isLinearizable === true || fill !== undefined ? 'master' : readFrom;
     return this.#atKey(key, async (group) => {
       const atLeast = groups.positionFor(group, command.atLeast);

@@ -12,10 +12,11 @@ export interface Failure {
   readonly outcome: 'not_done' | 'unknown';
   /**
    * `elsewhere`: another node is the one to ask. `later`: this node cannot answer now;
-   * another one may, and so may this one later. `moved`: another group is the one to ask, and
-   * no attempt was carried out here. `none`: every repeat fails like this.
+   * another one may, and so may this one later. `not_yet`: the same of this request only; the
+   * node answers others. `moved`: another group is the one to ask, and no attempt was carried
+   * out here. `none`: every repeat fails like this.
    */
-  readonly remedy: 'elsewhere' | 'later' | 'moved' | 'none';
+  readonly remedy: 'elsewhere' | 'later' | 'not_yet' | 'moved' | 'none';
   /** The attempt ran out of its time: a further one gets more. */
   readonly isLate?: boolean;
   /** `host:port` of the master, as the node that was asked knows it. */

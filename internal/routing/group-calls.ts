@@ -35,8 +35,8 @@ export interface CallKind {
   /** Bytes of the request, as `bytesOf` counts them; undefined within `named`, which has a place for the call. */
   readonly bytes: number | undefined;
   readonly signal: AbortSignal | undefined;
-  /** Ask this node and no other. */
-  readonly at?: string | undefined;
+  /** See `RoutedCall.at`. */
+  readonly at?: (() => string) | undefined;
 }
 
 /** All attempts of a call, without what the call itself asks to wait. */
@@ -92,6 +92,11 @@ export class GroupCalls {
 
   hasNode(address: string): boolean {
     return this.#routes.addresses.includes(address);
+  }
+
+  /** True if another node leads, as the map has it. */
+  isLedElsewhere(address: string): boolean {
+    return this.#leaderAddress !== undefined && this.#leaderAddress !== address;
   }
 
   /** The members and the leader are those of a newer map. */

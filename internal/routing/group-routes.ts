@@ -134,6 +134,11 @@ export class GroupRoutes {
 
   onFailure(address: string, { remedy }: Failure, nowMs: number): void {
     if (remedy === 'none' || remedy === 'moved') return;
+    if (remedy === 'not_yet') {
+      // What a master does not have, no other node has.
+      if (this.#master !== address) this.onBehind(address, nowMs);
+      return;
+    }
     if (this.#master === address) this.#master = undefined;
     const node = this.#nodes.get(address);
     if (node === undefined || remedy !== 'later') return;

@@ -28,7 +28,7 @@ export interface Situation {
   readonly leftMs: number;
   /** From 0 to 1, so that callers that failed together do not come back together. */
   readonly jitter: number;
-  /** The longest pause; undefined: `PAUSE_MS_MAX`. */
+  /** The longest pause for a node or a group that may answer soon; undefined: `PAUSE_MS_MAX`. */
   readonly pauseMsMax?: number | undefined;
 }
 
@@ -51,7 +51,9 @@ export function nextStep(situation: Situation): NextStep {
   return pauseMs < leftMs ? { kind: 'go_on', pauseMs } : GIVE_UP;
 }
 
-function pauseOf({ rounds, jitter, pauseMsMax = PAUSE_MS_MAX }: Situation): number {
-  const longestMs = Math.min(pauseMsMax, PAUSE_MS * 2 ** Math.min(rounds, 10));
+function pauseOf({ rounds, jitter, failure, pauseMsMax = PAUSE_MS_MAX }: Situation): number {
+  // Nothing but these pauses bounds how often a node that answers is asked in vain.
+  const boundMs = failure.remedy === 'not_yet' ? PAUSE_MS_MAX : pauseMsMax;
+  const longestMs = Math.min(boundMs, PAUSE_MS * 2 ** Math.min(rounds, 10));
   return longestMs * (0.5 + jitter / 2);
 }

@@ -47,13 +47,13 @@ export class PagedKeys {
   /** A page of one group. */
   async #scanOne(command: ScanCommand, prefixes: readonly string[]): Promise<ScanAnswer> {
     const at = this.#begin(command.cursor);
-    const group = this.#groupOf(at);
+    const group = this.#groupOf(at, this.#options.readFrom);
     const prefix = prefixes[at.prefix];
     if (prefix === undefined)
       throw invalidArgument('cursor is of a scan of other prefixes: start over without one');
     const { among: _, ...page } = { ...command, prefix, cursor: at.cursor };
     let { address } = at;
-    const kind = kindOf(this.#options.readFrom, true, at, prefix);
+    const kind = this.#kindOf(this.#options.readFrom, true, at, prefix);
     const answer = await group.run(kind, ({ link, address: asked, ...limits }) => {
       address = asked;
       return link.scan(page, limits);
@@ -66,9 +66,9 @@ export class PagedKeys {
   async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
     const { prefix, cursor } = command;
     const at = this.#begin(cursor);
-    const group = this.#groupOf(at);
+    const group = this.#groupOf(at, 'master');
     let { address } = at;
-    const kind = { ...kindOf('master', false, at, prefix), waitMs: command.timeoutMs, signal };
+    const kind = { ...this.#kindOf('master', false, at, prefix), waitMs: command.timeoutMs, signal };
     const answer = await group.run(kind, ({ link, address: asked, ...limits }) => {
       address = asked;
       return link.deletePrefix({ ...command, cursor: at.cursor }, limits);
@@ -85,12 +85,25 @@ export class PagedKeys {
     return { group: id, address: '', epoch: groups.cache.map?.epoch ?? 0, prefix: 0, cursor: '' };
   }
 
-  #groupOf({ group: id, address }: PageCursor): GroupCalls {
+  /** Throws `invalid_argument` where the node of the cursor may not be asked, or not for this target. */
+  #groupOf({ group: id, address }: PageCursor, target: ReadPolicy): GroupCalls {
     const group = this.#options.groups.ofId(id);
-    if (address === '' || group.hasNode(address)) return group;
-    throw invalidArgument(
-      `cursor is of ${address}, which is no member of group ${id}: start over without one`,
-    );
+    if (address === '') return group;
+    const isMember = group.hasNode(address);
+    if (isMember && !(target === 'master' && group.isLedElsewhere(address))) return group;
+    const why = isMember ? 'does not lead' : 'is no member of';
+    throw invalidArgument(`cursor is of ${address}, which ${why} group ${id}: start over without one`);
+  }
+
+  #kindOf(target: ReadPolicy, isRepeatable: boolean, at: PageCursor, prefix: string): CallKind {
+    // Asked before each attempt, since a failover may end what the cursor is of.
+    const ask = (): string => {
+      this.#groupOf(at, target);
+      return at.address;
+    };
+    const to = at.address === '' ? undefined : ask;
+    const bytes = OPERATION_BYTES + prefix.length;
+    return { target, isRepeatable, waitMs: 0, bytes, signal: undefined, at: to };
   }
 
   /** Where the next page is; empty: there is none. */
@@ -118,14 +131,4 @@ function joined(one: ScanAnswer, other: ScanAnswer): ScanAnswer {
     stalenessMs: Math.max(one.stalenessMs, other.stalenessMs),
     ...(other.count === undefined ? {} : { count: other.count + (one.count ?? 0) }),
   };
-}
-
-function kindOf(
-  target: ReadPolicy,
-  isRepeatable: boolean,
-  { address }: PageCursor,
-  prefix: string,
-): CallKind {
-  const at = address === '' ? undefined : address;
-  return { target, isRepeatable, waitMs: 0, bytes: OPERATION_BYTES + prefix.length, signal: undefined, at };
 }

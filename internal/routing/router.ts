@@ -40,8 +40,8 @@ export interface RoutedCall {
   /** The time of the first attempt, where there may be others; it doubles where it was too short. */
   readonly attemptMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Ask this node and no other. */
-  readonly at?: string | undefined;
+  /** The node to ask, and no other. Throws where it may not be asked any more. */
+  readonly at?: (() => string) | undefined;
 }
 
 export interface Attempt<L> extends Limits {
@@ -121,11 +121,12 @@ export class Router<L> {
       endMs,
     };
     let hint: string | undefined;
-    const gate = call.target === 'master' ? this.#gate : undefined;
+    // What one node answers of its own cursor says nothing of the group.
+    const gate = call.target === 'master' && call.at === undefined ? this.#gate : undefined;
     for (;;) {
       const entering = gate?.enter(endMs - this.#clock.monotonicMs(), call.signal);
       if (entering !== undefined) await this.#entered(entering, progress);
-      const address = call.at ?? hint ?? (await this.#choose(call, progress.tried));
+      const address = call.at?.() ?? hint ?? (await this.#choose(call, progress.tried));
       progress.tried.add(address);
       progress.attempts++;
       const startedMs = this.#clock.monotonicMs();
@@ -136,9 +137,7 @@ export class Router<L> {
         return answer;
       } catch (error) {
         const failure = this.#links.judge(error);
-        if (isGivenUp(call)) gate?.onGivenUp();
-        else if (failure.remedy === 'later' || failure.remedy === 'elsewhere') gate?.onFailure();
-        else gate?.onAnswer();
+        if (gate !== undefined) this.#tell(gate, failure, address, call);
         hint = await this.#afterFailure(error, failure, address, call, progress);
       }
     }
@@ -210,6 +209,15 @@ export class Router<L> {
     }
   }
 
+  /** Opens the gate or holds it only by what says something of the group. */
+  #tell(gate: Gate, { remedy }: Failure, address: string, call: RoutedCall): void {
+    const { master = address } = this.#routes;
+    // One that refers to the master that is known already is a replica that was asked instead.
+    if (isGivenUp(call) || (remedy === 'elsewhere' && master !== address)) gate.onGivenUp();
+    else if (remedy === 'later' || remedy === 'elsewhere') gate.onFailure();
+    else gate.onAnswer();
+  }
+
   #attemptAt(address: string, call: RoutedCall, { outcome, late, endMs }: Progress): Attempt<L> {
     const leftMs = endMs - this.#clock.monotonicMs();
     const attemptMs = call.attemptMs * 2 ** Math.min(late, ATTEMPT_DOUBLINGS_MAX);
@@ -239,12 +247,14 @@ export class Router<L> {
     if (failure.outcome === 'unknown') progress.outcome = 'unknown';
     // The master looked for an earlier attempt first, so that there was none.
     if (failure.remedy === 'moved') progress.outcome = 'not_done';
-    this.#routes.onFailure(address, failure, nowMs);
+    if (call.at === undefined) this.#routes.onFailure(address, failure, nowMs);
     const told = { outcome: progress.outcome, address, attempts: progress.attempts };
     if (isGivenUp(call)) throw this.#links.toError(error, told);
     if (failure.isLate === true) progress.late++;
     const hint = this.#hintOf(failure, address, call);
-    const hasUntried = call.at === undefined && this.#routes.hasUntried(progress.tried);
+    // What a master does not have yet, a replica has not either.
+    const isOfOne = call.at !== undefined || (call.target === 'master' && failure.remedy === 'not_yet');
+    const hasUntried = !isOfOne && this.#routes.hasUntried(progress.tried);
     const step = nextStep({
       ...progress,
       failure,

@@ -87,6 +87,7 @@ export function toError(error: ConnectError): WalnutError {
     latest: readPosition(range?.latest),
     limit: limit && { name: limit.name, max: Number(limit.max), size: Number(limit.size) },
     nothingDone: refusal?.nothingDone === true ? true : undefined,
+    isNotYet: routing?.reason === RoutingReason.NOT_YET ? true : undefined,
     retryAfterS: readSeconds(error.metadata.get(RETRY_AFTER_HEADER)),
     cause: error,
   };
@@ -138,15 +139,16 @@ function headersOfShard({ slot, address, mapEpoch }: ShardOwner): Record<string,
 }
 
 function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
-  const { shard, leaderHint, earliest, latest, limit, nothingDone } = details;
+  const { shard, leaderHint, isNotYet, earliest, latest, limit, nothingDone } = details;
   const resume = endTextOf(details);
   const sent: OutgoingDetail[] = [];
   if (nothingDone === true) sent.push(NOTHING_DONE);
   if (shard !== undefined) {
     const value = { ...shard, reason: RoutingReason.SHARD_MOVED, mapEpoch: BigInt(shard.mapEpoch) };
     sent.push({ desc: RoutingErrorSchema, value });
-  } else if (code === 'not_master' || leaderHint !== undefined) {
-    const reason = code === 'not_master' ? RoutingReason.NOT_LEADER : RoutingReason.NOT_NOW;
+  } else if (code === 'not_master' || leaderHint !== undefined || isNotYet === true) {
+    const { NOT_LEADER, NOT_NOW, NOT_YET } = RoutingReason;
+    const reason = code === 'not_master' ? NOT_LEADER : isNotYet === true ? NOT_YET : NOT_NOW;
     sent.push({ desc: RoutingErrorSchema, value: { reason, address: leaderHint ?? '' } });
   }
   if (limit !== undefined) sent.push(limitDetail(limit));

@@ -32,7 +32,12 @@ describe('an error of an attempt', () => {
       { remedy: 'none', outcome: 'not_done' },
     ],
     [
-      'of a node that is too stale',
+      'of a position that is not reached',
+      refusal(Code.Unavailable, routed(RoutingReason.NOT_YET, 'm:1')),
+      { remedy: 'not_yet', outcome: 'not_done', leaderHint: 'm:1' },
+    ],
+    [
+      'of a node that is loading',
       refusal(Code.Unavailable, routed(RoutingReason.NOT_NOW, 'm:1')),
       { remedy: 'later', outcome: 'not_done', leaderHint: 'm:1' },
     ],

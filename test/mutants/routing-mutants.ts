@@ -61,9 +61,30 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'cursor that names any node',
     file: 'internal/routing/paged-keys.ts',
-    text: "if (address === '' || group.hasNode(address)) return group;",
-    replacement: 'return group;',
+    text: 'const isMember = group.hasNode(address);',
+    replacement: 'const isMember = true;',
     tests: [KEYS],
+  },
+  {
+    name: 'group held by the cursor of one dead node',
+    file: 'internal/routing/router.ts',
+    text: "call.target === 'master' && call.at === undefined ? this.#gate : undefined;",
+    replacement: "call.target === 'master' ? this.#gate : undefined;",
+    tests: [KEYS],
+  },
+  {
+    name: 'cursor of DeletePrefix taken to a replica',
+    file: 'internal/routing/paged-keys.ts',
+    text: "if (isMember && !(target === 'master' && group.isLedElsewhere(address))) return group;",
+    replacement: 'if (isMember) return group;',
+    tests: [KEYS],
+  },
+  {
+    name: 'group held by a position that is not reached',
+    file: 'internal/peer/node-links.ts',
+    text: "return { remedy: isNotYet === true ? 'not_yet' : 'later' };",
+    replacement: "return { remedy: 'later' };",
+    tests: [LINKS],
   },
   {
     name: 'sequences of one client that the group has forgotten',

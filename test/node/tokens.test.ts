@@ -137,7 +137,7 @@ describe('max_staleness_ms', () => {
     separate(group);
     await group.clock.advance(2_000);
     expect(() => one.node.get({ key: 'a', waitMs: 0, maxStalenessMs: 600 })).toThrow(
-      expect.objectContaining({ code: 'unavailable', details: { leaderHint: 'master:1' } }),
+      expect.objectContaining({ code: 'unavailable', details: { leaderHint: 'master:1', isNotYet: true } }),
     );
     expect(await group.get(one, 'a')).toBe('1');
     group.network.heal();

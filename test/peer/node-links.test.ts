@@ -1,7 +1,7 @@
 /** What errors of nodes mean to routing, and what callers of a gateway are told of them. */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { WalnutError } from '#model/errors.ts';
+import { notYet, WalnutError } from '#model/errors.ts';
 import { ConnectNodeLinks } from '#peer/node-links.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { fromError } from '#wire/error-codec.ts';
@@ -21,6 +21,7 @@ describe('an error of a node', () => {
     ['a call that took too long', new ConnectError('late', Code.DeadlineExceeded), 'unknown', 'later'],
     ['no lease, with nothing done', refused('unavailable', { nothingDone: true }), 'not_done', 'later'],
     ['no lease, after the write was accepted', refused('unavailable'), 'unknown', 'later'],
+    ['a position not reached', fromError(notYet('why', 'b:1')), 'unknown', 'not_yet'],
     ['a replica', refused('not_master', { leaderHint: 'b:1' }), 'not_done', 'elsewhere'],
     ['another owner', refused('shard_moved', { shard, nothingDone: true }), 'not_done', 'moved'],
     ['a forgotten name', refused('aborted'), 'unknown', 'none'],

@@ -134,6 +134,55 @@ describe('a call of one key', () => {
   });
 });
 
+describe('what one caller asks for and cannot have', () => {
+  it('does not delay the calls of others', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = (_, key) => (key === 'bad' ? 'not_yet' : 'answer');
+    const bad = Array.from({ length: 20 }, () =>
+      cluster.keys.get({ key: 'bad', waitMs: 0 }).catch((error: unknown) => error),
+    );
+    await cluster.clock.advance(500);
+    const startedMs = cluster.clock.monotonicMs();
+    expect(await cluster.settled(cluster.keys.increment(incrementOf('k')))).toMatchObject({ value: 1n });
+    expect(cluster.clock.monotonicMs() - startedMs).toBe(0);
+    expect(await cluster.settled(bad[0])).toMatchObject({ code: 'unavailable' });
+    // A master that answers is asked ever more slowly.
+    expect(cluster.asked.length / 20).toBeLessThan(25);
+    expect(new Set(cluster.asked)).toEqual(new Set(['g1-1:1']));
+  });
+
+  it('is refused at once by a cursor of DeletePrefix that names a replica', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const command = { prefix: 'p', limit: 0, minAcks: 0, timeoutMs: 0 };
+    const ofReplica = cluster.keys.deletePrefix({ ...command, cursor: 'g1@g1-2:1/1/0/' });
+    expect(await cluster.settled(ofReplica)).toMatchObject({ code: 'invalid_argument' });
+    expect([cluster.asked, cluster.clock.monotonicMs()]).toEqual([[], 0]);
+    const ofMaster = cluster.keys.deletePrefix({ ...command, cursor: 'g1@g1-1:1/1/0/' });
+    expect(await cluster.settled(ofMaster)).toMatchObject({ deleted: 0 });
+  });
+
+  it('is no sign of a dead group where it is the cursor of a dead node, and ends with the failover', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = (address, key) => (address === 'g1-1:1' && key === '' ? 'dead' : 'answer');
+    const scan = { prefix: '', cursor: 'g1@g1-1:1/1/0/x', limit: 10, keysOnly: false };
+    const scans = Array.from({ length: 10 }, () => cluster.keys.scan(scan).catch((error: unknown) => error));
+    await cluster.clock.advance(1_000);
+    expect(cluster.routed.all[0]?.hold.isOpen).toBe(false);
+    await cluster.keys.increment(incrementOf('k'));
+    cluster.routed.cache.take({ kind: 'whole', map: mapOf(['g1'], 2, { g1: 'g1-2' }), epoch: 2 });
+    expect(await cluster.settled(scans[0])).toMatchObject({ code: 'invalid_argument' });
+    expect(cluster.clock.monotonicMs()).toBeLessThan(1_200);
+  });
+
+  it('is no sign of a dead group where a replica was asked beside the master', async () => {
+    const cluster = new FakeCluster(['g1']);
+    let failures = 1;
+    cluster.fate = (address) => (address === 'g1-2:1' ? 'replica' : failures-- > 0 ? 'dead' : 'answer');
+    await cluster.settled(cluster.keys.get({ key: 'k', waitMs: 0 }));
+    expect(cluster.routed.all[0]?.hold.isOpen).toBe(false);
+  });
+});
+
 describe('a Batch', () => {
   it('has one part for each group, and its results in order', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);

@@ -20,7 +20,7 @@ import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 /** What becomes of an attempt: `lost` does it and loses the answer, `dead` does nothing. */
-export type Fate = 'answer' | 'lost' | 'dead' | 'moved' | 'forgotten';
+export type Fate = 'answer' | 'lost' | 'dead' | 'moved' | 'forgotten' | 'not_yet' | 'replica';
 
 export class FakeGroup {
   readonly id: string;
@@ -70,6 +70,8 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   dead: { outcome: 'not_done', remedy: 'later' },
   moved: { outcome: 'not_done', remedy: 'moved' },
   forgotten: { outcome: 'unknown', remedy: 'none' },
+  not_yet: { outcome: 'unknown', remedy: 'not_yet' },
+  replica: { outcome: 'not_done', remedy: 'elsewhere' },
 };
 
 export class FakeCluster {
@@ -77,8 +79,8 @@ export class FakeCluster {
   readonly groups: readonly FakeGroup[];
   readonly asked: string[] = [];
   readonly epochsAsked: number[] = [];
-  /** Decides what becomes of an attempt at an address. */
-  fate: (address: string) => Fate = () => 'answer';
+  /** Decides what becomes of an attempt at an address; `key`: the first one of it, empty where there is none. */
+  fate: (address: string, key: string) => Fate = () => 'answer';
   /** What a coordinator answers; undefined: none does. */
   map: ShardMap | undefined;
   /** Who owns what by the logs of the groups: the newest map that there was. */
@@ -141,7 +143,7 @@ export class FakeCluster {
     const attempt = async <T>(work: () => T, keys: readonly string[] = []): Promise<T> => {
       this.asked.push(address);
       const isForeign = keys.some((key) => ownerOf(this.#slots, slotOfKey(key)) !== group.id);
-      const fate = isForeign ? 'moved' : this.fate(address);
+      const fate = isForeign ? 'moved' : this.fate(address, keys[0] ?? '');
       if (fate === 'answer') return work();
       if (fate === 'lost') work();
       throw new Broken(fate);
@@ -183,7 +185,12 @@ export class FakeCluster {
         yield* messages;
         throw new Broken('dead');
       },
-      ...{ set: none, delete: none, touch: none, atomicBatch: none, deletePrefix: none, explain: none },
+      deletePrefix: () =>
+        attempt(() => ({
+          ...{ deleted: 0, nextCursor: '', position: group.position },
+          ...{ durabilityReached: 'accepted' as const, replicasAcked: 0 },
+        })),
+      ...{ set: none, delete: none, touch: none, atomicBatch: none, explain: none },
     };
   }
 }

@@ -152,7 +152,28 @@ describe('a routed call', () => {
   it('stays at the node that it must stay at', async () => {
     let failures = 3;
     const one = group({ a: () => 'answer', b: () => (failures-- > 0 ? refused : 'answer') });
-    expect([await one.run({ at: 'b' }), one.asked]).toEqual(['b', ['b', 'b', 'b', 'b']]);
+    expect([await one.run({ at: () => 'b' }), one.asked]).toEqual(['b', ['b', 'b', 'b', 'b']]);
+  });
+});
+
+describe('what a node does not have yet', () => {
+  const notYet: Failure = { outcome: 'unknown', remedy: 'not_yet' };
+
+  it('is asked for elsewhere by a read of any node', async () => {
+    const one = group({ a: () => notYet, b: () => 'answer' });
+    one.routes.setMaster('b');
+    expect([await one.run({ target: 'replica' }), one.asked]).toEqual(['b', ['a', 'b']]);
+  });
+
+  it('does not make the master unknown', async () => {
+    let isReached = false;
+    const one = group({ a: () => (isReached ? 'answer' : notYet), b: () => toMaster('a') });
+    one.routes.setMaster('a');
+    void one.clock.sleep(1_000).then(() => {
+      isReached = true;
+    });
+    expect(await one.run()).toBe('a');
+    expect(one.routes.master).toBe('a');
   });
 });
 

@@ -14,9 +14,10 @@ import {
   RoutingReason,
 } from '#gen/walnut/v1/errors_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { asRefusal, WalnutError } from '#model/errors.ts';
+import { asRefusal, notYet, unavailable, WalnutError } from '#model/errors.ts';
 import { positionOf } from '#test/server/fake-node.ts';
 import { type Running, rpc, start, VALUE_BYTES_MAX } from '#test/server/running.ts';
+import { toError } from '#wire/error-codec.ts';
 
 const TRANSPORTS: [string, (running: Running) => Transport][] = [
   ['Connect', ({ baseUrl }) => createConnectTransport({ baseUrl, httpVersion: '1.1' })],
@@ -57,6 +58,19 @@ describe.each(TRANSPORTS)('the details of an error over %s', (_name, transportOf
     );
     expect(error.findDetails(RoutingErrorSchema)).toMatchObject([{ reason: RoutingReason.NOT_NOW }]);
     expect(error.details.length).toBe(1);
+  });
+
+  it('tell what one request cannot have yet from a node that serves nothing', async () => {
+    const running = await start();
+    const client = createClient(KVStore, transportOf(running));
+    running.node.failure = notYet('position 3-5 is not reached');
+    const error = await errorOf(client.get({ key: 'k' }));
+    expect(error.findDetails(RoutingErrorSchema)).toMatchObject([
+      { reason: RoutingReason.NOT_YET, address: '' },
+    ]);
+    expect(toError(error).details.isNotYet).toBe(true);
+    running.node.failure = unavailable('this node is loading');
+    expect(toError(await errorOf(client.get({ key: 'k' }))).details.isNotYet).toBeUndefined();
   });
 
   it('name the limit and what was sent', async () => {

@@ -6,7 +6,7 @@
  */
 import { awaitReceipt } from '#master/receipts.ts';
 import type { GetAnswer, GetCommand } from '#model/commands.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { notYet, unavailable, WalnutError } from '#model/errors.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { Reader } from '#node/reader.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -38,7 +38,7 @@ export class LinearReads {
     const wanted = { durability: 'quorum', minAcks: 0, timeoutMs: command.waitMs } as const;
     if (quorum.lsn < lsn) await awaitReceipt(engine, role.acks, this.#clock, wanted, lsn, signal);
     if (quorum.lsn < lsn)
-      throw unavailable(`what was read has not reached QUORUM: record ${quorum.lsn} has, ${lsn} is needed`);
+      throw notYet(`what was read has not reached QUORUM: record ${quorum.lsn} has, ${lsn} is needed`);
     // Asked anew, since the lease must have been held after the value was taken.
     if (this.#admission.role !== role) throw unavailable('this node has changed its role');
     role.writer();

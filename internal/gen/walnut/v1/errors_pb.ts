@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/errors.proto.
  */
 export const file_walnut_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEieQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEgwKBHNsb3QYAiABKA0SDQoFZ3JvdXAYAyABKAkSDwoHYWRkcmVzcxgEIAEoCRIRCgltYXBfZXBvY2gYBSABKAQiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiIaCghXYXRjaEVuZBIOCgZyZXN1bWUYASABKAkqigEKDVJvdXRpbmdSZWFzb24SHgoaUk9VVElOR19SRUFTT05fVU5TUEVDSUZJRUQQABIdChlST1VUSU5HX1JFQVNPTl9OT1RfTEVBREVSEAESGgoWUk9VVElOR19SRUFTT05fTk9UX05PVxACEh4KGlJPVVRJTkdfUkVBU09OX1NIQVJEX01PVkVEEANiBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEieQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEgwKBHNsb3QYAiABKA0SDQoFZ3JvdXAYAyABKAkSDwoHYWRkcmVzcxgEIAEoCRIRCgltYXBfZXBvY2gYBSABKAQiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiIaCghXYXRjaEVuZBIOCgZyZXN1bWUYASABKAkqpgEKDVJvdXRpbmdSZWFzb24SHgoaUk9VVElOR19SRUFTT05fVU5TUEVDSUZJRUQQABIdChlST1VUSU5HX1JFQVNPTl9OT1RfTEVBREVSEAESGgoWUk9VVElOR19SRUFTT05fTk9UX05PVxACEh4KGlJPVVRJTkdfUkVBU09OX1NIQVJEX01PVkVEEAMSGgoWUk9VVElOR19SRUFTT05fTk9UX1lFVBAEYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Where to go instead: a detail of FAILED_PRECONDITION and UNAVAILABLE. Says
@@ -202,8 +202,8 @@ export const RoutingReason = {
   NOT_LEADER: 1,
 
   /**
-   * This node cannot serve it now (too stale, position not reached, loading,
-   * stopping); the one named may.
+   * This node cannot serve it now (loading, stopping, no state yet); the one
+   * named may.
    *
    * @generated from enum value: ROUTING_REASON_NOT_NOW = 2;
    */
@@ -215,6 +215,14 @@ export const RoutingReason = {
    * @generated from enum value: ROUTING_REASON_SHARD_MOVED = 3;
    */
   SHARD_MOVED: 3,
+
+  /**
+   * This request asks for what the node does not have yet (a position, a
+   * fresher state, a quorum, a slot); it serves others.
+   *
+   * @generated from enum value: ROUTING_REASON_NOT_YET = 4;
+   */
+  NOT_YET: 4,
 } as const;
 
 /**
