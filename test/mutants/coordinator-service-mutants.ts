@@ -86,7 +86,7 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
     file: 'cmd/walnut/cluster/draining.ts',
     text: 'heardMs: -Number(heardAgoMs)',
     replacement: 'heardMs: 0',
-    tests: ['test/cli/cluster-coordinators.test.ts'],
+    tests: ['test/cli/cluster.test.ts'],
   },
   {
     name: 'tool: walnut cluster status asks no other coordinator where a passive one answers',
