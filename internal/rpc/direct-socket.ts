@@ -7,7 +7,7 @@
  * elsewhere, the socket stays what it was.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 
 /** Node reads so many bytes at once. */
 const shared = Buffer.allocUnsafeSlow(65_536);
@@ -53,6 +53,8 @@ function pass(socket: Socket, count: number, take: Take | undefined): boolean {
 
 interface Handle {
   readonly useUserBuffer?: unknown;
+  /** True: a parser of Node reads it, so another one does not. */
+  _consumed?: boolean;
 }
 
 /** What Node keeps in a socket that came in. */
@@ -96,6 +98,16 @@ export function makeDirect(socket: TLSSocket): void {
     [callback]: (count: number) => pass(socket, count, take),
   });
   handle.useUserBuffer(shared);
+}
+
+/**
+ * Makes Node's HTTP/1.1 server read a socket of TLS as a stream. It would read the handle
+ * itself, which goes on with the other records of a read when the server has paused it, and
+ * the parser that is paused refuses those as an error of the peer. A stream keeps them.
+ */
+export function keepStream(socket: Socket): void {
+  const { _handle: handle } = socket as unknown as Accepted;
+  if (socket instanceof TLSSocket && handle) handle._consumed = true;
 }
 
 function canRead(

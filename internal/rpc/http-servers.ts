@@ -18,6 +18,7 @@ import type { Socket } from 'node:net';
 import { isKnownCoding, UNKNOWN_CODING } from '#http/http1/request-rules.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
+import { keepStream } from '#rpc/direct-socket.ts';
 import { deferContinue, sendError } from '#rpc/http-io.ts';
 import { HALF_CLOSED_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
 import type { SiteEvents } from '#rpc/http2/site.ts';
@@ -62,6 +63,8 @@ export function createHttp1(
     lanes.accept(request, response);
   });
   answerUnparsed(server, lanes, clock, onLate);
+  // Before Node's own listener, which begins to read.
+  server.prependListener('connection', keepStream);
   server.on('connection', createStalledSockets(clock, onStalled).watch);
   answerHalfClosed(server, lanes, clock);
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.

@@ -63,6 +63,13 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     tests: ['test/rpc/direct-socket.test.ts'],
   },
   {
+    name: "socket of TLS that Node's parser reads past its pause",
+    file: 'internal/rpc/direct-socket.ts',
+    text: 'handle._consumed = true;',
+    replacement: 'handle._consumed = false;',
+    tests: ['test/rpc/tls/served.test.ts'],
+  },
+  {
     name: 'direct socket that its server forgets',
     file: 'internal/rpc/direct-socket.ts',
     text: '(direct as unknown as Accepted)._server = server;',

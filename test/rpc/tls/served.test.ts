@@ -29,6 +29,8 @@ const PROTOCOLS = {
 
 /** A value that leaves in several writes and records. */
 const LARGE = 'v'.repeat(300_000);
+/** A value that waits at the server until the peer reads. */
+const LONG_BYTES = 8 << 20;
 
 async function callAll({ baseUrl }: Running, nodeOptions: object): Promise<void> {
   for (const createTransport of Object.values(PROTOCOLS)) {
@@ -62,6 +64,27 @@ describe.each(['own', 'node'] as const)('with the HTTPs of %s', (http) => {
     await callAll(running, secure);
     await callAll({ ...running, baseUrl: running.baseUrl.replace('https:', 'http:') }, {});
     expect(await handshakes(running)).toMatchObject({ ok: expect.any(Number) });
+  });
+
+  it('requests in small records are all answered while Node waits for the peer to read', async () => {
+    const running = await startTls({}, { ...implementation, valueBytesMax: LONG_BYTES });
+    const { socket, received, secure } = tls(running);
+    await secure;
+    const head = (method: string, more = ''): string =>
+      `${method} /v1/keys/k HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
+    socket.write(head('PUT', `Content-Length: ${LONG_BYTES}\r\n`) + 'v'.repeat(LONG_BYTES));
+    // Its body in chunks makes this the first that Node's server reads.
+    socket.write(`${head('GET', 'Transfer-Encoding: chunked\r\n')}0\r\n\r\n`);
+    await until(() => received().includes('HTTP/1.1 200'));
+    socket.pause();
+    // Node stops at the first of these, and one read brings it many records.
+    socket.setMaxSendFragment(512);
+    socket.write(head('DELETE').repeat(100));
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    socket.resume();
+    const statuses = (): string[] => received().match(/HTTP\/1\.1 \d+/g) ?? [];
+    await until(() => statuses().length === 102 || socket.destroyed);
+    expect([statuses().length, statuses().at(-1)]).toEqual([102, 'HTTP/1.1 404']);
   });
 
   it('a client without ALPN is served by its first bytes', async () => {
