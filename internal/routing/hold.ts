@@ -25,8 +25,8 @@ export interface HoldOptions {
   readonly random: Random;
 }
 
-/** A connection has 256 streams, and as many calls may wait for one. */
-const UNDER_WAY_MAX = 512;
+/** As many as the connections to a node carry, 16 of 256 calls each. Calls that wait at the node are among them. */
+const UNDER_WAY_MAX = 4_096;
 /** So many failures in a row open the breaker. */
 const FAILURES_MAX = 3;
 const PAUSE_MS = 25;

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Endpoint } from '#dial/endpoint.ts';
-import { CALLS_WAITING_MAX, Http2Client } from '#dial/http2/http2-client.ts';
+import { CALLS_WAITING_MAX, CONNECTIONS_MAX, Http2Client } from '#dial/http2/http2-client.ts';
 import type { CallFailure } from '#dial/http2/outgoing-call.ts';
 import { UnaryCall } from '#dial/http2/unary-call.ts';
 import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
@@ -83,21 +83,59 @@ describe('calls', () => {
 
   it('are at most a hundred before the peer says how many it takes, and then as many', async () => {
     const seen: string[] = [];
-    const { call, settle, told, peers } = rig((_connection, _stream, path) => seen.push(path), 120);
-    for (let i = 0; i < 130; i++) call(`/${i}`);
-    const [peer] = peers as [Http2Peer];
+    const { call, settle, told, sockets } = rig((_connection, _stream, path) => seen.push(path), 120);
+    for (let i = 0; i < 120; i++) call(`/${i}`);
     await settle();
-    expect([seen.length, told]).toEqual([120, []]);
-    for (const stream of [...peer.connection.liveStreams()]) peer.connection.sendHead(stream, OK, true);
-    peer.flush();
+    expect([seen.length, told, sockets.length]).toEqual([120, [], 1]);
+  });
+
+  it('open a further connection while all are full, and no more than so many', async () => {
+    const seen: number[] = [];
+    const { call, settle, told, peers, sockets } = rig((_connection, _stream, _path, index) => {
+      seen.push(index);
+    }, 2);
+    for (let i = 0; i < 3; i++) call(`/${i}`);
     await settle();
-    expect([seen.length, told.length]).toEqual([130, 120]);
+    expect([seen, sockets.length]).toEqual([[0, 0, 1], 2]);
+    for (let i = 3; i < 2 * CONNECTIONS_MAX + 5; i++) {
+      call(`/${i}`);
+      await settle();
+    }
+    expect([seen.length, sockets.length]).toEqual([2 * CONNECTIONS_MAX, CONNECTIONS_MAX]);
+    const last = peers.at(-1) as Http2Peer;
+    for (const stream of [...last.connection.liveStreams()]) last.connection.sendHead(stream, OK, true);
+    last.flush();
+    await settle();
+    expect([told.length, seen.slice(-2), sockets.length]).toEqual([
+      2,
+      [CONNECTIONS_MAX - 1, CONNECTIONS_MAX - 1],
+      CONNECTIONS_MAX,
+    ]);
+  });
+
+  it('go on where the peer takes no further connection, which is tried once a second', async () => {
+    const { call, settle, told, clock, sockets, peers } = rig(() => {}, 1);
+    call('/first');
+    await settle();
+    call('/second');
+    sockets[1]?.destroy();
+    await settle();
+    for (let i = 0; i < 10; i++) call(`/${i}`);
+    await settle();
+    expect([told, sockets.length]).toEqual([['/second failed: the connection was closed'], 2]);
+    await clock.advance(1_000);
+    call('/later');
+    await settle();
+    expect(sockets.length).toBeGreaterThan(2);
+    expect(peers[0]?.isReset()).toBe(false);
   });
 
   it('that wait for a place are bounded, and can be given up', async () => {
     const { call, settle, told, client } = rig(() => {}, 1);
-    call('/first');
-    await settle();
+    for (let i = 0; i < CONNECTIONS_MAX; i++) {
+      call('/first');
+      await settle();
+    }
     const waiting = Array.from({ length: CALLS_WAITING_MAX }, (_, i) => call(`/${i}`));
     call('/more');
     expect(told).toEqual([`/more failed: ${CALLS_WAITING_MAX} calls wait to be sent: expected fewer (11)`]);
@@ -106,7 +144,7 @@ describe('calls', () => {
     expect(told.length).toBe(1);
     client.close();
     await settle();
-    expect(told.length).toBe(1 + 1 + CALLS_WAITING_MAX);
+    expect(told.length).toBe(CONNECTIONS_MAX + 1 + CALLS_WAITING_MAX);
     expect(told.filter((each) => each.startsWith('/0 '))).toEqual([]);
   });
 
@@ -114,6 +152,10 @@ describe('calls', () => {
     const { call, settle, told } = rig((connection, stream, path) => {
       if (path !== '/slow') answerOk(connection, stream, path, 0);
     }, 1);
+    for (let i = 1; i < CONNECTIONS_MAX; i++) {
+      call('/slow');
+      await settle();
+    }
     const slow = call('/slow');
     await settle();
     call('/next');

@@ -57,6 +57,27 @@ export const HTTP2_CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [CLIENT],
   },
   {
+    name: 'calls that wait long at a node stop all others to it',
+    file: 'internal/dial/http2/http2-client.ts',
+    text: 'return !isOpening && length < CONNECTIONS_MAX &&',
+    replacement: 'return !isOpening && length < 1 &&',
+    tests: [CLIENT],
+  },
+  {
+    name: 'connections to one node without a bound',
+    file: 'internal/dial/http2/http2-client.ts',
+    text: 'return !isOpening && length < CONNECTIONS_MAX &&',
+    replacement: 'return !isOpening && length < CONNECTIONS_MAX * 2 &&',
+    tests: [CLIENT],
+  },
+  {
+    name: 'further connections tried at each call although the peer takes none',
+    file: 'internal/dial/http2/http2-client.ts',
+    text: 'if (!connection.isProven) this.#mayGrowMs = this.#clock.monotonicMs() + GROWTH_PAUSE_MS;',
+    replacement: '',
+    tests: [CLIENT],
+  },
+  {
     name: 'calls that wait for a place without a bound',
     file: 'internal/dial/http2/http2-client.ts',
     text: 'this.#waiting.length >= CALLS_WAITING_MAX',

@@ -1,5 +1,6 @@
 /** The queue and the breaker of a group, and names for writes that span both. */
 import { describe, expect, it } from 'vitest';
+import { CONNECTIONS_MAX } from '#dial/http2/http2-client.ts';
 import { Hold } from '#routing/hold.ts';
 import { OwnNames, SEQUENCES_OPEN_MAX } from '#routing/own-names.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -12,9 +13,9 @@ function open(): { clock: VirtualClock; hold: Hold } {
 }
 
 describe('the queue of a group', () => {
-  it('lets 512 attempts go at once, and one for each that ends', async () => {
+  it('lets as many attempts go at once as the connections to a node carry, and one for each that ends', async () => {
     const { hold } = open();
-    for (let i = 0; i < 512; i++) expect(hold.enter(1_000, undefined)).toBeUndefined();
+    for (let i = 0; i < CONNECTIONS_MAX * 256; i++) expect(hold.enter(1_000, undefined)).toBeUndefined();
     let gone = 0;
     const waiting = [1, 2].map(() => hold.enter(1_000, undefined)?.then(() => gone++));
     hold.onAnswer();

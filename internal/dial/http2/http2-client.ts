@@ -1,7 +1,8 @@
 /**
- * Calls to one node over HTTP/2 by our own codec: one connection at a time, opened by the
- * first call and again when it has gone. A call is sent again only where the peer says
- * that it has not looked at it. So many calls wait for a place; further ones fail.
+ * Calls to one node over HTTP/2 by our own codec: one connection, opened by the first call and
+ * again when it has gone, and further ones while all have as many calls as the peer takes at once,
+ * so that calls that wait long do not stop the others. A call is sent again only where the peer
+ * says that it has not looked at it. So many calls wait for a place; further ones fail.
  */
 import type { Socket } from 'node:net';
 import type { Endpoint } from '#dial/endpoint.ts';
@@ -13,13 +14,19 @@ import type { Clock } from '#platform/clock.ts';
 
 /** Calls beyond those that the peer takes at once. */
 export const CALLS_WAITING_MAX = 1_024;
+/** Nodes take 256 calls on each: together as many as a node has watchers. */
+export const CONNECTIONS_MAX = 16;
+/** After a further connection could not be opened, none is tried for so long. */
+const GROWTH_PAUSE_MS = 1_000;
 
 export class Http2Client implements ConnectionOwner {
   readonly endpoint: Endpoint;
   readonly #clock: Clock;
   readonly #openSocket: (endpoint: Endpoint) => Socket;
   readonly #open = new Set<ClientConnection>();
-  #current: ClientConnection | undefined;
+  /** Those that take calls; the first one with room has the next. */
+  readonly #current: ClientConnection[] = [];
+  #mayGrowMs = Number.NEGATIVE_INFINITY;
   #waiting: OutgoingCall[] = [];
   #isClosed = false;
 
@@ -68,30 +75,47 @@ export class Http2Client implements ConnectionOwner {
   /** Sends what waits, as far as there is room. */
   onRoom(): void {
     for (let call = this.#waiting[0]; call !== undefined; call = this.#waiting[0]) {
-      this.#current ??= this.#connect();
       // Taken out first: were it refused at once, it would come back.
       this.#waiting.shift();
-      if (this.#current.tryStart(call)) continue;
+      if (this.#tryStart(call)) continue;
       this.#waiting.unshift(call);
-      if (this.#current !== undefined) return;
+      if (!this.#mayGrow()) return;
+      this.#connect();
     }
   }
 
   onLeft(connection: ClientConnection): void {
-    if (this.#current !== connection) return;
-    this.#current = undefined;
-    if (!connection.isProven) this.#failWaiting(connection.why);
-    else if (this.#waiting.length > 0) this.onRoom();
+    const at = this.#current.indexOf(connection);
+    if (at < 0) return;
+    this.#current.splice(at, 1);
+    if (connection.isProven || this.#current.length > 0) {
+      // The others go on: a peer that takes no further connection is not asked for one at each call.
+      if (!connection.isProven) this.#mayGrowMs = this.#clock.monotonicMs() + GROWTH_PAUSE_MS;
+      this.onRoom();
+    } else this.#failWaiting(connection.why);
   }
 
   onClosed(connection: ClientConnection): void {
     this.#open.delete(connection);
   }
 
-  #connect(): ClientConnection {
+  #tryStart(call: OutgoingCall): boolean {
+    for (const connection of this.#current) if (connection.tryStart(call)) return true;
+    return false;
+  }
+
+  /** One that is still being opened may have room in a moment. */
+  #mayGrow(): boolean {
+    const { length } = this.#current;
+    if (length === 0) return true;
+    const isOpening = this.#current.some(({ isProven }) => !isProven);
+    return !isOpening && length < CONNECTIONS_MAX && this.#clock.monotonicMs() >= this.#mayGrowMs;
+  }
+
+  #connect(): void {
     const connection = new ClientConnection(this.#openSocket(this.endpoint), this.#clock, this);
     this.#open.add(connection);
-    return connection;
+    this.#current.push(connection);
   }
 
   #failWaiting(why: string): void {
