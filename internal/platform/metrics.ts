@@ -113,7 +113,7 @@ export class Metrics {
       labelNames,
       registers: [this.#registry],
       collect: () => {
-        counter.reset();
+        clear(counter, labelNames);
         collectSafely(() => {
           for (const { labels, value } of read())
             counter.labels(...labelValues(labels, labelNames)).inc(value);
@@ -149,7 +149,7 @@ export class Metrics {
       labelNames,
       registers: [this.#registry],
       collect: () => {
-        gauge.reset();
+        clear(gauge, labelNames);
         collectSafely(() => {
           for (const { labels, value } of read()) gauge.labels(...labelValues(labels, labelNames)).set(value);
         });
@@ -177,6 +177,12 @@ export class Metrics {
     this.#registry.registerMetric({ ...about, get } as unknown as Histogram<Name>);
     return children;
   }
+}
+
+/** Forgets all samples. `reset` leaves a metric without labels at 0, which would tell a value where there is none. */
+function clear(metric: { reset(): void; remove(): void }, labelNames: readonly string[]): void {
+  metric.reset();
+  if (labelNames.length === 0) metric.remove();
 }
 
 /** A `read` that fails, as on a node that is half closed, must not remove all other metrics from the scrape. */

@@ -9,6 +9,13 @@ const WRITER = 'test/wal/writer.test.ts';
 
 export const METRIC_MUTANTS: readonly Mutant[] = [
   {
+    name: 'metric that tells 0 where there is no value',
+    file: 'internal/platform/metrics.ts',
+    text: 'if (labelNames.length === 0) metric.remove();',
+    replacement: '',
+    tests: ['test/platform/metrics.test.ts'],
+  },
+  {
     name: 'checkpoint that a stop of the node ends counted as failed',
     file: 'internal/engine/checkpoint.ts',
     text: 'if (!this.#isClosed) this.#outcomes.failed(error);',

@@ -49,6 +49,19 @@ describe('Metrics', () => {
     ]);
   });
 
+  it('has no sample of a metric without labels while there is no value', async () => {
+    const metrics = new Metrics();
+    let values: number[] = [];
+    const read = () => values.map((value) => ({ labels: {}, value }));
+    metrics.gaugeFamilyFrom('walnut_age_seconds', 'Age.', [], read);
+    metrics.counterFamilyFrom('walnut_turns_total', 'Turns.', [], read);
+    expect(await samples(metrics)).toEqual([]);
+    values = [3];
+    expect(await samples(metrics)).toEqual(['walnut_age_seconds 3', 'walnut_turns_total 3']);
+    values = [];
+    expect(await samples(metrics)).toEqual([]);
+  });
+
   it('makes what several metrics read once for each scrape', async () => {
     const metrics = new Metrics();
     let made = 0;
