@@ -56,6 +56,11 @@ describe('a page of metrics', () => {
     expect(page.histogram('walnut_rpc_duration_seconds').count).toBe(1_100);
     expect(page.histogram('walnut_nothing').count).toBe(0);
   });
+
+  it('reads a label of any length', () => {
+    const long = 'x'.repeat(10 << 20);
+    expect(new MetricsPage(`a{b="${long}"} 1`).sum('a', ({ b }) => b === long)).toBe(1);
+  });
 });
 
 describe('a histogram', () => {

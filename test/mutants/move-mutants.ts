@@ -38,6 +38,20 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     tests: ['test/cli/move/move.test.ts'],
   },
   {
+    name: 'import that cannot read bytes of several MiB',
+    file: 'cmd/walnut/move/moved-entry.ts',
+    text: '/^[A-Za-z0-9+/]*={0,2}$/',
+    replacement: '/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
+    name: 'import that takes base64 which lacks characters',
+    file: 'cmd/walnut/move/moved-entry.ts',
+    text: 'text.length % BASE64_QUANTUM === 0 && ',
+    replacement: '',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
     name: 'import that ends at a batch that is above the limit of the node',
     file: 'cmd/walnut/move/import-run.ts',
     text: 'if (!isAboveLimit(error)) throw error;',

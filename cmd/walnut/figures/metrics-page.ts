@@ -10,7 +10,7 @@ export interface Sample {
 export type Choice = (labels: Sample['labels']) => boolean;
 
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$/;
-const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
+const LABEL = /([a-zA-Z_]\w*)="([^"\\]*(?:\\.[^"\\]*)*)"/g;
 const ESCAPED: Readonly<Record<string, string>> = { n: '\n' };
 
 const all: Choice = () => true;

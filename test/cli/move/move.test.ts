@@ -165,6 +165,13 @@ describe('import of NDJSON', () => {
     expect(await exported('b')).toEqual([{ key: 'b', value: '' }]);
   });
 
+  it('takes bytes of several MiB back, as export prints them', async () => {
+    const entry = { key: 'a', valueBase64: Buffer.alloc(7 << 20, 0xff).toString('base64') };
+    const { code, out } = await run(['import', '-'], { stdin: Buffer.from(JSON.stringify(entry)) });
+    expect([code, out]).toEqual([0, 'imported 1 key\n']);
+    expect((await run(['export'])).out === `${JSON.stringify(entry)}\n`).toBe(true);
+  });
+
   it('leaves keys that are there by --if-absent, and passes over what was done by --skip', async () => {
     await run(['set', 'b', 'old', '--expire-at', 'never']);
     const path = await file(['a', 'b', 'c'].map((key) => JSON.stringify({ key, value: 'new' })).join('\r\n'));
@@ -235,6 +242,10 @@ describe('import of NDJSON', () => {
     ['{"key":"a"}', 'expected either value'],
     ['{"key":"a","value":"x","valueBase64":"eA=="}', 'expected either value'],
     ['{"key":"a","valueBase64":"e"}', 'expected either value, a string, or valueBase64, standard base64'],
+    ['{"key":"a","valueBase64":"e==="}', 'expected either value, a string, or valueBase64, standard base64'],
+    ['{"key":"a","valueBase64":"=="}', 'expected either value, a string, or valueBase64, standard base64'],
+    ['{"key":"a","valueBase64":"e-=="}', 'expected either value, a string, or valueBase64, standard base64'],
+    ['{"key":"a","valueBase64":"ee==ee=="}', 'expected either value, a string, or valueBase64, standard base64'],
     ['{"key":"a","value":"x","ttl":5}', 'unknown field "ttl": expected key, value, valueBase64, expireAtMs'],
     ['{"key":"a","value":"x","expireAtMs":1.5}', 'expected expireAtMs as whole milliseconds'],
     ['{"key":"a","value":"x","contentType":1}', 'expected contentType as a string'],
