@@ -78,7 +78,8 @@ export class FakeNode {
   digestsFromLsn = 0n;
   scrubAnswers: MessageInitShape<typeof ScrubResponseSchema>[] = [];
   /** Called before each rpc; decides how to treat it. */
-  fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' = () => 'serve';
+  fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' | 'overloaded' =
+    () => 'serve';
   #calls = 0;
 
   constructor(options: FakeNodeOptions = {}) {
@@ -94,6 +95,10 @@ export class FakeNode {
       if (fault === 'unavailable') {
         response.writeHead(503, { 'content-type': 'application/json' });
         return response.end('{"code":"unavailable","message":"loading"}');
+      }
+      if (fault === 'overloaded') {
+        response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '0' });
+        return response.end('{"code":"resource_exhausted","message":"no room for the body"}');
       }
       // The request is carried out, but the answer is never sent.
       if (fault === 'cut after') response.write = response.end = () => response.destroy() as never;

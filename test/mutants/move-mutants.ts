@@ -54,8 +54,29 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
   {
     name: 'import that ends at a batch that is above the limit of the node',
     file: 'cmd/walnut/move/import-run.ts',
-    text: 'if (!isAboveLimit(error)) throw error;',
+    text: 'if (refusalOf(error) === undefined) throw error;',
     replacement: 'if (error) throw error;',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
+    name: 'import that ends at a batch of which no message can be read',
+    file: 'cmd/walnut/move/refusals.ts',
+    text: "if (error?.code === 'invalid_argument') return error.message;",
+    replacement: '',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
+    name: 'long jobs that end at an overload which says when to come back',
+    file: 'cmd/walnut/call/persist.ts',
+    text: 'return error.retryAfterS !== undefined;',
+    replacement: 'return false;',
+    tests: ['test/cli/move/move.test.ts'],
+  },
+  {
+    name: 'long jobs that come back before they were asked to',
+    file: 'cmd/walnut/call/persist.ts',
+    text: 'Math.max(pauseMs, askedMs)',
+    replacement: 'pauseMs',
     tests: ['test/cli/move/move.test.ts'],
   },
   {

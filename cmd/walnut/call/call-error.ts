@@ -1,10 +1,15 @@
 /** The failure of a call to a node, whatever transport carried it. */
 
-/** What the headers of an answer say of other nodes. */
+/** What the headers of an answer say of other nodes, and of trying again. */
 export interface CallHints {
   readonly leaderHint?: string | undefined;
   readonly ownerHint?: string | undefined;
+  /** The header `Retry-After` as it came. */
+  readonly retryAfter?: string | undefined;
 }
+
+/** A date, or more digits, is as if there were none: nodes send a few seconds. */
+const SECONDS = /^\d{1,6}$/;
 
 /** A Connect code (https://connectrpc.com/docs/protocol), or `lost`: no answer came. */
 export class CallError extends Error {
@@ -15,12 +20,16 @@ export class CallError extends Error {
   /** `host:port` of the master of the group that owns the key, if that is another group and known. */
   readonly ownerHint: string | undefined;
 
+  /** The same call may succeed after so many seconds; undefined if the node did not say so. */
+  readonly retryAfterS: number | undefined;
+
   constructor(code: string, message: string, hints: CallHints = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     // A node that knows no master may send the header empty.
     this.leaderHint = hints.leaderHint || undefined;
     this.ownerHint = hints.ownerHint || undefined;
+    this.retryAfterS = SECONDS.test(hints.retryAfter ?? '') ? Number(hints.retryAfter) : undefined;
   }
 }
 

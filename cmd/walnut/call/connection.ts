@@ -15,7 +15,7 @@ import {
 import type { Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { LEADER_HINT_HEADER, NEW_NODE_HINT_HEADER } from '#wire/error-codes.ts';
+import { LEADER_HINT_HEADER, NEW_NODE_HINT_HEADER, RETRY_AFTER_HEADER } from '#wire/error-codes.ts';
 import { CallError, systemCodeOf } from './call-error.ts';
 import { LeanClient } from './lean-client.ts';
 
@@ -152,6 +152,7 @@ export async function toCallError(error: unknown): Promise<unknown> {
   const hints = {
     leaderHint: error.metadata.get(LEADER_HINT_HEADER) ?? undefined,
     ownerHint: error.metadata.get(NEW_NODE_HINT_HEADER) ?? undefined,
+    retryAfter: error.metadata.get(RETRY_AFTER_HEADER) ?? undefined,
   };
   return new CallError(codeName(error.code), error.rawMessage, hints, error);
 }

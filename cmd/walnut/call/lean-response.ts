@@ -4,12 +4,11 @@
  * with a content-length, and chunked bodies. It throws on anything else, and then the
  * connection must be closed.
  */
+import type { CallHints } from './call-error.ts';
 
-export interface LeanResponse {
+export interface LeanResponse extends CallHints {
   readonly status: number;
   readonly contentType: string;
-  readonly leaderHint: string | undefined;
-  readonly ownerHint: string | undefined;
   readonly body: Uint8Array;
   /** The server will close the connection after this response. */
   readonly isLast: boolean;
@@ -20,11 +19,15 @@ const BODY_BYTES_MAX = 512 * 1_024 * 1_024;
 const CRLF = '\r\n';
 const HEAD_END = '\r\n\r\n';
 
-interface Head {
+const HINTS: ReadonlyMap<string, keyof CallHints> = new Map([
+  ['x-leader-hint', 'leaderHint'],
+  ['x-new-node-hint', 'ownerHint'],
+  ['retry-after', 'retryAfter'],
+]);
+
+interface Head extends CallHints {
   readonly status: number;
   readonly contentType: string;
-  readonly leaderHint: string | undefined;
-  readonly ownerHint: string | undefined;
   readonly isLast: boolean;
   /** Undefined if the body is chunked. */
   readonly bodyBytes: number | undefined;
@@ -110,8 +113,7 @@ function parseHead(text: string): Head {
   const status = /^HTTP\/1\.1 (\d{3})/.exec(lines[0] ?? '')?.[1];
   if (status === undefined) throw new Error('not an HTTP/1.1 response');
   let contentType = '';
-  let leaderHint: string | undefined;
-  let ownerHint: string | undefined;
+  const hints: { -readonly [Name in keyof CallHints]: CallHints[Name] } = {};
   let isLast = false;
   let bodyBytes: number | undefined;
   let isChunked = false;
@@ -119,7 +121,8 @@ function parseHead(text: string): Head {
     const line = lines[i] ?? '';
     const colon = line.indexOf(':');
     const value = line.slice(colon + 1).trim();
-    switch (line.slice(0, colon).toLowerCase()) {
+    const name = line.slice(0, colon).toLowerCase();
+    switch (name) {
       case 'content-length':
         bodyBytes = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
         break;
@@ -132,18 +135,15 @@ function parseHead(text: string): Head {
       case 'connection':
         isLast = value.toLowerCase() === 'close';
         break;
-      case 'x-leader-hint':
-        leaderHint = value;
-        break;
-      case 'x-new-node-hint':
-        ownerHint = value;
-        break;
-      default:
+      default: {
+        const hint = HINTS.get(name);
+        if (hint !== undefined) hints[hint] = value;
+      }
     }
   }
   if (isChunked) bodyBytes = undefined;
   else if (bodyBytes === undefined || Number.isNaN(bodyBytes)) throw new Error('a response without a length');
-  return { status: Number(status), contentType, leaderHint, ownerHint, isLast, bodyBytes };
+  return { status: Number(status), contentType, ...hints, isLast, bodyBytes };
 }
 
 function parseChunkSize(line: string): number {

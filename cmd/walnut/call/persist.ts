@@ -1,6 +1,7 @@
 /**
- * Calls of long jobs, which outlast a node that restarts: what fails with UNAVAILABLE or a
- * lost connection is repeated with growing pauses for a bounded time. Only for calls that
+ * Calls of long jobs, which outlast a node that restarts: what fails with UNAVAILABLE, a
+ * lost connection, or an overload that says when to come back is repeated with growing
+ * pauses for a bounded time. Only for calls that
  * may be made twice.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +10,7 @@ import { CallError } from './call-error.ts';
 
 const PAUSE_MS_FIRST = 10;
 const PAUSE_MS_MAX = 1_000;
+const MS_PER_S = 1_000;
 
 export interface RetryPolicy {
   /** The time from the first failure of a call to the last try. */
@@ -19,8 +21,21 @@ export interface RetryPolicy {
 
 /** True if the same call may succeed a little later, at whatever node it failed. */
 export function isRetryable(failure: unknown): boolean {
+  const error = callErrorOf(failure);
+  if (error?.code === 'resource_exhausted') return error.retryAfterS !== undefined;
+  return error?.code === 'lost' || error?.code === 'unavailable';
+}
+
+/** The failure of a call to a master that a replica named has that call's error as its cause. */
+export function callErrorOf(failure: unknown): CallError | undefined {
   const error = failure instanceof CliError ? failure.cause : failure;
-  return error instanceof CallError && (error.code === 'lost' || error.code === 'unavailable');
+  return error instanceof CallError ? error : undefined;
+}
+
+/** How long to wait after a failure: what the node asks for, where that is longer, but at most `leftMs`. */
+export function pauseAfter(failure: unknown, pauseMs: number, leftMs: number): number {
+  const askedMs = MS_PER_S * (callErrorOf(failure)?.retryAfterS ?? 0);
+  return Math.min(Math.max(pauseMs, askedMs), leftMs);
 }
 
 /** Rejects with the last failure. `onRetry` is called before each further attempt. */
@@ -35,10 +50,11 @@ export async function persist<T>(
       return await attempt();
     } catch (error) {
       deadlineMs ??= performance.now() + patienceMs;
-      if (!isRetryable(error) || performance.now() >= deadlineMs) throw error;
+      const leftMs = deadlineMs - performance.now();
+      if (!isRetryable(error) || leftMs <= 0) throw error;
       // Half of the pause is random, so that many workers do not return at the same time.
       const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
-      await delay(jitteredMs, undefined, { signal: interrupted }).catch(() => {});
+      await delay(pauseAfter(error, jitteredMs, leftMs), undefined, { signal: interrupted }).catch(() => {});
       if (interrupted.aborted) throw error;
       onRetry();
     }

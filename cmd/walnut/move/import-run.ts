@@ -1,8 +1,8 @@
 /**
  * Writes the entries of a file to a group, batch after batch, so that all items before the
  * place that is told are done. Every write may be made again: it says the same. A batch that
- * is too large for the node is written in halves, and an entry that is alone by a Set, whose
- * value may be longer than a batch.
+ * the node refuses, because it is too large or one of its entries cannot be read, is written
+ * in halves, and an entry that is alone by a Set, whose value may be longer than a batch.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type {
@@ -13,7 +13,7 @@ import type {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { BATCH_OPERATIONS_MAX, quoteKey } from '#model/limits.ts';
 import type { MovedEntry } from './moved-entry.ts';
-import { isAboveLimit, refusalOf } from './refusals.ts';
+import { refusalOf } from './refusals.ts';
 import type { SourceItem } from './source-entries.ts';
 
 type Operation = MessageInitShape<typeof BatchOperationSchema>;
@@ -139,7 +139,7 @@ async function writeBatch(
       else leave(key, result?.case === 'error' ? result.value.message : 'no answer', counts);
     });
   } catch (error) {
-    if (!isAboveLimit(error)) throw error;
+    if (refusalOf(error) === undefined) throw error;
     const half = batch.length >>> 1;
     await writeBatch(batch.slice(0, half), plan, counts);
     await writeBatch(batch.slice(half), plan, counts);

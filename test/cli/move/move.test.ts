@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CallError } from '../../../cmd/walnut/call/call-error.ts';
-import { isRetryable } from '../../../cmd/walnut/call/persist.ts';
+import { isRetryable, pauseAfter } from '../../../cmd/walnut/call/persist.ts';
 import { CliError, EXIT } from '../../../cmd/walnut/cli-error.ts';
 import { FakeNode } from '../fake-node.ts';
 import { type RunOptions, runCli } from '../memory-io.ts';
@@ -146,6 +146,31 @@ describe('import while the group changes', () => {
     expect(isRetryable(new CliError(EXIT.server, 'no answer', undefined, lost))).toBe(true);
     expect(isRetryable(new CliError(EXIT.usage, 'no such file'))).toBe(false);
   });
+
+  it('repeats what a node refuses for overload, but not for its limits', async () => {
+    const node = await new FakeNode().start();
+    node.fault = (_method, call) => (call === 1 ? 'overloaded' : 'serve');
+    const lines = ['a', 'b'].map((key) => JSON.stringify({ key, value: '' }));
+    const { code, out } = await runCli(['import', await file(lines.join('\n')), '--address', node.address]);
+    expect([code, out, node.calls['Batch']]).toEqual([0, 'imported 2 keys\n', 2]);
+    await node.stop();
+    expect(isRetryable(new CallError('resource_exhausted', 'storage.max_memory'))).toBe(false);
+  });
+
+  it.each([
+    ['2', 10, 60_000, 2_000],
+    ['2', 10, 500, 500],
+    ['0', 10, 60_000, 10],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', 10, 60_000, 10],
+    [undefined, 10, 5, 5],
+  ])('waits as long as the node asks, %s, within its time', (retryAfter, pauseMs, leftMs, expected) => {
+    const refusal = new CallError('resource_exhausted', 'no room', { retryAfter });
+    const of = new CliError(EXIT.server, 'no room', undefined, refusal);
+    expect([pauseAfter(refusal, pauseMs, leftMs), pauseAfter(of, pauseMs, leftMs)]).toEqual([
+      expected,
+      expected,
+    ]);
+  });
 });
 
 describe('import of NDJSON', () => {
@@ -210,6 +235,18 @@ describe('import of NDJSON', () => {
     ]);
   });
 
+  it('names a key with which no request can be read, and writes the others', async () => {
+    const lines = ['a', 'k'.repeat(9_000), 'b', 'c'].map((key) => JSON.stringify({ key, value: '1' }));
+    const { code, out } = await run(['import', await file(lines.join('\n'))]);
+    expect([code, out]).toEqual([
+      1,
+      expect.stringMatching(
+        /^imported 3 keys\nnot imported: 1 a text of the message is longer .*: "k{64}…"\n$/,
+      ),
+    ]);
+    expect(await exported()).toHaveLength(3);
+  });
+
   it('says where it stopped, and how to go on', async () => {
     const lines = Array.from({ length: 1_500 }, (_, i) => JSON.stringify({ key: `k${i}`, value: '' }));
     const stopped = await run(['import', await file(`${lines.join('\n')}\nnot json\n`)]);
@@ -245,7 +282,10 @@ describe('import of NDJSON', () => {
     ['{"key":"a","valueBase64":"e==="}', 'expected either value, a string, or valueBase64, standard base64'],
     ['{"key":"a","valueBase64":"=="}', 'expected either value, a string, or valueBase64, standard base64'],
     ['{"key":"a","valueBase64":"e-=="}', 'expected either value, a string, or valueBase64, standard base64'],
-    ['{"key":"a","valueBase64":"ee==ee=="}', 'expected either value, a string, or valueBase64, standard base64'],
+    [
+      '{"key":"a","valueBase64":"ee==ee=="}',
+      'expected either value, a string, or valueBase64, standard base64',
+    ],
     ['{"key":"a","value":"x","ttl":5}', 'unknown field "ttl": expected key, value, valueBase64, expireAtMs'],
     ['{"key":"a","value":"x","expireAtMs":1.5}', 'expected expireAtMs as whole milliseconds'],
     ['{"key":"a","value":"x","contentType":1}', 'expected contentType as a string'],
