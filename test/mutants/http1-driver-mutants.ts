@@ -49,6 +49,18 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     tests: [DRIVER],
   },
   {
+    name: 'call given up because its peer sends no more',
+    file: 'internal/rpc/http1/socket-exchange.ts',
+    text: `  onPeerEnd(): void {
+    this.#endBody(false);
+`,
+    replacement: `  onPeerEnd(): void {
+    this.#endBody(false);
+    this.#tellClose(false);
+`,
+    tests: [DRIVER],
+  },
+  {
     name: 'stream of a direct socket read over by another connection',
     file: 'internal/rpc/direct-socket.ts',
     text: 'socket.push(Buffer.from(bytes))',

@@ -222,6 +222,17 @@ describe('a peer that closes its side behind its requests', () => {
     expect(received().match(/HTTP\/1\.1 2\d\d|HTTP\/1\.1 404/g)?.length).toBe(count);
   });
 
+  it.each(['own', 'node'] as const)('is answered to a large message, with HTTP/1.1 of %s', async (http1) => {
+    const running = await start({ http1, valueBytesMax: 1 << 20, batchBytesMax: 1 << 22 });
+    const body = JSON.stringify({ key: 'k', value: Buffer.alloc(500_000).toString('base64') });
+    const { socket, received, closed } = tcp(running);
+    socket.end(
+      `POST /walnut.v1.KVStore/Set HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    await closed;
+    expect(received()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
   it('is given up after a second', async () => {
     const clock = new VirtualClock();
     const running = await start({ clock });

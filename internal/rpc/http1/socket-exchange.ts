@@ -75,10 +75,12 @@ export class SocketExchange implements Exchange, ServedRequest {
     if (isEnd) this.#endBody(true);
   }
 
-  /** What waits is given up; an answer that comes all the same is sent. */
+  /**
+   * A body that is not whole yet never will be. What was asked is answered, where that does not
+   * take long: reading a large message, or making a large answer, takes several turns.
+   */
   onPeerEnd(): void {
     this.#endBody(false);
-    this.#tellClose(false);
   }
 
   onGone(): void {

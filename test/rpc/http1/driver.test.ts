@@ -298,7 +298,7 @@ describe('a body', () => {
 });
 
 describe('a peer', () => {
-  it('that closes its side is answered, and calls that wait are given up', async () => {
+  it('that closes its side is answered, and its call goes on until then', async () => {
     const driven = startDriver();
     const held: Call[] = [];
     driven.onCall = (call) => held.push(call);
@@ -306,9 +306,10 @@ describe('a peer', () => {
     await peer.send(get('/call'));
     peer.socket.push(null);
     await driven.clock.settle();
-    expect([peer.socket.destroyed, held[0]?.closed]).toEqual([false, [false]]);
+    expect([peer.socket.destroyed, held[0]?.closed]).toEqual([false, []]);
     held[0]?.exchange.answer(ok('late'));
     await driven.clock.settle();
+    expect(held[0]?.closed).toEqual([true]);
     expect([bodiesOf(peer.take()), peer.socket.writableEnded]).toEqual([['late'], true]);
   });
 
@@ -329,12 +330,14 @@ describe('a peer', () => {
 
   it('that closes its side and whose call takes long is let go', async () => {
     const driven = startDriver();
-    driven.onCall = () => {};
+    const held: Call[] = [];
+    driven.onCall = (call) => held.push(call);
     const peer = driven.open();
     await peer.send(get('/call'));
     peer.socket.push(null);
     await driven.clock.advance(2_000);
     expect([peer.socket.destroyed, driven.clock.pendingTimers]).toEqual([true, 0]);
+    expect(held[0]?.closed).toEqual([false]);
   });
 
   it.each([
