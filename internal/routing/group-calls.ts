@@ -10,6 +10,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import { GroupRoutes, type Target } from '#routing/group-routes.ts';
 import { Hold, type HoldLimits } from '#routing/hold.ts';
+import { ENDED, isEnded, LongAttempts } from '#routing/long-attempts.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { OwnNames } from '#routing/own-names.ts';
 import { type Attempt, Router } from '#routing/router.ts';
@@ -53,6 +54,7 @@ export class GroupCalls {
   readonly #routes = new GroupRoutes({ addresses: [], mayFollow: () => false });
   readonly #router: Router<NodeKeys>;
   readonly #names: OwnNames;
+  readonly #long = new LongAttempts<NodeKeys>();
   #leader = '';
   #leaderAddress: string | undefined;
   #position: Position | undefined;
@@ -68,7 +70,7 @@ export class GroupCalls {
       routes: this.#routes,
       links: {
         linkTo: (address) => links.linkTo(address),
-        judge: (error) => links.judge(error),
+        judge: (error) => (isEnded(error) ? ENDED : links.judge(error)),
         toError: (error, told) => links.toError(error, told),
         findMaster: () => this.#findMaster(refresh),
       },
@@ -108,7 +110,9 @@ export class GroupCalls {
     this.#leader = leader;
     this.#leaderAddress = group.leader && nodes.get(group.leader.node)?.address;
     this.#routes.setMaster(this.#leaderAddress);
-    if (leader !== '') this.hold.onChange();
+    if (this.#leaderAddress === undefined) return;
+    this.#long.endOthers(this.#leaderAddress);
+    this.hold.onChange();
   }
 
   /** Rejects with `WalnutError`: `shard_moved` where another group owns the key. */
@@ -116,7 +120,11 @@ export class GroupCalls {
     const { target, isRepeatable, waitMs, bytes, signal, at } = kind;
     if (this.#routes.addresses.length === 0) throw this.#noMembers();
     const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
-    const run = (): Promise<T> => this.#router.run({ target, isRepeatable, signal, at, ...limits }, attempt);
+    const mayEnd = target === 'master' && isRepeatable && at === undefined;
+    const run = (): Promise<T> =>
+      this.#router.run({ target, isRepeatable, signal, at, ...limits }, (one) =>
+        mayEnd && one.timeoutMs > ATTEMPT_MS ? this.#long.run(one, attempt) : attempt(one),
+      );
     return bytes === undefined ? run() : this.#placed(bytes, run);
   }
 

@@ -133,7 +133,7 @@ export class GroupRoutes {
   }
 
   onFailure(address: string, { remedy }: Failure, nowMs: number): void {
-    if (remedy === 'none' || remedy === 'moved') return;
+    if (remedy === 'none' || remedy === 'moved' || remedy === 'ended') return;
     if (remedy === 'not_yet') {
       // What a master does not have, no other node has.
       if (this.#master !== address) this.onBehind(address, nowMs);

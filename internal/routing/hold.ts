@@ -1,7 +1,7 @@
 /**
  * The queue and the breaker of one group. So many attempts are under way at the master at
  * once; further ones wait here in their order. Once attempts fail one after the other, the
- * breaker opens: all wait, and one of them asks, after a pause that doubles. Its answer lets
+ * breaker opens: all wait, and one after the other asks, after pauses that double. An answer lets
  * the others go, so that a failover is latency to callers and no storm of calls to the group.
  *
  * What waits is bounded by number and bytes, and by the time that each caller gives.
@@ -31,6 +31,8 @@ const UNDER_WAY_MAX = 4_096;
 const FAILURES_MAX = 3;
 const PAUSE_MS = 25;
 const PAUSE_MS_MAX = 500;
+/** A breaker that nobody waits at closes after so long: nothing is known of the group any more. */
+const IDLE_MS = 5_000;
 /** What a refused caller is told to wait. */
 const RETRY_AFTER_S = 1;
 
@@ -47,6 +49,7 @@ export class Hold {
   #failures = 0;
   #isOpen = false;
   #probe: Timer | undefined;
+  #idle: Timer | undefined;
   #pauses = 0;
 
   constructor(options: HoldOptions) {
@@ -125,13 +128,13 @@ export class Hold {
     else this.#release();
   }
 
-  /** Another node may lead now: one call asks at once. */
+  /** Another node leads now: one call asks at once, and others soon, since it may not take calls yet. */
   onChange(): void {
     if (!this.#isOpen) return;
     this.#pauses = 0;
     this.#probe?.cancel();
-    this.#probe = undefined;
-    this.#letOne();
+    if (this.#waiting.size > 0) this.#ask();
+    else this.#close();
   }
 
   #wait(limitMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -176,17 +179,30 @@ export class Hold {
   #close(): void {
     this.#isOpen = false;
     this.#probe?.cancel();
+    this.#idle?.cancel();
     this.#probe = undefined;
+    this.#idle = undefined;
   }
 
-  /** One asks after the pause, unless one is asking or about to. */
+  /** Lets one ask after a pause. It is not waited for: it may be at a node that hangs. */
   #schedule(): void {
-    if (this.#probe !== undefined || this.#underWay > 0 || this.#waiting.size === 0) return;
+    if (this.#waiting.size === 0) this.#closeWhenIdle();
+    if (this.#waiting.size === 0 || this.#probe !== undefined) return;
     const { clock, random } = this.#options;
     const longestMs = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(this.#pauses++, 10));
-    this.#probe = clock.after(longestMs * (0.5 + random.uint32() / 2 ** 33), () => {
-      this.#probe = undefined;
-      this.#letOne();
+    this.#probe = clock.after(longestMs * (0.5 + random.uint32() / 2 ** 33), () => this.#ask());
+  }
+
+  #ask(): void {
+    this.#probe = undefined;
+    this.#letOne();
+    this.#schedule();
+  }
+
+  #closeWhenIdle(): void {
+    this.#idle ??= this.#options.clock.after(IDLE_MS, () => {
+      this.#idle = undefined;
+      if (this.#waiting.size === 0) this.#close();
     });
   }
 }

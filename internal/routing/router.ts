@@ -213,7 +213,8 @@ export class Router<L> {
   #tell(gate: Gate, { remedy }: Failure, address: string, call: RoutedCall): void {
     const { master = address } = this.#routes;
     // One that refers to the master that is known already is a replica that was asked instead.
-    if (isGivenUp(call) || (remedy === 'elsewhere' && master !== address)) gate.onGivenUp();
+    const isOfReplica = remedy === 'elsewhere' && master !== address;
+    if (isGivenUp(call) || isOfReplica || remedy === 'ended') gate.onGivenUp();
     else if (remedy === 'later' || remedy === 'elsewhere') gate.onFailure();
     else gate.onAnswer();
   }

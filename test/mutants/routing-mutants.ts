@@ -101,6 +101,27 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [HOLD, KEYS],
   },
   {
+    name: 'long calls kept by a master that hangs',
+    file: 'internal/routing/group-calls.ts',
+    text: '    this.#long.endOthers(this.#leaderAddress);',
+    replacement: '',
+    tests: [KEYS],
+  },
+  {
+    name: 'group that nobody asks while one call hangs',
+    file: 'internal/routing/hold.ts',
+    text: '    this.#letOne();\n    this.#schedule();',
+    replacement: '    this.#letOne();',
+    tests: [HOLD],
+  },
+  {
+    name: 'breaker that stays open where nobody calls',
+    file: 'internal/routing/hold.ts',
+    text: '    else this.#close();',
+    replacement: '',
+    tests: [HOLD],
+  },
+  {
     name: 'breaker that no answer closes',
     file: 'internal/routing/hold.ts',
     text: '    if (this.#isOpen) this.#close();',

@@ -134,6 +134,35 @@ describe('a call of one key', () => {
   });
 });
 
+describe('a master that hangs', () => {
+  it('keeps no call once another one leads, however long it may wait, and each is done once', async () => {
+    const cluster = new FakeCluster(['g1']);
+    await cluster.keys.increment(incrementOf('k'));
+    cluster.fate = (address) => (address === 'g1-1:1' ? 'hung' : 'answer');
+    const long = { ...incrementOf('k'), minAcks: 5, timeoutMs: 55_000 };
+    const calls = [long, long, long, incrementOf('k')].map((one) => cluster.keys.increment(one));
+    void cluster.clock.sleep(3_500).then(() => {
+      cluster.routed.cache.take({ kind: 'whole', map: mapOf(['g1'], 2, { g1: 'g1-2' }), epoch: 2 });
+    });
+    expect(await cluster.settled(Promise.all(calls))).toHaveLength(4);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(3_600);
+    expect(cluster.group('g1').sums.get('k')).toBe(5n);
+  });
+
+  it('ends nothing of a caller that gave up but by its own reason', async () => {
+    const cluster = new FakeCluster(['g1']);
+    await cluster.keys.increment(incrementOf('k'));
+    cluster.fate = () => 'hung';
+    const caller = new AbortController();
+    const long = { ...incrementOf('k'), minAcks: 5, timeoutMs: 55_000 };
+    const call = cluster.keys.increment(long, caller.signal).catch((error: unknown) => error);
+    await cluster.clock.advance(100);
+    caller.abort();
+    await cluster.settled(call);
+    expect(cluster.clock.monotonicMs()).toBe(100);
+  });
+});
+
 describe('what one caller asks for and cannot have', () => {
   it('does not delay the calls of others', async () => {
     const cluster = new FakeCluster(['g1']);

@@ -16,11 +16,12 @@ import type { ReadPolicy } from '#routing/group-routes.ts';
 import { Groups } from '#routing/groups.ts';
 import type { HoldLimits } from '#routing/hold.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
+import type { Limits } from '#routing/router.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
-/** What becomes of an attempt: `lost` does it and loses the answer, `dead` does nothing. */
-export type Fate = 'answer' | 'lost' | 'dead' | 'moved' | 'forgotten' | 'not_yet' | 'replica';
+/** What becomes of an attempt: `lost` does it and loses the answer, `dead` and `hung` do nothing, which `hung` shows late. */
+export type Fate = 'answer' | 'lost' | 'dead' | 'moved' | 'forgotten' | 'not_yet' | 'replica' | 'hung';
 
 export class FakeGroup {
   readonly id: string;
@@ -71,6 +72,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   moved: { outcome: 'not_done', remedy: 'moved' },
   forgotten: { outcome: 'unknown', remedy: 'none' },
   not_yet: { outcome: 'unknown', remedy: 'not_yet' },
+  hung: { outcome: 'unknown', remedy: 'later', isLate: true },
   replica: { outcome: 'not_done', remedy: 'elsewhere' },
 };
 
@@ -140,12 +142,13 @@ export class FakeCluster {
 
   #nodeAt(address: string): NodeKeys {
     const group = this.group(address.slice(0, address.indexOf('-')));
-    const attempt = async <T>(work: () => T, keys: readonly string[] = []): Promise<T> => {
+    const attempt = async <T>(work: () => T, keys: readonly string[] = [], limits?: Limits): Promise<T> => {
       this.asked.push(address);
       const isForeign = keys.some((key) => ownerOf(this.#slots, slotOfKey(key)) !== group.id);
       const fate = isForeign ? 'moved' : this.fate(address, keys[0] ?? '');
       if (fate === 'answer') return work();
       if (fate === 'lost') work();
+      if (fate === 'hung') await this.clock.sleep(limits?.timeoutMs ?? 0, limits?.signal);
       throw new Broken(fate);
     };
     const none = async (): Promise<never> => {
@@ -157,7 +160,7 @@ export class FakeCluster {
           if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
           return { entry: undefined, asOf: group.position, stalenessMs: 0 };
         }, [command.key]),
-      increment: (command) => attempt(() => group.increment(command), [command.key]),
+      increment: (command, limits) => attempt(() => group.increment(command), [command.key], limits),
       batch: (operations) =>
         attempt(
           () => operations.map((one) => resultOf(group, one)),

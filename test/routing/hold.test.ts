@@ -48,6 +48,41 @@ describe('the queue of a group', () => {
     expect([hold.isOpen, gone]).toEqual([false, 5]);
   });
 
+  it('lets another ask where the one before does not come back, ever more slowly', async () => {
+    const { clock, hold } = open();
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    }
+    let gone = 0;
+    for (let i = 0; i < 100; i++) void hold.enter(60_000, undefined)?.then(() => gone++);
+    await clock.advance(10_000);
+    expect(gone).toBeGreaterThan(20);
+    expect(gone).toBeLessThan(50);
+    hold.onChange();
+    await clock.advance(100);
+    const atChange = gone;
+    await clock.advance(200);
+    expect(gone).toBeGreaterThan(atChange);
+  });
+
+  it('forgets that the group failed once another node leads, or nobody calls for long', async () => {
+    const { clock, hold } = open();
+    const fail = (): void => {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    };
+    for (let i = 0; i < 3; i++) fail();
+    hold.onChange();
+    expect([hold.isOpen, hold.enter(1, undefined)]).toEqual([false, undefined]);
+    hold.onFailure();
+    expect(hold.isOpen).toBe(true);
+    await clock.advance(4_999);
+    expect(hold.isOpen).toBe(true);
+    await clock.advance(1);
+    expect([hold.isOpen, hold.enter(1, undefined)]).toEqual([false, undefined]);
+  });
+
   it('lets one ask at once when the map changes', async () => {
     const { clock, hold } = open();
     for (let i = 0; i < 3; i++) {
@@ -67,12 +102,11 @@ describe('the queue of a group', () => {
       void hold.enter(1, undefined);
       hold.onFailure();
     }
-    // The one that asks does not come back, so that no other goes.
-    void hold.enter(10_000, undefined);
-    await clock.advance(50);
     const caller = new AbortController();
     const codes: string[] = [];
     const note = (error: { code: string }): number => codes.push(error.code);
+    // Those before them ask first, and do not come back.
+    for (let i = 0; i < 50; i++) void hold.enter(10_000, undefined)?.catch(() => undefined);
     void hold.enter(100, undefined)?.catch(note);
     void hold.enter(5_000, caller.signal)?.catch(note);
     await clock.advance(100);
