@@ -51,7 +51,8 @@ export class MapCache {
   /** News that a coordinator gave just now. */
   take(news: MapNews): Taken {
     const taken = this.#take(news);
-    if (taken === 'new' || taken === 'known') this.#heardMs = this.#options.clock.monotonicMs();
+    const isHeard = taken === 'new' || taken === 'known';
+    if (isHeard && this.#map !== undefined) this.#heardMs = this.#options.clock.monotonicMs();
     return taken;
   }
 
@@ -73,7 +74,8 @@ export class MapCache {
 
   #take(news: MapNews): Taken {
     const map = this.#map;
-    if (news.kind === 'unchanged') return map === undefined || news.epoch > map.epoch ? 'gap' : 'known';
+    // Epoch 0 is that of a cluster that is not made yet.
+    if (news.kind === 'unchanged') return news.epoch > (map?.epoch ?? 0) ? 'gap' : 'known';
     if (news.kind === 'whole') {
       if (news.map.clusterId === '') return map === undefined ? 'known' : 'foreign';
       if (map !== undefined && news.map.clusterId !== map.clusterId) return 'foreign';

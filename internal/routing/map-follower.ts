@@ -89,7 +89,7 @@ export class MapFollower {
     const { map } = cache();
     try {
       const news = await source.ask(address, map?.clusterId ?? '', map?.epoch ?? 0);
-      return this.#take(address, news);
+      return await this.#take(address, news);
     } catch (error) {
       this.#tell(address, (error as Error).message);
       return false;
@@ -109,7 +109,7 @@ export class MapFollower {
       for await (const news of source.follow(address, map?.clusterId ?? '', map?.epoch ?? 0, over.signal)) {
         silent.cancel();
         silent = clock.after(SILENCE_MS, end);
-        if (!this.#take(address, news)) break;
+        if (!(await this.#take(address, news))) break;
         this.#isStreaming = true;
         hasStreamed = true;
       }
@@ -124,10 +124,15 @@ export class MapFollower {
     return hasStreamed;
   }
 
-  /** False where the coordinator cannot be used. */
-  #take(address: string, news: MapNews): boolean {
+  /** False where the coordinator cannot be used. Changes that are missing here are asked for as the whole map. */
+  async #take(address: string, told: MapNews): Promise<boolean> {
     const cache = this.#options.cache();
-    const taken = cache.take(news);
+    let news = told;
+    let taken = cache.take(news);
+    if (taken === 'gap') {
+      news = await this.#options.source.ask(address, '', 0);
+      taken = cache.take(news);
+    }
     if (taken === 'foreign') {
       const its = news.kind === 'whole' && news.map.clusterId !== '' ? news.map.clusterId : 'none yet';
       const why = `it coordinates another cluster (${its}) than the one that this process serves (${cache.map?.clusterId}): correct gateway.coordinators, or remove gateway.map_file to serve the other one`;

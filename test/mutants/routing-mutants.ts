@@ -52,6 +52,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'gateway that waits for a coordinator to tell what it missed',
+    file: 'internal/routing/map-follower.ts',
+    text: "news = await this.#options.source.ask(address, '', 0);",
+    replacement: '',
+    tests: [MAP],
+  },
+  {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
     text: '    slotOfAll(command.operations);',

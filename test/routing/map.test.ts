@@ -116,6 +116,44 @@ describe('who follows the map', () => {
     expect(follower.isStreaming).toBe(false);
   });
 
+  it('asks for the whole map where changes are missing, and the stream goes on', async () => {
+    const asked: string[] = [];
+    const { clock, follower, maps } = follow({
+      ask: async (address, clusterId, epoch) => {
+        asked.push(`${address} ${clusterId}${epoch}`);
+        return whole(mapAt(5));
+      },
+      follow: async function* (_address, _clusterId, _epoch, signal) {
+        yield { kind: 'changes', changes: [diffMaps(mapAt(4), mapAt(5))], epoch: 5 };
+        yield { kind: 'changes', changes: [diffMaps(mapAt(5), mapAt(6))], epoch: 6 };
+        await clock.sleep(60_000, signal);
+      },
+    });
+    follower.start();
+    await clock.settle();
+    expect([asked, maps, follower.isStreaming, follower.problems]).toEqual([['c1:1 0'], [5, 6], true, []]);
+    void follower.stop();
+    await clock.settle();
+  });
+
+  it('waits on the stream while the cluster is not made yet, which is nothing wrong', async () => {
+    const { clock, cache, follower, maps } = follow({
+      follow: async function* (_address, _clusterId, _epoch, signal) {
+        yield { kind: 'unchanged', epoch: 0 };
+        await clock.sleep(1_000, signal);
+        yield whole(mapAt(1));
+        await clock.sleep(60_000, signal);
+      },
+    });
+    follower.start();
+    await clock.advance(500);
+    expect([follower.isStreaming, follower.problems, cache.ageMs]).toEqual([true, [], undefined]);
+    await clock.advance(600);
+    expect(maps).toEqual([1]);
+    void follower.stop();
+    await clock.settle();
+  });
+
   it('asks every 2 s while none of them streams', async () => {
     const at: number[] = [];
     const one = follow({
