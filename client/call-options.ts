@@ -4,6 +4,7 @@
  * has an effect, and for a deadline that is none.
  */
 import type { DescMessage } from '@bufbuild/protobuf';
+import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
 
 /** When an entry expires, as numbers; instead of `expiry`. */
@@ -79,16 +80,6 @@ export function withExpiry<T extends object>(options: T & DeadlineOptions): T & 
   return { ...options, expiry: { case: 'expireAtMs', value: wholeMs('expireAtMs', atMs, 0) } };
 }
 
-/** A value that is not what was expected, as a message shows it. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
-  if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' && value !== null
-    ? `a ${value.constructor?.name ?? 'object'}`
-    : String(value);
-}
-
 /** Throws unless the key is a text: any other would be written under a name that nobody chose. */
 export function checkKey(key: unknown, what = 'key'): void {
   if (typeof key !== 'string') throw invalid(`${what} is ${shown(key)}: expected a string`);
@@ -108,6 +99,6 @@ export function checkMs(name: string, value: unknown, min: number, max: number):
 
 function wholeMs(name: string, value: number, min: number): bigint {
   if (!Number.isSafeInteger(value) || value < min)
-    throw invalid(`${name} is ${String(value)}: expected a whole number of milliseconds from ${min}`);
+    throw invalid(`${name} is ${shown(value)}: expected a whole number of milliseconds from ${min}`);
   return BigInt(value);
 }

@@ -3,8 +3,10 @@
  * of one that does not exist would believe that it has an effect, and what no other place
  * checks of their values. Pure. Throws INVALID_ARGUMENT.
  */
+
+import { shown } from '#platform/shown.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
-import { checkMs, checkNames, namesOf, shown } from './call-options.ts';
+import { checkMs, checkNames, namesOf } from './call-options.ts';
 import type { ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
 import type { NearOptions } from './near-cache.ts';

@@ -3,6 +3,7 @@ import type { Transport } from '@connectrpc/connect';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
+import { shown } from '#platform/shown.ts';
 import type { Told } from '#routing/failure.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { QueueLimits } from './batch-queue.ts';
@@ -87,7 +88,7 @@ export function limitsOf(options: WalnutClientOptions): QueueLimits {
     if (value === undefined) continue;
     const max = name === 'batchOperationsMax' ? LIMITS.batchOperationsMax : Number.MAX_SAFE_INTEGER;
     if (!Number.isInteger(value) || value < 1 || value > max) {
-      throw invalid(`${name} is ${value}: expected a whole number from 1 to ${max}`);
+      throw invalid(`${name} is ${shown(value)}: expected a whole number from 1 to ${max}`);
     }
     limits[name] = value;
   }

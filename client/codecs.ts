@@ -1,5 +1,5 @@
 /** Values of the caller as bytes, and back. */
-import { shown } from './call-options.ts';
+import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
 
 export interface Codec<T> {

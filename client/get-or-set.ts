@@ -7,7 +7,8 @@
 import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
-import { checkKey, checkNames, shown } from './call-options.ts';
+import { shown } from '#platform/shown.ts';
+import { checkKey, checkNames } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, givenUp, invalid, refusedHere } from './failures.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
@@ -268,7 +269,9 @@ function planOf(options: GetOrSetOptions): Plan {
     const min = name === 'ttlMs' || name === 'leaseMs' ? 1 : 0;
     const max = name === 'leaseMs' ? LEASE_MS_MAX : Number.MAX_SAFE_INTEGER;
     if (!Number.isSafeInteger(value) || value < min || value > max)
-      throw invalid(`${name} is ${value}: expected a whole number of milliseconds from ${min} to ${max}`);
+      throw invalid(
+        `${name} is ${shown(value)}: expected a whole number of milliseconds from ${min} to ${max}`,
+      );
   }
   if (refreshBeforeMs >= ttlMs)
     throw invalid(`refreshBeforeMs is ${refreshBeforeMs}: expected less than ttlMs, which is ${ttlMs}`);

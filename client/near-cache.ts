@@ -7,6 +7,7 @@
 import type { GetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
+import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
 import { NearState, type NearStats } from './near-state.ts';
 
@@ -129,5 +130,5 @@ export class NearCache {
 
 function checkNumber(name: string, value: number, min: number): void {
   if (!Number.isSafeInteger(value) || value < min)
-    throw invalid(`${name} is ${value}: expected a whole number from ${min}`);
+    throw invalid(`${name} is ${shown(value)}: expected a whole number from ${min}`);
 }

@@ -13,6 +13,7 @@ import {
   type SetRequestSchema,
   type TouchRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import { shown } from '#platform/shown.ts';
 import { messageOf } from '#platform/thrown.ts';
 import type { PendingOperation } from './batch-queue.ts';
 import {
@@ -22,7 +23,6 @@ import {
   type DeadlineOptions,
   type OptionNames,
   optionNames,
-  shown,
   withExpiry,
 } from './call-options.ts';
 import { invalid } from './failures.ts';

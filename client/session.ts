@@ -13,7 +13,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
-import { shown } from './call-options.ts';
+import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
 
 /** The bits of the nonce in an epoch; the term is above them. */

@@ -1,6 +1,7 @@
 /** Options of calls on an embedded replica or node: those that do not exist are refused by name. Pure. */
 import { invalidArgument } from '#model/errors.ts';
-import { shown } from '../client/call-options.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { shown } from '#platform/shown.ts';
 
 /** The names of all options of a type, which the compiler checks. */
 export type OptionNames<T> = Readonly<Record<keyof T, true>>;
@@ -13,6 +14,26 @@ export function checkNames(options: unknown, names: Readonly<Record<string, true
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(names, name));
   if (unknown !== undefined)
     throw invalidArgument(`unknown option ${JSON.stringify(unknown)}: expected ${expected}`);
+}
+
+/** The methods of a logger. */
+const METHODS = Object.keys(silentLogger);
+
+/** Throws `invalid_argument` unless the value is undefined or has every method of a logger. */
+export function checkLogger(logger: unknown): void {
+  if (logger === undefined || METHODS.every((name) => typeof methodsOf(logger)?.[name] === 'function'))
+    return;
+  throw invalidArgument(`logger is ${shown(logger)}: expected an object with ${METHODS.join(', ')}`);
+}
+
+function methodsOf(logger: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof logger === 'object' && logger !== null ? (logger as Record<string, unknown>) : undefined;
+}
+
+/** Throws `invalid_argument` unless the value is undefined or a function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value === undefined || typeof value === 'function') return;
+  throw invalidArgument(`${name} is ${shown(value)}: expected a function`);
 }
 
 /** Throws `invalid_argument` unless the value is undefined or a time that ends. */

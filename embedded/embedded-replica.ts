@@ -14,7 +14,7 @@ import { type Position, parsePosition, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
 import type { Clock } from '#platform/clock.ts';
-import { shown } from '../client/call-options.ts';
+import { shown } from '#platform/shown.ts';
 import type { CallOptions, DeleteOptions, SetOptions } from '../client/operations.ts';
 import { Session } from '../client/session.ts';
 import type { WalnutClient } from '../client/walnut-client.ts';

@@ -13,10 +13,11 @@ import { type Logger, silentLogger } from '#platform/logger.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import { shown } from '../client/call-options.ts';
+import { shown } from '#platform/shown.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { composeNode } from '../cmd/node/compose-node.ts';
 import { Settings } from '../cmd/run/settings.ts';
-import { checkNames, type OptionNames } from './check-options.ts';
+import { checkFunction, checkLogger, checkNames, type OptionNames } from './check-options.ts';
 import { ReadGate } from './read-gate.ts';
 
 export interface EmbeddedNodeOptions {
@@ -101,7 +102,7 @@ const ROLES: readonly Role[] = ['master', 'replica'];
 /** Throws `invalid_argument`. */
 function checkOptions(options: EmbeddedNodeOptions): void {
   checkNames(options, NAMES);
-  const { config, kind, forceRole } = options;
+  const { config, kind, forceRole, logger, onFailed } = options;
   if (typeof config !== 'string' && (typeof config !== 'object' || config === null))
     throw invalidArgument(
       `config is ${shown(config)}: expected YAML, or an object such as { server: { port } }`,
@@ -110,11 +111,22 @@ function checkOptions(options: EmbeddedNodeOptions): void {
     throw invalidArgument(`kind is ${shown(kind)}: expected ${KINDS.join(', ')}`);
   if (forceRole !== undefined && !ROLES.includes(forceRole))
     throw invalidArgument(`forceRole is ${shown(forceRole)}: expected ${ROLES.join(', ')}`);
+  checkLogger(logger);
+  checkFunction('onFailed', onFailed);
+}
+
+/** JSON is YAML. */
+function textOf(config: EmbeddedNodeOptions['config']): string {
+  if (typeof config === 'string') return config;
+  try {
+    return JSON.stringify(config);
+  } catch (error) {
+    throw invalidArgument(`config cannot be written as JSON: ${messageOf(error)}`);
+  }
 }
 
 function settingsOf({ config, kind }: EmbeddedNodeOptions, logger: Logger): Settings<NodeKind> {
-  // JSON is YAML.
-  const text = typeof config === 'string' ? config : JSON.stringify(config);
+  const text = textOf(config);
   const source = { kind: kind ?? kindOf(text), file: 'config', cwd: process.cwd(), text };
   return new Settings({ source, readText: async () => text, logger, clock: createNodeClock() });
 }

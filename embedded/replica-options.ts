@@ -6,12 +6,12 @@ import type { NodeOptions } from '#node/node-options.ts';
 import { createPeerCredential } from '#peer/peer-credential.ts';
 import type { PeerWay } from '#peer/peer-endpoint.ts';
 import type { Logger } from '#platform/logger.ts';
+import { shown } from '#platform/shown.ts';
 import { ADDRESSES_MAX, isByTls } from '../client/addresses.ts';
-import { shown } from '../client/call-options.ts';
 import type { ClientTlsOptions, WalnutClientOptions } from '../client/client-options.ts';
 import { createDialer } from '../client/node-seams.ts';
 import type { Session } from '../client/session.ts';
-import { checkMs, checkNames, type OptionNames } from './check-options.ts';
+import { checkFunction, checkLogger, checkMs, checkNames, type OptionNames } from './check-options.ts';
 
 export interface ReplicaOptions {
   /**
@@ -66,12 +66,12 @@ export function checkOptions(options: ReplicaOptions): void {
   nodesOf(options);
   const { directory, fsync } = options;
   if (typeof directory !== 'string' || directory === '')
-    throw invalidArgument('directory is empty: expected a path, such as ./replica');
+    throw invalidArgument(`directory is ${shown(directory)}: expected a path, such as ./replica`);
   if (fsync !== undefined && !FSYNC_POLICIES.includes(fsync))
-    throw invalidArgument(`fsync is ${JSON.stringify(fsync)}: expected ${FSYNC_POLICIES.join(', ')}`);
+    throw invalidArgument(`fsync is ${shown(fsync)}: expected ${FSYNC_POLICIES.join(', ')}`);
   for (const name of ['maxStalenessMs', 'visibleMs', 'openMs'] as const) checkMs(name, options[name]);
-  if (options.onFailed !== undefined && typeof options.onFailed !== 'function')
-    throw invalidArgument(`onFailed is ${shown(options.onFailed)}: expected a function`);
+  checkLogger(options.logger);
+  checkFunction('onFailed', options.onFailed);
 }
 
 /** Throws `invalid_argument` for bad addresses. */

@@ -117,6 +117,7 @@ it.each<[string, DeadlineOptions & { expiry?: unknown }, string]>([
   ['NaN', { ttlMs: Number.NaN }, 'ttlMs is NaN'],
   ['a fraction', { ttlMs: 1.5 }, 'ttlMs is 1.5'],
   ['a bigint', { ttlMs: 5n as never }, 'ttlMs is 5'],
+  ['a text', { ttlMs: '5' as never }, 'ttlMs is "5": expected a whole number'],
   ['null', { ttlMs: null as never }, 'ttlMs is null'],
   [
     'a time before 1970',

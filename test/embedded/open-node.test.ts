@@ -85,9 +85,21 @@ describe('openNode', () => {
     [{}, 'config is undefined: expected YAML, or an object'],
     [{ config: {}, port: 1 }, 'unknown option "port": expected config, kind'],
     [{ config: {}, kind: 'replica' }, 'kind is "replica": expected master, slave, node'],
+    [
+      { config: {}, logger: 5 },
+      'logger is 5: expected an object with debug, info, warn, error, fatal, child',
+    ],
+    [{ config: {}, logger: { info: () => 1 } }, 'logger is an object: expected an object with debug'],
+    [{ config: {}, onFailed: 5 }, 'onFailed is 5: expected a function'],
     [{ config: {}, forceRole: 'slave' }, 'forceRole is "slave": expected master, replica'],
   ])('refuses %j', async (options, why) => {
     await expect(openNode(options as EmbeddedNodeOptions)).rejects.toThrow(why);
+  });
+
+  it('refuses a configuration that no JSON can contain', async () => {
+    await expect(openNode({ config: { server: { port: 5n } } })).rejects.toThrow(
+      /^config cannot be written as JSON: /,
+    );
   });
 
   it('takes no key below a section for a section', async () => {

@@ -56,7 +56,7 @@ describe('an embedded replica', () => {
     expect(replica.has('b:3')).toBe(false);
     expect([...replica.scan('b:')].map(({ key }) => key).sort()).toEqual(['b:1', 'b:2']);
     expect(replica.entry('b:2')).toMatchObject({ key: 'b:2', version: master.node.status().position });
-    expect(() => replica.get(7 as never)).toThrow(/the key is a number: expected a string/);
+    expect(() => replica.get(7 as never)).toThrow(/the key is 7: expected a string/);
     const { store, state } = replica.status;
     expect({ state, hits: store.hits, misses: store.misses }).toEqual({
       state: 'streaming',
@@ -220,7 +220,15 @@ describe('an embedded replica', () => {
     [{ master: [] }, /master names 0 nodes: expected 1 to 32/],
     [{ master: 'master' }, /master is "master": expected host:port/],
     [{ master: ['https://a:1', 'b:1'] }, /master is "b:1": expected .* https:\/\/host:port for all/],
-    [{ directory: '' }, /directory is empty: expected a path/],
+    [{ directory: '' }, /directory is "": expected a path/],
+    [{ directory: 5 as never }, /directory is 5: expected a path/],
+    [{ fsync: ['always'] as never }, /fsync is a list: expected always/],
+    [{ logger: console.log as never }, /logger is a function: expected an object with .*, child/],
+    [
+      { logger: console as never },
+      /logger is .*: expected an object with debug, info, warn, error, fatal, child/,
+    ],
+    [{ logger: null as never }, /logger is null: expected an object/],
     [{ master: '10.0.0.1:1', token: 'abc' }, /the token would cross the network to 10.0.0.1:1 in clear text/],
     [{ fsync: 'sometimes' as never }, /fsync is "sometimes": expected always, interval, never/],
     [{ maxStalenessMs: Number.NaN }, /maxStalenessMs is NaN: expected milliseconds, 0 or more/],

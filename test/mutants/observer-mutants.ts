@@ -209,4 +209,11 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: ['test/embedded/open-node.test.ts'],
   },
+  {
+    name: 'embedded: any object is taken for a logger',
+    file: 'embedded/check-options.ts',
+    text: 'METHODS.every((name) =>',
+    replacement: 'METHODS.some((name) =>',
+    tests: [EMBEDDED, 'test/embedded/open-node.test.ts'],
+  },
 ];

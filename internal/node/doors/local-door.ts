@@ -3,6 +3,7 @@
  * state of this moment. They are judged as those of clients are, and refused where a client
  * would be refused.
  */
+
 import type { Engine } from '#engine/engine.ts';
 import { inWallTime } from '#engine/log-clock.ts';
 import type { ScanAnswer, ScanCommand } from '#model/commands.ts';
@@ -11,6 +12,7 @@ import { invalidArgument, unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { Reader } from '#node/reader.ts';
+import { shown } from '#platform/shown.ts';
 import type { SideReads } from '#storage/side-reads.ts';
 
 /** One read in so many counts towards the keys that the master must not evict; a power of 2. */
@@ -100,7 +102,7 @@ export class LocalDoor {
   }
 
   #state(key: string): Engine {
-    if (typeof key !== 'string') throw invalidArgument(`the key is a ${typeof key}: expected a string`);
+    if (typeof key !== 'string') throw invalidArgument(`the key is ${shown(key)}: expected a string`);
     const { maxStalenessMs } = this;
     if (maxStalenessMs !== undefined && this.stalenessMs > maxStalenessMs) throw this.#tooStale();
     return this.#admission.readable();
