@@ -21,6 +21,14 @@ export interface BatchCallsOptions {
   readonly readFrom: ReadPolicy;
 }
 
+type NamedOperation = Exclude<BatchOperation, { kind: 'get' }>;
+
+interface Answered {
+  readonly results: BatchResult[];
+  /** True if an attempt before the one that was answered may have been carried out. */
+  readonly mayBeRepeat: boolean;
+}
+
 /** One Batch while it goes on. */
 interface Running {
   readonly operations: readonly BatchOperation[];
@@ -90,8 +98,8 @@ export class BatchCalls {
     const { key } = (part[0] as BatchOperation).command;
     return group.named(part.filter(needsName).length, bytesOfAll(part), key, async (ids) => {
       const first = await this.#call(group, kind, withNames(part, ids));
-      const again = first.isFirst ? forgottenAt(part, first.results) : [];
-      if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first.results);
+      const again = forgottenAt(part, first.results);
+      if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first);
       for (const result of first.results) {
         const position = positionOf(result);
         if (position !== undefined) group.observe(position);
@@ -100,31 +108,28 @@ export class BatchCalls {
     });
   }
 
-  async #call(
-    group: GroupCalls,
-    kind: CallKind,
-    operations: readonly BatchOperation[],
-  ): Promise<{ results: BatchResult[]; isFirst: boolean }> {
-    let isFirst = true;
+  async #call(group: GroupCalls, kind: CallKind, operations: readonly BatchOperation[]): Promise<Answered> {
+    let mayBeRepeat = false;
     const results = await group.run(kind, ({ link, ...attempt }) => {
-      if (attempt.mayBeRepeat) isFirst = false;
+      mayBeRepeat ||= attempt.mayBeRepeat;
       return link.batch(operations, attempt);
     });
-    return { results, isFirst };
+    return { results, mayBeRepeat };
   }
 
-  /** The group cannot tell these first attempts from repeats that it forgot: a newer position shows what they are. */
+  /** The group cannot tell writes that are new from repeats that it forgot: a newer position shows what they are. */
   async #renew(
     group: GroupCalls,
     kind: CallKind,
     operations: readonly BatchOperation[],
     places: readonly number[],
-    results: BatchResult[],
+    { results, mayBeRepeat }: Answered,
   ): Promise<void> {
-    await group.learnPosition((operations[0] as BatchOperation).command.key);
-    const since = group.position;
+    const { command: one } = operations[places[0] as number] as NamedOperation;
+    const since = await group.newerSince(one.id as WriteId, mayBeRepeat, one.key);
+    if (since === undefined) return;
     const renewed = places.map((place) => {
-      const { kind: its, command } = operations[place] as Exclude<BatchOperation, { kind: 'get' }>;
+      const { kind: its, command } = operations[place] as NamedOperation;
       return {
         kind: its,
         command: { ...command, id: { ...(command.id as WriteId), since } },
@@ -154,7 +159,7 @@ export class BatchCalls {
   }
 }
 
-/** The places of writes that this process named and the group answers ABORTED: nothing of them was done. */
+/** The places of writes that this process named and the group answers ABORTED. */
 function forgottenAt(part: readonly BatchOperation[], results: readonly BatchResult[]): number[] {
   return results.flatMap((result, place) => {
     const isForgotten = result.kind === 'error' && result.error.code === 'aborted';

@@ -217,10 +217,11 @@ export class ClusterKeys implements KeyValuePort {
       try {
         return await run(own);
       } catch (error) {
-        if (mayBeRepeat || own === undefined || !isForgotten(error)) throw error;
-        // The group cannot tell this first attempt from a repeat that it forgot: a newer position shows it.
-        await group.learnPosition(key);
-        return run({ ...own, since: group.position });
+        if (own === undefined || !isForgotten(error)) throw error;
+        // The group cannot tell a write that is new from a repeat that it forgot: a newer position shows it.
+        const since = await group.newerSince(own, mayBeRepeat, key);
+        if (since === undefined) throw error;
+        return run({ ...own, since });
       }
     });
   }

@@ -47,6 +47,15 @@ const ATTEMPT_MS = 1_000;
 /** Between rounds over the nodes; how often a group is asked is its breaker's matter. */
 const PAUSE_MS_MAX = 100;
 
+/** What the group is asked for writes that have a place already. */
+const READ: CallKind = {
+  target: 'master',
+  isRepeatable: true,
+  waitMs: 0,
+  bytes: undefined,
+  signal: undefined,
+};
+
 export class GroupCalls {
   readonly id: string;
   readonly hold: Hold;
@@ -175,6 +184,26 @@ export class GroupCalls {
     await this.#learning;
   }
 
+  /**
+   * A position by which the group can tell that a write of this process is new, which it answered by
+   * ABORTED; undefined where an attempt may have been carried out, and forgotten.
+   */
+  async newerSince({ since }: WriteId, mayBeRepeat: boolean, key: string): Promise<Position | undefined> {
+    await this.learnPosition(key);
+    const isNew = !mayBeRepeat || (since !== undefined && (await this.#isDiscarded(since, key)));
+    return isNew ? this.#position : undefined;
+  }
+
+  /** True if a failover lost what stood at the position, and with it all attempts that were sent after it was known. */
+  async #isDiscarded(atLeast: Position, key: string): Promise<boolean> {
+    try {
+      await this.run(READ, ({ link, ...limits }) => link.get({ key, waitMs: 0, atLeast }, limits));
+      return false;
+    } catch (error) {
+      return error instanceof WalnutError && error.code === 'discarded_history';
+    }
+  }
+
   /** An answer of this group had this position. */
   observe(position: Position): void {
     if (position.lsn === 0) return;
@@ -189,14 +218,7 @@ export class GroupCalls {
   }
 
   async #learn(key: string): Promise<void> {
-    const kind = {
-      target: 'master',
-      isRepeatable: true,
-      waitMs: 0,
-      bytes: undefined,
-      signal: undefined,
-    } as const;
-    const { asOf } = await this.run(kind, ({ link, ...limits }) => link.get({ key, waitMs: 0 }, limits));
+    const { asOf } = await this.run(READ, ({ link, ...limits }) => link.get({ key, waitMs: 0 }, limits));
     this.observe(asOf);
   }
 

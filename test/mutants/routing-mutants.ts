@@ -17,9 +17,9 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'gateway that does a forgotten repeat anew',
-    file: 'internal/routing/cluster-keys.ts',
-    text: 'if (mayBeRepeat || own === undefined || !isForgotten(error)) throw error;',
-    replacement: 'if (own === undefined || !isForgotten(error)) throw error;',
+    file: 'internal/routing/group-calls.ts',
+    text: 'return isNew ? this.#position : undefined;',
+    replacement: 'return this.#position;',
     tests: [KEYS],
   },
   {
@@ -106,6 +106,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     text: 'if (!this.#isOpen && this.#underWay < UNDER_WAY_MAX && this.#waiting.size === 0)',
     replacement: 'if (this.#underWay < UNDER_WAY_MAX)',
     tests: [HOLD, KEYS],
+  },
+  {
+    name: 'write told as forgotten though a failover lost all its attempts',
+    file: 'internal/routing/group-calls.ts',
+    text: "return error instanceof WalnutError && error.code === 'discarded_history';",
+    replacement: 'return false;',
+    tests: [KEYS],
   },
   {
     name: 'long calls kept by a master that hangs',

@@ -134,6 +134,33 @@ describe('a call of one key', () => {
   });
 });
 
+describe('a failover that loses writes', () => {
+  it('is no error of a write that was on its way, which is done once', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const g1 = cluster.group('g1');
+    await cluster.keys.increment(incrementOf('k'));
+    const fates: Fate[] = ['lost'];
+    cluster.fate = () => {
+      const fate = fates.shift() ?? 'answer';
+      if (fate === 'lost') queueMicrotask(() => g1.loseAll());
+      return fate;
+    };
+    expect(await cluster.settled(cluster.keys.increment(incrementOf('k')))).toMatchObject({ value: 1n });
+    fates.push('lost');
+    const batch = cluster.keys.batch(incrementsOf('k', 'a'));
+    expect(await cluster.settled(batch)).toMatchObject([
+      { answer: { value: 1n } },
+      { answer: { value: 1n } },
+    ]);
+    expect(g1.sums).toEqual(
+      new Map([
+        ['k', 1n],
+        ['a', 1n],
+      ]),
+    );
+  });
+});
+
 describe('a master that hangs', () => {
   it('keeps no call once another one leads, however long it may wait, and each is done once', async () => {
     const cluster = new FakeCluster(['g1']);

@@ -4,8 +4,15 @@
  */
 import { type Group, ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOfKey } from '#cluster/slot-hash.ts';
-import type { BatchOperation, BatchResult, IncrementAnswer, IncrementCommand } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import type {
+  BatchOperation,
+  BatchResult,
+  GetAnswer,
+  GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
+} from '#model/commands.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import { makeEpoch, type Position, toLsn } from '#model/position.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { WatchMessage } from '#model/watch.ts';
@@ -21,11 +28,20 @@ import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 /** What becomes of an attempt: `lost` does it and loses the answer, `dead` and `hung` do nothing, which `hung` shows late. */
-export type Fate = 'answer' | 'lost' | 'dead' | 'moved' | 'forgotten' | 'not_yet' | 'replica' | 'hung';
+export type Fate =
+  | 'answer'
+  | 'lost'
+  | 'dead'
+  | 'moved'
+  | 'forgotten'
+  | 'not_yet'
+  | 'replica'
+  | 'hung'
+  | 'discarded';
 
 export class FakeGroup {
   readonly id: string;
-  readonly epoch: number;
+  epoch: number;
   readonly sums = new Map<string, bigint>();
   /** By client id, sequence and key: what a repeat is answered with. */
   readonly #done = new Map<string, bigint>();
@@ -33,6 +49,8 @@ export class FakeGroup {
   /** What is told to watchers, one array for each watch that is opened. */
   readonly watched: WatchMessage[][] = [];
   readonly ids: (WriteId | undefined)[] = [];
+  /** Epochs of which a failover lost everything. */
+  readonly #lost = new Set<number>();
 
   constructor(id: string, nonce: number) {
     this.id = id;
@@ -43,8 +61,23 @@ export class FakeGroup {
     return { epoch: this.epoch, lsn: toLsn(this.lsn) };
   }
 
+  /** A failover loses all that was done. */
+  loseAll(): void {
+    this.#lost.add(this.epoch);
+    this.epoch = makeEpoch(1 + this.#lost.size, this.epoch % 1_000);
+    this.sums.clear();
+    this.#done.clear();
+    this.lsn = 1;
+  }
+
+  read({ atLeast }: GetCommand): GetAnswer {
+    if (atLeast !== undefined && this.#lost.has(atLeast.epoch)) throw new Broken('discarded');
+    return { entry: undefined, asOf: this.position, stalenessMs: 0 };
+  }
+
   increment({ key, delta, id }: IncrementCommand): IncrementAnswer {
     this.ids.push(id);
+    if (id?.since !== undefined && this.#lost.has(id.since.epoch)) throw new Broken('forgotten');
     const name = id?.name.kind === 'client' ? `${id.name.clientId}-${id.name.sequence}-${key}` : undefined;
     const before = name === undefined ? undefined : this.#done.get(name);
     const value = before ?? (this.sums.get(key) ?? 0n) + delta;
@@ -71,9 +104,16 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   dead: { outcome: 'not_done', remedy: 'later' },
   moved: { outcome: 'not_done', remedy: 'moved' },
   forgotten: { outcome: 'unknown', remedy: 'none' },
+  discarded: { outcome: 'unknown', remedy: 'none' },
   not_yet: { outcome: 'unknown', remedy: 'not_yet' },
   hung: { outcome: 'unknown', remedy: 'later', isLate: true },
   replica: { outcome: 'not_done', remedy: 'elsewhere' },
+};
+
+const CODES: Readonly<Partial<Record<Fate, ErrorCode>>> = {
+  moved: 'shard_moved',
+  forgotten: 'aborted',
+  discarded: 'discarded_history',
 };
 
 export class FakeCluster {
@@ -158,7 +198,7 @@ export class FakeCluster {
       get: (command) =>
         attempt(() => {
           if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
-          return { entry: undefined, asOf: group.position, stalenessMs: 0 };
+          return group.read(command);
         }, [command.key]),
       increment: (command, limits) => attempt(() => group.increment(command), [command.key], limits),
       batch: (operations) =>
@@ -199,7 +239,13 @@ export class FakeCluster {
 }
 
 function resultOf(group: FakeGroup, { kind, command }: BatchOperation): BatchResult {
-  if (kind === 'increment') return { kind, answer: group.increment(command) };
+  if (kind === 'increment') {
+    try {
+      return { kind, answer: group.increment(command) };
+    } catch (error) {
+      return { kind: 'error', error: toError(error, 'unknown') };
+    }
+  }
   return { kind: 'get', answer: { entry: undefined, asOf: group.position, stalenessMs: 0 } };
 }
 
@@ -207,8 +253,7 @@ function toError(error: unknown, outcome: Told['outcome']): WalnutError {
   const details = { nothingDone: outcome === 'not_done' ? (true as const) : undefined };
   if (error instanceof WalnutError) return new WalnutError(error.code, error.message, details);
   const { fate } = error as Broken;
-  const code = fate === 'moved' ? 'shard_moved' : fate === 'forgotten' ? 'aborted' : 'unavailable';
-  return new WalnutError(code, fate, details);
+  return new WalnutError(CODES[fate] ?? 'unavailable', fate, details);
 }
 
 /** The slots divided evenly, two nodes for each group, of which the first leads. */
