@@ -5,7 +5,6 @@
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
@@ -13,7 +12,14 @@ import { CALL_MS } from '#routing/group-calls.ts';
 import type { ReadPolicy, Target } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
-import { bytesOfAll, divide, needsName, positionOf, withNames } from '#routing/split-batch.ts';
+import {
+  bytesOfAll,
+  divide,
+  needsName,
+  positionOf,
+  waitOfOperation,
+  withNames,
+} from '#routing/split-batch.ts';
 
 export interface BatchCallsOptions {
   readonly groups: Groups;
@@ -69,7 +75,8 @@ export class BatchCalls {
 
   async #runPart(running: Running, group: GroupCalls, places: readonly number[]): Promise<void> {
     const { clock, groups } = this.#options;
-    const part = places.map((place) => this.#atGroup(group, running.operations[place] as BatchOperation));
+    const given = places.map((place) => running.operations[place] as BatchOperation);
+    const part = await groups.operationsFor(group, given);
     try {
       const results = await this.#send(group, part, running.signal);
       for (const [i, place] of places.entries()) running.results[place] = results[i];
@@ -91,7 +98,7 @@ export class BatchCalls {
     const kind: CallKind = {
       target: isRead ? this.#targetOf(part) : 'master',
       isRepeatable: true,
-      waitMs: Math.max(...part.map(waitOf)),
+      waitMs: Math.max(...part.map(waitOfOperation)),
       bytes: undefined,
       signal,
     };
@@ -139,20 +146,6 @@ export class BatchCalls {
     for (const [i, place] of places.entries()) results[place] = second[i] as BatchResult;
   }
 
-  /** Without positions of other groups, which say nothing of this one. */
-  #atGroup(group: GroupCalls, operation: BatchOperation): BatchOperation {
-    const { groups } = this.#options;
-    if (operation.kind === 'get') {
-      const { atLeast } = operation.command;
-      const own = groups.positionFor(group, atLeast);
-      return own === atLeast ? operation : { kind: 'get', command: { ...operation.command, atLeast: own } };
-    }
-    const { id } = operation.command;
-    if (id?.since === undefined) return operation;
-    const named = { ...id, since: groups.positionFor(group, id.since) };
-    return { ...operation, command: { ...operation.command, id: named } } as BatchOperation;
-  }
-
   #targetOf(part: readonly BatchOperation[]): Target {
     const asksLease = part.some(({ kind, command }) => kind === 'get' && command.fill !== undefined);
     return asksLease ? 'master' : this.#options.readFrom;
@@ -165,10 +158,4 @@ function forgottenAt(part: readonly BatchOperation[], results: readonly BatchRes
     const isForgotten = result.kind === 'error' && result.error.code === 'aborted';
     return isForgotten && needsName(part[place] as BatchOperation) ? [place] : [];
   });
-}
-
-function waitOf({ kind, command }: BatchOperation): number {
-  if (kind === 'get') return command.waitMs;
-  const { durability, minAcks, timeoutMs } = command;
-  return durability === undefined && minAcks === 0 ? 0 : timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;
 }

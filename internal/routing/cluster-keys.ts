@@ -41,7 +41,7 @@ import { untilOwned } from '#routing/moved.ts';
 import type { NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
 import type { Limits } from '#routing/router.ts';
-import { bytesOfAll, OPERATION_BYTES, slotOfAll } from '#routing/split-batch.ts';
+import { bytesOfAll, OPERATION_BYTES, slotOfAll, waitOf, waitOfOperation } from '#routing/split-batch.ts';
 
 export interface ClusterKeysOptions {
   readonly groups: Groups;
@@ -73,6 +73,8 @@ export class ClusterKeys implements KeyValuePort {
     const waitMs = command.waitMs || (isLinearizable === true ? RECEIPT_TIMEOUT_MS_DEFAULT : 0);
     const target = isLinearizable === true || fill !== undefined ? 'master' : readFrom;
     return this.#atKey(key, async (group) => {
+      const asked = groups.learnEpochOf(command.atLeast);
+      if (asked !== undefined) await asked;
       const atLeast = groups.positionFor(group, command.atLeast);
       const own = atLeast === command.atLeast ? command : { ...command, atLeast };
       const kind: CallKind = {
@@ -114,12 +116,21 @@ export class ClusterKeys implements KeyValuePort {
     if (first === undefined) throw new WalnutError('invalid_argument', 'the batch has no operations');
     const bytes = bytesOfAll(command.operations);
     const isRead = command.operations.every(({ kind }) => kind === 'get');
+    const waitMs = Math.max(waitOf(command), ...command.operations.map(waitOfOperation));
+    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs, bytes, signal };
     const send: Send<AtomicBatchCommand, AtomicBatchAnswer> = (link, own, limits) =>
       link.atomicBatch(own, limits);
+    const { groups } = this.#options;
     const { key } = first.command;
-    if (!isRead) return this.#writeAt(key, command, bytes, signal, send);
-    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: 0, bytes, signal };
-    return this.#atKey(key, (group) => group.run(kind, ({ link, ...limits }) => send(link, command, limits)));
+    return this.#atKey(key, async (group) => {
+      const operations = await groups.operationsFor(group, command.operations);
+      const own = { ...command, operations };
+      const answer = isRead
+        ? await group.run(kind, ({ link, ...limits }) => send(link, own, limits))
+        : await this.#writeTo(group, key, own, kind, send);
+      group.observe(answer.position);
+      return answer;
+    });
   }
 
   scan(command: ScanCommand): Promise<ScanAnswer> {
@@ -154,9 +165,10 @@ export class ClusterKeys implements KeyValuePort {
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
     const { groups } = this.#options;
     const { position } = command;
+    await groups.learnEpochOf(position);
     const group = groups.ofEpoch(position.epoch) ?? onlyOne(groups.all);
     if (group === undefined) {
-      const message = `position: epoch ${position.epoch} is of no answer that came through this process: expected the position of a write or a read made here`;
+      const message = `position: epoch ${position.epoch} is of no group that answers now: expected the position of a write or a read of this cluster`;
       throw new WalnutError('invalid_argument', message, { nothingDone: true });
     }
     const kind: CallKind = {
@@ -175,17 +187,8 @@ export class ClusterKeys implements KeyValuePort {
     signal: AbortSignal | undefined,
     send: Send<C, A>,
   ): Promise<A> {
-    const bytes = OPERATION_BYTES + command.key.length + valueBytes;
-    return this.#writeAt(command.key, command, bytes, signal, send);
-  }
-
-  #writeAt<C extends Write, A extends { readonly position: GetAnswer['asOf'] }>(
-    key: string,
-    command: C,
-    bytes: number,
-    signal: AbortSignal | undefined,
-    send: Send<C, A>,
-  ): Promise<A> {
+    const { key } = command;
+    const bytes = OPERATION_BYTES + key.length + valueBytes;
     const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: waitOf(command), bytes, signal };
     return this.#atKey(key, async (group) => {
       const answer = await this.#writeTo(group, key, command, kind, send);
@@ -194,7 +197,7 @@ export class ClusterKeys implements KeyValuePort {
     });
   }
 
-  #writeTo<C extends Write, A>(
+  async #writeTo<C extends Write, A>(
     group: GroupCalls,
     key: string,
     command: C,
@@ -203,6 +206,7 @@ export class ClusterKeys implements KeyValuePort {
   ): Promise<A> {
     const { id } = command;
     if (id !== undefined) {
+      await this.#options.groups.learnEpochOf(id.since);
       const own = { ...command, id: { ...id, since: this.#options.groups.positionFor(group, id.since) } };
       return group.run(kind, ({ link, ...limits }) => send(link, own, limits));
     }
@@ -239,9 +243,4 @@ function isForgotten(error: unknown): boolean {
 
 function onlyOne(groups: readonly GroupCalls[]): GroupCalls | undefined {
   return groups.length === 1 ? groups[0] : undefined;
-}
-
-/** How long the node may wait for acks and disks, milliseconds. */
-export function waitOf({ durability, minAcks, timeoutMs }: ReceiptOptions): number {
-  return durability === undefined && minAcks === 0 ? 0 : timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;
 }

@@ -4,14 +4,17 @@
  */
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOfKey } from '#cluster/slot-hash.ts';
+import type { BatchOperation } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
+import { EpochOwners } from '#routing/epoch-owners.ts';
 import { GroupCalls } from '#routing/group-calls.ts';
 import type { HoldLimits } from '#routing/hold.ts';
 import { MapCache } from '#routing/map-cache.ts';
 import type { NodeLinks } from '#routing/node-keys.ts';
+import { namedBy, withPosition } from '#routing/split-batch.ts';
 
 export interface GroupsOptions {
   readonly links: NodeLinks;
@@ -25,20 +28,17 @@ export interface GroupsOptions {
   readonly onMap: (map: ShardMap) => void;
 }
 
-/** An epoch begins with each failover. The oldest are forgotten. */
-const EPOCHS_MAX = 4_096;
-
 export class Groups {
   readonly cache: MapCache;
   readonly #options: GroupsOptions;
   #groups = new Map<string, GroupCalls>();
-  /** The ids of the groups of epochs. */
-  readonly #epochs = new Map<number, string>();
+  readonly #epochs: EpochOwners;
   #retries = 0;
 
   constructor(options: GroupsOptions) {
     const { clock, ask } = options;
     this.#options = options;
+    this.#epochs = new EpochOwners({ clock, groups: () => this.all });
     this.cache = new MapCache({ clock, ask, onMap: (map) => this.#onMap(map) });
   }
 
@@ -75,14 +75,33 @@ export class Groups {
 
   /** The group whose history the epoch is; undefined: not heard of here. */
   ofEpoch(epoch: number): GroupCalls | undefined {
-    return this.#groups.get(this.#epochs.get(epoch) ?? '');
+    return this.#groups.get(this.#epochs.ownerOf(epoch) ?? '');
+  }
+
+  /** Await it before `positionFor` and `ofEpoch`: asks the groups whose an epoch is that no answer told. Undefined: known. */
+  learnEpochOf(position: Position | undefined): Promise<void> | undefined {
+    return this.#epochs.learn(position);
   }
 
   /** The position, unless it is of another group: then it says nothing of this one. */
   positionFor(group: GroupCalls, position: Position | undefined): Position | undefined {
     if (position === undefined) return undefined;
-    const owner = this.#epochs.get(position.epoch);
+    const owner = this.#epochs.ownerOf(position.epoch);
     return owner === undefined || owner === group.id ? position : undefined;
+  }
+
+  /** The operations without positions of other groups, which say nothing of this one. */
+  async operationsFor(
+    group: GroupCalls,
+    operations: readonly BatchOperation[],
+  ): Promise<readonly BatchOperation[]> {
+    for (const operation of operations) {
+      const asked = this.learnEpochOf(namedBy(operation));
+      if (asked !== undefined) await asked;
+    }
+    return operations.map((operation) =>
+      withPosition(operation, this.positionFor(group, namedBy(operation))),
+    );
   }
 
   #onMap(map: ShardMap): void {
@@ -96,7 +115,7 @@ export class Groups {
           onRetry: () => {
             this.#retries++;
           },
-          onEpoch: (epoch) => this.#onEpoch(epoch, id),
+          onEpoch: (epoch) => this.#epochs.note(epoch, id),
         });
       groups.set(id, this.#groups.get(id) ?? made());
     }
@@ -104,13 +123,6 @@ export class Groups {
     for (const [id, group] of map.groups) groups.get(id)?.update(group, map);
     links.retain(new Set([...map.nodes.values()].map(({ address }) => address)));
     onMap(map);
-  }
-
-  #onEpoch(epoch: number, group: string): void {
-    this.#epochs.delete(epoch);
-    this.#epochs.set(epoch, group);
-    const [oldest] = this.#epochs.keys();
-    if (this.#epochs.size > EPOCHS_MAX && oldest !== undefined) this.#epochs.delete(oldest);
   }
 }
 

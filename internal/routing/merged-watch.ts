@@ -43,6 +43,7 @@ export async function* mergedWatch(
   const over = new AbortController();
   const end = (): void => over.abort();
   signal.addEventListener('abort', end, { once: true });
+  await options.groups.learnEpochOf(command.after);
   const sources = watchedGroups(options, command).map((group) => open(options, group, command, over.signal));
   try {
     yield* mergeAll(sources, command.isInitial, signal);

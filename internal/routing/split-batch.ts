@@ -1,7 +1,8 @@
 /** Divides the operations of a Batch among those who carry them out, and puts results together again. Pure. */
 import { slotOfKey } from '#cluster/slot-hash.ts';
-import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
+import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
 
@@ -72,4 +73,28 @@ export function bytesOf({ kind, command }: BatchOperation): number {
 /** The same of all of them. */
 export function bytesOfAll(operations: readonly BatchOperation[]): number {
   return operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
+}
+
+/** The position that an operation names: what it must see, or what its name is not older than. */
+export function namedBy({ kind, command }: BatchOperation): Position | undefined {
+  return kind === 'get' ? command.atLeast : command.id?.since;
+}
+
+/** The operation with this position instead of the one that it names. */
+export function withPosition(operation: BatchOperation, position: Position | undefined): BatchOperation {
+  if (position === namedBy(operation)) return operation;
+  const { kind, command } = operation;
+  if (kind === 'get') return { kind, command: { ...command, atLeast: position } };
+  const id = { ...(command.id as WriteId), since: position };
+  return { kind, command: { ...command, id } } as BatchOperation;
+}
+
+/** How long the node may wait for acks and disks, milliseconds. */
+export function waitOf({ durability, minAcks, timeoutMs }: ReceiptOptions): number {
+  return durability === undefined && minAcks === 0 ? 0 : timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;
+}
+
+/** The same of an operation: a Get waits for its position or its lease. */
+export function waitOfOperation({ kind, command }: BatchOperation): number {
+  return kind === 'get' ? command.waitMs : waitOf(command);
 }

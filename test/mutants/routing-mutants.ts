@@ -59,6 +59,27 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [MAP],
   },
   {
+    name: 'gateway just started that takes the position of another group for one of the key',
+    file: 'internal/routing/epoch-owners.ts',
+    text: 'if (asked !== undefined || groups.length < 2 ||',
+    replacement: 'if (asked !== undefined || groups.length > 0 ||',
+    tests: [KEYS],
+  },
+  {
+    name: 'epoch that no group knows asked for at each call',
+    file: 'internal/routing/epoch-owners.ts',
+    text: 'else clock.after(AGAIN_MS, () => this.#asked.delete(epoch));',
+    replacement: 'else this.#asked.delete(epoch);',
+    tests: [KEYS],
+  },
+  {
+    name: 'atomic Batch that carries positions of other groups',
+    file: 'internal/routing/cluster-keys.ts',
+    text: 'const own = { ...command, operations };',
+    replacement: 'const own = { ...command, operations: operations.length > 0 ? command.operations : [] };',
+    tests: [KEYS],
+  },
+  {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
     text: '    slotOfAll(command.operations);',

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchOperation, IncrementAnswer } from '#model/commands.ts';
 import type { WalnutError } from '#model/errors.ts';
+import type { WriteId } from '#model/write-id.ts';
 import { FakeCluster, type Fate, incrementOf, mapOf } from '#test/routing/fake-cluster.ts';
 
 /** By the slot hash of Redis Cluster: `foo` has slot 12182, `bar` 5061. */
@@ -117,6 +118,50 @@ describe('a call of one key', () => {
     expect(cluster.epochsAsked).toEqual([]);
     await cluster.settled(cluster.keys.get({ key: OF_G1, waitMs: 0, atLeast }));
     expect(cluster.epochsAsked).toEqual([atLeast.epoch]);
+  });
+
+  it('carries none either where this process has just started, nor one of a term that is over', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = [cluster.group('g1'), cluster.group('g2')];
+    const old = { ...g1.position, epoch: g1.epoch + 7 };
+    g1.history.add(old.epoch);
+    for (const atLeast of [g1.position, old])
+      await cluster.settled(cluster.keys.get({ key: OF_G2, waitMs: 0, atLeast }));
+    const id = {
+      name: { kind: 'client', clientId: 1n, sequence: 1n },
+      since: g1.position,
+    } as unknown as WriteId;
+    await cluster.settled(cluster.keys.increment({ ...incrementOf(OF_G2), id }));
+    const get: BatchOperation = { kind: 'get', command: { key: OF_G2, waitMs: 0, atLeast: old } };
+    await cluster.settled(cluster.keys.batch([get]));
+    const atomic = { operations: [get], minAcks: 0, timeoutMs: 0, answerBytesMax: 1_000 };
+    await cluster.settled(cluster.keys.atomicBatch(atomic));
+    expect(cluster.epochsAsked).toEqual([]);
+    expect(g2.ids.map((one) => one?.since)).toEqual([undefined]);
+    // Each epoch is asked for once, and not again.
+    expect(cluster.owned.length).toBe(4);
+    await cluster.settled(cluster.keys.get({ key: OF_G1, waitMs: 0, atLeast: old }));
+    expect(cluster.epochsAsked).toEqual([old.epoch]);
+  });
+
+  it('asks once a second at most whose an epoch is that no group knows, and passes it on', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const atLeast = { ...cluster.group('g1').position, epoch: 99 };
+    const read = () => cluster.settled(cluster.keys.get({ key: OF_G1, waitMs: 0, atLeast }));
+    for (let i = 0; i < 3; i++) await read();
+    expect([cluster.owned.length, cluster.epochsAsked]).toEqual([2, [99, 99, 99]]);
+    await cluster.clock.advance(1_000);
+    await read();
+    expect(cluster.owned.length).toBe(4);
+  });
+
+  it('waits half a second for a group that cannot say whether an epoch is its own', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.fate = (address) => (address.startsWith('g2') ? 'dead' : 'answer');
+    const atLeast = { ...cluster.group('g1').position, epoch: 99 };
+    await cluster.settled(cluster.keys.get({ key: OF_G1, waitMs: 0, atLeast }));
+    expect(cluster.epochsAsked).toEqual([99]);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(700);
   });
 
   it('is sent once more with a newer position where the group cannot tell it from a repeat', async () => {
@@ -347,10 +392,10 @@ describe('what is not of one key', () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const wait = { durability: 'local', minAcks: 0, timeoutMs: 0 } as const;
     const { position } = cluster.group('g2');
-    expect(await cluster.settled(cluster.keys.awaitDurable({ position, ...wait }))).toMatchObject({
+    const unknown = { ...position, epoch: position.epoch + 99 };
+    expect(await cluster.settled(cluster.keys.awaitDurable({ position: unknown, ...wait }))).toMatchObject({
       code: 'invalid_argument',
     });
-    await cluster.settled(cluster.keys.get({ key: OF_G2, waitMs: 0 }));
     expect(await cluster.settled(cluster.keys.awaitDurable({ position, ...wait }))).toMatchObject({
       durable: position,
     });

@@ -46,6 +46,8 @@ export class FakeGroup {
   /** By client id, sequence and key: what a repeat is answered with. */
   readonly #done = new Map<string, bigint>();
   lsn = 1;
+  /** Its epochs, those before the one that goes on included. */
+  readonly history = new Set<number>();
   /** What is told to watchers, one array for each watch that is opened. */
   readonly watched: WatchMessage[][] = [];
   readonly ids: (WriteId | undefined)[] = [];
@@ -55,6 +57,7 @@ export class FakeGroup {
   constructor(id: string, nonce: number) {
     this.id = id;
     this.epoch = makeEpoch(1, nonce);
+    this.history.add(this.epoch);
   }
 
   get position(): Position {
@@ -121,6 +124,8 @@ export class FakeCluster {
   readonly groups: readonly FakeGroup[];
   readonly asked: string[] = [];
   readonly epochsAsked: number[] = [];
+  /** Groups that were asked whether an epoch is theirs. */
+  readonly owned: string[] = [];
   /** Decides what becomes of an attempt at an address; `key`: the first one of it, empty where there is none. */
   fate: (address: string, key: string) => Fate = () => 'answer';
   /** What a coordinator answers; undefined: none does. */
@@ -220,8 +225,20 @@ export class FakeCluster {
           asOf: group.position,
           stalenessMs: 0,
         })),
-      awaitDurable: () =>
-        attempt(() => ({ durabilityReached: 'local', replicasAcked: 0, durable: group.position })),
+      awaitDurable: ({ position }) =>
+        attempt(() => {
+          this.owned.push(`${group.id} ${position.epoch}`);
+          if (!group.history.has(position.epoch)) throw new Broken('discarded');
+          return { durabilityReached: 'local', replicasAcked: 0, durable: group.position };
+        }),
+      atomicBatch: ({ operations }) =>
+        attempt(() => {
+          for (const { kind, command } of operations)
+            if (kind === 'get' && command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
+          const results = operations.map((one) => resultOf(group, one));
+          const reached = { durabilityReached: 'accepted' as const, replicasAcked: 0 };
+          return { isCommitted: true, position: group.position, results, ...reached };
+        }),
       watch: async function* () {
         const messages = group.watched.shift();
         if (messages === undefined) return;
@@ -233,7 +250,7 @@ export class FakeCluster {
           ...{ deleted: 0, nextCursor: '', position: group.position },
           ...{ durabilityReached: 'accepted' as const, replicasAcked: 0 },
         })),
-      ...{ set: none, delete: none, touch: none, atomicBatch: none, explain: none },
+      ...{ set: none, delete: none, touch: none, explain: none },
     };
   }
 }

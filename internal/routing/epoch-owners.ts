@@ -1,0 +1,79 @@
+/**
+ * Which group each epoch is of: as answers tell it, and as the groups themselves say of an epoch
+ * that no answer told, as after a start of this process.
+ */
+import type { Position } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { GroupCalls } from '#routing/group-calls.ts';
+import { OPERATION_BYTES } from '#routing/split-batch.ts';
+
+export interface EpochOwnersOptions {
+  readonly clock: Clock;
+  readonly groups: () => readonly GroupCalls[];
+}
+
+/** An epoch begins with each failover. The oldest are forgotten. */
+const EPOCHS_MAX = 4_096;
+/** How long the groups have to say that an epoch is theirs; the same question is not asked again for a second. */
+const ASK_MS = 500;
+const AGAIN_MS = 1_000;
+/** Epochs that are asked for at once, and answers that nobody knew one: further ones are not asked for. */
+const ASKED_MAX = 64;
+
+export class EpochOwners {
+  readonly #options: EpochOwnersOptions;
+  /** The ids of the groups of epochs. */
+  readonly #owners = new Map<number, string>();
+  readonly #asked = new Map<number, Promise<void>>();
+
+  constructor(options: EpochOwnersOptions) {
+    this.#options = options;
+  }
+
+  /** The id of the group whose history the epoch is; undefined: not heard of here. */
+  ownerOf(epoch: number): string | undefined {
+    return this.#owners.get(epoch);
+  }
+
+  /** An answer of the group told the epoch. */
+  note(epoch: number, group: string): void {
+    this.#owners.delete(epoch);
+    this.#owners.set(epoch, group);
+    const [oldest] = this.#owners.keys();
+    if (this.#owners.size > EPOCHS_MAX && oldest !== undefined) this.#owners.delete(oldest);
+  }
+
+  /** Asks all groups whose the position is, at most 500 ms, once for all callers. Undefined: there is nothing to ask. Never rejects. */
+  learn(position: Position | undefined): Promise<void> | undefined {
+    if (position === undefined || position.lsn === 0 || this.#owners.has(position.epoch)) return undefined;
+    const { epoch } = position;
+    const asked = this.#asked.get(epoch);
+    const groups = this.#options.groups();
+    if (asked !== undefined || groups.length < 2 || this.#asked.size >= ASKED_MAX) return asked;
+    const asking = this.#ask(position, groups);
+    this.#asked.set(epoch, asking);
+    return asking;
+  }
+
+  /** A group has the position in its log, or answers that it is of another history. */
+  async #ask(position: Position, groups: readonly GroupCalls[]): Promise<void> {
+    const { clock } = this.#options;
+    const { epoch } = position;
+    const over = new AbortController();
+    const limit = clock.after(ASK_MS, () => over.abort());
+    const kind = {
+      ...({ target: 'master', isRepeatable: true, waitMs: 0 } as const),
+      ...{ bytes: OPERATION_BYTES, signal: over.signal },
+    };
+    const command = { position, durability: 'accepted', minAcks: 0, timeoutMs: 1 } as const;
+    const claims = groups.map(async (group) => {
+      await group.run(kind, ({ link, ...limits }) => link.awaitDurable(command, limits));
+      this.note(epoch, group.id);
+    });
+    await Promise.any(claims).catch(() => undefined);
+    limit.cancel();
+    over.abort();
+    if (this.#owners.has(epoch)) this.#asked.delete(epoch);
+    else clock.after(AGAIN_MS, () => this.#asked.delete(epoch));
+  }
+}
