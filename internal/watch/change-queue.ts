@@ -3,6 +3,7 @@ import type { Lsn, Position } from '#model/position.ts';
 import { WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { Fifo } from '#platform/fifo.ts';
 import type { Change } from '#watch/change.ts';
+import { CHUNK_BYTES } from '#watch/event-bytes.ts';
 import type { Holder } from '#watch/room.ts';
 
 /** The changes of one message. */
@@ -19,6 +20,8 @@ export class ChangeQueue {
   readonly #room: Holder;
   readonly #changes = new Fifo<Change>();
   #bytes = 0;
+  /** Chunks that its changes lie in. */
+  #chunks = 0;
 
   constructor(room: Holder) {
     this.#room = room;
@@ -32,8 +35,16 @@ export class ChangeQueue {
     return this.#bytes;
   }
 
+  /** Bytes of memory that would be free, about, if nothing waited here. Chunks count whole. */
+  get keptBytes(): number {
+    return this.#bytes + this.#chunks * CHUNK_BYTES;
+  }
+
   push(change: Change): void {
     this.#room.hold(change);
+    const last = this.length === 0 ? undefined : this.#changes.at(this.length - 1);
+    // Each run of changes in one chunk counts: only a large change among them makes two of one.
+    if (change.chunk !== undefined && change.chunk !== last?.chunk) this.#chunks++;
     this.#bytes += change.bytes;
     this.#changes.push(change);
   }
@@ -72,10 +83,15 @@ export class ChangeQueue {
     for (let i = 0; i < this.#changes.length; i++) this.#room.release(this.#changes.at(i) as Change);
     this.#changes.clear();
     this.#bytes = 0;
+    this.#chunks = 0;
   }
 
   #drop(changes: readonly Change[], bytes: number): void {
-    for (const change of changes) this.#room.release(change);
+    for (let i = 0; i < changes.length; i++) {
+      const { chunk } = changes[i] as Change;
+      this.#room.release(changes[i] as Change);
+      if (chunk !== undefined && chunk !== this.#changes.at(i + 1)?.chunk) this.#chunks--;
+    }
     this.#changes.drop(changes.length);
     this.#bytes -= bytes;
   }

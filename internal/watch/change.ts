@@ -8,7 +8,7 @@ import { type EncodedMutation, type Entry, isExpired } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { EventSource, WatchEvent } from '#model/watch.ts';
 import type { Frame } from '#wal/frame.ts';
-import type { EventBytes } from '#watch/event-bytes.ts';
+import type { Chunk, EventBytes, KeptSource } from '#watch/event-bytes.ts';
 
 /** What an event takes beside its key and its values. */
 const EVENT_OVERHEAD_BYTES = 200;
@@ -22,7 +22,7 @@ export interface ChangeForm {
 
 /** Key and value: where they lie, or as they are. */
 type Content =
-  | { readonly source: EventSource }
+  | { readonly source: KeptSource }
   | { readonly source?: undefined; readonly key: string; readonly value: Uint8Array };
 
 export type ChangeFields = Omit<WatchEvent, 'key' | 'value' | 'source' | 'encoded' | 'json'> & Content;
@@ -30,7 +30,7 @@ export type ChangeFields = Omit<WatchEvent, 'key' | 'value' | 'source' | 'encode
 export class Change implements WatchEvent {
   readonly op: WatchEvent['op'];
   readonly cause: WatchEvent['cause'];
-  readonly source: EventSource | undefined;
+  readonly source: KeptSource | undefined;
   readonly contentType: string | undefined;
   readonly version: Position;
   readonly expireAtMs: number;
@@ -40,7 +40,7 @@ export class Change implements WatchEvent {
   readonly isInitial: boolean;
   encoded: WatchEvent['encoded'];
   json: WatchEvent['json'];
-  /** Bytes of memory, about. */
+  /** Bytes of memory, about; of its chunk, those of its own key and value. */
   readonly bytes: number;
   /** Queues that it is in. */
   holders = 0;
@@ -69,6 +69,17 @@ export class Change implements WatchEvent {
     const keyBytes = 2 * (source === undefined ? fields.key.length : source.keyBytes);
     const valueBytes = source === undefined ? fields.value.length : source.valueBytes;
     this.bytes = EVENT_OVERHEAD_BYTES + keyBytes + valueBytes + extraBytes(this);
+  }
+
+  /** The buffer that it shares with others. */
+  get chunk(): Chunk | undefined {
+    return this.source?.chunk;
+  }
+
+  /** Bytes of memory, about, beside its chunk. */
+  get ownBytes(): number {
+    const { source } = this;
+    return source?.chunk === undefined ? this.bytes : this.bytes - source.keyBytes - source.valueBytes;
   }
 
   get key(): string {

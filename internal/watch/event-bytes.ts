@@ -8,39 +8,51 @@ import type { EventSource } from '#model/watch.ts';
 import { isMostOfBuffer } from '#platform/bytes.ts';
 
 /** An event that waits keeps its whole chunk in memory. */
-const CHUNK_BYTES = 8_192;
+export const CHUNK_BYTES = 8_192;
 /** More bytes than this get a buffer of their own. */
 const SHARED_BYTES_MAX = CHUNK_BYTES / 4;
 
+/** A buffer that events share. */
+export class Chunk {
+  readonly buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** Events in it that wait for a watcher: as long as there is one, all of it stays in memory. */
+  holders = 0;
+}
+
+/** `chunk`: where the bytes lie beside those of other events; undefined: they have a buffer that counts as they do. */
+export interface KeptSource extends EventSource {
+  readonly chunk: Chunk | undefined;
+}
+
 export class EventBytes {
-  #chunk = Buffer.alloc(0);
+  #chunk: Chunk | undefined;
   #at = 0;
 
   /** What an event can be made of when the record is gone. */
-  keep(pair: EncodedPair): EventSource {
+  keep(pair: EncodedPair): KeptSource {
     const { bytes, keyOffset, keyBytes, valueOffset, valueBytes, isFinal } = pair;
     const length = keyBytes + valueBytes;
     if (isFinal === true && length > SHARED_BYTES_MAX) {
       const value = bytes.subarray(valueOffset, valueOffset + valueBytes);
-      if (isMostOfBuffer(value)) return { bytes, keyOffset, keyBytes, valueOffset, valueBytes };
+      if (isMostOfBuffer(value))
+        return { bytes, keyOffset, keyBytes, valueOffset, valueBytes, chunk: undefined };
     }
-    const to = this.#roomFor(length);
-    const target = length > SHARED_BYTES_MAX ? Buffer.allocUnsafeSlow(length) : this.#chunk;
+    const chunk = length > SHARED_BYTES_MAX ? undefined : this.#chunkFor(length);
+    const target = chunk === undefined ? Buffer.allocUnsafeSlow(length) : chunk.buffer;
+    const to = chunk === undefined ? 0 : this.#at - length;
     copy(bytes, keyOffset, target, to, keyBytes);
     copy(bytes, valueOffset, target, to + keyBytes, valueBytes);
-    return { bytes: target, keyOffset: to, keyBytes, valueOffset: to + keyBytes, valueBytes };
+    return { bytes: target, keyOffset: to, keyBytes, valueOffset: to + keyBytes, valueBytes, chunk };
   }
 
-  /** Where the bytes go: in a chunk with room for them, or at the beginning of a buffer of their own. */
-  #roomFor(length: number): number {
-    if (length > SHARED_BYTES_MAX) return 0;
-    if (this.#at + length > this.#chunk.length) {
-      this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** A chunk whose `length` bytes before `#at` are free for the event. */
+  #chunkFor(length: number): Chunk {
+    if (this.#chunk === undefined || this.#at + length > CHUNK_BYTES) {
+      this.#chunk = new Chunk();
       this.#at = 0;
     }
-    const at = this.#at;
     this.#at += length;
-    return at;
+    return this.#chunk;
   }
 }
 

@@ -1,10 +1,12 @@
 /**
  * The memory of all watchers of a node: changes that wait, each counted once however
- * many queues it is in, and messages that are handed over and not taken yet.
+ * many queues it is in, the chunks that they lie in, each whole as long as one change of
+ * it waits, and messages that are handed over and not taken yet.
  */
 import { WATCH_MESSAGE_BYTES, WATCH_QUEUE_BYTES_MAX } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Change } from '#watch/change.ts';
+import { CHUNK_BYTES } from '#watch/event-bytes.ts';
 
 /** How often one that waits for room looks again. */
 export const LOOK_MS = 20;
@@ -28,7 +30,7 @@ export class Room implements Holder {
     this.#bytesMax = bytesMax;
   }
 
-  /** Bytes of changes that wait. */
+  /** Bytes of memory that changes keep that wait. */
   get waitingBytes(): number {
     return this.#waitingBytes;
   }
@@ -44,23 +46,31 @@ export class Room implements Holder {
 
   /** The change is in one more queue. */
   hold(change: Change): void {
-    if (change.holders++ === 0) this.#waitingBytes += change.bytes;
+    if (change.holders++ > 0) return;
+    const { chunk } = change;
+    this.#waitingBytes += change.ownBytes;
+    if (chunk !== undefined && chunk.holders++ === 0) this.#waitingBytes += CHUNK_BYTES;
   }
 
   /** The change is in one queue less. */
   release(change: Change): void {
-    if (--change.holders === 0) this.#waitingBytes -= change.bytes;
+    if (--change.holders > 0) return;
+    const { chunk } = change;
+    this.#waitingBytes -= change.ownBytes;
+    if (chunk !== undefined && --chunk.holders === 0) this.#waitingBytes -= CHUNK_BYTES;
   }
 
-  /** The part of it for what was logged before or was there; such a change is in one queue. */
+  /** The part of it for what was logged before or was there; such a change is in one queue, and its chunk has no change of another. */
   readonly past: Holder = {
     hold: (change) => {
+      const before = this.#waitingBytes;
       this.hold(change);
-      this.#pastBytes += change.bytes;
+      this.#pastBytes += this.#waitingBytes - before;
     },
     release: (change) => {
+      const before = this.#waitingBytes;
       this.release(change);
-      this.#pastBytes -= change.bytes;
+      this.#pastBytes += this.#waitingBytes - before;
     },
   };
 

@@ -56,7 +56,7 @@ export class WatchHub {
   readonly #left = new Map<string, Entry | undefined>();
   #ready: Position | undefined;
   /** Keys and values of events. */
-  readonly kept = new EventBytes();
+  readonly #kept = new EventBytes();
 
   constructor(engine: Engine, parts: HubParts) {
     this.engine = engine;
@@ -129,11 +129,11 @@ export class WatchHub {
 
   #changeOf(mutation: EncodedMutation, frame: Frame, version: Position, found: readonly Watcher[]): Change {
     if (!found.some(({ withPrevious }) => withPrevious))
-      return changeOf(mutation, frame, version, this.kept, undefined);
+      return changeOf(mutation, frame, version, this.#kept, undefined);
     const { bytes, keyOffset, keyBytes } = mutation;
     const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
     const stored = this.#left.has(key) ? this.#left.get(key) : this.engine.store.peek(key);
-    const change = changeOf(mutation, frame, version, this.kept, stored);
+    const change = changeOf(mutation, frame, version, this.#kept, stored);
     this.#left.set(key, entryAfter(change));
     return change;
   }
@@ -149,7 +149,7 @@ export class WatchHub {
   #endLongest(): void {
     let longest: Watcher | undefined;
     for (const watcher of this.#watchers) {
-      if (watcher.bytes > (longest?.bytes ?? 0)) longest = watcher;
+      if (watcher.keptBytes > (longest?.keptBytes ?? 0)) longest = watcher;
     }
     if (longest === undefined) return;
     longest.endSlow(

@@ -8,6 +8,7 @@ import { checkCaller, WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import { replacedError, withResume } from '#watch/ends.ts';
+import { EventBytes } from '#watch/event-bytes.ts';
 import { InitialWalk } from '#watch/initial-walk.ts';
 import { LivePump } from '#watch/live-pump.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
@@ -123,9 +124,11 @@ export class WatchSession {
       readPastFrames(this.#hub.engine, this.#telling.at, () => this.#check()),
     );
     this.#watcher.pastSinceMs = clock.monotonicMs();
+    // Chunks of their own: what waits for this watcher keeps nothing of the others' in memory.
+    const kept = new EventBytes();
     for (const frame of frames) {
       if (endLsn !== undefined && frame.lsn > endLsn) break;
-      queuePast(this.#watcher, frame, this.#hub.kept);
+      queuePast(this.#watcher, frame, kept);
       end = { epoch: frame.epoch, lsn: frame.lsn };
     }
     for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {

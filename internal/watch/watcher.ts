@@ -56,9 +56,9 @@ export class Watcher implements ChangeForm {
     return this.#aborter.signal;
   }
 
-  /** Bytes that wait for it. */
-  get bytes(): number {
-    return this.live.bytes + this.past.bytes;
+  /** Bytes of memory that it keeps by not reading, about. */
+  get keptBytes(): number {
+    return this.live.keptBytes + this.past.keptBytes;
   }
 
   wants(op: WatchOp): boolean {

@@ -57,6 +57,7 @@ import { TLS_MUTANTS } from './tls-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { UNREAD_MUTANTS } from './unread-mutants.ts';
 import { VALUE_MUTANTS } from './value-mutants.ts';
+import { WATCH_MEMORY_MUTANTS } from './watch-memory-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
 import { WIRE_MUTANTS } from './wire-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
@@ -283,6 +284,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ANSWER_MUTANTS,
   ...API_MUTANTS,
   ...VALUE_MUTANTS,
+  ...WATCH_MEMORY_MUTANTS,
   ...WATCH_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,

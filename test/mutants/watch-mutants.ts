@@ -209,8 +209,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'event that keeps a whole record for a part of it',
     file: 'internal/watch/event-bytes.ts',
-    text: '      if (isMostOfBuffer(value)) return',
-    replacement: '      if (value.length > 0) return',
+    text: '      if (isMostOfBuffer(value))',
+    replacement: '      if (value.length > 0)',
     tests: ['test/watch/event-bytes.test.ts'],
   },
   {

@@ -4,6 +4,7 @@ import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { Change, type ChangeFields } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
+import { CHUNK_BYTES, EventBytes } from '#watch/event-bytes.ts';
 import { MessagePace, PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
 import { Room } from '#watch/room.ts';
 
@@ -77,6 +78,49 @@ describe('the changes of one watcher', () => {
     expect(room.waitingBytes).toBe(shared.bytes);
     queues[1]?.clear();
     expect(room.waitingBytes).toBe(0);
+  });
+});
+
+describe('changes that lie in chunks', () => {
+  function keptIn(kept: EventBytes, valueBytes: number): Change {
+    const bytes = Buffer.alloc(1 + valueBytes, 'k');
+    const source = kept.keep({
+      ...{ bytes, keyOffset: 0, keyBytes: 1, valueOffset: 1, valueBytes },
+      ...{ typeOffset: 0, typeBytes: 0, expireAtMs: 0 },
+    });
+    return new Change({ ...fieldsOf(1), source });
+  }
+
+  it('keep all of them in memory, and count so', () => {
+    const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
+    const [slow, quick] = [new ChangeQueue(room), new ChangeQueue(room)];
+    const kept = new EventBytes();
+    for (let i = 0; i < 100; i++) {
+      slow.push(keptIn(kept, 1));
+      for (let j = 0; j < 8; j++) quick.push(keptIn(kept, 2_000));
+    }
+    while (quick.take(ALL) !== undefined);
+    expect(quick.keptBytes).toBe(0);
+    expect(room.waitingBytes).toBeGreaterThan(100 * CHUNK_BYTES);
+    expect(slow.keptBytes).toBeGreaterThan(100 * CHUNK_BYTES);
+    expect(slow.keptBytes).toBeLessThan(101 * CHUNK_BYTES + slow.bytes);
+    while (slow.take(ALL) !== undefined);
+    expect([room.waitingBytes, slow.keptBytes]).toEqual([0, 0]);
+  });
+
+  it('count a chunk once, whether their queues take or drop them', () => {
+    const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
+    const queues = [new ChangeQueue(room), new ChangeQueue(room)];
+    const kept = new EventBytes();
+    for (let i = 0; i < 10; i++) {
+      const [small, large] = [keptIn(kept, 10), keptIn(kept, 10_000)];
+      for (const queue of queues) for (const change of [small, large]) queue.push(change);
+    }
+    expect(room.waitingBytes).toBeGreaterThan(CHUNK_BYTES + 100_000);
+    expect(room.waitingBytes).toBeLessThan(CHUNK_BYTES + 10 * 10_500);
+    queues[0]?.take(ALL);
+    for (const queue of queues) queue.clear();
+    expect([room.waitingBytes, queues[0]?.keptBytes]).toEqual([0, 0]);
   });
 });
 

@@ -77,6 +77,39 @@ describe.each(WAYS)('a slow watcher, by %s', (way) => {
     expect([ended.length > 0, ended.length < 4]).toEqual([true, true]);
   });
 
+  it('is the one that keeps the most in memory, by small changes among many of others too', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ limits: LIMITS, watchBytesMax: 1_000_000 });
+    const target = (prefix: string) => ({ target: { kind: 'prefix', prefix } as const });
+    const [pinning, honest] = [target('small'), target('large')].map(
+      (one) => new Following(master.node, one, way),
+    ) as [Following, Following];
+    const quick = new Following(master.node, target('other'), way);
+    await group.clock.advance(100);
+    for (const one of [pinning, honest]) one.isStuck = true;
+    // Each takes a message first, and is stuck with it.
+    for (const key of ['small', 'large']) await group.set(master, key, 'x');
+    await group.clock.advance(100);
+    await group.set(master, 'large', LARGE);
+    const others = Array.from({ length: 5 }, (_, i) => ({
+      kind: 'set' as const,
+      command: setCommand(`other${i}`, LARGE.slice(0, 2_000)),
+    }));
+    const small = { kind: 'set' as const, command: setCommand('small', 'x') };
+    for (let i = 0; i < 150; i++) {
+      await group.until(master.node.batch([small, ...others]));
+      if (i % 10 === 0) await group.clock.advance(100);
+    }
+    await group.clock.advance(200);
+    for (const one of [pinning, honest]) one.unstick();
+    await group.clock.advance(200);
+    expect([pinning, honest, quick].map(({ code }) => code)).toEqual([
+      'resource_exhausted',
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('that is not slow may have one record that is larger than its queue', async () => {
     const group = new TestGroup();
     const master = await group.master({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' } });

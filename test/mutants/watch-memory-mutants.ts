@@ -1,0 +1,19 @@
+/** Planted bugs of what waiting changes keep in memory, and of how it is counted. */
+import type { Mutant } from './mutant.ts';
+
+export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'chunk of a waiting change that counts for nothing',
+    file: 'internal/watch/room.ts',
+    text: '    if (chunk !== undefined && chunk.holders++ === 0) this.#waitingBytes += CHUNK_BYTES;\n',
+    replacement: '',
+    tests: ['test/watch/change-queue.test.ts'],
+  },
+  {
+    name: 'watcher ended for its bytes, while another keeps more in chunks',
+    file: 'internal/watch/watch-hub.ts',
+    text: '      if (watcher.keptBytes > (longest?.keptBytes ?? 0)) longest = watcher;',
+    replacement: '      if (watcher.live.bytes > (longest?.live.bytes ?? 0)) longest = watcher;',
+    tests: ['test/watch/ends.test.ts'],
+  },
+];
