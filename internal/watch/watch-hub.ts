@@ -9,7 +9,7 @@ import type { Engine } from '#engine/engine.ts';
 import { recordKindOf } from '#engine/records/record-table.ts';
 import type { EncodedMutation, Entry } from '#model/entry.ts';
 import type { Lsn, Position } from '#model/position.ts';
-import type { WatchEvent } from '#model/watch.ts';
+import type { WatchEvent, WatchOp } from '#model/watch.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Frame } from '#wal/frame.ts';
 import { type Change, changeOf } from '#watch/change.ts';
@@ -120,6 +120,7 @@ export class WatchHub {
     while (mutation.next()) {
       found.length = 0;
       this.#matcher.match(mutation.bytes, mutation.keyOffset, mutation.keyBytes, found);
+      keepConcerned(found, mutation.op);
       if (found.length === 0) continue;
       version ??= { epoch: frame.epoch, lsn: frame.lsn };
       this.#offer(found, this.#changeOf(mutation, frame, version, found));
@@ -240,6 +241,13 @@ export class WatchHub {
       if (this.#watchers.size > 0) this.#lookLater();
     });
   }
+}
+
+/** Leaves those that want the change, or that must know what it left, to be told that with a later one of its record. */
+function keepConcerned(found: Watcher[], op: WatchOp): void {
+  let count = 0;
+  for (const watcher of found) if (watcher.withPrevious || watcher.wants(op)) found[count++] = watcher;
+  found.length = count;
 }
 
 function entryAfter({ op, key, value, expireAtMs, version, previous }: WatchEvent): Entry | undefined {

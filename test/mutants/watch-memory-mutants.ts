@@ -16,4 +16,18 @@ export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
     replacement: '      if (watcher.live.bytes > (longest?.live.bytes ?? 0)) longest = watcher;',
     tests: ['test/watch/ends.test.ts'],
   },
+  {
+    name: 'event that is made of a change which nobody wants',
+    file: 'internal/watch/watch-hub.ts',
+    text: '      keepConcerned(found, mutation.op);\n',
+    replacement: '',
+    tests: ['test/watch/watch.test.ts'],
+  },
+  {
+    name: 'previous entry that leaves out a change of the same record which is not told',
+    file: 'internal/watch/watch-hub.ts',
+    text: 'if (watcher.withPrevious || watcher.wants(op)) found',
+    replacement: 'if (watcher.wants(op)) found',
+    tests: ['test/watch/watch.test.ts'],
+  },
 ];

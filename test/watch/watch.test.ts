@@ -1,8 +1,9 @@
 /** Watches of whole nodes: what they tell, in which order, and how they end. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NO_POSITION } from '#model/position.ts';
-import { setCommand, TestGroup } from '#test/doubles/test-group.ts';
+import { deleteCommand, setCommand, TestGroup } from '#test/doubles/test-group.ts';
 import { checkOrder, Following, WAYS } from '#test/watch/following.ts';
+import { EventBytes } from '#watch/event-bytes.ts';
 
 async function oneNode(changes = {}) {
   const group = new TestGroup();
@@ -101,6 +102,35 @@ describe.each(WAYS)('a watch from now on, by %s', (way) => {
       ['a', undefined],
     ]);
     expect(watch.events[1]?.previous?.version).toEqual(watch.events[0]?.version);
+  });
+
+  it('gives what a change left that is not told itself', async () => {
+    const { group, master } = await oneNode();
+    await group.set(master, 'a', '0');
+    const watch = new Following(master.node, { withPrevious: true, ops: ['delete'] }, way);
+    await group.clock.advance(0);
+    await group.until(
+      master.node.batch([
+        { kind: 'set', command: setCommand('a', '1') },
+        { kind: 'delete', command: deleteCommand('a') },
+      ]),
+    );
+    await group.clock.advance(100);
+    expect(watch.events.map(({ op, previous }) => [op, String(previous?.value)])).toEqual([['delete', '1']]);
+  });
+
+  it('makes no event of a change that nobody wants', async () => {
+    const keep = vi.spyOn(EventBytes.prototype, 'keep');
+    const { group, master } = await oneNode();
+    const watch = new Following(master.node, { ops: ['delete'] }, way);
+    await group.clock.advance(0);
+    await group.set(master, 'a', 'x');
+    await group.clock.advance(100);
+    const calls = keep.mock.calls.length;
+    await group.delete(master, 'a');
+    await group.clock.advance(100);
+    expect([calls, keep.mock.calls.length, watch.told]).toEqual([0, 1, ['-a']]);
+    keep.mockRestore();
   });
 
   it('counts an expired entry as missing before a set', async () => {
