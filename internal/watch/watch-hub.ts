@@ -250,7 +250,8 @@ function keepConcerned(found: Watcher[], op: WatchOp): void {
   found.length = count;
 }
 
-function entryAfter({ op, key, value, expireAtMs, version, previous }: WatchEvent): Entry | undefined {
+function entryAfter(event: WatchEvent): Entry | undefined {
+  const { op, key, value, contentType, expireAtMs, version, previous } = event;
   if (op === 'touch') return previous && { ...previous, expireAtMs };
-  return op === 'set' ? { key, value, expireAtMs, version } : undefined;
+  return op === 'set' ? { key, value, contentType, expireAtMs, version } : undefined;
 }

@@ -30,4 +30,11 @@ export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
     replacement: 'if (watcher.wants(op)) found',
     tests: ['test/watch/watch.test.ts'],
   },
+  {
+    name: 'previous entry of the same record without its content type',
+    file: 'internal/watch/watch-hub.ts',
+    text: '{ key, value, contentType, expireAtMs, version }',
+    replacement: '{ key, value, expireAtMs, version }',
+    tests: ['test/watch/watch.test.ts'],
+  },
 ];

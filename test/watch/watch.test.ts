@@ -85,7 +85,11 @@ describe.each(WAYS)('a watch from now on, by %s', (way) => {
     await group.set(master, 'a', '0');
     const watch = new Following(master.node, { withPrevious: true }, way);
     await group.clock.advance(0);
-    const sets = ['1', '2'].map((value) => ({ kind: 'set' as const, command: setCommand('a', value) }));
+    const contentType = 'text/plain';
+    const sets = ['1', '2'].map((value) => ({
+      kind: 'set' as const,
+      command: setCommand('a', value, { contentType }),
+    }));
     await group.until(master.node.batch([...sets, { kind: 'set', command: setCommand('b', 'x') }]));
     await group.delete(master, 'a');
     await group.set(master, 'a', '3');
@@ -101,7 +105,7 @@ describe.each(WAYS)('a watch from now on, by %s', (way) => {
       ['a', '2'],
       ['a', undefined],
     ]);
-    expect(watch.events[1]?.previous?.version).toEqual(watch.events[0]?.version);
+    expect(watch.events[1]?.previous).toMatchObject({ version: watch.events[0]?.version, contentType });
   });
 
   it('gives what a change left that is not told itself', async () => {
