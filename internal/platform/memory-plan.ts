@@ -30,7 +30,7 @@ export interface MemoryPlan {
   readonly programBytes: number;
   /**
    * For calls under way: their bodies, their records, their answers, and buffers that are garbage
-   * already. Connections that wait may take as much, and are bounded by it.
+   * already. Connections that wait may take as much, and are bounded by it, each at its worst.
    */
   readonly callBytes: number;
   /** The limit, within `callBytes`, for answers over HTTP/2 that wait for their peers to read. */

@@ -17,9 +17,13 @@ const RESERVED_FILES = 192;
 /** So many peers at once, or fewer where few files may be open, are told why they are refused. */
 const TOLD_MAX = 32;
 const LOG_EVERY_MS = 10_000;
-/** What a connection takes that asked once and then waits (measured: 16 kB, and 37 kB by TLS). */
-const CLEAR_BYTES = 16_384;
-const TLS_BYTES = 40_960;
+/**
+ * The most that a connection takes which waits, and which no other bound counts (measured: up to
+ * 44 KiB, and 103 KiB by TLS). Its peer has sent nearly all of a head of 16 kB, and by TLS nearly
+ * all of a record as well. One that asked once and sends nothing takes 16 kB, and 37 kB by TLS.
+ */
+const CLEAR_BYTES = 48 * 1_024;
+const TLS_BYTES = 104 * 1_024;
 /** So many are taken however little memory there is. */
 const CONNECTIONS_MIN = 256;
 
@@ -63,6 +67,12 @@ export function limitConnections(
     perAddressMax: Math.min(connectionsMax, perAddressMax ?? Math.max(16, Math.floor(connectionsMax / 4))),
     toldMax,
   };
+}
+
+/** What keeps a server from taking more connections. Pure. */
+export function describeBound({ connectionsMax, memoryMax, openFilesMax }: ConnectionLimit): string {
+  if (connectionsMax < memoryMax) return `ulimit -n is ${openFilesMax}`;
+  return memoryMax < CONNECTIONS_MAX ? 'its memory has room for no more' : 'no node takes more';
 }
 
 /** Refuses connections, counts that, and says so in the log at most every ten seconds for each limit. */
@@ -111,9 +121,9 @@ export class ConnectionRefusals {
   }
 
   #reason(full: Full): string {
-    const { connectionsMax, perAddressMax, openFilesMax } = this.#limit;
+    const { connectionsMax, perAddressMax } = this.#limit;
     return full === 'all'
-      ? `all ${connectionsMax} connections of this node are taken (ulimit -n is ${openFilesMax}): ` +
+      ? `all ${connectionsMax} connections of this node are taken (${describeBound(this.#limit)}): ` +
           'close some, share them, or raise the limit'
       : `all ${perAddressMax} connections that one address may have are taken: ` +
           'close some, share them, or raise server.max_connections_per_address';

@@ -83,7 +83,7 @@ function registerGauges({ metrics, ...read }: EdgeMetricsOptions): void {
   metrics.gaugeFrom('walnut_connections', 'Open connections.', read.connections);
   metrics.gaugeFrom(
     'walnut_connections_max',
-    'Most connections that this node accepts, by ulimit -n.',
+    'Most connections that this node accepts, by ulimit -n and its memory.',
     () => read.connectionsMax,
   );
   metrics.gaugeFrom('walnut_request_body_bytes', 'Bytes of request bodies in memory.', read.bodyBytes);

@@ -130,6 +130,13 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/connection-limit.test.ts'],
   },
   {
+    name: 'connections: sized by those that ask once and wait',
+    file: 'internal/rpc/connection-limit.ts',
+    text: 'const TLS_BYTES = 104 * 1_024;',
+    replacement: 'const TLS_BYTES = 40 * 1_024;',
+    tests: ['test/server/connection-limit.test.ts'],
+  },
+  {
     name: 'connections: memory bounds none',
     file: 'internal/rpc/connection-limit.ts',
     text: 'Math.min(memoryMax, filesLeft)',

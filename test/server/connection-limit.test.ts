@@ -4,7 +4,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { connectionsIn, limitConnections } from '#rpc/connection-limit.ts';
+import { connectionsIn, describeBound, limitConnections } from '#rpc/connection-limit.ts';
 import { http1, onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
 
 describe('the bound of connections', () => {
@@ -30,13 +30,30 @@ describe('the bound of connections', () => {
 describe('memory for connections', () => {
   const MIB = 1 << 20;
   it.each([
-    [48 * MIB, true, 1_228],
-    [48 * MIB, false, 3_072],
+    [48 * MIB, true, 472],
+    [48 * MIB, false, 1_024],
     [3_072 * MIB, true, 20_000],
     [1 * MIB, true, 256],
   ])('of %i bytes, by TLS %s, is enough for %i', (bytes, isTls, count) => {
     expect(connectionsIn(bytes, isTls)).toBe(count);
   });
+
+  it('is enough for connections whose peers each delay the end of a head and of a record', () => {
+    const KIB = 1_024;
+    expect(connectionsIn(64 * MIB, true) * 103 * KIB).toBeLessThanOrEqual(64 * MIB);
+    expect(connectionsIn(64 * MIB, false) * 44 * KIB).toBeLessThanOrEqual(64 * MIB);
+  });
+
+  it.each([
+    [1_024, 1_228, 'ulimit -n is 1024'],
+    [20_000, 1_228, 'its memory has room for no more'],
+    [100_000, 20_000, 'no node takes more'],
+  ])(
+    'and %i open files: with %i at most, a caller that is refused learns the bound',
+    (files, memoryMax, bound) => {
+      expect(describeBound(limitConnections(files, undefined, memoryMax))).toBe(bound);
+    },
+  );
 
   it('bounds them where many files may be open', () => {
     expect(limitConnections(20_000, undefined, 1_228)).toMatchObject({
