@@ -98,6 +98,7 @@ export class BatchCalls {
     const kind: CallKind = {
       target: isRead ? this.#targetOf(part) : 'master',
       isRepeatable: true,
+      isRead,
       waitMs: Math.max(...part.map(waitOfOperation)),
       bytes: undefined,
       signal,

@@ -80,6 +80,7 @@ export class ClusterKeys implements KeyValuePort {
       const kind: CallKind = {
         target,
         isRepeatable: true,
+        isRead: fill === undefined,
         waitMs,
         bytes: OPERATION_BYTES + key.length,
         signal,
@@ -117,7 +118,7 @@ export class ClusterKeys implements KeyValuePort {
     const bytes = bytesOfAll(command.operations);
     const isRead = command.operations.every(({ kind }) => kind === 'get');
     const waitMs = Math.max(waitOf(command), ...command.operations.map(waitOfOperation));
-    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs, bytes, signal };
+    const kind: CallKind = { target: 'master', isRepeatable: true, isRead, waitMs, bytes, signal };
     const send: Send<AtomicBatchCommand, AtomicBatchAnswer> = (link, own, limits) =>
       link.atomicBatch(own, limits);
     const { groups } = this.#options;
@@ -156,7 +157,7 @@ export class ClusterKeys implements KeyValuePort {
   explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
     const { key } = command;
     const bytes = OPERATION_BYTES + key.length;
-    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: 0, bytes, signal };
+    const kind: CallKind = { target: 'master', isRepeatable: true, isRead: true, waitMs: 0, bytes, signal };
     return this.#atKey(key, (group) =>
       group.run(kind, ({ link, ...limits }) => link.explain(command, limits)),
     );
@@ -174,6 +175,7 @@ export class ClusterKeys implements KeyValuePort {
     const kind: CallKind = {
       target: 'master',
       isRepeatable: true,
+      isRead: true,
       waitMs: waitOf(command),
       bytes: OPERATION_BYTES,
       signal,

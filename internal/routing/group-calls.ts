@@ -31,6 +31,8 @@ export interface GroupCallsOptions {
 export interface CallKind {
   readonly target: Target;
   readonly isRepeatable: boolean;
+  /** See `RoutedCall.isRead`. */
+  readonly isRead?: boolean | undefined;
   /** How long the node may wait before it answers, milliseconds. */
   readonly waitMs: number;
   /** Bytes of the request, as `bytesOf` counts them; undefined within `named`, which has a place for the call. */
@@ -51,6 +53,7 @@ const PAUSE_MS_MAX = 100;
 const READ: CallKind = {
   target: 'master',
   isRepeatable: true,
+  isRead: true,
   waitMs: 0,
   bytes: undefined,
   signal: undefined,
@@ -126,12 +129,12 @@ export class GroupCalls {
 
   /** Rejects with `WalnutError`: `shard_moved` where another group owns the key. */
   async run<T>(kind: CallKind, attempt: (attempt: Attempt<NodeKeys>) => Promise<T>): Promise<T> {
-    const { target, isRepeatable, waitMs, bytes, signal, at } = kind;
+    const { target, isRepeatable, isRead, waitMs, bytes, signal, at } = kind;
     if (this.#routes.addresses.length === 0) throw this.#noMembers();
     const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
     const mayEnd = target === 'master' && isRepeatable && at === undefined;
     const run = (): Promise<T> =>
-      this.#router.run({ target, isRepeatable, signal, at, ...limits }, (one) =>
+      this.#router.run({ target, isRepeatable, isRead, signal, at, ...limits }, (one) =>
         mayEnd && one.timeoutMs > ATTEMPT_MS ? this.#long.run(one, attempt) : attempt(one),
       );
     return bytes === undefined ? run() : this.#placed(bytes, run);

@@ -103,7 +103,8 @@ export class PagedKeys {
     };
     const to = at.address === '' ? undefined : ask;
     const bytes = OPERATION_BYTES + prefix.length;
-    return { target, isRepeatable, waitMs: 0, bytes, signal: undefined, at: to };
+    // A scan is what may be repeated, and it changes nothing.
+    return { target, isRepeatable, isRead: isRepeatable, waitMs: 0, bytes, signal: undefined, at: to };
   }
 
   /** Where the next page is; empty: there is none. */

@@ -9,6 +9,7 @@
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import type { Failure, Outcome, Told } from '#routing/failure.ts';
+import type { Gate } from '#routing/gate.ts';
 import type { GroupRoutes, Target } from '#routing/group-routes.ts';
 import { nextStep } from '#routing/next-step.ts';
 
@@ -35,6 +36,8 @@ export interface RoutedCall {
   readonly target: Target;
   /** True if it may be carried out twice without harm: reads, and writes with a name. */
   readonly isRepeatable: boolean;
+  /** True if it changes nothing, so that nothing of it is done wherever it fails. */
+  readonly isRead?: boolean | undefined;
   /** The caller's time for all attempts, milliseconds. */
   readonly timeoutMs: number;
   /** The time of the first attempt, where there may be others; it doubles where it was too short. */
@@ -49,16 +52,6 @@ export interface Attempt<L> extends Limits {
   readonly address: string;
   /** True if an earlier attempt may have been, or may still be, carried out. */
   readonly mayBeRepeat: boolean;
-}
-
-/** What lets attempts go to the master, and is told what came of them. */
-export interface Gate {
-  /** Undefined: the attempt may go now. */
-  enter(limitMs: number, signal: AbortSignal | undefined): Promise<void> | undefined;
-  onAnswer(): void;
-  onFailure(): void;
-  /** The caller gave up, which says nothing of the group. */
-  onGivenUp(): void;
 }
 
 export interface RouterOptions<L> {
@@ -80,6 +73,8 @@ const ATTEMPT_DOUBLINGS_MAX = 6;
 
 /** One call while it goes on. */
 interface Progress {
+  /** What the last attempt failed by. */
+  last: { readonly error: unknown; readonly address: string } | undefined;
   outcome: Outcome;
   attempts: number;
   late: number;
@@ -112,6 +107,7 @@ export class Router<L> {
   async run<T>(call: RoutedCall, attempt: (attempt: Attempt<L>) => Promise<T>): Promise<T> {
     const endMs = this.#clock.monotonicMs() + call.timeoutMs;
     const progress: Progress = {
+      last: undefined,
       outcome: 'not_done',
       attempts: 0,
       late: 0,
@@ -125,7 +121,7 @@ export class Router<L> {
     const gate = call.target === 'master' && call.at === undefined ? this.#gate : undefined;
     for (;;) {
       const entering = gate?.enter(endMs - this.#clock.monotonicMs(), call.signal);
-      if (entering !== undefined) await this.#entered(entering, progress);
+      if (entering !== undefined) await this.#entered(entering, progress, call);
       const address = call.at?.() ?? hint ?? (await this.#choose(call, progress.tried));
       progress.tried.add(address);
       progress.attempts++;
@@ -200,12 +196,14 @@ export class Router<L> {
     over.abort();
   }
 
-  /** What ended the wait for a place is told with what earlier attempts may have done. */
-  async #entered(entering: Promise<void>, { outcome, attempts }: Progress): Promise<void> {
+  /** A wait that took too long is told by why the last attempt failed, and with what it may have done. */
+  async #entered(entering: Promise<void>, progress: Progress, call: RoutedCall): Promise<void> {
     try {
       await entering;
-    } catch (error) {
-      throw this.#links.toError(error, { outcome, address: '', attempts });
+    } catch (ended) {
+      const { outcome, attempts, last } = progress;
+      const { error, address } = (isGivenUp(call) ? undefined : last) ?? { error: ended, address: '' };
+      throw this.#links.toError(error, { outcome, address, attempts });
     }
   }
 
@@ -245,7 +243,8 @@ export class Router<L> {
     progress: Progress,
   ): Promise<string | undefined> {
     const nowMs = this.#clock.monotonicMs();
-    if (failure.outcome === 'unknown') progress.outcome = 'unknown';
+    progress.last = { error, address };
+    if (failure.outcome === 'unknown' && call.isRead !== true) progress.outcome = 'unknown';
     // The master looked for an earlier attempt first, so that there was none.
     if (failure.remedy === 'moved') progress.outcome = 'not_done';
     if (call.at === undefined) this.#routes.onFailure(address, failure, nowMs);

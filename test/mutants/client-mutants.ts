@@ -54,7 +54,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that says of all attempts what is true of the last',
     file: 'internal/routing/router.ts',
-    text: "    if (failure.outcome === 'unknown') progress.outcome = 'unknown';",
+    text: "    if (failure.outcome === 'unknown' && call.isRead !== true) progress.outcome = 'unknown';",
     replacement: '    progress.outcome = failure.outcome;',
     tests: [ROUTER],
   },

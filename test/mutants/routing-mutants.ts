@@ -136,6 +136,20 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'read whose outcome is unknown',
+    file: 'internal/routing/router.ts',
+    text: "if (failure.outcome === 'unknown' && call.isRead !== true) progress.outcome = 'unknown';",
+    replacement: "if (failure.outcome === 'unknown') progress.outcome = 'unknown';",
+    tests: [KEYS],
+  },
+  {
+    name: 'reason of a call lost in its wait for the group',
+    file: 'internal/routing/router.ts',
+    text: '(isGivenUp(call) ? undefined : last) ?? {',
+    replacement: 'undefined ?? {',
+    tests: [KEYS],
+  },
+  {
     name: 'long calls kept by a master that hangs',
     file: 'internal/routing/group-calls.ts',
     text: '    this.#long.endOthers(this.#leaderAddress);',

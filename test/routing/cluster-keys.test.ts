@@ -60,6 +60,20 @@ describe('a call of one key', () => {
     expect(cluster.clock.monotonicMs()).toBeLessThan(11_000);
   });
 
+  it('that is a read has done nothing wherever it fails, and says why its last attempt did', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = () => 'lost';
+    // Its time ends while it waits for the group.
+    const waiting = cluster.keys.get({ key: 'k', waitMs: 0 });
+    expect(await cluster.settled(waiting)).toMatchObject({
+      ...{ code: 'unavailable', message: 'lost' },
+      details: { nothingDone: true },
+    });
+    cluster.fate = (_, key) => (key === '' ? 'lost' : 'answer');
+    const scan = { prefix: '', cursor: '', limit: 10, keysOnly: false };
+    expect(await cluster.settled(cluster.keys.scan(scan))).toMatchObject({ details: { nothingDone: true } });
+  });
+
   it('does not wait where too many wait already, and other groups go on', async () => {
     const cluster = new FakeCluster(['g1', 'g2'], { callsMax: 2, bytesMax: 100 });
     cluster.fate = (address) => (address.startsWith('g1') ? 'dead' : 'answer');

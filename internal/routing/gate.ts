@@ -1,0 +1,9 @@
+/** What lets attempts go to the master, and is told what came of them. */
+export interface Gate {
+  /** Undefined: the attempt may go now. */
+  enter(limitMs: number, signal: AbortSignal | undefined): Promise<void> | undefined;
+  onAnswer(): void;
+  onFailure(): void;
+  /** The caller gave up, which says nothing of the group. */
+  onGivenUp(): void;
+}
