@@ -8,23 +8,26 @@ import type { Clock } from '#platform/clock.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
 import { openLineFile } from '#platform/line-file.ts';
 import { LinePaces } from '#platform/line-pace.ts';
+import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { SecretFileError } from '#platform/secret-file.ts';
 
 export interface AuditParts {
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly closers: CloserStack;
 }
 
 /** `node`: how lines call this node. Throws `SecretFileError` where the file cannot be opened. */
-export function openAudit(path: string, node: string, { clock, metrics, closers }: AuditParts): AuditPort {
-  const file = open(path, clock);
+export function openAudit(path: string, node: string, parts: AuditParts): AuditPort {
+  const { clock, metrics, closers } = parts;
+  const file = open(path, parts);
   closers.push('audit log', () => file.close());
   metrics.counterFrom(
     'walnut_audit_lines_dropped_total',
-    'Lines of the audit log that could not be written.',
-    () => file.droppedLines,
+    'Lines of the audit log that could not be written, or went to its renamed file.',
+    () => file.lostLines,
   );
   const paces = new LinePaces(clock);
   return {
@@ -38,9 +41,11 @@ export function openAudit(path: string, node: string, { clock, metrics, closers 
   };
 }
 
-function open(path: string, clock: Clock): ReturnType<typeof openLineFile> {
+function open(path: string, { clock, logger }: AuditParts): ReturnType<typeof openLineFile> {
+  const onTrouble = (reason: string): void =>
+    logger.error({ file: path, reason }, 'the audit log cannot be written');
   try {
-    return openLineFile(path, clock);
+    return openLineFile(path, clock, onTrouble);
   } catch (error) {
     throw new SecretFileError(`auth.audit_file: ${(error as Error).message}`);
   }

@@ -1,6 +1,6 @@
 /**
  * A file that lines are appended to and that may fail without harm to the work: a line
- * that cannot be written is dropped and counted (`line-output.ts`). A file that was cut to
+ * that cannot be written is dropped and counted (`line-output.ts`), and the owner is told why. A file that was cut to
  * nothing, as log rotation does with `copytruncate`, goes on from its beginning; where it was
  * renamed or deleted, the lines go on in a new file of the name.
  */
@@ -9,7 +9,8 @@ import type { Clock } from '#platform/clock.ts';
 import { type Gap, LineOutput } from '#platform/line-output.ts';
 
 export interface LineFile {
-  readonly droppedLines: number;
+  /** Lines that were dropped, or that went on in a renamed file because no file of the name can be used. */
+  readonly lostLines: number;
   /** One JSON object on a line of its own. */
   write(fields: Readonly<Record<string, unknown>>): void;
   close(): void;
@@ -21,22 +22,43 @@ const FORBIDDEN_MODE = 0o027;
 /**
  * Opens the file for appending, or makes it with mode 0600. Throws the system's error, and
  * an error that says what to type where other users could read or change its lines.
+ * `onTrouble` is told once why lines do not reach the file, until one does.
  */
-export function openLineFile(path: string, clock: Clock): LineFile {
+export function openLineFile(path: string, clock: Clock, onTrouble: (why: string) => void): LineFile {
   let file = openChecked(path);
-  const output = new LineOutput({
-    tryWrite: (bytes) => {
-      file = fileNow(path, file);
-      return writeSync(file, bytes);
-    },
-    clock,
-    describeGap: ({ lines, code }: Gap) => `${JSON.stringify({ missingLines: lines, code })}\n`,
-  });
+  let trouble: string | undefined;
+  let [misplacedLines, isMisplaced] = [0, false];
+  const note = (error: unknown): void => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EAGAIN' || message === trouble) return;
+    trouble = message;
+    onTrouble(message);
+  };
+  const tryWrite = (bytes: Uint8Array): number => {
+    try {
+      const now = fileNow(path, file);
+      file = now.file;
+      const written = writeSync(file, bytes);
+      isMisplaced = now.error !== undefined;
+      if (isMisplaced) note(now.error);
+      else trouble = undefined;
+      return written;
+    } catch (error) {
+      note(error);
+      throw error;
+    }
+  };
+  const describeGap = ({ lines, code }: Gap): string => `${JSON.stringify({ missingLines: lines, code })}\n`;
+  const output = new LineOutput({ tryWrite, clock, describeGap });
   return {
-    get droppedLines() {
-      return output.droppedLines;
+    get lostLines() {
+      return output.droppedLines + misplacedLines;
     },
-    write: (fields) => output.write(`${JSON.stringify(fields)}\n`),
+    write: (fields) => {
+      isMisplaced = false;
+      output.write(`${JSON.stringify(fields)}\n`);
+      if (isMisplaced) misplacedLines++;
+    },
     close: () => {
       output.flush();
       closeSync(file);
@@ -57,20 +79,26 @@ function openChecked(path: string): number {
   return file;
 }
 
-/** The file that lines go to from now on, open. Throws where that cannot be opened, and `file` was deleted. */
-function fileNow(path: string, file: number): number {
+/** The file that lines go to from now on, open. `error`: why that is a renamed one. */
+interface FileNow {
+  readonly file: number;
+  readonly error?: unknown;
+}
+
+/** Throws where the file of the name cannot be used, and `file` was deleted. */
+function fileNow(path: string, file: number): FileNow {
   const own = fstatSync(file);
   // A pipe has no other end by its name.
-  if (!own.isFile()) return file;
+  if (!own.isFile()) return { file };
   try {
     const named = statSync(path, { throwIfNoEntry: false });
-    if (named?.ino === own.ino && named.dev === own.dev) return file;
+    if (named?.ino === own.ino && named.dev === own.dev) return { file };
     const next = openChecked(path);
     closeSync(file);
-    return next;
+    return { file: next };
   } catch (error) {
-    // A renamed file keeps its lines, a deleted one does not.
-    if (own.nlink > 0) return file;
+    // A renamed file keeps its lines, for as long as nobody deletes it.
+    if (own.nlink > 0) return { file, error };
     throw error;
   }
 }

@@ -15,7 +15,7 @@ export type TryWrite = (bytes: Uint8Array) => number;
 
 export interface Gap {
   readonly lines: number;
-  /** The system's code of the last failure, such as ENOSPC; EAGAIN if nobody read. */
+  /** The system's code of the last failure, such as ENOSPC, or its message where it has none; EAGAIN if nobody read. */
   readonly code: string;
 }
 
@@ -108,7 +108,8 @@ export class LineOutput {
     try {
       return this.#options.tryWrite(bytes);
     } catch (error) {
-      this.#lastCode = (error as NodeJS.ErrnoException).code ?? 'an error';
+      const { code, message } = error as NodeJS.ErrnoException;
+      this.#lastCode = code ?? message;
       return this.#lastCode === 'EAGAIN' ? 0 : undefined;
     }
   }

@@ -216,6 +216,13 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/audit.test.ts'],
   },
   {
+    name: 'audit: lines go on in a renamed file, and nobody is told',
+    file: 'internal/platform/line-file.ts',
+    text: 'if (isMisplaced) note(now.error);',
+    replacement: 'if (isMisplaced) trouble = undefined;',
+    tests: ['test/server/audit.test.ts'],
+  },
+  {
     name: 'audit: what one user is refused hides that of others',
     file: 'cmd/node/node-audit.ts',
     text: '[isAdmin, user, outcome]',

@@ -8,6 +8,7 @@ import { Identities } from '#auth/identities.ts';
 import type { AuditEvent } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
+import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { tokenOf, usersOf } from '#test/auth/users.ts';
@@ -100,7 +101,7 @@ describe('the audit log', () => {
     const path = join(directory, 'audit.log');
     const clock = new VirtualClock();
     const closers = new CloserStack();
-    const audit = openAudit(path, 'n:1', { clock, metrics: new Metrics(), closers });
+    const audit = openAudit(path, 'n:1', { clock, logger: silentLogger, metrics: new Metrics(), closers });
     const refusal = {
       user: 'a',
       from: '::1',
@@ -135,7 +136,12 @@ describe('the audit log', () => {
     onCleanup(() => rm(directory, { recursive: true, force: true }));
     const path = join(directory, 'audit.log');
     const closers = new CloserStack();
-    const audit = openAudit(path, 'n', { clock: new VirtualClock(), metrics: new Metrics(), closers });
+    const audit = openAudit(path, 'n', {
+      clock: new VirtualClock(),
+      logger: silentLogger,
+      metrics: new Metrics(),
+      closers,
+    });
     const refuse = (user: string, isAdmin: boolean): void =>
       audit.note({ user, from: '', operation: '', outcome: 'permission_denied', isRefusal: true, isAdmin });
     for (let i = 0; i < 7; i++) refuse('ann', false);
@@ -147,12 +153,15 @@ describe('the audit log', () => {
     expect(users).toEqual([...Array(5).fill('ann'), ...Array(5).fill('bob'), 'ann', 'eve']);
   });
 
-  it('goes on in a new file where it was renamed or deleted, and counts what has no file', async () => {
+  it('goes on in a new file where it was renamed or deleted, and says and counts what is not in it', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'walnut-audit-'));
     onCleanup(() => rm(directory, { recursive: true, force: true }));
     const [path, old] = [join(directory, 'audit.log'), join(directory, 'audit.log.1')];
     const metrics = new Metrics();
-    const audit = openAudit(path, 'n', { clock: new VirtualClock(), metrics, closers: new CloserStack() });
+    const told: unknown[] = [];
+    const logger = { ...silentLogger, error: (...line: unknown[]) => void told.push(line) };
+    const parts = { clock: new VirtualClock(), logger, metrics, closers: new CloserStack() };
+    const audit = openAudit(path, 'n', parts);
     const note = (user: string): void =>
       audit.note({ user, from: '', operation: '', outcome: 'ok', isRefusal: false, isAdmin: true });
     const users = (file: string) =>
@@ -165,13 +174,21 @@ describe('the audit log', () => {
     writeFileSync(path, '');
     chmodSync(path, 0o644);
     note('c');
-    expect([users(old), users(path)]).toEqual([['b', 'c'], []]);
+    note('c');
+    expect([users(old), users(path)]).toEqual([['b', 'c', 'c'], []]);
+    const reason = `${path}: other users may read or change it (mode 0644): type chmod 600 ${path}`;
+    expect(told).toEqual([[{ file: path, reason }, 'the audit log cannot be written']]);
+    expect(await metrics.render()).toContain('\nwalnut_audit_lines_dropped_total 2\n');
     rmSync(old);
     note('d');
-    expect(await metrics.render()).toContain('\nwalnut_audit_lines_dropped_total 1\n');
+    expect(await metrics.render()).toContain('\nwalnut_audit_lines_dropped_total 3\n');
     rmSync(path);
     note('e');
-    expect(readFileSync(path, 'utf8')).toMatch(/^\{"missingLines":1,.*\n.*"user":"e"/);
+    const [gap = '', next] = readFileSync(path, 'utf8').split('\n');
+    expect([JSON.parse(gap), next]).toEqual([
+      { missingLines: 1, code: reason },
+      expect.stringContaining('"user":"e"'),
+    ]);
   });
 
   it.each([
@@ -187,14 +204,25 @@ describe('the audit log', () => {
     writeFileSync(path, '');
     chmodSync(path, mode);
     const closers = new CloserStack();
-    const opened = () => openAudit(path, 'n', { clock: new VirtualClock(), metrics: new Metrics(), closers });
+    const opened = () =>
+      openAudit(path, 'n', {
+        clock: new VirtualClock(),
+        logger: silentLogger,
+        metrics: new Metrics(),
+        closers,
+      });
     if (isTaken) opened();
     else expect(opened).toThrow(`auth.audit_file: ${path}: other users may read or change it (mode 0`);
     await closers.close();
   });
 
   it('is refused with its name where it cannot be opened', () => {
-    const parts = { clock: new VirtualClock(), metrics: new Metrics(), closers: new CloserStack() };
+    const parts = {
+      clock: new VirtualClock(),
+      logger: silentLogger,
+      metrics: new Metrics(),
+      closers: new CloserStack(),
+    };
     expect(() => openAudit('/none/audit.log', 'n', parts)).toThrow(/^auth.audit_file: ENOENT/);
   });
 });
