@@ -28,6 +28,12 @@ const writer = new ByteWriter();
 /** A longer value stays where it is: it becomes a part of its own. */
 const COPIED_BYTES_MAX = 65_536;
 
+/** A long value, and where it belongs among the bytes that are written. */
+interface Cut {
+  readonly at: number;
+  readonly value: Uint8Array;
+}
+
 /** The message as `fromWatchMessage` has it, in the frame of a stream: flags, length, bytes. */
 export function toWatchFrame(message: WatchMessage): Buffer {
   writer.begin(FRAME_HEAD_BYTES);
@@ -36,18 +42,36 @@ export function toWatchFrame(message: WatchMessage): Buffer {
   return writer.take();
 }
 
-/** The same frame in parts, with a long value by reference: watchers share it. */
+/** The same frame in parts, with long values, that of `previous` too, by reference: watchers share them. */
 export function toWatchParts(message: WatchMessage): readonly Uint8Array[] {
   const [event] = message.events;
   // A large event comes alone.
-  if (event === undefined || message.events.length > 1 || valueBytesOf(event) <= COPIED_BYTES_MAX)
+  if (event === undefined || message.events.length > 1 || !hasLongValue(event))
     return [toWatchFrame(message)];
-  const { value } = event;
+  const cuts: Cut[] = [];
   writer.begin(FRAME_HEAD_BYTES);
-  const cut = encode(event, message.wallShiftMs, false);
-  writeRest(message, value.length);
+  encode(event, message.wallShiftMs, cuts);
+  writeRest(
+    message,
+    cuts.reduce((sum, { value }) => sum + value.length, 0),
+  );
   const around = writer.take();
-  return [around.subarray(0, cut), value, around.subarray(cut)];
+  const parts: Uint8Array[] = [];
+  let from = 0;
+  for (const { at, value } of cuts) {
+    parts.push(around.subarray(from, at), value);
+    from = at;
+  }
+  parts.push(around.subarray(from));
+  return parts;
+}
+
+function hasLongValue(event: WatchEvent): boolean {
+  return isLong(valueBytesOf(event)) || isLong(event.previous?.value.length ?? 0);
+}
+
+function isLong(valueBytes: number): boolean {
+  return valueBytes > COPIED_BYTES_MAX;
 }
 
 function valueBytesOf(event: WatchEvent): number {
@@ -68,47 +92,52 @@ function writeRest(message: WatchMessage, leftOut: number): void {
   writer.view.setUint32(1, writer.at - FRAME_HEAD_BYTES + leftOut);
 }
 
-/** Most events go to one watcher: the bytes are kept when they are written for the second time. */
+/** Most events go to one watcher: the bytes are kept when they are written for the second time, unless they are many. */
 function writeEvent(event: WatchEvent, shiftMs: number): void {
   const { encoded } = event;
-  if (shiftMs !== 0) encode(event, shiftMs, true);
+  if (shiftMs !== 0) encode(event, shiftMs);
   else if (encoded instanceof Uint8Array) {
     writer.reserve(encoded.length);
     writer.bytes(encoded);
   } else {
     const from = writer.at;
-    encode(event, 0, true);
-    event.encoded =
-      encoded === undefined ? 'once' : Uint8Array.prototype.slice.call(writer.buffer, from, writer.at);
+    encode(event, 0);
+    if (encoded === undefined) event.encoded = 'once';
+    else if (!isLong(writer.at - from))
+      event.encoded = Uint8Array.prototype.slice.call(writer.buffer, from, writer.at);
   }
 }
 
-/** Writes tag, length and event, and returns where its value stands; `hasValue`: or belongs, if it is left out. */
-function encode(event: WatchEvent, shiftMs: number, hasValue: boolean): number {
+/** Writes tag, length and event. `cuts`: gets its long values, which are left out then. */
+function encode(event: WatchEvent, shiftMs: number, cuts?: Cut[]): void {
   const { previous, source } = event;
   const keyBytes = source === undefined ? Buffer.byteLength(event.key) : source.keyBytes;
   const valueBytes = valueBytesOf(event);
-  const writtenBytes = hasValue ? valueBytes : 0;
+  const isCut = cuts !== undefined && isLong(valueBytes);
   const previousBytes = previous === undefined ? 0 : entryBytes(previous, keyBytes, shiftMs);
-  writer.reserve(FIXED_BYTES + keyBytes + writtenBytes + previousBytes + typeBytes(event.contentType));
+  const leftOut = cuts === undefined ? 0 : cutBytes(valueBytes) + cutBytes(previous?.value.length ?? 0);
+  const valuesBytes = valueBytes + previousBytes - leftOut;
+  writer.reserve(FIXED_BYTES + keyBytes + valuesBytes + typeBytes(event.contentType));
   writer.byte(TAG_OF_EVENTS);
   writer.varint(eventBytes(event, keyBytes, valueBytes, previousBytes, shiftMs));
   writeNumber(1, OPS[event.op]);
   writeNumber(2, CAUSES[event.cause]);
   if (source === undefined) writeText(3, event.key, keyBytes);
   else writePart(3, source.bytes, source.keyOffset, keyBytes);
-  if (valueBytes > 0) writeLength(4, valueBytes);
-  const valueAt = writer.at;
-  if (source !== undefined) writer.part(source.bytes, source.valueOffset, writtenBytes);
-  else if (hasValue) writer.bytes(event.value);
+  if (source === undefined || isCut) writeValue(4, event.value, cuts);
+  else writePart(4, source.bytes, source.valueOffset, valueBytes);
   writePosition(5, event.version);
   writeNumber(6, movedDeadline(event.expireAtMs, shiftMs));
-  if (previous !== undefined) writeEntry(7, previous, keyBytes, previousBytes, shiftMs);
+  if (previous !== undefined) writeEntry(7, previous, keyBytes, previousBytes, shiftMs, cuts);
   writeNumber(8, event.isPreviousUnknown ? 1 : 0);
   writeNumber(9, event.isInitial ? 1 : 0);
   writeNumber(10, movedDeadline(event.timestampMs, shiftMs));
   writeType(11, event.contentType);
-  return valueAt;
+}
+
+/** The bytes of a value that are left out. */
+function cutBytes(valueBytes: number): number {
+  return isLong(valueBytes) ? valueBytes : 0;
 }
 
 function eventBytes(
@@ -133,11 +162,18 @@ function eventBytes(
   );
 }
 
-function writeEntry(field: number, entry: Entry, keyBytes: number, bytes: number, shiftMs: number): void {
+function writeEntry(
+  field: number,
+  entry: Entry,
+  keyBytes: number,
+  bytes: number,
+  shiftMs: number,
+  cuts: Cut[] | undefined,
+): void {
   writer.byte(lengthTag(field));
   writer.varint(bytes);
   writeText(1, entry.key, keyBytes);
-  writeBytes(2, entry.value);
+  writeValue(2, entry.value, cuts);
   writePosition(3, entry.version);
   writeNumber(4, movedDeadline(entry.expireAtMs, shiftMs));
   writeType(5, entry.contentType);
@@ -190,11 +226,12 @@ function typeBytes(contentType: string | undefined): number {
   return contentType === undefined ? 0 : lengthBytes(contentType.length);
 }
 
-/** Writes the field, unless `bytes` is empty. */
-function writeBytes(field: number, bytes: Uint8Array): void {
-  if (bytes.length === 0) return;
-  writeLength(field, bytes.length);
-  writer.bytes(bytes);
+/** Writes the field, unless `value` is empty; of a long one only tag and length, where there are `cuts` for it. */
+function writeValue(field: number, value: Uint8Array, cuts: Cut[] | undefined): void {
+  if (value.length === 0) return;
+  writeLength(field, value.length);
+  if (cuts !== undefined && isLong(value.length)) cuts.push({ at: writer.at, value });
+  else writer.bytes(value);
 }
 
 /** Writes the field as a part of `source`, unless it is empty. */

@@ -37,4 +37,18 @@ export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
     replacement: '{ key, value, expireAtMs, version }',
     tests: ['test/watch/watch.test.ts'],
   },
+  {
+    name: 'long previous value that is copied for each watcher',
+    file: 'internal/wire/watch-bytes.ts',
+    text: ' || isLong(event.previous?.value.length ?? 0);',
+    replacement: ';',
+    tests: ['test/wire/watch-codec.test.ts'],
+  },
+  {
+    name: 'long event whose encoded bytes are kept',
+    file: 'internal/wire/watch-bytes.ts',
+    text: '    else if (!isLong(writer.at - from))',
+    replacement: '    else if (writer.at > from)',
+    tests: ['test/wire/watch-codec.test.ts'],
+  },
 ];

@@ -240,6 +240,39 @@ describe('the frame of a message', () => {
     }
   });
 
+  it.each([[(event: WatchEvent) => event], [inRecord]])(
+    'has a long previous value as a part, too',
+    (form) => {
+      const long = Buffer.alloc(100_000, 'walnut');
+      const [plain, rest] = [fc.sample(anyEvent, { seed: 3, numRuns: 20 }), fc.sample(anyMessage, 20)];
+      for (const [i, event] of plain.entries()) {
+        const previous = {
+          key: event.key,
+          value: long,
+          version: AT,
+          expireAtMs: 5,
+          contentType: 'text/html',
+        };
+        const alone = { ...(rest[i] as WatchMessage), events: [form({ ...event, previous })] };
+        expect(toWatchParts(alone)[1]).toBe(long);
+        expect(Buffer.concat(toWatchParts(alone))).toEqual(toWatchFrame(alone));
+        const value = Buffer.alloc(70_000, 'other');
+        const both = { ...alone, events: [{ ...form({ ...event, previous, value }), value }] };
+        const [, first, , second, ...more] = toWatchParts(both);
+        expect([value.equals(first as Uint8Array), second, more.length]).toEqual([true, long, 1]);
+        expect(Buffer.concat(toWatchParts(both))).toEqual(toWatchFrame(both));
+      }
+    },
+  );
+
+  it('is not kept where it is long', () => {
+    const [event] = fc.sample(anyEvent, { seed: 1, numRuns: 1 }) as [WatchEvent];
+    const one = { ...event, value: Buffer.alloc(70_000), encoded: undefined as WatchEvent['encoded'] };
+    const [message] = fc.sample(anyMessage, { seed: 2, numRuns: 1 }) as [WatchMessage];
+    for (let i = 0; i < 3; i++) toWatchFrame({ ...message, wallShiftMs: 0, events: [one, one] });
+    expect(one.encoded).toBe('once');
+  });
+
   it('says what the message says', () => {
     fc.assert(
       fc.property(anyMessage, (message) => {
