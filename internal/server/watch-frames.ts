@@ -25,6 +25,8 @@ export class FrameOutlet implements WatchOutlet {
   send(message: WatchMessage, onReady: () => void): boolean {
     const { frames } = this.#call;
     const parts = toWatchParts(message);
+    // What `sendPart` returns may be ignored: the last part is ready only when those before it are, and no
+    // message follows before that. A large message had to wait for room in memory before it came here.
     for (let i = 0; i < parts.length - 1; i++) frames?.sendPart(parts[i] as Uint8Array, NOT_AWAITED);
     return frames?.send(parts.at(-1) as Uint8Array, onReady) === true;
   }
