@@ -3,7 +3,7 @@
  * INVALID_ARGUMENT for an option that does not exist, since its caller would believe that it
  * has an effect, and for a deadline that is none.
  */
-import type { DescMessage } from '@bufbuild/protobuf';
+import { type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
 
@@ -19,8 +19,17 @@ type Expiry =
   | { readonly case: 'ttlMs'; readonly value: bigint }
   | { readonly case: 'expireAtMs'; readonly value: bigint };
 
-/** The names of options, and for a choice between fields the names of these. */
-export type OptionNames = ReadonlyMap<string, ReadonlySet<string> | undefined>;
+/** What an option must be; one of another type is judged where it is used. */
+type OptionType = 'string' | 'boolean' | 'uint32' | 'signal';
+/** The names of options with their types, and for a choice between fields the names of these. */
+export type OptionNames = ReadonlyMap<string, ReadonlySet<string> | OptionType | undefined>;
+
+const TYPES: ReadonlyMap<ScalarType, OptionType> = new Map([
+  [ScalarType.STRING, 'string'],
+  [ScalarType.BOOL, 'boolean'],
+  [ScalarType.UINT32, 'uint32'],
+]);
+const UINT32_MAX = 0xffff_ffff;
 
 /** What protobuf itself keeps in a message. */
 const OF_MESSAGES = ['$typeName', '$unknown'];
@@ -31,17 +40,15 @@ export function optionNames(
   set: readonly string[] = [],
   more: readonly string[] = [],
 ): OptionNames {
-  const names = new Map<string, ReadonlySet<string> | undefined>();
+  const names = new Map<string, ReadonlySet<string> | OptionType | undefined>();
   for (const member of members) {
     if (set.includes(member.localName)) continue;
-    const isChoice = member.kind === 'oneof';
-    names.set(
-      member.localName,
-      isChoice ? new Set(member.fields.map(({ localName }) => localName)) : undefined,
-    );
+    if (member.kind === 'oneof')
+      names.set(member.localName, new Set(member.fields.map(({ localName }) => localName)));
+    else names.set(member.localName, member.fieldKind === 'scalar' ? TYPES.get(member.scalar) : undefined);
     if (member.localName === 'expiry') for (const name of ['ttlMs', 'expireAtMs']) names.set(name, undefined);
   }
-  for (const name of more) names.set(name, undefined);
+  for (const name of more) names.set(name, name === 'signal' ? 'signal' : undefined);
   return names;
 }
 
@@ -59,13 +66,42 @@ export function checkNames(options: object, names: OptionNames, within = ''): vo
       throw invalid(
         `unknown option ${JSON.stringify(within + name)}: expected ${[...names.keys()].join(', ') || 'none'}`,
       );
-    const cases = names.get(name);
-    const chosen = cases && (options as Record<string, { readonly case?: string } | undefined>)[name]?.case;
-    if (chosen !== undefined && cases?.has(chosen) === false)
-      throw invalid(
-        `${name} has the case ${JSON.stringify(chosen)}: expected one of ${[...cases].join(', ')}`,
-      );
+    const rule = names.get(name);
+    const value: unknown = (options as Record<string, unknown>)[name];
+    if (rule === undefined || value === undefined) continue;
+    if (typeof rule === 'string') checkType(within + name, value, rule);
+    else checkCase(name, value, rule);
   }
+}
+
+function checkType(name: string, value: unknown, type: OptionType): void {
+  const { isOf, expected } = KINDS[type];
+  if (!isOf(value)) throw invalid(`${name} is ${shown(value)}: expected ${expected}`);
+}
+
+/** A signal of another realm, or of a library, is no instance of the class here. */
+export function isSignal(value: unknown): boolean {
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  return typeof aborted === 'boolean' && typeof addEventListener === 'function';
+}
+
+function isUint32(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= UINT32_MAX;
+}
+
+const KINDS: Readonly<Record<OptionType, { isOf(value: unknown): boolean; readonly expected: string }>> = {
+  string: { isOf: (value) => typeof value === 'string', expected: 'a string' },
+  boolean: { isOf: (value) => typeof value === 'boolean', expected: 'a boolean' },
+  uint32: { isOf: isUint32, expected: `a whole number from 0 to ${UINT32_MAX}` },
+  signal: { isOf: isSignal, expected: 'an AbortSignal' },
+};
+
+function checkCase(name: string, value: unknown, cases: ReadonlySet<string>): void {
+  const chosen = (value as { readonly case?: unknown } | null)?.case;
+  // A message has its choices as objects, those that are not made too.
+  const isNone = chosen === undefined && typeof value === 'object' && value !== null;
+  if (!isNone && !cases.has(chosen as string))
+    throw invalid(`${name} has the case ${JSON.stringify(chosen)}: expected one of ${[...cases].join(', ')}`);
 }
 
 /** The same options, with the deadline as the message has it. */
@@ -88,6 +124,12 @@ export function checkKey(key: unknown, what = 'key'): void {
 export function checkValue(value: unknown): void {
   if (!(value instanceof Uint8Array))
     throw invalid(`value is ${shown(value)}: expected a Uint8Array, such as new TextEncoder().encode(text)`);
+}
+
+/** Throws unless the value is undefined or a function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function')
+    throw invalid(`${name} is ${shown(value)}: expected a function`);
 }
 
 /** Throws unless the value is undefined or whole milliseconds in these bounds. */

@@ -6,7 +6,7 @@
 
 import { shown } from '#platform/shown.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
-import { checkMs, checkNames, namesOf } from './call-options.ts';
+import { checkMs, checkNames, namesOf, type OptionNames } from './call-options.ts';
 import type { ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
 import type { NearOptions } from './near-cache.ts';
@@ -34,7 +34,11 @@ const OPTIONS = namesOf({
   queuedOperationsMax: true,
   queuedBytesMax: true,
 } satisfies Names<WalnutClientOptions>);
-const TLS = namesOf({ ca: true, cert: true, key: true, serverName: true } satisfies Names<ClientTlsOptions>);
+const TLS: OptionNames = new Map(
+  Object.keys({ ca: true, cert: true, key: true, serverName: true } satisfies Names<ClientTlsOptions>).map(
+    (name) => [name, 'string'],
+  ),
+);
 const NEAR = namesOf({ prefix: true, bytesMax: true, maxStalenessMs: true } satisfies Names<NearOptions>);
 
 /** What options are that are no numbers. */
@@ -72,7 +76,7 @@ function checkClientOptions(options: WalnutClientOptions): void {
     checkMs(name, options[name as keyof typeof TIMES], min, max);
 }
 
-function checkTypes({ addresses, readFrom, session, ...others }: WalnutClientOptions): void {
+function checkTypes({ addresses, readFrom, session, transport, ...others }: WalnutClientOptions): void {
   for (const [name, type] of Object.entries(TYPES)) {
     const value: unknown = others[name as keyof typeof TYPES];
     if (value !== undefined && typeof value !== type)
@@ -82,8 +86,18 @@ function checkTypes({ addresses, readFrom, session, ...others }: WalnutClientOpt
     throw invalid(`addresses is ${shown(addresses)}: expected a list of host:port`);
   if (readFrom !== undefined && !POLICIES.includes(readFrom))
     throw invalid(`readFrom is ${shown(readFrom)}: expected ${POLICIES.join(', ')}`);
+  checkTransport(transport);
   if (session !== undefined && !(session instanceof Session))
     throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
+}
+
+function checkTransport(transport: unknown): void {
+  if (transport === undefined) return;
+  const { unary, stream } = (transport ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof unary !== 'function' || typeof stream !== 'function')
+    throw invalid(
+      `transport is ${shown(transport)}: expected one of Connect, such as createConnectTransport({ … })`,
+    );
 }
 
 function isTexts(value: unknown): boolean {

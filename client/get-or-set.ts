@@ -8,7 +8,7 @@ import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import { shown } from '#platform/shown.ts';
-import { checkKey, checkNames } from './call-options.ts';
+import { checkKey, checkNames, type OptionNames } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, givenUp, invalid, refusedHere } from './failures.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
@@ -71,10 +71,10 @@ const LEASE_MS_MAX = 60_000;
 const ROUNDS_MAX = 3;
 /** While another process refreshes a value, this one looks again after so long. */
 const REFRESH_PAUSE_MS = 1_000;
-const NAMES = new Map(
+const NAMES: OptionNames = new Map(
   ['ttlMs', 'refreshBeforeMs', 'staleIfErrorMs', 'absentTtlMs', 'leaseMs', 'signal', 'codec'].map((name) => [
     name,
-    undefined,
+    name === 'signal' ? 'signal' : undefined,
   ]),
 );
 const NOTHING = new Uint8Array();

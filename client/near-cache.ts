@@ -8,6 +8,7 @@ import type { GetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import { shown } from '#platform/shown.ts';
+import { checkKey } from './call-options.ts';
 import { invalid } from './failures.ts';
 import { NearState, type NearStats } from './near-state.ts';
 
@@ -54,6 +55,7 @@ export class NearCache {
   /** `signal` ends its watch. Throws INVALID_ARGUMENT for options out of range. */
   constructor(client: NearClient, clock: Clock, options: NearOptions, signal: AbortSignal) {
     const { prefix, bytesMax = BYTES_MAX, maxStalenessMs = STALENESS_MS } = options;
+    checkKey(prefix, 'near.prefix');
     if (!prefix.isWellFormed()) throw invalid('ill-formed text: near.prefix has lone surrogates');
     checkNumber('near.bytesMax', bytesMax, 1);
     checkNumber('near.maxStalenessMs', maxStalenessMs, STALENESS_MS_MIN);
@@ -75,7 +77,8 @@ export class NearCache {
   }
 
   covers(key: string): boolean {
-    return key.startsWith(this.prefix);
+    // Another than a text goes to where it is refused.
+    return typeof key === 'string' && key.startsWith(this.prefix);
   }
 
   /**

@@ -7,6 +7,7 @@ import { createTlsDialer } from '#dial/tls-dialer.ts';
 import type { Clock } from '#platform/clock.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { checkTlsMaterial } from '#tls/tls-material.ts';
 import { checkToken, endpointOf, givenTransport, isByTls } from './addresses.ts';
 import type { ClientSeams, ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
@@ -34,11 +35,14 @@ function securedOf(address: string, tls: ClientTlsOptions | undefined): Endpoint
   throw invalid(`tls goes with an address by TLS: expected ${writtenAddress(address, true)}`);
 }
 
-/** Throws INVALID_ARGUMENT for files that cannot be used. */
+/** What messages call the parts. */
+const PATHS = { ca: 'tls.ca', cert: 'tls.cert', key: 'tls.key' };
+
+/** Throws INVALID_ARGUMENT for texts that cannot be used. */
 export function createDialer({ ca, cert, key, serverName }: ClientTlsOptions): TlsDialer {
   if ((cert === undefined) !== (key === undefined)) throw invalid('expected tls.cert and tls.key together');
-  const material = { ca, cert, key };
   try {
+    const { parts: material } = checkTlsMaterial({ ca, cert, key }, PATHS);
     return createTlsDialer({ material: () => material, serverName });
   } catch (error) {
     throw invalid(`tls cannot be used: ${(error as Error).message}`);

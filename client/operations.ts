@@ -80,7 +80,7 @@ const KINDS: ReadonlyMap<string, Kind> = new Map(
   }),
 );
 
-/** An operation by its name, of its options without `signal`. Throws INVALID_ARGUMENT for an option that does not exist. */
+/** An operation by its name, of its options. Throws INVALID_ARGUMENT for an option that does not exist or is of another type. */
 export function operationOf(
   name: Exclude<Operation['case'], undefined>,
   options: object,
@@ -115,6 +115,9 @@ function caseOf(operation: AtomicOperation): OperationInit {
   const kind = KINDS.get(name);
   if (kind === undefined) throw invalid(`operation of kind "${name}": ${expected}`);
   checkNames(value, kind.fields);
+  const { key, value: content } = value as { readonly key?: unknown; readonly value?: unknown };
+  checkKey(key);
+  if (name === 'set') checkValue(content);
   return { case: name, value: withExpiry(value) } as OperationInit;
 }
 

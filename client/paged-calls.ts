@@ -6,6 +6,7 @@ import type { Target } from '#routing/group-routes.ts';
 import { checkKey, checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { invalid } from './failures.ts';
+import type { CallOptions } from './operations.ts';
 
 /** The fields of the message without what the client sets. */
 export type DeletePrefixOptions = Omit<
@@ -24,11 +25,11 @@ const SCAN = optionNames(ScanRequestSchema, ['prefix', 'cursor', 'countOnly'], [
 export async function deletePages(
   caller: Caller,
   prefix: string,
-  options: DeletePrefixOptions,
-  signal: AbortSignal | undefined,
+  options: DeletePrefixOptions & CallOptions,
 ): Promise<number> {
   checkPrefix(prefix);
   checkNames(options, DELETE_PREFIX);
+  const { signal, ...fields } = options;
   const kind = {
     rpc: 'DeletePrefix',
     target: 'master',
@@ -42,7 +43,7 @@ export async function deletePages(
   do {
     const answer = await caller.run({ ...kind, at }, async (sent) => {
       at = sent.address;
-      return sent.link.store.deletePrefix({ ...options, prefix, cursor }, sent.options);
+      return sent.link.store.deletePrefix({ ...fields, prefix, cursor }, sent.options);
     });
     caller.session.observeWrite(answer.position);
     deleted += answer.deleted;
@@ -59,11 +60,11 @@ export async function* scanPages(
   caller: Caller,
   target: Target,
   prefix: string,
-  options: ScanOptions,
-  signal: AbortSignal | undefined,
+  options: ScanOptions & CallOptions,
 ): AsyncGenerator<Entry, void, undefined> {
   checkPrefix(prefix);
   checkNames(options, SCAN);
+  const { signal, ...fields } = options;
   let cursor = '';
   let at: string | undefined;
   do {
@@ -71,7 +72,7 @@ export async function* scanPages(
       { rpc: 'Scan', target, isRepeatable: true, waitMs: 0, signal, at },
       async (sent) => {
         at = sent.address;
-        return sent.link.store.scan({ ...options, prefix, cursor }, sent.options);
+        return sent.link.store.scan({ ...fields, prefix, cursor }, sent.options);
       },
     );
     caller.session.observe(answer.asOf);

@@ -3,7 +3,7 @@ import { AwaitDurableRequestSchema, type AwaitDurableResponse } from '#gen/walnu
 import { checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, invalid } from './failures.ts';
-import type { AwaitDurableOptions } from './operations.ts';
+import type { AwaitDurableOptions, CallOptions } from './operations.ts';
 
 /** How long a node waits in AwaitDurable by default, milliseconds. */
 const AWAIT_MS = 5_000;
@@ -12,15 +12,15 @@ const NAMES = optionNames(AwaitDurableRequestSchema, [], ['signal']);
 /** Does what `WalnutClient.awaitDurable` says. DATA_LOSS of a position of the session is told once. */
 export async function waitDurable(
   caller: Caller,
-  options: AwaitDurableOptions,
-  signal: AbortSignal | undefined,
+  options: AwaitDurableOptions & CallOptions,
 ): Promise<AwaitDurableResponse> {
   checkNames(options, NAMES);
+  const { signal, ...fields } = options;
   const { session } = caller;
   const call = (position: AwaitDurableOptions['position']): Promise<AwaitDurableResponse> => {
     const waitMs = options.timeoutMs || AWAIT_MS;
     const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs, signal } as const;
-    return caller.run(kind, (sent) => sent.link.store.awaitDurable({ ...options, position }, sent.options));
+    return caller.run(kind, (sent) => sent.link.store.awaitDurable({ ...fields, position }, sent.options));
   };
   if (options.position !== undefined) return call(options.position);
   const { token, unproven } = session;

@@ -14,6 +14,7 @@ import {
   BatchRequestSchema,
   type BatchResponse,
   type DeleteResponse,
+  ExplainRequestSchema,
   type ExplainResponse,
   type GetResponse,
   GetUpdatesRequestSchema,
@@ -29,7 +30,7 @@ import type { Told } from '#routing/failure.ts';
 import { GroupRoutes, type ReadPolicy } from '#routing/group-routes.ts';
 import { Router } from '#routing/router.ts';
 import { addressesOf, isByTls } from './addresses.ts';
-import { checkKey, checkNames, optionNames } from './call-options.ts';
+import { checkKey, checkNames, isSignal, type OptionNames, optionNames } from './call-options.ts';
 import { Caller, type CallKind, closedError } from './caller.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
@@ -63,10 +64,19 @@ const ATTEMPT_MS = 1_000;
 const WAIT_MS = 1_000;
 const ATOMIC = optionNames(BatchRequestSchema, ['operations', 'atomic'], ['signal']);
 const GET_UPDATES = optionNames(GetUpdatesRequestSchema, [], ['signal']);
+const EXPLAIN = optionNames(ExplainRequestSchema, ['key']);
+const CALL: OptionNames = new Map([['signal', 'signal']]);
 
 export type { WalnutClientOptions } from './client-options.ts';
 
 const READ: Pick<CallKind, 'isRepeatable' | 'waitMs'> = { isRepeatable: true, waitMs: 0 };
+
+/** True for a Get of nothing but the value. One with wrong options goes to where they are refused. */
+function isPlain(options: GetOptions & CallOptions): boolean {
+  if (typeof options !== 'object' || options === null) return false;
+  for (const name in options) if (name !== 'signal') return false;
+  return options.signal === undefined || isSignal(options.signal);
+}
 
 export class WalnutClient implements AsyncDisposable {
   readonly session: Session;
@@ -125,10 +135,9 @@ export class WalnutClient implements AsyncDisposable {
    * wait for another caller, and 64 such calls are under way at once. Where the answer has
    * `fillLease`, this caller is to fill the key, by a `set` with the condition `ifFillLease`.
    */
-  get(key: string, { signal, ...options }: GetOptions & CallOptions = {}): Promise<GetResponse> {
-    const read = (): Promise<GetResponse> => this.#read(key, options, signal);
-    const isPlain = typeof key === 'string' && Object.keys(options).length === 0;
-    const near = isPlain && this.#near?.covers(key) === true;
+  get(key: string, options: GetOptions & CallOptions = {}): Promise<GetResponse> {
+    const read = (): Promise<GetResponse> => this.#call('get', options, key) as Promise<GetResponse>;
+    const near = this.#near?.covers(key) === true && isPlain(options);
     // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
     const isNear = near && !this.#calls.hasWrite(key) && !this.#closed.signal.aborted;
     const isProven = this.session.unproven.length === 0;
@@ -160,17 +169,13 @@ export class WalnutClient implements AsyncDisposable {
   }
 
   /** Writes one key; `applied: false` if a condition was not met. Do not change `value` before the call is settled. */
-  set(
-    key: string,
-    value: Uint8Array,
-    { signal, ...options }: SetOptions & CallOptions = {},
-  ): Promise<SetResponse> {
-    return this.#told('set', this.#call('set', options, signal, key, value) as Promise<SetResponse>);
+  set(key: string, value: Uint8Array, options: SetOptions & CallOptions = {}): Promise<SetResponse> {
+    return this.#told('set', this.#call('set', options, key, value) as Promise<SetResponse>);
   }
 
   /** Deletes one key; `deleted: false` if it was missing or a condition was not met. */
-  delete(key: string, { signal, ...options }: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
-    return this.#told('delete', this.#call('delete', options, signal, key) as Promise<DeleteResponse>);
+  delete(key: string, options: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
+    return this.#told('delete', this.#call('delete', options, key) as Promise<DeleteResponse>);
   }
 
   /**
@@ -178,19 +183,13 @@ export class WalnutClient implements AsyncDisposable {
    * FAILED_PRECONDITION if it is no number, with OUT_OF_RANGE if the sum exceeds 64 bits.
    * `leftOut`: the sum is not shown to a user who may not read the key.
    */
-  increment(
-    key: string,
-    { signal, ...options }: IncrementOptions & CallOptions = {},
-  ): Promise<IncrementResponse> {
-    return this.#told(
-      'increment',
-      this.#call('increment', options, signal, key) as Promise<IncrementResponse>,
-    );
+  increment(key: string, options: IncrementOptions & CallOptions = {}): Promise<IncrementResponse> {
+    return this.#told('increment', this.#call('increment', options, key) as Promise<IncrementResponse>);
   }
 
   /** Gives an entry another deadline and leaves its value and version; `touched: false` if the key is missing. */
-  touch(key: string, { signal, ...options }: TouchOptions & CallOptions): Promise<TouchResponse> {
-    return this.#told('touch', this.#call('touch', options, signal, key) as Promise<TouchResponse>);
+  touch(key: string, options: TouchOptions & CallOptions): Promise<TouchResponse> {
+    return this.#told('touch', this.#call('touch', options, key) as Promise<TouchResponse>);
   }
 
   /**
@@ -200,12 +199,13 @@ export class WalnutClient implements AsyncDisposable {
    */
   atomic(
     operations: readonly AtomicOperation[],
-    { signal, ...options }: AtomicOptions & CallOptions = {},
+    options: AtomicOptions & CallOptions = {},
   ): Promise<BatchResponse> {
     return this.#run('atomic', () => {
       checkNames(options, ATOMIC);
+      const { signal, ...fields } = options;
       const messages = toMessages(operations);
-      const request = create(BatchRequestSchema, { ...options, atomic: true, operations: messages });
+      const request = create(BatchRequestSchema, { ...fields, atomic: true, operations: messages });
       return this.#calls.atomic(request, signal);
     });
   }
@@ -214,11 +214,8 @@ export class WalnutClient implements AsyncDisposable {
    * Deletes every entry whose key begins with `prefix`, call after call, after what was
    * called before. Resolves with how many there were; keys written meanwhile may stay.
    */
-  deletePrefix(
-    prefix: string,
-    { signal, ...options }: DeletePrefixOptions & CallOptions = {},
-  ): Promise<number> {
-    const work = () => deletePages(this.#caller, prefix, options, signal);
+  deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions = {}): Promise<number> {
+    const work = () => deletePages(this.#caller, prefix, options);
     return this.#run('deletePrefix', () => this.#calls.afterEarlier(work));
   }
 
@@ -229,11 +226,11 @@ export class WalnutClient implements AsyncDisposable {
    */
   async *scan(
     prefix: string,
-    { signal, ...options }: ScanOptions & CallOptions = {},
+    options: ScanOptions & CallOptions = {},
   ): AsyncGenerator<Entry, void, undefined> {
     this.#checkOpen();
     await this.#calls.afterEarlier(async () => undefined);
-    yield* scanPages(this.#caller, this.#readFrom, prefix, options, signal);
+    yield* scanPages(this.#caller, this.#readFrom, prefix, options);
   }
 
   /**
@@ -242,11 +239,8 @@ export class WalnutClient implements AsyncDisposable {
    * error: the answer says what was reached. Rejects with INVALID_ARGUMENT if the session
    * has no position, and with DATA_LOSS if the position belongs to a discarded history.
    */
-  awaitDurable({
-    signal,
-    ...options
-  }: AwaitDurableOptions & CallOptions = {}): Promise<AwaitDurableResponse> {
-    const work = () => waitDurable(this.#caller, options, signal);
+  awaitDurable(options: AwaitDurableOptions & CallOptions = {}): Promise<AwaitDurableResponse> {
+    const work = () => waitDurable(this.#caller, options);
     return this.#run('awaitDurable', () => this.#calls.afterEarlier(work));
   }
 
@@ -255,19 +249,22 @@ export class WalnutClient implements AsyncDisposable {
    * Continue with `last` of the answer. Rejects with OUT_OF_RANGE if the log no longer has
    * them. `watch` gives changes as they happen.
    */
-  getUpdates({ signal, ...options }: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
-    const kind = { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal };
+  getUpdates(options: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
     return this.#run('getUpdates', () => {
       checkNames(options, GET_UPDATES);
-      return this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(options, sent));
+      const { signal, ...fields } = options;
+      const kind = { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal };
+      return this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(fields, sent));
     });
   }
 
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
-  explain(key: string, changes = 0, { signal }: CallOptions = {}): Promise<ExplainResponse> {
-    const kind = { ...READ, rpc: 'Explain', target: this.#readFrom, signal };
+  explain(key: string, changes = 0, options: CallOptions = {}): Promise<ExplainResponse> {
     return this.#run('explain', () => {
       checkKey(key);
+      checkNames({ changes }, EXPLAIN);
+      checkNames(options, CALL);
+      const kind = { ...READ, rpc: 'Explain', target: this.#readFrom, signal: options.signal };
       return this.#caller.run(kind, ({ link, options: sent }) => link.store.explain({ key, changes }, sent));
     });
   }
@@ -315,18 +312,12 @@ export class WalnutClient implements AsyncDisposable {
 
   async #call(
     kind: 'get' | 'set' | 'delete' | 'increment' | 'touch',
-    options: object,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
     key: string,
     value?: Uint8Array,
   ): Promise<unknown> {
     this.#checkOpen();
-    return this.#calls.call(operationOf(kind, options, key, value), signal);
-  }
-
-  /** Reads from a node. */
-  #read(key: string, options: GetOptions = {}, signal?: AbortSignal): Promise<GetResponse> {
-    return this.#call('get', options, signal, key) as Promise<GetResponse>;
+    return this.#calls.call(operationOf(kind, options, key, value), options.signal);
   }
 
   #checkOpen(): void {

@@ -6,7 +6,7 @@ import type { Clock } from '#platform/clock.ts';
 import { shown } from '#platform/shown.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Router } from '#routing/router.ts';
-import { checkKey, checkMs, checkNames, optionNames } from './call-options.ts';
+import { checkFunction, checkKey, checkMs, checkNames, optionNames } from './call-options.ts';
 import { invalid } from './failures.ts';
 import type { NodeStub } from './node-links.ts';
 import { type OpenWatch, resumingWatch } from './resuming-watch.ts';
@@ -40,10 +40,11 @@ export function openWatch(
   options: WatchOptions,
   closed: AbortSignal,
 ): AsyncIterable<WatchResponse> {
+  checkNames(options, NAMES);
   const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
-  checkNames(fields, NAMES);
   checkTarget(what);
   if (patienceMs !== Number.POSITIVE_INFINITY) checkMs('patienceMs', patienceMs, 0, Number.MAX_SAFE_INTEGER);
+  checkFunction('onBreak', onBreak);
   const target: WatchRequest['what'] =
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
   const open: OpenWatch = (request, ended) =>

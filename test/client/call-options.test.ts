@@ -79,7 +79,7 @@ it('refuses options that do not exist, by name, and writes nothing', async () =>
 it('refuses calls without what they need, and says what that is', async () => {
   const client = await start();
   const map = client.map('m:', { encode: () => VALUE, decode: () => 1 });
-  const none = undefined as never;
+  const [none, five] = [undefined as never, 5 as never];
   const calls: readonly [string, () => Promise<unknown>][] = [
     ['key is undefined: expected a string', () => client.get(none)],
     ['key is 7: expected a string', () => client.set(7 as never, VALUE)],
@@ -89,6 +89,39 @@ it('refuses calls without what they need, and says what that is', async () => {
     ['key is undefined: expected a string', () => client.explain(none)],
     ['operations is undefined: expected a list', () => client.atomic(none)],
     ['operation has 0 kinds: expected one of', () => client.atomic([none])],
+    ['value is undefined: expected a Uint8Array', () => client.atomic([{ set: { key: 'q' } }])],
+    ['value is "v": expected', () => client.atomic([{ set: { key: 'q', value: 'v' as never } }])],
+    ['key is 5: expected a string', () => client.atomic([{ get: { key: 5 as never } }])],
+    ['key is undefined: expected a string', () => client.atomic([{ delete: {} }])],
+    ['requestId is 5: expected a string', () => client.atomic([{ delete: { key: 'k', requestId: five } }])],
+    ['minAcks is 5n: expected a whole number from 0 to', () => client.atomic([], { minAcks: 5n as never })],
+    ['options are null: expected an object', () => client.atomic([], null as never)],
+    ['options are null: expected an object', () => client.get('k', null as never)],
+    ['options are null: expected an object', () => client.set('k', VALUE, null as never)],
+    ['options are null: expected an object', () => client.delete('k', null as never)],
+    ['options are null: expected an object', () => client.increment('k', null as never)],
+    ['options are undefined: expected an object', () => client.touch('k', none)],
+    ['options are 5: expected an object', () => client.deletePrefix('k', five)],
+    ['options are null: expected an object', () => Array.fromAsync(client.scan('k', null as never))],
+    ['options are null: expected an object', () => client.awaitDurable(null as never)],
+    ['options are null: expected an object', () => client.getUpdates(null as never)],
+    ['options are null: expected an object', () => client.explain('k', 1, null as never)],
+    ['options are null: expected an object', () => map.get('k', null as never)],
+    ['options are null: expected an object', () => map.set('k', 1, null as never)],
+    ['options are null: expected an object', () => map.delete('k', null as never)],
+    ['signal is "x": expected an AbortSignal', () => client.get('k', { signal: 'x' as never })],
+    ['signal is null: expected an AbortSignal', () => client.set('k', VALUE, { signal: null as never })],
+    ['signal is "x": expected', () => client.deletePrefix('k', { signal: 'x' as never })],
+    ['signal is "x": expected', () => client.explain('k', 1, { signal: 'x' as never })],
+    ['signal is "x": expected', () => map.getOrSet('k', () => 1, { ttlMs: 1, signal: 'x' as never })],
+    ['minAcks is "x": expected a whole number', () => client.awaitDurable({ minAcks: 'x' as never })],
+    ['minAcks is -1: expected a whole number', () => client.delete('k', { minAcks: -1 })],
+    ['limit is 1.5: expected a whole number', () => Array.fromAsync(client.scan('k', { limit: 1.5 }))],
+    ['changes is "x": expected a whole number', () => client.explain('k', 'x' as never)],
+    ['contentType is 5: expected a string', () => client.set('k', VALUE, { contentType: five })],
+    ['requestId is 5: expected a string', () => client.set('k', VALUE, { requestId: five })],
+    ['linearizable is 5: expected a boolean', () => client.get('k', { linearizable: five })],
+    ['expiry has the case undefined: expected one of', () => client.touch('k', { expiry: five })],
     ['prefix is undefined: expected a string', () => client.deletePrefix(none)],
     ['prefix is a RegExp: expected a string', () => Array.fromAsync(client.scan(/k/ as never))],
     ['key is undefined: expected a string', () => map.get(none)],
@@ -108,6 +141,11 @@ it('refuses calls without what they need, and says what that is', async () => {
   expect(() => client.map('m:', none)).toThrow('codec is undefined: expected json(), text(), bytes()');
   expect(() => client.watch(none)).toThrow('undefined is no target: expected { key } or { prefix }');
   expect(() => client.watch({ key: 'k', prefix: 'k' })).toThrow('expected { key } or { prefix }');
+  const watch = (options: unknown) => () => client.watch({ key: 'k' }, options as never);
+  expect(watch(null)).toThrow('options are null: expected an object');
+  expect(watch({ progressEveryMs: 'x' })).toThrow('progressEveryMs is "x": expected a whole number');
+  expect(watch({ signal: 'x' })).toThrow('signal is "x": expected an AbortSignal');
+  expect(watch({ onBreak: 5 })).toThrow('onBreak is 5: expected a function');
   expect(() => client.watch({ key: 'k' }, { patienceMs: Number.NaN })).toThrow('patienceMs is NaN');
   expect(await Array.fromAsync(client.scan(''))).toEqual([]);
 });

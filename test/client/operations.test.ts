@@ -23,7 +23,9 @@ describe('the size of an operation', () => {
   });
 
   it('counts the longest content type', () => {
-    const { operation } = toMessage({ set: { key: 'k', contentType: `text/${'x'.repeat(250)}` } });
+    const { operation } = toMessage({
+      set: { key: 'k', value: new Uint8Array(), contentType: `text/${'x'.repeat(250)}` },
+    });
     expect(sizeOf(operation)).toBeGreaterThanOrEqual(bytesInRequest(operation));
   });
 });
@@ -38,7 +40,9 @@ describe('an operation of an atomic batch', () => {
   });
 
   it.each(BatchOperationSchema.fields.map(({ localName }) => localName))('may be %s', (kind) => {
-    const message = toMessage({ [kind]: { key: 'k' } } as unknown as AtomicOperation);
+    const message = toMessage({
+      [kind]: { key: 'k', ...(kind === 'set' ? { value: new Uint8Array() } : {}) },
+    } as unknown as AtomicOperation);
     expect(message.operation).toMatchObject({ case: kind, value: { key: 'k' } });
   });
 });

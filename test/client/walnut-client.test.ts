@@ -117,11 +117,14 @@ describe('calls of one turn', () => {
     const { sizes, requests, transport } = watch(address);
     const client = open({ address, transport });
     const ifAbsent = { case: 'ifAbsent', value: true } as const;
+    const value = new Uint8Array();
     const [, , atomic, unmet, got] = await Promise.all([
       client.set('a', bytes('one')),
       client.increment('n'),
       client.atomic([{ get: { key: 'a' } }, { increment: { key: 'n' } }, { delete: { key: 'a' } }]),
-      client.atomic([{ set: { key: 'b' } }, { set: { key: 'n', condition: ifAbsent } }], { minAcks: 0 }),
+      client.atomic([{ set: { key: 'b', value } }, { set: { key: 'n', value, condition: ifAbsent } }], {
+        minAcks: 0,
+      }),
       client.get('a'),
     ]);
     expect(sizes).toEqual([2, 3, 2, 1]);
@@ -132,14 +135,14 @@ describe('calls of one turn', () => {
     expect(unmet).toMatchObject({ committed: false });
     expect(got.found).toBe(false);
     expect(client.session.token?.lsn).toBeGreaterThanOrEqual(atomic.position?.lsn ?? 0n);
-    const refused = await refusal(client.atomic([{ set: { key: 'x' } }, { set: { key: '' } }]));
+    const refused = await refusal(client.atomic([{ set: { key: 'x', value } }, { set: { key: '', value } }]));
     expect([refused.code, refused.rawMessage]).toEqual([
       Code.InvalidArgument,
       expect.stringContaining('operations[1]: key is empty'),
     ]);
     for (const ill of [
       client.atomic([{ get: { key: 'a\ud800' } }]),
-      client.atomic([{ set: { key: 'a' } }], { requestId: '\udc00' }),
+      client.atomic([{ set: { key: 'a', value: bytes('1') } }], { requestId: '\udc00' }),
       client.atomic([{ increment: { key: 'a', delta: 2n ** 64n } }]),
     ])
       expect((await refusal(ill)).code).toBe(Code.InvalidArgument);

@@ -219,4 +219,25 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     replacement: '    if (answer.leftOut && answer.repeated)\n',
     tests: ['test/client/key-map.test.ts'],
   },
+  {
+    name: 'client that writes an atomic Set without a value as an empty one',
+    file: 'client/operations.ts',
+    text: "  if (name === 'set') checkValue(content);\n",
+    replacement: '',
+    tests: ['test/client/call-options.test.ts'],
+  },
+  {
+    name: 'client that takes options of any type',
+    file: 'client/call-options.ts',
+    text: "    if (typeof rule === 'string') checkType(within + name, value, rule);\n    else checkCase",
+    replacement: "    if (typeof rule !== 'string') checkCase",
+    tests: ['test/client/call-options.test.ts', 'test/client/client-options.test.ts'],
+  },
+  {
+    name: 'client that trusts authorities which are no certificates',
+    file: 'client/node-seams.ts',
+    text: 'checkTlsMaterial({ ca, cert, key }, PATHS)',
+    replacement: 'checkTlsMaterial({ cert, key }, PATHS)',
+    tests: ['test/client/client-options.test.ts'],
+  },
 ];

@@ -50,7 +50,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     name: 'session whose loss is told to the near cache alone',
     file: 'client/walnut-client.ts',
     text: 'this.#caller.ask(key, readFrom);',
-    replacement: 'this.#read(key);',
+    replacement: "this.#call('get', {}, key) as Promise<GetResponse>;",
     tests,
   },
   {
