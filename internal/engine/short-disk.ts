@@ -5,7 +5,7 @@ import { isShortage } from '#wal/wal-errors.ts';
 
 export function shortageError(cause: unknown): WalnutError {
   const message = `${describeShortage(shortageOf(cause) ?? 'space')}; nothing was written`;
-  return new WalnutError('resource_exhausted', message, { cause, nothingDone: true });
+  return new WalnutError('resource_exhausted', message, { cause, nothingDone: true, isNotYet: true });
 }
 
 /** Runs work on the disk for a caller. Throws `resource_exhausted` if the disk is short of something. */

@@ -73,7 +73,10 @@ export interface ErrorDetails {
   readonly resumePlaces?: readonly GroupPlace[] | undefined;
   /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
-  /** With `unavailable`: true if the node serves other requests, and has not yet what this one asks for. */
+  /**
+   * With `unavailable` and `resource_exhausted`: true if the node serves other requests, and has not yet
+   * what this one asks for, such as room on its disk for a write.
+   */
   readonly isNotYet?: true | undefined;
   /** True if the answer says how a caller makes itself known (WWW-Authenticate). */
   readonly isChallenge?: true | undefined;

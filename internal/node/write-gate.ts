@@ -114,7 +114,7 @@ export class WriteGate {
         this.#pausedFor,
       );
     }
-    if (!this.#epoch.hasBegun) throw new WalnutError('resource_exhausted', this.#shortOf);
+    if (!this.#epoch.hasBegun) throw new WalnutError('resource_exhausted', this.#shortOf, { isNotYet: true });
     const why = this.#lease?.whyNotHeld;
     if (why !== undefined) throw unavailable(noLease(why));
     const { minReplicasToWrite = 0 } = this.#parts.options;

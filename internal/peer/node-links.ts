@@ -180,6 +180,8 @@ function remedyOf(
     case 'cancelled':
       return { remedy: 'later' };
     case 'resource_exhausted':
+      // Its disk is full, for which a coordinator has another node lead.
+      if (isNotYet === true) return { remedy: 'not_yet' };
       // A node says so of the request, the connection only of this moment.
       return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
     case 'internal':

@@ -194,7 +194,10 @@ describe('frames of a master', () => {
     const { frames, states, tail } = await writeHistory(20);
     const disk = await ReplicaDisk.holding(frames.slice(0, 5));
     disk.fileSystem.bytesMax = disk.fileSystem.usedBytes + 10;
-    await expect(disk.append(frames.slice(5))).rejects.toMatchObject({ code: 'resource_exhausted' });
+    await expect(disk.append(frames.slice(5))).rejects.toMatchObject({
+      code: 'resource_exhausted',
+      details: { nothingDone: true, isNotYet: true },
+    });
     const heldLsn = disk.engine.applied.lsn;
     expect(disk.engine.log.tail.lsn).toBe(heldLsn);
     disk.fileSystem.bytesMax = Number.POSITIVE_INFINITY;

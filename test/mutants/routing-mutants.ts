@@ -80,6 +80,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'full disk of a master told to callers before another node leads',
+    file: 'internal/peer/node-links.ts',
+    text: "      if (isNotYet === true) return { remedy: 'not_yet' };\n",
+    replacement: '',
+    tests: [LINKS],
+  },
+  {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
     text: '    slotOfAll(command.operations);',

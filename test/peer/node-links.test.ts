@@ -26,6 +26,12 @@ describe('an error of a node', () => {
     ['another owner', refused('shard_moved', { shard, nothingDone: true }), 'not_done', 'moved'],
     ['a forgotten name', refused('aborted'), 'unknown', 'none'],
     ['a bug', refused('internal'), 'unknown', 'none'],
+    [
+      'a node with a full disk',
+      refused('resource_exhausted', { nothingDone: true, isNotYet: true }),
+      'not_done',
+      'not_yet',
+    ],
     ['a full node', refused('resource_exhausted', { nothingDone: true }), 'not_done', 'none'],
     ['a wrong request', refused('invalid_argument'), 'not_done', 'none'],
     ['an answer that is not understood', new WalnutError('invalid_argument', 'what'), 'unknown', 'none'],

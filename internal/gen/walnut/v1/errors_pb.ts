@@ -19,8 +19,8 @@ export const file_walnut_v1_errors: GenFile = /*@__PURE__*/
   fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEieQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEgwKBHNsb3QYAiABKA0SDQoFZ3JvdXAYAyABKAkSDwoHYWRkcmVzcxgEIAEoCRIRCgltYXBfZXBvY2gYBSABKAQiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiIaCghXYXRjaEVuZBIOCgZyZXN1bWUYASABKAkqpgEKDVJvdXRpbmdSZWFzb24SHgoaUk9VVElOR19SRUFTT05fVU5TUEVDSUZJRUQQABIdChlST1VUSU5HX1JFQVNPTl9OT1RfTEVBREVSEAESGgoWUk9VVElOR19SRUFTT05fTk9UX05PVxACEh4KGlJPVVRJTkdfUkVBU09OX1NIQVJEX01PVkVEEAMSGgoWUk9VVElOR19SRUFTT05fTk9UX1lFVBAEYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
- * Where to go instead: a detail of FAILED_PRECONDITION and UNAVAILABLE. Says
- * the same as the header `x-leader-hint`; with SHARD_MOVED as the headers
+ * Where to go instead, or that the same may be asked again here: a detail of
+ * FAILED_PRECONDITION, UNAVAILABLE and RESOURCE_EXHAUSTED. Says the same as the header `x-leader-hint`; with SHARD_MOVED as the headers
  * `x-shard-id`, `x-new-node-hint` and `x-map-epoch`.
  *
  * @generated from message walnut.v1.RoutingError
@@ -218,7 +218,7 @@ export const RoutingReason = {
 
   /**
    * This request asks for what the node does not have yet (a position, a
-   * fresher state, a quorum, a slot); it serves others.
+   * fresher state, a quorum, a slot, room on its disk); it serves others.
    *
    * @generated from enum value: ROUTING_REASON_NOT_YET = 4;
    */
