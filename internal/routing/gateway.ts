@@ -56,7 +56,7 @@ export class Gateway implements GatewayPort {
       logger,
     });
     this.#groups = new Groups({
-      ...{ links, clock, random, limits },
+      ...{ links, clock, random, limits, logger },
       ask: () => this.#follower.ask(),
       onMap: (map) => this.#onMap(map),
     });

@@ -7,7 +7,9 @@ import { WalnutError } from '#model/errors.ts';
 import { isAhead, type Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
+import { GroupLog } from '#routing/group-log.ts';
 import { GroupRoutes, type Target } from '#routing/group-routes.ts';
 import { Hold, type HoldLimits } from '#routing/hold.ts';
 import { ENDED, isEnded, LongAttempts } from '#routing/long-attempts.ts';
@@ -21,6 +23,7 @@ export interface GroupCallsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: HoldLimits;
+  readonly logger: Logger;
   /** Asks for a newer map; never rejects. */
   readonly refresh: () => Promise<void>;
   readonly onRetry: () => void;
@@ -63,6 +66,7 @@ export class GroupCalls {
   readonly id: string;
   readonly hold: Hold;
   readonly #options: GroupCallsOptions;
+  readonly #log: GroupLog;
   readonly #routes = new GroupRoutes({ addresses: [], mayFollow: () => false });
   readonly #router: Router<NodeKeys>;
   readonly #names: OwnNames;
@@ -73,10 +77,11 @@ export class GroupCalls {
   #learning: Promise<void> | undefined;
 
   constructor(options: GroupCallsOptions) {
-    const { id, links, clock, random, limits, refresh, onRetry } = options;
+    const { id, links, clock, random, limits, logger, refresh, onRetry } = options;
     this.id = id;
     this.#options = options;
-    this.hold = new Hold({ name: id, limits, clock, random });
+    this.#log = new GroupLog(id, logger, clock);
+    this.hold = new Hold({ name: id, limits, clock, random, log: this.#log });
     this.#names = new OwnNames(random);
     this.#router = new Router({
       routes: this.#routes,
@@ -119,6 +124,7 @@ export class GroupCalls {
     this.#routes.setNodes(addresses);
     const leader = group.leader === undefined ? '' : `${group.leader.node}@${group.term}`;
     if (leader === this.#leader) return;
+    this.#log.led(leader, this.#leader);
     this.#leader = leader;
     this.#leaderAddress = group.leader && nodes.get(group.leader.node)?.address;
     this.#routes.setMaster(this.#leaderAddress);

@@ -8,6 +8,7 @@ import type { BatchOperation } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { EpochOwners } from '#routing/epoch-owners.ts';
 import { GroupCalls } from '#routing/group-calls.ts';
@@ -22,6 +23,7 @@ export interface GroupsOptions {
   readonly random: Random;
   /** Of each group. */
   readonly limits: HoldLimits;
+  readonly logger: Logger;
   /** Asks a coordinator for news, which go to `cache`. Rejects where none answers. */
   readonly ask: () => Promise<void>;
   /** Called with each newer map. */
@@ -105,12 +107,12 @@ export class Groups {
   }
 
   #onMap(map: ShardMap): void {
-    const { links, clock, random, limits, onMap } = this.#options;
+    const { links, clock, random, limits, logger, onMap } = this.#options;
     const groups = new Map<string, GroupCalls>();
     for (const id of [...map.groups.keys()].sort()) {
       const made = (): GroupCalls =>
         new GroupCalls({
-          ...{ id, links, clock, random, limits },
+          ...{ id, links, clock, random, limits, logger },
           refresh: () => this.cache.refresh(),
           onRetry: () => {
             this.#retries++;

@@ -9,6 +9,7 @@
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
+import type { GroupLog } from '#routing/group-log.ts';
 
 export interface HoldLimits {
   /** Calls of the group that are not answered, those under way included. */
@@ -23,6 +24,8 @@ export interface HoldOptions {
   readonly limits: HoldLimits;
   readonly clock: Clock;
   readonly random: Random;
+  /** Told when calls begin to wait for the group, and when they go on. */
+  readonly log: Pick<GroupLog, 'held' | 'released'>;
 }
 
 /** As many as the connections to a node carry, 16 of 256 calls each. Calls that wait at the node are among them. */
@@ -116,6 +119,7 @@ export class Hold {
     if (!this.#isOpen && this.#failures >= FAILURES_MAX) {
       this.#isOpen = true;
       this.#pauses = 0;
+      this.#options.log.held(this.#calls);
     }
     if (this.#isOpen) this.#schedule();
     else this.#release();
@@ -178,6 +182,7 @@ export class Hold {
 
   #close(): void {
     this.#isOpen = false;
+    this.#options.log.released();
     this.#probe?.cancel();
     this.#idle?.cancel();
     this.#probe = undefined;

@@ -157,6 +157,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'log of a gateway that a group fills',
+    file: 'internal/routing/group-log.ts',
+    text: '    if (nowMs - this.#heldMs < HELD_EVERY_MS) return;',
+    replacement: '',
+    tests: [KEYS],
+  },
+  {
     name: 'long calls kept by a master that hangs',
     file: 'internal/routing/group-calls.ts',
     text: '    this.#long.endOthers(this.#leaderAddress);',

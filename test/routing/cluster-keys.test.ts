@@ -193,6 +193,32 @@ describe('a call of one key', () => {
   });
 });
 
+describe('the log of a gateway', () => {
+  it('names the next leader, and says that calls wait, but not again and again', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = () => 'dead';
+    cluster.logged.length = 0;
+    const call = cluster.keys.get({ key: 'k', waitMs: 0 });
+    void cluster.clock.sleep(2_000).then(() => {
+      cluster.fate = () => 'answer';
+      cluster.routed.cache.take({ kind: 'whole', map: mapOf(['g1'], 2, { g1: 'g1-2' }), epoch: 2 });
+    });
+    await cluster.settled(call);
+    const afterMs = expect.stringMatching(/^\{"afterMs":\d+\} calls to the group go on$/);
+    expect(cluster.logged).toEqual([
+      '{"calls":1} the group does not answer: its calls wait',
+      '{"leader":"g1-2@2","before":"g1-1@1"} the map names another leader of the group',
+      afterMs,
+    ]);
+    cluster.fate = () => 'dead';
+    void cluster.clock.sleep(1_000).then(() => {
+      cluster.fate = () => 'answer';
+    });
+    await cluster.settled(cluster.keys.get({ key: 'k', waitMs: 0 }));
+    expect(cluster.logged.length).toBe(3);
+  });
+});
+
 describe('a failover that loses writes', () => {
   it('is no error of a write that was on its way, which is done once', async () => {
     const cluster = new FakeCluster(['g1']);

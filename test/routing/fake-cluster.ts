@@ -17,6 +17,7 @@ import { makeEpoch, type Position, toLsn } from '#model/position.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { WatchMessage } from '#model/watch.ts';
 import type { WriteId } from '#model/write-id.ts';
+import { type Logger, silentLogger } from '#platform/logger.ts';
 import { ClusterKeys } from '#routing/cluster-keys.ts';
 import type { Failure, Told } from '#routing/failure.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
@@ -123,6 +124,14 @@ export class FakeCluster {
   readonly clock = new VirtualClock();
   readonly groups: readonly FakeGroup[];
   readonly asked: string[] = [];
+  /** Lines of the log. */
+  readonly logged: string[] = [];
+  readonly #logger: Logger = {
+    ...silentLogger,
+    info: (fields, message) => this.logged.push(`${JSON.stringify(fields)} ${message}`),
+    warn: (fields, message) => this.logged.push(`${JSON.stringify(fields)} ${message}`),
+    child: () => this.#logger,
+  };
   readonly epochsAsked: number[] = [];
   /** Groups that were asked whether an epoch is theirs. */
   readonly owned: string[] = [];
@@ -150,6 +159,7 @@ export class FakeCluster {
       clock,
       random: new SeededRandom(1),
       limits,
+      logger: this.#logger,
       ask: async () => {
         if (this.map === undefined) throw new Error('no coordinator answers');
         this.routed.cache.take({ kind: 'whole', map: this.map, epoch: this.map.epoch });

@@ -8,8 +8,9 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 function open(): { clock: VirtualClock; hold: Hold } {
   const clock = new VirtualClock();
+  const log = { held: (): void => undefined, released: (): void => undefined };
   const limits = { callsMax: 2, bytesMax: 100 };
-  return { clock, hold: new Hold({ name: 'g1', limits, clock, random: new SeededRandom(1) }) };
+  return { clock, hold: new Hold({ name: 'g1', limits, clock, random: new SeededRandom(1), log }) };
 }
 
 describe('the queue of a group', () => {
