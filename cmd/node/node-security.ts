@@ -62,7 +62,8 @@ export async function openCallers(
   parts: ConfiguredParts,
 ): Promise<Callers> {
   const { mode, auditFile } = auth;
-  const name = server.advertise ?? `${hostname()}:${server.port}`;
+  // With port 0 the system chooses one, which nobody knows yet.
+  const name = server.advertise ?? (server.port === 0 ? hostname() : `${hostname()}:${server.port}`);
   return {
     identities: mode === 'off' ? undefined : await openIdentities(mode, auth, parts),
     audit: auditFile === undefined ? undefined : openAudit(auditFile, name, parts),

@@ -101,6 +101,8 @@ export interface AuditEvent {
   readonly outcome: string;
   /** True if the call was refused for its credential or its rights. */
   readonly isRefusal: boolean;
+  /** What refused it, such as `name` (the host or page) or `key`; undefined where it was let in. */
+  readonly by?: string | undefined;
   /** True if the operation needs the access `admin`. */
   readonly isAdmin: boolean;
 }

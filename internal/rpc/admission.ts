@@ -145,8 +145,9 @@ function auditOf(audit: AuditPort, operation: Operation, call: RpcCall): RpcCall
   if (!isAdmin && call.keys === undefined) return undefined;
   return (outcome) => {
     const isRefusal = outcome === 'permission_denied';
-    if (isAdmin || isRefusal)
-      audit.note({ ...callerOf(call), operation: operation.name, outcome, isRefusal, isAdmin });
+    if (!isAdmin && !isRefusal) return;
+    const by = isRefusal ? 'key' : undefined;
+    audit.note({ ...callerOf(call), operation: operation.name, outcome, by, isRefusal, isAdmin });
   };
 }
 

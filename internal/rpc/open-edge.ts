@@ -246,7 +246,7 @@ function noteRefusal(
   if (audit === undefined || by === 'drain') return;
   const { name, access } = operation;
   const isAdmin = access === 'admin';
-  audit.note({ ...callerOf(call), operation: name, outcome: error.code, isRefusal: true, isAdmin });
+  audit.note({ ...callerOf(call), operation: name, outcome: error.code, by, isRefusal: true, isAdmin });
 }
 
 function withStandardServices(parts: Parts, modules: readonly RpcModule[]): RpcModule[] {

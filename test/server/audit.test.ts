@@ -26,8 +26,9 @@ async function open(): Promise<{ running: Running; noted: string[] }> {
     onFailure: () => {},
   });
   const noted: string[] = [];
-  const note = ({ user, from, operation, outcome }: AuditEvent): void => {
-    noted.push(`${user} ${from} ${operation.replace('/walnut.v1.', '')} ${outcome}`);
+  const note = ({ user, from, operation, outcome, by }: AuditEvent): void => {
+    const how = by === undefined ? outcome : `${outcome} by ${by}`;
+    noted.push(`${user} ${from} ${operation.replace('/walnut.v1.', '')} ${how}`);
   };
   const running = await start({ identities, isIdentityRequired: true, audit: { note } });
   return { running, noted };
@@ -65,7 +66,7 @@ describe('the audit log', () => {
     await get({ ...as('reader'), origin: 'https://evil.example' });
     running.server.beginDrain();
     await get(as('reader'));
-    expect(noted).toEqual(Array(2).fill('anonymous 127.0.0.1 KVStore/Get permission_denied'));
+    expect(noted).toEqual(Array(2).fill('anonymous 127.0.0.1 KVStore/Get permission_denied by name'));
   });
 
   it('has refusals, for the credential, the method and the key', async () => {
@@ -86,12 +87,12 @@ describe('the audit log', () => {
       '{}',
     );
     expect(noted).toEqual([
-      'anonymous 127.0.0.1 KVStore/Get unauthenticated',
-      'app 127.0.0.1 Admin/Checkpoint permission_denied',
-      'app 127.0.0.1 KVStore/Get permission_denied',
-      'app 127.0.0.1 KVStore/Get permission_denied',
-      'app 127.0.0.1 KVStore/Watch permission_denied',
-      'anonymous 127.0.0.1 KVStore/Get unauthenticated',
+      'anonymous 127.0.0.1 KVStore/Get unauthenticated by credential',
+      'app 127.0.0.1 Admin/Checkpoint permission_denied by rights',
+      'app 127.0.0.1 KVStore/Get permission_denied by key',
+      'app 127.0.0.1 KVStore/Get permission_denied by key',
+      'app 127.0.0.1 KVStore/Watch permission_denied by key',
+      'anonymous 127.0.0.1 KVStore/Get unauthenticated by credential',
     ]);
   });
 
@@ -107,11 +108,12 @@ describe('the audit log', () => {
       from: '::1',
       operation: '/x',
       outcome: 'unauthenticated',
+      by: 'credential',
       isRefusal: true,
       isAdmin: false,
     };
     for (let i = 0; i < 100; i++) audit.note(refusal);
-    for (let i = 0; i < 20; i++) audit.note({ ...refusal, outcome: 'ok', isRefusal: false });
+    for (let i = 0; i < 20; i++) audit.note({ ...refusal, outcome: 'ok', by: undefined, isRefusal: false });
     await clock.advance(10_000);
     audit.note(refusal);
     await closers.close();
@@ -127,6 +129,7 @@ describe('the audit log', () => {
       from: '::1',
       operation: '/x',
       outcome: 'unauthenticated',
+      by: 'credential',
       leftOut: 95,
     });
   });
