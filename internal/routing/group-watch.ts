@@ -26,8 +26,13 @@ export async function* groupWatch(
   let told = 0;
   for (let failures = 0; !signal.aborted; failures++) {
     let skipped = told;
+    // A node tells the first message at once; a watch that has no place at the node would wait for ever.
+    const opening = new AbortController();
+    const limit = clock.after(CALL_MS, () => opening.abort());
+    const over = AbortSignal.any([signal, opening.signal]);
     try {
-      for await (const message of group.stream(readFrom, (link) => link.watch(next, signal))) {
+      for await (const message of group.stream(readFrom, (link) => link.watch(next, over))) {
+        limit.cancel();
         failures = 0;
         // The watch that was opened again begins before a record of which a part was told.
         if (skipped > 0 && message.events.length === 0) continue;
@@ -42,11 +47,14 @@ export async function* groupWatch(
         if (events.length > 0 || message.events.length === 0 || message.canResume)
           yield { ...message, events };
       }
-    } catch (error) {
+    } catch (thrown) {
       if (signal.aborted) return;
+      const error = opening.signal.aborted ? notBegun(group.id) : thrown;
       if (!mayGoOn(error)) throw error;
-      if (!isBegun && clock.monotonicMs() - startedMs > CALL_MS) throw error;
+      if (!isBegun && clock.monotonicMs() - startedMs >= CALL_MS) throw error;
       if (isBegun && !isInitialDone) throw notResumable(group.id, error);
+    } finally {
+      limit.cancel();
     }
     await clock.sleep(Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(failures, 10)), signal);
   }
@@ -55,6 +63,11 @@ export async function* groupWatch(
 /** The node went away, stops, or is not the one to ask. */
 function mayGoOn(error: unknown): boolean {
   return error instanceof WalnutError && (error.code === 'unavailable' || error.code === 'not_master');
+}
+
+function notBegun(group: string): WalnutError {
+  const message = `group ${group} began no watch within ${CALL_MS} ms: too many may be open at its nodes through this process`;
+  return new WalnutError('unavailable', message, { nothingDone: true });
 }
 
 function notResumable(group: string, error: unknown): WalnutError {

@@ -87,6 +87,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [LINKS],
   },
   {
+    name: 'watch without a place at a node that waits for ever',
+    file: 'internal/routing/group-watch.ts',
+    text: 'clock.after(CALL_MS, () => opening.abort())',
+    replacement: 'clock.after(CALL_MS, () => undefined)',
+    tests: [WATCH],
+  },
+  {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
     text: '    slotOfAll(command.operations);',

@@ -49,6 +49,8 @@ export class FakeGroup {
   lsn = 1;
   /** Its epochs, those before the one that goes on included. */
   readonly history = new Set<number>();
+  /** Watches have no place at its nodes, and wait. */
+  isSilent = false;
   /** What is told to watchers, one array for each watch that is opened. */
   readonly watched: WatchMessage[][] = [];
   readonly ids: (WriteId | undefined)[] = [];
@@ -249,7 +251,8 @@ export class FakeCluster {
           const reached = { durabilityReached: 'accepted' as const, replicasAcked: 0 };
           return { isCommitted: true, position: group.position, results, ...reached };
         }),
-      watch: async function* () {
+      watch: async function* (_command, signal) {
+        if (group.isSilent) throw await untilAborted(signal);
         const messages = group.watched.shift();
         if (messages === undefined) return;
         yield* messages;
@@ -263,6 +266,12 @@ export class FakeCluster {
       ...{ set: none, delete: none, touch: none, explain: none },
     };
   }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<Broken> {
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  return new Broken('dead');
 }
 
 function resultOf(group: FakeGroup, { kind, command }: BatchOperation): BatchResult {

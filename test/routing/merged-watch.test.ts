@@ -56,6 +56,16 @@ async function read(cluster: FakeCluster, count: number, command: Partial<WatchC
 }
 
 describe('a watch of a cluster', () => {
+  it('ends where a group tells no first message within 10 s', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.group('g1').watched.push([message(cluster.group('g1'), 2, [])]);
+    cluster.group('g2').isSilent = true;
+    const { error } = await read(cluster, 1);
+    expect(error).toMatchObject({ code: 'unavailable' });
+    expect(error?.message).toContain('group g2 began no watch within 10000 ms');
+    expect(cluster.clock.monotonicMs()).toBeLessThan(10_500);
+  });
+
   it('tells the changes of every group, with the place of each', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
