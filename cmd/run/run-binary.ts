@@ -22,6 +22,9 @@ import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
 import { packageVersion } from './package-version.ts';
 import { type Configuration, type ProcessParts, runProcess, type StartFailure } from './run-process.ts';
 
+/** What `--check-config` says. A file is checked when it is read, which a start does. */
+const VALID = 'the configuration is valid; files that it names were not looked at\n';
+
 export interface Binary<Kind extends BinaryKind, Flags extends CommonFlags> {
   readonly kind: Kind;
   /** Every flag, without its dashes. */
@@ -63,7 +66,7 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
       const warnings = findMisspelt(binary.kind, process.env);
       if (flags.shouldPrintConfig || flags.shouldCheckConfig) {
         for (const warning of warnings) sayOnStandardError(`${warning}\n`);
-        await print(flags.shouldPrintConfig ? printConfig(config, origins) : 'the configuration is valid\n');
+        await print(flags.shouldPrintConfig ? printConfig(config, origins) : VALID);
       } else {
         const start = (parts: ProcessParts<Kind>): Promise<void> => {
           for (const warning of warnings) parts.logger.warn({}, warning);

@@ -16,7 +16,8 @@ of them is active; with a metadata store in a file there is one.
   --set SECTION.KEY=VALUE  override one key; repeatable; wins over the
                            environment (WALNUT_SECTION__KEY) and the file
   --print-config           print the whole configuration in effect and leave
-  --check-config           check the configuration and leave
+  --check-config           check the configuration, but no file that it
+                           names, and leave
   --help, --version
 
 Exit codes: 0 clean, 2 configuration or flags, 3 the metadata store cannot be

@@ -25,7 +25,8 @@ export function nodeUsage(command: string): string {
   --set SECTION.KEY=VALUE  override one key; repeatable; wins over the
                            environment (WALNUT_SECTION__KEY) and the file
   --print-config           print the whole configuration in effect and leave
-  --check-config           check the configuration and leave
+  --check-config           check the configuration, but no file that it
+                           names, and leave
 ${forceRole}  --help, --version
 
 Exit codes: 0 clean, 2 configuration or flags, 3 the data directory cannot be

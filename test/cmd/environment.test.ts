@@ -19,10 +19,11 @@ describe('a variable that is almost a key’s', () => {
 
   it('is told by --check-config, which succeeds', () => {
     const args = ['--check-config', '--set', 'wal.directory=none'];
-    const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'cmd/master.ts'), ...args], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'cmd/master.ts'), ...args], {
       env: { ...process.env, WALNUT_SERVER_PORT: '9', FORCE_COLOR: undefined, NO_COLOR: undefined },
       encoding: 'utf8',
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: `${WARNING}\n` });
+    expect(stdout).toBe('the configuration is valid; files that it names were not looked at\n');
   });
 });
