@@ -44,6 +44,8 @@ export class Change implements WatchEvent {
   readonly bytes: number;
   /** Queues that it is in. */
   holders = 0;
+  /** Some watchers have taken it, and others have not: it may have copies that only the first need. */
+  isPartlyTaken = false;
   #key: string | undefined;
   #value: Uint8Array | undefined;
   /** The other forms, by what they leave out. */
@@ -102,6 +104,13 @@ export class Change implements WatchEvent {
     const form = this.#forms[index] ?? this.#form(keysOnly, dropsPrevious);
     this.#forms[index] = form;
     return form;
+  }
+
+  /** Drops its encoded bytes and its other forms, which are not counted. They are made again for a watcher that needs them. */
+  dropCopies(): void {
+    this.encoded = undefined;
+    this.json = undefined;
+    this.#forms = undefined;
   }
 
   #form(keysOnly: boolean, dropsPrevious: boolean): WatchEvent {

@@ -23,6 +23,8 @@ export class Room implements Holder {
   #waitingBytes = 0;
   #sentBytes = 0;
   #pastBytes = 0;
+  /** Changes that some watchers have taken since the last `dropCopies`, and others have not. */
+  readonly #partlyTaken = new Set<Change>();
 
   /** `bytesMax`: changes that may wait, and messages that may be under way. */
   constructor(clock: Clock, bytesMax: number) {
@@ -54,10 +56,29 @@ export class Room implements Holder {
 
   /** The change is in one queue less. */
   release(change: Change): void {
-    if (--change.holders > 0) return;
+    if (--change.holders > 0) {
+      if (!change.isPartlyTaken) this.#partlyTaken.add(change);
+      change.isPartlyTaken = true;
+      return;
+    }
+    if (change.isPartlyTaken) this.#partlyTaken.delete(change);
     const { chunk } = change;
     this.#waitingBytes -= change.ownBytes;
     if (chunk !== undefined && --chunk.holders === 0) this.#waitingBytes -= CHUNK_BYTES;
+  }
+
+  /**
+   * Drops what was made of changes for those that have taken them. Called from time to time:
+   * those that keep up have had theirs by then, and only slow watchers keep the change.
+   */
+  dropCopies(): void {
+    for (const change of this.#partlyTaken) {
+      change.dropCopies();
+      // A large message may wait for room before it is encoded: such changes are few, and stay in the set.
+      if (change.bytes > WATCH_MESSAGE_BYTES) continue;
+      change.isPartlyTaken = false;
+      this.#partlyTaken.delete(change);
+    }
   }
 
   /** The part of it for what was logged before or was there; such a change is in one queue, and its chunk has no change of another. */

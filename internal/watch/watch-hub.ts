@@ -231,6 +231,7 @@ export class WatchHub {
 
   #lookLater(): void {
     this.#recheck = this.#clock.after(RECHECK_MS, () => {
+      this.#room.dropCopies();
       for (const watcher of this.#watchers) {
         try {
           watcher.check();

@@ -51,4 +51,18 @@ export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
     replacement: '    else if (writer.at > from)',
     tests: ['test/wire/watch-codec.test.ts'],
   },
+  {
+    name: 'copies of a change kept for a watcher that does not read',
+    file: 'internal/watch/watch-hub.ts',
+    text: '      this.#room.dropCopies();\n',
+    replacement: '',
+    tests: ['test/watch/ends.test.ts'],
+  },
+  {
+    name: 'change whose copies are dropped once and kept when the next watcher has taken it',
+    file: 'internal/watch/room.ts',
+    text: '      change.isPartlyTaken = false;\n',
+    replacement: '',
+    tests: ['test/watch/change-queue.test.ts'],
+  },
 ];

@@ -124,6 +124,36 @@ describe('changes that lie in chunks', () => {
   });
 });
 
+describe('the copies that are made of a change', () => {
+  const COPIES = { encoded: new Uint8Array(9), json: { shiftMs: 0, bytes: Buffer.alloc(9) } };
+  const keysOnly = { keysOnly: true, withPrevious: false };
+
+  it.each([1, 2 * WATCH_MESSAGE_BYTES])(
+    'of %i bytes are dropped when only slow watchers keep it',
+    (bytes) => {
+      const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
+      const [first, second, slow] = [new ChangeQueue(room), new ChangeQueue(room), new ChangeQueue(room)];
+      const change = changeOf(1, bytes);
+      for (const queue of [first, second, slow]) queue.push(change);
+      room.dropCopies();
+      for (const queue of [first, second]) {
+        queue.take(ALL);
+        Object.assign(change, COPIES);
+        const form = change.as(keysOnly);
+        expect(change.as(keysOnly)).toBe(form);
+        room.dropCopies();
+        expect([change.encoded, change.json]).toEqual([undefined, undefined]);
+        expect(change.as(keysOnly)).not.toBe(form);
+      }
+      slow.take(ALL);
+      expect(room.waitingBytes).toBe(0);
+      Object.assign(change, COPIES);
+      room.dropCopies();
+      expect(change.json).toBe(COPIES.json);
+    },
+  );
+});
+
 describe('the forms of a change', () => {
   it('are one object each, and none is encoded as another is', () => {
     const version = { epoch: 1, lsn: 1 as Lsn };

@@ -1,7 +1,7 @@
 /** How watches end, and that they go on elsewhere. */
 import { describe, expect, it } from 'vitest';
 import type { WalnutError } from '#model/errors.ts';
-import { WATCH_QUEUE_BYTES_MAX, WATCHERS_MAX } from '#model/watch.ts';
+import { WATCH_QUEUE_BYTES_MAX, WATCHERS_MAX, type WatchEvent } from '#model/watch.ts';
 import { setCommand, TestGroup } from '#test/doubles/test-group.ts';
 import { separate, threeNodes } from '#test/node/three-nodes.ts';
 import { Following, WAYS } from '#test/watch/following.ts';
@@ -108,6 +108,26 @@ describe.each(WAYS)('a slow watcher, by %s', (way) => {
       undefined,
       undefined,
     ]);
+  });
+
+  it('keeps no copies of a change that others needed', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ limits: LIMITS });
+    const [slow, quick] = [new Following(master.node, {}, way), new Following(master.node, {}, way)];
+    await group.clock.advance(100);
+    slow.isStuck = true;
+    await group.set(master, 'first', 'x');
+    await group.clock.advance(100);
+    await group.set(master, 'k', LARGE.repeat(2));
+    await group.clock.advance(300);
+    const change = quick.events.at(-1) as WatchEvent;
+    // One that waited for room encodes it late.
+    change.json = { shiftMs: 0, bytes: Buffer.alloc(0) };
+    await group.clock.advance(300);
+    expect([change.key, change.json]).toEqual(['k', undefined]);
+    slow.unstick();
+    await group.clock.advance(300);
+    expect(slow.events.at(-1)).toBe(change);
   });
 
   it('that is not slow may have one record that is larger than its queue', async () => {
