@@ -3,7 +3,7 @@
  * INVALID_ARGUMENT for an option that does not exist, since its caller would believe that it
  * has an effect, and for a deadline that is none.
  */
-import { type DescMessage, ScalarType } from '@bufbuild/protobuf';
+import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
 
@@ -20,7 +20,7 @@ type Expiry =
   | { readonly case: 'expireAtMs'; readonly value: bigint };
 
 /** What an option must be; one of another type is judged where it is used. */
-type OptionType = 'string' | 'boolean' | 'uint32' | 'signal';
+type OptionType = 'string' | 'boolean' | 'uint32' | 'enum' | 'message' | 'list' | 'signal';
 /** The names of options with their types, and for a choice between fields the names of these. */
 export type OptionNames = ReadonlyMap<string, ReadonlySet<string> | OptionType | undefined>;
 
@@ -45,11 +45,16 @@ export function optionNames(
     if (set.includes(member.localName)) continue;
     if (member.kind === 'oneof')
       names.set(member.localName, new Set(member.fields.map(({ localName }) => localName)));
-    else names.set(member.localName, member.fieldKind === 'scalar' ? TYPES.get(member.scalar) : undefined);
+    else names.set(member.localName, typeOf(member));
     if (member.localName === 'expiry') for (const name of ['ttlMs', 'expireAtMs']) names.set(name, undefined);
   }
   for (const name of more) names.set(name, name === 'signal' ? 'signal' : undefined);
   return names;
+}
+
+function typeOf(field: DescField): OptionType | undefined {
+  if (field.fieldKind === 'scalar') return TYPES.get(field.scalar);
+  return field.fieldKind === 'map' ? undefined : field.fieldKind;
 }
 
 /** Names that are no fields of a message. */
@@ -85,6 +90,10 @@ export function isSignal(value: unknown): boolean {
   return typeof aborted === 'boolean' && typeof addEventListener === 'function';
 }
 
+function isMessage(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function isUint32(value: unknown): boolean {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= UINT32_MAX;
 }
@@ -93,6 +102,9 @@ const KINDS: Readonly<Record<OptionType, { isOf(value: unknown): boolean; readon
   string: { isOf: (value) => typeof value === 'string', expected: 'a string' },
   boolean: { isOf: (value) => typeof value === 'boolean', expected: 'a boolean' },
   uint32: { isOf: isUint32, expected: `a whole number from 0 to ${UINT32_MAX}` },
+  enum: { isOf: Number.isInteger, expected: 'one of its enum, such as Durability.LOCAL' },
+  message: { isOf: isMessage, expected: 'an object' },
+  list: { isOf: Array.isArray, expected: 'a list' },
   signal: { isOf: isSignal, expected: 'an AbortSignal' },
 };
 

@@ -117,6 +117,9 @@ it('refuses calls without what they need, and says what that is', async () => {
     ['minAcks is "x": expected a whole number', () => client.awaitDurable({ minAcks: 'x' as never })],
     ['minAcks is -1: expected a whole number', () => client.delete('k', { minAcks: -1 })],
     ['limit is 1.5: expected a whole number', () => Array.fromAsync(client.scan('k', { limit: 1.5 }))],
+    ['position is 5: expected an object', () => client.awaitDurable({ position: five })],
+    ['after is "x": expected an object', () => client.getUpdates({ after: 'x' as never })],
+    ['durability is "x": expected one of', () => client.atomic([], { durability: 'x' as never })],
     ['changes is "x": expected a whole number', () => client.explain('k', 'x' as never)],
     ['contentType is 5: expected a string', () => client.set('k', VALUE, { contentType: five })],
     ['requestId is 5: expected a string', () => client.set('k', VALUE, { requestId: five })],
@@ -145,6 +148,7 @@ it('refuses calls without what they need, and says what that is', async () => {
   expect(watch(null)).toThrow('options are null: expected an object');
   expect(watch({ progressEveryMs: 'x' })).toThrow('progressEveryMs is "x": expected a whole number');
   expect(watch({ signal: 'x' })).toThrow('signal is "x": expected an AbortSignal');
+  expect(watch({ ops: 5 })).toThrow('ops is 5: expected a list');
   expect(watch({ onBreak: 5 })).toThrow('onBreak is 5: expected a function');
   expect(() => client.watch({ key: 'k' }, { patienceMs: Number.NaN })).toThrow('patienceMs is NaN');
   expect(await Array.fromAsync(client.scan(''))).toEqual([]);
