@@ -102,9 +102,9 @@ export class GuardedKeys implements KeyValuePort {
     return { ...answer, results };
   }
 
-  scan(command: ScanCommand): Awaitable<ScanAnswer> {
+  scan(command: ScanCommand, signal?: AbortSignal): Awaitable<ScanAnswer> {
     // Found in one walk: a page that ended at keys which are left out later would tell how many there are.
-    return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) });
+    return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) }, signal);
   }
 
   async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {

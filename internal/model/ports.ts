@@ -81,7 +81,7 @@ export interface KeyValuePort {
   checkBatch?(operations: readonly BatchOperation[]): void;
   /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */
   atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer>;
-  scan(command: ScanCommand): Awaitable<ScanAnswer>;
+  scan(command: ScanCommand, signal?: AbortSignal): Awaitable<ScanAnswer>;
   deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer>;
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
   /**

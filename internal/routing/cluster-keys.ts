@@ -134,8 +134,8 @@ export class ClusterKeys implements KeyValuePort {
     });
   }
 
-  scan(command: ScanCommand): Promise<ScanAnswer> {
-    return this.#pages.scan(command);
+  scan(command: ScanCommand, signal?: AbortSignal): Promise<ScanAnswer> {
+    return this.#pages.scan(command, signal);
   }
 
   deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {

@@ -29,7 +29,7 @@ export class PagedKeys {
   }
 
   /** A page goes on with the next group where the one before is told to its end and the page has room. */
-  async scan(command: ScanCommand): Promise<ScanAnswer> {
+  async scan(command: ScanCommand, signal?: AbortSignal): Promise<ScanAnswer> {
     const prefixes = command.among ?? [command.prefix];
     if (prefixes.length === 0)
       return { entries: [], nextCursor: '', asOf: NO_POSITION, stalenessMs: 0, count: 0 };
@@ -37,7 +37,8 @@ export class PagedKeys {
     let bytes = 0;
     do {
       const cursor = page?.nextCursor ?? command.cursor;
-      const more = await this.#scanOne({ ...command, cursor, limit: limitLeft(command, page) }, prefixes);
+      const own = { ...command, cursor, limit: limitLeft(command, page) };
+      const more = await this.#scanOne(own, prefixes, signal);
       bytes += more.entries.reduce((sum, { value }) => sum + value.length, 0);
       page = page === undefined ? more : joined(page, more);
     } while (page.nextCursor.endsWith('/') && limitLeft(command, page) >= 0 && bytes < PAGE_BYTES);
@@ -45,7 +46,11 @@ export class PagedKeys {
   }
 
   /** A page of one group. */
-  async #scanOne(command: ScanCommand, prefixes: readonly string[]): Promise<ScanAnswer> {
+  async #scanOne(
+    command: ScanCommand,
+    prefixes: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<ScanAnswer> {
     const at = this.#begin(command.cursor);
     const group = this.#groupOf(at, this.#options.readFrom);
     const prefix = prefixes[at.prefix];
@@ -53,7 +58,7 @@ export class PagedKeys {
       throw invalidArgument('cursor is of a scan of other prefixes: start over without one');
     const { among: _, ...page } = { ...command, prefix, cursor: at.cursor };
     let { address } = at;
-    const kind = this.#kindOf(this.#options.readFrom, true, at, prefix);
+    const kind = { ...this.#kindOf(this.#options.readFrom, true, at, prefix), signal };
     const answer = await group.run(kind, ({ link, address: asked, ...limits }) => {
       address = asked;
       return link.scan(page, limits);

@@ -109,8 +109,8 @@ function createReads(
     },
     scan: {
       limits: FEW,
-      impl: (request, { keys }) =>
-        mapAwaitable(views(keys).port.scan(toScanCommand(request)), fromScanAnswer),
+      impl: (request, { keys, signal }) =>
+        mapAwaitable(views(keys).port.scan(toScanCommand(request), signal), fromScanAnswer),
     },
     getUpdates: {
       limits: FEW,

@@ -75,7 +75,7 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: the pages of a scan tell how many keys may not be read',
     file: 'internal/auth/guarded-keys.ts',
-    text: 'return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) });',
+    text: 'return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) }, signal);',
     replacement:
       'const answer = this.#port.scan(command);\n    return { ...answer, entries: answer.entries.filter(({ key }) => this.#mayRead(key)) };',
     tests: ['test/auth/guarded-keys.test.ts'],

@@ -171,6 +171,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'Scan that goes on without its caller',
+    file: 'internal/routing/paged-keys.ts',
+    text: 'this.#kindOf(this.#options.readFrom, true, at, prefix), signal };',
+    replacement: 'this.#kindOf(this.#options.readFrom, true, at, prefix) };',
+    tests: [KEYS],
+  },
+  {
     name: 'long calls kept by a master that hangs',
     file: 'internal/routing/group-calls.ts',
     text: '    this.#long.endOthers(this.#leaderAddress);',

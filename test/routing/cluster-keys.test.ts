@@ -395,6 +395,17 @@ describe('a Scan', () => {
     expect(keys).toEqual(['g1-1:1', 'g1-1:1second', 'g2-1:1', 'g2-1:1second']);
   });
 
+  it('ends with its caller', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = () => 'dead';
+    const caller = new AbortController();
+    const call = cluster.keys.scan({ ...SCAN }, caller.signal).catch((error: unknown) => error);
+    await cluster.clock.advance(50);
+    caller.abort();
+    await cluster.settled(call);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(1_000);
+  });
+
   it('of several prefixes looks at each in each group', async () => {
     const cluster = new FakeCluster(['g1']);
     const first = await cluster.settled(cluster.keys.scan({ ...SCAN, among: ['p', 'q'] }));
