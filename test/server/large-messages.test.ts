@@ -63,10 +63,10 @@ describe('a large JSON Set', () => {
     expect(setsOf(running).map((set) => (set as { key: string }).key)).toEqual(['large', 'small']);
   });
 
-  it('is given up where its caller goes away', async () => {
-    let client: { destroy(): void } | undefined;
+  it('is given up where the connection of its caller is reset', async () => {
+    let client: { resetAndDestroy(): void } | undefined;
     const { clock, turns } = watchedClock((turn) => {
-      if (turn === 3) client?.destroy();
+      if (turn === 3) client?.resetAndDestroy();
     });
     const running = await start({ ...LIMITS, clock });
     const { socket } = tcp(running);
