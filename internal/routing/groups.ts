@@ -21,7 +21,7 @@ export interface GroupsOptions {
   readonly links: NodeLinks;
   readonly clock: Clock;
   readonly random: Random;
-  /** Of each group. */
+  /** What each group may hold. */
   readonly limits: HoldLimits;
   readonly logger: Logger;
   /** Asks a coordinator for news, which go to `cache`. Rejects where none answers. */

@@ -28,7 +28,7 @@ export interface HoldOptions {
   readonly log: Pick<GroupLog, 'held' | 'released'>;
 }
 
-/** As many as the connections to a node carry, 16 of 256 calls each. Calls that wait at the node are among them. */
+/** The calls that the connections to a node carry: 16 of 256 each. Calls that wait at the node are among them. */
 const UNDER_WAY_MAX = 4_096;
 /** So many failures in a row open the breaker. */
 const FAILURES_MAX = 3;
