@@ -76,6 +76,14 @@ describe('the coordinators that are called', () => {
     });
   });
 
+  it('may name an address that is none: the message says so', async () => {
+    one.active = 'nowhere';
+    expect(await run('init', '--auto', '1')).toMatchObject({
+      code: 5,
+      err: expect.stringMatching(/names "nowhere" as an address .*no HOST:PORT/),
+    });
+  });
+
   it('are all asked where one that is passive knows of no active one', async () => {
     const two = await serve();
     two.active = 'nobody';

@@ -21,8 +21,8 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
   {
     name: 'coordinator: the tool gives up where none is active yet',
     file: 'cmd/walnut/cluster/cluster-waits.ts',
-    text: "(error.cause as CallError).code === 'unavailable'",
-    replacement: "(error.cause as CallError).code === 'lost'",
+    text: "callErrorOf(error)?.code !== 'unavailable'",
+    replacement: "callErrorOf(error)?.code !== 'lost'",
     tests: ['test/cli/cluster-coordinators.test.ts'],
   },
   {

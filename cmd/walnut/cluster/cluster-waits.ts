@@ -1,7 +1,7 @@
 /** Waits of `walnut cluster init`, `failover` and `recover` for what they began. Each ends after the time that the user gave. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import type { CallError } from '../call/call-error.ts';
+import { callErrorOf } from '../call/persist.ts';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { Invocation } from '../command-host.ts';
 import { readMap } from './cluster-reads.ts';
@@ -51,8 +51,7 @@ export async function untilTaken<T>(wait: Wait, change: CoordinatorCall<T>): Pro
     try {
       return { done: await callCoordinators(wait.endpoints, change) };
     } catch (error) {
-      const isForLater = error instanceof CliError && (error.cause as CallError).code === 'unavailable';
-      if (!isForLater) throw error;
+      if (!(error instanceof CliError) || callErrorOf(error)?.code !== 'unavailable') throw error;
       refusal = error;
       return { missing: error.message };
     }
