@@ -185,6 +185,14 @@ describe('latency', () => {
     expect(out).not.toContain('PUT');
   });
 
+  it('names the last bound of a histogram as it is', async () => {
+    const page = `walnut_rpc_duration_seconds_bucket{${GET},le="5"} 0\nwalnut_rpc_duration_seconds_bucket{${GET},le="10"} 3\nwalnut_rpc_duration_seconds_bucket{${GET},le="+Inf"} 4\nwalnut_rpc_duration_seconds_sum{${GET}} 40\nwalnut_rpc_duration_seconds_count{${GET}} 4\n`;
+    node.metrics = [page, page];
+    const { out } = await run('latency', '--method', 'Get');
+    expect(out).toMatch(/^up to 10 s +3 +#+$/m);
+    expect(out).toMatch(/^over 10 s +1 +#+$/m);
+  });
+
   it('names the methods where none has the text', async () => {
     expect(await run('latency', '--method', 'Nope')).toMatchObject({
       code: 2,

@@ -130,7 +130,7 @@ function renderHistogram({ method, seconds }: Measured, colors: Colors): string 
   const shown = full.slice(filled[0], (filled.at(-1) ?? 0) + 1);
   const most = Math.max(...shown.map(({ count }) => count));
   const row = ({ to, count }: Bucket): string[] => [
-    to === Number.POSITIVE_INFINITY ? 'over 10 s' : `up to ${showMs(to * 1_000)}`,
+    to === Number.POSITIVE_INFINITY ? 'over 10 s' : `up to ${to < 10 ? showMs(to * 1_000) : '10 s'}`,
     showCount(count),
     '#'.repeat(Math.ceil((BAR_COLUMNS * count) / most)),
   ];
