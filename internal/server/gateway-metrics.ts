@@ -3,32 +3,33 @@ import type { GatewayGroup, GatewayPort } from '#cluster/gateway-port.ts';
 import type { Metrics } from '#platform/metrics.ts';
 
 export function registerGatewayMetrics(metrics: Metrics, port: GatewayPort): void {
+  const view = metrics.perScrape(() => port.view());
   metrics.gaugeFrom(
     'walnut_gateway_map_epoch',
     'The epoch of the map; 0: there is none yet.',
-    () => port.view().mapEpoch,
+    () => view().mapEpoch,
   );
   metrics.gaugeFamilyFrom(
     'walnut_gateway_map_age_seconds',
     'Since a coordinator said that the map is the newest; absent until one has.',
     [],
     () => {
-      const { mapAgeMs } = port.view();
+      const { mapAgeMs } = view();
       return mapAgeMs === undefined ? [] : [{ labels: {}, value: mapAgeMs / 1_000 }];
     },
   );
   metrics.gaugeFrom('walnut_gateway_following', '1 while changes of the map arrive as they are made.', () =>
-    port.view().isFollowing ? 1 : 0,
+    view().isFollowing ? 1 : 0,
   );
-  metrics.gaugeFrom('walnut_gateway_groups', 'Groups of the map.', () => port.view().groups.length);
+  metrics.gaugeFrom('walnut_gateway_groups', 'Groups of the map.', () => view().groups.length);
   metrics.gaugeFrom(
     'walnut_gateway_groups_without_leader',
     'Groups of the map that have no leader.',
-    () => port.view().groups.filter(({ leader }) => leader === '').length,
+    () => view().groups.filter(({ leader }) => leader === '').length,
   );
   const ofGroup = (name: string, help: string, read: (group: GatewayGroup) => number): void =>
     metrics.gaugeFamilyFrom(name, help, ['group'], () =>
-      port.view().groups.map((group) => ({ labels: { group: group.id }, value: read(group) })),
+      view().groups.map((group) => ({ labels: { group: group.id }, value: read(group) })),
     );
   ofGroup('walnut_gateway_calls', 'Calls to a group that are not answered.', ({ calls }) => calls);
   ofGroup(
@@ -44,6 +45,6 @@ export function registerGatewayMetrics(metrics: Metrics, port: GatewayPort): voi
   metrics.counterFrom(
     'walnut_gateway_retries_total',
     'Attempts of calls that were followed by another.',
-    () => port.view().retries,
+    () => view().retries,
   );
 }
