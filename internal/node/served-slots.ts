@@ -5,7 +5,7 @@
  */
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOf, slotOfKey } from '#cluster/slot-hash.ts';
-import { notYet, unavailable, WalnutError } from '#model/errors.ts';
+import { asRefusal, notYet, unavailable, WalnutError } from '#model/errors.ts';
 import { SLOTS } from '#model/slots.ts';
 import { type LoggedOwnership, ownsAll } from '#storage/logged-ownership.ts';
 import type { MemberPlace } from '#wal/manifest.ts';
@@ -78,14 +78,14 @@ export class ServedSlots {
     this.#served = served;
   }
 
-  #refusal(slot: number): WalnutError {
+  #refusal(slot: number): unknown {
     const group = this.#group ?? '';
     if (this.#logged === undefined)
-      return refusal(unavailable(`the log here does not say yet which slots ${group} owns: try again`));
+      return asRefusal(unavailable(`the log here does not say yet which slots ${group} owns: try again`));
     const map = this.#map;
     const owner = (map && ownerOf(map.slots, slot)) ?? '';
     if (owner !== '' && owner === group)
-      return refusal(
+      return asRefusal(
         notYet(
           `map epoch ${map?.epoch} gives slot ${slot} to ${group}, whose log does not own it: see walnut cluster status`,
         ),
@@ -97,10 +97,6 @@ export class ServedSlots {
       nothingDone: true,
     });
   }
-}
-
-function refusal(error: WalnutError): WalnutError {
-  return new WalnutError(error.code, error.message, { ...error.details, nothingDone: true });
 }
 
 function addressOfLeader({ groups, nodes }: ShardMap, group: string): string | undefined {

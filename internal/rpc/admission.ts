@@ -10,6 +10,7 @@ import type { AuditPort, IdentityPort, Operation, Principal } from '#model/acces
 import type { Awaitable } from '#model/awaitable.ts';
 import type { EdgeOwner } from '#model/edge.ts';
 import { WalnutError } from '#model/errors.ts';
+import { shown } from '#platform/shown.ts';
 import type { HostPolicy } from '#rpc/host-policy.ts';
 import { isPrivateAddress, protectedModeMessage } from '#rpc/protected-mode.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
@@ -159,7 +160,7 @@ export function callerOf({ principal, peer }: RpcCall): { user: string; from: st
 /** The caller's map has the address of another node: the calls of one cluster must not reach the keys of another. */
 function otherCluster(meant: string, own: string): string {
   const its = own === '' ? 'of no cluster' : `of cluster ${own}`;
-  return `the call is for a node of cluster ${JSON.stringify(meant.slice(0, 40))}, and this one is ${its}: see walnut cluster map`;
+  return `the call is for a node of cluster ${shown(meant)}, and this one is ${its}: see walnut cluster map`;
 }
 
 /** A method that somebody added and forgot must not be open to everyone. */
