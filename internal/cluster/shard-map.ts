@@ -135,6 +135,11 @@ export function runsOf(slots: readonly SlotRange[], group: string): SlotRun[] {
   return runs;
 }
 
+/** How many slots the runs have. */
+export function slotsIn(runs: readonly SlotRun[]): number {
+  return runs.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
+
 /** The slots divided among groups in their order, as evenly as whole slots allow. */
 export function divideSlots(groups: readonly string[]): SlotRange[] {
   const cut = (index: number): number => Math.floor((index * SLOTS) / groups.length);

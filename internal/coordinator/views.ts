@@ -2,7 +2,7 @@
 import type { GroupStatus, NodeHealth } from '#cluster/coordinator-port.ts';
 import { isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
-import type { ClusterNode, Group, ShardMap } from '#cluster/shard-map.ts';
+import { type ClusterNode, type Group, runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 
 export interface Heard {
   readonly observations: ReadonlyMap<string, Observation>;
@@ -15,7 +15,7 @@ export function groupsOf(map: ShardMap, heard: Heard): GroupStatus[] {
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map((group) => ({
       group,
-      slots: slotsOf(map, group.id),
+      slots: slotsIn(runsOf(map.slots, group.id)),
       isTakingWrites: isTakingWrites(group, heard),
       votersHeard: group.voters.filter(({ node }) => recent(heard, node) !== undefined).length,
     }));
@@ -36,11 +36,6 @@ export function nodesOf(map: ShardMap, heard: Heard): NodeHealth[] {
       },
     };
   });
-}
-
-function slotsOf({ slots }: ShardMap, group: string): number {
-  const own = slots.filter((range) => range.group === group);
-  return own.reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }
 
 function isTakingWrites({ leader, term }: Group, heard: Heard): boolean {

@@ -3,7 +3,7 @@
  * nothing by itself: links, coordinators and the kept map are ports.
  */
 import type { GatewayGroup, GatewayPort, GatewayView } from '#cluster/gateway-port.ts';
-import type { ShardMap } from '#cluster/shard-map.ts';
+import { runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 import type { Readiness } from '#model/edge.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -107,7 +107,7 @@ export class Gateway implements GatewayPort {
           ? []
           : all.map((group): GatewayGroup => {
               const { id, leader, hold } = group;
-              const slots = slotsOf(map, id);
+              const slots = slotsIn(runsOf(map.slots, id));
               return { id, leader, slots, calls: hold.calls, bytes: hold.bytes, isHeld: hold.isOpen };
             }),
       retries,
@@ -118,7 +118,7 @@ export class Gateway implements GatewayPort {
   #whyNotReady(): string[] {
     const { map } = this.#groups.cache;
     if (map === undefined) return ['there is no map of the cluster yet: no coordinator has answered'];
-    const owned = map.slots.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+    const owned = slotsIn(map.slots);
     const without = this.view().groups.filter(({ leader, slots }) => leader === '' && slots > 0);
     return [
       ...(owned === SLOTS ? [] : [`${SLOTS - owned} of ${SLOTS} slots have no owner`]),
@@ -131,8 +131,4 @@ export class Gateway implements GatewayPort {
     logger.debug({ epoch: map.epoch }, 'the map changed');
     if (kept !== undefined) this.#saving = this.#saving.then(() => kept.save(map));
   }
-}
-
-function slotsOf(map: ShardMap, id: string): number {
-  return map.slots.reduce((sum, { first, last, group }) => sum + (group === id ? last - first + 1 : 0), 0);
 }
