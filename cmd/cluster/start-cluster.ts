@@ -8,9 +8,9 @@ import type { EarlySignals } from '#platform/early-signals.ts';
 import { LocalRefusal } from '../local/local-files.ts';
 import { LocalProcess } from '../local/local-process.ts';
 import { runLocal } from '../local/run-local.ts';
-import { type CallOptions, createNodeClients } from '../walnut/call/connection.ts';
+import { CALL, type CallOptions, createNodeClients } from '../walnut/call/connection.ts';
 import { createCoordinatorClient } from '../walnut/call/coordinator-client.ts';
-import { initCluster } from '../walnut/cluster/cluster-changes.ts';
+import { callCoordinators } from '../walnut/cluster/coordinators.ts';
 import { type ClusterSpec, clusterFiles, planCluster } from './cluster-plan.ts';
 import { type ClusterCalls, ClusterRun } from './cluster-run.ts';
 import type { ClusterScript } from './cluster-scripts.ts';
@@ -67,7 +67,7 @@ function callsTo(specs: readonly ClusterSpec[]): ClusterCalls {
     },
     init: async (groups) => {
       const plans = Object.entries(groups).map(([id, nodes]) => ({ id, nodes: [...nodes] }));
-      await initCluster([endpoint], { groups: plans });
+      await callCoordinators([endpoint], (client) => client.initCluster({ groups: plans }, CALL));
     },
   };
 }

@@ -5,7 +5,8 @@
  */
 import { join } from 'node:path';
 import { freePort } from '#test/doubles/free-ports.ts';
-import { NodeProcess, pause } from './node-process.ts';
+import { NodeProcess } from './node-process.ts';
+import { until as untilSo } from './until.ts';
 
 export interface GatewayRunOptions {
   /** Scratch. */
@@ -205,8 +206,7 @@ class GatewayCluster {
   }
 }
 
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  for (const endMs = Date.now() + WAIT_MS_MAX; Date.now() < endMs; await pause(LOOK_MS))
-    if (await isTrue().catch(() => false)) return;
-  throw new Error(`not within three minutes: ${what}`);
+/** What fails is not so yet: processes start and end meanwhile. */
+function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  return untilSo(what, () => isTrue().catch(() => false), { msMax: WAIT_MS_MAX, everyMs: LOOK_MS });
 }

@@ -4,6 +4,7 @@
  * with a content-length, and chunked bodies. It throws on anything else, and then the
  * connection must be closed.
  */
+import { LEADER_HINT_HEADER, NEW_NODE_HINT_HEADER, RETRY_AFTER_HEADER } from '#wire/error-codes.ts';
 import type { CallHints } from './call-error.ts';
 
 export interface LeanResponse extends CallHints {
@@ -20,9 +21,9 @@ const CRLF = '\r\n';
 const HEAD_END = '\r\n\r\n';
 
 const HINTS: ReadonlyMap<string, keyof CallHints> = new Map([
-  ['x-leader-hint', 'leaderHint'],
-  ['x-new-node-hint', 'ownerHint'],
-  ['retry-after', 'retryAfter'],
+  [LEADER_HINT_HEADER, 'leaderHint'],
+  [NEW_NODE_HINT_HEADER, 'ownerHint'],
+  [RETRY_AFTER_HEADER, 'retryAfter'],
 ]);
 
 interface Head extends CallHints {

@@ -1,8 +1,6 @@
 /** `walnut cluster init`, `add-group`, `failover` and `drain`: changes of the map, each safe to repeat. */
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
-import type { InitClusterRequestSchema, InitClusterResponse } from '#gen/walnut/v1/coordinator_pb.ts';
 import { CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show, usageError } from '../command-host.ts';
@@ -50,14 +48,6 @@ export async function runInit(invocation: Invocation, options: InitOptions): Pro
       `${takesWrites ? 'It takes writes. ' : ''}See who leads with: walnut cluster status\n`,
   );
   return EXIT.ok;
-}
-
-/** Makes the cluster; a repeat is answered alike. Rejects with `CliError`. */
-export function initCluster(
-  endpoints: readonly Endpoint[],
-  request: MessageInitShape<typeof InitClusterRequestSchema>,
-): Promise<InitClusterResponse> {
-  return callCoordinators(endpoints, (client) => client.initCluster(request, CALL));
 }
 
 interface AddGroupOptions extends ClusterOptions {
