@@ -41,7 +41,7 @@ import { untilOwned } from '#routing/moved.ts';
 import type { NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
 import type { Limits } from '#routing/router.ts';
-import { bytesOfAll, OPERATION_BYTES, slotOfAll, waitOf, waitOfOperation } from '#routing/split-batch.ts';
+import { bytesOfAll, checkOneSlot, OPERATION_BYTES, waitOf, waitOfOperation } from '#routing/split-batch.ts';
 
 export interface ClusterKeysOptions {
   readonly groups: Groups;
@@ -112,7 +112,7 @@ export class ClusterKeys implements KeyValuePort {
   }
 
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
-    slotOfAll(command.operations);
+    checkOneSlot(command.operations);
     const [first] = command.operations;
     if (first === undefined) throw new WalnutError('invalid_argument', 'the batch has no operations');
     const bytes = bytesOfAll(command.operations);

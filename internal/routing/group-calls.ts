@@ -166,7 +166,7 @@ export class GroupCalls {
   }
 
   async #withNames<T>(count: number, key: string, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
-    if (this.#position === undefined) await this.learnPosition(key);
+    if (this.#position === undefined) await this.#learnPosition(key);
     const since = this.#position;
     const { names, release } = this.#names.take(count);
     try {
@@ -186,7 +186,7 @@ export class GroupCalls {
   }
 
   /** Asks the master for its position, by a read of a key, which need not be there. Callers at one time share one question. */
-  async learnPosition(key: string): Promise<void> {
+  async #learnPosition(key: string): Promise<void> {
     this.#learning ??= this.#learn(key).finally(() => {
       this.#learning = undefined;
     });
@@ -198,7 +198,7 @@ export class GroupCalls {
    * ABORTED; undefined where an attempt may have been carried out, and forgotten.
    */
   async newerSince({ since }: WriteId, mayBeRepeat: boolean, key: string): Promise<Position | undefined> {
-    await this.learnPosition(key);
+    await this.#learnPosition(key);
     const isNew = !mayBeRepeat || (since !== undefined && (await this.#isDiscarded(since, key)));
     return isNew ? this.#position : undefined;
   }
@@ -219,11 +219,6 @@ export class GroupCalls {
     const known = this.#position;
     if (known?.epoch !== position.epoch) this.#options.onEpoch(position.epoch);
     if (known === undefined || isAhead(position, known)) this.#position = position;
-  }
-
-  /** A node is too far behind for what a read must show. */
-  onBehind(address: string): void {
-    this.#router.onBehind(address);
   }
 
   async #learn(key: string): Promise<void> {

@@ -3,6 +3,7 @@
  * fast they answer, and whom to ask next. It opens nothing and keeps no time of its own.
  */
 import type { Failure } from '#routing/failure.ts';
+import { doubled } from '#routing/pauses.ts';
 
 /**
  * Which nodes answer reads. `master`: the master only. `replica`: replicas, and the
@@ -120,7 +121,7 @@ export class GroupRoutes {
     if (nowMs - node.behindMs > BEHIND_FORGOTTEN_MS) node.behind = 0;
     node.behind++;
     node.behindMs = nowMs;
-    node.restUntilMs = nowMs + Math.min(BEHIND_MS_MAX, REST_MS * 2 ** Math.min(node.behind, 10));
+    node.restUntilMs = nowMs + doubled(REST_MS, node.behind, BEHIND_MS_MAX);
   }
 
   /** The nodes of the group are these from now on. */
@@ -144,7 +145,7 @@ export class GroupRoutes {
     if (node === undefined || remedy !== 'later') return;
     if (node.isLearned) this.#nodes.delete(address);
     node.failures++;
-    node.restUntilMs = nowMs + Math.min(REST_MS_MAX, REST_MS * 2 ** Math.min(node.failures, 10));
+    node.restUntilMs = nowMs + doubled(REST_MS, node.failures, REST_MS_MAX);
   }
 }
 

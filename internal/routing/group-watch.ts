@@ -7,6 +7,7 @@ import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CALL_MS, type GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
+import { doubled } from '#routing/pauses.ts';
 
 const PAUSE_MS = 50;
 const PAUSE_MS_MAX = 1_000;
@@ -56,7 +57,7 @@ export async function* groupWatch(
     } finally {
       limit.cancel();
     }
-    await clock.sleep(Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(failures, 10)), signal);
+    await clock.sleep(doubled(PAUSE_MS, failures, PAUSE_MS_MAX), signal);
   }
 }
 

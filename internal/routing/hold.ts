@@ -10,6 +10,7 @@ import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import type { GroupLog } from '#routing/group-log.ts';
+import { doubled, jittered } from '#routing/pauses.ts';
 
 export interface HoldLimits {
   /** Calls of the group that are not answered, those under way included. */
@@ -194,8 +195,8 @@ export class Hold {
     if (this.#waiting.size === 0) this.#closeWhenIdle();
     if (this.#waiting.size === 0 || this.#probe !== undefined) return;
     const { clock, random } = this.#options;
-    const longestMs = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(this.#pauses++, 10));
-    this.#probe = clock.after(longestMs * (0.5 + random.uint32() / 2 ** 33), () => this.#ask());
+    const longestMs = doubled(PAUSE_MS, this.#pauses++, PAUSE_MS_MAX);
+    this.#probe = clock.after(jittered(longestMs, random.uint32() / 2 ** 32), () => this.#ask());
   }
 
   #ask(): void {

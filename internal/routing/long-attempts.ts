@@ -18,11 +18,6 @@ interface Running {
 export class LongAttempts<L> {
   readonly #running = new Set<Running>();
 
-  /** How many are under way. */
-  get size(): number {
-    return this.#running.size;
-  }
-
   /** Rejects like `work`, or by an error that `isEnded` knows. */
   async run<T>(attempt: Attempt<L>, work: (attempt: Attempt<L>) => Promise<T>): Promise<T> {
     const { address, signal } = attempt;

@@ -1,5 +1,6 @@
 /** What to do after an attempt that failed. Pure. */
 import type { Failure, Outcome } from '#routing/failure.ts';
+import { doubled, jittered } from '#routing/pauses.ts';
 
 export type NextStep =
   | { readonly kind: 'give_up' }
@@ -54,6 +55,5 @@ export function nextStep(situation: Situation): NextStep {
 function pauseOf({ rounds, jitter, failure, pauseMsMax = PAUSE_MS_MAX }: Situation): number {
   // Nothing but these pauses bounds how often a node that answers is asked in vain.
   const boundMs = failure.remedy === 'not_yet' ? PAUSE_MS_MAX : pauseMsMax;
-  const longestMs = Math.min(boundMs, PAUSE_MS * 2 ** Math.min(rounds, 10));
-  return longestMs * (0.5 + jitter / 2);
+  return jittered(doubled(PAUSE_MS, rounds, boundMs), jitter);
 }

@@ -29,10 +29,10 @@ export function divide<O>(
 }
 
 /** Throws `invalid_argument` unless all keys are of one slot. */
-export function slotOfAll(operations: readonly BatchOperation[]): number {
+export function checkOneSlot(operations: readonly BatchOperation[]): void {
   const [first, ...others] = operations.map(({ command }) => slotOfKey(command.key));
   const other = others.findIndex((slot) => slot !== first);
-  if (other < 0) return first ?? 0;
+  if (other < 0) return;
   throw invalidArgument(
     `operations[${other + 1}]: its key is of slot ${others[other]}, and that of operations[0] of slot ${first}: an atomic batch is of one slot, which keys share that have the same {tag}`,
   );

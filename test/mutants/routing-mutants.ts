@@ -96,7 +96,7 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
-    text: '    slotOfAll(command.operations);',
+    text: '    checkOneSlot(command.operations);',
     replacement: '',
     tests: [KEYS],
   },
