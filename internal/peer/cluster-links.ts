@@ -12,6 +12,7 @@ import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
+import { LinksByAddress } from '#peer/links-by-address.ts';
 import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { UnaryClient } from '#peer/unary-client.ts';
@@ -51,7 +52,7 @@ interface Link {
 /** Every call rejects with `WalnutError`, with `unavailable` where there is no answer. */
 export class ClusterLinks {
   readonly #options: ClusterLinksOptions;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new LinksByAddress<Link>((address) => this.#dial(address));
 
   constructor(options: ClusterLinksOptions) {
     this.#options = options;
@@ -81,15 +82,11 @@ export class ClusterLinks {
 
   /** Closes the links to all addresses but these. */
   retain(addresses: ReadonlySet<string>): void {
-    for (const [address, link] of this.#links) {
-      if (addresses.has(address)) continue;
-      link.close();
-      this.#links.delete(address);
-    }
+    this.#links.retain(addresses);
   }
 
   close(): void {
-    this.retain(new Set());
+    this.#links.close();
   }
 
   async #call<M extends AnyUnary, T>(
@@ -99,9 +96,7 @@ export class ClusterLinks {
     toAnswer: (message: MessageShape<M['output']>) => T,
     timeoutMs: number,
   ): Promise<T> {
-    const link = this.#links.get(address) ?? this.#dial(address);
-    this.#links.set(address, link);
-    const answer = await link.unary(method, message, timeoutMs);
+    const answer = await this.#links.to(address).unary(method, message, timeoutMs);
     try {
       return toAnswer(answer);
     } catch (error) {

@@ -7,6 +7,7 @@ import type { MapNews } from '#cluster/coordinator-port.ts';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
+import { LinksByAddress } from '#peer/links-by-address.ts';
 import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { MapSource } from '#routing/map-follower.ts';
@@ -26,7 +27,7 @@ const ASK_MS = 2_000;
 
 export class MapLinks implements MapSource {
   readonly #options: MapLinksOptions;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new LinksByAddress<Link>((address) => this.#dial(address));
 
   constructor(options: MapLinksOptions) {
     this.#options = options;
@@ -57,20 +58,19 @@ export class MapLinks implements MapSource {
   }
 
   close(): void {
-    for (const { close } of this.#links.values()) close();
-    this.#links.clear();
+    this.#links.close();
   }
 
   #clientOf(address: string): Client<typeof Coordinator> {
-    const known = this.#links.get(address);
-    if (known !== undefined) return known.client;
+    return this.#links.to(address).client;
+  }
+
+  #dial(address: string): Link {
     const endpoint = peerEndpoint(address, this.#options);
     if (endpoint === undefined)
       throw new Error(`${JSON.stringify(address)} is no address: expected host:port`);
     const { transport, close }: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
-    const link = { client: createClient(Coordinator, transport), close };
-    this.#links.set(address, link);
-    return link.client;
+    return { client: createClient(Coordinator, transport), close };
   }
 }
 

@@ -9,6 +9,7 @@ import { failureOf } from '#dial/http2/call-failure.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type ErrorCode, type ErrorDetails, WalnutError } from '#model/errors.ts';
+import { LinksByAddress } from '#peer/links-by-address.ts';
 import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Failure, Told } from '#routing/failure.ts';
@@ -66,28 +67,22 @@ const SECOND_MS = 1_000;
 /** Call `close` when no call is to be made any more. */
 export class ConnectNodeLinks implements NodeLinks {
   readonly #options: NodeLinksOptions;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new LinksByAddress<Link>((address) => this.#dial(address));
 
   constructor(options: NodeLinksOptions) {
     this.#options = options;
   }
 
   linkTo(address: string): NodeKeys {
-    const link = this.#links.get(address) ?? this.#dial(address);
-    this.#links.set(address, link);
-    return link.keys;
+    return this.#links.to(address).keys;
   }
 
   retain(addresses: ReadonlySet<string>): void {
-    for (const [address, link] of this.#links) {
-      if (addresses.has(address)) continue;
-      link.close();
-      this.#links.delete(address);
-    }
+    this.#links.retain(addresses);
   }
 
   close(): void {
-    this.retain(new Set());
+    this.#links.close();
   }
 
   judge(thrown: unknown): Failure {
