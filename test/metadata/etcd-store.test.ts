@@ -55,35 +55,46 @@ describe('three members of etcd', { timeout: 60_000 }, () => {
     await etcd?.stop();
   });
 
-  const answers = async (): Promise<void> => {
+  /** Asks again, 50 ms after each `false`. */
+  const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
     for (let tries = 0; tries < 200; tries++) {
-      if (
-        await store.read('/').then(
-          () => true,
-          () => false,
-        )
-      )
-        return;
+      if (await isSo()) return;
       await clock.sleep(50);
     }
-    throw new Error('etcd does not answer');
+    throw new Error(`not within 200 tries: ${what}`);
   };
+  const isAnswered = (call: Promise<unknown>): Promise<boolean> =>
+    call.then(
+      () => true,
+      () => false,
+    );
+  const answers = (): Promise<void> => until('etcd answers', () => isAnswered(store.read('/')));
 
   it('are asked in turn, so that one that hangs and one that was killed cost a call each, and all at once say nothing', async (context) => {
     if (!HAS_ETCD) return context.skip('SKIPPED: no etcd here');
     await answers();
     const value = Uint8Array.of(1);
-    expect((await store.transact({ compare: [], writes: [{ key: '/a', value }] })).isDone).toBe(true);
+    const put = { compare: [], writes: [{ key: '/a', value }] };
+    await until('the key is written', () => isAnswered(store.transact(put)));
     const ends = store.watch('/', 1_000_000, new AbortController().signal)[Symbol.asyncIterator]();
-    const ended = ends.next();
-    for (const member of [0, 1, 2]) {
+    let ended: unknown;
+    void ends.next().then((end) => {
+      ended = end;
+    });
+    // A read that is answered before its member has stopped ends no watch: hence further rounds.
+    let turn = 0;
+    await until('each member has stopped, and the watch has ended', async () => {
+      const member = turn++ % 3;
       etcd.signal(member, 'SIGSTOP');
       await answers();
       etcd.signal(member, 'SIGCONT');
-    }
-    expect(await ended).toEqual({ done: true, value: undefined });
+      return turn >= 3 && ended !== undefined;
+    });
+    expect(ended).toEqual({ done: true, value: undefined });
+    await answers();
     const lease = await store.grantLease(60_000);
     for (const member of [0, 1, 2]) etcd.signal(member, 'SIGSTOP');
+    await until('no member answers', async () => !(await isAnswered(store.read('/'))));
     await expect(store.keepAlive(lease)).rejects.toMatchObject({ code: 'unavailable' });
     for (const member of [0, 1, 2]) etcd.signal(member, 'SIGCONT');
     await answers();
@@ -92,10 +103,12 @@ describe('three members of etcd', { timeout: 60_000 }, () => {
     await answers();
     expect((await store.read('/')).entries.map(({ key }) => key)).toEqual(['/a']);
     etcd.signal(2, 'SIGKILL');
+    // The member that is left may have led: it says so until it misses the others.
+    await until('no lease is renewed', async () => !(await isAnswered(store.keepAlive(lease))));
+    // Without a leader, what it says ends no lease.
+    await expect(store.keepAlive(lease)).rejects.toMatchObject({ code: 'unavailable' });
     const compare = [{ key: '/a', createRevision: 2 }];
     await expect(store.transact({ compare, writes: [] })).rejects.toMatchObject({ code: 'unavailable' });
-    // The member that is left has no leader: what it says ends no lease.
-    await expect(store.keepAlive(lease)).rejects.toMatchObject({ code: 'unavailable' });
     await expect(store.read('/')).rejects.toMatchObject({ code: 'unavailable' });
     for await (const _ of store.watch('/', 0, new AbortController().signal))
       expect.fail('it has nothing to tell');
