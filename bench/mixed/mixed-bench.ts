@@ -31,7 +31,10 @@ export async function benchMixed({ rounds, seconds, only }: MixedBench): Promise
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const targets: Target[] = [];
   try {
-    const calls = [...CALLS, ...BATCH_CALLS].map((call) => ({ ...call, aims: {} }));
+    // All calls go to one port, so that those by TLS stay with the suite "unary".
+    const calls = [...CALLS, ...BATCH_CALLS]
+      .filter(({ isTls }) => !isTls)
+      .map((call) => ({ ...call, aims: {} }));
     const data = join(directory, 'walnut');
     mkdirSync(data);
     const walnut = await startWalnut(data);
