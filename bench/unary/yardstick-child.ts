@@ -63,7 +63,7 @@ function bareHttp2(answerTo: (asked: string) => Answer): Server {
 
 function stock(): Server {
   const entries = new Map<string, Uint8Array>();
-  const position = { $typeName: 'walnut.v1.Position', epoch: 4_294_967_297n, lsn: 1n } as const;
+  const position = { $typeName: 'walnut.v1.Position', epoch: 4_294_967_297n, lsn: 1n, group: '' } as const;
   const adapter = connectNodeAdapter({
     routes: (router) => {
       router.service(KVStore, {

@@ -31,12 +31,12 @@ export function openAudit(path: string, node: string, parts: AuditParts): AuditP
   );
   const paces = new LinePaces(clock);
   return {
-    note: ({ user, from, operation, outcome, by, isRefusal, isAdmin }) => {
+    note: ({ user, via, from, operation, outcome, by, isRefusal, isAdmin }) => {
       // What one user is refused must not hide that of others, nor refused reads refused admin calls.
       const pace = isRefusal ? paces.take([isAdmin, user, outcome].join(' ')) : {};
       if (pace === undefined) return;
       const time = new Date(clock.wallMs()).toISOString();
-      file.write({ time, node, user, from, operation, outcome, by, ...pace });
+      file.write({ time, node, user, via, from, operation, outcome, by, ...pace });
     },
   };
 }

@@ -29,6 +29,9 @@ import type { Random } from '#platform/random.ts';
 /** Verified passwords that are remembered. */
 const REMEMBERED_MAX = 1_024;
 
+/** Stands for the hash in the entry of a user that another one vouches for. */
+const VOUCHED = 'vouched';
+
 export type AuthMode = 'permissive' | 'required';
 
 /** Why a caller is not known: the label of a metric. */
@@ -73,6 +76,8 @@ export class Identities implements IdentityPort {
   #tokens = new Map<string, Entry>();
   /** By the name of the user. */
   #passwords = new Map<string, readonly Password[]>();
+  /** By the name of the user, for those who vouch for it. */
+  #named = new Map<string, Entry>();
   /** By a name in a certificate. */
   #certificates = new Map<string, Entry>();
   /** Hashes that a wrong password is compared with, for every name. */
@@ -105,7 +110,9 @@ export class Identities implements IdentityPort {
     const tokens = new Map<string, Entry>();
     const passwords = new Map<string, readonly Password[]>();
     const certificates = new Map<string, Entry>();
+    const named = new Map<string, Entry>();
     for (const user of users) {
+      named.set(user.name, make(user, VOUCHED));
       const ofUser: Password[] = [];
       for (const hash of user.hashes) {
         if (hash.kind === 'token') tokens.set(hash.digest, make(user, hash.digest));
@@ -117,6 +124,7 @@ export class Identities implements IdentityPort {
     this.#tokens = tokens;
     this.#passwords = passwords;
     this.#certificates = certificates;
+    this.#named = named;
     this.#rounds = Math.max(1, ...[...passwords.values()].map(({ length }) => length));
     this.#ofConnections = new WeakMap();
     this.#ofCertificates = new WeakMap();
@@ -141,6 +149,10 @@ export class Identities implements IdentityPort {
     if (!(found instanceof WalnutError))
       this.#ofConnections.set(connection, { authorization, principal: found });
     return found;
+  }
+
+  named(user: string): Principal | undefined {
+    return this.#named.get(user)?.principal;
   }
 
   /** A certificate with names of no user makes its owner nobody; one with names of two belongs to neither. */
@@ -226,6 +238,7 @@ export class Identities implements IdentityPort {
       ...this.#tokens.values(),
       ...[...this.#passwords.values()].flat(),
       ...this.#certificates.values(),
+      ...this.#named.values(),
     ];
   }
 }

@@ -22,6 +22,7 @@ export function createPrincipal(name: string, grants: readonly Grant[], retired:
   };
   return {
     name,
+    mayVouch: grants.some(({ access }) => access.includes('vouch')),
     retired,
     mayCall: (operation) => judgementOf(operation).mayCall,
     keysOf: (operation) => judgementOf(operation).keys,

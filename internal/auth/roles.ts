@@ -57,11 +57,11 @@ export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
     ],
   ],
   [
-    // What a gateway asks of nodes and coordinators on behalf of its callers, whose own rights it judges itself.
+    // What a gateway asks of nodes and coordinators, for itself and for users that it names, whose rights count then.
     'gateway',
     [
       {
-        access: ['read', 'write', 'observe'],
+        access: ['read', 'write', 'observe', 'vouch'],
         methods: ['KVStore/*', 'Admin/Status', 'Coordinator/GetShardMap', 'Coordinator/WatchShardMap'],
         prefixes: EVERY_KEY,
       },

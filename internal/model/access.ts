@@ -21,6 +21,8 @@ export type Access =
   | 'follow'
   /** Calls of the active coordinator to the members of a group. */
   | 'coordinate'
+  /** To call for another user, whose rights count then: a gateway does so for its callers. */
+  | 'vouch'
   /** Calls that change the node or its group, and expensive ones. */
   | 'admin';
 
@@ -53,6 +55,8 @@ export interface Principal {
   mayCall(operation: Operation): boolean;
   /** Undefined: its calls may touch every key. */
   keysOf(operation: Operation): KeyRights | undefined;
+  /** True if it may name another user for whom it calls. */
+  readonly mayVouch: boolean;
   /** Aborts when the rights or the credential changed: streams end then. Undefined: they never do. */
   readonly retired: AbortSignal | undefined;
 }
@@ -62,6 +66,7 @@ export const ANONYMOUS: Principal = {
   name: 'anonymous',
   mayCall: () => true,
   keysOf: () => undefined,
+  mayVouch: false,
   retired: undefined,
 };
 
@@ -88,11 +93,15 @@ export interface IdentityPort {
     connection: object,
     peer: Peer,
   ): Awaitable<Principal | WalnutError>;
+  /** The user of this name, for whom a gateway calls; undefined: there is none. */
+  named(user: string): Principal | undefined;
 }
 
 export interface AuditEvent {
   /** The name of the user; `anonymous` where nobody is known. */
   readonly user: string;
+  /** The user that called for it, as a gateway does; undefined: it called itself. */
+  readonly via?: string | undefined;
   /** The IP address. */
   readonly from: string;
   /** See `Operation`. */

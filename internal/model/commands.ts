@@ -227,6 +227,8 @@ export interface ScanAnswer extends Freshness {
   readonly nextCursor: string;
   /** With `countOnly`: how many entries the page has. */
   readonly count?: number | undefined;
+  /** The positions of all states that the page is from, where there are several. */
+  readonly asOfAll?: readonly Position[] | undefined;
 }
 
 /** Deletes entries of a prefix, a bounded number per call. */

@@ -24,6 +24,8 @@ export interface EdgeOwner {
    * learns of no such map in time. Absent elsewhere.
    */
   whenMapHeard?(epoch: number): Promise<void> | undefined;
+  /** True for a gateway, which tells the nodes that it calls who its callers are. */
+  readonly tellsUsers?: boolean | undefined;
   /** The id of the cluster that this process belongs to; undefined or empty: none. */
   clusterId?(): string;
 }

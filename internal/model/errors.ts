@@ -3,6 +3,7 @@
  * `wire/error-codes.ts` maps them to Connect codes.
  */
 import type { Position } from '#model/position.ts';
+import type { Seen } from '#model/seen.ts';
 import type { GroupPlace } from '#model/watch.ts';
 
 export type ErrorCode =
@@ -82,6 +83,10 @@ export interface ErrorDetails {
   readonly isChallenge?: true | undefined;
   /** The message for a caller that may not read the key; undefined if the message tells nothing of what is stored. */
   readonly withoutValue?: string | undefined;
+  /** With `discarded_history`: the group of a cluster of which a session has seen what is lost. */
+  readonly lostGroup?: string | undefined;
+  /** What a session has seen, without what is lost: see `lostGroup`. */
+  readonly seen?: Seen | undefined;
   /** The same request may find room after so many seconds, without anybody doing anything. */
   readonly retryAfterS?: number | undefined;
   readonly cause?: unknown;

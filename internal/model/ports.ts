@@ -68,8 +68,14 @@ import type {
   ScrubProgress,
 } from '#model/status.ts';
 import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
+import type { CallWish } from '#model/wish.ts';
 
 export interface KeyValuePort {
+  /**
+   * The same keys for a call that wishes something by headers. Absent on a node, which is asked for
+   * no more than it has. Throws `invalid_argument` where the wish cannot be meant.
+   */
+  withWish?(wish: CallWish): KeyValuePort;
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;

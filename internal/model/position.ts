@@ -15,6 +15,8 @@ export type Epoch = number;
 export interface Position {
   readonly epoch: Epoch;
   readonly lsn: Lsn;
+  /** The id of the group of a cluster whose history the epoch is; undefined where it is not told, as in a plain group. */
+  readonly group?: string | undefined;
 }
 
 /** One row of the epoch table: the history `epoch` begins at `firstLsn` (its EPOCH record). */

@@ -13,9 +13,9 @@ import { LinksByAddress } from '#peer/links-by-address.ts';
 import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Failure, Told } from '#routing/failure.ts';
-import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
-import type { Limits } from '#routing/router.ts';
+import type { CallLimits, NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { fromAtomicBatch, fromBatch, toAtomicAnswer, toBatchResults } from '#wire/batch-request-codec.ts';
+import { ON_BEHALF_OF_HEADER } from '#wire/call-headers.ts';
 import { toError } from '#wire/error-codec.ts';
 import {
   fromAwaitDurableCommand,
@@ -148,15 +148,20 @@ function createKeys(store: Client<typeof KVStore>): NodeKeys {
       toExplainAnswer(await store.explain(fromExplainCommand(command), within(limits))),
     awaitDurable: async (command, limits) =>
       toDurableAnswer(await store.awaitDurable(fromAwaitDurableCommand(command), within(limits))),
-    watch: async function* (command, signal) {
-      for await (const message of store.watch(fromWatchCommand(command), { signal }))
+    watch: async function* (command, signal, user) {
+      for await (const message of store.watch(fromWatchCommand(command), { signal, ...onBehalfOf(user) }))
         yield toWatchMessage(message);
     },
   };
 }
 
-function within({ timeoutMs, signal }: Limits): CallOptions {
-  return signal === undefined ? { timeoutMs } : { timeoutMs, signal };
+function within({ timeoutMs, signal, user }: CallLimits): CallOptions {
+  return { timeoutMs, ...(signal === undefined ? {} : { signal }), ...onBehalfOf(user) };
+}
+
+/** What a node believes of a gateway only. */
+function onBehalfOf(user: string | undefined): CallOptions {
+  return user === undefined ? {} : { headers: { [ON_BEHALF_OF_HEADER]: user } };
 }
 
 function remedyOf(

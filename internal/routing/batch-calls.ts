@@ -6,26 +6,19 @@
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { WriteId } from '#model/write-id.ts';
-import type { Clock } from '#platform/clock.ts';
+import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import { CALL_MS } from '#routing/group-calls.ts';
-import type { ReadPolicy, Target } from '#routing/group-routes.ts';
-import type { Groups } from '#routing/groups.ts';
+import type { Target } from '#routing/group-routes.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
 import {
   bytesOfAll,
   divide,
+  mapPosition,
   needsName,
-  positionOf,
   waitOfOperation,
   withNames,
 } from '#routing/split-batch.ts';
-
-export interface BatchCallsOptions {
-  readonly groups: Groups;
-  readonly clock: Clock;
-  readonly readFrom: ReadPolicy;
-}
 
 type NamedOperation = Exclude<BatchOperation, { kind: 'get' }>;
 
@@ -33,6 +26,8 @@ interface Answered {
   readonly results: BatchResult[];
   /** True if an attempt before the one that was answered may have been carried out. */
   readonly mayBeRepeat: boolean;
+  /** The node that answered. */
+  readonly address: string;
 }
 
 /** One Batch while it goes on. */
@@ -44,9 +39,9 @@ interface Running {
 }
 
 export class BatchCalls {
-  readonly #options: BatchCallsOptions;
+  readonly #options: CallerOptions;
 
-  constructor(options: BatchCallsOptions) {
+  constructor(options: CallerOptions) {
     this.#options = options;
   }
 
@@ -74,11 +69,11 @@ export class BatchCalls {
   }
 
   async #runPart(running: Running, group: GroupCalls, places: readonly number[]): Promise<void> {
-    const { clock, groups } = this.#options;
+    const { clock, groups, positions } = this.#options;
     const given = places.map((place) => running.operations[place] as BatchOperation);
-    const part = await groups.operationsFor(group, given);
+    const part = await positions.operationsFor(group, given);
     try {
-      const results = await this.#send(group, part, running.signal);
+      const results = positions.resultsOf(group, given, await this.#send(group, part, running.signal));
       for (const [i, place] of places.entries()) running.results[place] = results[i];
     } catch (error) {
       if (!isMoved(error)) throw error;
@@ -102,27 +97,48 @@ export class BatchCalls {
       waitMs: Math.max(...part.map(waitOfOperation)),
       bytes: undefined,
       signal,
+      user: this.#options.user,
     };
     const { key } = (part[0] as BatchOperation).command;
     return group.named(part.filter(needsName).length, bytesOfAll(part), key, async (ids) => {
       const first = await this.#call(group, kind, withNames(part, ids));
       const again = forgottenAt(part, first.results);
       if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first);
-      for (const result of first.results) {
-        const position = positionOf(result);
-        if (position !== undefined) group.observe(position);
-      }
-      return first.results;
+      if (kind.target !== 'master') await this.#askMaster(group, kind, part, first);
+      return first.results.map((result) => mapPosition(result, (position) => group.told(position)));
     });
   }
 
   async #call(group: GroupCalls, kind: CallKind, operations: readonly BatchOperation[]): Promise<Answered> {
     let mayBeRepeat = false;
+    let address = '';
     const results = await group.run(kind, ({ link, ...attempt }) => {
       mayBeRepeat ||= attempt.mayBeRepeat;
+      address = attempt.address;
       return link.batch(operations, attempt);
     });
-    return { results, mayBeRepeat };
+    return { results, mayBeRepeat, address };
+  }
+
+  /** Gets that a replica cannot answer now go on at the master, as single ones do. Where that answers nothing, what the replica said stays. */
+  async #askMaster(
+    group: GroupCalls,
+    kind: CallKind,
+    part: readonly BatchOperation[],
+    { results, address }: Answered,
+  ): Promise<void> {
+    const places = results.flatMap((result, place) =>
+      result.kind === 'error' && result.error.code === 'unavailable' ? [place] : [],
+    );
+    if (places.length === 0) return;
+    group.onBehind(address);
+    const gets = places.map((place) => part[place] as BatchOperation);
+    const asked = await this.#call(group, { ...kind, target: 'master' }, gets).catch((error: unknown) => {
+      if (error instanceof WalnutError && error.code === 'unavailable') return undefined;
+      throw error;
+    });
+    for (const [i, place] of places.entries())
+      results[place] = asked?.results[i] ?? (results[place] as BatchResult);
   }
 
   /** The group cannot tell writes that are new from repeats that it forgot: a newer position shows what they are. */

@@ -29,66 +29,65 @@ import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { Seen } from '#model/seen.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { CallWish } from '#model/wish.ts';
 import type { WriteId } from '#model/write-id.ts';
-import type { Clock } from '#platform/clock.ts';
 import { BatchCalls } from '#routing/batch-calls.ts';
+import { asLost, type CallerOptions, CallPositions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
-import type { ReadPolicy } from '#routing/group-routes.ts';
-import type { Groups } from '#routing/groups.ts';
 import { mergedWatch } from '#routing/merged-watch.ts';
 import { untilOwned } from '#routing/moved.ts';
-import type { NodeKeys } from '#routing/node-keys.ts';
+import type { CallLimits, NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
-import type { Limits } from '#routing/router.ts';
 import { bytesOfAll, checkOneSlot, OPERATION_BYTES, waitOf, waitOfOperation } from '#routing/split-batch.ts';
 
-export interface ClusterKeysOptions {
-  readonly groups: Groups;
-  readonly clock: Clock;
-  readonly readFrom: ReadPolicy;
+export interface ClusterKeysOptions extends Omit<CallerOptions, 'positions'> {
+  /** See `CallWish`. */
+  readonly seen?: Seen | undefined;
 }
 
 interface Write extends ReceiptOptions {
   readonly id?: WriteId | undefined;
 }
 
-type Send<C, A> = (link: NodeKeys, command: C, limits: Limits) => Promise<A>;
+type Send<C, A> = (link: NodeKeys, command: C, limits: CallLimits) => Promise<A>;
 
 export class ClusterKeys implements KeyValuePort {
-  readonly #options: ClusterKeysOptions;
+  readonly #options: CallerOptions;
   readonly #batches: BatchCalls;
   readonly #pages: PagedKeys;
 
-  constructor(options: ClusterKeysOptions) {
+  /** Throws `invalid_argument` if the session has seen a group that there is not. */
+  constructor(given: ClusterKeysOptions) {
+    const options = { ...given, positions: new CallPositions(given.groups, given.seen) };
     this.#options = options;
     this.#batches = new BatchCalls(options);
     this.#pages = new PagedKeys(options);
   }
 
+  withWish({ seen, readFrom, user }: CallWish): ClusterKeys {
+    const { groups, clock } = this.#options;
+    return new ClusterKeys({ groups, clock, readFrom: readFrom ?? this.#options.readFrom, seen, user });
+  }
+
   get(command: GetCommand, signal?: AbortSignal): Promise<GetAnswer> {
-    const { groups, readFrom } = this.#options;
+    const { positions, readFrom, user } = this.#options;
     const { key, isLinearizable, fill } = command;
     // A linearizable read waits for QUORUM as long as a write would.
     const waitMs = command.waitMs || (isLinearizable === true ? RECEIPT_TIMEOUT_MS_DEFAULT : 0);
     const target = isLinearizable === true || fill !== undefined ? 'master' : readFrom;
-    return this.#atKey(key, async (group) => {
-      const asked = groups.learnEpochOf(command.atLeast);
-      if (asked !== undefined) await asked;
-      const atLeast = groups.positionFor(group, command.atLeast);
-      const own = atLeast === command.atLeast ? command : { ...command, atLeast };
-      const kind: CallKind = {
-        target,
-        isRepeatable: true,
-        isRead: fill === undefined,
-        waitMs,
-        bytes: OPERATION_BYTES + key.length,
-        signal,
-      };
-      const answer = await group.run(kind, ({ link, ...limits }) => link.get(own, limits));
-      group.observe(answer.asOf);
-      return answer;
-    });
+    const kind: CallKind = {
+      ...{ target, isRepeatable: true, isRead: fill === undefined, waitMs, signal, user },
+      bytes: OPERATION_BYTES + key.length,
+    };
+    return this.#atKey(key, (group) =>
+      positions.reading(group, key, command.atLeast, async (atLeast) => {
+        const own = atLeast === command.atLeast ? command : { ...command, atLeast };
+        const answer = await group.run(kind, ({ link, ...limits }) => link.get(own, limits));
+        return { ...answer, asOf: group.told(answer.asOf) };
+      }),
+    );
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
@@ -118,19 +117,22 @@ export class ClusterKeys implements KeyValuePort {
     const bytes = bytesOfAll(command.operations);
     const isRead = command.operations.every(({ kind }) => kind === 'get');
     const waitMs = Math.max(waitOf(command), ...command.operations.map(waitOfOperation));
-    const kind: CallKind = { target: 'master', isRepeatable: true, isRead, waitMs, bytes, signal };
+    const { positions, user } = this.#options;
+    const kind: CallKind = { target: 'master', isRepeatable: true, isRead, waitMs, bytes, signal, user };
     const send: Send<AtomicBatchCommand, AtomicBatchAnswer> = (link, own, limits) =>
       link.atomicBatch(own, limits);
-    const { groups } = this.#options;
     const { key } = first.command;
     return this.#atKey(key, async (group) => {
-      const operations = await groups.operationsFor(group, command.operations);
+      const operations = await positions.operationsFor(group, command.operations);
       const own = { ...command, operations };
-      const answer = isRead
-        ? await group.run(kind, ({ link, ...limits }) => send(link, own, limits))
-        : await this.#writeTo(group, key, own, kind, send);
-      group.observe(answer.position);
-      return answer;
+      try {
+        const answer = isRead
+          ? await group.run(kind, ({ link, ...limits }) => send(link, own, limits))
+          : await this.#writeTo(group, key, own, kind, send);
+        return { ...answer, position: group.told(answer.position) };
+      } catch (error) {
+        throw positions.hasSeen ? asLost(error, group) : error;
+      }
     });
   }
 
@@ -150,6 +152,7 @@ export class ClusterKeys implements KeyValuePort {
     );
   }
 
+  /** Begins where the command says: `seen` is of reads at one moment. */
   watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage> {
     return mergedWatch(this.#options, command, signal);
   }
@@ -157,17 +160,22 @@ export class ClusterKeys implements KeyValuePort {
   explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
     const { key } = command;
     const bytes = OPERATION_BYTES + key.length;
-    const kind: CallKind = { target: 'master', isRepeatable: true, isRead: true, waitMs: 0, bytes, signal };
-    return this.#atKey(key, (group) =>
-      group.run(kind, ({ link, ...limits }) => link.explain(command, limits)),
-    );
+    const { user } = this.#options;
+    const kind: CallKind = {
+      ...{ target: 'master', isRepeatable: true, isRead: true, waitMs: 0 },
+      ...{ bytes, signal, user },
+    };
+    return this.#atKey(key, async (group) => {
+      const answer = await group.run(kind, ({ link, ...limits }) => link.explain(command, limits));
+      return { ...answer, asOf: group.told(answer.asOf) };
+    });
   }
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
-    const { groups } = this.#options;
+    const { groups, user } = this.#options;
     const { position } = command;
     await groups.learnEpochOf(position);
-    const group = groups.ofEpoch(position.epoch) ?? onlyOne(groups.all);
+    const group = groups.ofPosition(position) ?? onlyOne(groups.all);
     if (group === undefined) {
       const message = `position: epoch ${position.epoch} is of no group that answers now: expected the position of a write or a read of this cluster`;
       throw new WalnutError('invalid_argument', message, { nothingDone: true });
@@ -179,8 +187,12 @@ export class ClusterKeys implements KeyValuePort {
       waitMs: waitOf(command),
       bytes: OPERATION_BYTES,
       signal,
+      user,
     };
-    return group.run(kind, ({ link, ...limits }) => link.awaitDurable(command, limits));
+    const { epoch, lsn } = position;
+    const own = { ...command, position: { epoch, lsn } };
+    const answer = await group.run(kind, ({ link, ...limits }) => link.awaitDurable(own, limits));
+    return { ...answer, durable: group.told(answer.durable) };
   }
 
   #write<C extends Write & { readonly key: string }, A extends { readonly position: GetAnswer['asOf'] }>(
@@ -191,11 +203,14 @@ export class ClusterKeys implements KeyValuePort {
   ): Promise<A> {
     const { key } = command;
     const bytes = OPERATION_BYTES + key.length + valueBytes;
-    const kind: CallKind = { target: 'master', isRepeatable: true, waitMs: waitOf(command), bytes, signal };
+    const { user } = this.#options;
+    const kind: CallKind = {
+      ...{ target: 'master', isRepeatable: true, waitMs: waitOf(command) },
+      ...{ bytes, signal, user },
+    };
     return this.#atKey(key, async (group) => {
       const answer = await this.#writeTo(group, key, command, kind, send);
-      group.observe(answer.position);
-      return answer;
+      return { ...answer, position: group.told(answer.position) };
     });
   }
 
@@ -208,8 +223,7 @@ export class ClusterKeys implements KeyValuePort {
   ): Promise<A> {
     const { id } = command;
     if (id !== undefined) {
-      await this.#options.groups.learnEpochOf(id.since);
-      const own = { ...command, id: { ...id, since: this.#options.groups.positionFor(group, id.since) } };
+      const own = { ...command, id: { ...id, since: await this.#options.positions.since(group, id.since) } };
       return group.run(kind, ({ link, ...limits }) => send(link, own, limits));
     }
     return group.named(1, kind.bytes ?? 0, key, async ([own]) => {

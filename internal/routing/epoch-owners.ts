@@ -45,8 +45,9 @@ export class EpochOwners {
 
   /** Asks all groups whose the position is, at most 500 ms, once for all callers. Undefined: there is nothing to ask. Never rejects. */
   learn(position: Position | undefined): Promise<void> | undefined {
-    if (position === undefined || position.lsn === 0 || this.#owners.has(position.epoch)) return undefined;
+    if (position === undefined || position.lsn === 0 || position.group !== undefined) return undefined;
     const { epoch } = position;
+    if (this.#owners.has(epoch)) return undefined;
     const asked = this.#asked.get(epoch);
     const groups = this.#options.groups();
     if (asked !== undefined || groups.length < 2 || this.#asked.size >= ASKED_MAX) return asked;

@@ -4,7 +4,7 @@
  */
 import type { Group, ShardMap } from '#cluster/shard-map.ts';
 import { WalnutError } from '#model/errors.ts';
-import { isAhead, type Position } from '#model/position.ts';
+import { isAhead, isSamePosition, NO_POSITION, type Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -16,6 +16,7 @@ import { ENDED, isEnded, LongAttempts } from '#routing/long-attempts.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { OwnNames } from '#routing/own-names.ts';
 import { type Attempt, Router } from '#routing/router.ts';
+import { OPERATION_BYTES } from '#routing/split-batch.ts';
 
 export interface GroupCallsOptions {
   readonly id: string;
@@ -43,7 +44,12 @@ export interface CallKind {
   readonly signal: AbortSignal | undefined;
   /** See `RoutedCall.at`. */
   readonly at?: (() => string) | undefined;
+  /** See `CallWish.user`. */
+  readonly user?: string | undefined;
 }
+
+/** An attempt at one node of the group. */
+export type GroupAttempt = Attempt<NodeKeys> & Pick<CallKind, 'user'>;
 
 /** All attempts of a call, without what the call itself asks to wait. */
 export const CALL_MS = 10_000;
@@ -74,6 +80,8 @@ export class GroupCalls {
   #leader = '';
   #leaderAddress: string | undefined;
   #position: Position | undefined;
+  /** The position that was told last, with the group in it. */
+  #told: Position = NO_POSITION;
   #learning: Promise<void> | undefined;
 
   constructor(options: GroupCallsOptions) {
@@ -134,16 +142,22 @@ export class GroupCalls {
   }
 
   /** Rejects with `WalnutError`: `shard_moved` where another group owns the key. */
-  async run<T>(kind: CallKind, attempt: (attempt: Attempt<NodeKeys>) => Promise<T>): Promise<T> {
-    const { target, isRepeatable, isRead, waitMs, bytes, signal, at } = kind;
+  async run<T>(kind: CallKind, call: (attempt: GroupAttempt) => Promise<T>): Promise<T> {
+    const { target, isRepeatable, isRead, waitMs, bytes, signal, at, user } = kind;
     if (this.#routes.addresses.length === 0) throw this.#noMembers();
     const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
+    const attempt = user === undefined ? call : (one: Attempt<NodeKeys>) => call({ ...one, user });
     const mayEnd = target === 'master' && isRepeatable && at === undefined;
     const run = (): Promise<T> =>
       this.#router.run({ target, isRepeatable, isRead, signal, at, ...limits }, (one) =>
         mayEnd && one.timeoutMs > ATTEMPT_MS ? this.#long.run(one, attempt) : attempt(one),
       );
     return bytes === undefined ? run() : this.#placed(bytes, run);
+  }
+
+  /** See `Router.onBehind`. */
+  onBehind(address: string): void {
+    if (address !== this.#routes.master) this.#router.onBehind(address);
   }
 
   /** See `Router.stream`. */
@@ -211,6 +225,38 @@ export class GroupCalls {
     } catch (error) {
       return error instanceof WalnutError && error.code === 'discarded_history';
     }
+  }
+
+  /**
+   * Rejects with `discarded_history` unless all of these positions are in the history that
+   * `atLeast` is of. `key`: one that the group owns.
+   */
+  async prove(key: string, positions: readonly Position[], atLeast: Position | undefined): Promise<void> {
+    const kind = { ...READ, bytes: OPERATION_BYTES };
+    for (const position of positions) {
+      const { asOf } = await this.run(kind, ({ link, ...limits }) =>
+        link.get({ key, waitMs: 0, atLeast: position }, limits),
+      );
+      this.checkNotBehind(asOf, atLeast);
+    }
+  }
+
+  /** Throws `unavailable` for the state of a master that was replaced, which it does not know yet. */
+  checkNotBehind(asOf: Position, atLeast: Position | undefined): void {
+    this.observe(asOf);
+    if (atLeast === undefined || !isAhead(atLeast, asOf)) return;
+    const why = `the master of group ${this.id} is behind what the session has seen: try again`;
+    throw new WalnutError('unavailable', why, { nothingDone: true, isNotYet: true });
+  }
+
+  /** The position of an answer of this group, which is noted, with the group in it. */
+  told(position: Position): Position {
+    this.observe(position);
+    if (position.lsn === 0) return position;
+    // Many answers have one position, and equal objects are encoded once.
+    const { epoch, lsn } = position;
+    if (!isSamePosition(position, this.#told)) this.#told = { epoch, lsn, group: this.id };
+    return this.#told;
   }
 
   /** An answer of this group had this position. */

@@ -12,10 +12,16 @@ import { doubled } from '#routing/pauses.ts';
 const PAUSE_MS = 50;
 const PAUSE_MS_MAX = 1_000;
 
+export interface GroupWatchOptions {
+  readonly readFrom: ReadPolicy;
+  readonly clock: Clock;
+  /** See `CallWish`. */
+  readonly user: string | undefined;
+}
+
 export async function* groupWatch(
   group: GroupCalls,
-  readFrom: ReadPolicy,
-  clock: Clock,
+  { readFrom, clock, user }: GroupWatchOptions,
   command: WatchCommand,
   signal: AbortSignal,
 ): AsyncGenerator<WatchMessage> {
@@ -32,7 +38,7 @@ export async function* groupWatch(
     const limit = clock.after(CALL_MS, () => opening.abort());
     const over = AbortSignal.any([signal, opening.signal]);
     try {
-      for await (const message of group.stream(readFrom, (link) => link.watch(next, over))) {
+      for await (const message of group.stream(readFrom, (link) => link.watch(next, over, user))) {
         limit.cancel();
         failures = 0;
         // The watch that was opened again begins before a record of which a part was told.

@@ -4,7 +4,6 @@
  */
 import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOfKey } from '#cluster/slot-hash.ts';
-import type { BatchOperation } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -15,7 +14,6 @@ import { GroupCalls } from '#routing/group-calls.ts';
 import type { HoldLimits } from '#routing/hold.ts';
 import { MapCache } from '#routing/map-cache.ts';
 import type { NodeLinks } from '#routing/node-keys.ts';
-import { namedBy, withPosition } from '#routing/split-batch.ts';
 
 export interface GroupsOptions {
   readonly links: NodeLinks;
@@ -61,7 +59,7 @@ export class Groups {
 
   ofSlot(slot: number): GroupCalls {
     const { map } = this.cache;
-    if (map === undefined) throw refused('there is no map of the cluster yet: no coordinator has answered');
+    if (map === undefined) throw refused(NO_MAP);
     const id = ownerOf(map.slots, slot);
     const group = id === undefined ? undefined : this.#groups.get(id);
     if (group !== undefined) return group;
@@ -75,34 +73,42 @@ export class Groups {
     throw invalidArgument(`there is no group ${id} in the map: start over without a cursor`);
   }
 
-  /** The group whose history the epoch is; undefined: not heard of here. */
-  ofEpoch(epoch: number): GroupCalls | undefined {
-    return this.#groups.get(this.#epochs.ownerOf(epoch) ?? '');
+  /**
+   * The group that the position names, or whose history its epoch is; undefined: not heard of here.
+   * Throws `invalid_argument` where it names a group that there is not.
+   */
+  ofPosition({ epoch, group }: Position): GroupCalls | undefined {
+    if (group !== undefined) this.checkNamed(group);
+    return this.#groups.get(group ?? this.#epochs.ownerOf(epoch) ?? '');
   }
 
-  /** Await it before `positionFor` and `ofEpoch`: asks the groups whose an epoch is that no answer told. Undefined: known. */
+  /** Await it before `positionFor` and `ofPosition`: asks the groups whose an epoch is that no answer told. Undefined: known. */
   learnEpochOf(position: Position | undefined): Promise<void> | undefined {
     return this.#epochs.learn(position);
   }
 
-  /** The position, unless it is of another group: then it says nothing of this one. */
+  /**
+   * The position, unless it is of another group: then it says nothing of this one. Throws
+   * `invalid_argument` where it names a group that there is not.
+   */
   positionFor(group: GroupCalls, position: Position | undefined): Position | undefined {
     if (position === undefined) return undefined;
+    const { epoch, lsn, group: named } = position;
+    if (named !== undefined) {
+      this.checkNamed(named);
+      return named === group.id ? { epoch, lsn } : undefined;
+    }
     const owner = this.#epochs.ownerOf(position.epoch);
     return owner === undefined || owner === group.id ? position : undefined;
   }
 
-  /** The operations without positions of other groups, which say nothing of this one. */
-  async operationsFor(
-    group: GroupCalls,
-    operations: readonly BatchOperation[],
-  ): Promise<readonly BatchOperation[]> {
-    for (const operation of operations) {
-      const asked = this.learnEpochOf(namedBy(operation));
-      if (asked !== undefined) await asked;
-    }
-    return operations.map((operation) =>
-      withPosition(operation, this.positionFor(group, namedBy(operation))),
+  /** Throws `invalid_argument` for a position of a group that the map does not have, `unavailable` while there is no map. */
+  checkNamed(group: string): void {
+    const { map } = this.cache;
+    if (map === undefined) throw refused(NO_MAP);
+    if (this.#groups.has(group)) return;
+    throw invalidArgument(
+      `a position is of group ${group}, and the map of epoch ${map.epoch} has none of that name: expected positions of answers of this cluster; without any, a session begins anew`,
     );
   }
 
@@ -127,6 +133,8 @@ export class Groups {
     onMap(map);
   }
 }
+
+const NO_MAP = 'there is no map of the cluster yet: no coordinator has answered';
 
 function refused(message: string): WalnutError {
   return new WalnutError('unavailable', message, { nothingDone: true, retryAfterS: 1 });

@@ -17,6 +17,8 @@ export interface MergedWatchOptions {
   readonly groups: Groups;
   readonly clock: Clock;
   readonly readFrom: ReadPolicy;
+  /** See `CallWish`. */
+  readonly user?: string | undefined;
 }
 
 /** The watch of one group, of which one message is asked for at a time. */
@@ -69,7 +71,7 @@ function watchedGroups({ groups }: MergedWatchOptions, { target }: WatchCommand)
 }
 
 function open(
-  { groups, clock, readFrom }: MergedWatchOptions,
+  { groups, clock, readFrom, user }: MergedWatchOptions,
   group: GroupCalls,
   command: WatchCommand,
   signal: AbortSignal,
@@ -80,7 +82,7 @@ function open(
   const { places: _, ...each } = { ...command, after: place?.position ?? own };
   return {
     group: id,
-    messages: groupWatch(group, readFrom, clock, each, signal)[Symbol.asyncIterator](),
+    messages: groupWatch(group, { readFrom, clock, user }, each, signal)[Symbol.asyncIterator](),
     next: undefined,
     place: place ?? { group: id, position: own ?? NO_POSITION },
     isInitialDone: !command.isInitial,

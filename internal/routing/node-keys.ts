@@ -27,20 +27,26 @@ import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Limits, Links } from '#routing/router.ts';
 
+export interface CallLimits extends Limits {
+  /** The user for whom the call is made; undefined: for nobody that is known. */
+  readonly user?: string | undefined;
+}
+
 export interface NodeKeys {
-  get(command: GetCommand, limits: Limits): Promise<GetAnswer>;
-  set(command: SetCommand, limits: Limits): Promise<WriteAnswer>;
-  delete(command: DeleteCommand, limits: Limits): Promise<WriteAnswer>;
-  increment(command: IncrementCommand, limits: Limits): Promise<IncrementAnswer>;
-  touch(command: TouchCommand, limits: Limits): Promise<TouchAnswer>;
-  batch(operations: readonly BatchOperation[], limits: Limits): Promise<BatchResult[]>;
-  atomicBatch(command: AtomicBatchCommand, limits: Limits): Promise<AtomicBatchAnswer>;
+  get(command: GetCommand, limits: CallLimits): Promise<GetAnswer>;
+  set(command: SetCommand, limits: CallLimits): Promise<WriteAnswer>;
+  delete(command: DeleteCommand, limits: CallLimits): Promise<WriteAnswer>;
+  increment(command: IncrementCommand, limits: CallLimits): Promise<IncrementAnswer>;
+  touch(command: TouchCommand, limits: CallLimits): Promise<TouchAnswer>;
+  batch(operations: readonly BatchOperation[], limits: CallLimits): Promise<BatchResult[]>;
+  atomicBatch(command: AtomicBatchCommand, limits: CallLimits): Promise<AtomicBatchAnswer>;
   /** `among` of the command is not sent: a page is of `prefix`. */
-  scan(command: ScanCommand, limits: Limits): Promise<ScanAnswer>;
-  deletePrefix(command: DeletePrefixCommand, limits: Limits): Promise<DeletePrefixAnswer>;
-  explain(command: ExplainCommand, limits: Limits): Promise<ExplainAnswer>;
-  awaitDurable(command: AwaitDurableCommand, limits: Limits): Promise<DurableAnswer>;
-  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;
+  scan(command: ScanCommand, limits: CallLimits): Promise<ScanAnswer>;
+  deletePrefix(command: DeletePrefixCommand, limits: CallLimits): Promise<DeletePrefixAnswer>;
+  explain(command: ExplainCommand, limits: CallLimits): Promise<ExplainAnswer>;
+  awaitDurable(command: AwaitDurableCommand, limits: CallLimits): Promise<DurableAnswer>;
+  /** `user`: see `CallLimits`. */
+  watch(command: WatchCommand, signal: AbortSignal, user?: string): AsyncIterable<WatchMessage>;
 }
 
 /** The ways to all nodes of a cluster. */

@@ -7,24 +7,19 @@ import type { DeletePrefixAnswer, DeletePrefixCommand, ScanAnswer, ScanCommand }
 import { invalidArgument } from '#model/errors.ts';
 import { SCAN_LIMIT_DEFAULT } from '#model/limits.ts';
 import { NO_POSITION } from '#model/position.ts';
+import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
-import type { Groups } from '#routing/groups.ts';
 import { formatCursor, type PageCursor, parseCursor } from '#routing/page-cursor.ts';
 import { OPERATION_BYTES } from '#routing/split-batch.ts';
-
-export interface PagedKeysOptions {
-  readonly groups: Groups;
-  readonly readFrom: ReadPolicy;
-}
 
 /** A page with more bytes of values does not go on with another group. */
 const PAGE_BYTES = 1_024 * 1_024;
 
 export class PagedKeys {
-  readonly #options: PagedKeysOptions;
+  readonly #options: CallerOptions;
 
-  constructor(options: PagedKeysOptions) {
+  constructor(options: CallerOptions) {
     this.#options = options;
   }
 
@@ -51,20 +46,25 @@ export class PagedKeys {
     prefixes: readonly string[],
     signal: AbortSignal | undefined,
   ): Promise<ScanAnswer> {
+    const { positions } = this.#options;
     const at = this.#begin(command.cursor);
-    const group = this.#groupOf(at, this.#options.readFrom);
+    // A page cannot ask for a position: of what a session has seen, the master has most.
+    const target = positions.hasSeen ? 'master' : this.#options.readFrom;
+    const group = this.#groupOf(at, target);
     const prefix = prefixes[at.prefix];
     if (prefix === undefined)
       throw invalidArgument('cursor is of a scan of other prefixes: start over without one');
     const { among: _, ...page } = { ...command, prefix, cursor: at.cursor };
     let { address } = at;
-    const kind = { ...this.#kindOf(this.#options.readFrom, true, at, prefix), signal };
+    const kind = { ...this.#kindOf(target, true, at, prefix), signal };
     const answer = await group.run(kind, ({ link, address: asked, ...limits }) => {
       address = asked;
       return link.scan(page, limits);
     });
-    group.observe(answer.asOf);
-    return { ...answer, nextCursor: this.#next({ ...at, address }, answer.nextCursor, prefixes.length) };
+    group.checkNotBehind(answer.asOf, positions.neededOf(group).atLeast);
+    const asOf = group.told(answer.asOf);
+    const nextCursor = this.#next({ ...at, address }, answer.nextCursor, prefixes.length);
+    return { ...answer, asOf, asOfAll: [asOf], nextCursor };
   }
 
   /** Without a name: a page whose answer was lost is not asked for again. */
@@ -78,8 +78,8 @@ export class PagedKeys {
       address = asked;
       return link.deletePrefix({ ...command, cursor: at.cursor }, limits);
     });
-    group.observe(answer.position);
-    return { ...answer, nextCursor: this.#next({ ...at, address }, answer.nextCursor, 1) };
+    const position = group.told(answer.position);
+    return { ...answer, position, nextCursor: this.#next({ ...at, address }, answer.nextCursor, 1) };
   }
 
   /** Throws `unavailable` while there is no map. */
@@ -109,7 +109,9 @@ export class PagedKeys {
     const to = at.address === '' ? undefined : ask;
     const bytes = OPERATION_BYTES + prefix.length;
     // A scan is what may be repeated, and it changes nothing.
-    return { target, isRepeatable, isRead: isRepeatable, waitMs: 0, bytes, signal: undefined, at: to };
+    const { user } = this.#options;
+    const rest = { waitMs: 0, bytes, signal: undefined, at: to, user };
+    return { target, isRepeatable, isRead: isRepeatable, ...rest };
   }
 
   /** Where the next page is; empty: there is none. */
@@ -134,6 +136,7 @@ function joined(one: ScanAnswer, other: ScanAnswer): ScanAnswer {
   return {
     ...other,
     entries: [...one.entries, ...other.entries],
+    asOfAll: [...(one.asOfAll ?? []), ...(other.asOfAll ?? [])],
     stalenessMs: Math.max(one.stalenessMs, other.stalenessMs),
     ...(other.count === undefined ? {} : { count: other.count + (one.count ?? 0) }),
   };

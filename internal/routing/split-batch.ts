@@ -56,10 +56,13 @@ export function withNames(
   );
 }
 
-/** The position that a result tells. */
-export function positionOf(result: BatchResult): Position | undefined {
-  if (result.kind === 'error') return undefined;
-  return result.kind === 'get' ? result.answer.asOf : result.answer.position;
+/** The result with another form of the position that it tells. */
+export function mapPosition(result: BatchResult, change: (position: Position) => Position): BatchResult {
+  if (result.kind === 'error') return result;
+  if (result.kind === 'get')
+    return { kind: 'get', answer: { ...result.answer, asOf: change(result.answer.asOf) } };
+  const answer = { ...result.answer, position: change(result.answer.position) };
+  return { kind: result.kind, answer } as BatchResult;
 }
 
 /** What an operation takes in memory besides its key and value: its command, its name, its message. */

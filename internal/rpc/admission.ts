@@ -2,11 +2,18 @@
  * The one place that decides whether a call is let in, for rpcs, keys and plain routes
  * alike, before a body is read. What is asked, in this order: the name
  * that the request is sent to, the address that it comes from, who calls and with
- * which rights, whether the server still takes work, and whether it knows as new a shard
- * map as the caller.
+ * which rights, for whom, whether the server still takes work, what the caller wishes by headers, and
+ * whether the server knows as new a shard map as the caller.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { AuditPort, IdentityPort, Operation, Principal } from '#model/access.ts';
+import {
+  ANONYMOUS,
+  type AuditEvent,
+  type AuditPort,
+  type IdentityPort,
+  type Operation,
+  type Principal,
+} from '#model/access.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import type { EdgeOwner } from '#model/edge.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -14,11 +21,12 @@ import { shown } from '#platform/shown.ts';
 import type { HostPolicy } from '#rpc/host-policy.ts';
 import { isPrivateAddress, protectedModeMessage } from '#rpc/protected-mode.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
+import { ON_BEHALF_OF_HEADER, POSITIONS_HEADER, READ_FROM_HEADER, readWish } from '#wire/call-headers.ts';
 import { CLUSTER_HEADER, MAP_EPOCH_HEADER } from '#wire/error-codes.ts';
 
 export interface Refusal {
   /** A request under a foreign name is answered before anything else of it is looked at. */
-  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'cluster' | 'drain' | 'map';
+  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'cluster' | 'drain' | 'wish' | 'map';
   readonly error: WalnutError;
 }
 
@@ -56,6 +64,8 @@ export interface AdmissionOptions {
   readonly whenMapHeard?: EdgeOwner['whenMapHeard'] | undefined;
   /** The cluster that this server belongs to; undefined or empty: none. */
   readonly clusterId?: (() => string) | undefined;
+  /** True for a gateway, which tells the nodes for whom it calls. */
+  readonly tellsUsers?: boolean | undefined;
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -87,13 +97,35 @@ function judge(
 ): Awaitable<Refusal | undefined> {
   if (who instanceof WalnutError) return { by: 'credential', error: who };
   call.principal = who;
-  if (!who.mayCall(operation)) {
-    const message = `the user ${who.name} may not call ${operation.name}: a role of that user must grant it`;
-    return refused('rights', 'permission_denied', message);
+  if (!who.mayCall(operation)) return refused('rights', 'permission_denied', mayNotCall(who, operation));
+  const behalf = headers[ON_BEHALF_OF_HEADER];
+  if (behalf !== undefined) {
+    const user = userFor(options, who, String(behalf));
+    if (typeof user === 'string') return refused('rights', 'permission_denied', user);
+    call.principal = user;
+    call.via = who.name;
+    if (!user.mayCall(operation)) return refused('rights', 'permission_denied', mayNotCall(user, operation));
   }
-  call.keys = who.keysOf(operation);
+  const { principal } = call;
+  call.keys = principal.keysOf(operation);
+  if (options.tellsUsers === true && principal !== ANONYMOUS && isOfKeys(operation))
+    call.wish = { user: principal.name };
   if (options.audit !== undefined) call.onEnd = auditOf(options.audit, operation, call);
   return admit(options, operation, call, headers);
+}
+
+function mayNotCall({ name }: Principal, operation: Operation): string {
+  return `the user ${name} may not call ${operation.name}: a role of that user must grant it`;
+}
+
+/** The user for whom a gateway calls, or in words why it is not believed. */
+function userFor({ identities }: AdmissionOptions, who: Principal, name: string): Principal | string {
+  if (!who.mayVouch)
+    return `${ON_BEHALF_OF_HEADER} is believed of users with the role gateway only, and ${who.name} has not that role`;
+  return (
+    identities?.named(name) ??
+    `the gateway calls for the user ${shown(name)}, whom this node does not know: give nodes and gateways the same users`
+  );
 }
 
 /** A caller that may call is let in, unless the server drains, or knows an older shard map than the caller. */
@@ -103,7 +135,7 @@ function admit(
   call: RpcCall,
   headers: IncomingHttpHeaders,
 ): Awaitable<Refusal | undefined> {
-  const refusal = lastRefusal(options, operation, call, headers);
+  const refusal = lastRefusal(options, operation, call, headers) ?? takeWish(operation, call, headers);
   const { whenMapHeard } = options;
   if (refusal !== undefined || whenMapHeard === undefined) return refusal;
   const stated = headers[MAP_EPOCH_HEADER];
@@ -111,16 +143,31 @@ function admit(
   const epoch = /^\d{1,16}$/.test(String(stated)) ? Number(stated) : Number.NaN;
   if (!Number.isSafeInteger(epoch))
     return refused('map', 'invalid_argument', `${MAP_EPOCH_HEADER}: expected a whole number below 2^53`);
-  return whenMapHeard(epoch)?.then(() => undefined, toRefusal);
+  return whenMapHeard(epoch)?.then(() => undefined, toRefusal('map'));
+}
+
+/** What the caller wishes of the keys; undefined unless it cannot be read. */
+function takeWish(operation: Operation, call: RpcCall, headers: IncomingHttpHeaders): Refusal | undefined {
+  const positions = headers[POSITIONS_HEADER];
+  const readFrom = headers[READ_FROM_HEADER];
+  if ((positions === undefined && readFrom === undefined) || !isOfKeys(operation)) return undefined;
+  try {
+    call.wish = { ...call.wish, ...readWish(positions, readFrom) };
+    return undefined;
+  } catch (error) {
+    return toRefusal('wish')(error);
+  }
 }
 
 function isOfKeys({ access }: Operation): boolean {
   return access === 'read' || access === 'write' || access === 'either';
 }
 
-function toRefusal(error: unknown): Refusal {
-  if (error instanceof WalnutError) return { by: 'map', error };
-  throw error;
+function toRefusal(by: Refusal['by']): (error: unknown) => Refusal {
+  return (error) => {
+    if (error instanceof WalnutError) return { by, error };
+    throw error;
+  };
 }
 
 /** Undefined unless the caller means another cluster, or the server drains. */
@@ -153,8 +200,8 @@ function auditOf(audit: AuditPort, operation: Operation, call: RpcCall): RpcCall
 }
 
 /** The caller as the audit log names it. */
-export function callerOf({ principal, peer }: RpcCall): { user: string; from: string } {
-  return { user: principal.name, from: peer.remoteAddress };
+export function callerOf({ principal, via, peer }: RpcCall): Pick<AuditEvent, 'user' | 'via' | 'from'> {
+  return { user: principal.name, via, from: peer.remoteAddress };
 }
 
 /** The caller's map has the address of another node: the calls of one cluster must not reach the keys of another. */

@@ -200,6 +200,7 @@ function createParts(
       leaderHint: () => owner.leaderHint(),
       whenMapHeard: owner.whenMapHeard?.bind(owner),
       clusterId: () => owner.clusterId?.() ?? '',
+      tellsUsers: owner.tellsUsers,
     }),
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     budget,

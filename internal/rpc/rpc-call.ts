@@ -2,6 +2,7 @@
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
 import { ANONYMOUS, type KeyRights, type Peer, type Principal } from '#model/access.ts';
 import type { WalnutError } from '#model/errors.ts';
+import type { CallWish } from '#model/wish.ts';
 import { NO_PEER } from '#rpc/peer.ts';
 
 /**
@@ -28,6 +29,10 @@ export interface RpcCall {
   principal: Principal;
   /** The keys that the caller may touch in this call; undefined: every key. */
   keys: KeyRights | undefined;
+  /** The user that called for `principal`, as a gateway does; undefined: it called itself. */
+  via: string | undefined;
+  /** What the caller wishes by headers; undefined: nothing. */
+  wish: CallWish | undefined;
   readonly peer: Peer;
   /** Why the call is not admitted. */
   refusal: WalnutError | undefined;
@@ -44,6 +49,8 @@ export function anonymousCall(peer: Peer): RpcCall {
   return {
     principal: ANONYMOUS,
     keys: undefined,
+    via: undefined,
+    wish: undefined,
     peer,
     refusal: undefined,
     code: undefined,

@@ -17,6 +17,7 @@ import type { KeyRights, Operation } from '#model/access.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import type { Later } from '#model/later.ts';
 import { operationOf } from '#model/methods.ts';
+import type { CallWish } from '#model/wish.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 
@@ -31,6 +32,8 @@ export interface UnaryContext {
   readonly values: ContextValues;
   /** The keys that the caller may touch; undefined: every key. */
   readonly keys: KeyRights | undefined;
+  /** What the caller wishes by headers; undefined: nothing. */
+  readonly wish: CallWish | undefined;
   /** Milliseconds left, below zero when it has passed; undefined without a deadline. */
   timeoutMs(): number | undefined;
   readonly requestHeader: Headers;
@@ -192,6 +195,7 @@ export class RpcRoutes {
           Object.assign(context, {
             hasDeadline: context.timeoutMs() !== undefined,
             keys: callOf(context.values).keys,
+            wish: callOf(context.values).wish,
             isHttpGet: context.requestMethod === 'GET',
           }),
         )) as MethodImpl<DescMethod>,

@@ -39,6 +39,6 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
   });
   return {
     services: [kv],
-    routes: [createKeysRoute(keys), createKeysListRoute(keys), createWatchRoute({ ...edge, port, views })],
+    routes: [createKeysRoute(keys), createKeysListRoute(keys), createWatchRoute({ ...edge, views })],
   };
 }

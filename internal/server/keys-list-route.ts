@@ -33,7 +33,7 @@ export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
     operation: () => OPERATION,
     serve: (request, response, asked) =>
       serveKeys(options, request, response, asked, () =>
-        carryOut(optionsFor(options, asked.call.keys), request, response, asked.query),
+        carryOut(optionsFor(options, asked.call, response), request, response, asked.query),
       ),
   };
 }

@@ -48,7 +48,7 @@ function carryOut(
     keyOfPath(path);
     return send(request, response, 204, { allow: METHODS }, '');
   }
-  const options = optionsFor(all, caller.keys);
+  const options = optionsFor(all, caller, response);
   const call = (): KeysCall => new KeysCall(request, response, keyOfPath(path), query, caller);
   switch (method) {
     case 'GET':

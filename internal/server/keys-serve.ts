@@ -1,11 +1,11 @@
 /** What the routes of keys share: how they are counted, and how their errors are answered. */
-import type { KeyRights } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
 import type { AskedRoute } from '#rpc/http-routes.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SlowLog } from '#rpc/slow-log.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import type { KeysCallOptions } from '#server/keys-call.ts';
@@ -20,12 +20,21 @@ export interface KeysRouteOptions extends KeysCallOptions {
   readonly slowLog: SlowLog;
 }
 
-/** The options for a caller with these rights. */
+/** The options for this caller. A gateway tells what its answers show of each group, whether or not the caller has a session. */
 export function optionsFor<Options extends { readonly port: KeyValuePort; readonly views: KeysViews }>(
   options: Options,
-  keys: KeyRights | undefined,
+  { keys, wish }: RpcCall,
+  response: HttpResponse,
 ): Options {
-  return keys === undefined ? options : { ...options, port: options.views(keys).port };
+  const { port, views } = options;
+  const own = port.withWish === undefined ? wish : { ...wish, seen: wish?.seen ?? [] };
+  if (keys === undefined && own === undefined) return options;
+  const responseHeader = {
+    set: (name: string, value: string): void => {
+      response.setHeader(name, value);
+    },
+  };
+  return { ...options, port: views({ keys, wish: own, responseHeader }).port };
 }
 
 /** Answers what `carryOut` throws. */

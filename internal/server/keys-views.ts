@@ -1,10 +1,18 @@
-/** The keys as a caller with certain rights sees them: the port itself, or a guard around it. */
+/**
+ * The keys as one caller sees them: the port itself, a guard around it for a caller with few
+ * rights, and what the caller wishes by headers.
+ */
 import { GuardedKeys } from '#auth/guarded-keys.ts';
 import type { KeyRights } from '#model/access.ts';
+import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { Seen } from '#model/seen.ts';
+import type { CallWish } from '#model/wish.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
+import { SessionKeys } from '#server/session-keys.ts';
 import { createSlicedBatch, type RunBatch } from '#server/sliced-batch.ts';
+import { formatPositions, POSITIONS_HEADER, READ_FROM_HEADER } from '#wire/call-headers.ts';
 
 export interface KeysView {
   readonly port: KeyValuePort;
@@ -12,9 +20,22 @@ export interface KeysView {
   readonly batch: RunBatch;
 }
 
-/** `keys`: undefined for a caller that may touch every key. One view for each rights object. */
-export type KeysViews = (keys: KeyRights | undefined) => KeysView;
+/** What of a call decides how it sees the keys. */
+export interface KeysViewer {
+  readonly keys: KeyRights | undefined;
+  readonly wish: CallWish | undefined;
+  /** Where the answer of a call with a session says what that has seen. */
+  readonly responseHeader?: Pick<Headers, 'set'>;
+}
 
+export type KeysViews = (viewer: KeysViewer) => KeysView;
+
+/** The caller of a stream: what its messages show comes too late for a header. */
+export function streamViewer({ keys, wish }: KeysViewer): KeysViewer {
+  return { keys, wish };
+}
+
+/** One view is kept for each rights object; a call with a wish has a view of its own. */
 export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SlicePace): KeysViews {
   const viewOf = (seen: KeyValuePort): KeysView => ({
     port: seen,
@@ -27,7 +48,12 @@ export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SliceP
   });
   const whole = viewOf(port);
   const views = new WeakMap<KeyRights, KeysView>();
-  return (keys) => {
+  return (viewer) => {
+    const { keys, wish } = viewer;
+    if (wish !== undefined) {
+      const wished = wishedPort(port, wish, viewer);
+      return viewOf(keys === undefined ? wished : new GuardedKeys(wished, keys));
+    }
     if (keys === undefined) return whole;
     let view = views.get(keys);
     if (view === undefined) {
@@ -36,4 +62,20 @@ export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SliceP
     }
     return view;
   };
+}
+
+/** Throws `invalid_argument` where this process does not do what the caller wishes. */
+function wishedPort(port: KeyValuePort, wish: CallWish, viewer: KeysViewer): KeyValuePort {
+  const { seen } = wish;
+  if (port.withWish === undefined) {
+    const header = seen === undefined ? READ_FROM_HEADER : POSITIONS_HEADER;
+    throw invalidArgument(
+      `${header} is for gateways, and this is a node: expected at_least, and a call of the node that is to answer`,
+    );
+  }
+  const own = port.withWish(wish);
+  if (seen === undefined) return own;
+  // Made when it is first asked for.
+  const tell = (now: Seen): void => viewer.responseHeader?.set(POSITIONS_HEADER, formatPositions(now));
+  return new SessionKeys(own, seen, tell);
 }

@@ -15,7 +15,7 @@ import {
   type RpcModule,
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
-import type { KeysViews } from '#server/keys-views.ts';
+import { type KeysViewer, type KeysViews, streamViewer } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import { FrameOutlet, watchMessages, watchMessagesInJson } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
@@ -68,6 +68,9 @@ export interface KeyValueModuleOptions {
 
 type Methods = MethodTable<typeof KVStore>;
 
+/** A caller that may touch every key and wishes nothing. */
+const EVERYBODY: KeysViewer = { keys: undefined, wish: undefined };
+
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
   const { port, bulk, limits } = options;
   const calls = {
@@ -100,7 +103,7 @@ function createReads(
           throw invalidArgument('fill_lease_ms came by HTTP GET, which may be repeated: expected a POST');
         // Only a read that may wait needs to know that its caller went away.
         const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
-        return mapAwaitable(views(context.keys).port.get(command, signal), fromGetAnswer);
+        return mapAwaitable(views(context).port.get(command, signal), fromGetAnswer);
       },
       binaryImpl: (request, context, headroom) =>
         readsEverything(context) ? binary.get(request, context, headroom) : undefined,
@@ -109,19 +112,19 @@ function createReads(
     },
     scan: {
       limits: FEW,
-      impl: (request, { keys, signal }) =>
-        mapAwaitable(views(keys).port.scan(toScanCommand(request), signal), fromScanAnswer),
+      impl: (request, context) =>
+        mapAwaitable(views(context).port.scan(toScanCommand(request), context.signal), fromScanAnswer),
     },
     getUpdates: {
       limits: FEW,
-      impl: async (request, { signal, keys }) =>
-        fromUpdatesAnswer(await views(keys).port.getUpdates(toUpdatesCommand(request), signal)),
+      impl: async (request, context) =>
+        fromUpdatesAnswer(await views(context).port.getUpdates(toUpdatesCommand(request), context.signal)),
     },
     watch: {
       limits: FEW,
       impl: (request, { signal, requestHeader, values }) => {
         const call = callOf(values);
-        const { port } = views(call.keys);
+        const { port } = views(streamViewer(call));
         const command = toWatchCommand(request);
         if (requestHeader.get('content-type')?.includes('json') === true)
           return watchMessagesInJson(port.watch(command, signal), call, slices, signal);
@@ -131,13 +134,15 @@ function createReads(
     },
     explain: {
       limits: FEW,
-      impl: async (request, { signal, keys }) =>
-        fromExplainAnswer(await views(keys).port.explain(toExplainCommand(request), signal)),
+      impl: async (request, context) =>
+        fromExplainAnswer(await views(context).port.explain(toExplainCommand(request), context.signal)),
     },
     awaitDurable: {
       limits: FEW,
-      impl: async (request, { signal, keys }) =>
-        fromDurableAnswer(await views(keys).port.awaitDurable(toAwaitDurableCommand(request), signal)),
+      impl: async (request, context) =>
+        fromDurableAnswer(
+          await views(context).port.awaitDurable(toAwaitDurableCommand(request), context.signal),
+        ),
     },
   };
 }
@@ -149,14 +154,16 @@ function createWrites(
   return {
     deletePrefix: {
       limits: FEW,
-      impl: async (request, { signal, keys }) =>
-        fromDeletePrefixAnswer(await views(keys).port.deletePrefix(toDeletePrefixCommand(request), signal)),
+      impl: async (request, context) =>
+        fromDeletePrefixAnswer(
+          await views(context).port.deletePrefix(toDeletePrefixCommand(request), context.signal),
+        ),
     },
     set: {
       limits: valueLimits(limits.valueBytesMax),
       impl: async (request, context) => {
         const command = toSetCommand(request, limits.valueBytesMax);
-        return fromSetAnswer(await views(context.keys).port.set(command, signalFor(command, context)));
+        return fromSetAnswer(await views(context).port.set(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context) ? binary.set(request, context, headroom) : undefined,
@@ -167,7 +174,7 @@ function createWrites(
       limits: FEW,
       impl: async (request, context) => {
         const command = toDeleteCommand(request);
-        return fromDeleteAnswer(await views(context.keys).port.delete(command, signalFor(command, context)));
+        return fromDeleteAnswer(await views(context).port.delete(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context) ? binary.delete(request, context, headroom) : undefined,
@@ -178,9 +185,7 @@ function createWrites(
       limits: FEW,
       impl: async (request, context) => {
         const command = toIncrementCommand(request);
-        return fromIncrementAnswer(
-          await views(context.keys).port.increment(command, signalFor(command, context)),
-        );
+        return fromIncrementAnswer(await views(context).port.increment(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context) ? binary.increment(request, context, headroom) : undefined,
@@ -191,7 +196,7 @@ function createWrites(
       limits: FEW,
       impl: async (request, context) => {
         const command = toTouchCommand(request);
-        return fromTouchAnswer(await views(context.keys).port.touch(command, signalFor(command, context)));
+        return fromTouchAnswer(await views(context).port.touch(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context) ? binary.touch(request, context, headroom) : undefined,
@@ -203,11 +208,11 @@ function createWrites(
 
 function createBatch(options: KeyValueModuleOptions): Methods['batch'] {
   const { limits, describe, views, slices } = options;
-  const bytes = new BatchBytes({ ...options, batch: views(undefined).batch, pace: slices });
+  const bytes = new BatchBytes({ ...options, batch: views(EVERYBODY).batch, pace: slices });
   return {
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {
-      const { port, batch } = views(context.keys);
+      const { port, batch } = views(context);
       if (request.atomic) {
         const command = toAtomicBatch(request, limits);
         const signal = mayWait(command) || readsMayWait(command.operations) || context.hasDeadline;
@@ -222,17 +227,17 @@ function createBatch(options: KeyValueModuleOptions): Methods['batch'] {
       return fromBatchResults(parsed, results, limits, describe);
     },
     binaryImpl: (request, context, headroom) =>
-      context.keys === undefined ? bytes.batch(request, context, headroom) : undefined,
+      writesEverything(context) ? bytes.batch(request, context, headroom) : undefined,
   };
 }
 
 /** True if the caller may read every key: the short way knows no fill leases, so it need not write them. */
-function readsEverything({ keys }: UnaryContext): boolean {
-  return keys === undefined || isEverything(keys.read);
+function readsEverything({ keys, wish }: UnaryContext): boolean {
+  return wish === undefined && (keys === undefined || isEverything(keys.read));
 }
 
-function writesEverything({ keys }: UnaryContext): boolean {
-  return keys === undefined;
+function writesEverything({ keys, wish }: UnaryContext): boolean {
+  return keys === undefined && wish === undefined;
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

@@ -31,6 +31,7 @@ export function openGatewayServer(options: GatewayServerOptions): Promise<Runnin
       // Every call is answered here: no caller is sent to a node.
       leaderHint: () => undefined,
       clusterId: () => gateway.view().clusterId,
+      tellsUsers: true,
     },
     modules: (edge) => {
       registerGatewayMetrics(metrics, gateway);

@@ -9,7 +9,6 @@ import { type WatchRequest, WatchRequestSchema } from '#gen/walnut/v1/kv_store_p
 import { Op } from '#gen/walnut/v1/types_pb.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
-import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
@@ -26,8 +25,7 @@ import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 import { WATCH_API } from '#server/keys-api.ts';
-import { optionsFor } from '#server/keys-serve.ts';
-import type { KeysViews } from '#server/keys-views.ts';
+import { type KeysViews, streamViewer } from '#server/keys-views.ts';
 import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { fromPosition } from '#wire/position-codec.ts';
@@ -39,7 +37,6 @@ export const WATCH_PATH = '/v1/watch';
 const METHODS = 'GET, OPTIONS';
 
 export interface WatchRouteOptions {
-  readonly port: KeyValuePort;
   readonly views: KeysViews;
   readonly errors: ErrorMapper;
   readonly sendStream: SendStream;
@@ -67,13 +64,12 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
     api: WATCH_API,
     isStream: true,
     operation: () => OPERATION,
-    serve: (request, response, { query, call }) =>
-      serve(optionsFor(options, call.keys), request, response, query, call),
+    serve: (request, response, { query, call }) => serve(options, request, response, query, call),
   };
 }
 
 async function serve(
-  { port, errors, sendStream, slices }: WatchRouteOptions,
+  { views, errors, sendStream, slices }: WatchRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
   query: string,
@@ -86,7 +82,7 @@ async function serve(
   response.once('close', () => aborter.abort());
   try {
     const command = toCommand(query, request.headers['last-event-id']);
-    const watched = port.watch(command, aborter.signal);
+    const watched = views(streamViewer(call)).port.watch(command, aborter.signal);
     const told = retired === undefined ? watched : untilRetired(watched, retired);
     const messages = told[Symbol.asyncIterator]();
     // A refused watch is answered with the status of its error, before the stream begins.

@@ -24,7 +24,10 @@ const RESULT_TAGS = {
   touch: delimited(6),
 } as const;
 /** An upper bound for a GetResponse without its value, with the tags and lengths around it. */
-const AROUND_VALUE_BYTES = 128;
+const AROUND_VALUE_BYTES = 224;
+
+/** An upper bound for what all answers of writes have: a few numbers, and a position with its group. */
+const RECEIPT_BYTES_MAX = 8 * VARINT_BYTES_MAX + 128;
 
 /** Numbers within it have a zigzag form below 2^53. */
 const ZIGZAG_MAX = 2n ** 52n - 1n;
@@ -87,7 +90,7 @@ export class AnswerWriter {
     const whole = Math.max(0, Math.floor(stalenessMs));
     if (asOf === this.#asOf && whole === this.#stalenessMs) return;
     this.#freshness = piece((out) => {
-      writePosition(out, delimited(5), asOf.epoch, asOf.lsn);
+      writePosition(out, delimited(5), asOf);
       writeNumber(out, varint(6), whole);
     });
     this.#asOf = asOf;
@@ -156,16 +159,16 @@ export class AnswerWriter {
   committed({ position, durabilityReached, replicasAcked }: WriteAnswer): void {
     const reached = fromDurability(durabilityReached);
     const out = this.#out;
-    out.reserve(8 * VARINT_BYTES_MAX);
+    out.reserve(RECEIPT_BYTES_MAX);
     writeNumber(out, varint(2), 1);
-    writePosition(out, delimited(3), position.epoch, position.lsn);
+    writePosition(out, delimited(3), position);
     writeNumber(out, varint(4), reached);
     writeNumber(out, varint(5), replicasAcked);
   }
 
   /** Writes a SetResponse or a DeleteResponse, from an answer that has neither `previous` nor `current`. */
   writeResponse(answer: WriteAnswer): void {
-    this.#out.reserve(8 * VARINT_BYTES_MAX);
+    this.#out.reserve(RECEIPT_BYTES_MAX);
     writeFields(this.#out, answer);
   }
 
@@ -231,7 +234,7 @@ function writeFields(
 ): void {
   const reached = fromDurability(durabilityReached);
   writeNumber(out, varint(1), applied ? 1 : 0);
-  writePosition(out, delimited(2), position.epoch, position.lsn);
+  writePosition(out, delimited(2), position);
   writeNumber(out, varint(5), reached);
   writeNumber(out, varint(6), replicasAcked);
 }
@@ -243,7 +246,7 @@ function incrementFields(answer: IncrementAnswer, value: number): Uint8Array {
   return piece((out) => {
     writeNumber(out, varint(1), applied ? 1 : 0);
     writeNumber(out, varint(2), value < 0 ? -2 * value - 1 : 2 * value);
-    writePosition(out, delimited(3), position.epoch, position.lsn);
+    writePosition(out, delimited(3), position);
     writeNumber(out, varint(4), expireAtMs);
     writeNumber(out, varint(6), reached);
     writeNumber(out, varint(7), replicasAcked);
@@ -256,7 +259,7 @@ function touchFields(answer: TouchAnswer): Uint8Array {
   const reached = fromDurability(durabilityReached);
   return piece((out) => {
     writeNumber(out, varint(1), applied ? 1 : 0);
-    writePosition(out, delimited(3), position.epoch, position.lsn);
+    writePosition(out, delimited(3), position);
     writeNumber(out, varint(4), expireAtMs);
     writeNumber(out, varint(5), reached);
     writeNumber(out, varint(6), replicasAcked);
@@ -278,10 +281,15 @@ function writeNumber(out: ByteWriter, tag: number, value: number): void {
   out.varint(value);
 }
 
-function writePosition(out: ByteWriter, tag: number, epoch: number, lsn: number): void {
-  const bytes = (epoch === 0 ? 0 : 1 + varintBytes(epoch)) + (lsn === 0 ? 0 : 1 + varintBytes(lsn));
+/** The id of a group is ASCII, so that its characters are its bytes. */
+function writePosition(out: ByteWriter, tag: number, { epoch, lsn, group }: Position): void {
+  const numbers = (epoch === 0 ? 0 : 1 + varintBytes(epoch)) + (lsn === 0 ? 0 : 1 + varintBytes(lsn));
   out.byte(tag);
-  out.byte(bytes);
+  out.byte(group === undefined ? numbers : numbers + 2 + group.length);
   writeNumber(out, varint(1), epoch);
   writeNumber(out, varint(2), lsn);
+  if (group === undefined) return;
+  out.byte(delimited(3));
+  out.byte(group.length);
+  out.fewBytes(Buffer.from(group, 'latin1'));
 }

@@ -22,6 +22,7 @@ import {
   WalnutError,
 } from '#model/errors.ts';
 import { formatPosition, type Position, parsePosition } from '#model/position.ts';
+import { formatPositions, POSITIONS_HEADER } from '#wire/call-headers.ts';
 import {
   EARLIEST_POSITION_HEADER,
   LEADER_HINT_HEADER,
@@ -124,11 +125,13 @@ function headersOf({
   earliest,
   retryAfterS,
   isChallenge,
+  seen,
 }: ErrorDetails): Record<string, string> {
   const headers: Record<string, string> = shard === undefined ? {} : headersOfShard(shard);
   if (leaderHint !== undefined) headers[LEADER_HINT_HEADER] = leaderHint;
   if (earliest !== undefined) headers[EARLIEST_POSITION_HEADER] = formatPosition(earliest);
   if (retryAfterS !== undefined) headers[RETRY_AFTER_HEADER] = String(retryAfterS);
+  if (seen !== undefined) headers[POSITIONS_HEADER] = formatPositions(seen);
   if (isChallenge === true) headers['www-authenticate'] = CHALLENGE;
   return headers;
 }

@@ -52,9 +52,11 @@ function flag(name: string, { applied }: WriteAnswer): string {
   return applied ? `"${name}":true,` : '';
 }
 
-function positionText({ epoch, lsn }: Pick<Position, 'epoch'> & { readonly lsn: number }): string {
+function positionText({ epoch, lsn, group }: Omit<Position, 'lsn'> & { readonly lsn: number }): string {
   if (epoch === 0) return lsn === 0 ? '{}' : `{"lsn":"${lsn}"}`;
-  return lsn === 0 ? `{"epoch":"${epoch}"}` : `{"epoch":"${epoch}","lsn":"${lsn}"}`;
+  // The id of a group has no character that JSON escapes.
+  const of = group === undefined ? '' : `,"group":"${group}"`;
+  return lsn === 0 ? `{"epoch":"${epoch}"${of}}` : `{"epoch":"${epoch}","lsn":"${lsn}"${of}}`;
 }
 
 function deadline(expireAtMs: number): string {

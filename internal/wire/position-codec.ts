@@ -1,6 +1,8 @@
 /** Converts positions and entries between protobuf and the model. Pure; bad input throws `invalid_argument`. */
+import { GROUP_ID_FORM, isGroupId } from '#cluster/names.ts';
 import type { Entry as EntryMessage, Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
 import type { Entry } from '#model/entry.ts';
+import { invalidArgument } from '#model/errors.ts';
 import { type Lsn, NO_LSN, NO_POSITION, type Position } from '#model/position.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 
@@ -9,10 +11,14 @@ export function toLsnField(value: bigint, field: string): Lsn {
 }
 
 export function toPosition(message: PositionMessage, field: string): Position {
-  return {
+  const position = {
     epoch: toSafeNumber(message.epoch, `${field}.epoch`),
     lsn: toLsnField(message.lsn, `${field}.lsn`),
   };
+  const { group } = message;
+  if (group === '') return position;
+  if (isGroupId(group)) return { ...position, group };
+  throw invalidArgument(`${field}.group: expected ${GROUP_ID_FORM}, or nothing`);
 }
 
 /** Converts a position; an unset one becomes `NO_POSITION`. */
@@ -20,8 +26,8 @@ export function toPositionOrNone(message: PositionMessage | undefined, field: st
   return message === undefined ? NO_POSITION : toPosition(message, field);
 }
 
-export function fromPosition(position: Position): PositionMessage {
-  return { $typeName: 'walnut.v1.Position', epoch: BigInt(position.epoch), lsn: BigInt(position.lsn) };
+export function fromPosition({ epoch, lsn, group = '' }: Position): PositionMessage {
+  return { $typeName: 'walnut.v1.Position', epoch: BigInt(epoch), lsn: BigInt(lsn), group };
 }
 
 export function fromEntry(entry: Entry): EntryMessage {

@@ -25,6 +25,7 @@ export const AUTH_FILE = {
     user('replica', 'replica'),
     user('observer', 'observer'),
     user('coordinator', 'coordinator'),
+    user('gateway', 'gateway'),
     user('metrics', 'metrics'),
     user('app', 'app-role'),
     user('viewer', 'viewer-role'),

@@ -12,14 +12,14 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: the rights of a user are not asked',
     file: 'internal/rpc/admission.ts',
-    text: '  if (!who.mayCall(operation)) {',
-    replacement: '  if (operation.access === undefined) {',
+    text: '  if (!who.mayCall(operation)) return refused(',
+    replacement: '  if (operation.access === undefined) return refused(',
     tests: ['test/server/auth-matrix.test.ts'],
   },
   {
     name: 'rights: a caller with few keys has the short way over bytes',
     file: 'internal/rpc/admission.ts',
-    text: '  call.keys = who.keysOf(operation);\n',
+    text: '  call.keys = principal.keysOf(operation);\n',
     replacement: '',
     tests: ['test/server/auth-matrix.test.ts'],
   },

@@ -40,7 +40,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'getOrSet whose refresh drops the loss of what its session saw',
     file: 'client/get-or-set.ts',
-    text: 'session.doubt(token);',
+    text: 'session.doubt(position);',
     replacement: 'session.token;',
     tests: [LOADS],
   },

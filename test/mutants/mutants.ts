@@ -57,6 +57,7 @@ import { TLS_MUTANTS } from './tls-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { UNREAD_MUTANTS } from './unread-mutants.ts';
 import { VALUE_MUTANTS } from './value-mutants.ts';
+import { VECTOR_MUTANTS } from './vector-mutants.ts';
 import { WATCH_MEMORY_MUTANTS } from './watch-memory-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
 import { WIRE_MUTANTS } from './wire-mutants.ts';
@@ -284,6 +285,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ANSWER_MUTANTS,
   ...API_MUTANTS,
   ...VALUE_MUTANTS,
+  ...VECTOR_MUTANTS,
   ...WATCH_MEMORY_MUTANTS,
   ...WATCH_MUTANTS,
   ...WRITE_MUTANTS,

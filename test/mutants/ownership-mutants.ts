@@ -160,7 +160,7 @@ export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: 'map epoch of a caller that nobody reads',
     file: 'internal/rpc/admission.ts',
-    text: '  return whenMapHeard(epoch)?.then(() => undefined, toRefusal);',
+    text: "  return whenMapHeard(epoch)?.then(() => undefined, toRefusal('map'));",
     replacement: '  whenMapHeard(epoch)?.catch(() => undefined);\n  return undefined;',
     tests: ['test/server/admission.test.ts'],
   },

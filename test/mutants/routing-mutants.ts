@@ -173,8 +173,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'Scan that goes on without its caller',
     file: 'internal/routing/paged-keys.ts',
-    text: 'this.#kindOf(this.#options.readFrom, true, at, prefix), signal };',
-    replacement: 'this.#kindOf(this.#options.readFrom, true, at, prefix) };',
+    text: 'this.#kindOf(target, true, at, prefix), signal };',
+    replacement: 'this.#kindOf(target, true, at, prefix) };',
     tests: [KEYS],
   },
   {

@@ -1,7 +1,7 @@
 /** Calls to a cluster of two groups, on a virtual clock: where they go, what is repeated, and what is done once. */
 import { describe, expect, it } from 'vitest';
-import type { BatchOperation, IncrementAnswer } from '#model/commands.ts';
-import type { WalnutError } from '#model/errors.ts';
+import type { BatchOperation, BatchResult, IncrementAnswer } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { WriteId } from '#model/write-id.ts';
 import { FakeCluster, type Fate, incrementOf, mapOf } from '#test/routing/fake-cluster.ts';
 
@@ -121,6 +121,22 @@ describe('a call of one key', () => {
     expect(cluster.clock.monotonicMs()).toBeGreaterThan(9_000);
     // The map is asked for at most every 100 ms.
     expect(cluster.asked.length).toBeLessThan(110);
+  });
+
+  it('of a Batch goes on at the master where a replica cannot answer it, as a single Get does', async () => {
+    const cluster = new FakeCluster(['g1'], { callsMax: 100, bytesMax: 1_000_000 }, 'replica');
+    const behind = new WalnutError('unavailable', 'the position is not reached');
+    cluster.result = (address, { command }) =>
+      address === 'g1-2:1' && command.key === 'k2' ? { kind: 'error', error: behind } : undefined;
+    const gets = ['k1', 'k2'].map((key) => ({ kind: 'get', command: { key, waitMs: 0 } }) as const);
+    const results = (await cluster.settled(cluster.keys.batch(gets))) as BatchResult[];
+    expect(results.map(({ kind }) => kind)).toEqual(['get', 'get']);
+    expect(cluster.asked).toEqual(['g1-2:1', 'g1-1:1']);
+    // Where the master answers nothing either, the others have their results.
+    cluster.fate = (address) => (address === 'g1-1:1' ? 'dead' : 'answer');
+    await cluster.clock.advance(1_000);
+    const later = (await cluster.settled(cluster.keys.batch(gets))) as BatchResult[];
+    expect(later).toMatchObject([{ kind: 'get' }, { kind: 'error', error: { message: behind.message } }]);
   });
 
   it('carries no position of another group', async () => {

@@ -11,6 +11,7 @@ import type {
   GetCommand,
   IncrementAnswer,
   IncrementCommand,
+  ScanAnswer,
 } from '#model/commands.ts';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import { makeEpoch, type Position, toLsn } from '#model/position.ts';
@@ -135,10 +136,14 @@ export class FakeCluster {
     child: () => this.#logger,
   };
   readonly epochsAsked: number[] = [];
+  /** For whom reads were made. */
+  readonly users: (string | undefined)[] = [];
   /** Groups that were asked whether an epoch is theirs. */
   readonly owned: string[] = [];
   /** Decides what becomes of an attempt at an address; `key`: the first one of it, empty where there is none. */
   fate: (address: string, key: string) => Fate = () => 'answer';
+  /** What an operation of a Batch comes to at a node; undefined: as it is carried out. */
+  result: (address: string, operation: BatchOperation) => BatchResult | undefined = () => undefined;
   /** What a coordinator answers; undefined: none does. */
   map: ShardMap | undefined;
   /** Who owns what by the logs of the groups: the newest map that there was. */
@@ -212,31 +217,23 @@ export class FakeCluster {
       throw new Error('not part of this double');
     };
     return {
-      get: (command) =>
+      get: (command, { user }) =>
         attempt(() => {
+          this.users.push(user);
           if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
           return group.read(command);
         }, [command.key]),
       increment: (command, limits) => attempt(() => group.increment(command), [command.key], limits),
-      batch: (operations) =>
+      batch: (operations, { user }) =>
         attempt(
-          () => operations.map((one) => resultOf(group, one)),
+          () => {
+            this.users.push(user);
+            return operations.map((one) => this.result(address, one) ?? resultOf(group, one));
+          },
           operations.map(({ command: { key } }) => key),
         ),
       scan: ({ prefix, cursor }) =>
-        attempt(() => ({
-          entries: [
-            {
-              key: `${prefix}${address}${cursor}`,
-              value: new Uint8Array(),
-              expireAtMs: 0,
-              version: group.position,
-            },
-          ],
-          nextCursor: cursor === '' ? 'second' : '',
-          asOf: group.position,
-          stalenessMs: 0,
-        })),
+        attempt(() => pageOf(group, `${prefix}${address}${cursor}`, cursor === '' ? 'second' : '')),
       awaitDurable: ({ position }) =>
         attempt(() => {
           this.owned.push(`${group.id} ${position.epoch}`);
@@ -266,6 +263,12 @@ export class FakeCluster {
       ...{ set: none, delete: none, touch: none, explain: none },
     };
   }
+}
+
+/** A page of one entry. */
+function pageOf({ position }: FakeGroup, key: string, nextCursor: string): ScanAnswer {
+  const entry = { key, value: new Uint8Array(), expireAtMs: 0, version: position };
+  return { entries: [entry], nextCursor, asOf: position, stalenessMs: 0 };
 }
 
 async function untilAborted(signal: AbortSignal): Promise<Broken> {

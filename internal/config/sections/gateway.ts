@@ -3,6 +3,7 @@ import { absolute, hostPorts, oneOf, optionalFile, size, wholeNumber } from '#co
 import { defineSection } from '#config/section.ts';
 import { formatSize } from '#config/size.ts';
 import { KIB, MIB } from '#config/units.ts';
+import { READ_POLICIES } from '#model/wish.ts';
 
 export interface GatewayConfig {
   /** `host:port` of the coordinators, at least one. */
@@ -10,20 +11,18 @@ export interface GatewayConfig {
   /** Where the newest map is kept; undefined: nowhere. Absolute where the working directory was given. */
   readonly mapFile: string | undefined;
   /** Which nodes answer reads. */
-  readonly readFrom: (typeof READ_FROM)[number];
+  readonly readFrom: (typeof READ_POLICIES)[number];
   /** Calls of each group that are not answered. */
   readonly heldCallsMax: number;
   /** Bytes of their keys and values. */
   readonly heldBytesMax: number;
 }
 
-const READ_FROM = ['master', 'replica', 'nearest'] as const;
-
 export const GATEWAY = defineSection({
   keys: () => ({
     coordinators: hostPorts({ min: 1 }),
     map_file: optionalFile(),
-    read_from: oneOf(READ_FROM, 'master'),
+    read_from: oneOf(READ_POLICIES, 'master'),
     held_calls: wholeNumber({ min: 1, max: 1_000_000 }, 10_000),
     held_bytes: size({ min: 64 * KIB, max: 4_096 * MIB }, 64 * MIB),
   }),

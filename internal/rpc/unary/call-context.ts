@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Code, ConnectError, type ContextValues } from '@connectrpc/connect';
 import type { KeyRights } from '#model/access.ts';
+import type { CallWish } from '#model/wish.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import { contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryContext } from '#rpc/rpc-routes.ts';
@@ -55,6 +56,10 @@ export class CallContext implements UnaryContext {
 
   get keys(): KeyRights | undefined {
     return this.#call.keys;
+  }
+
+  get wish(): CallWish | undefined {
+    return this.#call.wish;
   }
 
   get values(): ContextValues {

@@ -1,0 +1,169 @@
+/**
+ * A `KeyValuePort` for one call of a session: notes the positions of its answers, and what the
+ * session has seen with them. The port behind it shows nothing older than that. Where it says that
+ * some of it is lost, the error has what is left of the session.
+ */
+import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
+import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
+  AwaitDurableCommand,
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
+  DurableAnswer,
+  GetAnswer,
+  GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
+  ScanAnswer,
+  ScanCommand,
+  SetCommand,
+  TouchAnswer,
+  TouchCommand,
+  UpdatesAnswer,
+  UpdatesCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
+import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { Position } from '#model/position.ts';
+import { type Seen, seenAfter, withoutGroup } from '#model/seen.ts';
+import type { WatchMessage } from '#model/watch.ts';
+import { POSITIONS_HEADER } from '#wire/call-headers.ts';
+
+export class SessionKeys implements KeyValuePort {
+  readonly #port: KeyValuePort;
+  readonly #tell: (seen: Seen) => void;
+  /** What the session brought: a read that names no position itself shows all of it. */
+  readonly #brought: Seen;
+  #seen: Seen;
+
+  /** `tell`: called with what the session has seen, before each answer. */
+  constructor(port: KeyValuePort, seen: Seen, tell: (seen: Seen) => void) {
+    this.#port = port;
+    this.#brought = seen;
+    this.#seen = seen;
+    this.#tell = tell;
+  }
+
+  get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    return this.#noted(
+      () => this.#port.get(command, signal),
+      ({ asOf }) => this.#note(asOf, this.#includedBy(command)),
+    );
+  }
+
+  set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer> {
+    return this.#written(() => this.#port.set(command, signal));
+  }
+
+  delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer> {
+    return this.#written(() => this.#port.delete(command, signal));
+  }
+
+  increment(command: IncrementCommand, signal?: AbortSignal): Awaitable<IncrementAnswer> {
+    return this.#written(() => this.#port.increment(command, signal));
+  }
+
+  touch(command: TouchCommand, signal?: AbortSignal): Awaitable<TouchAnswer> {
+    return this.#written(() => this.#port.touch(command, signal));
+  }
+
+  checkBatch(operations: readonly BatchOperation[]): void {
+    this.#port.checkBatch?.(operations);
+  }
+
+  batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]> {
+    return this.#noted(
+      () => this.#port.batch(operations, signal),
+      (results) => {
+        for (const [i, result] of results.entries())
+          this.#noteResult(operations[i] as BatchOperation, result);
+      },
+    );
+  }
+
+  async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
+    return this.#written(() => this.#port.atomicBatch(command, signal));
+  }
+
+  scan(command: ScanCommand, signal?: AbortSignal): Awaitable<ScanAnswer> {
+    return this.#noted(
+      () => this.#port.scan(command, signal),
+      ({ asOf, asOfAll = [asOf] }) => {
+        for (const position of asOfAll) this.#note(position);
+      },
+    );
+  }
+
+  async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
+    return this.#written(() => this.#port.deletePrefix(command, signal));
+  }
+
+  getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer> {
+    return this.#port.getUpdates(command, signal);
+  }
+
+  watch(): AsyncIterable<WatchMessage> {
+    throw invalidArgument(
+      `${POSITIONS_HEADER} is for calls that have one answer: expected after, or resume, which say where a Watch begins`,
+    );
+  }
+
+  async explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+    return this.#noted(
+      () => this.#port.explain(command, signal),
+      ({ asOf }) => this.#note(asOf),
+    );
+  }
+
+  async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
+    return this.#port.awaitDurable(command, signal);
+  }
+
+  #written<A extends { readonly position: Position }>(work: () => Awaitable<A>): Awaitable<A> {
+    return this.#noted(work, ({ position }) => this.#note(position));
+  }
+
+  #noteResult({ kind, command }: BatchOperation, result: BatchResult): void {
+    if (result.kind === 'error') this.#forget(result.error);
+    else if (result.kind !== 'get') this.#note(result.answer.position);
+    else this.#note(result.answer.asOf, kind === 'get' ? this.#includedBy(command) : []);
+  }
+
+  #includedBy({ atLeast }: GetCommand): Seen {
+    return atLeast === undefined ? this.#brought : [];
+  }
+
+  #note(position: Position, included: Seen = []): void {
+    this.#seen = seenAfter(this.#seen, position, included);
+  }
+
+  /** What is lost is told once. */
+  #forget({ details: { lostGroup } }: WalnutError): void {
+    if (lostGroup !== undefined) this.#seen = withoutGroup(this.#seen, lostGroup);
+  }
+
+  #noted<A>(work: () => Awaitable<A>, note: (answer: A) => void): Awaitable<A> {
+    const told = (answer: A): A => {
+      note(answer);
+      this.#tell(this.#seen);
+      return answer;
+    };
+    const answer = work();
+    if (!(answer instanceof Promise)) return mapAwaitable(answer, told);
+    return answer.then(told, (error: unknown) => {
+      throw this.#withSeen(error);
+    });
+  }
+
+  #withSeen(error: unknown): unknown {
+    if (!(error instanceof WalnutError) || error.details.lostGroup === undefined) return error;
+    this.#forget(error);
+    return new WalnutError(error.code, error.message, { ...error.details, seen: this.#seen });
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Headers that say something of all that a call does with keys, and of its answer:
+ *
+ *     x-walnut-positions     GROUP=EPOCH-LSN,GROUP=EPOCH-LSN,…  what a session has seen, both ways
+ *     x-walnut-read-from     master, replica or nearest
+ *     x-walnut-on-behalf-of  the user for whom a gateway calls a node
+ *
+ * Pure; a text that is none of these throws `invalid_argument`.
+ */
+import { GROUP_ID_FORM, isGroupId } from '#cluster/names.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { formatPosition, type Position, parsePosition } from '#model/position.ts';
+import { OF_GROUP_MAX, type Seen, seenOf } from '#model/seen.ts';
+import { type CallWish, READ_POLICIES } from '#model/wish.ts';
+import { shown } from '#platform/shown.ts';
+
+export const POSITIONS_HEADER = 'x-walnut-positions';
+export const READ_FROM_HEADER = 'x-walnut-read-from';
+export const ON_BEHALF_OF_HEADER = 'x-walnut-on-behalf-of';
+
+/** Some 250 groups. An answer leaves out what was seen longest ago where it would be longer. */
+export const POSITIONS_CHARACTERS_MAX = 8_192;
+
+type HeaderValue = string | readonly string[] | undefined;
+
+/** Undefined where the caller wishes nothing, as nearly all do. */
+export function readWish(positions: HeaderValue, readFrom: HeaderValue): CallWish | undefined {
+  if (positions === undefined && readFrom === undefined) return undefined;
+  return {
+    ...(positions === undefined ? {} : { seen: parsePositions(String(positions)) }),
+    ...(readFrom === undefined ? {} : { readFrom: parseReadFrom(String(readFrom)) }),
+  };
+}
+
+/** Empty: the session begins. */
+export function parsePositions(text: string): Seen {
+  if (text.length > POSITIONS_CHARACTERS_MAX)
+    throw invalidArgument(
+      `${POSITIONS_HEADER} has ${text.length} characters: expected at most ${POSITIONS_CHARACTERS_MAX}`,
+    );
+  const trimmed = text.trim();
+  const seen = trimmed === '' ? [] : trimmed.split(',').map(parseOne);
+  const many = seen.find(({ group = '' }) => seenOf(seen, group).length > OF_GROUP_MAX);
+  if (many === undefined) return seen;
+  throw invalidArgument(
+    `${POSITIONS_HEADER} has ${seenOf(seen, many.group ?? '').length} positions of group ${many.group}: expected at most ${OF_GROUP_MAX}`,
+  );
+}
+
+export function formatPositions(seen: Seen): string {
+  const parts: string[] = [];
+  let characters = 0;
+  // The newest is last, and what does not fit is what was seen longest ago.
+  for (const position of seen.toReversed()) {
+    const part = `${position.group}=${formatPosition(position)}`;
+    characters += part.length + 1;
+    if (characters > POSITIONS_CHARACTERS_MAX) break;
+    parts.push(part);
+  }
+  return parts.reverse().join(',');
+}
+
+function parseOne(text: string): Position {
+  const part = text.trim();
+  const at = part.indexOf('=');
+  const group = part.slice(0, Math.max(0, at));
+  const position = parsePosition(part.slice(at + 1));
+  if (isGroupId(group) && position !== undefined && position.lsn > 0) return { ...position, group };
+  throw invalidArgument(
+    `${POSITIONS_HEADER} has ${shown(part)}: expected what an answer had there, such as g1=4294967297-12,g2=4294967298-7; a group has ${GROUP_ID_FORM}`,
+  );
+}
+
+function parseReadFrom(text: string): NonNullable<CallWish['readFrom']> {
+  const policy = READ_POLICIES.find((each) => each === text);
+  if (policy !== undefined) return policy;
+  throw invalidArgument(`${READ_FROM_HEADER} is ${shown(text)}: expected ${READ_POLICIES.join(', ')}`);
+}

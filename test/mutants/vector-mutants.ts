@@ -1,0 +1,116 @@
+/** Bugs by which a session of several groups would read what is older than it saw, or a gateway call in another name. */
+import type { Mutant } from './mutant.ts';
+
+const SEEN = 'test/model/seen.test.ts';
+const SESSIONS = 'test/routing/sessions.test.ts';
+const GATEWAY = 'test/server/gateway-headers.test.ts';
+const VOUCHED = 'test/server/vouched.test.ts';
+const CLIENT = 'test/client/group-sessions.test.ts';
+
+export const VECTOR_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'vector: a read through a gateway shows nothing of what the session has seen',
+    file: 'internal/routing/call-positions.ts',
+    text: '      return await read(atLeast);',
+    replacement: '      return await read(undefined);',
+    tests: [SESSIONS, GATEWAY],
+  },
+  {
+    name: 'vector: what a failover left unproven is not asked for',
+    file: 'internal/routing/call-positions.ts',
+    text: '      await group.prove(key, earlier, atLeast);\n',
+    replacement: '',
+    tests: [SESSIONS, GATEWAY],
+  },
+  {
+    name: 'vector: Gets of a Batch show nothing of what the session has seen',
+    file: 'internal/routing/call-positions.ts',
+    text: 'withPosition(operation, takesSeen ? (own ?? atLeast) : own)',
+    replacement: 'withPosition(operation, own)',
+    tests: [SESSIONS],
+  },
+  {
+    name: 'vector: an answer of a write proves what was seen before',
+    file: 'internal/model/seen.ts',
+    text: 'one.epoch !== epoch && !isProven(one)',
+    replacement: 'false',
+    tests: [SEEN, SESSIONS],
+  },
+  {
+    name: 'vector: a group forgets what was seen of the others',
+    file: 'internal/model/seen.ts',
+    text: 'return [...withoutGroup(seen, group), ...unproven, newest];',
+    replacement: 'return [...unproven, newest];',
+    tests: [SEEN, SESSIONS, GATEWAY],
+  },
+  {
+    name: 'vector: what is lost is told for ever',
+    file: 'internal/server/session-keys.ts',
+    text: 'this.#seen = withoutGroup(this.#seen, lostGroup);',
+    replacement: 'this.#seen = [...this.#seen];',
+    tests: [GATEWAY],
+  },
+  {
+    name: 'vector: a position of a group that there is not is left out',
+    file: 'internal/routing/call-positions.ts',
+    text: '    for (const { group } of seen) if (group !== undefined) groups.checkNamed(group);\n',
+    replacement: '',
+    tests: [GATEWAY],
+  },
+  {
+    name: 'vector: a choice of nodes by a call is left out',
+    file: 'internal/routing/cluster-keys.ts',
+    text: 'readFrom: readFrom ?? this.#options.readFrom',
+    replacement: 'readFrom: this.#options.readFrom ?? readFrom',
+    tests: [GATEWAY],
+  },
+  {
+    name: 'vector: a Get of a Batch that a replica cannot answer is final',
+    file: 'internal/routing/batch-calls.ts',
+    text: "      if (kind.target !== 'master') await this.#askMaster(group, kind, part, first);\n",
+    replacement: '',
+    tests: ['test/routing/cluster-keys.test.ts'],
+  },
+  {
+    name: 'vouched: anybody may name another user',
+    file: 'internal/rpc/admission.ts',
+    text: '  if (!who.mayVouch)\n',
+    replacement: "  if (name === '')\n",
+    tests: [VOUCHED, GATEWAY],
+  },
+  {
+    name: 'vouched: the rights of the gateway count for its callers',
+    file: 'internal/rpc/admission.ts',
+    text: '    call.principal = user;\n',
+    replacement: '',
+    tests: [VOUCHED],
+  },
+  {
+    name: 'vouched: a gateway does not tell for whom it calls',
+    file: 'internal/rpc/admission.ts',
+    text: '    call.wish = { user: principal.name };\n',
+    replacement: '    call.wish = {};\n',
+    tests: [GATEWAY],
+  },
+  {
+    name: 'vouched: a user that was removed goes on behind a gateway',
+    file: 'internal/auth/identities.ts',
+    text: '    this.#named = named;\n',
+    replacement: '    this.#named = new Map([...this.#named, ...named]);\n',
+    tests: [VOUCHED],
+  },
+  {
+    name: 'session: positions of a group are not sent back',
+    file: 'client/session.ts',
+    text: '    if (!this.isOfGroups) return undefined;\n    return { positions',
+    replacement: '    if (!this.isEmpty) return undefined;\n    return { positions',
+    tests: [CLIENT],
+  },
+  {
+    name: 'session: what an answer does not repeat is kept',
+    file: 'client/group-positions.ts',
+    text: '    seen.filter((one) => !isGone(one)),',
+    replacement: '    seen,',
+    tests: [CLIENT],
+  },
+];
