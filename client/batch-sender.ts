@@ -104,7 +104,10 @@ export class BatchSender {
     const signal = endOf(batch);
     const isSafe = batch.every(({ operation }) => isRepeatable(operation));
     return this.#caller.run(
-      { rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs, signal },
+      {
+        ...{ rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs, signal },
+        isOfSession: true,
+      },
       async (sent) => {
         const { results } = await sent.link.store.batch({ operations }, sent.options);
         if (results.length !== batch.length)
@@ -154,7 +157,11 @@ export class BatchSender {
    * they were sent with is too old, or of another history. A newer one shows what they are.
    */
   async #renew(unknown: readonly PendingOperation[], target: Target): Promise<void> {
-    const lost = await this.#caller.learnPosition(firstKey(unknown));
+    let lost = await this.#caller.learnPosition(firstKey(unknown));
+    // Behind a gateway each key may be of another group.
+    if (this.#caller.session.isOfGroups)
+      for (const { operation } of unknown.slice(1))
+        lost ??= await this.#caller.learnPosition(keyOf(operation));
     for (const { operation, fail } of unknown) {
       if (lost !== undefined) fail(notDone(lost));
       const write = writeOf(operation);
@@ -169,8 +176,9 @@ export class BatchSender {
   }
 
   #withToken(operation: Operation, token: Position | undefined): Operation {
-    if (operation.case !== 'get' || token === undefined || operation.value.atLeast !== undefined)
-      return operation;
+    const { isOfGroups } = this.#caller.session;
+    const isAsked = token !== undefined || isOfGroups;
+    if (operation.case !== 'get' || !isAsked || operation.value.atLeast !== undefined) return operation;
     const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
     return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
   }

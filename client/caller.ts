@@ -2,17 +2,19 @@
  * Calls of one client to the nodes of a group: which node, how long, how often, and what
  * the session learns of the answer.
  */
+import { create } from '@bufbuild/protobuf';
 import type { CallOptions as TransportOptions } from '@connectrpc/connect';
 import { Code } from '@connectrpc/connect';
 import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import { Durability, type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Attempt, Router } from '#routing/router.ts';
 import { type CallEnd, hasCallListeners, tellCall } from './diagnostics.ts';
 import { type CallError, notDone, refusedHere } from './failures.ts';
+import { POSITIONS_HEADER } from './group-positions.ts';
 import type { NodeStub } from './node-links.ts';
-import { isNewer, type Session } from './session.ts';
+import { isNewer, type SentPositions, type Session } from './session.ts';
 import type { NamedFields, WriteNames } from './write-names.ts';
 
 export interface CallerOptions {
@@ -38,6 +40,8 @@ export interface CallKind {
   readonly waitMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly at?: string | undefined;
+  /** What the session has seen goes with it where that is of groups. Absent: the call is beside the session. */
+  readonly isOfSession?: true;
 }
 
 /** What a call has of its attempt: the node, the limits, and whether it may have been carried out before. */
@@ -57,15 +61,40 @@ export class Caller {
     const { target, isRepeatable, waitMs, signal, at: one } = kind;
     const at = one === undefined ? undefined : () => one;
     const limits = { timeoutMs: timeoutMs + waitMs, attemptMs: Math.min(attemptMs, timeoutMs) + waitMs };
+    // The same for all attempts: what a repeat knows, its first attempt may not have known.
+    const sent = kind.isOfSession === true ? this.session.sent : undefined;
+    const told: { text: string | null } = { text: null };
     const last = { address: '', attempts: 0 };
     const result = router.run({ target, isRepeatable, signal, at, ...limits }, (given) => {
       last.address = given.address;
       last.attempts++;
       const { timeoutMs: limitMs, signal: ended } = given;
       const options = ended === undefined ? { timeoutMs: limitMs } : { timeoutMs: limitMs, signal: ended };
-      return attempt({ ...given, options });
+      if (sent === undefined) return attempt({ ...given, options });
+      const headers = { [POSITIONS_HEADER]: sent.text };
+      const onHeader = (header: Headers): void => {
+        told.text = header.get(POSITIONS_HEADER);
+      };
+      return attempt({ ...given, options: { ...options, headers, onHeader } });
     });
-    return hasCallListeners() ? this.#told(kind, last, result) : result;
+    const noted = sent === undefined ? result : this.#noted(sent, told, result);
+    return hasCallListeners() ? this.#told(kind, last, noted) : noted;
+  }
+
+  /** Notes what the session has seen now, as the answer says it. */
+  async #noted<T>(
+    sent: SentPositions,
+    told: { readonly text: string | null },
+    result: Promise<T>,
+  ): Promise<T> {
+    try {
+      const answer = await result;
+      this.session.onAnswer(sent, told.text);
+      return answer;
+    } catch (error) {
+      this.session.onAnswer(sent, (error as CallError).metadata.get(POSITIONS_HEADER));
+      throw error;
+    }
   }
 
   /** Tells listeners how the call ended. */
@@ -104,7 +133,7 @@ export class Caller {
     work: () => Promise<T>,
   ): Promise<T> {
     if (writes.length === 0 || !this.#options.namesWrites) return work();
-    if (this.session.token === undefined) await this.learnPosition(key);
+    if (this.session.isEmpty) await this.learnPosition(key);
     const sequences = names.begin(writes, this.session.token);
     try {
       return await work();
@@ -138,6 +167,10 @@ export class Caller {
   async prove(key: string): Promise<void> {
     for (const position of this.session.unproven) {
       try {
+        if (this.session.isOfGroups) {
+          await this.#findGroup(position);
+          continue;
+        }
         const { asOf } = await this.ask(key, 'master', position);
         // A master that was replaced and does not know it yet can prove nothing.
         const { token } = this.session;
@@ -147,6 +180,22 @@ export class Caller {
         this.onError(error as CallError, position);
         throw notDone(error as CallError);
       }
+    }
+  }
+
+  /** Asks a gateway of which group a position is that an earlier version of the session had. */
+  async #findGroup({ epoch, lsn }: Position): Promise<void> {
+    const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs: 0 } as const;
+    const request = { position: { epoch, lsn }, durability: Durability.ACCEPTED, timeoutMs: 1 };
+    try {
+      const { durable } = await this.run(kind, ({ link, options }) =>
+        link.store.awaitDurable(request, options),
+      );
+      this.session.assign(create(PositionSchema, { epoch, lsn }), durable?.group ?? '');
+    } catch (error) {
+      if ((error as CallError).code !== Code.InvalidArgument) throw error;
+      const why = `position ${epoch}-${lsn} is of no group of the cluster: what it saw may be gone`;
+      throw refusedHere(why, Code.DataLoss);
     }
   }
 

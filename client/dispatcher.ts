@@ -153,6 +153,7 @@ export class Dispatcher {
         isRepeatable: true,
         waitMs: request.waitMs,
         signal,
+        isOfSession: true,
       } as const;
       const answer = await this.#caller.run(kind, ({ link, options }) => link.store.get(sent, options));
       session.observe(answer.asOf, atLeast);
@@ -215,6 +216,7 @@ export class Dispatcher {
             isRepeatable: !isWrite || hasName(request),
             waitMs,
             signal,
+            isOfSession: true,
           },
           (sent) => sent.link.store.batch(request, sent.options),
         ),

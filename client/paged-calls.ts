@@ -36,6 +36,7 @@ export async function deletePages(
     isRepeatable: false,
     waitMs: options.timeoutMs ?? 0,
     signal,
+    isOfSession: true,
   } as const;
   let deleted = 0;
   let cursor = '';
@@ -69,7 +70,7 @@ export async function* scanPages(
   let at: string | undefined;
   do {
     const answer = await caller.run(
-      { rpc: 'Scan', target, isRepeatable: true, waitMs: 0, signal, at },
+      { rpc: 'Scan', target, isRepeatable: true, waitMs: 0, signal, at, isOfSession: true },
       async (sent) => {
         at = sent.address;
         return sent.link.store.scan({ ...fields, prefix, cursor }, sent.options);

@@ -10,23 +10,47 @@
  * may have been branched off before the earlier position, and no term or LSN tells. So
  * where an answer brings another epoch and did not have to include what was seen before,
  * as with a write or a Scan, that is kept as unproven until a read has asked for it.
+ *
+ * Answers of a gateway say which group of a cluster each position is of. Of groups the session keeps
+ * what `x-walnut-positions` says, and the gateway asks each group for its own.
  */
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { shown } from '#platform/shown.ts';
 import { invalid } from './failures.ts';
+import {
+  afterAnswer,
+  formatHeader,
+  type GroupPositions,
+  joined,
+  parseHeader,
+  positionOf,
+  withPositions,
+} from './group-positions.ts';
 
 /** The bits of the nonce in an epoch; the term is above them. */
 const NONCE_BITS = 32n;
 /** Every number of a position is below. */
 const NUMBER_END = 2n ** 53n;
-/** What the text of a session begins with: its version. Later versions may have more after it. */
+/** What the text of a session begins with: its version. The second has positions of groups, the first has none. */
 const VERSION = 's1';
+const VERSION_OF_GROUPS = 's2';
 /** The token, and up to four positions that are unproven. */
 const TEXT = /^s1(?:\.\d{1,16}-\d{1,16}){0,5}$/;
+/** The same, and positions of groups. */
+const TEXT_OF_GROUPS = /^s2(?:\.\d{1,16}-\d{1,16}){0,5}((?:\.[A-Za-z0-9-]{1,64}_\d{1,16}-\d{1,16})+)$/;
+const GROUP_PART = /^([A-Za-z0-9-]+)_(\d+)-(\d+)$/;
+const TEXT_CHARACTERS_MAX = 8_600;
 /** Each is of another epoch: so many changes of the history without a read. The oldest is forgotten. */
 const UNPROVEN_MAX = 4;
 const NONE: readonly Position[] = [];
+
+/** What a call brings of a session. */
+export interface SentPositions {
+  readonly positions: GroupPositions;
+  /** `x-walnut-positions`. */
+  readonly text: string;
+}
 
 export class Session {
   #token: Position | undefined;
@@ -34,6 +58,8 @@ export class Session {
   #required: Position | undefined;
   /** At most one of an epoch, none of that of the token. Never changed in place. */
   #unproven: readonly Position[] = NONE;
+  /** Never changed in place. */
+  #ofGroups: GroupPositions = NONE;
 
   /** `token` continues an earlier session. */
   constructor(token?: Position) {
@@ -47,36 +73,83 @@ export class Session {
    * A made-up position can make reads fail, and shows nothing that its caller may not read.
    */
   static from(text: string): Session {
-    if (typeof text !== 'string' || !TEXT.test(text)) throw badText(text);
-    const [token, ...unproven] = text
-      .split('.')
-      .slice(1)
-      .map((place) => {
-        const [epoch = 0n, lsn = 0n] = place.split('-').map(BigInt);
+    const isText = typeof text === 'string' && text.length <= TEXT_CHARACTERS_MAX;
+    if (!isText || !(TEXT.test(text) || TEXT_OF_GROUPS.test(text))) throw badText(text);
+    const parts = text.split('.').slice(1);
+    const [token, ...unproven] = parts
+      .filter((part) => !part.includes('_'))
+      .map((part) => {
+        const [epoch = 0n, lsn = 0n] = part.split('-').map(BigInt);
         if (lsn === 0n || epoch >= NUMBER_END || lsn >= NUMBER_END) throw badText(text);
         return create(PositionSchema, { epoch, lsn });
       });
     const session = new Session(token);
     for (const position of unproven) session.doubt(position);
+    session.#ofGroups = parts
+      .filter((part) => part.includes('_'))
+      .map((part) => {
+        const position = positionOf(GROUP_PART.exec(part) ?? []);
+        if (position === null) throw badText(text);
+        return position;
+      });
     return session;
   }
 
   /**
-   * At most 40 characters, and 180 while positions are unproven. All are safe in cookies,
-   * headers and URLs.
+   * At most 40 characters, and 180 while positions are unproven; with some 30 more for each group of
+   * a cluster, at most 8,600. All are safe in cookies, headers and URLs.
    */
   toString(): string {
     const positions = this.#token === undefined ? [] : [this.#token, ...this.#unproven];
-    return [VERSION, ...positions.map(({ epoch, lsn }) => `${epoch}-${lsn}`)].join('.');
+    const plain = positions.map(({ epoch, lsn }) => `${epoch}-${lsn}`);
+    if (this.#ofGroups.length === 0) return [VERSION, ...plain].join('.');
+    const groups = joined(this.#ofGroups, ({ group, epoch, lsn }) => `${group}_${epoch}-${lsn}`, '.');
+    return [VERSION_OF_GROUPS, ...plain, groups].join('.');
   }
 
   toJSON(): string {
     return this.toString();
   }
 
-  /** The token, to store or to pass to another process; undefined before the first answer. */
+  /**
+   * The token, to store or to pass to another process; undefined before the first answer, and
+   * in a session of several groups, of which `toString` has all.
+   */
   get token(): Position | undefined {
-    return this.#token;
+    return this.isOfGroups ? undefined : this.#token;
+  }
+
+  /** True if answers said which groups of a cluster they are of. */
+  get isOfGroups(): boolean {
+    return this.#ofGroups.length > 0;
+  }
+
+  /** True if nothing was seen. */
+  get isEmpty(): boolean {
+    return this.#token === undefined && !this.isOfGroups;
+  }
+
+  /** All that reads must show, for `doubt`. */
+  get positions(): readonly Position[] {
+    return this.#token === undefined ? this.#ofGroups : [this.#token, ...this.#ofGroups];
+  }
+
+  /** What a call to a gateway brings; undefined where no answer has named a group. */
+  get sent(): SentPositions | undefined {
+    if (!this.isOfGroups) return undefined;
+    return { positions: this.#ofGroups, text: formatHeader(this.#ofGroups) };
+  }
+
+  /** The answer to a call that brought `sent`, an error too. `text`: its `x-walnut-positions`; null: it has none. */
+  onAnswer({ positions }: SentPositions, text: string | null): void {
+    const answered = text === null ? undefined : parseHeader(text);
+    if (answered !== undefined) this.#ofGroups = afterAnswer(this.#ofGroups, positions, answered);
+  }
+
+  /** A node said that a position without a group is of this one. */
+  assign(position: Position, group: string): void {
+    this.#forget(position);
+    this.doubt(create(PositionSchema, { epoch: position.epoch, lsn: position.lsn, group }));
   }
 
   /**
@@ -91,10 +164,12 @@ export class Session {
   /**
    * Positions of earlier epochs that no answer has shown to be in the history of the
    * token. A client asks for them before its next read, which rejects with DATA_LOSS if
-   * one of them was discarded.
+   * one of them was discarded. In a session of groups these are the positions of which nobody has
+   * said yet which group they are of.
    */
   get unproven(): readonly Position[] {
-    return this.#unproven;
+    if (!this.isOfGroups || this.#token === undefined) return this.#unproven;
+    return [this.#token, ...this.#unproven];
   }
 
   /**
@@ -103,6 +178,10 @@ export class Session {
    */
   observe(position: Position | undefined, included?: Position): void {
     if (position === undefined || position.lsn === 0n) return;
+    if (position.group !== '') {
+      this.doubt(position);
+      return;
+    }
     const known = this.#token;
     const isMove = known === undefined || isNewer(position, known);
     if (isMove) this.#token = position;
@@ -114,13 +193,13 @@ export class Session {
   /** Moves the session to the position of a write, if that is newer. */
   observeWrite(position: Position | undefined): void {
     this.observe(position);
-    this.#required = newer(this.#required, position);
+    if (position !== undefined && position.group === '') this.#required = newer(this.#required, position);
   }
 
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
-    this.observeWrite(other.token);
-    for (const position of other.unproven) this.doubt(position);
+    this.observeWrite(other.#token);
+    for (const position of [...other.#unproven, ...other.#ofGroups]) this.doubt(position);
   }
 
   /**
@@ -129,7 +208,8 @@ export class Session {
    * be gone, so nothing that was seen before it is told again.
    */
   onDiscarded(position: Position): void {
-    if (this.#token !== undefined && hasAll(this.#token, position)) this.reset();
+    if (this.isOfGroups) this.#forget(position);
+    else if (this.#token !== undefined && hasAll(this.#token, position)) this.reset();
     else if (this.#unproven.some((one) => hasAll(one, position))) {
       this.#unproven = NONE;
       // What it was may be gone, too; the token is of the history of today and newer.
@@ -142,14 +222,29 @@ export class Session {
     this.#token = undefined;
     this.#required = undefined;
     this.#unproven = NONE;
+    this.#ofGroups = NONE;
   }
 
   /** The next read asks if `position` was discarded, and rejects with DATA_LOSS if it was. */
   doubt(position: Position): void {
+    if (position.group !== '') {
+      this.#ofGroups = withPositions(this.#ofGroups, [position]);
+      return;
+    }
     if (position.epoch === this.#token?.epoch) return;
     const same = this.#unproven.find(({ epoch }) => epoch === position.epoch);
     if (same !== undefined && hasAll(same, position)) return;
     this.#unproven = [...this.#unproven.filter((one) => one !== same), position].slice(-UNPROVEN_MAX);
+  }
+
+  /** One without a group, in a session of groups. */
+  #forget(position: Position): void {
+    const left = [this.#token, ...this.#unproven].filter(
+      (one): one is Position => one !== undefined && !hasAll(position, one),
+    );
+    [this.#token] = left;
+    this.#unproven = left.slice(1);
+    this.#required = this.#token;
   }
 }
 

@@ -23,13 +23,16 @@ export async function waitDurable(
     return caller.run(kind, (sent) => sent.link.store.awaitDurable({ ...fields, position }, sent.options));
   };
   if (options.position !== undefined) return call(options.position);
-  const { token, unproven } = session;
-  if (token === undefined)
+  const { unproven } = session;
+  const last = session.token ?? session.positions.at(-1);
+  if (last === undefined)
     throw invalid('no position: expected one in the options, or a call of this session before');
-  let position = token;
+  // Each of several groups has to be asked; the last answer is given.
+  const earlier = session.isOfGroups ? session.positions.slice(0, -1) : unproven;
+  let position = last;
   try {
-    for (position of unproven) await call(position);
-    position = token;
+    for (position of earlier) await call(position);
+    position = last;
     return await call(position);
   } catch (error) {
     caller.onError(error as CallError, position);

@@ -140,7 +140,8 @@ export class WalnutClient implements AsyncDisposable {
     const near = this.#near?.covers(key) === true && isPlain(options);
     // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
     const isNear = near && !this.#calls.hasWrite(key) && !this.#closed.signal.aborted;
-    const isProven = this.session.unproven.length === 0;
+    // The watch of a near cache is of one group.
+    const isProven = this.session.unproven.length === 0 && !this.session.isOfGroups;
     return this.#told('get', isNear && isProven ? this.#near.get(key, this.session.required, read) : read());
   }
 

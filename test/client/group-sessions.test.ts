@@ -1,0 +1,144 @@
+/** A session of a client at a gateway: a position of each group, sent back as it came. */
+import { create } from '@bufbuild/protobuf';
+import { Code, ConnectError, createRouterTransport } from '@connectrpc/connect';
+import { describe, expect, it } from 'vitest';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { afterAnswer, formatHeader, parseHeader, withPositions } from '../../client/group-positions.ts';
+import { Session } from '../../client/session.ts';
+import { WalnutClient } from '../../client/walnut-client.ts';
+
+const SEEN = 'x-walnut-positions';
+const at = (group: string, epoch: number, lsn: number): Position =>
+  create(PositionSchema, { group, epoch: BigInt(epoch), lsn: BigInt(lsn) });
+const seen = (text: string) => parseHeader(text) as readonly Position[];
+
+describe('what a session has seen of groups', () => {
+  it.each([
+    ['nothing else was answered', 'g1=1-5', '', 'g2=1-1', 'g1=1-5,g2=1-1'],
+    ['it was replaced', 'g1=1-5', 'g1=1-5', 'g1=2-9', 'g1=2-9'],
+    ['both stay, which no read has proven', 'g1=1-5', 'g1=1-5', 'g1=1-5,g1=2-9', 'g1=1-5,g1=2-9'],
+    ['a call beside it has seen more', 'g1=1-7', 'g1=1-5', 'g1=1-6', 'g1=1-7'],
+    ['a call beside it has seen more than is proven', 'g1=1-7', 'g1=1-5', 'g1=2-9', 'g1=1-7,g1=2-9'],
+    ['the group has lost it', 'g1=1-5,g2=1-1', 'g1=1-5,g2=1-1', 'g2=1-1', 'g2=1-1'],
+    ['the group has lost that, and what came after it', 'g1=1-7', 'g1=1-5', '', ''],
+    ['another epoch was seen beside the loss', 'g1=1-5,g1=2-9', 'g1=1-5', '', 'g1=2-9'],
+  ] as const)('is right where %s', (_, before, sent, answered, after) => {
+    expect(formatHeader(afterAnswer(seen(before), seen(sent), seen(answered)))).toBe(after);
+  });
+
+  it('is bounded for a group, and in one header', () => {
+    const ofOne = Array.from({ length: 9 }, (_, i) => at('g1', i + 1, 1));
+    expect(withPositions([], ofOne).map(({ epoch }) => Number(epoch))).toEqual([5, 6, 7, 8, 9]);
+    const ofMany = Array.from({ length: 900 }, (_, i) => at(`g${i}`, 1, 1));
+    expect(formatHeader(ofMany).length).toBeLessThanOrEqual(8_192);
+    expect(parseHeader(`g1=1-1,nonsense`)).toBeUndefined();
+  });
+});
+
+describe('the text of a session of groups', () => {
+  it('goes to another process and back, with what an earlier version had', () => {
+    const session = Session.from('s1.4294967297-12');
+    session.observeWrite(at('g-1', 8_589_934_593, 7));
+    session.observe(at('g2', 4_294_967_298, 3));
+    const text = String(session);
+    expect(text).toBe('s2.4294967297-12.g-1_8589934593-7.g2_4294967298-3');
+    expect(String(Session.from(text))).toBe(text);
+    expect(String(Session.from('s1.4294967297-12'))).toBe('s1.4294967297-12');
+    expect(text).toMatch(/^[\w.-]+$/);
+  });
+
+  it.each([
+    's2',
+    's2.1-2',
+    's2.g1_1-0',
+    's2.g1_9007199254740993-1',
+    's2.g 1_1-1',
+    's1.g1_1-1',
+    `s2.${'g'.repeat(65)}_1-1`,
+  ])('is refused where it is none: %s', (text) => {
+    expect(() => Session.from(text)).toThrow(/is no session/);
+  });
+});
+
+/** A gateway that answers as the test says, and notes what calls bring. */
+function open(session = new Session()) {
+  const brought: (string | null)[] = [];
+  const asked: bigint[] = [];
+  /** What the next answers have as header; undefined: none. */
+  const answers: (string | undefined)[] = [];
+  const failures: ConnectError[] = [];
+  const lsns = { g1: 0n, g2: 0n };
+  const transport = createRouterTransport(({ service }) =>
+    service(KVStore, {
+      batch: ({ operations }, { requestHeader, responseHeader }) => {
+        brought.push(requestHeader.get(SEEN));
+        const failure = failures.shift();
+        if (failure !== undefined) throw failure;
+        const told = answers.shift();
+        if (told !== undefined) responseHeader.set(SEEN, told);
+        const results = operations.map(({ operation: { value } }) => {
+          const group = value?.key.startsWith('a') === true ? 'g1' : 'g2';
+          const position = at(group, 1, Number(++lsns[group]));
+          return { result: { case: 'set' as const, value: { applied: true, position } } };
+        });
+        return { results };
+      },
+      get: () => ({ asOf: at('g1', 1, 1) }),
+      awaitDurable: ({ position }) => {
+        asked.push(position?.epoch ?? 0n);
+        return { durable: at('g2', 7, 9) };
+      },
+    }),
+  );
+  const clock = new VirtualClock();
+  const seams = { clock, random: new SeededRandom(1), open: () => ({ transport, close: () => undefined }) };
+  const client = new WalnutClient({ address: 'gateway:1', session }, seams);
+  const settle = async <T>(call: Promise<T>): Promise<T | ConnectError> => {
+    let end: { readonly value: T | ConnectError } | undefined;
+    call.then(
+      (value) => (end = { value }),
+      (value: ConnectError) => (end = { value }),
+    );
+    for (let i = 0; i < 50 && end === undefined; i++) await clock.settle();
+    return (end as unknown as { readonly value: T | ConnectError }).value;
+  };
+  const set = (key: string) => settle(client.set(key, Buffer.from('x')));
+  return { client, session: client.session, set, settle, brought, asked, answers, failures };
+}
+
+describe('a client at a gateway', () => {
+  it('sends what it has seen of each group with its next call, whichever key that is of', async () => {
+    const { set, brought, session } = open();
+    await set('a');
+    await set('b');
+    await set('a');
+    expect(brought.slice(1)).toEqual(['g1=1-1', 'g1=1-1,g2=1-1']);
+    expect(formatHeader(session.sent?.positions ?? [])).toBe('g2=1-1,g1=1-2');
+    expect(session.token).toBeUndefined();
+  });
+
+  it('forgets a group where the answer tells that it was lost, once', async () => {
+    const { set, session, failures } = open(Session.from('s2.g1_1-5.g2_1-6'));
+    failures.push(new ConnectError('gone', Code.DataLoss, { [SEEN]: 'g2=1-6' }));
+    expect(await set('b')).toMatchObject({ code: Code.DataLoss });
+    expect(String(session)).toBe('s2.g2_1-6');
+  });
+
+  it('takes what the gateway says it has seen', async () => {
+    const { set, session, answers } = open(Session.from('s2.g1_1-5'));
+    answers.push('g1=9-9');
+    await set('b');
+    expect(String(session)).toBe('s2.g1_9-9.g2_1-1');
+  });
+
+  it('asks whose a position is that an earlier version had, before it reads', async () => {
+    const { client, settle, asked, session } = open(Session.from('s2.7-3.g1_1-5'));
+    await settle(client.get('a'));
+    expect(asked).toEqual([7n]);
+    expect(String(session)).toContain('g2_7-3');
+    expect(session.unproven).toEqual([]);
+  });
+});
