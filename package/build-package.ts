@@ -14,8 +14,10 @@ import { withoutImportMeta, withPlainImports } from './specifiers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator', 'gateway'];
+/** The page of a node shows their runbooks. */
+const MANUALS = ['docs/operations.md', 'docs/cluster.md', 'docs/gateway.md'];
 /** Files and directories that are copied unchanged. */
-const COPIED = ['bin', 'configs', 'api/walnut', 'LICENSE'];
+const COPIED = ['bin', 'configs', 'api/walnut', 'internal/page/assets', 'LICENSE', ...MANUALS];
 
 /** What the compiler is told beside the repository's own settings. Node 22 has no `using`. */
 const COMPILER_OPTIONS = {

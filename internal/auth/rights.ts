@@ -43,6 +43,7 @@ function mayCall(own: readonly Grant[], { access, wholeSpace }: Operation, keys:
     case undefined:
       return false;
     case 'health':
+    case 'open':
     case 'known':
       return true;
     case 'read':

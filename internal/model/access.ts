@@ -6,6 +6,8 @@ import type { WalnutError } from '#model/errors.ts';
 export type Access =
   /** Liveness and readiness, for supervisors and load balancers: open to everyone. */
   | 'health'
+  /** The files of the page, which tell nothing of this server: open to everyone whose address is served. */
+  | 'open'
   /** What every identified caller may see: reflection, and that a path has no route. */
   | 'known'
   /** Status, lists of quarantines and diverged tails, the page. */

@@ -92,6 +92,8 @@ const EDGE: Readonly<Record<string, Row>> = {
   '/metrics': { access: 'metrics', isServedDraining: true },
   '/openapi.json': { access: 'known' },
   '/': { access: 'observe', isServedDraining: true },
+  '/page/{file}': { access: 'open', isServedDraining: true },
+  '/page/live': { access: 'observe', isServedDraining: true, isHeld: true },
 };
 
 function service(path: string, rows: Readonly<Record<string, Row>>): Record<string, Row> {

@@ -37,6 +37,15 @@ export class HeldHistogram {
     this.#sum += value;
   }
 
+  /** The buckets that have counted something. `to` is null above all bounds. */
+  get filled(): (readonly [from: number, to: number | null, count: number])[] {
+    const filled: [number, number | null, number][] = [];
+    this.#counts.forEach((count, at) => {
+      if (count > 0) filled.push([this.#bounds[at - 1] ?? 0, this.#bounds[at] ?? null, count]);
+    });
+    return filled;
+  }
+
   samples(name: string, labels: Readonly<Record<string, string>>): HeldSample[] {
     let count = 0;
     const buckets = [...this.#bounds, '+Inf'].map((le, at) => {

@@ -79,7 +79,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (isProtected && operation.access !== 'health' && !isPrivateAddress(remoteAddress)) {
         return refused('address', 'unauthenticated', protectedModeMessage(remoteAddress));
       }
-      if (identities === undefined || operation.access === 'health')
+      if (identities === undefined || operation.access === 'health' || operation.access === 'open')
         return admit(options, operation, call, headers);
       const who = identities.identify(headers.authorization, connection, call.peer);
       if (who instanceof Promise) return who.then((known) => judge(options, operation, call, headers, known));

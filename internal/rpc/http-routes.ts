@@ -1,4 +1,5 @@
 /** Routes that are no rpcs: what a module registers, and how a request finds its route. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Operation } from '#model/access.ts';
 import type { HttpRequest, HttpResponse } from '#rpc/http-io.ts';
 import type { PathApi } from '#rpc/openapi/operation.ts';
@@ -14,7 +15,7 @@ export interface HttpRoute {
   /** Its answers come in pieces for as long as the caller wants. */
   readonly isStream?: boolean;
   /** What a request is judged as, and so what it must be served as. `verb`: such as GET. */
-  operation(verb: string, query: string): Operation;
+  operation(verb: string, query: string, headers: IncomingHttpHeaders): Operation;
   serve(request: HttpRequest, response: HttpResponse, asked: AskedRoute): void | Promise<void>;
 }
 

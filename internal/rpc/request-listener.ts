@@ -23,6 +23,7 @@ import {
 } from '#rpc/cors.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import {
+  type Headers,
   type HttpRequest,
   type HttpResponse,
   isNodeHttp1,
@@ -183,7 +184,8 @@ function findAsked(
   const { path, query } = splitUrl(url);
   const rpc = rpcAdapter.find(path);
   const route = rpc === undefined ? httpRoutes.find(path) : undefined;
-  const operation = rpc?.operation ?? route?.operation(request.method ?? '', query) ?? NO_ROUTE;
+  const operation =
+    rpc?.operation ?? route?.operation(request.method ?? '', query, request.headers) ?? NO_ROUTE;
   return { rpc, route, operation, call: callOf(request), path, query };
 }
 
@@ -208,7 +210,14 @@ function proceed(
   if (refusal !== undefined) {
     options.onRefused(refusal, operation, call);
     const error = fromErrorToHttp(refusal.error);
-    if (route !== undefined) return sendProblem(request, response, error.httpStatus, error, error.headers);
+    if (route !== undefined)
+      return sendProblem(
+        request,
+        response,
+        error.httpStatus,
+        error,
+        challengeFor(request.headers, error.headers),
+      );
     if (rpc === undefined || refusal.by === 'name') return sendRpcError(request, response, error);
     call.refusal = refusal.error;
   }
@@ -218,6 +227,15 @@ function proceed(
   if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
   const message = `there is nothing here: expected an rpc or ${options.httpRoutes.shown}`;
   sendError(request, response, 404, { code: 'not_found', message });
+}
+
+/**
+ * A page that says that it sent the request asks for a token itself. Its browser would ask for a
+ * password before, and keep that, if it were offered Basic.
+ */
+function challengeFor(headers: IncomingHttpHeaders, own: Headers): Headers {
+  const isOfPage = headers['x-requested-with'] !== undefined && own['www-authenticate'] !== undefined;
+  return isOfPage ? { ...own, 'www-authenticate': 'Bearer realm="walnut"' } : own;
 }
 
 /** What stands for the connection of a request. */

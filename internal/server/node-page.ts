@@ -1,16 +1,26 @@
-/** The page at `/`: what this node is, and where to go on. */
+/** The page of a node, and what it says of itself to those who ask `/` for text. */
+import { toJson } from '@bufbuild/protobuf';
+import { StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
 import type { NodeStatus } from '#model/status.ts';
-import { sendText } from '#rpc/http-io.ts';
+import { createPage, type PageOptions } from '#page/create-page.ts';
+import type { LiveEdge } from '#page/live-route.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
-import { answer, TEXT } from '#rpc/openapi/operation.ts';
-import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
+import { fromStatus } from '#wire/status-codec.ts';
+
+/** The page reads fields that have their default, too. */
+export const WHOLE = { alwaysEmitImplicit: true };
+
+export type PageBase = Pick<PageOptions, 'version' | 'clock' | 'metrics'>;
 
 /** `status`: the node's, as the server shows it. */
-export function createNodePage(status: () => NodeStatus, version: string): HttpRoute {
-  const api = pageApi('What this node is', { '200': answer('Text', { 'text/plain': TEXT }) });
-  return createPlainRoute('/', api, (request, response) =>
-    sendText(request, response, 200, pageText(status(), version)),
-  );
+export function createNodePage(
+  status: () => NodeStatus,
+  { version, clock, metrics }: PageBase,
+  edge: LiveEdge,
+): HttpRoute[] {
+  const view = (): unknown => toJson(StatusResponseSchema, fromStatus(status()), WHOLE);
+  const text = (): string => pageText(status(), version);
+  return createPage({ kind: 'node', version, clock, metrics, view, text }, edge);
 }
 
 function pageText(status: NodeStatus, version: string): string {
@@ -22,6 +32,7 @@ This node is a ${status.role}, state ${status.state}, ${status.isReady ? 'ready'
 /v1/watch?prefix={text}  changes as they happen, as server-sent events
 /walnut.v1.KVStore/*     the same and more over Connect, gRPC and gRPC-Web
 /walnut.v1.Admin/Status  what this node is doing (POST {} as application/json)
+/                        in a browser, a page of all this
 /livez  /readyz          health; /readyz?verbose as JSON
 /metrics                 Prometheus
 /openapi.json            all of it, for programs

@@ -80,7 +80,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         describe: (error) => edge.errors.toHttpError(error),
       }),
     ],
-    routes: [createNodePage(status, options.version), ...keys.routes],
+    routes: [...createNodePage(status, options, edge), ...keys.routes],
   };
 }
 

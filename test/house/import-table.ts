@@ -73,8 +73,13 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     rooms: ['model', 'gen', 'platform', 'wire', 'http', 'tls'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
+  // The page of a browser: its files, its runbooks, and the stream of figures.
+  page: {
+    rooms: ['model', 'platform', 'rpc'],
+    packages: ['node:crypto', 'node:fs', 'node:http', 'node:module', ...PURE_BUILTINS],
+  },
   server: {
-    rooms: ['model', 'gen', 'platform', 'wire', 'rpc', 'auth'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'rpc', 'auth', 'page'],
     typesOf: ['cluster'],
     packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
   },

@@ -32,6 +32,7 @@ const REVISED_ROOMS = [
   'internal/metadata/',
   'internal/model/',
   'internal/node/',
+  'internal/page/',
   'internal/peer/',
   'internal/platform/',
   'internal/replication/',

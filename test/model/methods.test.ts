@@ -22,7 +22,7 @@ const SERVICES: Readonly<Record<ServerKind, readonly DescService[]>> = {
   coordinator: [Coordinator, ...EDGE],
   gateway: [KVStore, ...EDGE],
 };
-const PAGES = ['/livez', '/readyz', '/metrics', '/openapi.json', '/'];
+const PAGES = ['/livez', '/readyz', '/metrics', '/openapi.json', '/', '/page/{file}', '/page/live'];
 
 describe('the table of methods', () => {
   it.each(Object.entries(SERVICES))('has every method and page of a %s', (kind, services) => {

@@ -41,6 +41,7 @@ import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
 import { OBSERVER_MUTANTS } from './observer-mutants.ts';
 import { OWNERSHIP_MUTANTS } from './ownership-mutants.ts';
+import { PAGE_MUTANTS } from './page-mutants.ts';
 import { PLACE_MUTANTS } from './place-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
@@ -250,6 +251,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...JSON_MUTANTS,
   ...OBSERVER_MUTANTS,
   ...OWNERSHIP_MUTANTS,
+  ...PAGE_MUTANTS,
   ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
   ...RETIRED_MUTANTS,

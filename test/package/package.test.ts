@@ -66,7 +66,7 @@ describe('the package', () => {
       [...named, ...Object.values<string>(bin)].filter((path) => !existsSync(join(built, path))),
     ).toEqual([]);
     const kinds =
-      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|configs\/.*\.(yaml|md)|api\/.*\.proto|(cjs\/)?package\.json|README\.md|LICENSE)$/;
+      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|internal\/page\/assets\/[\w-]+\.(js|css|html|svg)|docs\/\w+\.md|configs\/.*\.(yaml|md)|api\/.*\.proto|(cjs\/)?package\.json|README\.md|LICENSE)$/;
     expect(files().filter((path) => !kinds.test(path))).toEqual([]);
     const having = (what: RegExp): string[] =>
       files().filter((path) => what.test(readFileSync(join(built, path), 'utf8')));
@@ -170,6 +170,15 @@ describe('a program of an empty project', () => {
     expect(code).not.toMatch(/\bBuffer\b|from\s*["']node:|require\(/);
     expect(code.length).toBeLessThan(300_000);
   });
+});
+
+it('has the page of its nodes, with charts and runbooks', () => {
+  const count = `import(process.argv[1]).then(({ pageFiles }) => process.stdout.write([...pageFiles().keys()].sort().join()))`;
+  const files = [process.execPath, ['-e', count, join(built, 'internal', 'page', 'page-files.js')]] as const;
+  const own = readdirSync(join(ROOT, 'internal', 'page', 'assets'));
+  expect(spawnSync(...files, { encoding: 'utf8' }).stdout).toBe(
+    [...own, 'runbooks.json', 'uplot.css', 'uplot.js'].sort().join(),
+  );
 });
 
 it('has the binaries', async () => {

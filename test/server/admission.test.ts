@@ -30,6 +30,7 @@ import { http1, onCleanup, type Running, start } from '#test/server/running.ts';
 
 const ACCESSES: readonly Access[] = [
   'health',
+  'open',
   'known',
   'observe',
   'metrics',

@@ -56,6 +56,8 @@ describe('/openapi.json', () => {
     const paths = Object.entries(document.paths).filter(([path]) => !path.includes('.v1.'));
     for (const [path, operations] of paths) {
       for (const method of METHODS) {
+        // Its GET ends when the caller goes away.
+        if (path === '/page/live' && method === 'get') continue;
         const { status } = await http1(running, method.toUpperCase(), path.replace('{key}', 'k'), {
           body: '',
         });

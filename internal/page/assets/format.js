@@ -1,0 +1,90 @@
+// @ts-check
+/** Numbers, durations and names as people read them. Pure. */
+
+const UNITS = ['', 'k', 'M', 'G', 'T'];
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+/** The term of an epoch stands above its 32 random bits. */
+const TERM = 2 ** 32;
+
+/**
+ * @param {number} value
+ * @param {number} step
+ * @param {readonly string[]} units
+ */
+function scaled(value, step, units) {
+  let [rest, at] = [value, 0];
+  while (Math.abs(rest) >= step && at < units.length - 1) {
+    rest /= step;
+    at += 1;
+  }
+  const digits = at === 0 || Math.abs(rest) >= 100 ? 0 : 1;
+  const text =
+    at === 0 && !Number.isInteger(rest) ? rest.toFixed(Math.abs(rest) < 10 ? 1 : 0) : rest.toFixed(digits);
+  const unit = units[at];
+  return unit === '' ? text : `${text} ${unit}`;
+}
+
+/** @param {number} value */
+export function showCount(value) {
+  return scaled(value, 1_000, UNITS);
+}
+
+/** @param {number} value */
+export function showBytes(value) {
+  return scaled(value, 1_024, BYTE_UNITS);
+}
+
+/** @param {number} value */
+export function showWhole(value) {
+  return value.toLocaleString('en-US');
+}
+
+/** @param {number} ratio 0 to 1 */
+export function showPercent(ratio) {
+  return `${(ratio * 100).toFixed(ratio === 1 || ratio === 0 ? 0 : 1)} %`;
+}
+
+/** @param {number} ms */
+export function showMs(ms) {
+  if (ms < 1) return `${Math.round(ms * 1_000)} µs`;
+  if (ms < 100) return `${ms.toFixed(1)} ms`;
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  return showSpan(ms);
+}
+
+/** @param {number} ms a duration of a second or more */
+export function showSpan(ms) {
+  const seconds = ms / 1_000;
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h`;
+}
+
+/** @param {number} ms since the Unix epoch */
+export function showTime(ms) {
+  return new Date(ms)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' UTC');
+}
+
+/** @param {{ epoch?: string | number, lsn?: string | number } | undefined} position */
+export function termOf(position) {
+  return Math.floor(Number(position?.epoch ?? 0) / TERM);
+}
+
+/** @param {{ epoch?: string | number, lsn?: string | number } | undefined} position */
+export function lsnOf(position) {
+  return Number(position?.lsn ?? 0);
+}
+
+/**
+ * A name of an enum in words: `NODE_STATE_CATCHING_UP` is `catching up`.
+ * @param {string | undefined} name
+ * @param {string} prefix
+ */
+export function showEnum(name, prefix) {
+  const own = name?.startsWith(prefix) ? name.slice(prefix.length) : (name ?? '');
+  return own.toLowerCase().replaceAll('_', ' ');
+}

@@ -1,0 +1,173 @@
+/**
+ * The page: one view at a time, chosen by the fragment of the URL, all fed by one stream of
+ * snapshots. The stream is closed while nobody looks at the tab.
+ */
+import { describe, follow, hasToken, Lost, Refusal, setToken } from './connection.js';
+import { byId, el, say } from './dom.js';
+import { showEnum } from './format.js';
+import { KeysView } from './keys.js';
+import { Overview } from './overview.js';
+import { SlowView } from './slow.js';
+import { WatchView } from './watch.js';
+
+const RETRY_MS = [1_000, 2_000, 5_000, 10_000];
+/** A tab that was left so long ago gets no snapshots. */
+const HIDDEN_MS = 10_000;
+const VIEWS = [
+  { id: 'overview', title: 'Overview', kinds: ['node', 'coordinator', 'gateway'] },
+  { id: 'keys', title: 'Keys', kinds: ['node', 'gateway'] },
+  { id: 'watch', title: 'Watch', kinds: ['node', 'gateway'] },
+  { id: 'slow', title: 'Slow calls', kinds: ['node'] },
+];
+
+const overview = new Overview();
+const watch = new WatchView();
+const views = { overview, keys: new KeysView(), watch, slow: new SlowView() };
+let kind;
+/** Ends the stream under way; undefined: there is none. */
+let stream;
+let failures = 0;
+let retry;
+
+function connect() {
+  clearTimeout(retry);
+  stream?.abort();
+  stream = new AbortController();
+  void run(stream);
+}
+
+async function run(own) {
+  try {
+    const end = await follow('page/live', own.signal, show);
+    if (end !== undefined) say(byId('link'), `Disconnected: ${end.message}`);
+    tryAgain(own, 'Disconnected');
+  } catch (error) {
+    if (own.signal.aborted) return;
+    if (!(error instanceof Refusal || error instanceof Lost)) reportError(error);
+    if (error instanceof Refusal && (error.status === 401 || error.status === 403)) askForToken(error);
+    else tryAgain(own, describe(error));
+  }
+}
+
+function tryAgain(own, why) {
+  if (own !== stream || own.signal.aborted) return;
+  byId('link').classList.add('lost');
+  say(byId('link'), `${why}. Trying again…`);
+  retry = setTimeout(connect, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
+  failures += 1;
+}
+
+function show(snapshot) {
+  failures = 0;
+  byId('link').classList.remove('lost');
+  say(byId('link'), 'Live');
+  byId('logout').hidden = !hasToken();
+  if (kind !== snapshot.kind) {
+    kind = snapshot.kind;
+    showNavigation();
+    route();
+  }
+  const alarms = overview.show(snapshot);
+  showHeader(snapshot, alarms);
+}
+
+function showHeader({ view, kind: shown }, alarms) {
+  const state =
+    shown === 'node'
+      ? `${showEnum(view.role, 'ROLE_')}, ${showEnum(view.state, 'NODE_STATE_')}`
+      : `${shown}, ${view.readiness.state}`;
+  const isCritical = alarms.some(({ severity }) => severity === 'critical');
+  const badge = byId('state');
+  badge.textContent = state;
+  badge.className = `badge ${isCritical ? 'bad' : alarms.length > 0 ? 'warn' : 'good'}`;
+  const count = alarms.length === 0 ? '' : `(${alarms.length}) `;
+  document.title = `${count}${location.host} – Walnut`;
+  byId('title').textContent = location.host;
+}
+
+function served() {
+  return VIEWS.filter(({ kinds }) => kinds.includes(kind));
+}
+
+function showNavigation() {
+  byId('views').replaceChildren(...served().map(({ id, title }) => el('a', { href: `#${id}` }, title)));
+}
+
+/** Shows the view that the fragment names, else the first one. */
+function route() {
+  if (kind === undefined) return;
+  const wanted = location.hash.slice(1);
+  if (wanted === 'main') return;
+  const chosen = served().find(({ id }) => id === wanted)?.id ?? 'overview';
+  for (const { id } of VIEWS) byId(id).hidden = id !== chosen;
+  for (const link of byId('views').children) {
+    if (link.hash === `#${chosen}`) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  views[chosen].open?.();
+}
+
+function askForToken({ status, message }) {
+  byId('login-why').textContent = status === 401 && !hasToken() ? 'This server asks who you are.' : message;
+  setToken('');
+  byId('logout').hidden = true;
+  if (!byId('login').open) byId('login').showModal();
+  byId('login-token').focus();
+}
+
+function logOut() {
+  watch.stop();
+  setToken('');
+  // Nothing that was shown stays.
+  location.reload();
+}
+
+function startLogin() {
+  byId('login-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const input = byId('login-token');
+    setToken(input.value);
+    input.value = '';
+    byId('login').close();
+    connect();
+  });
+  // There is nothing behind the dialog to go back to.
+  byId('login').addEventListener('cancel', (event) => event.preventDefault());
+  byId('logout').addEventListener('click', logOut);
+}
+
+function startTheme() {
+  const choice = byId('theme');
+  choice.value = localStorage.getItem('theme') ?? '';
+  const apply = () => {
+    if (choice.value === '') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = choice.value;
+    overview.redraw();
+  };
+  choice.addEventListener('change', () => {
+    localStorage.setItem('theme', choice.value);
+    apply();
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', apply);
+  apply();
+}
+
+function startVisibility() {
+  let leaving;
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(leaving);
+    if (document.hidden) {
+      leaving = setTimeout(() => {
+        stream?.abort();
+        stream = undefined;
+        clearTimeout(retry);
+      }, HIDDEN_MS);
+    } else if (stream === undefined && !byId('login').open) connect();
+  });
+}
+
+startTheme();
+startLogin();
+startVisibility();
+addEventListener('hashchange', route);
+connect();

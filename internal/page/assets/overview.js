@@ -1,0 +1,210 @@
+/** The view of everything at once: alarms, the group or cluster as a picture, charts, figures. */
+import { alarmsOf } from './alarms.js';
+import { Charts } from './charts.js';
+import { byId, el, say, table, update } from './dom.js';
+import { loadBetween, sumOf } from './figures.js';
+import { showBytes, showCount, showMs, showPercent, showSpan, showWhole, termOf } from './format.js';
+import { pictureOf } from './picture.js';
+import { showRunbook } from './runbook.js';
+
+/** Alarms look at about a minute. */
+const KEPT_MS = 60_000;
+
+export class Overview {
+  #charts;
+  /** The snapshots of the last minute, oldest first. */
+  #kept = [];
+
+  constructor() {
+    byId('alarms').addEventListener('click', ({ target }) => {
+      const { runbook } = target.dataset;
+      if (runbook !== undefined) void showRunbook(runbook);
+    });
+  }
+
+  show(snapshot) {
+    const before = this.#kept.at(-1);
+    // Another process answers, or the clock of this one was set back: nothing before compares.
+    if (before !== undefined && (before.kind !== snapshot.kind || before.atMs > snapshot.atMs))
+      this.#forget();
+    this.#kept.push(snapshot);
+    while (this.#kept.length > 2 && snapshot.atMs - this.#kept[0].atMs > KEPT_MS) this.#kept.shift();
+    this.#charts ??= new Charts(byId('charts'), snapshot.kind);
+    const alarms = alarmsOf(snapshot, this.#kept[0]);
+    this.#showAlarms(alarms);
+    this.#showPicture(pictureOf(snapshot, location.host));
+    const load = before === undefined ? undefined : loadBetween(before, snapshot);
+    if (load !== undefined) this.#charts.push(snapshot.atMs, load);
+    update(byId('facts'), ...factsOf(snapshot, load).map(([title, facts]) => factList(title, facts)));
+    return alarms;
+  }
+
+  redraw() {
+    this.#charts?.redraw();
+  }
+
+  #forget() {
+    this.#kept = [];
+    this.#charts = undefined;
+  }
+
+  #showAlarms(alarms) {
+    const none = el('li', { class: 'none' }, 'Nothing is wrong, as far as this process knows.');
+    update(byId('alarms'), ...(alarms.length === 0 ? [none] : alarms.map(alarmItem)));
+    say(byId('alarms-said'), alarms.length === 1 ? '1 alarm' : `${alarms.length} alarms`);
+  }
+
+  #showPicture(groups) {
+    const none = el('p', {}, 'The process knows no group yet.');
+    update(byId('picture'), ...(groups.length === 0 ? [none] : groups.map(groupElement)));
+  }
+}
+
+function alarmItem({ severity, text, runbook, alert }) {
+  return el(
+    'li',
+    { class: severity },
+    el('span', { class: 'severity' }, severity),
+    el('span', { class: 'what' }, text),
+    el('button', { type: 'button', 'data-runbook': runbook, 'aria-label': `Runbook of ${alert}` }, 'Runbook'),
+  );
+}
+
+function groupElement({ title, note, health, nodes }) {
+  const [leader, ...others] = nodes;
+  return el(
+    'section',
+    { class: `group ${health}` },
+    el('h4', {}, title, ' ', el('span', { class: 'muted' }, note)),
+    el(
+      'div',
+      { class: 'members' },
+      el('ul', { class: 'lead' }, ...(leader === undefined ? [] : [nodeElement(leader)])),
+      ...(others.length === 0 ? [] : [el('ul', { class: 'followers' }, ...others.map(nodeElement))]),
+    ),
+  );
+}
+
+function nodeElement({ name, address, role, state, health, isHere, isLeader, facts }) {
+  const title = address === '' ? name : el('a', { href: `${location.protocol}//${address}/` }, name);
+  const rows = facts.flatMap(([term, value]) => [el('dt', {}, term), el('dd', {}, value)]);
+  return el(
+    'li',
+    { class: `node ${health}${isLeader ? ' leader' : ''}` },
+    el(
+      'div',
+      { class: 'node-head' },
+      el('strong', {}, title),
+      isHere ? el('span', { class: 'tag' }, 'this node') : undefined,
+    ),
+    el(
+      'div',
+      { class: 'node-state' },
+      el('span', { class: 'dot', 'aria-hidden': 'true' }),
+      `${role}, ${state}`,
+    ),
+    el('dl', {}, ...rows),
+  );
+}
+
+function factList(title, facts) {
+  const rows = facts.filter(([, value]) => value !== undefined);
+  return el('div', {}, table(title, [title, ''], rows));
+}
+
+/** Lists of figures, by what they are about. */
+function factsOf(snapshot, load) {
+  const { kind, view, version } = snapshot;
+  const process = [
+    ['Version', version],
+    ['Processor', load === undefined ? '–' : `${showPercent(load.processor)} of one core`],
+    ['Memory', bytesOf(snapshot, 'process_resident_memory_bytes')],
+    ['Memory it may use', bytesOf(snapshot, 'walnut_memory_limit_bytes')],
+    [
+      'Connections',
+      `${countOf(snapshot, 'walnut_connections')} of ${countOf(snapshot, 'walnut_connections_max')}`,
+    ],
+    ['Slow calls since the start', countOf(snapshot, 'walnut_slow_calls_total')],
+    ['Watches', countOf(snapshot, 'walnut_watchers')],
+  ];
+  if (kind === 'node')
+    return [
+      ...nodeFacts(view, snapshot),
+      ['Process', [['Up for', showSpan(Number(view.uptimeMs))], ...process]],
+    ];
+  if (kind === 'gateway')
+    return [
+      ['Map', gatewayFacts(view)],
+      ['Process', process],
+    ];
+  return [
+    ['Cluster', clusterFacts(view, snapshot)],
+    ['Process', process],
+  ];
+}
+
+function nodeFacts({ store, wal, earliestLsn, durableLsn, position, integrity, clock }, snapshot) {
+  const limit = (max, show) => (Number(max) === 0 ? '' : ` of ${show(Number(max))}`);
+  return [
+    [
+      'Store',
+      [
+        ['Entries', `${showWhole(Number(store.entries))}${limit(store.maxEntries, showWhole)}`],
+        ['Bytes', `${showBytes(Number(store.bytes))}${limit(store.maxBytes, showBytes)}`],
+        ['Hits and misses', `${showCount(Number(store.hits))} and ${showCount(Number(store.misses))}`],
+        ['Evicted', showWhole(Number(store.evicted))],
+        ['Expired', showWhole(Number(store.expired))],
+      ],
+    ],
+    [
+      'Log and snapshots',
+      [
+        ['Term', String(termOf(position))],
+        ['LSNs kept', `${showWhole(Number(earliestLsn))} to ${showWhole(Number(durableLsn))}`],
+        ['Segments', `${showWhole(wal.segments)}, ${showBytes(Number(wal.bytes))}`],
+        ['Free disk', bytesOf(snapshot, 'walnut_wal_disk_free_bytes')],
+        ['Last checkpoint', sumOf(snapshot, 'walnut_checkpoint_failing') === 1 ? 'failed' : 'did not fail'],
+        [
+          'Log clock',
+          clock === undefined
+            ? 'not known yet'
+            : `${showMs(Math.abs(Number(clock.aheadMs)))} ${Number(clock.aheadMs) < 0 ? 'behind' : 'ahead'}`,
+        ],
+        ['Scrubs without a finding', showWhole(Number(integrity.scrubs))],
+      ],
+    ],
+  ];
+}
+
+function gatewayFacts({ clusterId, mapEpoch, mapAgeMs, isFollowing, retries, readiness }) {
+  return [
+    ['Cluster', clusterId === '' ? 'no map yet' : clusterId],
+    ['State', readiness.state],
+    ['Epoch of the map', showWhole(mapEpoch)],
+    ['Confirmed by a coordinator', mapAgeMs === undefined ? 'not yet' : `${showMs(mapAgeMs)} ago`],
+    ['Changes arrive as they are made', isFollowing ? 'yes' : 'no'],
+    ['Attempts repeated', showWhole(retries)],
+  ];
+}
+
+function clusterFacts({ readiness, cluster }, snapshot) {
+  return [
+    ['State', readiness.state],
+    ['Name', cluster?.name],
+    ['Cluster', cluster?.clusterId === '' ? 'not made yet' : cluster?.clusterId],
+    ['Epoch of the map', cluster === undefined ? undefined : showWhole(Number(cluster.epoch))],
+    ['Active coordinator', cluster === undefined ? undefined : cluster.activeCoordinator || 'none is known'],
+    ['Changes of the store arrive', sumOf(snapshot, 'walnut_coordinator_following') === 1 ? 'yes' : 'no'],
+    ['Failovers since the start', countOf(snapshot, 'walnut_coordinator_failovers_total')],
+  ];
+}
+
+function bytesOf(snapshot, name) {
+  const bytes = sumOf(snapshot, name);
+  return bytes === undefined ? undefined : showBytes(bytes);
+}
+
+function countOf(snapshot, name) {
+  const count = sumOf(snapshot, name);
+  return count === undefined ? undefined : showWhole(count);
+}

@@ -1,0 +1,80 @@
+/**
+ * One snapshot a second for all who look, and none while nobody does. A viewer that is slow
+ * in taking one gets the newest afterwards: nothing is kept for it.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+
+export const EVERY_MS = 1_000;
+/** Each viewer costs a connection and one write a second. */
+export const VIEWERS_MAX = 32;
+
+/** One who looks. `wake` gets the next snapshot, or undefined when there is none any more. */
+interface Viewer {
+  wake(snapshot: Promise<Uint8Array> | undefined): void;
+}
+
+export class LiveFeed {
+  readonly #clock: Clock;
+  readonly #make: () => Promise<Uint8Array>;
+  readonly #viewers = new Set<Viewer>();
+  /** The newest snapshot, and the timer of the next one; undefined while nobody looks. */
+  #newest: Promise<Uint8Array> | undefined;
+  #timer: Timer | undefined;
+
+  /** `make`: the snapshot of this moment. Where it rejects, all viewers end with its error. */
+  constructor(clock: Clock, make: () => Promise<Uint8Array>) {
+    this.#clock = clock;
+    this.#make = make;
+  }
+
+  /**
+   * Snapshots until `signal` aborts. Throws `rate_limited` where as many look already as
+   * may, and what `make` rejected with.
+   */
+  async *view(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#viewers.size >= VIEWERS_MAX)
+      throw new WalnutError(
+        'rate_limited',
+        `${VIEWERS_MAX} pages are open already: close one, or look at another node`,
+      );
+    const viewer: Viewer = { wake: () => {} };
+    const leave = (): void => this.#leave(viewer);
+    this.#viewers.add(viewer);
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      if (this.#newest === undefined) this.#tick();
+      let snapshot = await this.#newest;
+      while (snapshot !== undefined && !signal.aborted) {
+        yield snapshot;
+        snapshot = await this.#next(viewer, signal);
+      }
+    } finally {
+      signal.removeEventListener('abort', leave);
+      leave();
+    }
+  }
+
+  #next(viewer: Viewer, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve(undefined);
+      else viewer.wake = resolve;
+    });
+  }
+
+  #leave(viewer: Viewer): void {
+    viewer.wake(undefined);
+    if (!this.#viewers.delete(viewer) || this.#viewers.size > 0) return;
+    this.#timer?.cancel();
+    this.#newest = undefined;
+  }
+
+  #tick(): void {
+    const snapshot = this.#make();
+    // A viewer that does not wait now has no use for the error.
+    snapshot.catch(() => {});
+    this.#newest = snapshot;
+    for (const viewer of this.#viewers) viewer.wake(snapshot);
+    this.#timer = this.#clock.after(EVERY_MS, () => this.#tick());
+  }
+}

@@ -1,0 +1,32 @@
+/** The page of a gateway, and what it says of itself to those who ask `/` for text. */
+import type { GatewayPort } from '#cluster/gateway-port.ts';
+import { createPage } from '#page/create-page.ts';
+import type { LiveEdge } from '#page/live-route.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+import type { PageBase } from '#server/node-page.ts';
+
+export function createGatewayPage(
+  gateway: GatewayPort,
+  { version, clock, metrics }: PageBase,
+  edge: LiveEdge,
+): HttpRoute[] {
+  const view = (): unknown => ({ readiness: gateway.readiness(), ...gateway.view() });
+  const text = (): string => pageText(gateway, version);
+  return createPage({ kind: 'gateway', version, clock, metrics, view, text }, edge);
+}
+
+function pageText(gateway: GatewayPort, version: string): string {
+  const { state, isReady } = gateway.readiness();
+  return `Walnut ${version}: the gateway of a cluster
+This gateway is ${state}, ${isReady ? 'ready' : 'not ready'}.
+
+/v1/keys/{key}           GET, HEAD, PUT, DELETE one value; ?ttl=30s on PUT, ?explain on GET, POST ?increment=1
+/v1/keys?prefix={text}   the entries by prefix, as JSON or NDJSON
+/v1/watch?prefix={text}  changes as they happen, as server-sent events
+/walnut.v1.KVStore/*     the same and more over Connect, gRPC and gRPC-Web
+/                        in a browser, a page of all this
+/livez  /readyz          health; /readyz?verbose as JSON
+/metrics                 Prometheus
+/openapi.json            all of it, for programs
+`;
+}
