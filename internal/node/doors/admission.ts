@@ -57,9 +57,10 @@ export class Admission {
     return this.#core.keeper?.engine;
   }
 
-  /** Which keys this node serves; undefined before it starts. */
-  get served(): ServedSlots | undefined {
-    return this.#core.keeper?.served;
+  /** Which keys this node serves, where these are not all; undefined: no slot needs to be worked out. */
+  get partial(): ServedSlots | undefined {
+    const served = this.#core.keeper?.served;
+    return served?.isWhole === false ? served : undefined;
   }
 
   requireRole(): MasterRole | ReplicaRole {

@@ -103,8 +103,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
         return admission.role?.stalenessMs ?? 0;
       },
       get serves() {
-        const { served } = admission;
-        return served === undefined || served.isWhole ? undefined : served.serves;
+        return admission.partial?.serves;
       },
       get leaderHint() {
         return admission.role?.leaderHint;

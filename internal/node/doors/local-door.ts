@@ -96,8 +96,7 @@ export class LocalDoor {
   /** The state to read a key from. */
   #readable(key: string): Engine {
     const engine = this.#state(key);
-    const { served } = this.#admission;
-    if (served?.isWhole === false) served.check(key);
+    this.#admission.partial?.check(key);
     return engine;
   }
 

@@ -9,7 +9,6 @@ import type { AtomicBatchCommand, BatchOperation } from '#model/commands.ts';
 import { ofOperation } from '#model/errors.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { Admission } from '#node/doors/admission.ts';
-import type { ServedSlots } from '#node/served-slots.ts';
 
 /** What a write of one key says of itself. */
 interface KeyWrite {
@@ -26,7 +25,7 @@ export class OwnedKeys {
 
   /** Throws if the node does not serve the key. */
   read(key: string): void {
-    const partial = this.#partial;
+    const { partial } = this.#admission;
     if (partial === undefined) return;
     this.#admission.readable();
     partial.check(key);
@@ -35,14 +34,14 @@ export class OwnedKeys {
   /** The way to write a key. Throws if the node takes no writes, or does not serve the key. */
   writer(write: KeyWrite): Master {
     const master = this.#admission.writer();
-    const partial = this.#partial;
+    const { partial } = this.#admission;
     if (partial !== undefined && !isKnown(master, write.id)) partial.check(write.key);
     return master;
   }
 
   /** Throws if the node does not serve the key of each operation. */
   batch(operations: readonly BatchOperation[]): void {
-    if (this.#partial === undefined) return;
+    if (this.#admission.partial === undefined) return;
     const master = this.#begin(operations);
     operations.forEach((operation, i) => {
       if (operation.kind !== 'get' && isKnown(master, operation.command.id)) return;
@@ -52,7 +51,7 @@ export class OwnedKeys {
 
   /** The same for a batch that has one name, or none. */
   atomicBatch({ id, operations }: AtomicBatchCommand): void {
-    if (this.#partial === undefined) return;
+    if (this.#admission.partial === undefined) return;
     if (isKnown(this.#begin(operations), id)) return;
     operations.forEach((operation, i) => {
       this.#checkAt(operation, i);
@@ -61,14 +60,8 @@ export class OwnedKeys {
 
   /** True if the node serves every key. */
   servesAll(sets: PlainSets): boolean {
-    const partial = this.#partial;
+    const { partial } = this.#admission;
     return partial === undefined || areServed(sets, partial.serves);
-  }
-
-  /** Undefined where the node serves every key, so that no slot needs to be worked out. */
-  get #partial(): ServedSlots | undefined {
-    const { served } = this.#admission;
-    return served === undefined || served.isWhole ? undefined : served;
   }
 
   /** Undefined for reads alone. */
@@ -80,7 +73,7 @@ export class OwnedKeys {
 
   #checkAt(operation: BatchOperation, index: number): void {
     try {
-      this.#partial?.check(operation.command.key);
+      this.#admission.partial?.check(operation.command.key);
     } catch (error) {
       throw ofOperation(index, error);
     }
