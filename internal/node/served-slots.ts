@@ -7,7 +7,7 @@ import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOf, slotOfKey } from '#cluster/slot-hash.ts';
 import { asRefusal, notYet, unavailable, WalnutError } from '#model/errors.ts';
 import { SLOTS } from '#model/slots.ts';
-import { type LoggedOwnership, ownsAll } from '#storage/logged-ownership.ts';
+import type { LoggedOwnership } from '#storage/logged-ownership.ts';
 import type { MemberPlace } from '#wal/manifest.ts';
 
 export interface ServedSlotsParts {
@@ -25,7 +25,7 @@ export class ServedSlots {
   #group: string | undefined;
   #judgedMap: ShardMap | undefined;
   #isWhole = true;
-  /** 1 for each slot that is served; without entries while all are. */
+  /** 1 for each slot that is served. */
   #served = new Uint8Array(0);
 
   constructor(parts: ServedSlotsParts) {
@@ -69,12 +69,11 @@ export class ServedSlots {
     this.#group = group;
     this.#judgedMap = this.#map;
     const isPlain = logged === undefined && (group === undefined || group === '');
-    const served = new Uint8Array(SLOTS);
-    for (const { first, last } of isPlain ? [] : (logged?.owned ?? [])) served.fill(1, first, last + 1);
+    const served = new Uint8Array(SLOTS).fill(isPlain ? 1 : 0);
+    for (const { first, last } of logged?.owned ?? []) served.fill(1, first, last + 1);
     const others = isPlain || group === undefined ? [] : (this.#map?.slots ?? []);
     for (const { first, last, group: owner } of others) if (owner !== group) served.fill(0, first, last + 1);
-    const isTaken = others.some(({ group: owner }) => owner !== group);
-    this.#isWhole = isPlain || (logged !== undefined && ownsAll(logged) && !isTaken);
+    this.#isWhole = !served.includes(0);
     this.#served = served;
   }
 
