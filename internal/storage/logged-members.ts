@@ -4,8 +4,8 @@
  * The codec is pure.
  */
 import { BlockError, encodeBlock, readBlocks } from '#platform/blocks.ts';
-import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { RowReader, RowWriter } from '#storage/row-bytes.ts';
+import { StatedPart } from '#storage/stated-part.ts';
 
 export const MEMBERS_VERSION = 1;
 const VOTERS = 1;
@@ -84,30 +84,8 @@ function readRows(bytes: Buffer, from: number, to: number): LoggedMember[] {
   return members;
 }
 
-/** The first byte of what is hashed, so that no row of the request table has the same bytes. */
 const HASHED_AS_MEMBERS = 5;
 
-/** The list that is in force, and its part of the digest. */
-export class MemberList {
-  #current: LoggedMembers | undefined;
-  #digest = new DigestSum();
-
-  /** Undefined: the log states none, as that of a plain group. */
-  get current(): LoggedMembers | undefined {
-    return this.#current;
-  }
-
-  set current(members: LoggedMembers | undefined) {
-    this.#current = members;
-    this.#digest = new DigestSum();
-    if (members === undefined) return;
-    const hasher = new EntryHasher();
-    hasher.hashBytes(Buffer.concat([Buffer.of(HASHED_AS_MEMBERS), encodeMembers(members)]));
-    this.#digest.add(hasher);
-  }
-
-  /** Adds the digest to that at `target[at..at + 3]`. */
-  addDigestTo(target: Uint32Array, at: number): void {
-    if (this.#current !== undefined) this.#digest.addTo(target, at);
-  }
+export function createMemberList(): StatedPart<LoggedMembers> {
+  return new StatedPart(HASHED_AS_MEMBERS, encodeMembers);
 }

@@ -5,8 +5,8 @@
  */
 import { SLOTS, type SlotRun } from '#model/slots.ts';
 import { BlockError, encodeBlock, readBlocks } from '#platform/blocks.ts';
-import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { RowReader, RowWriter } from '#storage/row-bytes.ts';
+import { StatedPart } from '#storage/stated-part.ts';
 
 export const OWNERSHIP_VERSION = 1;
 const OWNED = 1;
@@ -67,30 +67,9 @@ export function ownsAll({ owned }: LoggedOwnership): boolean {
   return run !== undefined && run.last - run.first === SLOTS - 1;
 }
 
-/** The first byte of what is hashed, so that no row of the request table and no member list has the same bytes. */
 const HASHED_AS_OWNERSHIP = 6;
 
-/** What is in force, and its part of the digest. */
-export class Ownership {
-  #current: LoggedOwnership | undefined;
-  #digest = new DigestSum();
-
-  /** Undefined: the log states none, as that of a plain group, which owns every key. */
-  get current(): LoggedOwnership | undefined {
-    return this.#current;
-  }
-
-  set current(ownership: LoggedOwnership | undefined) {
-    this.#current = ownership;
-    this.#digest = new DigestSum();
-    if (ownership === undefined) return;
-    const hasher = new EntryHasher();
-    hasher.hashBytes(Buffer.concat([Buffer.of(HASHED_AS_OWNERSHIP), encodeOwnership(ownership)]));
-    this.#digest.add(hasher);
-  }
-
-  /** Adds the digest to that at `target[at..at + 3]`. */
-  addDigestTo(target: Uint32Array, at: number): void {
-    if (this.#current !== undefined) this.#digest.addTo(target, at);
-  }
+/** Without one, the group owns every key. */
+export function createOwnership(): StatedPart<LoggedOwnership> {
+  return new StatedPart(HASHED_AS_OWNERSHIP, encodeOwnership);
 }

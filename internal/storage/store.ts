@@ -27,8 +27,8 @@ import { DigestSum, EntryHasher, formatDigest } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
-import { MemberList } from '#storage/logged-members.ts';
-import { Ownership } from '#storage/logged-ownership.ts';
+import { createMemberList } from '#storage/logged-members.ts';
+import { createOwnership } from '#storage/logged-ownership.ts';
 import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { RequestTable } from '#storage/request-table.ts';
@@ -73,9 +73,9 @@ export class Store {
   /** What became of writes that have names. */
   readonly requests = new RequestTable();
   /** The member list of the group; empty in the log of a plain one. */
-  readonly members = new MemberList();
+  readonly members = createMemberList();
   /** The slots that the group owns; undefined in the log of a plain one. */
-  readonly ownership = new Ownership();
+  readonly ownership = createOwnership();
   readonly #incarnation: string;
   readonly #hashSeed: number;
   readonly #hashMask: number | undefined;
