@@ -16,7 +16,8 @@ export interface CrossProblem {
 }
 
 export function checkNodeSecurity(config: NodeConfig): CrossProblem[] {
-  return [...checkListening(config), ...checkClearText(config)];
+  const others = [...upstreamsOf(config), ...config.replication.replicas];
+  return [...checkListening(config), ...checkClearText(config, 'this node', others)];
 }
 
 export function checkCoordinatorSecurity(config: ConfigOf<'coordinator'>): CrossProblem[] {
@@ -29,12 +30,8 @@ function checkListening({ auth, server, peer }: ConfigOf<BinaryKind>): CrossProb
 
 /** The addresses of nodes come from the map: whether they are of this machine shows at run time. */
 export function checkGatewaySecurity(config: ConfigOf<'gateway'>): CrossProblem[] {
-  const { peer, auth, gateway } = config;
-  const served = [...checkListening(config), ...checkServedClear(config)];
-  const reached = gateway.coordinators.find((address) => !isLoopbackHost(address));
-  const isSafe = auth.allowClearText || peer.tokenFile === undefined || peer.tls.ca !== undefined;
-  if (served.length > 0 || isSafe || reached === undefined) return served;
-  return [clearTextProblem(`this gateway sends peer.token_file to ${reached} in clear text`)];
+  const { coordinators } = config.gateway;
+  return [...checkListening(config), ...checkClearText(config, 'this gateway', coordinators)];
 }
 
 /** Other coordinators and nodes are told one address. */
@@ -125,21 +122,21 @@ function checkPeerTls({ ca, cert, key, serverName }: PeerTlsConfig): CrossProble
   return problem(missing, `a file in PEM, as peer.tls.${there} is there`);
 }
 
-/** A credential crosses a network in clear text only where `auth.allow_clear_text` says so. */
-function checkClearText(config: NodeConfig): CrossProblem[] {
+/**
+ * A credential crosses a network in clear text only where `auth.allow_clear_text` says so. `others`:
+ * the addresses to which this process sends its own.
+ */
+function checkClearText(
+  config: ConfigOf<BinaryKind>,
+  self: string,
+  others: readonly string[],
+): CrossProblem[] {
   const { peer, auth } = config;
-  const others = upstreamsOf(config);
-  const reached = [...others, ...config.replication.replicas].find((address) => !isLoopbackHost(address));
+  const reached = others.find((address) => !isLoopbackHost(address));
   const served = checkServedClear(config);
-  if (served.length > 0) return served;
-  if (
-    auth.allowClearText ||
-    peer.tokenFile === undefined ||
-    peer.tls.ca !== undefined ||
-    reached === undefined
-  )
-    return [];
-  return [clearTextProblem(`this node sends peer.token_file to ${reached} in clear text`)];
+  const isSafe = auth.allowClearText || peer.tokenFile === undefined || peer.tls.ca !== undefined;
+  if (served.length > 0 || isSafe || reached === undefined) return served;
+  return [clearTextProblem(`${self} sends peer.token_file to ${reached} in clear text`)];
 }
 
 function checkServedClear({ auth, server }: ConfigOf<BinaryKind>): CrossProblem[] {
