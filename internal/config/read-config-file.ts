@@ -2,10 +2,7 @@
 import { ConfigError } from '#config/config-error.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import type { FileStat, FileSystem } from '#platform/file-system.ts';
-import { objectionTo, objectionToKind } from '#platform/secret-file.ts';
-
-/** Beyond this a configuration file is something else by mistake. */
-const FILE_BYTES_MAX = 1_048_576;
+import { objectionTo, objectionToSize, readSmallFile } from '#platform/secret-file.ts';
 
 /**
  * Throws `ConfigError` where the file cannot be read, or has `auth.users` and could have been read or written
@@ -25,21 +22,7 @@ export async function readConfigFile(
 
 async function readText(fileSystem: FileSystem, file: string): Promise<{ text: string; stat: FileStat }> {
   try {
-    const handle = await fileSystem.open(file, 'read');
-    try {
-      // Asked of the open file: another one may be put at the path meanwhile.
-      const stat = await handle.stat();
-      const { sizeBytes } = stat;
-      const objection = objectionToKind(stat);
-      if (objection !== undefined) throw new Error(objection);
-      if (sizeBytes > FILE_BYTES_MAX)
-        throw new Error(`it has ${sizeBytes} bytes, at most ${FILE_BYTES_MAX} are read`);
-      const bytes = new Uint8Array(sizeBytes);
-      const length = await handle.read(bytes, 0);
-      return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length)), stat };
-    } finally {
-      await handle.close();
-    }
+    return await readSmallFile(fileSystem, file, objectionToSize);
   } catch (error) {
     throw new ConfigError([`${file}: cannot read the configuration: ${(error as Error).message}`]);
   }

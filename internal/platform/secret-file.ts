@@ -37,25 +37,34 @@ async function readChecked(
   objectTo: (stat: FileStat) => string | undefined,
 ): Promise<string> {
   try {
-    const file = await fileSystem.open(path, 'read');
-    try {
-      // Asked of the open file: another one may be put at the path meanwhile.
-      const stat = await file.stat();
-      const objection = objectTo(stat);
-      if (objection !== undefined) throw new SecretFileError(objection);
-      const bytes = new Uint8Array(stat.sizeBytes);
-      const length = await file.read(bytes, 0);
-      return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-    } finally {
-      await file.close();
-    }
+    return (await readSmallFile(fileSystem, path, objectTo)).text;
   } catch (error) {
     throw new SecretFileError(`${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 
+/** The text of a file to which there is no objection, and what the file was. Rejects with an error that does not name the file. */
+export async function readSmallFile(
+  fileSystem: FileSystem,
+  path: string,
+  objectTo: (stat: FileStat) => string | undefined,
+): Promise<{ readonly text: string; readonly stat: FileStat }> {
+  const file = await fileSystem.open(path, 'read');
+  try {
+    // Asked of the open file: another one may be put at the path meanwhile.
+    const stat = await file.stat();
+    const objection = objectTo(stat);
+    if (objection !== undefined) throw new Error(objection);
+    const bytes = new Uint8Array(stat.sizeBytes);
+    const length = await file.read(bytes, 0);
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length)), stat };
+  } finally {
+    await file.close();
+  }
+}
+
 /** Why something is no file that can be read whole, such as a pipe, whose size is not known; undefined where it is one. */
-export function objectionToKind({ isDirectory, isRegular }: FileStat): string | undefined {
+function objectionToKind({ isDirectory, isRegular }: FileStat): string | undefined {
   if (isDirectory) return 'it is a directory: expected a file';
   return isRegular ? undefined : 'it is a pipe or a device: expected a file';
 }
@@ -88,7 +97,8 @@ function modeText(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
 
-function objectionToSize(stat: FileStat): string | undefined {
+/** Why a file cannot be read whole, or is too large to be what was meant; undefined where it is neither. Pure. */
+export function objectionToSize(stat: FileStat): string | undefined {
   const { sizeBytes } = stat;
   const objection = objectionToKind(stat);
   if (objection !== undefined) return objection;
