@@ -9,11 +9,10 @@ import { Http2Client } from '#dial/http2/http2-client.ts';
 import type { AnyUnary } from '#dial/http2/unary-answer.ts';
 import { Member } from '#gen/walnut/cluster/v1/member_pb.ts';
 import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
-import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
-import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
+import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -125,8 +124,4 @@ export class ClusterLinks {
       },
     };
   }
-}
-
-function notAnAddress(address: string): string {
-  return `${JSON.stringify(address.slice(0, ADDRESS_CHARACTERS_MAX))} is no address: expected host:port`;
 }

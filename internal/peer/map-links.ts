@@ -8,7 +8,7 @@ import type { ClosableTransport } from '#dial/closable-transport.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
-import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
+import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { MapSource } from '#routing/map-follower.ts';
 import { toMapNews } from '#wire/coordinator-codec.ts';
@@ -67,8 +67,7 @@ export class MapLinks implements MapSource {
 
   #dial(address: string): Link {
     const endpoint = peerEndpoint(address, this.#options);
-    if (endpoint === undefined)
-      throw new Error(`${JSON.stringify(address)} is no address: expected host:port`);
+    if (endpoint === undefined) throw new Error(notAnAddress(address));
     const { transport, close }: ClosableTransport = createOwnTransport(endpoint, this.#options.clock);
     return { client: createClient(Coordinator, transport), close };
   }

@@ -10,7 +10,7 @@ import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type ErrorCode, type ErrorDetails, WalnutError } from '#model/errors.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
-import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
+import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Failure, Told } from '#routing/failure.ts';
 import type { CallLimits, NodeKeys, NodeLinks } from '#routing/node-keys.ts';
@@ -115,11 +115,7 @@ export class ConnectNodeLinks implements NodeLinks {
   #dial(address: string): Link {
     const { clock, cluster } = this.#options;
     const endpoint = peerEndpoint(address, this.#options);
-    if (endpoint === undefined)
-      throw new ConnectError(
-        `${JSON.stringify(address)} is no address: expected host:port`,
-        Code.Unavailable,
-      );
+    if (endpoint === undefined) throw new ConnectError(notAnAddress(address), Code.Unavailable);
     const transport: ClosableTransport = createOwnTransport({ ...endpoint, cluster }, clock);
     return { keys: createKeys(createClient(KVStore, transport.transport)), close: () => transport.close() };
   }

@@ -16,11 +16,10 @@ import { createHttp1Transport } from '#dial/transport.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
-import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
-import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
+import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -124,8 +123,7 @@ function dial(clock: Clock, endpoint: Endpoint): PeerLink {
 /** A link to an address that cannot be dialled: every call rejects. */
 function deadLink(address: string): PeerLink {
   const refuse = async (): Promise<never> => {
-    const shown = JSON.stringify(address.slice(0, ADDRESS_CHARACTERS_MAX));
-    throw new WalnutError('unavailable', `${shown} is no address: expected host:port`);
+    throw new WalnutError('unavailable', notAnAddress(address));
   };
   return {
     register: refuse,

@@ -1,5 +1,6 @@
 /** How this node calls another one: by TLS or in clear text, with its credential or without. */
 import { type Endpoint, type TlsDialer, tryEndpoint } from '#dial/endpoint.ts';
+import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import type { PeerCredential } from '#peer/peer-credential.ts';
 
 export interface PeerWay {
@@ -7,6 +8,11 @@ export interface PeerWay {
   readonly tls?: TlsDialer | undefined;
   /** Undefined: this node sends no credential. */
   readonly credential?: PeerCredential | undefined;
+}
+
+/** For an `address` of which `peerEndpoint` makes none. */
+export function notAnAddress(address: string): string {
+  return `${JSON.stringify(address.slice(0, ADDRESS_CHARACTERS_MAX))} is no address: expected host:port`;
 }
 
 /** Undefined where `address` is not `host:port`. */
