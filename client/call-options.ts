@@ -144,10 +144,9 @@ export function checkFunction(name: string, value: unknown): void {
     throw invalid(`${name} is ${shown(value)}: expected a function`);
 }
 
-/** Throws unless the value is undefined or whole milliseconds in these bounds. */
+/** Throws unless the value is whole milliseconds in these bounds. */
 export function checkMs(name: string, value: unknown, min: number, max: number): void {
-  if (value === undefined || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max))
-    return;
+  if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) return;
   throw invalid(`${name} is ${shown(value)}: expected a whole number of milliseconds from ${min} to ${max}`);
 }
 

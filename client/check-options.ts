@@ -72,8 +72,10 @@ function checkClientOptions(options: WalnutClientOptions): void {
   checkPart('tls', options.tls, TLS);
   checkPart('near', options.near, NEAR);
   checkTypes(options);
-  for (const [name, [min, max]] of Object.entries(TIMES))
-    checkMs(name, options[name as keyof typeof TIMES], min, max);
+  for (const [name, [min, max]] of Object.entries(TIMES)) {
+    const value = options[name as keyof typeof TIMES];
+    if (value !== undefined) checkMs(name, value, min, max);
+  }
 }
 
 function checkTypes({ addresses, readFrom, session, transport, ...others }: WalnutClientOptions): void {

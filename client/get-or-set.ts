@@ -8,7 +8,7 @@ import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import { shown } from '#platform/shown.ts';
-import { checkKey, checkNames, type OptionNames } from './call-options.ts';
+import { checkKey, checkMs, checkNames, type OptionNames } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, givenUp, invalid, refusedHere } from './failures.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
@@ -264,15 +264,10 @@ function contentOf({
 function planOf(options: GetOrSetOptions): Plan {
   checkNames(options, NAMES);
   const { ttlMs, refreshBeforeMs = 0, staleIfErrorMs = 0, absentTtlMs = 0, leaseMs = LEASE_MS } = options;
-  const given = { ttlMs, refreshBeforeMs, staleIfErrorMs, absentTtlMs, leaseMs };
-  for (const [name, value] of Object.entries(given)) {
-    const min = name === 'ttlMs' || name === 'leaseMs' ? 1 : 0;
-    const max = name === 'leaseMs' ? LEASE_MS_MAX : Number.MAX_SAFE_INTEGER;
-    if (!Number.isSafeInteger(value) || value < min || value > max)
-      throw invalid(
-        `${name} is ${shown(value)}: expected a whole number of milliseconds from ${min} to ${max}`,
-      );
-  }
+  checkMs('ttlMs', ttlMs, 1, Number.MAX_SAFE_INTEGER);
+  for (const [name, value] of Object.entries({ refreshBeforeMs, staleIfErrorMs, absentTtlMs }))
+    checkMs(name, value, 0, Number.MAX_SAFE_INTEGER);
+  checkMs('leaseMs', leaseMs, 1, LEASE_MS_MAX);
   if (refreshBeforeMs >= ttlMs)
     throw invalid(`refreshBeforeMs is ${refreshBeforeMs}: expected less than ttlMs, which is ${ttlMs}`);
   return { ttlMs, refreshBeforeMs, staleMs: staleIfErrorMs, absentTtlMs, leaseMs };
