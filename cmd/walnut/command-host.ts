@@ -10,7 +10,7 @@ import { createReach, type Reach, type ReachOptions } from './call/reach.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { renderJson, showText } from './output/output.ts';
-import { type Colors, chooseColors, guardTerminal } from './output/terminal.ts';
+import { CLEAR_SCREEN, type Colors, chooseColors, guardTerminal } from './output/terminal.ts';
 
 export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 
@@ -107,6 +107,16 @@ function outcomeOf<T>(promise: Promise<T>): Promise<() => T> {
 /** Prints `json` or `text`, as the options request. */
 export async function show(invocation: Invocation, json: () => unknown, text: () => string): Promise<void> {
   await invocation.io.write(invocation.isJson ? renderJson(json()) : text());
+}
+
+/** The same for what is shown again and again: a line of JSON each time, or in place of what the terminal showed before. */
+export async function showAgain(
+  { io, isJson }: Invocation,
+  json: () => unknown,
+  text: () => string,
+): Promise<void> {
+  const shown = isJson ? JSON.stringify(json()) : `${io.isOutTerminal ? CLEAR_SCREEN : ''}${text()}`;
+  await io.write(`${shown}\n`);
 }
 
 /** A usage error that commander does not detect. */

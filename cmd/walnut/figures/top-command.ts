@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { parseCount, parseDurationMs } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
-import type { CommandHost, Invocation } from '../command-host.ts';
+import { type CommandHost, type Invocation, showAgain } from '../command-host.ts';
+import { renderNodes } from '../group/group-status.ts';
 import { showBytes, showCount, showDuration } from '../output/output.ts';
-import { renderFacts, renderTable } from '../output/table.ts';
-import { CLEAR_SCREEN, type Colors } from '../output/terminal.ts';
+import type { Colors } from '../output/terminal.ts';
 import { loadOf, type NodeLoad } from './node-load.ts';
 import { type GroupReading, isSilent, type NodeReading, readGroup } from './read-figures.ts';
 import { showMs } from './show-ms.ts';
@@ -42,7 +42,7 @@ Examples:
 }
 
 async function runTop(invocation: Invocation, { interval, count }: TopOptions): Promise<ExitCode> {
-  const { io, address, isJson, colors } = invocation;
+  const { io, address, colors } = invocation;
   const intervalMs = Math.max(INTERVAL_MS_MIN, interval);
   let before = await readGroup(address);
   for (let shown = 0; shown !== count && !io.interrupted.aborted; shown++) {
@@ -50,8 +50,11 @@ async function runTop(invocation: Invocation, { interval, count }: TopOptions): 
     if (io.interrupted.aborted) break;
     const now = await readGroup(address);
     const rows = rowsOf(before, now);
-    if (isJson) await io.write(`${JSON.stringify(toJson(now, rows))}\n`);
-    else await io.write(`${io.isOutTerminal ? CLEAR_SCREEN : ''}${render(now, rows, colors)}\n`);
+    await showAgain(
+      invocation,
+      () => toJson(now, rows),
+      () => render(now, rows, colors),
+    );
     before = now;
   }
   return EXIT.ok;
@@ -108,9 +111,7 @@ function render({ isWhole }: GroupReading, rows: readonly Row[], colors: Colors)
   const notes = rows.flatMap(({ address, why }): [string, string][] =>
     why === undefined ? [] : [[address, colors.yellow(why)]],
   );
-  if (!isWhole) notes.push(['other nodes', colors.yellow('not known without the master')]);
-  const below = notes.length === 0 ? '' : `\n${renderFacts(colors, notes)}`;
-  return `${renderTable(colors, HEAD, cells)}${below}`;
+  return renderNodes({ head: HEAD, rows: cells, notes, isWhole }, colors);
 }
 
 function cellsOf(load: NodeLoad, colors: Colors): string[] {

@@ -7,6 +7,7 @@ import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
 import { enumName, showBytes, showCount, showDuration, showPosition } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
+import type { Colors } from '../output/terminal.ts';
 
 /** For each node: Status is answered from memory, so one that is silent for longer is stopped or stuck. */
 export const STATUS: CallOptions = { timeoutMs: 3_000 };
@@ -83,9 +84,24 @@ export function renderGroup({ nodes, isWhole }: AskedGroup, { colors }: Invocati
       ? [[address, colors.red(status.message)]]
       : status.reasons.map((reason) => [address, colors.yellow(reason)]),
   );
-  if (!isWhole) notes.push(['other nodes', colors.yellow('not known without the master')]);
-  const below = notes.length === 0 ? '' : `\n${renderFacts(colors, notes)}`;
-  return `${renderTable(colors, head, rows)}${below}`;
+  return renderNodes({ head, rows, notes, isWhole }, colors);
+}
+
+/** Nodes of a group, a row each. */
+interface NodeTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** What there is to say of some, by address. */
+  readonly notes: readonly (readonly [string, string])[];
+  /** As in `AskedGroup`. */
+  readonly isWhole: boolean;
+}
+
+export function renderNodes({ head, rows, notes, isWhole }: NodeTable, colors: Colors): string {
+  const unknown: [string, string] = ['other nodes', colors.yellow('not known without the master')];
+  const below = isWhole ? notes : [...notes, unknown];
+  const facts = below.length === 0 ? '' : `\n${renderFacts(colors, below)}`;
+  return `${renderTable(colors, head, rows)}${facts}`;
 }
 
 function cellsOf(status: StatusResponse): string[] {

@@ -11,7 +11,7 @@ import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from '../arguments.ts';
 import { createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import { type CommandHost, type Invocation, show, showAgain } from '../command-host.ts';
 import {
   countOf,
   enumName,
@@ -22,7 +22,7 @@ import {
   showPosition,
 } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
-import { CLEAR_SCREEN, type Colors } from '../output/terminal.ts';
+import type { Colors } from '../output/terminal.ts';
 import { clockToJson } from './clock-command.ts';
 import { delayToJson, describeDelay } from './delay-command.ts';
 import { type AskedNode, askGroup, renderGroup, STATUS, unwellOf } from './group-status.ts';
@@ -71,8 +71,7 @@ async function runStatus(invocation: Invocation, options: StatusOptions): Promis
   const intervalMs = Math.max(WATCH_MS_MIN, options.watch === true ? WATCH_MS_DEFAULT : options.watch);
   while (!io.interrupted.aborted) {
     const view = await look(invocation);
-    if (invocation.isJson) await io.write(`${JSON.stringify(view.json())}\n`);
-    else await io.write(`${io.isOutTerminal ? CLEAR_SCREEN : ''}${view.text()}\n`);
+    await showAgain(invocation, view.json, view.text);
     await delay(intervalMs, undefined, { signal: io.interrupted }).catch(() => {});
   }
   return EXIT.ok;
