@@ -32,6 +32,9 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 a zipf-like stream and of a recorded trace, next to redis-server with
                 allkeys-lru and to an exact LRU; of the trace also what Belady's optimum
                 and redis's policies would find, simulated
+  embedded      a replica in the reader's own process, next to a Map with the same keys and
+                to a client of redis-server where it is installed; and how late that
+                process's event loop runs while the master is written to
   deletes       very many entries deleted by prefix: how fast, and the event loop's delay
   flat          operations in a second of the server's processor time, with few and with
                 many entries; and of the store alone
@@ -45,14 +48,15 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
   --seconds N      of each measurement under load; default 1 for mixed, 2 for unary,
-                   batch, durable, eviction and flat, 10 for replication, latency and checkpoint
-  --rate N         replication, checkpoint: writes per second; latency: requests;
-                   default 5000
+                   batch, durable, watch, eviction and flat, 5 for embedded, 10 for replication,
+                   latency and checkpoint
+  --rate N         replication, checkpoint, embedded: writes per second; latency: requests;
+                   default 5000, and 20000 for embedded
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
                    and 100000,1000000,4000000; memory: default 1000000;
                    flat: default 10000,10000000, compared with the first;
-                   latency, eviction, checkpoint, deletes: one number; default 4000000,
-                   100000, 1000000 and 1000000
+                   latency, eviction, checkpoint, deletes, embedded: one number; default
+                   4000000, 100000 and 1000000 for the others
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary, batch, mixed, durable, stalls: calls whose name has this text, such
                    as "get"

@@ -24,6 +24,11 @@ export interface MixedBench {
   readonly only: string;
 }
 
+/** The bare server has one port, so none of these goes by TLS. */
+export const MIXED_CALLS: readonly MeasuredCall[] = [...CALLS, ...BATCH_CALLS]
+  .filter(({ isTls }) => isTls !== true)
+  .map((call) => ({ ...call, aims: {} }));
+
 /** No kind is shown before every kind was called twice. */
 const WARM_UP_ROUNDS = 2;
 
@@ -31,20 +36,16 @@ export async function benchMixed({ rounds, seconds, only }: MixedBench): Promise
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const targets: Target[] = [];
   try {
-    // All calls go to one port, so that those by TLS stay with the suite "unary".
-    const calls = [...CALLS, ...BATCH_CALLS]
-      .filter(({ isTls }) => !isTls)
-      .map((call) => ({ ...call, aims: {} }));
     const data = join(directory, 'walnut');
     mkdirSync(data);
     const walnut = await startWalnut(data);
     targets.push(walnut);
-    const bare = await startBare(walnut, calls);
+    const bare = await startBare(walnut);
     targets.push(bare);
     const load = createLoad(directory);
-    const measured = calls.map((call) => ({ call, rounds: [] as Round[] }));
+    const measured = MIXED_CALLS.map((call) => ({ call, rounds: [] as Round[] }));
     for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
-      for (const [at, call] of calls.entries()) {
+      for (const [at, call] of MIXED_CALLS.entries()) {
         const contenders = [
           { name: 'walnut', target: walnut, load: (each: number) => load(walnut.port, call, each) },
           { name: 'bare', target: bare, load: (each: number) => load(bare.port, call, each) },
@@ -55,7 +56,7 @@ export async function benchMixed({ rounds, seconds, only }: MixedBench): Promise
       process.stderr.write(`round ${round < 0 ? 'to warm up' : round + 1} measured\n`);
     }
     const shown = measured.filter(({ call }) => call.id.includes(only));
-    const names = `${loadNames()}; ${calls.length} kinds of call by turns on one process`;
+    const names = `${loadNames()}; ${MIXED_CALLS.length} kinds of call by turns on one process`;
     return toSuiteReport({ suite: 'mixed', unit: 'request', measured: shown, load: names, rounds, seconds });
   } finally {
     await Promise.all(targets.map((target) => target.stop()));
@@ -63,13 +64,17 @@ export async function benchMixed({ rounds, seconds, only }: MixedBench): Promise
   }
 }
 
+/** By what the bare server tells the call from others. */
+export function askedBy({ method, path, contentType, body }: MeasuredCall): string {
+  return askedOf(method, path, { 'content-type': contentType, 'content-length': String(body.length) });
+}
+
 /** Answers what Walnut answers, once it has the entries that are asked for. */
-async function startBare(walnut: Target, calls: readonly MeasuredCall[]): Promise<Target> {
-  for (const call of calls.filter(({ id }) => id.includes('set'))) await askOnce(walnut.port, call);
+async function startBare(walnut: Target): Promise<Target> {
+  for (const call of MIXED_CALLS.filter(({ id }) => id.includes('set'))) await askOnce(walnut.port, call);
   const answers: MixedAnswer[] = [];
-  for (const call of calls) {
-    const headers = { 'content-type': call.contentType, 'content-length': String(call.body.length) };
-    const asked = askedOf(call.method, call.path, headers);
+  for (const call of MIXED_CALLS) {
+    const asked = askedBy(call);
     const { type, body } = await askOnce(walnut.port, call);
     answers.push({ asked, type, base64: body.toString('base64') });
   }
