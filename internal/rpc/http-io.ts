@@ -110,6 +110,7 @@ export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) =
     const take = (chunk: Buffer): void => {
       try {
         onChunk(chunk);
+        if (isNodeHttp1(request)) giveBack(chunk);
       } catch (error) {
         request.off('data', take);
         request.resume();
@@ -127,6 +128,14 @@ export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) =
     request.on('close', () => isWhole || reject(endedEarly()));
     request.on('error', reject);
   });
+}
+
+/**
+ * Frees a chunk that nobody has any more. Node's parser makes a buffer for each, and those of a large
+ * body take as much memory as the body before they are collected.
+ */
+function giveBack({ buffer, length }: Buffer): void {
+  if (length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0);
 }
 
 /** A body on its way past the stream of its request. */
