@@ -5,6 +5,7 @@
  * `operations/`.
  */
 
+import type { Accepted } from '#master/accepted.ts';
 import { type AdmitRead, runAtomicBatch } from '#master/operations/atomic-batch.ts';
 import { runBatch } from '#master/operations/batch.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
@@ -71,6 +72,27 @@ export class Master {
     const path = this.#path;
     const accepted = path.write((builder) => acceptTouch(path, command, builder));
     return toTouchAnswer(path, accepted, await path.answer(accepted, command, signal));
+  }
+
+  /** These answer as those above, for commands without a name that wait for nothing but being visible. */
+  deleteSoon(command: DeleteCommand): Soon<WriteAnswer> {
+    return this.#path.writeSoon((builder) => acceptDelete(this.#path, command, builder), onlyAnswer);
+  }
+
+  incrementSoon(command: IncrementCommand): Soon<IncrementAnswer> {
+    const path = this.#path;
+    return path.writeSoon(
+      (builder) => acceptIncrement(path, command, builder),
+      (accepted, answer) => toIncrementAnswer(path, accepted, answer),
+    );
+  }
+
+  touchSoon(command: TouchCommand): Soon<TouchAnswer> {
+    const path = this.#path;
+    return path.writeSoon(
+      (builder) => acceptTouch(path, command, builder),
+      (accepted, answer) => toTouchAnswer(path, accepted, answer),
+    );
   }
 
   /** A Get that asks for a fill lease. `checkRole`: see `runFill`. */
@@ -143,4 +165,8 @@ export class Master {
   tick(): boolean {
     return runTick(this.#path);
   }
+}
+
+function onlyAnswer(_: Accepted, answer: WriteAnswer): WriteAnswer {
+  return answer;
 }

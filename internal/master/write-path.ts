@@ -13,6 +13,7 @@ import { AcceptedState } from '#master/accepted-state.ts';
 import { Deadlines } from '#master/deadlines.ts';
 import { FillLeases } from '#master/fill-leases.ts';
 import { NamedOnce } from '#master/named-once.ts';
+import { WriteInFlight } from '#master/operations/write-in-flight.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { RecordBuilder, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight, type RecordKeeper } from '#master/record-in-flight.ts';
@@ -20,6 +21,7 @@ import { SettledRecords } from '#master/settled-records.ts';
 import type { ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import { asRefusal, unavailable, type WalnutError } from '#model/errors.ts';
+import type { Soon } from '#model/later.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
@@ -132,6 +134,22 @@ export class WritePath implements RecordKeeper {
 
   #returnTaken({ taken }: RecordInFlight): void {
     if (taken !== undefined) for (const entry of taken) this.engine.store.returnVictim(entry);
+  }
+
+  /** A write that waits for nothing but being visible; `toAnswer` makes its answer when it is. */
+  writeSoon<T>(
+    accept: (builder: RecordBuilder) => Accepted,
+    toAnswer: (accepted: Accepted, answer: WriteAnswer) => T,
+  ): Soon<T> {
+    const { engine } = this;
+    const { nextLsn } = engine;
+    const accepted = this.write(accept);
+    const { dependsOn } = accepted;
+    // Taken before anything is awaited, because it is the state that was looked at.
+    const position = accepted.position ?? dependsOn?.position ?? engine.position;
+    const complete = (): T => toAnswer(accepted, this.complete(accepted, position));
+    if (dependsOn === undefined) return complete();
+    return new WriteInFlight(dependsOn, dependsOn.position.lsn === nextLsn, complete);
   }
 
   /** Rejects if the record is refused. */

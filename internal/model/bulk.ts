@@ -4,7 +4,15 @@
  * to every call, only more slowly.
  */
 import type { Awaitable } from '#model/awaitable.ts';
-import type { Freshness, WriteAnswer } from '#model/commands.ts';
+import type {
+  DeleteCommand,
+  Freshness,
+  IncrementAnswer,
+  IncrementCommand,
+  TouchAnswer,
+  TouchCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
 import type { Soon } from '#model/later.ts';
@@ -25,6 +33,13 @@ export interface BulkPort {
     batch: MixedBatch,
     read: (index: number, own: OwnRead | undefined) => void,
   ): Awaitable<MixedAnswer> | undefined;
+  /**
+   * A single write that has no name and waits for nothing but being visible, without a promise for each step.
+   * Undefined: see `sets`.
+   */
+  deleteSoon(command: DeleteCommand): Soon<WriteAnswer> | undefined;
+  incrementSoon(command: IncrementCommand): Soon<IncrementAnswer> | undefined;
+  touchSoon(command: TouchCommand): Soon<TouchAnswer> | undefined;
 }
 
 /** What `EntryReads.find` returns for a key that is missing or expired. */

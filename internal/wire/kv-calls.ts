@@ -1,7 +1,7 @@
 /**
  * Get, Set, Delete, Increment and Touch from a request's bytes to an answer's, without
  * messages in between: what the common form of a request takes, and exactly what
- * `kv-codec.ts` would answer. A Get that can be answered at once and a Set that asks for
+ * `kv-codec.ts` would answer. A Get that can be answered at once and a write that asks for
  * nothing but being visible go through the bulk port, where there is one; everything else
  * becomes a command for the port.
  */
@@ -59,33 +59,42 @@ export class KeyValueCalls {
     }
   }
 
-  delete(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  delete(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     const form = this.#form;
     try {
       if (!form.read(DELETE, asBuffer(request))) return undefined;
-      const answer = this.#port.delete(form.columns.deleteCommand(0), signalOf(caller));
+      const command = form.columns.deleteCommand(0);
+      const soon = this.#bulk?.deleteSoon(command);
+      if (soon !== undefined) return mapSoon(soon, (settled) => form.delete(settled, headroom));
+      const answer = this.#port.delete(command, signalOf(caller));
       return mapAwaitable(answer, (settled) => form.delete(settled, headroom));
     } finally {
       form.close();
     }
   }
 
-  increment(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  increment(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     const form = this.#form;
     try {
       if (!form.read(INCREMENT, asBuffer(request))) return undefined;
-      const answer = this.#port.increment(form.columns.incrementCommand(0), signalOf(caller));
+      const command = form.columns.incrementCommand(0);
+      const soon = this.#bulk?.incrementSoon(command);
+      if (soon !== undefined) return mapSoon(soon, (settled) => form.increment(settled, headroom));
+      const answer = this.#port.increment(command, signalOf(caller));
       return mapAwaitable(answer, (settled) => form.increment(settled, headroom));
     } finally {
       form.close();
     }
   }
 
-  touch(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  touch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     const form = this.#form;
     try {
       if (!form.read(TOUCH, asBuffer(request))) return undefined;
-      const answer = this.#port.touch(form.columns.touchCommand(0), signalOf(caller));
+      const command = form.columns.touchCommand(0);
+      const soon = this.#bulk?.touchSoon(command);
+      if (soon !== undefined) return mapSoon(soon, (settled) => form.touch(settled, headroom));
+      const answer = this.#port.touch(command, signalOf(caller));
       return mapAwaitable(answer, (settled) => form.touch(settled, headroom));
     } finally {
       form.close();

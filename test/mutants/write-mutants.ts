@@ -95,4 +95,18 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     replacement: 'if (',
     tests: [PACE],
   },
+  {
+    name: 'single write that listens in place of the one whose record it depends on',
+    file: 'internal/master/write-path.ts',
+    text: 'dependsOn.position.lsn === nextLsn, complete',
+    replacement: 'dependsOn.position.lsn <= nextLsn, complete',
+    tests: ['test/master/soon.test.ts'],
+  },
+  {
+    name: 'single write answered although its record was refused',
+    file: 'internal/master/operations/write-in-flight.ts',
+    text: '    if (error !== undefined) {\n      this.#receiver?.onError(error);\n      return;\n    }\n',
+    replacement: '    void error;\n',
+    tests: ['test/master/soon.test.ts'],
+  },
 ];

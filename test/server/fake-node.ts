@@ -186,6 +186,18 @@ export class FakeNode {
         return { answer: first?.kind === 'set' ? first.answer : undefined, refused: new Map() };
       },
       mixed: (batch, read) => this.#mixed(batch as OperationColumns, read),
+      deleteSoon: (command) => {
+        this.#note('delete', command);
+        return this.#delete(command);
+      },
+      incrementSoon: (command) => {
+        this.#note('increment', command);
+        return this.#increment(command);
+      },
+      touchSoon: (command) => {
+        this.#note('touch', command);
+        return this.#touch(command);
+      },
     };
   }
 

@@ -134,6 +134,18 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.#owned.servesAll(args[0]) ? master.mixed(...args) : undefined;
   }
 
+  deleteSoon(command: DeleteCommand): Soon<WriteAnswer> {
+    return this.#owned.writer(command).deleteSoon(command);
+  }
+
+  incrementSoon(command: IncrementCommand): Soon<IncrementAnswer> {
+    return this.#owned.writer(command).incrementSoon(command);
+  }
+
+  touchSoon(command: TouchCommand): Soon<TouchAnswer> | undefined {
+    return this.#admission.hasFormats ? this.#owned.writer(command).touchSoon(command) : undefined;
+  }
+
   set(given: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
