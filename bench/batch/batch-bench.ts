@@ -14,7 +14,7 @@ import { createLoad, type Load, type Loaded, loadNames, REDIS_RATE, redisLoad } 
 import { isInstalled, startRedis, startWalnut, startYardstick, type Target } from '../unary/processes.ts';
 import { type Measured, toSuiteReport } from '../unary/report.ts';
 import { type Contender, measureInTurn } from '../unary/rounds.ts';
-import { BATCH_CALLS, type BatchCall, OPERATIONS, singleOf, type Verb } from './batch-calls.ts';
+import { BATCH_CALLS, type BatchCall, LOGGING, OPERATIONS, singleOf, type Verb } from './batch-calls.ts';
 
 export interface BatchBench {
   readonly rounds: number;
@@ -37,6 +37,7 @@ export async function benchBatch({ rounds, seconds, only }: BatchBench): Promise
     const load = createLoad(directory);
     const walnut = await start('walnut', startWalnut);
     const redis = isInstalled('redis-server') ? await start('redis', startRedis) : undefined;
+    const logging = redis === undefined ? undefined : await start(LOGGING, startLogging);
     for (const call of BATCH_CALLS) if (call.verb === 'set') await askOnce(walnut.port, call);
     if (redis !== undefined) await redisBatches(redis, 'set', 0.2);
     const measured: Measured[] = [];
@@ -49,12 +50,9 @@ export async function benchBatch({ rounds, seconds, only }: BatchBench): Promise
         batches('bare', bare, call, load),
         singles(walnut, singleOf(call.verb), load),
       ];
-      if (redis !== undefined)
-        contenders.push({
-          name: 'redis',
-          target: redis,
-          load: (each) => redisBatches(redis, call.verb, each),
-        });
+      if (redis !== undefined) contenders.push(pipelined('redis', redis, call.verb));
+      if (logging !== undefined && call.verb === 'set')
+        contenders.push(pipelined(LOGGING, logging, call.verb));
       measured.push({ call, rounds: await measureInTurn(contenders, { rounds, seconds }) });
       process.stderr.write(`${call.id} measured\n`);
     }
@@ -76,6 +74,16 @@ function batches(name: string, target: Target, call: BatchCall, load: Load): Con
 
 function singles(target: Target, call: MeasuredCall, load: Load): Contender {
   return { name: 'alone', target, load: (seconds) => load(target.port, call, seconds) };
+}
+
+/** Its log is never rewritten meanwhile. */
+function startLogging(path: string): Promise<Target> {
+  const options = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0'];
+  return startRedis(path, options);
+}
+
+function pipelined(name: string, target: Target, verb: Verb): Contender {
+  return { name, target, load: (seconds) => redisBatches(target, verb, seconds) };
 }
 
 /** The counterpart of the batches: as many keys as a batch has, pipelined in the same number. */

@@ -24,9 +24,9 @@ export interface MixedBench {
   readonly only: string;
 }
 
-/** The bare server has one port, so none of these goes by TLS. */
+/** The bare server has one port, so none of these goes by TLS; and it tells calls apart by what heads of one call have in common. */
 export const MIXED_CALLS: readonly MeasuredCall[] = [...CALLS, ...BATCH_CALLS]
-  .filter(({ isTls }) => isTls !== true)
+  .filter(({ isTls, isHeadOwn }) => isTls !== true && isHeadOwn !== true)
   .map((call) => ({ ...call, aims: {} }));
 
 /** No kind is shown before every kind was called twice. */

@@ -25,6 +25,8 @@ export interface MeasuredCall {
   readonly body: Uint8Array;
   /** By TLS 1.3, beside bare node:https or http2.createSecureServer. */
   readonly isTls?: true;
+  /** Each request has a deadline and a trace context of its own, as those of a service do that is called itself. */
+  readonly isHeadOwn?: true;
   /** Over HTTP/1.1, where not 32. */
   readonly connections?: number;
   /** The share of the rate of bare Node, and of stock connect-node, that is aimed at. */
@@ -70,8 +72,8 @@ function rpcs(name: 'Get' | 'Set'): MeasuredCall[] {
       http: 2,
       contentType: type.proto,
       body: proto,
-      aims: { ...aimOf(0.75), ...(name === 'Get' ? { nghttpd: 0.5, go: 3 } : {}) },
-      beside: name === 'Get' ? ['stock', 'nghttpd', 'go'] : ['stock'],
+      aims: { ...aimOf(0.75), ...(name === 'Get' ? { redis: 1.4, nghttpd: 0.5, go: 3 } : {}) },
+      beside: name === 'Get' ? ['stock', 'redis', 'nghttpd', 'go'] : ['stock', 'redis'],
     },
     {
       ...common,
@@ -116,6 +118,12 @@ function byTls(id: string, bare: number): MeasuredCall {
   return { ...clear, id: `tls ${id}`, isTls: true, aims: { bare }, beside: [] };
 }
 
+/** The aims are those of calls whose head differs: what equal heads save is lost. */
+function withOwnHeads(id: string, bare: number): MeasuredCall {
+  const same = rpcs('Get').find((call) => call.id === id) as MeasuredCall;
+  return { ...same, id: `${id}, own heads`, isHeadOwn: true, aims: { bare }, beside: [] };
+}
+
 /** etcd's messages have the key, and the value, as their first fields; it is asked by gRPC. */
 export function etcdCall(name: 'get' | 'set'): MeasuredCall {
   const field = (no: number, bytes: Uint8Array): Buffer =>
@@ -137,6 +145,8 @@ export const CALLS: readonly MeasuredCall[] = [
   { ...keysRoute, id: 'set /v1/keys', method: 'PUT', body: VALUE },
   increment,
   touch,
+  withOwnHeads('get h1 proto', 1.4),
+  withOwnHeads('get h2 proto', 3),
   byTls('get h1 proto', 1.2),
   byTls('get h2 proto', 2),
 ];

@@ -29,7 +29,8 @@ export function createLoad(directory: string): Load {
   const hasH2load = isInstalled('h2load');
   return (port, call, seconds) => {
     if (call.http === 1 && hasWrk) return wrk(directory, port, call, seconds);
-    if (call.http === 2 && hasH2load) return h2load(directory, port, call, seconds);
+    // Every request of h2load has the same head.
+    if (call.http === 2 && hasH2load && call.isHeadOwn !== true) return h2load(directory, port, call, seconds);
     return ownLoad(port, call, seconds);
   };
 }
@@ -39,11 +40,23 @@ export function loadNames(): string {
   return `HTTP/1.1 by ${names[0]}, ${CONNECTIONS} connections; HTTP/2 by ${names[1]}, ${SESSIONS}×${STREAMS} streams`;
 }
 
+/** In wrk's language: what `ownHead` of own-load.ts makes. */
+const OWN_HEADS = `
+local number = 0
+function request()
+  number = number + 1
+  wrk.headers["connect-timeout-ms"] = tostring(5000 + number % 5000)
+  wrk.headers["traceparent"] = string.format("00-%032x-%016x-01", number, number)
+  return wrk.format()
+end
+`;
+
 async function wrk(directory: string, port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
   const script = join(directory, 'wrk.lua');
   const escaped = [...call.body].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('');
   const type = call.contentType === undefined ? '' : `wrk.headers["content-type"] = "${call.contentType}"\n`;
-  writeFileSync(script, `wrk.method = "${call.method}"\nwrk.body = "${escaped}"\n${type}`);
+  const request = call.isHeadOwn ? OWN_HEADS : '';
+  writeFileSync(script, `wrk.method = "${call.method}"\nwrk.body = "${escaped}"\n${type}${request}`);
   const url = urlOf(port, call);
   const options = ['-t1', `-c${call.connections ?? CONNECTIONS}`, `-d${seconds}s`, '-s', script, url];
   const { stdout } = await run('wrk', options);

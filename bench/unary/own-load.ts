@@ -10,6 +10,7 @@ interface Shape {
   readonly contentType?: string;
   readonly body: string;
   readonly isTls?: boolean;
+  readonly isHeadOwn?: boolean;
   readonly port: number;
   readonly seconds: number;
   readonly connections: number;
@@ -22,17 +23,33 @@ const body = Buffer.from(shape.body, 'base64');
 let answered = 0;
 let isOver = false;
 
+let numbered = 0;
+
+/** The fields in which the head of each request differs from others. */
+function ownHead(): Record<string, string> {
+  if (shape.isHeadOwn !== true) return {};
+  numbered++;
+  const id = numbered.toString(16);
+  return {
+    'connect-timeout-ms': String(5_000 + (numbered % 5_000)),
+    traceparent: `00-${id.padStart(32, '0')}-${id.padStart(16, '0')}-01`,
+  };
+}
+
 /** One request after the other; answers carry a content-length. */
 function driveHttp1(): Socket {
   const type = shape.contentType === undefined ? '' : `content-type: ${shape.contentType}\r\n`;
-  const head = `${shape.method} ${shape.path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${type}content-length: ${body.length}\r\n\r\n`;
-  const request = Buffer.concat([Buffer.from(head), body]);
+  const head = `${shape.method} ${shape.path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${type}content-length: ${body.length}\r\n`;
+  const request = (): Buffer => {
+    const fields = Object.entries(ownHead()).map(([name, value]) => `${name}: ${value}\r\n`);
+    return Buffer.concat([Buffer.from(`${head}${fields.join('')}\r\n`), body]);
+  };
   const { port } = shape;
   const socket = shape.isTls
     ? connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
     : connect({ host: '127.0.0.1', port, noDelay: true });
   let seen = '';
-  socket.on(shape.isTls ? 'secureConnect' : 'connect', () => socket.write(request));
+  socket.on(shape.isTls ? 'secureConnect' : 'connect', () => socket.write(request()));
   socket.on('data', (chunk: Buffer) => {
     seen += chunk.toString('latin1');
     const end = seen.indexOf('\r\n\r\n');
@@ -41,7 +58,7 @@ function driveHttp1(): Socket {
     if (seen.length < end + 4 + length) return;
     if (seen.startsWith('HTTP/1.1 2')) answered++;
     seen = '';
-    if (!isOver) socket.write(request);
+    if (!isOver) socket.write(request());
   });
   return socket;
 }
@@ -53,7 +70,8 @@ function driveHttp2(): ClientHttp2Session {
   const type = shape.contentType === undefined ? {} : { 'content-type': shape.contentType };
   const next = (): void => {
     if (isOver) return;
-    const stream = session.request({ ':method': shape.method, ':path': shape.path, te: 'trailers', ...type });
+    const pseudo = { ':method': shape.method, ':path': shape.path };
+    const stream = session.request({ ...pseudo, te: 'trailers', ...type, ...ownHead() });
     stream.on('response', (headers) => {
       if (String(headers[':status']).startsWith('2')) answered++;
     });
