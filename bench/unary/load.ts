@@ -30,7 +30,8 @@ export function createLoad(directory: string): Load {
   return (port, call, seconds) => {
     if (call.http === 1 && hasWrk) return wrk(directory, port, call, seconds);
     // Every request of h2load has the same head.
-    if (call.http === 2 && hasH2load && call.isHeadOwn !== true) return h2load(directory, port, call, seconds);
+    if (call.http === 2 && hasH2load && call.isHeadOwn !== true)
+      return h2load(directory, port, call, seconds);
     return ownLoad(port, call, seconds);
   };
 }

@@ -97,4 +97,11 @@ export const VALUE_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: ['test/server/value-pieces.test.ts'],
   },
+  {
+    name: 'chunks of a body left to the collector',
+    file: 'internal/rpc/http-io.ts',
+    text: '        if (isNodeHttp1(request)) giveBack(chunk);\n',
+    replacement: '',
+    tests: ['test/rpc/codec-request.test.ts'],
+  },
 ];

@@ -1,4 +1,7 @@
 /** Bodies of our own codecs: as a stream, and past its queue. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { expect, it } from 'vitest';
 import { receiveBody } from '#rpc/http-io.ts';
 import { type CodecPort, CodecRequest } from '#rpc/http2/codec-request.ts';
@@ -87,4 +90,27 @@ it('after a refusal the rest is thrown away', async () => {
   arrive(request, 'two ');
   await new Promise(setImmediate);
   expect([chunks, credits.bytes]).toEqual([1, 8]);
+});
+
+it('each chunk that Node has made for a body is freed when it was taken', async () => {
+  const chunks: Uint8Array[] = [];
+  const lengths: number[] = [];
+  const server = createServer(async (request, response) => {
+    await receiveBody(request, (chunk) => {
+      chunks.push(chunk);
+      lengths.push(chunk.length);
+    });
+    response.end();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const call = connect(port, '127.0.0.1');
+  call.write('PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n');
+  call.end('3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
+  await once(call.resume(), 'close');
+  server.close();
+  expect([lengths, chunks.map(({ buffer }) => buffer.byteLength)]).toEqual([
+    [3, 2],
+    [0, 0],
+  ]);
 });

@@ -186,19 +186,15 @@ export class FakeNode {
         return { answer: first?.kind === 'set' ? first.answer : undefined, refused: new Map() };
       },
       mixed: (batch, read) => this.#mixed(batch as OperationColumns, read),
-      deleteSoon: (command) => {
-        this.#note('delete', command);
-        return this.#delete(command);
-      },
-      incrementSoon: (command) => {
-        this.#note('increment', command);
-        return this.#increment(command);
-      },
-      touchSoon: (command) => {
-        this.#note('touch', command);
-        return this.#touch(command);
-      },
+      deleteSoon: (command) => this.#noted('delete', command, () => this.#delete(command)),
+      incrementSoon: (command) => this.#noted('increment', command, () => this.#increment(command)),
+      touchSoon: (command) => this.#noted('touch', command, () => this.#touch(command)),
     };
+  }
+
+  #noted<T>(name: string, command: unknown, run: () => T): T {
+    this.#note(name, command);
+    return run();
   }
 
   /** Every Get is told what there is, as if the batch had written it. */
@@ -228,22 +224,10 @@ export class FakeNode {
         if (this.hold === undefined) return this.#get(command);
         return this.hold(signal).then(() => this.#get(command));
       },
-      set: (command) => {
-        this.#note('set', command);
-        return this.#set(command);
-      },
-      delete: (command) => {
-        this.#note('delete', command);
-        return this.#delete(command);
-      },
-      increment: (command) => {
-        this.#note('increment', command);
-        return this.#increment(command);
-      },
-      touch: (command) => {
-        this.#note('touch', command);
-        return this.#touch(command);
-      },
+      set: (command) => this.#noted('set', command, () => this.#set(command)),
+      delete: (command) => this.#noted('delete', command, () => this.#delete(command)),
+      increment: (command) => this.#noted('increment', command, () => this.#increment(command)),
+      touch: (command) => this.#noted('touch', command, () => this.#touch(command)),
       batch: (operations) => {
         this.#note('batch', operations);
         return this.#record(operations);

@@ -41,7 +41,7 @@ export function statedKind<T extends object>(
     },
     hold() {},
     describe(frame) {
-      return { ...decode(frame.payload) };
+      return { ...decode(frame.payload) } as Record<string, unknown>;
     },
   };
 }
