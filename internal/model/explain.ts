@@ -28,6 +28,8 @@ export interface ExplainedEntry {
   readonly isExpired: boolean;
   /** See `Entry`. */
   readonly modifiedMs: number;
+  /** When it was last accessed on the node that answers: wall time, whole seconds as milliseconds; 0: not known. */
+  readonly accessedMs: number;
 }
 
 export interface ExplainAnswer extends Freshness {

@@ -18,6 +18,7 @@ import {
 import { utf8Length } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { WatchEvent } from '#model/watch.ts';
+import type { AccessTimes } from '#node/access-times.ts';
 import { modifiedMsOf } from '#node/modified.ts';
 import type { Clock } from '#platform/clock.ts';
 import { entryCost } from '#storage/store.ts';
@@ -30,6 +31,7 @@ export interface ExplainContext {
   engine(): Engine;
   readonly stalenessMs: number;
   readonly lagRecords: number;
+  readonly accesses: AccessTimes;
 }
 
 /** What one search may take. */
@@ -66,9 +68,9 @@ export class Explainer {
       await engine.waitDurable(engine.appliedLsn, SYNC_MS_MAX, signal);
       const search = new Search(engine, key, changes || EXPLAIN_CHANGES_DEFAULT, this.#clock);
       await search.run(signal);
-      const { stalenessMs, lagRecords } = this.#context;
+      const { stalenessMs, lagRecords, accesses } = this.#context;
       const wallShiftMs = engine.logClock.shiftMs(engine.logClock.nowMs());
-      const entry = explained(engine, key, wallShiftMs);
+      const entry = explained(engine, key, wallShiftMs, accesses);
       return { ...search.found(), entry, asOf: engine.position, stalenessMs, lagRecords, wallShiftMs };
     } finally {
       giveBack?.();
@@ -76,17 +78,24 @@ export class Explainer {
   }
 }
 
-function explained(engine: Engine, key: string, wallShiftMs: number): ExplainedEntry | undefined {
-  const stored: Entry | undefined = engine.store.peek(key);
+function explained(
+  engine: Engine,
+  key: string,
+  wallShiftMs: number,
+  accesses: AccessTimes,
+): ExplainedEntry | undefined {
+  const { store } = engine;
+  const stored: Entry | undefined = store.peek(key);
   if (stored === undefined) return undefined;
-  const { version, value, expireAtMs } = stored;
+  const { version, value, contentType = '', expireAtMs } = stored;
   return {
     version,
     expireAtMs: movedDeadline(expireAtMs, wallShiftMs),
     valueBytes: value.length,
-    memoryBytes: entryCost(utf8Length(key), value.length),
+    memoryBytes: entryCost(utf8Length(key), value.length + contentType.length),
     isExpired: isExpired(expireAtMs, engine.readNowMs()),
     modifiedMs: modifiedMsOf(stored, engine) ?? 0,
+    accessedMs: accesses.lastMs(store, key),
   };
 }
 

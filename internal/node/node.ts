@@ -9,6 +9,7 @@
 import { AsidePruner } from '#engine/aside-pruner.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { NodeStatus } from '#model/status.ts';
+import { AccessTimes } from '#node/access-times.ts';
 import { buildStatus } from '#node/build-status.ts';
 import { ClockWatch } from '#node/clock-watch.ts';
 import { AdminDoor } from '#node/doors/admin-door.ts';
@@ -55,6 +56,7 @@ export class Node {
   readonly #recovery: RecoveryWatch;
   readonly #guard: StateGuard;
   readonly #clockWatch: ClockWatch;
+  readonly #accesses: AccessTimes;
   readonly #watches: Watches;
   #isDraining = false;
 
@@ -73,6 +75,7 @@ export class Node {
       onFatal: options.onFatal,
     });
     this.#clockWatch = new ClockWatch(options.clock, options.logger, () => this.#admission.engine);
+    this.#accesses = new AccessTimes(options.clock, () => this.#admission.engine);
     this.#watches = new Watches(options.clock, options.random, options.watchBytesMax);
     this.ports = this.#openDoors();
     this.local = new LocalDoor(this.#admission, this.ports.keyValue.reader);
@@ -101,7 +104,9 @@ export class Node {
   #openDoors(): NodeDoors {
     const admission = this.#admission;
     const level = this.#options.member?.durability;
-    const keyValue = new KeysDoor(admission, this.#options.clock, this.#watches, level);
+    const { clock } = this.#options;
+    const [watches, accesses] = [this.#watches, this.#accesses];
+    const keyValue = new KeysDoor({ admission, clock, watches, accesses, level });
     // The shorter ways of plain Sets wait for nothing.
     const bulk = level === undefined ? keyValue : undefined;
     const replication = new ReplicationDoor(admission, () => {
@@ -166,6 +171,7 @@ export class Node {
     this.#pruner.start();
     this.#guard.start();
     this.#clockWatch.start();
+    this.#accesses.start();
   }
 
   /** From now on the node is not ready; reads and writes under way finish. */
@@ -179,6 +185,7 @@ export class Node {
   async stop(): Promise<void> {
     this.#isDraining = true;
     this.#clockWatch.stop();
+    this.#accesses.stop();
     const guarded = this.#guard.stop();
     await this.#agent?.stop();
     await this.#keeper?.stop();

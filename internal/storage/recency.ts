@@ -22,6 +22,11 @@ export class RecencyList {
     this.#slots = slots;
   }
 
+  /** The stamp of the newest access. */
+  get lastStamp(): number {
+    return this.#lastStamp;
+  }
+
   /** Appends a slot that is not in the list as the most recently accessed. */
   add(slot: number): void {
     this.#slots.setStamp(slot, ++this.#lastStamp);

@@ -201,6 +201,17 @@ export class Store {
     return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
+  /** The stamp of the newest access of any entry: each one gets a greater number than the one before. */
+  get lastStamp(): number {
+    return this.#recency.lastStamp;
+  }
+
+  /** The stamp of the last access of an entry, or `NOT_STORED`. */
+  stampOf(key: string): number {
+    const slot = this.#find(key);
+    return slot === NO_SLOT ? NOT_STORED : this.#slots.stampOf(slot);
+  }
+
   /** Makes stored entries the most recently accessed, unless they are taken victims. */
   access(...keys: readonly string[]): void {
     for (const key of keys) if (this.#key.load(key)) this.accessKey(this.#key);

@@ -35,5 +35,6 @@ export function fromExplainAnswer(answer: ExplainAnswer): ExplainResponse {
     stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
     lagRecords: BigInt(answer.lagRecords),
     modifiedMs: BigInt(found?.modifiedMs ?? 0),
+    accessedMs: BigInt(found?.accessedMs ?? 0),
   };
 }

@@ -110,7 +110,7 @@ export function fromExplainCommand(command: ExplainCommand): MessageInitShape<ty
 
 /** An entry that has expired and is not deleted yet is told by its changes only. */
 export function toExplainAnswer(response: ExplainResponse): ExplainAnswer {
-  const { found, version, expireAtMs, valueBytes, memoryBytes, modifiedMs } = response;
+  const { found, version, expireAtMs, valueBytes, memoryBytes, modifiedMs, accessedMs } = response;
   const number = (value: bigint, field: string): number => toSafeNumber(value, field);
   return {
     entry: found
@@ -121,6 +121,7 @@ export function toExplainAnswer(response: ExplainResponse): ExplainAnswer {
           memoryBytes: number(memoryBytes, 'memory_bytes'),
           isExpired: false,
           modifiedMs: number(modifiedMs, 'modified_ms'),
+          accessedMs: number(accessedMs, 'accessed_ms'),
         }
       : undefined,
     changes: response.changes.map(toWatchEvent),

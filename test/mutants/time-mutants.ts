@@ -77,4 +77,18 @@ export const TIME_MUTANTS: readonly Mutant[] = [
     replacement: '    await this.reader.untilReached(start, WATCH_START_MS_MAX, signal);\n    return start;',
     tests: [SINCE],
   },
+  {
+    name: 'accesses dated only when somebody asks',
+    file: 'internal/node/access-times.ts',
+    text: '    this.#timer = this.#clock.after(ACCESS_LOOK_MS, () => this.start());\n',
+    replacement: '',
+    tests: ['test/node/explain.test.ts'],
+  },
+  {
+    name: 'explained memory without the content type',
+    file: 'internal/node/explainer.ts',
+    text: 'value.length + contentType.length',
+    replacement: 'value.length',
+    tests: ['test/node/explain.test.ts'],
+  },
 ];

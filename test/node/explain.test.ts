@@ -30,6 +30,27 @@ describe('explain', () => {
     );
   });
 
+  it('says when an entry was last accessed, and counts its content type', async () => {
+    const { group, master } = await oneNode();
+    // The next look is at most a second away.
+    const second = (): number => Math.floor(group.clock.wallMs() / 1_000) * 1_000 + 1_000;
+    const accessed = async (key: string) => (await explain(group, master, key)).entry?.accessedMs;
+    await group.set(master, 'read', 'x', { contentType: 'text/plain' });
+    await group.set(master, 'written', 'x');
+    const writtenMs = second();
+    await group.clock.advance(60_000);
+    await group.until(Promise.resolve(master.node.get({ key: 'read', waitMs: 0 })));
+    const readMs = second();
+    await group.clock.advance(30_000);
+    expect([await accessed('read'), await accessed('written')]).toEqual([readMs, writtenMs]);
+    expect((await explain(group, master, 'read')).entry?.memoryBytes).toBe(4 + 1 + 10 + 80);
+    await group.clock.advance(1_000);
+    const again = await group.master({ fileSystem: await group.stop(master) });
+    const startedMs = second() - 1_000;
+    await group.clock.advance(60_000);
+    expect((await explain(group, again, 'read')).entry?.accessedMs).toBe(startedMs);
+  });
+
   it('says what became of one that is not there', async () => {
     const { group, master } = await oneNode({ limits: { entriesMax: 2, bytesMax: 0, policy: 'lru' } });
     await group.set(master, 'deleted', 'x');

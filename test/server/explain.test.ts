@@ -24,7 +24,7 @@ it.each(['json', 'binary', 'grpc', 'grpc-web'])('explains by %s', async (how) =>
     summary: expect.stringContaining('present: 2 bytes'),
     ...{ found: true, version: { lsn: 3n }, expireAtMs: 9n, valueBytes: 2n, memoryBytes: 83n, sets: 4n },
     ...{ deletes: 5n, waitingChanges: 6n, searchedFrom: { lsn: 2n }, complete: true, asOf: { lsn: 7n } },
-    ...{ stalenessMs: 1n, lagRecords: 8n, modifiedMs: 5_000n },
+    ...{ stalenessMs: 1n, lagRecords: 8n, modifiedMs: 5_000n, accessedMs: 6_000n },
   });
   expect(node.calls.at(-1)?.argument).toEqual({ key: 'k', changes: 7 });
   await expect(client.explain({ key: '' })).rejects.toMatchObject({ code: Code.InvalidArgument });

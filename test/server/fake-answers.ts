@@ -9,7 +9,7 @@ export function explained(positionOf: (lsn: number) => Position): ExplainAnswer 
   return {
     entry: {
       ...{ version: positionOf(3), expireAtMs: 9, valueBytes: 2, memoryBytes: 83, isExpired: false },
-      modifiedMs: 5_000,
+      ...{ modifiedMs: 5_000, accessedMs: 6_000 },
     },
     ...{ changes: [], sets: 4, deletes: 5, waitingChanges: 6, searchedFrom: positionOf(2) },
     ...{ isComplete: true, asOf: positionOf(7), stalenessMs: 1.5, lagRecords: 8, wallShiftMs: 0 },

@@ -70,6 +70,7 @@ function toJson(key: string, answer: ExplainResponse): Record<string, unknown> {
     bytes: Number(answer.valueBytes),
     memoryBytes: Number(answer.memoryBytes),
     modifiedMs: Number(answer.modifiedMs),
+    accessedMs: Number(answer.accessedMs),
   };
   return {
     key,
@@ -104,7 +105,8 @@ function toText({ colors }: Invocation, answer: ExplainResponse): string {
   ];
   if (found) {
     const memory: [string, string] = ['counts as', `${showBytes(answer.memoryBytes)} of storage.max_memory`];
-    facts.unshift(['modified', showModified(answer.modifiedMs)], memory);
+    const accessed: [string, string] = ['accessed', showModified(answer.accessedMs)];
+    facts.unshift(['modified', showModified(answer.modifiedMs)], accessed, memory);
   }
   const head = `${escapeLine(answer.summary)}\n\n${renderFacts(colors, facts)}`;
   if (changes.length === 0) return head;

@@ -34,6 +34,7 @@ import type { Soon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage, type WatchOutlet } from '#model/watch.ts';
+import type { AccessTimes } from '#node/access-times.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
 import { type DefaultLevel, QUORUM_VOTERS_MIN, withLevel, withLevels } from '#node/doors/default-level.ts';
@@ -57,6 +58,15 @@ import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Watches } from '#watch/watches.ts';
 
+export interface KeysDoorParts {
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly watches: Watches;
+  readonly accesses: AccessTimes;
+  /** Of writes that name none. */
+  readonly level: DefaultLevel;
+}
+
 export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #admission: Admission;
   readonly #owned: OwnedKeys;
@@ -69,7 +79,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #explainer: Explainer;
   readonly #level: DefaultLevel;
 
-  constructor(admission: Admission, clock: Clock, watches: Watches, level?: DefaultLevel) {
+  constructor({ admission, clock, watches, accesses, level }: KeysDoorParts) {
     this.#level = level;
     this.#admission = admission;
     this.#owned = new OwnedKeys(admission);
@@ -78,6 +88,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     this.#explainer = new Explainer(
       {
         engine: () => admission.readable(),
+        accesses,
         get stalenessMs() {
           return admission.role?.stalenessMs ?? 0;
         },
