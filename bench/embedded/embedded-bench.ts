@@ -48,7 +48,7 @@ const DEPTHS = [
 interface Rates {
   readonly get: Rate[];
   readonly map: Rate[];
-  /** As `DEPTHS`; without redis empty. */
+  /** One for each of `DEPTHS`; none without redis. */
   readonly redis: readonly Rate[][];
 }
 

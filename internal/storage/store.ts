@@ -1,8 +1,7 @@
 /**
- * The state of one node: every stored entry, the recency order, the deadlines, what
- * became of named writes, and the digest. It is synchronous and in memory. Entries change only through
- * `apply` and `applyEncoded`, in the order of the log, so equal logs give equal
- * entries and digests.
+ * The state of one node: every stored entry, the recency order, the deadlines, what became of
+ * named writes, and the digest. It is synchronous and in memory. Entries change only through `apply`
+ * and `applyEncoded`, in the order of the log, so equal logs give equal entries and digests.
  *
  * The store never evicts, expires or refuses by itself. The master asks it for
  * victims and due entries, logs their deletion, and applies that record. The store
@@ -93,9 +92,7 @@ export class Store {
       return this.#index.find(this.#key);
     },
     onHit: (slot) => this.#onHit(slot),
-    onMiss: () => {
-      this.#misses++;
-    },
+    onMiss: () => void this.#misses++,
     prefetch: (bytes, offsets, lengths, from, to) => this.prefetch(bytes, offsets, lengths, from, to),
   };
   readonly #prefetcher: Prefetcher;
@@ -117,14 +114,13 @@ export class Store {
     this.#expiry = new ExpiryIndex(this.#slots);
     this.#recency = new RecencyList(this.#slots);
     this.#victimParts = { slots: this.#slots, recency: this.#recency, expiry: this.#expiry };
-    const hashSeed = options.hashSeed ?? 0;
-    this.#hashSeed = hashSeed;
+    this.#hashSeed = options.hashSeed ?? 0;
     this.#hashMask = options.hashMask;
     this.#key = this.createKey();
     this.#prefetcher = new Prefetcher(this.#key, this.#index, this.#slots);
     this.#limits = options.limits;
     this.#victims = chooseVictims(options.limits, this.#victimParts);
-    this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
+    this.#incarnation = options.incarnation ?? deriveIncarnation(this.#hashSeed);
   }
 
   /** Entries stored, including expired ones that are not deleted yet. */
@@ -201,7 +197,7 @@ export class Store {
     return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
-  /** The stamp of the newest access of any entry: each one gets a greater number than the one before. */
+  /** The stamp of the newest access of any entry. */
   get lastStamp(): number {
     return this.#recency.lastStamp;
   }

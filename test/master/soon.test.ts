@@ -74,7 +74,7 @@ it('do not take the place of the write whose record they depend on', async () =>
   expect([first.value, second.value]).toMatchObject([{ applied: true, value: 1n }, { applied: false }]);
 });
 
-it('are told of a full disk, also where they depend on the write of another, and of a deposed master', async () => {
+it('reject for a full disk, also where they depend on the write of another, and for a deposed master', async () => {
   const [one, other] = await twins();
   const writes: Write[] = [
     { kind: 'set', key: 'a', value: '1' },

@@ -63,7 +63,7 @@ export interface KeysDoorParts {
   readonly clock: Clock;
   readonly watches: Watches;
   readonly accesses: AccessTimes;
-  /** Of writes that name none. */
+  /** What writes that name no durability ask for. */
   readonly level: DefaultLevel;
 }
 
