@@ -89,6 +89,7 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
     ports: node.ports,
     member: node.ports.member,
     clusterId: () => node.clusterId,
+    group: () => node.group,
     clock,
     logger,
     metrics,

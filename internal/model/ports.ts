@@ -72,8 +72,8 @@ import type { CallWish } from '#model/wish.ts';
 
 export interface KeyValuePort {
   /**
-   * The same keys for a call that wishes something by headers. Absent on a node, which is asked for
-   * no more than it has. Throws `invalid_argument` where the wish cannot be meant.
+   * The same keys for a call that wishes something by headers. Absent on a node, which
+   * answers what it has. Throws `invalid_argument` where the wish cannot be meant.
    */
   withWish?(wish: CallWish): KeyValuePort;
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;

@@ -86,6 +86,11 @@ export class Node {
     return this.#host?.manifest.member?.clusterId ?? '';
   }
 
+  /** The group of that cluster; empty: none. */
+  get group(): string {
+    return this.#host?.manifest.member?.group ?? '';
+  }
+
   #core(): NodeCore {
     const node = this;
     return {

@@ -16,6 +16,8 @@ export interface KeyModulesOptions {
   readonly keyValue: KeyValuePort;
   /** Undefined: everything goes through `keyValue`. */
   readonly bulk: BulkPort | undefined;
+  /** On a member of a cluster: its group; empty while there is none. */
+  readonly group?: (() => string) | undefined;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** `server.max_value_bytes` */
@@ -27,7 +29,7 @@ export interface KeyModulesOptions {
 export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeModules {
   const { keyValue: port, bulk, clock, metrics, valueBytesMax, batchBytesMax } = options;
   const { errors, slices, budget, compression, boundAnswer, slowLog } = edge;
-  const views = createKeysViews(port, clock, slices);
+  const views = createKeysViews(port, clock, slices, options.group);
   const keys: KeysRouteOptions = {
     ...{ port, views, errors, clock, budget, compression, boundAnswer, valueBytesMax, slowLog },
     observe: createKeysObserver(metrics),

@@ -35,8 +35,16 @@ export function streamViewer({ keys, wish }: KeysViewer): KeysViewer {
   return { keys, wish };
 }
 
-/** One view is kept for each rights object; a call with a wish has a view of its own. */
-export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SlicePace): KeysViews {
+/**
+ * One view is kept for each rights object; a call with a wish has a view of its own. `groupOf`: of a
+ * node, its group of a cluster; empty or undefined: none.
+ */
+export function createKeysViews(
+  port: KeyValuePort,
+  clock: Clock,
+  slices: SlicePace,
+  groupOf?: () => string,
+): KeysViews {
   const viewOf = (seen: KeyValuePort): KeysView => ({
     port: seen,
     batch: createSlicedBatch(
@@ -51,7 +59,7 @@ export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SliceP
   return (viewer) => {
     const { keys, wish } = viewer;
     if (wish !== undefined) {
-      const wished = wishedPort(port, wish, viewer);
+      const wished = wishedPort(port, wish, viewer, groupOf?.());
       return viewOf(keys === undefined ? wished : new GuardedKeys(wished, keys));
     }
     if (keys === undefined) return whole;
@@ -65,17 +73,26 @@ export function createKeysViews(port: KeyValuePort, clock: Clock, slices: SliceP
 }
 
 /** Throws `invalid_argument` where this process does not do what the caller wishes. */
-function wishedPort(port: KeyValuePort, wish: CallWish, viewer: KeysViewer): KeyValuePort {
-  const { seen } = wish;
-  if (port.withWish === undefined) {
-    const header = seen === undefined ? READ_FROM_HEADER : POSITIONS_HEADER;
-    throw invalidArgument(
-      `${header} is for gateways, and this is a node: expected at_least, and a call of the node that is to answer`,
-    );
-  }
-  const own = port.withWish(wish);
-  if (seen === undefined) return own;
+function wishedPort(
+  port: KeyValuePort,
+  wish: CallWish,
+  viewer: KeysViewer,
+  group: string | undefined,
+): KeyValuePort {
+  const { seen, readFrom } = wish;
   // Made when it is first asked for.
   const tell = (now: Seen): void => viewer.responseHeader?.set(POSITIONS_HEADER, formatPositions(now));
-  return new SessionKeys(own, seen, tell);
+  if (port.withWish !== undefined) {
+    const own = port.withWish(wish);
+    return seen === undefined ? own : new SessionKeys(own, seen, tell);
+  }
+  if (readFrom !== undefined)
+    throw invalidArgument(
+      `${READ_FROM_HEADER} is for gateways, and this is a node: call the one that is to answer`,
+    );
+  if (group === undefined || group === '')
+    throw invalidArgument(
+      `${POSITIONS_HEADER} is of the groups of a cluster, and this node is in none: expected at_least in the request`,
+    );
+  return new SessionKeys(port, seen ?? [], tell, group);
 }

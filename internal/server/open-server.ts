@@ -32,6 +32,8 @@ export interface ServerOptions extends Omit<EdgeOptions, 'owner' | 'modules'> {
   readonly member?: MemberPort | undefined;
   /** On a member of a cluster: the id of that; empty while there is none. */
   readonly clusterId?: (() => string) | undefined;
+  /** On a member of a cluster: the id of its group; empty while there is none. */
+  readonly group?: (() => string) | undefined;
   /** `server.max_value_bytes` */
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */

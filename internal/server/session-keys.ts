@@ -33,6 +33,8 @@ import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { type Seen, seenAfter, withoutGroup } from '#model/seen.ts';
 import type { WatchMessage } from '#model/watch.ts';
+import type { WriteId } from '#model/write-id.ts';
+import { OwnPositions } from '#server/own-positions.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
 export class SessionKeys implements KeyValuePort {
@@ -40,11 +42,17 @@ export class SessionKeys implements KeyValuePort {
   readonly #tell: (seen: Seen) => void;
   /** What the session brought: a read that names no position itself shows all of it. */
   readonly #brought: Seen;
+  /** What the node behind the port has to show; undefined: the port does that itself. */
+  readonly #own: OwnPositions | undefined;
   #seen: Seen;
 
-  /** `tell`: called with what the session has seen, before each answer. */
-  constructor(port: KeyValuePort, seen: Seen, tell: (seen: Seen) => void) {
+  /**
+   * `tell`: called with what the session has seen, before each answer. `group`: the group of the node
+   * behind the port; undefined: the port is a gateway's, whose answers name their groups.
+   */
+  constructor(port: KeyValuePort, seen: Seen, tell: (seen: Seen) => void, group?: string) {
     this.#port = port;
+    this.#own = group === undefined ? undefined : new OwnPositions(port, group, seen);
     this.#brought = seen;
     this.#seen = seen;
     this.#tell = tell;
@@ -52,25 +60,25 @@ export class SessionKeys implements KeyValuePort {
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
     return this.#noted(
-      () => this.#port.get(command, signal),
+      () => this.#own?.get(command, signal) ?? this.#port.get(command, signal),
       ({ asOf }) => this.#note(asOf, this.#includedBy(command)),
     );
   }
 
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer> {
-    return this.#written(() => this.#port.set(command, signal));
+    return this.#written(() => this.#port.set(this.#named(command), signal));
   }
 
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer> {
-    return this.#written(() => this.#port.delete(command, signal));
+    return this.#written(() => this.#port.delete(this.#named(command), signal));
   }
 
   increment(command: IncrementCommand, signal?: AbortSignal): Awaitable<IncrementAnswer> {
-    return this.#written(() => this.#port.increment(command, signal));
+    return this.#written(() => this.#port.increment(this.#named(command), signal));
   }
 
   touch(command: TouchCommand, signal?: AbortSignal): Awaitable<TouchAnswer> {
-    return this.#written(() => this.#port.touch(command, signal));
+    return this.#written(() => this.#port.touch(this.#named(command), signal));
   }
 
   checkBatch(operations: readonly BatchOperation[]): void {
@@ -79,7 +87,7 @@ export class SessionKeys implements KeyValuePort {
 
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]> {
     return this.#noted(
-      () => this.#port.batch(operations, signal),
+      async () => this.#port.batch((await this.#own?.operations(operations, signal)) ?? operations, signal),
       (results) => {
         for (const [i, result] of results.entries())
           this.#noteResult(operations[i] as BatchOperation, result);
@@ -88,13 +96,17 @@ export class SessionKeys implements KeyValuePort {
   }
 
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
-    return this.#written(() => this.#port.atomicBatch(command, signal));
+    return this.#written(async () => {
+      const operations = (await this.#own?.operations(command.operations, signal)) ?? command.operations;
+      return this.#port.atomicBatch(this.#named({ ...command, operations }), signal);
+    });
   }
 
   scan(command: ScanCommand, signal?: AbortSignal): Awaitable<ScanAnswer> {
     return this.#noted(
       () => this.#port.scan(command, signal),
       ({ asOf, asOfAll = [asOf] }) => {
+        this.#own?.checkShown(asOf);
         for (const position of asOfAll) this.#note(position);
       },
     );
@@ -125,12 +137,16 @@ export class SessionKeys implements KeyValuePort {
     return this.#port.awaitDurable(command, signal);
   }
 
+  #named<C extends { readonly id?: WriteId | undefined }>(command: C): C {
+    return this.#own?.named(command) ?? command;
+  }
+
   #written<A extends { readonly position: Position }>(work: () => Awaitable<A>): Awaitable<A> {
     return this.#noted(work, ({ position }) => this.#note(position));
   }
 
   #noteResult({ kind, command }: BatchOperation, result: BatchResult): void {
-    if (result.kind === 'error') this.#forget(result.error);
+    if (result.kind === 'error') this.#forget(this.#own?.asLost(result.error) ?? result.error);
     else if (result.kind !== 'get') this.#note(result.answer.position);
     else this.#note(result.answer.asOf, kind === 'get' ? this.#includedBy(command) : []);
   }
@@ -140,11 +156,13 @@ export class SessionKeys implements KeyValuePort {
   }
 
   #note(position: Position, included: Seen = []): void {
-    this.#seen = seenAfter(this.#seen, position, included);
+    const { group = this.#own?.group } = position;
+    this.#seen = seenAfter(this.#seen, { ...position, group }, included);
   }
 
   /** What is lost is told once. */
-  #forget({ details: { lostGroup } }: WalnutError): void {
+  #forget(error: unknown): void {
+    const lostGroup = error instanceof WalnutError ? error.details.lostGroup : undefined;
     if (lostGroup !== undefined) this.#seen = withoutGroup(this.#seen, lostGroup);
   }
 

@@ -5,6 +5,7 @@ const SEEN = 'test/model/seen.test.ts';
 const SESSIONS = 'test/routing/sessions.test.ts';
 const GATEWAY = 'test/server/gateway-headers.test.ts';
 const VOUCHED = 'test/server/vouched.test.ts';
+const NODE = 'test/server/node-session.test.ts';
 const CLIENT = 'test/client/group-sessions.test.ts';
 
 export const VECTOR_MUTANTS: readonly Mutant[] = [
@@ -98,6 +99,34 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
     text: '    this.#named = named;\n',
     replacement: '    this.#named = new Map([...this.#named, ...named]);\n',
     tests: [VOUCHED],
+  },
+  {
+    name: 'vouched: a call to a node names nobody',
+    file: 'internal/peer/node-links.ts',
+    text: '{ headers: { [ON_BEHALF_OF_HEADER]: user } }',
+    replacement: '{ headers: {} }',
+    tests: [VOUCHED],
+  },
+  {
+    name: 'vector: a node shows nothing of what the session has seen',
+    file: 'internal/server/own-positions.ts',
+    text: '{ ...command, atLeast: this.#needed.atLeast }',
+    replacement: '{ ...command }',
+    tests: [NODE],
+  },
+  {
+    name: 'vector: a node takes positions of other groups for its own',
+    file: 'internal/server/own-positions.ts',
+    text: 'neededOf(seenOf(seen, group).map(',
+    replacement: 'neededOf(seen.map(',
+    tests: [NODE],
+  },
+  {
+    name: 'vector: the group is not in protobuf',
+    file: 'internal/wire/answer-writer.ts',
+    text: '  if (group === undefined) return;\n  out.byte(delimited(3));',
+    replacement: '  if (group === undefined || lsn > 0) return;\n  out.byte(delimited(3));',
+    tests: ['test/wire/grouped-positions.test.ts'],
   },
   {
     name: 'session: positions of a group are not sent back',

@@ -1,11 +1,15 @@
 /** A gateway calls a node for its own callers: whose rights count, who is believed, and what is noted. */
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import type { AuditEvent } from '#model/access.ts';
+import type { WatchCommand } from '#model/watch.ts';
+import { ConnectNodeLinks } from '#peer/node-links.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { http1, type PlainAnswer, start } from '#test/server/running.ts';
+import { http1, onCleanup, type PlainAnswer, start } from '#test/server/running.ts';
 
 async function open(mode: 'permissive' | 'required' = 'required') {
   const identities = new Identities({
@@ -72,6 +76,25 @@ describe('a call of a gateway for a user', () => {
   });
 });
 
+describe('the links of a gateway to its nodes', () => {
+  it('name the user of each call and each watch', async () => {
+    const { running } = await open();
+    const authorization = (): string => `Bearer ${tokenOf('gateway')}`;
+    const credential = { withCredential: (endpoint: Endpoint) => ({ ...endpoint, authorization }) };
+    const links = new ConnectNodeLinks({ clock: createNodeClock(), credential });
+    onCleanup(() => links.close());
+    const node = links.linkTo(running.server.address);
+    const limits = { timeoutMs: 10_000, signal: undefined };
+    const get = (user?: string) => node.get({ key: 'k', waitMs: 0 }, { ...limits, user });
+    await expect(get('reader')).resolves.toMatchObject({ stalenessMs: 0 });
+    await expect(get()).resolves.toMatchObject({ stalenessMs: 0 });
+    await expect(get('writer')).rejects.toThrow('the user writer may not call');
+    const command = { target: { kind: 'key', key: 'k' }, isInitial: false } as unknown as WatchCommand;
+    const watch = node.watch(command, new AbortController().signal, 'writer')[Symbol.asyncIterator]();
+    await expect(watch.next()).rejects.toThrow('the user writer may not call');
+  });
+});
+
 describe('the same header', () => {
   it.each(['reader', 'chief', 'replica', 'coordinator', 'operator'])(
     'is not believed of %s',
@@ -93,18 +116,5 @@ describe('the same header', () => {
     const running = await start();
     const answer = await http1(running, 'GET', '/v1/keys/k', { headers: { 'x-walnut-on-behalf-of': 'app' } });
     expect(answer.status).toBe(404);
-  });
-});
-
-describe('a node', () => {
-  it.each(['x-walnut-positions', 'x-walnut-read-from'])('refuses %s by name', async (name) => {
-    const running = await start();
-    const value = name === 'x-walnut-positions' ? 'g1=1-1' : 'replica';
-    for (const path of ['/v1/keys/k', '/v1/keys', '/v1/watch'])
-      expect(await http1(running, 'GET', path, { headers: { [name]: value } })).toMatchObject({
-        status: 400,
-        text: expect.stringContaining(`${name} is for gateways`),
-      });
-    expect(running.node.calls).toEqual([]);
   });
 });
