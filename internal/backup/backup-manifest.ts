@@ -4,9 +4,10 @@
  * wrong as text. A backup exists once its manifest is written.
  */
 import type { ImageBase, ImageSegment, LogImage } from '#backup/log-image.ts';
+import { encodeSealed, tryDecodeSealed } from '#backup/sealed-json.ts';
 import { type Lsn, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import { sha256Hex } from '#platform/sha256.ts';
+import type { SlotRun } from '#model/slots.ts';
 import { parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
@@ -24,6 +25,24 @@ export interface BackupFile {
   readonly isSealed: boolean;
 }
 
+/** Where a backed up node belonged. */
+export interface BackupPlace {
+  /** `cluster.name`. */
+  readonly cluster: string;
+  /** 32 hex digits; empty: the cluster was not made yet. */
+  readonly clusterId: string;
+  /** Empty: the node belonged to no group yet. */
+  readonly group: string;
+}
+
+/** The state at the end of a backup, found by replaying it. */
+export interface BackupState {
+  readonly entries: number;
+  readonly digest: string;
+  /** The slots that the log says its group owns; absent: it says nothing, or an earlier version made the backup. */
+  readonly owned?: readonly SlotRun[] | undefined;
+}
+
 export interface BackupManifest {
   readonly format: 1;
   readonly id: string;
@@ -34,6 +53,8 @@ export interface BackupManifest {
   readonly role: Manifest['role'];
   readonly upstream: string;
   readonly term: number;
+  /** Absent: of no cluster, or an earlier version made the backup. */
+  readonly place?: BackupPlace | undefined;
   /** The state can be restored to any record from `from` (the snapshot's; 0 where there is none) to `to`. */
   readonly from: ChainPoint;
   readonly to: ChainPoint;
@@ -41,32 +62,21 @@ export interface BackupManifest {
   readonly fromTimestampMs: number;
   /** Log clock of the last record. */
   readonly toTimestampMs: number;
-  /** Entries and digest of the state at `to`; null if the backup was not replayed when it was made. */
-  readonly state: { readonly entries: number; readonly digest: string } | null;
+  /** The state at `to`; null if the backup was not replayed when it was made. */
+  readonly state: BackupState | null;
   readonly files: readonly BackupFile[];
 }
 
 export function encodeBackupManifest(manifest: BackupManifest): Buffer {
-  const sha256 = sha256Hex(Buffer.from(JSON.stringify(manifest)));
-  return Buffer.from(`${JSON.stringify({ ...manifest, sha256 }, null, 2)}\n`);
+  return encodeSealed(manifest);
 }
 
 /** Decodes a manifest, or returns what is wrong with it. A text in which any byte was changed is refused. */
 export function tryDecodeBackupManifest(bytes: Uint8Array): BackupManifest | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return 'it is not JSON';
-  }
-  if (typeof value !== 'object' || value === null) return 'it is not a JSON object';
-  const { sha256, ...manifest } = value as Record<string, unknown> & { sha256?: unknown };
-  if (manifest['format'] !== 1)
-    return `format ${JSON.stringify(manifest['format'])} is not known to this program`;
-  if (sha256 !== sha256Hex(Buffer.from(JSON.stringify(manifest)))) return 'its own SHA-256 differs';
+  const sealed = tryDecodeSealed(bytes, 1);
+  if (typeof sealed === 'string') return sealed;
   // Its hash is right, so encodeBackupManifest wrote it.
-  const decoded = manifest as unknown as BackupManifest;
-  if (!encodeBackupManifest(decoded).equals(bytes)) return 'its text was changed';
+  const decoded = sealed as BackupManifest;
   const unnamed = decoded.files.find(({ name }) => !parseSegmentName(name) && !parseSnapshotName(name));
   return unnamed === undefined ? decoded : 'a file has a name that no log has';
 }

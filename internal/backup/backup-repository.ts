@@ -2,6 +2,7 @@
  * A directory of backups:
  *
  *     <id>.backup.json       the manifest of one backup
+ *     <id>.cluster.json      what ties the backups of the groups of a cluster
  *     objects/ab/abcd…       file contents, named by their SHA-256
  *     tmp/                   what is being written
  *
@@ -37,6 +38,24 @@ export interface StoredObject {
 export type ListedBackup =
   | { readonly id: string; readonly manifest: BackupManifest }
   | { readonly id: string; readonly manifest: undefined; readonly why: string };
+
+/**
+ * The one of `all`, oldest first, with the id, or whose id alone begins so; the last for `latest`. Throws
+ * `BackupRequestError` where there is none, with the message `none`.
+ */
+export function findById<T extends { readonly id: string }>(
+  all: readonly T[],
+  idOrStart: string,
+  none: string,
+): T {
+  const matches = idOrStart === 'latest' ? all.slice(-1) : all.filter(({ id }) => id.startsWith(idOrStart));
+  const exact = matches.find(({ id }) => id === idOrStart);
+  const found = exact ?? matches[0];
+  if (found === undefined) throw new BackupRequestError(none);
+  if (exact === undefined && matches.length > 1)
+    throw new BackupRequestError(`${matches.length} backups begin with ${idOrStart}`);
+  return found;
+}
 
 export class BackupRepository {
   readonly path: string;
@@ -89,30 +108,46 @@ export class BackupRepository {
   }
 
   /** The last step of a backup, after which it exists. */
-  async putManifest(manifest: BackupManifest): Promise<void> {
+  putManifest(manifest: BackupManifest): Promise<void> {
+    return this.putNamed(`${manifest.id}${SUFFIX}`, encodeBackupManifest(manifest));
+  }
+
+  /** Writes a file beside the manifests, whole or not at all. */
+  async putNamed(name: string, bytes: Uint8Array): Promise<void> {
     const { fileSystem } = this.#parts;
     const temporary = this.#temporaryPath();
     const file = await fileSystem.open(temporary, 'create');
     try {
-      await writeFully(file, encodeBackupManifest(manifest), 0);
+      await writeFully(file, bytes, 0);
       await file.datasync();
     } finally {
       await file.close();
     }
-    await fileSystem.rename(temporary, this.#manifestPath(manifest.id));
+    await fileSystem.rename(temporary, `${this.path}/${name}`);
     await fileSystem.syncDirectory(this.path);
   }
 
-  /** All backups, oldest first. */
-  async list(): Promise<ListedBackup[]> {
+  /** The bytes of a file beside the manifests; undefined if there is none. */
+  async readNamed(name: string): Promise<Buffer | undefined> {
+    const { fileSystem } = this.#parts;
+    const path = `${this.path}/${name}`;
+    return (await fileSystem.stat(path)) === undefined ? undefined : readWholeFile(fileSystem, path);
+  }
+
+  /** What stands before the suffix in the names of files beside the manifests, sorted: ids begin with their time. */
+  async idsOf(suffix: string): Promise<string[]> {
     const { fileSystem } = this.#parts;
     if ((await fileSystem.stat(this.path))?.isDirectory !== true) {
       throw new BackupRequestError(`there is no directory ${this.path}`);
     }
-    const names = (await fileSystem.readDirectory(this.path)).filter((name) => name.endsWith(SUFFIX)).sort();
+    const names = (await fileSystem.readDirectory(this.path)).filter((name) => name.endsWith(suffix));
+    return names.map((name) => name.slice(0, -suffix.length)).sort();
+  }
+
+  /** All backups, oldest first. */
+  async list(): Promise<ListedBackup[]> {
     const listed: ListedBackup[] = [];
-    for (const name of names) {
-      const id = name.slice(0, -SUFFIX.length);
+    for (const id of await this.idsOf(SUFFIX)) {
       const manifest = await this.#tryRead(id);
       listed.push(
         typeof manifest === 'string' ? { id, manifest: undefined, why: manifest } : { id, manifest },
@@ -123,17 +158,7 @@ export class BackupRepository {
 
   /** Finds a backup by `latest`, by its id, or by the beginning of exactly one id. */
   async find(idOrStart: string): Promise<BackupManifest> {
-    const all = await this.list();
-    const matches =
-      idOrStart === 'latest'
-        ? all.slice(-1)
-        : all.filter(({ id }) => id === idOrStart || id.startsWith(idOrStart));
-    const exact = matches.find(({ id }) => id === idOrStart);
-    const found = exact ?? matches[0];
-    if (found === undefined) throw new BackupRequestError(`${this.path} contains no backup ${idOrStart}`);
-    if (exact === undefined && matches.length > 1) {
-      throw new BackupRequestError(`${matches.length} backups begin with ${idOrStart}`);
-    }
+    const found = findById(await this.list(), idOrStart, `${this.path} contains no backup ${idOrStart}`);
     if (found.manifest !== undefined) return found.manifest;
     throw new ImageDamageError({ file: this.#manifestPath(found.id), byte: 0, lsn: 0, why: found.why });
   }

@@ -7,7 +7,13 @@
  * segment that was still being written is read again. Throws `ImageDamageError` on a
  * damaged source, `BackupRequestError` if there is nothing to back up.
  */
-import { type BackupFile, type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
+import {
+  type BackupFile,
+  type BackupManifest,
+  type BackupPlace,
+  type BackupState,
+  imageOfBackup,
+} from '#backup/backup-manifest.ts';
 import type { BackupRepository } from '#backup/backup-repository.ts';
 import { foldLog } from '#backup/fold-log.ts';
 import { checkTail } from '#backup/live-segment.ts';
@@ -21,6 +27,7 @@ import {
 import { checkSnapshot } from '#backup/snapshot-file.ts';
 import { withLogImage } from '#backup/survey-log.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
+import type { MemberPlace } from '#wal/manifest.ts';
 
 export interface CreatedBackup {
   readonly manifest: BackupManifest;
@@ -85,7 +92,7 @@ async function copyImage(
 }
 
 function describe(parts: ImageReaderParts, image: LogImage, files: readonly BackupFile[]): BackupManifest {
-  const { logId, nodeId, role, upstream, term } = image.manifest;
+  const { logId, nodeId, role, upstream, term, member } = image.manifest;
   const createdMs = image.takenMs;
   return {
     format: 1,
@@ -96,6 +103,7 @@ function describe(parts: ImageReaderParts, image: LogImage, files: readonly Back
     role,
     upstream,
     term,
+    ...(member === undefined ? {} : { place: placeIn(member) }),
     from: image.base?.point ?? NO_RECORD,
     to: image.last,
     fromTimestampMs: image.base?.logClockMs ?? 0,
@@ -106,13 +114,23 @@ function describe(parts: ImageReaderParts, image: LogImage, files: readonly Back
 }
 
 /** Sorts by time: `20261121T044500.123Z-9f86d081`. */
-function formatBackupId(createdMs: number, nonce: number): string {
+export function formatBackupId(createdMs: number, nonce: number): string {
   const time = new Date(createdMs).toISOString().replace(/[-:]/g, '');
   return `${time}-${nonce.toString(16).padStart(8, '0')}`;
 }
 
-async function replay(parts: ImageReaderParts, manifest: BackupManifest, repository: BackupRepository) {
+async function replay(
+  parts: ImageReaderParts,
+  manifest: BackupManifest,
+  repository: BackupRepository,
+): Promise<BackupState> {
   const image = imageOfBackup(manifest, (sha256) => repository.objectPath(sha256));
   const { store } = await foldLog(parts, image);
-  return { entries: store.entries, digest: store.stateDigest() };
+  const { entries, ownership } = store;
+  const owned = ownership.current?.owned;
+  return { entries, digest: store.stateDigest(), ...(owned === undefined ? {} : { owned }) };
+}
+
+function placeIn({ cluster, clusterId, group }: MemberPlace): BackupPlace {
+  return { cluster, clusterId, group };
 }

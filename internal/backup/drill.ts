@@ -10,7 +10,7 @@ import { type CutKind, type DrillCut, planCuts } from '#backup/drill-cuts.ts';
 import { digestAnew, foldLog, type StateDigest } from '#backup/fold-log.ts';
 import { checkTail } from '#backup/live-segment.ts';
 import { ImageDamageError, type LogImage } from '#backup/log-image.ts';
-import { recoverShadow, type ShadowParts, writeImage } from '#backup/shadow.ts';
+import { recoverShadow, removeFiles, type ShadowParts, writeImage } from '#backup/shadow.ts';
 import { withLogImage } from '#backup/survey-log.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import type { Random } from '#platform/random.ts';
@@ -197,11 +197,4 @@ function compareLive(
   const folded = live === undefined ? undefined : digests.get(live.position.lsn);
   if (live === undefined || folded === undefined) return 'not compared';
   return live.digest === folded.digest && live.entries === folded.entries ? 'same' : 'different';
-}
-
-async function removeFiles({ fileSystem }: ShadowParts, path: string): Promise<void> {
-  for (const name of await fileSystem.readDirectory(path)) {
-    const stat = await fileSystem.stat(`${path}/${name}`);
-    if (stat?.isDirectory === false) await fileSystem.remove(`${path}/${name}`);
-  }
 }

@@ -70,7 +70,8 @@ interface Expected {
 
 type Cut = Pick<Folded, 'segments' | 'timestampMs'>;
 
-async function checkEmpty({ fileSystem }: ShadowParts, to: string): Promise<void> {
+/** Throws `BackupRequestError` if `to` contains data of a node. */
+export async function checkEmpty({ fileSystem }: ShadowParts, to: string): Promise<void> {
   const stat = await fileSystem.stat(to);
   if (stat === undefined) return;
   if (!stat.isDirectory) throw new BackupRequestError(`${to} is not a directory`);

@@ -42,6 +42,15 @@ export async function writeImage(parts: ImageReaderParts, image: LogImage, path:
   return bytes;
 }
 
+/** Removes the files of a directory that a drill made, so that the next one has the room. */
+export async function removeFiles({ fileSystem }: ImageReaderParts, path: string): Promise<void> {
+  if ((await fileSystem.stat(path)) === undefined) return;
+  for (const name of await fileSystem.readDirectory(path)) {
+    const stat = await fileSystem.stat(`${path}/${name}`);
+    if (stat?.isDirectory === false) await fileSystem.remove(`${path}/${name}`);
+  }
+}
+
 /** Recovers the state in `directory`, and closes its log in order. Throws `WalOpenError` as a start would. */
 export async function recoverShadow(parts: ShadowParts, directory: WalDirectory): Promise<Recovered> {
   const { clock } = parts;

@@ -15,7 +15,7 @@ import {
   type Voter,
 } from '#cluster/shard-map.ts';
 import { isAhead, TERM_MAX } from '#model/position.ts';
-import { SLOTS, type SlotRun } from '#model/slots.ts';
+import { findOwnerFault, SLOTS, type SlotRun } from '#model/slots.ts';
 import { describeLastTerm, TERM_JUMP_MAX } from '#model/terms.ts';
 
 /** How far the next term is above all that are known: a lost store may have given some that nobody who is heard knows. */
@@ -183,20 +183,14 @@ function ownedOf(members: readonly Heartbeat[], id: string, logId: string): read
 
 /** A group of which no node is heard is not among those that are known, but the slots that it owns are missing. */
 function whyNotAllSlots(slots: ShardMap['slots']): string[] {
-  let next = 0;
-  for (const { first, last, group } of slots) {
-    if (first < next) return [`the log of ${group} owns slot ${first}, and that of another group does, too`];
-    if (first > next) return [missingSlots(next, first - 1)];
-    next = last + 1;
-  }
-  return next === SLOTS ? [] : [missingSlots(next, SLOTS - 1)];
-}
-
-function missingSlots(first: number, last: number): string {
-  return (
-    `no log of a node that is heard owns slots ${first} to ${last}: start a node of the group that does, ` +
-    'or restore any backup of the metadata store that has the group'
-  );
+  const fault = findOwnerFault(slots);
+  if (fault === undefined) return [];
+  if (fault.kind === 'two')
+    return [`the log of ${fault.groups[1]} owns slot ${fault.slot}, and that of another group does, too`];
+  return [
+    `no log of a node that is heard owns slots ${fault.first} to ${fault.last}: start a node of the group that does, ` +
+      'or restore any backup of the metadata store that has the group',
+  ];
 }
 
 function nextGeneration(map: ShardMap, members: readonly Heartbeat[]): number {

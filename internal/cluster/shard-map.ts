@@ -5,7 +5,7 @@
  */
 
 import type { Position } from '#model/position.ts';
-import { SLOTS, type SlotRun } from '#model/slots.ts';
+import { type OwnedRun, SLOTS, type SlotRun } from '#model/slots.ts';
 
 /** A member that counts in its group's majority. */
 export interface Voter {
@@ -56,11 +56,8 @@ export interface Group {
   readonly grants: SpecialGrants | undefined;
 }
 
-/** A run of slots, both ends included, and its owner. */
-export interface SlotRange extends SlotRun {
-  /** A group's id. */
-  readonly group: string;
-}
+/** A run of slots, both ends included, and the id of the group that owns it. */
+export type SlotRange = OwnedRun;
 
 export type NodeStatus = 'active' | 'draining';
 

@@ -5,10 +5,9 @@ import { groupOf } from '#cluster/leasable.ts';
 import { isGroupId } from '#cluster/names.ts';
 import { placeGroups } from '#cluster/placement.ts';
 import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
-import { adoptedGroup } from '#coordinator/adopt-group.ts';
+import { adoptedGroup, adoptedSlots } from '#coordinator/adopt-group.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
 import { WalnutError } from '#model/errors.ts';
-import { SLOTS } from '#model/slots.ts';
 import type { Random } from '#platform/random.ts';
 
 export interface Founding {
@@ -23,7 +22,8 @@ export interface Founding {
  * The first map; undefined if the cluster exists with just these groups. Throws where it
  * exists with others, or a node is not heard, not empty, not free or named twice. The
  * groups get their leaders as any group without one does. One of them may have the log of a
- * plain group: it keeps that, and owns all slots.
+ * plain group: it keeps that, and owns all slots. Or several have logs of groups of a cluster that
+ * were restored from a backup: each keeps its log, and owns the slots that this says.
  */
 export function foundCluster({ map, plan, observations, nowMs, random }: Founding): MapWrites | undefined {
   if (map.clusterId !== '') {
@@ -38,23 +38,17 @@ export function foundCluster({ map, plan, observations, nowMs, random }: Foundin
   const names = plans.flatMap(({ nodes }) => nodes);
   const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs, true)]));
   for (const plan of plans) checkSize(plan, heard);
-  const isPlain = (name: string): boolean => heard.get(name)?.plain !== undefined;
-  const [adopted, ...more] = plans.filter(({ nodes }) => nodes.some(isPlain));
-  if (more.length > 0)
-    throw new WalnutError(
-      'failed_precondition',
-      'one plain group can become part of a cluster, as its first group',
-    );
   const membersOf = ({ nodes }: GroupPlan): Heartbeat[] => nodes.flatMap((name) => heard.get(name) ?? []);
+  const adopted = plans.flatMap((plan) => {
+    const members = membersOf(plan);
+    return members.some(({ plain }) => plain !== undefined) ? [adoptedGroup(plan, members)] : [];
+  });
+  const groupOfPlan = (plan: GroupPlan): Group =>
+    adopted.find(({ group: { id } }) => id === plan.id)?.group ?? toGroup(plan, heard, random);
   return {
     clusterId: random.id128(),
-    groups: plans.map((plan) =>
-      plan === adopted ? adoptedGroup(plan, membersOf(plan)) : toGroup(plan, heard, random),
-    ),
-    slots:
-      adopted === undefined
-        ? divideSlots(plans.map(({ id }) => id))
-        : [{ first: 0, last: SLOTS - 1, group: adopted.id }],
+    groups: plans.map(groupOfPlan),
+    slots: adopted.length === 0 ? divideSlots(plans.map(({ id }) => id)) : adoptedSlots(adopted),
     nodes: toNodes(heard),
   };
 }

@@ -105,14 +105,14 @@ function createLease({ options: { member }, engine, seat }: MasterAround): Membe
 }
 
 function createQuorum(
-  { options, engine, signal }: MasterAround,
+  { options, host, engine, signal }: MasterAround,
   epoch: () => MasterEpoch,
 ): QuorumLedger | undefined {
   const { clock, member } = options;
   if (member === undefined) return undefined;
   const quorum = new QuorumLedger({
     clock,
-    node: member.node,
+    self: () => ({ node: member.node, incarnation: host.manifest.incarnation ?? 0 }),
     members: () => engine.store.members.current,
     durableLsn: () => engine.durableLsn,
     epochLsn: () => epoch().beganLsn,

@@ -25,7 +25,7 @@ import { KeptLogCheck } from '#node/kept-log-check.ts';
 import type { LeaderSearch } from '#node/leader-search.ts';
 import type { MasterEpoch } from '#node/master-epoch.ts';
 import { createMasterParts, type MasterSeat } from '#node/master-parts.ts';
-import { checkListed } from '#node/member/check-listed.ts';
+import { checkListed, isOfThisLife } from '#node/member/check-listed.ts';
 import type { MemberLease } from '#node/member/member-lease.ts';
 import type { Newcomers } from '#node/member/newcomers.ts';
 import type { Membership } from '#node/membership.ts';
@@ -128,10 +128,13 @@ export class MasterRole {
     return this.#epoch.term;
   }
 
-  /** In a cluster: logs the member list, if the log has none yet. Rejects if the record was refused. */
+  /**
+   * In a cluster: logs the member list, if the log has none yet, or one of an earlier life. Rejects if
+   * the record was refused.
+   */
   async stateMembers(members: LoggedMembers): Promise<void> {
     const engine = this.#engine;
-    if (engine.store.members.current !== undefined || !this.isTakingWrites) return;
+    if (isOfThisLife(engine.store.members.current, members) || !this.isTakingWrites) return;
     await this.#readyForFormats();
     await new Promise<void>((resolve, reject) => {
       this.#listedLsn = engine.submitMembers(members, (error) =>

@@ -13,8 +13,8 @@ import type { LoggedMember, LoggedMembers } from '#storage/logged-members.ts';
 
 export interface QuorumOptions {
   readonly clock: Clock;
-  /** The name by which the cluster lists this node. */
-  readonly node: string;
+  /** This node as the member list of its log names it, unless that is one of an earlier life. */
+  readonly self: () => LoggedMember;
   /** The newest member list of the log. */
   readonly members: () => LoggedMembers | undefined;
   /** What is on this node's disk. */
@@ -65,10 +65,12 @@ export class QuorumLedger {
 
   /** Call it when more is on this node's disk, too. */
   advance(): void {
-    const { members, node, durableLsn, epochLsn } = this.#options;
+    const { members, self, durableLsn, epochLsn } = this.#options;
+    const { node, incarnation } = self();
+    const isSelf = (voter: LoggedMember): boolean => voter.node === node && voter.incarnation === incarnation;
     const reached = quorumLsn({
       members: members(),
-      durable: (voter) => (voter.node === node ? durableLsn() : this.#lsnOf(voter)),
+      durable: (voter) => (isSelf(voter) ? durableLsn() : this.#lsnOf(voter)),
       ownLsn: durableLsn(),
       epochLsn: epochLsn(),
     });

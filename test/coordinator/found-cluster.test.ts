@@ -156,6 +156,53 @@ describe('adopting a plain group', () => {
   });
 });
 
+describe('adopting groups that were restored from a backup of a cluster', () => {
+  const log = (digit: string) => digit.repeat(32);
+  const node = (name: string, digit: string, first: number, last: number): Observation =>
+    observation(name, {
+      logId: log(digit),
+      term: 4,
+      tail: { epoch: makeEpoch(4, 1), lsn: toLsn(9) },
+      plain: { isMaster: true, replicas: [] },
+      owned: [{ first, last }],
+    });
+  const founded = (...nodes: Observation[]) =>
+    foundCluster({
+      map: NO_MAP,
+      plan: {
+        kind: 'given',
+        groups: nodes.map(({ heartbeat }, i) => ({ id: `g${i + 1}`, nodes: [heartbeat.node] })),
+      },
+      observations: new Map(nodes.map((each) => [each.heartbeat.node, each])),
+      nowMs: NOW_MS,
+      random: new SeededRandom(1),
+    });
+
+  it('gives each the slots of its log, and keeps its log', () => {
+    const writes = founded(node('y', '7', 8_000, 16_383), node('x', '8', 0, 7_999));
+    expect(writes?.slots).toEqual([
+      { first: 0, last: 7_999, group: 'g2' },
+      { first: 8_000, last: 16_383, group: 'g1' },
+    ]);
+    expect(writes?.groups?.map(({ logId, term }) => [logId, term])).toEqual([
+      [log('7'), 5],
+      [log('8'), 5],
+    ]);
+    // A group that was restored as a plain one owns all slots by its log.
+    expect(founded(node('y', '7', 0, 16_383))?.slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);
+  });
+
+  it.each<[string, Observation[]]>([
+    ['slots 0 to 7999 belong to none of g1 by their logs', [node('y', '7', 8_000, 16_383)]],
+    [
+      'slot 7999 belongs to g2 and to g1 by their logs',
+      [node('y', '7', 7_999, 16_383), node('x', '8', 0, 7_999)],
+    ],
+  ])('is refused: %s', (message, nodes) => {
+    expect(() => founded(...nodes)).toThrow(message);
+  });
+});
+
 describe('a further group', () => {
   const writes = found([{ id: 'g1', nodes: ['a'] }]);
   const groups = new Map(writes?.groups?.map((group) => [group.id, group]));

@@ -61,6 +61,7 @@ import { VALUE_MUTANTS } from './value-mutants.ts';
 import { VECTOR_MUTANTS } from './vector-mutants.ts';
 import { WATCH_MEMORY_MUTANTS } from './watch-memory-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
+import { WHOLE_CLUSTER_MUTANTS } from './whole-cluster-mutants.ts';
 import { WIRE_MUTANTS } from './wire-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
@@ -290,6 +291,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...VECTOR_MUTANTS,
   ...WATCH_MEMORY_MUTANTS,
   ...WATCH_MUTANTS,
+  ...WHOLE_CLUSTER_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,
 ];

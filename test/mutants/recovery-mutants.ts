@@ -197,8 +197,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'adopted group with a part of the slots',
     file: 'internal/coordinator/found-cluster.ts',
-    text: 'adopted === undefined\n        ? divideSlots',
-    replacement: 'adopted === undefined || plans.length > 1\n        ? divideSlots',
+    text: 'adopted.length === 0 ? divideSlots',
+    replacement: 'adopted.length === 0 || plans.length > 1 ? divideSlots',
     tests: ['test/coordinator/found-cluster.test.ts'],
   },
   {

@@ -39,7 +39,7 @@ class Rig {
   members = membersOf('a', 'b', 'c');
   readonly ledger = new QuorumLedger({
     clock: this.clock,
-    node: 'a',
+    self: () => ({ node: 'a', incarnation: 1 }),
     members: () => this.members,
     durableLsn: () => lsn(this.durable),
     epochLsn: () => lsn(1),
@@ -52,6 +52,16 @@ class Rig {
 }
 
 describe('the ledger', () => {
+  it('counts this disk under its own incarnation only: the list may be of an earlier life', () => {
+    const rig = new Rig();
+    rig.members = { ...membersOf('a'), voters: [{ node: 'a', incarnation: 7 }] };
+    rig.ledger.advance();
+    expect(rig.ledger.lsn).toBe(0);
+    rig.members = membersOf('a');
+    rig.ledger.advance();
+    expect(rig.ledger.lsn).toBe(10);
+  });
+
   it('tells those who wait in the order of their records, and no one early', async () => {
     const rig = new Rig();
     rig.wait('9', 9);

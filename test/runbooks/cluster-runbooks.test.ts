@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '#test/cmd/real-node.ts';
+import { eventually, RealNodes } from '#test/cmd/real-node.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { EtcdProcess, HAS_ETCD } from '#test/metadata/etcd-process.ts';
 import { GROUP, type Party, ProcessCluster } from '#test/torture/process-cluster.ts';
@@ -169,6 +169,49 @@ describe.skipIf(!HAS_ETCD)('the runbooks of a cluster', { timeout: TIMEOUT_MS },
     await until(again(heading, 'cluster status'), () => true);
     await write('after the recovery');
     await expectAll();
+  });
+
+  it('Backing up a cluster, and Restoring a cluster from a backup', async () => {
+    const [backups, restored] = [join(scratch, 'backups'), join(scratch, 'restored')];
+    await write('before the backup');
+    const { name } = await cluster.master();
+    const places = { REPOSITORY: backups, DIRECTORY: join(scratch, name), NEWDIR: restored };
+    const saving = new Runbook('Backing up a cluster', SECTIONS);
+    expect(await saving.type('cluster backup', places)).toMatchObject({ code: 0 });
+    const { out: json } = await saving.type('backup create', places, '--json');
+    const ID = JSON.parse(json).id;
+    expect(await saving.type('cluster backup', { ...places, ID })).toMatchObject({ code: 0 });
+    expect(await saving.type('cluster drill', places)).toMatchObject({ code: 0 });
+    expect((await saving.type('cluster backups', places)).out).toContain(`${GROUP} at `);
+
+    const book = new Runbook('Restoring a cluster from a backup', SECTIONS);
+    expect(await book.type('cluster restore', places)).toMatchObject({ code: 0 });
+    const processes = new RealNodes();
+    try {
+      const file = `coordinator.metadata.file=${join(scratch, 'new.db')}`;
+      const coordinator = await processes.start({ binary: 'coordinator', sets: [file] });
+      const start = (node: string, more: string[]) =>
+        processes.start({
+          binary: 'node',
+          sets: [`cluster.node=${node}`, `cluster.coordinators=${coordinator.address}`, ...more],
+        });
+      const x = await start('x', [`wal.directory=${join(restored, GROUP)}`, 'cluster.adopt=true']);
+      const y = await start('y', []);
+      const env = { WALNUT_COORDINATORS: coordinator.address };
+      const init = { ...env, 'GROUP=NODE,NODE': `${GROUP}=x,y` };
+      await until(
+        async () => new Runbook('Restoring a cluster from a backup', SECTIONS).type('cluster init', init),
+        (out) => out.includes('It takes writes'),
+      );
+      expect(await book.type('cluster status', env)).toMatchObject({ code: 0 });
+      expect((await book.type('cluster slots', env)).out).toMatch(/holds +\d+ entries/);
+      const set = { key: 'new', value: 'eA==', durability: 'DURABILITY_QUORUM', timeoutMs: 10_000 };
+      expect((await x.call('KVStore/Set', set)).body.durabilityReached).toBe('DURABILITY_QUORUM');
+      for (const key of written)
+        await eventually(async () => (await y.call('KVStore/Get', { key })).body.found, `${key} is on y`);
+    } finally {
+      await processes.end();
+    }
   });
 
   it('state no command that no test types', () => {

@@ -2,10 +2,8 @@
  * `walnut drill`: recovers a copy of a node's log and reports whether it succeeded, how
  * long it took and which record it reached.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type DrillReport, type DrillRun, runDrill } from '#backup/drill.ts';
 import { CUT_KINDS, type CutKind } from '#backup/drill-cuts.ts';
 import type { DigestAnswer } from '#model/entry.ts';
@@ -18,6 +16,7 @@ import { cleanPath, createFileParts, onFiles } from '../log/log-files.ts';
 import { countOf, showBytes, showCount, showDuration } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import { figuresOf, writeDrillMetrics } from './drill-metrics.ts';
+import { parseDirectory, Scratch } from './scratch.ts';
 import { createSeededRandom } from './seeded-cuts.ts';
 
 const RUNS_DEFAULT = 3;
@@ -83,11 +82,6 @@ Examples:
     });
 }
 
-function parseDirectory(text: string): string {
-  if (text === '') throw new InvalidArgumentError('Expected a directory.');
-  return cleanPath(text);
-}
-
 async function runCommand(
   invocation: Invocation,
   options: DrillCommandOptions,
@@ -133,25 +127,6 @@ async function runCommand(
     return report.isPassed ? EXIT.ok : EXIT.negative;
   } finally {
     if (options.keep !== true) await scratch.remove();
-  }
-}
-
-/** A directory for the copy, which exists after `make`. */
-class Scratch {
-  readonly #parent: string;
-  path: string | undefined;
-
-  constructor(parent: string) {
-    this.#parent = parent;
-  }
-
-  async make(): Promise<string> {
-    this.path = await mkdtemp(join(this.#parent, 'walnut-drill-'));
-    return this.path;
-  }
-
-  async remove(): Promise<void> {
-    if (this.path !== undefined) await rm(this.path, { recursive: true, force: true });
   }
 }
 

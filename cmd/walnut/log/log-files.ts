@@ -7,6 +7,8 @@ import { InvalidArgumentError } from 'commander';
 import type { BackupManifest } from '#backup/backup-manifest.ts';
 import { imageOfBackup } from '#backup/backup-manifest.ts';
 import { BackupRepository, type ListedBackup } from '#backup/backup-repository.ts';
+import { ClusterBackups } from '#backup/cluster-backups.ts';
+import type { ClusterManifest } from '#backup/cluster-manifest.ts';
 import { type FoldTarget, whyNotIn } from '#backup/fold-log.ts';
 import { BackupRequestError, ImageDamageError } from '#backup/log-image.ts';
 import type { ShadowParts } from '#backup/shadow.ts';
@@ -25,6 +27,7 @@ import { CliError, EXIT, inputFailure, isSystemError } from '../cli-error.ts';
 import { usageError } from '../command-host.ts';
 
 const BACKUP_SUFFIX = '.backup.json';
+const CLUSTER_SUFFIX = '.cluster.json';
 
 export function createFileParts(): ShadowParts {
   return {
@@ -103,6 +106,17 @@ export async function findBackup(
   const repository = new BackupRepository(parts, dirname(path));
   const id = basename(path).replace(BACKUP_SUFFIX, '');
   return { repository, backup: await repository.find(id) };
+}
+
+/** `BACKUPS/ID` names a backup of a cluster, and `BACKUPS` the newest one. */
+export async function findClusterBackup(
+  parts: ShadowParts,
+  path: string,
+): Promise<{ readonly backups: ClusterBackups; readonly manifest: ClusterManifest }> {
+  const isRepository = (await parts.fileSystem.stat(path))?.isDirectory === true;
+  const backups = new ClusterBackups(new BackupRepository(parts, isRepository ? path : dirname(path)));
+  const id = isRepository ? 'latest' : basename(path).replace(CLUSTER_SUFFIX, '');
+  return { backups, manifest: await backups.find(id) };
 }
 
 async function findReaching(repository: BackupRepository, target: FoldTarget): Promise<BackupManifest> {

@@ -1,0 +1,107 @@
+/** `walnut cluster backup`, `backups`, `restore` and `drill` on directories of two groups. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { LiveLog } from '#test/backup/live-log.ts';
+import { runCli } from '#test/cli/memory-io.ts';
+import type { Manifest } from '#wal/manifest.ts';
+
+let root: string;
+let backups: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'walnut-cli-cluster-backup-'));
+  backups = join(root, 'backups');
+});
+
+afterEach(async () => {
+  await rm(root, { recursive: true });
+});
+
+async function member(group: string, first: number, last: number): Promise<string> {
+  const path = join(root, group);
+  const live = await LiveLog.open(path, { formatLevel: 1 });
+  const place = { cluster: 'main', node: `${group}-1`, clusterId: 'c'.repeat(32), group };
+  await live.host.directory.update((manifest) => ({ ...(manifest as Manifest), member: place }));
+  await new Promise<void>((resolve) =>
+    live.engine.submitOwnership({ mapEpoch: 3, owned: [{ first, last }] }, () => resolve()),
+  );
+  await live.write(5);
+  await live.close();
+  return path;
+}
+
+const run = (...args: string[]) => runCli(['cluster', ...args]);
+const json = async (...args: string[]) => {
+  const ran = await run(...args, '--json');
+  expect(ran.code, ran.err).toBe(0);
+  return JSON.parse(ran.out);
+};
+
+it('walnut cluster backup, backups, drill and restore are one way', async () => {
+  const g1 = await member('g1', 0, 8_191);
+  const missing = await run('backup', '--to', backups, '--from', g1);
+  expect(missing).toMatchObject({ code: 2, out: '' });
+  expect(missing.err).toContain('g1: LSN 7,');
+  expect(missing.err).toContain('a group is missing: slots 8192 to 16383');
+  const g2 = await member('g2', 8_192, 16_383);
+  const made = await json('backup', '--to', backups, '--from', g1, '--from', g2);
+  expect(made).toMatchObject({ cluster: 'main', groups: [{ group: 'g1' }, { group: 'g2' }] });
+  const text = await run('backup', '--to', backups, '--from', g1, '--from', g2);
+  expect(text.out).toMatch(/backup +\S+\n/);
+  expect(text.out).toMatch(/^g2 +\d+-7 .* 8192-16383$/m);
+  expect(text.err).toMatch(/^g1: LSN 7, 0 B copied \(1 of 2\)\ng2: LSN 7, 0 B copied \(2 of 2\)\n$/);
+  expect(await json('backups', backups)).toMatchObject([{ id: made.id }, { clusterId: 'c'.repeat(32) }]);
+  expect((await run('backups', backups)).out).toContain('g1 at ');
+
+  expect(await json('drill', backups, '--scratch', root)).toMatchObject({
+    isPassed: true,
+    groups: [{ group: 'g1', failure: null, digest: made.groups[0].digest }, { group: 'g2' }],
+  });
+  expect((await readdir(root)).filter((name) => name.startsWith('walnut-drill'))).toEqual([]);
+  const to = join(root, 'restored');
+  const restored = await run('restore', `${backups}/${made.id}`, '--to', to);
+  expect(restored).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('--group g1=NODE,NODE --group g2='),
+  });
+  expect(await readdir(to)).toEqual(['g1', 'g2']);
+  const again = await run('restore', backups, '--to', to);
+  expect(again).toMatchObject({ code: 2, err: expect.stringContaining(`${to}/g1 is not empty`) });
+  expect(await json('restore', backups, '--to', `${to}-2`, '--group', 'g2')).toMatchObject({
+    groups: [{ group: 'g2', digest: made.groups[1].digest, leftOut: 0 }],
+  });
+});
+
+it('damage ends a drill with 1, and says of which group', async () => {
+  const directories = [await member('g1', 0, 8_191), await member('g2', 8_192, 16_383)];
+  const { groups } = await json(
+    'backup',
+    '--to',
+    backups,
+    ...directories.flatMap((path) => ['--from', path]),
+  );
+  const manifest = join(backups, `${groups[1].backup}.backup.json`);
+  const { files } = JSON.parse(await readFile(manifest, 'utf8')) as { files: { sha256: string }[] };
+  const name = files[0]?.sha256 ?? '';
+  const object = join(backups, 'objects', name.slice(0, 2), name);
+  await writeFile(object, (await readFile(object)).fill(7, 300, 301));
+  const drilled = await run('drill', backups, '--scratch', root);
+  expect(drilled.code).toBe(1);
+  expect(drilled.out).toMatch(/failed for 1 of 2 groups/);
+  expect(drilled.out).toMatch(/^g1 .* the digest of the backup$/m);
+  expect(drilled.err).toContain('SHA-256 differs (2 of 2)');
+  expect((await run('restore', backups, '--to', join(root, 'x'))).code).toBe(1);
+});
+
+it.each([
+  [['backup', '--to', '/tmp/x'], 'expected --from DIR for each group'],
+  [['drill', '/dev/null/nothing'], 'there is no directory'],
+  [
+    ['restore', '/', '--to', '/tmp/x'],
+    'contains no backup of a cluster: make one with walnut cluster backup --to /',
+  ],
+])('%j is wrong usage', async (args, message) => {
+  expect(await run(...args)).toMatchObject({ code: 2, err: expect.stringContaining(message) });
+});

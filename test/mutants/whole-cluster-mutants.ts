@@ -1,0 +1,87 @@
+/** Bugs by which a backup of a cluster could lack a group, a restored one could not be led, or its sizes be wrong. */
+import type { Mutant } from './mutant.ts';
+
+const BACKUP = 'test/backup/cluster-backup.test.ts';
+const GATEWAY = 'test/server/gateway-modules.test.ts';
+const RESTORED = 'test/node/member/restored.test.ts';
+const SIZES = 'test/storage/key-slot-sizes.test.ts';
+
+export const WHOLE_CLUSTER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'backup of a cluster without a group',
+    file: 'internal/model/slots.ts',
+    text: 'return next === SLOTS ? undefined',
+    replacement: 'return next > 0 ? undefined',
+    tests: [BACKUP],
+  },
+  {
+    name: 'backup of a cluster with a group of another one',
+    file: 'internal/backup/cluster-manifest.ts',
+    text: 'place.clusterId !== first?.place?.clusterId',
+    replacement: "place.clusterId === ''",
+    tests: [BACKUP],
+  },
+  {
+    name: 'restore of a cluster that begins before every file was read',
+    file: 'internal/backup/restore-cluster.ts',
+    text: '  for (const file of backup.files) await repository.verifyObject(file.sha256, file.bytes);\n',
+    replacement: '',
+    tests: [BACKUP],
+  },
+  {
+    name: 'restored group that took the place of the one that was tied',
+    file: 'internal/backup/restore-cluster.ts',
+    text: 'if (sha256Hex(encodeBackupManifest(backup)) === sha256) return backup;',
+    replacement: 'if (sha256.length > 0) return backup;',
+    tests: [BACKUP],
+  },
+  {
+    name: 'drill of a cluster that compares no digest',
+    file: 'internal/backup/restore-cluster.ts',
+    text: "target.kind !== 'end' || restored.digest === digest",
+    replacement: "target.kind !== 'end' || digest !== ''",
+    tests: [BACKUP],
+  },
+  {
+    name: 'restored group that goes by the member list of an earlier life',
+    file: 'internal/node/master-role.ts',
+    text: 'isOfThisLife(engine.store.members.current, members)',
+    replacement: 'engine.store.members.current !== undefined',
+    tests: [RESTORED],
+  },
+  {
+    name: 'own disk counted for QUORUM under an incarnation of an earlier life',
+    file: 'internal/replication/quorum-ledger.ts',
+    text: 'voter.node === node && voter.incarnation === incarnation',
+    replacement: 'voter.node === node',
+    tests: ['test/replication/quorum-ledger.test.ts'],
+  },
+  {
+    name: 'cluster of restored groups of which one is missing',
+    file: 'internal/coordinator/adopt-group.ts',
+    text: 'if (fault === undefined) return slots;',
+    replacement: "if (fault?.kind !== 'two') return slots;",
+    tests: [RESTORED],
+  },
+  {
+    name: 'size of a slot that counts a change ahead of the walk twice',
+    file: 'internal/storage/key-slot-sizes.ts',
+    text: 'if (slot < this.#cursor) this.#add(slot, key, 1);',
+    replacement: 'if (slot <= this.#cursor) this.#add(slot, key, 1);',
+    tests: [SIZES],
+  },
+  {
+    name: 'size of a slot that forgets no entry',
+    file: 'internal/storage/key-slot-sizes.ts',
+    text: 'if (slot < this.#cursor) this.#add(slot, key, -1);',
+    replacement: 'if (slot < 0) this.#add(slot, key, -1);',
+    tests: [SIZES],
+  },
+  {
+    name: 'gateway that shows what a passive coordinator knows',
+    file: 'internal/peer/cluster-reads.ts',
+    text: 'if (!answer.isActive) throw',
+    replacement: 'if (answer === undefined) throw',
+    tests: [GATEWAY],
+  },
+];
