@@ -45,6 +45,8 @@ const ADMIN = service('/walnut.v1.Admin/', {
   DivergedList: { access: 'observe' },
   // Keys of entries, though no values.
   GetSlowLog: { access: 'observe', wholeSpace: 'read' },
+  // A slot without entries tells that none of its keys exists.
+  GetSlotSizes: { access: 'observe', wholeSpace: 'read' },
   // Records with their values.
   DivergedShow: { access: 'admin', wholeSpace: 'read' },
   DivergedSeen: { access: 'admin' },
@@ -102,12 +104,12 @@ function service(path: string, rows: Readonly<Record<string, Row>>): Record<stri
 
 const NODE = { ...KEY_VALUE, ...REPLICATION, ...ADMIN, ...EDGE };
 
-/** The rows of each kind of server: a coordinator is no node, and a member is one with a service more. */
+/** The rows of each kind of server: a coordinator is no node, a member is one with a service more, and a gateway shows the cluster. */
 const SERVED = {
   node: NODE,
   member: { ...NODE, ...MEMBER },
   coordinator: { ...COORDINATOR, ...EDGE },
-  gateway: { ...KEY_VALUE, ...EDGE },
+  gateway: { ...KEY_VALUE, ...ADMIN, ...COORDINATOR, ...EDGE },
 } as const;
 export type ServerKind = keyof typeof SERVED;
 

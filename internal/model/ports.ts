@@ -57,6 +57,7 @@ import type {
   SnapshotChunk,
   SnapshotRequest,
 } from '#model/replication.ts';
+import type { SlotSizesPage } from '#model/slots.ts';
 import type {
   CheckpointAnswer,
   DelayAnswer,
@@ -144,6 +145,8 @@ export interface AdminPort {
   divergedList(): Promise<DivergedReport[]>;
   /** Reads about `bytesMax` bytes of a tail, at least one record. Throws `not_found` if there is no such tail. */
   divergedShow(id: number, afterLsn: Lsn, bytesMax: number): Promise<DivergedSlice>;
+  /** Entries and bytes of the key slots from `from` on, in a page of bounded size. */
+  slotSizes(from: number, signal?: AbortSignal): Promise<SlotSizesPage>;
   /** Marks a tail as seen, so that its files may be removed. Throws `not_found` if there is no such tail. */
   divergedSeen(id: number): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** The status of a node: the answer of Status and the source of most metrics. */
 import type { ClockStatus } from '#model/clock.ts';
 import type { Lsn, Position } from '#model/position.ts';
+import type { SlotRun } from '#model/slots.ts';
 import type { WatchStatus } from '#model/watch.ts';
 
 export type Role = 'master' | 'replica';
@@ -222,6 +223,8 @@ export interface NodeStatus {
   readonly delay?: DelayStatus | undefined;
   /** Undefined while the node loads. */
   readonly clock?: ClockStatus | undefined;
+  /** Undefined: it belongs to no cluster. */
+  readonly member?: MemberStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
   /** For metrics only, like `watch`: in Status a failure is one of the reasons. */
@@ -232,6 +235,20 @@ export interface NodeStatus {
   readonly fill?: FillStatus | undefined;
   readonly uptimeMs: number;
   readonly version: string;
+}
+
+/** The place of a node in a cluster. */
+export interface MemberStatus {
+  /** `cluster.name` */
+  readonly cluster: string;
+  /** 32 hex digits; empty until a coordinator has said it. */
+  readonly clusterId: string;
+  /** The name by which the cluster lists the node. */
+  readonly node: string;
+  /** The id of its group; empty: it belongs to none yet. */
+  readonly group: string;
+  /** The slots that its log says its group owns; undefined: the log does not say. */
+  readonly owned: readonly SlotRun[] | undefined;
 }
 
 export interface CheckpointAnswer {

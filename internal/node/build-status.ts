@@ -8,6 +8,7 @@ import { STEP_LEVEL } from '#model/formats.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import {
   type IntegrityStatus,
+  type MemberStatus,
   type NodeState,
   type NodeStatus,
   type Role,
@@ -69,6 +70,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     observers: role?.kind === 'master' ? role.observers : undefined,
     delay: role === undefined ? undefined : host?.delayed?.status,
     clock: clockOf(parts),
+    member: memberOf(parts),
     recovery: parts.progress,
     checkpoints: host?.checkpoints.status,
     watch: parts.watch,
@@ -99,6 +101,13 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   const offset = clock === undefined ? undefined : describeClockOffset(clock);
   if (offset !== undefined) reasons.push(offset);
   return { state: role.state, reasons, isReady: role.isReady };
+}
+
+function memberOf({ host, engine }: StatusParts): MemberStatus | undefined {
+  const place = host?.directory.manifest?.member;
+  if (place === undefined) return undefined;
+  const { cluster, clusterId, node, group } = place;
+  return { cluster, clusterId, node, group, owned: engine?.store.ownership.current?.owned };
 }
 
 function clockOf({ engine, role }: StatusParts): ClockStatus | undefined {

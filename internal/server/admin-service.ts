@@ -26,6 +26,7 @@ import { fromFailoverAnswer, fromPromoteAnswer, toFailover } from '#wire/leaders
 import { checkAddress, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { toPosition } from '#wire/position-codec.ts';
 import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
+import { fromSlotSizes, toFromSlot } from '#wire/slot-sizes-codec.ts';
 import { fromSlowLog } from '#wire/slow-log-codec.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
@@ -83,6 +84,10 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
     setConfig: {
       limits: FEW,
       impl: ({ set }) => ({ settings: [...settings.change(new Map(Object.entries(set)))] }),
+    },
+    getSlotSizes: {
+      limits: FEW,
+      impl: async (request, { signal }) => fromSlotSizes(await port.slotSizes(toFromSlot(request), signal)),
     },
     mendClock: {
       limits: FEW,

@@ -26,6 +26,7 @@ import { DigestSum, EntryHasher, formatDigest } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
+import { type KeySlotOf, KeySlotSizes } from '#storage/key-slot-sizes.ts';
 import { createMemberList } from '#storage/logged-members.ts';
 import { createOwnership } from '#storage/logged-ownership.ts';
 import { Prefetcher } from '#storage/prefetch.ts';
@@ -101,6 +102,7 @@ export class Store {
   #victims: VictimChoice;
   #snapshot: SnapshotScan | undefined;
   #scrub: ScrubScan | undefined;
+  #keySlots: KeySlotSizes | undefined;
   #entries = 0;
   #bytes = 0;
   #hits = 0;
@@ -372,6 +374,12 @@ export class Store {
     return this.#scrub;
   }
 
+  /** Entries and bytes of each key slot, kept from the first call on; complete once its `next` has returned false. */
+  keySlots(slotOf: KeySlotOf): KeySlotSizes {
+    this.#keySlots ??= new KeySlotSizes(this.#slots, slotOf, (slot, key) => this.#costAt(slot, key));
+    return this.#keySlots;
+  }
+
   /** For the snapshot loader: stores an entry with the stamp it had. Returns false if the key is already stored. */
   tryRestore(entry: SnapshotEntry): boolean {
     if (this.#findEncoded(entry) !== NO_SLOT) return false;
@@ -453,38 +461,31 @@ export class Store {
   /** Adds the entry of the current key to every sum and to the expiry index. */
   #count(slot: number, expireAtMs: number, epoch: number, lsn: number): void {
     this.#expiry.add(slot);
-    const slots = this.#slots;
-    this.#hasher.hashKey(
-      this.#key,
-      slots.valueCrcOf(slot),
-      expireAtMs,
-      epoch,
-      lsn,
-      slots.typeBytesOf(slot),
-      slots.typeCrcOf(slot),
-    );
+    this.#hash(slot, expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
     this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
     this.#bytes += this.#costAt(slot, this.#key);
+    this.#keySlots?.added(slot, this.#key);
   }
 
   /** Removes the slot from every sum and from the expiry index. Its key must be the current key. */
   #forget(slot: number): void {
     const slots = this.#slots;
-    this.#hasher.hashKey(
-      this.#key,
-      slots.valueCrcOf(slot),
-      slots.expireAtMsOf(slot),
-      slots.epochOf(slot),
-      slots.lsnOf(slot),
-      slots.typeBytesOf(slot),
-      slots.typeCrcOf(slot),
-    );
+    this.#hash(slot, slots.expireAtMsOf(slot), slots.epochOf(slot), slots.lsnOf(slot));
     this.#digest.subtract(this.#hasher);
     this.#scrub?.removed(slot, this.#hasher);
     this.#entries--;
     this.#bytes -= this.#costAt(slot, this.#key);
+    this.#keySlots?.removed(slot, this.#key);
     this.#expiry.remove(slot);
+  }
+
+  /** Hashes the entry in the slot, whose key is the current key. */
+  #hash(slot: number, expireAtMs: number, epoch: number, lsn: number): void {
+    const slots = this.#slots;
+    const valueCrc = slots.valueCrcOf(slot);
+    const typeBytes = slots.typeBytesOf(slot);
+    this.#hasher.hashKey(this.#key, valueCrc, expireAtMs, epoch, lsn, typeBytes, slots.typeCrcOf(slot));
   }
 }

@@ -18,13 +18,13 @@ import {
   checkNodeName,
   fromGroup,
   fromNode,
+  fromOwned,
   fromShardMap,
-  fromSlotRange,
   fromVoter,
   toGroup,
   toNode,
+  toOwned,
   toShardMap,
-  toSlotRange,
   toVoter,
 } from '#wire/shard-map-codec.ts';
 import { fromState, tryState } from '#wire/status-codec.ts';
@@ -63,10 +63,7 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
     },
     mapEpoch: BigInt(heartbeat.mapEpoch),
     keptMapEpoch: BigInt(heartbeat.keptMapEpoch),
-    owned: heartbeat.owned && {
-      $typeName: 'walnut.cluster.v1.Slots',
-      ranges: heartbeat.owned.map((run) => fromSlotRange({ ...run, group: heartbeat.group })),
-    },
+    owned: heartbeat.owned && fromOwned(heartbeat.owned, heartbeat.group),
     lastAck: lastAck && {
       $typeName: 'walnut.v1.LastAck',
       term: lastAck.term,
@@ -93,7 +90,7 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
     tail: toPositionOrNone(message.tail, 'tail'),
     mapEpoch: toSafeNumber(message.mapEpoch, 'map_epoch'),
     keptMapEpoch: toSafeNumber(message.keptMapEpoch, 'kept_map_epoch'),
-    owned: message.owned?.ranges.map(toSlotRange).map(({ first, last }) => ({ first, last })),
+    owned: message.owned && toOwned(message.owned),
     whyNoWrites: cutReason(message.whyNoWrites),
     ackedByVoters: message.ackedByVoters,
     lastAck: lastAck && {

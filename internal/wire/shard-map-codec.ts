@@ -15,12 +15,13 @@ import {
   type Node as NodeMessage,
   NodeStatus,
   type SlotRange as SlotRangeMessage,
+  type Slots as SlotsMessage,
   type Tail,
   type Voter as VoterMessage,
 } from '#gen/walnut/cluster/v1/records_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { NO_POSITION, type Position } from '#model/position.ts';
-import { SLOTS } from '#model/slots.ts';
+import { SLOTS, type SlotRun } from '#model/slots.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { toLsnField } from '#wire/position-codec.ts';
 
@@ -43,6 +44,18 @@ export function toShardMap({ clusterId, epoch, groups, slots, nodes }: ShardMapM
     slots: slots.map(toSlotRange),
     nodes: new Map(nodes.map((node) => [node.name, toNode(node)])),
   };
+}
+
+/** The slots that a log says its group owns. */
+export function fromOwned(owned: readonly SlotRun[], group: string): SlotsMessage {
+  return {
+    $typeName: 'walnut.cluster.v1.Slots',
+    ranges: owned.map((run) => fromSlotRange({ ...run, group })),
+  };
+}
+
+export function toOwned({ ranges }: SlotsMessage): SlotRun[] {
+  return ranges.map(toSlotRange).map(({ first, last }) => ({ first, last }));
 }
 
 export function fromMapChange(change: MapChange): MapChangeMessage {

@@ -3,6 +3,7 @@ import type {
   DelayStatus as DelayMessage,
   IntegrityStatus as IntegrityMessage,
   MasterStatus as MasterMessage,
+  MemberStatus as MemberMessage,
   ReplicaStatus as ReplicaMessage,
   StatusResponse,
 } from '#gen/walnut/v1/admin_pb.ts';
@@ -12,6 +13,7 @@ import {
   type DelayStatus,
   INTEGRITY_UNKNOWN,
   type IntegrityStatus,
+  type MemberStatus,
   type NodeState,
   type NodeStatus,
   type ReplicaStatus,
@@ -22,6 +24,7 @@ import {
 import { fromClock, toClock } from '#wire/clock-codec.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
+import { fromOwned, toOwned } from '#wire/shard-map-codec.ts';
 
 const STATES: Readonly<Record<NodeState, WireState>> = {
   loading: WireState.LOADING,
@@ -81,6 +84,16 @@ export function fromStatus(status: NodeStatus): StatusResponse {
     promotions: status.promotions,
     delay: status.delay === undefined ? undefined : fromDelay(status.delay),
     clock: status.clock === undefined ? undefined : fromClock(status.clock),
+    member: status.member && fromMember(status.member),
+    cluster: undefined,
+  };
+}
+
+function fromMember({ cluster, clusterId, node, group, owned }: MemberStatus): MemberMessage {
+  return {
+    $typeName: 'walnut.v1.MemberStatus',
+    ...{ cluster, clusterId, node, group },
+    owned: owned && fromOwned(owned, group),
   };
 }
 
@@ -196,7 +209,12 @@ export function toStatus(response: StatusResponse): NodeStatus {
     version: response.version,
     delay: response.delay === undefined ? undefined : toDelay(response.delay),
     clock: response.clock === undefined ? undefined : toClock(response.clock),
+    member: response.member && toMember(response.member),
   };
+}
+
+function toMember({ cluster, clusterId, node, group, owned }: MemberMessage): MemberStatus {
+  return { cluster, clusterId, node, group, owned: owned && toOwned(owned) };
 }
 
 function toDelay(message: DelayMessage): DelayStatus {

@@ -20,7 +20,7 @@ const SERVICES: Readonly<Record<ServerKind, readonly DescService[]>> = {
   node: NODE,
   member: [...NODE, Member],
   coordinator: [Coordinator, ...EDGE],
-  gateway: [KVStore, ...EDGE],
+  gateway: [KVStore, Admin, Coordinator, ...EDGE],
 };
 const PAGES = ['/livez', '/readyz', '/metrics', '/openapi.json', '/', '/page/{file}', '/page/live'];
 

@@ -3,6 +3,7 @@ import type { PlainSets } from '#model/bulk.ts';
 import type { BatchOperation, Expiry } from '#model/commands.ts';
 import type { ExplainAnswer } from '#model/explain.ts';
 import type { Position } from '#model/position.ts';
+import type { SlotSizesPage } from '#model/slots.ts';
 
 /** An entry that is there, with a different number in each field. */
 export function explained(positionOf: (lsn: number) => Position): ExplainAnswer {
@@ -14,6 +15,11 @@ export function explained(positionOf: (lsn: number) => Position): ExplainAnswer 
     ...{ changes: [], sets: 4, deletes: 5, waitingChanges: 6, searchedFrom: positionOf(2) },
     ...{ isComplete: true, asOf: positionOf(7), stalenessMs: 1.5, lagRecords: 8, wallShiftMs: 0 },
   };
+}
+
+/** A page of one slot that has entries, the first that was asked for. */
+export function slotSizesAt(slot: number, asOf: Position): SlotSizesPage {
+  return { asOf, sizes: [{ slot, entries: 2, bytes: 200 }], nextSlot: 0 };
 }
 
 /** Plain sets as the operations that they are. */

@@ -23,7 +23,7 @@ import { isSamePosition, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
-import { explained, operationsOf } from '#test/server/fake-answers.ts';
+import { explained, operationsOf, slotSizesAt } from '#test/server/fake-answers.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
 import { FakeNames } from '#test/server/fake-names.ts';
 import { EPOCH, FAKE_PUSH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
@@ -456,16 +456,13 @@ export class FakeNode {
         this.#note('rotateWal', undefined);
         return { segmentSeq: 3, firstLsn: toLsn(12) };
       },
+      slotSizes: async (from) => slotSizesAt(from, positionOf(this.lsn)),
       quarantineList: () => [],
       quarantineRelease: async (how) => this.#note('quarantineRelease', how),
       controlDelay: async (control) => {
         this.#note('controlDelay', control);
-        const delay = {
-          delayMs: 60_000,
-          isHeld: control.kind === 'pause',
-          waitingRecords: 3,
-          nextDueInMs: 7,
-        };
+        const isHeld = control.kind === 'pause';
+        const delay = { delayMs: 60_000, isHeld, waitingRecords: 3, nextDueInMs: 7 };
         return { position: positionOf(this.lsn), durableLsn: toLsn(this.lsn), delay };
       },
       restore: async (operations) => {

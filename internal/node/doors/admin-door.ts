@@ -12,6 +12,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { FailoverAnswer, PromoteAnswer } from '#model/leadership.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
+import type { SlotSizesPage } from '#model/slots.ts';
 import type {
   CheckpointAnswer,
   DelayAnswer,
@@ -27,6 +28,7 @@ import type { Admission } from '#node/doors/admission.ts';
 import type { KeysDoor } from '#node/doors/keys-door.ts';
 import { mendClock } from '#node/mend-clock.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { slotSizesFrom } from '#node/slot-sizes.ts';
 
 export interface AdminParts {
   readonly admission: Admission;
@@ -106,6 +108,10 @@ export class AdminDoor implements AdminPort {
 
   async controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer> {
     return this.#admission.directory().controlDelay(control, signal);
+  }
+
+  slotSizes(from: number, signal?: AbortSignal): Promise<SlotSizesPage> {
+    return slotSizesFrom(() => this.#admission.anyState(), this.#parts.options.clock, from, signal);
   }
 
   restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {

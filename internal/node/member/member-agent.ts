@@ -105,7 +105,7 @@ export class MemberAgent {
     if (known >= epoch) return;
     throw new WalnutError(
       'unavailable',
-      `the caller knows map epoch ${epoch}, and this node ${known}: no coordinator told it a newer map in ${ASK_MS} ms`,
+      `the caller knows map epoch ${epoch}, and this node ${known}: it asked a coordinator, which told it no newer map`,
       { leaderHint: keeper.current?.leaderHint, nothingDone: true },
     );
   }

@@ -4,6 +4,10 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Slots } from "../cluster/v1/records_pb.ts";
+import { file_walnut_cluster_v1_records } from "../cluster/v1/records_pb.ts";
+import type { GetClusterResponse } from "./coordinator_pb.ts";
+import { file_walnut_v1_coordinator } from "./coordinator_pb.ts";
 import type { Update } from "./kv_store_pb.ts";
 import { file_walnut_v1_kv_store } from "./kv_store_pb.ts";
 import type { Durability, NodeState, Position, Role } from "./types_pb.ts";
@@ -14,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Io0FCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzEiUKBWNsb2NrGBUgASgLMhYud2FsbnV0LnYxLkNsb2NrU3RhdHVzEi0KCW9ic2VydmVycxgWIAEoCzIaLndhbG51dC52MS5PYnNlcnZlcnNTdGF0dXMiXwoPT2JzZXJ2ZXJzU3RhdHVzEg0KBWNvdW50GAEgASgNEioKCGZ1cnRoZXN0GAIgAygLMhgud2FsbnV0LnYxLlJlcGxpY2FTdGF0dXMSEQoJZGlmZmVyZW50GAMgASgNIlkKC0Nsb2NrU3RhdHVzEg4KBmxvZ19tcxgBIAEoBBIQCghhaGVhZF9tcxgCIAEoEhIWCg53YWxsX29mZnNldF9tcxgDIAEoEhIQCghzaGlmdF9tcxgEIAEoEiKzAQoPSW50ZWdyaXR5U3RhdHVzEhoKEmRpZ2VzdF9jb21wYXJpc29ucxgBIAEoBBIZChFkaWdlc3RfbWlzbWF0Y2hlcxgCIAEoBBIQCghyZWJ1aWxkcxgDIAEoBBIOCgZzY3J1YnMYBCABKAQSFQoNYWx0ZXJlZF9mb3VuZBgFIAEoBBIWCg5zY3J1Yl9mcmFjdGlvbhgGIAEoARIYChBsYXN0X3NjcnViX2F0X21zGAcgASgEInwKC0RlbGF5U3RhdHVzEhYKDmFwcGx5X2RlbGF5X21zGAEgASgEEgwKBGhlbGQYAiABKAgSFwoPd2FpdGluZ19yZWNvcmRzGAMgASgEEhsKDm5leHRfZHVlX2luX21zGAQgASgESACIAQFCEQoPX25leHRfZHVlX2luX21zIoUBChNDb250cm9sRGVsYXlSZXF1ZXN0EioKCnJlbGVhc2VfdG8YASABKAsyFC53YWxudXQudjEuUmVsZWFzZVRvSAASFQoLcmVsZWFzZV9hbGwYAiABKAhIABIPCgVwYXVzZRgDIAEoCEgAEhAKBnJlc3VtZRgEIAEoCEgAQggKBmFjdGlvbiInCglSZWxlYXNlVG8SCwoDbHNuGAEgASgEEg0KBWdvX29uGAIgASgIInkKFENvbnRyb2xEZWxheVJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2R1cmFibGVfbHNuGAIgASgEEiUKBWRlbGF5GAMgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIkIKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBBIUCgxmb3JtYXRfbGV2ZWwYAyABKA0ilQEKC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEEhMKC21heF9lbnRyaWVzGAcgASgEEhEKCW1heF9ieXRlcxgIIAEoBCJUCgxNYXN0ZXJTdGF0dXMSDwoHYWRkcmVzcxgBIAEoCRIOCgZsaW5rZWQYAiABKAgSEwoLbGFnX3JlY29yZHMYAyABKAQSDgoGbGFnX21zGAQgASgEIqsCCg1SZXBsaWNhU3RhdHVzEg8KB25vZGVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSIgoFYWNrZWQYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLbGFnX3JlY29yZHMYBSABKAQSDgoGbGFnX21zGAYgASgEEhQKDGZ1bGxfcmVzeW5jcxgHIAEoDRIXCg9wYXJ0aWFsX3Jlc3luY3MYCCABKA0SHwoXbGFzdF9mdWxsX3Jlc3luY19yZWFzb24YCSABKAkSEQoJZGlmZmVyZW50GAogASgIEhYKDmFwcGx5X2RlbGF5X21zGAsgASgEEg8KB3Byb2JsZW0YDCABKAkiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIg4KDFNjcnViUmVxdWVzdCKLAQoNU2NydWJSZXNwb25zZRIPCgdlbnRyaWVzGAEgASgEEhUKDWVudHJpZXNfdG90YWwYAiABKAQSDQoFYnl0ZXMYAyABKAQSEgoKZWxhcHNlZF9tcxgEIAEoBBIMCgRkb25lGAUgASgIEg8KB2FsdGVyZWQYBiABKAQSEAoIZmluZGluZ3MYByADKAkiJAoRQWRkUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIlChJBZGRSZXBsaWNhUmVzcG9uc2USDwoHd2FybmluZxgBIAEoCSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2UiZgoOUmVzdG9yZVJlcXVlc3QSKQoHY2hhbmdlcxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlQ2hhbmdlEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eSKKAQoNUmVzdG9yZUNoYW5nZRILCgNrZXkYASABKAkSJwoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgNzZXQYAyABKAsyGC53YWxudXQudjEuUmVzdG9yZWRWYWx1ZUgAEhAKBmRlbGV0ZRgEIAEoCEgAQggKBmNoYW5nZSJKCg1SZXN0b3JlZFZhbHVlEg0KBXZhbHVlGAEgASgMEhQKDGV4cGlyZV9hdF9tcxgCIAEoBBIUCgxjb250ZW50X3R5cGUYAyABKAkiPAoPUmVzdG9yZVJlc3BvbnNlEikKB3Jlc3VsdHMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZVJlc3VsdCKbAQoNUmVzdG9yZVJlc3VsdBImCgdhcHBsaWVkGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASLgoIY29uZmxpY3QYAiABKAsyGi53YWxudXQudjEuUmVzdG9yZUNvbmZsaWN0SAASKAoFZXJyb3IYAyABKAsyFy53YWxudXQudjEuUmVzdG9yZUVycm9ySABCCAoGcmVzdWx0Ij8KD1Jlc3RvcmVDb25mbGljdBIsCg9jdXJyZW50X3ZlcnNpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24iLQoMUmVzdG9yZUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIfCg5Qcm9tb3RlUmVxdWVzdBINCgVmb3JjZRgBIAEoCCJYCg9Qcm9tb3RlUmVzcG9uc2USDAoEdGVybRgBIAEoDRIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIQCghwcm9tb3RlZBgDIAEoCCIxCg9GYWlsb3ZlclJlcXVlc3QSCgoCdG8YASABKAkSEgoKdGltZW91dF9tcxgCIAEoDSJaChBGYWlsb3ZlclJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEQoJcGF1c2VkX21zGAMgASgEIhUKE0RpdmVyZ2VkTGlzdFJlcXVlc3QiPgoURGl2ZXJnZWRMaXN0UmVzcG9uc2USJgoFdGFpbHMYASADKAsyFy53YWxudXQudjEuRGl2ZXJnZWRUYWlsIqIBCgxEaXZlcmdlZFRhaWwSCgoCaWQYASABKA0SEQoJZmlyc3RfbHNuGAIgASgEEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVhc29uGAQgASgJEhAKCHNpbmNlX21zGAUgASgEEhAKCHVwc3RyZWFtGAYgASgJEg0KBWZpbGVzGAcgAygJEg0KBWJ5dGVzGAggASgEIiEKE0RpdmVyZ2VkU2VlblJlcXVlc3QSCgoCaWQYASABKA0iFgoURGl2ZXJnZWRTZWVuUmVzcG9uc2UiRwoTRGl2ZXJnZWRTaG93UmVxdWVzdBIKCgJpZBgBIAEoDRIRCglhZnRlcl9sc24YAiABKAQSEQoJbWF4X2J5dGVzGAMgASgNImkKFERpdmVyZ2VkU2hvd1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEhAKCGxhc3RfbHNuGAIgASgEEgsKA2VuZBgDIAEoCBIOCgZkYW1hZ2UYBCABKAkiVwoQTWVuZENsb2NrUmVxdWVzdBINCgVhcHBseRgBIAEoCBIeChFleHBlY3RlZF9haGVhZF9tcxgCIAEoEkgAiAEBQhQKEl9leHBlY3RlZF9haGVhZF9tcyKKAQoRTWVuZENsb2NrUmVzcG9uc2USJQoFY2xvY2sYASABKAsyFi53YWxudXQudjEuQ2xvY2tTdGF0dXMSFgoOd2FsbF9vZmZzZXRfbXMYAiABKBISDwoHYXBwbGllZBgDIAEoCBIlCghwb3NpdGlvbhgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiI0ChFHZXRTbG93TG9nUmVxdWVzdBINCgVsaW1pdBgBIAEoDRIQCghhZnRlcl9pZBgCIAEoBCJyChJHZXRTbG93TG9nUmVzcG9uc2USIgoFY2FsbHMYASADKAsyEy53YWxudXQudjEuU2xvd0NhbGwSFAoMdGhyZXNob2xkX21zGAIgASgEEhMKC21heF9lbnRyaWVzGAMgASgNEg0KBXRvdGFsGAQgASgEIooBCghTbG93Q2FsbBIKCgJpZBgBIAEoBBITCgtlbmRlZF9hdF9tcxgCIAEoBBIRCglvcGVyYXRpb24YAyABKAkSCwoDa2V5GAQgASgJEgwKBGNvZGUYBSABKAkSEwoLZHVyYXRpb25fdXMYBiABKAQSDAoEdXNlchgHIAEoCRIMCgRmcm9tGAggASgJInEKEFNldENvbmZpZ1JlcXVlc3QSMQoDc2V0GAEgAygLMiQud2FsbnV0LnYxLlNldENvbmZpZ1JlcXVlc3QuU2V0RW50cnkaKgoIU2V0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI5ChFTZXRDb25maWdSZXNwb25zZRIkCghzZXR0aW5ncxgBIAMoCzISLndhbG51dC52MS5TZXR0aW5nIjUKB1NldHRpbmcSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBm9yaWdpbhgDIAEoCTKyCwoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEjwKBVNjcnViEhcud2FsbnV0LnYxLlNjcnViUmVxdWVzdBoYLndhbG51dC52MS5TY3J1YlJlc3BvbnNlMAESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZRJACgdQcm9tb3RlEhkud2FsbnV0LnYxLlByb21vdGVSZXF1ZXN0Ghoud2FsbnV0LnYxLlByb21vdGVSZXNwb25zZRJDCghGYWlsb3ZlchIaLndhbG51dC52MS5GYWlsb3ZlclJlcXVlc3QaGy53YWxudXQudjEuRmFpbG92ZXJSZXNwb25zZRJPCgxDb250cm9sRGVsYXkSHi53YWxudXQudjEuQ29udHJvbERlbGF5UmVxdWVzdBofLndhbG51dC52MS5Db250cm9sRGVsYXlSZXNwb25zZRJGCglNZW5kQ2xvY2sSGy53YWxudXQudjEuTWVuZENsb2NrUmVxdWVzdBocLndhbG51dC52MS5NZW5kQ2xvY2tSZXNwb25zZRJUCgxEaXZlcmdlZExpc3QSHi53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZExpc3RSZXNwb25zZSIDkAIBElQKDERpdmVyZ2VkU2hvdxIeLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkU2hvd1Jlc3BvbnNlIgOQAgESTwoMRGl2ZXJnZWRTZWVuEh4ud2FsbnV0LnYxLkRpdmVyZ2VkU2VlblJlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRTZWVuUmVzcG9uc2USTgoKR2V0U2xvd0xvZxIcLndhbG51dC52MS5HZXRTbG93TG9nUmVxdWVzdBodLndhbG51dC52MS5HZXRTbG93TG9nUmVzcG9uc2UiA5ACARJGCglTZXRDb25maWcSGy53YWxudXQudjEuU2V0Q29uZmlnUmVxdWVzdBocLndhbG51dC52MS5TZXRDb25maWdSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_kv_store, file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IuYFCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzEiUKBWNsb2NrGBUgASgLMhYud2FsbnV0LnYxLkNsb2NrU3RhdHVzEi0KCW9ic2VydmVycxgWIAEoCzIaLndhbG51dC52MS5PYnNlcnZlcnNTdGF0dXMSJwoGbWVtYmVyGBcgASgLMhcud2FsbnV0LnYxLk1lbWJlclN0YXR1cxIuCgdjbHVzdGVyGBggASgLMh0ud2FsbnV0LnYxLkdldENsdXN0ZXJSZXNwb25zZSJ5CgxNZW1iZXJTdGF0dXMSDwoHY2x1c3RlchgBIAEoCRISCgpjbHVzdGVyX2lkGAIgASgJEgwKBG5vZGUYAyABKAkSDQoFZ3JvdXAYBCABKAkSJwoFb3duZWQYBSABKAsyGC53YWxudXQuY2x1c3Rlci52MS5TbG90cyIoChNHZXRTbG90U2l6ZXNSZXF1ZXN0EhEKCWZyb21fc2xvdBgBIAEoDSJ0ChRHZXRTbG90U2l6ZXNSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCgVzbG90cxgCIAMoCzITLndhbG51dC52MS5TbG90U2l6ZRIRCgluZXh0X3Nsb3QYAyABKA0iOAoIU2xvdFNpemUSDAoEc2xvdBgBIAEoDRIPCgdlbnRyaWVzGAIgASgEEg0KBWJ5dGVzGAMgASgEIl8KD09ic2VydmVyc1N0YXR1cxINCgVjb3VudBgBIAEoDRIqCghmdXJ0aGVzdBgCIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCWRpZmZlcmVudBgDIAEoDSJZCgtDbG9ja1N0YXR1cxIOCgZsb2dfbXMYASABKAQSEAoIYWhlYWRfbXMYAiABKBISFgoOd2FsbF9vZmZzZXRfbXMYAyABKBISEAoIc2hpZnRfbXMYBCABKBIiswEKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQSDgoGc2NydWJzGAQgASgEEhUKDWFsdGVyZWRfZm91bmQYBSABKAQSFgoOc2NydWJfZnJhY3Rpb24YBiABKAESGAoQbGFzdF9zY3J1Yl9hdF9tcxgHIAEoBCJ8CgtEZWxheVN0YXR1cxIWCg5hcHBseV9kZWxheV9tcxgBIAEoBBIMCgRoZWxkGAIgASgIEhcKD3dhaXRpbmdfcmVjb3JkcxgDIAEoBBIbCg5uZXh0X2R1ZV9pbl9tcxgEIAEoBEgAiAEBQhEKD19uZXh0X2R1ZV9pbl9tcyKFAQoTQ29udHJvbERlbGF5UmVxdWVzdBIqCgpyZWxlYXNlX3RvGAEgASgLMhQud2FsbnV0LnYxLlJlbGVhc2VUb0gAEhUKC3JlbGVhc2VfYWxsGAIgASgISAASDwoFcGF1c2UYAyABKAhIABIQCgZyZXN1bWUYBCABKAhIAEIICgZhY3Rpb24iJwoJUmVsZWFzZVRvEgsKA2xzbhgBIAEoBBINCgVnb19vbhgCIAEoCCJ5ChRDb250cm9sRGVsYXlSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtkdXJhYmxlX2xzbhgCIAEoBBIlCgVkZWxheRgDIAEoCzIWLndhbG51dC52MS5EZWxheVN0YXR1cyJCCglXYWxTdGF0dXMSEAoIc2VnbWVudHMYASABKA0SDQoFYnl0ZXMYAiABKAQSFAoMZm9ybWF0X2xldmVsGAMgASgNIpUBCgtTdG9yZVN0YXR1cxIPCgdlbnRyaWVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEgwKBGhpdHMYAyABKAQSDgoGbWlzc2VzGAQgASgEEg8KB2V2aWN0ZWQYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBITCgttYXhfZW50cmllcxgHIAEoBBIRCgltYXhfYnl0ZXMYCCABKAQiVAoMTWFzdGVyU3RhdHVzEg8KB2FkZHJlc3MYASABKAkSDgoGbGlua2VkGAIgASgIEhMKC2xhZ19yZWNvcmRzGAMgASgEEg4KBmxhZ19tcxgEIAEoBCKrAgoNUmVwbGljYVN0YXR1cxIPCgdub2RlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSIwoFc3RhdGUYAyABKA4yFC53YWxudXQudjEuTm9kZVN0YXRlEiIKBWFja2VkGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2xhZ19yZWNvcmRzGAUgASgEEg4KBmxhZ19tcxgGIAEoBBIUCgxmdWxsX3Jlc3luY3MYByABKA0SFwoPcGFydGlhbF9yZXN5bmNzGAggASgNEh8KF2xhc3RfZnVsbF9yZXN5bmNfcmVhc29uGAkgASgJEhEKCWRpZmZlcmVudBgKIAEoCBIWCg5hcHBseV9kZWxheV9tcxgLIAEoBBIPCgdwcm9ibGVtGAwgASgJIkEKDURpZ2VzdFJlcXVlc3QSHwoCYXQYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgCIAEoDSJYCg5EaWdlc3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEg4KBmRpZ2VzdBgDIAEoCSIOCgxTY3J1YlJlcXVlc3QiiwEKDVNjcnViUmVzcG9uc2USDwoHZW50cmllcxgBIAEoBBIVCg1lbnRyaWVzX3RvdGFsGAIgASgEEg0KBWJ5dGVzGAMgASgEEhIKCmVsYXBzZWRfbXMYBCABKAQSDAoEZG9uZRgFIAEoCBIPCgdhbHRlcmVkGAYgASgEEhAKCGZpbmRpbmdzGAcgAygJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiJQoSQWRkUmVwbGljYVJlc3BvbnNlEg8KB3dhcm5pbmcYASABKAkiJwoUUmVtb3ZlUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIXChVSZW1vdmVSZXBsaWNhUmVzcG9uc2UiEwoRQ2hlY2twb2ludFJlcXVlc3QifgoSQ2hlY2twb2ludFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSFgoOc25hcHNob3RfYnl0ZXMYAyABKAQSGAoQZGVsZXRlZF9zZWdtZW50cxgEIAEoDSISChBSb3RhdGVXYWxSZXF1ZXN0IjsKEVJvdGF0ZVdhbFJlc3BvbnNlEhMKC3NlZ21lbnRfc2VxGAEgASgEEhEKCWZpcnN0X2xzbhgCIAEoBCIXChVRdWFyYW50aW5lTGlzdFJlcXVlc3QiRAoWUXVhcmFudGluZUxpc3RSZXNwb25zZRIqCgtxdWFyYW50aW5lcxgBIAMoCzIVLndhbG51dC52MS5RdWFyYW50aW5lIswBCgpRdWFyYW50aW5lEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoBBIQCgh1cHN0cmVhbRgDIAEoCRIXCg91cHN0cmVhbV9sb2dfaWQYBCABKAkSLgoRdXBzdHJlYW1fcG9zaXRpb24YBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMbG9jYWxfbG9nX2lkGAYgASgJEisKDmxvY2FsX3Bvc2l0aW9uGAcgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIk0KGFF1YXJhbnRpbmVSZWxlYXNlUmVxdWVzdBIXCg1kaXNjYXJkX2xvY2FsGAEgASgISAASDgoEa2VlcBgCIAEoCEgAQggKBmFjdGlvbiIbChlRdWFyYW50aW5lUmVsZWFzZVJlc3BvbnNlImYKDlJlc3RvcmVSZXF1ZXN0EikKB2NoYW5nZXMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZUNoYW5nZRIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkiigEKDVJlc3RvcmVDaGFuZ2USCwoDa2V5GAEgASgJEicKCmlmX3ZlcnNpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJwoDc2V0GAMgASgLMhgud2FsbnV0LnYxLlJlc3RvcmVkVmFsdWVIABIQCgZkZWxldGUYBCABKAhIAEIICgZjaGFuZ2UiSgoNUmVzdG9yZWRWYWx1ZRINCgV2YWx1ZRgBIAEoDBIUCgxleHBpcmVfYXRfbXMYAiABKAQSFAoMY29udGVudF90eXBlGAMgASgJIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBCIVChNEaXZlcmdlZExpc3RSZXF1ZXN0Ij4KFERpdmVyZ2VkTGlzdFJlc3BvbnNlEiYKBXRhaWxzGAEgAygLMhcud2FsbnV0LnYxLkRpdmVyZ2VkVGFpbCKiAQoMRGl2ZXJnZWRUYWlsEgoKAmlkGAEgASgNEhEKCWZpcnN0X2xzbhgCIAEoBBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBnJlYXNvbhgEIAEoCRIQCghzaW5jZV9tcxgFIAEoBBIQCgh1cHN0cmVhbRgGIAEoCRINCgVmaWxlcxgHIAMoCRINCgVieXRlcxgIIAEoBCIhChNEaXZlcmdlZFNlZW5SZXF1ZXN0EgoKAmlkGAEgASgNIhYKFERpdmVyZ2VkU2VlblJlc3BvbnNlIkcKE0RpdmVyZ2VkU2hvd1JlcXVlc3QSCgoCaWQYASABKA0SEQoJYWZ0ZXJfbHNuGAIgASgEEhEKCW1heF9ieXRlcxgDIAEoDSJpChREaXZlcmdlZFNob3dSZXNwb25zZRIiCgdlbnRyaWVzGAEgAygLMhEud2FsbnV0LnYxLlVwZGF0ZRIQCghsYXN0X2xzbhgCIAEoBBILCgNlbmQYAyABKAgSDgoGZGFtYWdlGAQgASgJIlcKEE1lbmRDbG9ja1JlcXVlc3QSDQoFYXBwbHkYASABKAgSHgoRZXhwZWN0ZWRfYWhlYWRfbXMYAiABKBJIAIgBAUIUChJfZXhwZWN0ZWRfYWhlYWRfbXMiigEKEU1lbmRDbG9ja1Jlc3BvbnNlEiUKBWNsb2NrGAEgASgLMhYud2FsbnV0LnYxLkNsb2NrU3RhdHVzEhYKDndhbGxfb2Zmc2V0X21zGAIgASgSEg8KB2FwcGxpZWQYAyABKAgSJQoIcG9zaXRpb24YBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24iNAoRR2V0U2xvd0xvZ1JlcXVlc3QSDQoFbGltaXQYASABKA0SEAoIYWZ0ZXJfaWQYAiABKAQicgoSR2V0U2xvd0xvZ1Jlc3BvbnNlEiIKBWNhbGxzGAEgAygLMhMud2FsbnV0LnYxLlNsb3dDYWxsEhQKDHRocmVzaG9sZF9tcxgCIAEoBBITCgttYXhfZW50cmllcxgDIAEoDRINCgV0b3RhbBgEIAEoBCKKAQoIU2xvd0NhbGwSCgoCaWQYASABKAQSEwoLZW5kZWRfYXRfbXMYAiABKAQSEQoJb3BlcmF0aW9uGAMgASgJEgsKA2tleRgEIAEoCRIMCgRjb2RlGAUgASgJEhMKC2R1cmF0aW9uX3VzGAYgASgEEgwKBHVzZXIYByABKAkSDAoEZnJvbRgIIAEoCSJxChBTZXRDb25maWdSZXF1ZXN0EjEKA3NldBgBIAMoCzIkLndhbG51dC52MS5TZXRDb25maWdSZXF1ZXN0LlNldEVudHJ5GioKCFNldEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoRU2V0Q29uZmlnUmVzcG9uc2USJAoIc2V0dGluZ3MYASADKAsyEi53YWxudXQudjEuU2V0dGluZyI1CgdTZXR0aW5nEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCRIOCgZvcmlnaW4YAyABKAkyiAwKBUFkbWluEkIKBlN0YXR1cxIYLndhbG51dC52MS5TdGF0dXNSZXF1ZXN0Ghkud2FsbnV0LnYxLlN0YXR1c1Jlc3BvbnNlIgOQAgESQgoGRGlnZXN0Ehgud2FsbnV0LnYxLkRpZ2VzdFJlcXVlc3QaGS53YWxudXQudjEuRGlnZXN0UmVzcG9uc2UiA5ACARI8CgVTY3J1YhIXLndhbG51dC52MS5TY3J1YlJlcXVlc3QaGC53YWxudXQudjEuU2NydWJSZXNwb25zZTABEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2USTwoMQ29udHJvbERlbGF5Eh4ud2FsbnV0LnYxLkNvbnRyb2xEZWxheVJlcXVlc3QaHy53YWxudXQudjEuQ29udHJvbERlbGF5UmVzcG9uc2USRgoJTWVuZENsb2NrEhsud2FsbnV0LnYxLk1lbmRDbG9ja1JlcXVlc3QaHC53YWxudXQudjEuTWVuZENsb2NrUmVzcG9uc2USVAoMRGl2ZXJnZWRMaXN0Eh4ud2FsbnV0LnYxLkRpdmVyZ2VkTGlzdFJlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVzcG9uc2UiA5ACARJUCgxEaXZlcmdlZFNob3cSHi53YWxudXQudjEuRGl2ZXJnZWRTaG93UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXNwb25zZSIDkAIBEk8KDERpdmVyZ2VkU2VlbhIeLndhbG51dC52MS5EaXZlcmdlZFNlZW5SZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkU2VlblJlc3BvbnNlEk4KCkdldFNsb3dMb2cSHC53YWxudXQudjEuR2V0U2xvd0xvZ1JlcXVlc3QaHS53YWxudXQudjEuR2V0U2xvd0xvZ1Jlc3BvbnNlIgOQAgESRgoJU2V0Q29uZmlnEhsud2FsbnV0LnYxLlNldENvbmZpZ1JlcXVlc3QaHC53YWxudXQudjEuU2V0Q29uZmlnUmVzcG9uc2USVAoMR2V0U2xvdFNpemVzEh4ud2FsbnV0LnYxLkdldFNsb3RTaXplc1JlcXVlc3QaHy53YWxudXQudjEuR2V0U2xvdFNpemVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_walnut_cluster_v1_records, file_walnut_v1_coordinator, file_walnut_v1_kv_store, file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -45,7 +49,7 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
   nodeId: string;
 
   /**
-   * Master or replica.
+   * Master or replica; unspecified where a gateway answers.
    *
    * @generated from field: walnut.v1.Role role = 2;
    */
@@ -191,6 +195,22 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
    * @generated from field: walnut.v1.ObserversStatus observers = 22;
    */
   observers?: ObserversStatus | undefined;
+
+  /**
+   * Where the node belongs in a cluster; absent: in none.
+   *
+   * @generated from field: walnut.v1.MemberStatus member = 23;
+   */
+  member?: MemberStatus | undefined;
+
+  /**
+   * Where a gateway answers: the cluster as the active coordinator says, or as
+   * the gateway's map does while none answers. The fields of one node's log and
+   * store are empty then.
+   *
+   * @generated from field: walnut.v1.GetClusterResponse cluster = 24;
+   */
+  cluster?: GetClusterResponse | undefined;
 };
 
 /**
@@ -199,6 +219,146 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 1);
+
+/**
+ * The place of a node in a cluster.
+ *
+ * @generated from message walnut.v1.MemberStatus
+ */
+export type MemberStatus = Message<"walnut.v1.MemberStatus"> & {
+  /**
+   * `cluster.name`
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * 32 hex digits; empty until a coordinator has said it.
+   *
+   * @generated from field: string cluster_id = 2;
+   */
+  clusterId: string;
+
+  /**
+   * The name by which the cluster lists the node.
+   *
+   * @generated from field: string node = 3;
+   */
+  node: string;
+
+  /**
+   * The id of its group; empty: it belongs to none yet.
+   *
+   * @generated from field: string group = 4;
+   */
+  group: string;
+
+  /**
+   * The slots that its log says its group owns; absent: the log does not say.
+   *
+   * @generated from field: walnut.cluster.v1.Slots owned = 5;
+   */
+  owned?: Slots | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.MemberStatus.
+ * Use `create(MemberStatusSchema)` to create a new message.
+ */
+export const MemberStatusSchema: GenMessage<MemberStatus> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 2);
+
+/**
+ * Asks what key slots hold.
+ *
+ * @generated from message walnut.v1.GetSlotSizesRequest
+ */
+export type GetSlotSizesRequest = Message<"walnut.v1.GetSlotSizesRequest"> & {
+  /**
+   * The first slot of the page, 0 to 16,383.
+   *
+   * @generated from field: uint32 from_slot = 1;
+   */
+  fromSlot: number;
+};
+
+/**
+ * Describes the message walnut.v1.GetSlotSizesRequest.
+ * Use `create(GetSlotSizesRequestSchema)` to create a new message.
+ */
+export const GetSlotSizesRequestSchema: GenMessage<GetSlotSizesRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 3);
+
+/**
+ * A page of them.
+ *
+ * @generated from message walnut.v1.GetSlotSizesResponse
+ */
+export type GetSlotSizesResponse = Message<"walnut.v1.GetSlotSizesResponse"> & {
+  /**
+   * The last applied record.
+   *
+   * @generated from field: walnut.v1.Position position = 1;
+   */
+  position?: Position | undefined;
+
+  /**
+   * Slots that have entries, ascending.
+   *
+   * @generated from field: repeated walnut.v1.SlotSize slots = 2;
+   */
+  slots: SlotSize[];
+
+  /**
+   * `from_slot` of the next page; 0: this is the last one.
+   *
+   * @generated from field: uint32 next_slot = 3;
+   */
+  nextSlot: number;
+};
+
+/**
+ * Describes the message walnut.v1.GetSlotSizesResponse.
+ * Use `create(GetSlotSizesResponseSchema)` to create a new message.
+ */
+export const GetSlotSizesResponseSchema: GenMessage<GetSlotSizesResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 4);
+
+/**
+ * What one key slot holds.
+ *
+ * @generated from message walnut.v1.SlotSize
+ */
+export type SlotSize = Message<"walnut.v1.SlotSize"> & {
+  /**
+   * 0 to 16,383.
+   *
+   * @generated from field: uint32 slot = 1;
+   */
+  slot: number;
+
+  /**
+   * Its entries, expired but not yet deleted ones included.
+   *
+   * @generated from field: uint64 entries = 2;
+   */
+  entries: bigint;
+
+  /**
+   * What counts of them against `storage.max_memory`.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.SlotSize.
+ * Use `create(SlotSizeSchema)` to create a new message.
+ */
+export const SlotSizeSchema: GenMessage<SlotSize> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 5);
 
 /**
  * The observers of a master: embedded replicas, which count for nothing.
@@ -234,7 +394,7 @@ export type ObserversStatus = Message<"walnut.v1.ObserversStatus"> & {
  * Use `create(ObserversStatusSchema)` to create a new message.
  */
 export const ObserversStatusSchema: GenMessage<ObserversStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 2);
+  messageDesc(file_walnut_v1_admin, 6);
 
 /**
  * The log clock at one moment, milliseconds. Deadlines are judged by it; those
@@ -280,7 +440,7 @@ export type ClockStatus = Message<"walnut.v1.ClockStatus"> & {
  * Use `create(ClockStatusSchema)` to create a new message.
  */
 export const ClockStatusSchema: GenMessage<ClockStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 3);
+  messageDesc(file_walnut_v1_admin, 7);
 
 /**
  * What was found out about the state in memory, since the process started.
@@ -344,7 +504,7 @@ export type IntegrityStatus = Message<"walnut.v1.IntegrityStatus"> & {
  * Use `create(IntegrityStatusSchema)` to create a new message.
  */
 export const IntegrityStatusSchema: GenMessage<IntegrityStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 4);
+  messageDesc(file_walnut_v1_admin, 8);
 
 /**
  * What waits on a replica that applies late.
@@ -387,7 +547,7 @@ export type DelayStatus = Message<"walnut.v1.DelayStatus"> & {
  * Use `create(DelayStatusSchema)` to create a new message.
  */
 export const DelayStatusSchema: GenMessage<DelayStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 5);
+  messageDesc(file_walnut_v1_admin, 9);
 
 /**
  * What to do with the records that wait on a delayed replica. Exactly one is set.
@@ -440,7 +600,7 @@ export type ControlDelayRequest = Message<"walnut.v1.ControlDelayRequest"> & {
  * Use `create(ControlDelayRequestSchema)` to create a new message.
  */
 export const ControlDelayRequestSchema: GenMessage<ControlDelayRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 6);
+  messageDesc(file_walnut_v1_admin, 10);
 
 /**
  * Up to where to apply at once.
@@ -468,7 +628,7 @@ export type ReleaseTo = Message<"walnut.v1.ReleaseTo"> & {
  * Use `create(ReleaseToSchema)` to create a new message.
  */
 export const ReleaseToSchema: GenMessage<ReleaseTo> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 7);
+  messageDesc(file_walnut_v1_admin, 11);
 
 /**
  * Where the replica is now.
@@ -503,7 +663,7 @@ export type ControlDelayResponse = Message<"walnut.v1.ControlDelayResponse"> & {
  * Use `create(ControlDelayResponseSchema)` to create a new message.
  */
 export const ControlDelayResponseSchema: GenMessage<ControlDelayResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 8);
+  messageDesc(file_walnut_v1_admin, 12);
 
 /**
  * The log's files.
@@ -539,7 +699,7 @@ export type WalStatus = Message<"walnut.v1.WalStatus"> & {
  * Use `create(WalStatusSchema)` to create a new message.
  */
 export const WalStatusSchema: GenMessage<WalStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 9);
+  messageDesc(file_walnut_v1_admin, 13);
 
 /**
  * The store.
@@ -609,7 +769,7 @@ export type StoreStatus = Message<"walnut.v1.StoreStatus"> & {
  * Use `create(StoreStatusSchema)` to create a new message.
  */
 export const StoreStatusSchema: GenMessage<StoreStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 10);
+  messageDesc(file_walnut_v1_admin, 14);
 
 /**
  * The master a replica follows.
@@ -651,7 +811,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
  * Use `create(MasterStatusSchema)` to create a new message.
  */
 export const MasterStatusSchema: GenMessage<MasterStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 11);
+  messageDesc(file_walnut_v1_admin, 15);
 
 /**
  * One replica of a master.
@@ -750,7 +910,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 12);
+  messageDesc(file_walnut_v1_admin, 16);
 
 /**
  * Asks for the digest.
@@ -781,7 +941,7 @@ export type DigestRequest = Message<"walnut.v1.DigestRequest"> & {
  * Use `create(DigestRequestSchema)` to create a new message.
  */
 export const DigestRequestSchema: GenMessage<DigestRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 13);
+  messageDesc(file_walnut_v1_admin, 17);
 
 /**
  * The digest at one exact position.
@@ -816,7 +976,7 @@ export type DigestResponse = Message<"walnut.v1.DigestResponse"> & {
  * Use `create(DigestResponseSchema)` to create a new message.
  */
 export const DigestResponseSchema: GenMessage<DigestResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 14);
+  messageDesc(file_walnut_v1_admin, 18);
 
 /**
  * Asks for a scrub.
@@ -831,7 +991,7 @@ export type ScrubRequest = Message<"walnut.v1.ScrubRequest"> & {
  * Use `create(ScrubRequestSchema)` to create a new message.
  */
 export const ScrubRequestSchema: GenMessage<ScrubRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 15);
+  messageDesc(file_walnut_v1_admin, 19);
 
 /**
  * How far it is; the last message has `done`.
@@ -894,7 +1054,7 @@ export type ScrubResponse = Message<"walnut.v1.ScrubResponse"> & {
  * Use `create(ScrubResponseSchema)` to create a new message.
  */
 export const ScrubResponseSchema: GenMessage<ScrubResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 16);
+  messageDesc(file_walnut_v1_admin, 20);
 
 /**
  * Names a replica to take (back).
@@ -915,7 +1075,7 @@ export type AddReplicaRequest = Message<"walnut.v1.AddReplicaRequest"> & {
  * Use `create(AddReplicaRequestSchema)` to create a new message.
  */
 export const AddReplicaRequestSchema: GenMessage<AddReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 17);
+  messageDesc(file_walnut_v1_admin, 21);
 
 /**
  * The replica may register.
@@ -938,7 +1098,7 @@ export type AddReplicaResponse = Message<"walnut.v1.AddReplicaResponse"> & {
  * Use `create(AddReplicaResponseSchema)` to create a new message.
  */
 export const AddReplicaResponseSchema: GenMessage<AddReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 18);
+  messageDesc(file_walnut_v1_admin, 22);
 
 /**
  * Names a replica to drop.
@@ -959,7 +1119,7 @@ export type RemoveReplicaRequest = Message<"walnut.v1.RemoveReplicaRequest"> & {
  * Use `create(RemoveReplicaRequestSchema)` to create a new message.
  */
 export const RemoveReplicaRequestSchema: GenMessage<RemoveReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 19);
+  messageDesc(file_walnut_v1_admin, 23);
 
 /**
  * The replica is dropped.
@@ -974,7 +1134,7 @@ export type RemoveReplicaResponse = Message<"walnut.v1.RemoveReplicaResponse"> &
  * Use `create(RemoveReplicaResponseSchema)` to create a new message.
  */
 export const RemoveReplicaResponseSchema: GenMessage<RemoveReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 20);
+  messageDesc(file_walnut_v1_admin, 24);
 
 /**
  * Asks for a snapshot now.
@@ -989,7 +1149,7 @@ export type CheckpointRequest = Message<"walnut.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 21);
+  messageDesc(file_walnut_v1_admin, 25);
 
 /**
  * The snapshot written.
@@ -1031,7 +1191,7 @@ export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 22);
+  messageDesc(file_walnut_v1_admin, 26);
 
 /**
  * Asks for a new segment.
@@ -1046,7 +1206,7 @@ export type RotateWalRequest = Message<"walnut.v1.RotateWalRequest"> & {
  * Use `create(RotateWalRequestSchema)` to create a new message.
  */
 export const RotateWalRequestSchema: GenMessage<RotateWalRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 23);
+  messageDesc(file_walnut_v1_admin, 27);
 
 /**
  * The new segment.
@@ -1074,7 +1234,7 @@ export type RotateWalResponse = Message<"walnut.v1.RotateWalResponse"> & {
  * Use `create(RotateWalResponseSchema)` to create a new message.
  */
 export const RotateWalResponseSchema: GenMessage<RotateWalResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 24);
+  messageDesc(file_walnut_v1_admin, 28);
 
 /**
  * Asks why a replica is quarantined.
@@ -1089,7 +1249,7 @@ export type QuarantineListRequest = Message<"walnut.v1.QuarantineListRequest"> &
  * Use `create(QuarantineListRequestSchema)` to create a new message.
  */
 export const QuarantineListRequestSchema: GenMessage<QuarantineListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 25);
+  messageDesc(file_walnut_v1_admin, 29);
 
 /**
  * Empty where the node follows its master.
@@ -1110,7 +1270,7 @@ export type QuarantineListResponse = Message<"walnut.v1.QuarantineListResponse">
  * Use `create(QuarantineListResponseSchema)` to create a new message.
  */
 export const QuarantineListResponseSchema: GenMessage<QuarantineListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 26);
+  messageDesc(file_walnut_v1_admin, 30);
 
 /**
  * Why a replica stopped following.
@@ -1173,7 +1333,7 @@ export type Quarantine = Message<"walnut.v1.Quarantine"> & {
  * Use `create(QuarantineSchema)` to create a new message.
  */
 export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 27);
+  messageDesc(file_walnut_v1_admin, 31);
 
 /**
  * Ends a quarantine.
@@ -1211,7 +1371,7 @@ export type QuarantineReleaseRequest = Message<"walnut.v1.QuarantineReleaseReque
  * Use `create(QuarantineReleaseRequestSchema)` to create a new message.
  */
 export const QuarantineReleaseRequestSchema: GenMessage<QuarantineReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 28);
+  messageDesc(file_walnut_v1_admin, 32);
 
 /**
  * The quarantine is over.
@@ -1226,7 +1386,7 @@ export type QuarantineReleaseResponse = Message<"walnut.v1.QuarantineReleaseResp
  * Use `create(QuarantineReleaseResponseSchema)` to create a new message.
  */
 export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 29);
+  messageDesc(file_walnut_v1_admin, 33);
 
 /**
  * Changes that bring keys back.
@@ -1254,7 +1414,7 @@ export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
  * Use `create(RestoreRequestSchema)` to create a new message.
  */
 export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 30);
+  messageDesc(file_walnut_v1_admin, 34);
 
 /**
  * What one key is to be.
@@ -1305,7 +1465,7 @@ export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
  * Use `create(RestoreChangeSchema)` to create a new message.
  */
 export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 31);
+  messageDesc(file_walnut_v1_admin, 35);
 
 /**
  * A value as it was.
@@ -1341,7 +1501,7 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
  * Use `create(RestoredValueSchema)` to create a new message.
  */
 export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 32);
+  messageDesc(file_walnut_v1_admin, 36);
 
 /**
  * The results, one per change and in their order.
@@ -1362,7 +1522,7 @@ export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
  * Use `create(RestoreResponseSchema)` to create a new message.
  */
 export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 33);
+  messageDesc(file_walnut_v1_admin, 37);
 
 /**
  * What became of one change.
@@ -1407,7 +1567,7 @@ export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
  * Use `create(RestoreResultSchema)` to create a new message.
  */
 export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 34);
+  messageDesc(file_walnut_v1_admin, 38);
 
 /**
  * What stood in the way of a change.
@@ -1428,7 +1588,7 @@ export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
  * Use `create(RestoreConflictSchema)` to create a new message.
  */
 export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 35);
+  messageDesc(file_walnut_v1_admin, 39);
 
 /**
  * Why one change was refused.
@@ -1456,7 +1616,7 @@ export type RestoreError = Message<"walnut.v1.RestoreError"> & {
  * Use `create(RestoreErrorSchema)` to create a new message.
  */
 export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 36);
+  messageDesc(file_walnut_v1_admin, 40);
 
 /**
  * Asks a replica to become the master.
@@ -1477,7 +1637,7 @@ export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 37);
+  messageDesc(file_walnut_v1_admin, 41);
 
 /**
  * The node is the master.
@@ -1512,7 +1672,7 @@ export type PromoteResponse = Message<"walnut.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 38);
+  messageDesc(file_walnut_v1_admin, 42);
 
 /**
  * Asks a master to hand over.
@@ -1541,7 +1701,7 @@ export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
  * Use `create(FailoverRequestSchema)` to create a new message.
  */
 export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 39);
+  messageDesc(file_walnut_v1_admin, 43);
 
 /**
  * The replica is the master.
@@ -1576,7 +1736,7 @@ export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
  * Use `create(FailoverResponseSchema)` to create a new message.
  */
 export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 40);
+  messageDesc(file_walnut_v1_admin, 44);
 
 /**
  * Asks what was set aside.
@@ -1591,7 +1751,7 @@ export type DivergedListRequest = Message<"walnut.v1.DivergedListRequest"> & {
  * Use `create(DivergedListRequestSchema)` to create a new message.
  */
 export const DivergedListRequestSchema: GenMessage<DivergedListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 41);
+  messageDesc(file_walnut_v1_admin, 45);
 
 /**
  * Oldest first; at most the 64 newest.
@@ -1612,7 +1772,7 @@ export type DivergedListResponse = Message<"walnut.v1.DivergedListResponse"> & {
  * Use `create(DivergedListResponseSchema)` to create a new message.
  */
 export const DivergedListResponseSchema: GenMessage<DivergedListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 42);
+  messageDesc(file_walnut_v1_admin, 46);
 
 /**
  * Records that were set aside.
@@ -1682,7 +1842,7 @@ export type DivergedTail = Message<"walnut.v1.DivergedTail"> & {
  * Use `create(DivergedTailSchema)` to create a new message.
  */
 export const DivergedTailSchema: GenMessage<DivergedTail> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 43);
+  messageDesc(file_walnut_v1_admin, 47);
 
 /**
  * States that a tail need not be kept any longer.
@@ -1703,7 +1863,7 @@ export type DivergedSeenRequest = Message<"walnut.v1.DivergedSeenRequest"> & {
  * Use `create(DivergedSeenRequestSchema)` to create a new message.
  */
 export const DivergedSeenRequestSchema: GenMessage<DivergedSeenRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 44);
+  messageDesc(file_walnut_v1_admin, 48);
 
 /**
  * It is remembered.
@@ -1718,7 +1878,7 @@ export type DivergedSeenResponse = Message<"walnut.v1.DivergedSeenResponse"> & {
  * Use `create(DivergedSeenResponseSchema)` to create a new message.
  */
 export const DivergedSeenResponseSchema: GenMessage<DivergedSeenResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 45);
+  messageDesc(file_walnut_v1_admin, 49);
 
 /**
  * Asks for the mutations of one tail.
@@ -1753,7 +1913,7 @@ export type DivergedShowRequest = Message<"walnut.v1.DivergedShowRequest"> & {
  * Use `create(DivergedShowRequestSchema)` to create a new message.
  */
 export const DivergedShowRequestSchema: GenMessage<DivergedShowRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 46);
+  messageDesc(file_walnut_v1_admin, 50);
 
 /**
  * A slice of them.
@@ -1795,7 +1955,7 @@ export type DivergedShowResponse = Message<"walnut.v1.DivergedShowResponse"> & {
  * Use `create(DivergedShowResponseSchema)` to create a new message.
  */
 export const DivergedShowResponseSchema: GenMessage<DivergedShowResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 47);
+  messageDesc(file_walnut_v1_admin, 51);
 
 /**
  * Mends the log clock.
@@ -1824,7 +1984,7 @@ export type MendClockRequest = Message<"walnut.v1.MendClockRequest"> & {
  * Use `create(MendClockRequestSchema)` to create a new message.
  */
 export const MendClockRequestSchema: GenMessage<MendClockRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 48);
+  messageDesc(file_walnut_v1_admin, 52);
 
 /**
  * What was done, or would be.
@@ -1866,7 +2026,7 @@ export type MendClockResponse = Message<"walnut.v1.MendClockResponse"> & {
  * Use `create(MendClockResponseSchema)` to create a new message.
  */
 export const MendClockResponseSchema: GenMessage<MendClockResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 49);
+  messageDesc(file_walnut_v1_admin, 53);
 
 /**
  * Asks for slow calls.
@@ -1894,7 +2054,7 @@ export type GetSlowLogRequest = Message<"walnut.v1.GetSlowLogRequest"> & {
  * Use `create(GetSlowLogRequestSchema)` to create a new message.
  */
 export const GetSlowLogRequestSchema: GenMessage<GetSlowLogRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 50);
+  messageDesc(file_walnut_v1_admin, 54);
 
 /**
  * The slow calls that are kept.
@@ -1936,7 +2096,7 @@ export type GetSlowLogResponse = Message<"walnut.v1.GetSlowLogResponse"> & {
  * Use `create(GetSlowLogResponseSchema)` to create a new message.
  */
 export const GetSlowLogResponseSchema: GenMessage<GetSlowLogResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 51);
+  messageDesc(file_walnut_v1_admin, 55);
 
 /**
  * A unary rpc, or a request to `/v1/keys`, that took long.
@@ -2007,7 +2167,7 @@ export type SlowCall = Message<"walnut.v1.SlowCall"> & {
  * Use `create(SlowCallSchema)` to create a new message.
  */
 export const SlowCallSchema: GenMessage<SlowCall> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 52);
+  messageDesc(file_walnut_v1_admin, 56);
 
 /**
  * Changes the configuration of the running node.
@@ -2028,7 +2188,7 @@ export type SetConfigRequest = Message<"walnut.v1.SetConfigRequest"> & {
  * Use `create(SetConfigRequestSchema)` to create a new message.
  */
 export const SetConfigRequestSchema: GenMessage<SetConfigRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 53);
+  messageDesc(file_walnut_v1_admin, 57);
 
 /**
  * The keys that can be changed, as they are now.
@@ -2049,7 +2209,7 @@ export type SetConfigResponse = Message<"walnut.v1.SetConfigResponse"> & {
  * Use `create(SetConfigResponseSchema)` to create a new message.
  */
 export const SetConfigResponseSchema: GenMessage<SetConfigResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 54);
+  messageDesc(file_walnut_v1_admin, 58);
 
 /**
  * A key of the configuration.
@@ -2085,10 +2245,11 @@ export type Setting = Message<"walnut.v1.Setting"> & {
  * Use `create(SettingSchema)` to create a new message.
  */
 export const SettingSchema: GenMessage<Setting> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 55);
+  messageDesc(file_walnut_v1_admin, 59);
 
 /**
- * Operation and inspection of one node. Every node serves it.
+ * Operation and inspection of one node. Every node serves it; a gateway serves
+ * Status, and answers everything else with FAILED_PRECONDITION.
  *
  * @generated from service walnut.v1.Admin
  */
@@ -2305,6 +2466,18 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof SetConfigRequestSchema;
     output: typeof SetConfigResponseSchema;
+  },
+  /**
+   * How many entries each key slot has here, and what they cost, in pages. All
+   * of a page is as of one position. The first question after a start makes the
+   * node count what it has; UNAVAILABLE while it loads.
+   *
+   * @generated from rpc walnut.v1.Admin.GetSlotSizes
+   */
+  getSlotSizes: {
+    methodKind: "unary";
+    input: typeof GetSlotSizesRequestSchema;
+    output: typeof GetSlotSizesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_admin, 0);
