@@ -62,6 +62,8 @@ export class NodeLinks implements Links<NodeStub> {
     { timeoutMs, signal }: Limits,
   ): Promise<'itself' | string | undefined> {
     const status = await admin.status({}, signal === undefined ? { timeoutMs } : { timeoutMs, signal });
+    // A gateway has no role: it is to be asked for everything.
+    if (status.role === Role.UNSPECIFIED) return 'itself';
     if (status.role !== Role.MASTER) return this.#addressOf(status.master?.address);
     return status.state === NodeState.FENCED ? undefined : 'itself';
   }

@@ -73,8 +73,13 @@ export class ClusterRun {
   /** Resolves when stopping has begun. */
   async start(): Promise<void> {
     const has = (kind: string): boolean => this.#all.some(({ spec }) => spec.kind === kind);
-    const and = `${has('gateway') ? ', a gateway' : ''}${has('etcd') ? ', and three members of etcd' : ''}`;
-    this.#terminal.say(`Starting a coordinator and ${this.#nodes.length} nodes${and}…\n`);
+    const parts = [
+      'a coordinator',
+      `${this.#nodes.length} nodes`,
+      ...(has('gateway') ? ['a gateway'] : []),
+      ...(has('etcd') ? ['three members of etcd'] : []),
+    ];
+    this.#terminal.say(`Starting ${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}…\n`);
     for (const one of this.#all) this.#set.begin(one);
     const patientMs = this.#clock.monotonicMs() + SETTLE_MS;
     while (!this.#set.isStopping) {

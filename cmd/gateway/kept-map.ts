@@ -6,6 +6,7 @@
 import { dirname } from 'node:path';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ShardMap } from '#cluster/shard-map.ts';
+import { ConfigError } from '#config/config-error.ts';
 import { ShardMapSchema } from '#gen/walnut/cluster/v1/map_pb.ts';
 import { crc32 } from '#platform/crc32.ts';
 import type { FileSystem } from '#platform/file-system.ts';
@@ -17,8 +18,12 @@ import { fromShardMap, toShardMap } from '#wire/shard-map-codec.ts';
 const MARK = Buffer.from('WLNTMAP1');
 const HEAD_BYTES = MARK.length + 4;
 
-/** Rejects where the directory of the file cannot be made. */
+/** Rejects with `ConfigError` where the path is that of a directory, else where the directory of the file cannot be made. */
 export async function openKeptMap(fileSystem: FileSystem, path: string, logger: Logger): Promise<KeptMap> {
+  if ((await fileSystem.stat(path))?.isDirectory === true)
+    throw new ConfigError([
+      `gateway.map_file: ${path} is a directory: name a file in it, such as ${path}/map`,
+    ]);
   await fileSystem.makeDirectory(dirname(path));
   return {
     load: async () => {
@@ -59,13 +64,18 @@ export function decodeMap(bytes: Buffer): ShardMap {
 
 async function replaceFile(fileSystem: FileSystem, path: string, bytes: Buffer): Promise<void> {
   const temporary = `${path}.tmp`;
-  const file = await fileSystem.open(temporary, 'replace');
   try {
-    await writeFully(file, bytes, 0);
-    await file.datasync();
-  } finally {
-    await file.close();
+    const file = await fileSystem.open(temporary, 'replace');
+    try {
+      await writeFully(file, bytes, 0);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await fileSystem.rename(temporary, path);
+  } catch (error) {
+    await fileSystem.remove(temporary).catch(() => undefined);
+    throw error;
   }
-  await fileSystem.rename(temporary, path);
   await fileSystem.syncDirectory(dirname(path));
 }

@@ -7,6 +7,7 @@
 import type { ConfigOf } from '#config/binaries.ts';
 import type { CommonFlags } from '#config/common-flags.ts';
 import { GATEWAY_FLAG_NAMES, gatewayUsage, parseGatewayFlags } from '#config/gateway-flags.ts';
+import { ClusterReads } from '#peer/cluster-reads.ts';
 import { MapLinks } from '#peer/map-links.ts';
 import { ConnectNodeLinks } from '#peer/node-links.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
@@ -70,6 +71,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
   const server = await openGatewayServer({
     gateway,
     keyValue: gateway.keys,
+    reads: new ClusterReads(coordinators, source),
     ...{ clock, logger, metrics, version, ...callers },
     host: its.address,
     port: its.port,

@@ -81,6 +81,7 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
 
 /** Every binary may fail so. Undefined if the error is unexpected, and so logged whole. */
 function explainCommon(error: unknown): StartFailure | undefined {
+  if (error instanceof ConfigError) return { exitCode: EXIT_CODES.config, message: error.message };
   if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
   if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
   return undefined;

@@ -1,4 +1,5 @@
 /** What a gateway says of itself. Values and a port only. */
+import type { ShardMap } from '#cluster/shard-map.ts';
 import type { Readiness } from '#model/edge.ts';
 
 /** A group as a gateway sees it. */
@@ -31,6 +32,8 @@ export interface GatewayView {
 }
 
 export interface GatewayPort {
+  /** The newest map that it has heard of; undefined: none. */
+  readonly map: ShardMap | undefined;
   readiness(): Readiness;
   view(): GatewayView;
 }

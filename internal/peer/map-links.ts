@@ -6,7 +6,11 @@ import { type Client, Code, ConnectError, createClient } from '@connectrpc/conne
 import type { MapNews } from '#cluster/coordinator-port.ts';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
-import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
+import {
+  Coordinator,
+  type GetClusterResponse,
+  type ListNodesResponse,
+} from '#gen/walnut/v1/coordinator_pb.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
 import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -24,6 +28,8 @@ interface Link {
 
 /** How long a coordinator has for an answer, milliseconds. */
 const ASK_MS = 2_000;
+/** The same for what people look at, who wait for it: each answers from memory. */
+const LOOK_MS = 1_000;
 
 export class MapLinks implements MapSource {
   readonly #options: MapLinksOptions;
@@ -40,6 +46,14 @@ export class MapLinks implements MapSource {
     } catch (error) {
       throw explained(error);
     }
+  }
+
+  getCluster(address: string): Promise<GetClusterResponse> {
+    return this.#clientOf(address).getCluster({}, { timeoutMs: LOOK_MS });
+  }
+
+  listNodes(address: string): Promise<ListNodesResponse> {
+    return this.#clientOf(address).listNodes({}, { timeoutMs: LOOK_MS });
   }
 
   async *follow(

@@ -103,24 +103,31 @@ export class MapFollower {
     const over = new AbortController();
     const end = (): void => over.abort();
     this.#stopped.signal.addEventListener('abort', end, { once: true });
-    let silent = clock.after(SILENCE_MS, end);
+    let why = '';
+    const endSilent = (): void => {
+      why = `it said nothing for ${SILENCE_MS / 1_000} s`;
+      end();
+    };
+    let silent = clock.after(SILENCE_MS, endSilent);
     let hasStreamed = false;
     try {
       for await (const news of source.follow(address, map?.clusterId ?? '', map?.epoch ?? 0, over.signal)) {
         silent.cancel();
-        silent = clock.after(SILENCE_MS, end);
+        silent = clock.after(SILENCE_MS, endSilent);
         if (!(await this.#take(address, news))) break;
         this.#isStreaming = true;
         hasStreamed = true;
       }
     } catch (error) {
-      if (!this.#stopped.signal.aborted) this.#tell(address, (error as Error).message);
+      // What an abort throws says nothing of the coordinator.
+      why ||= (error as Error).message;
     } finally {
       this.#isStreaming = false;
       silent.cancel();
       over.abort();
       this.#stopped.signal.removeEventListener('abort', end);
     }
+    if (why !== '' && !this.#stopped.signal.aborted) this.#tell(address, why);
     return hasStreamed;
   }
 

@@ -125,6 +125,26 @@ export function createRpcModule<Service extends DescService>(
   };
 }
 
+/** The module of a service of which only some methods are served: a call of another one fails with what `refuse` returns. */
+export function createPartialModule<Service extends DescService>(
+  service: Service,
+  served: Partial<MethodTable<Service>>,
+  refuse: (method: DescMethod) => Promise<Error>,
+): RpcModule {
+  const refused = (method: DescMethod): MethodRules & { readonly impl: unknown } => {
+    const fail = async (): Promise<never> => {
+      throw await refuse(method);
+    };
+    const stream = async function* (): AsyncGenerator<never> {
+      yield await fail();
+    };
+    return { limits: FEW, impl: isUnary(method) ? fail : stream };
+  };
+  const missing = service.methods.map((method) => [method.localName, refused(method)] as const);
+  const table = { ...Object.fromEntries(missing), ...served } as unknown as MethodTable<Service>;
+  return createRpcModule(service, table);
+}
+
 function isUnary(method: DescMethod): method is DescMethodUnary {
   return method.methodKind === 'unary';
 }

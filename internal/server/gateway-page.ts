@@ -24,6 +24,7 @@ This gateway is ${state}, ${isReady ? 'ready' : 'not ready'}.
 /v1/keys?prefix={text}   the entries by prefix, as JSON or NDJSON
 /v1/watch?prefix={text}  changes as they happen, as server-sent events
 /walnut.v1.KVStore/*     the same and more over Connect, gRPC and gRPC-Web
+/walnut.v1.Admin/Status  the cluster as a whole; walnut status shows it
 /                        in a browser, a page of all this
 /livez  /readyz          health; /readyz?verbose as JSON
 /metrics                 Prometheus

@@ -6,12 +6,15 @@ import type { GatewayPort } from '#cluster/gateway-port.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { type EdgeOptions, openEdge, type RunningServer } from '#rpc/open-edge.ts';
 import { registerGatewayMetrics } from '#server/gateway-metrics.ts';
+import { type ClusterReads, createGatewayModules } from '#server/gateway-modules.ts';
 import { createGatewayPage } from '#server/gateway-page.ts';
 import { createKeyModules } from '#server/key-modules.ts';
 
 export interface GatewayServerOptions extends Omit<EdgeOptions, 'owner' | 'modules'> {
   readonly gateway: GatewayPort;
   readonly keyValue: KeyValuePort;
+  /** Undefined: of the cluster the map alone is shown. */
+  readonly reads?: ClusterReads | undefined;
   /** `server.max_value_bytes` */
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes` */
@@ -20,7 +23,7 @@ export interface GatewayServerOptions extends Omit<EdgeOptions, 'owner' | 'modul
 }
 
 export function openGatewayServer(options: GatewayServerOptions): Promise<RunningServer> {
-  const { gateway, metrics } = options;
+  const { gateway, reads, clock, metrics, version } = options;
   return openEdge({
     ...options,
     owner: {
@@ -33,10 +36,8 @@ export function openGatewayServer(options: GatewayServerOptions): Promise<Runnin
     modules: (edge) => {
       registerGatewayMetrics(metrics, gateway);
       const keys = createKeyModules({ ...options, bulk: undefined }, edge);
-      return {
-        services: keys.services,
-        routes: [...createGatewayPage(gateway, options, edge), ...keys.routes],
-      };
+      const services = [...keys.services, ...createGatewayModules({ gateway, reads, clock, version })];
+      return { services, routes: [...createGatewayPage(gateway, options, edge), ...keys.routes] };
     },
   });
 }

@@ -481,7 +481,6 @@ export class Store {
     this.#expiry.remove(slot);
   }
 
-  /** Hashes the entry in the slot, whose key is the current key. */
   #hash(slot: number, expireAtMs: number, epoch: number, lsn: number): void {
     const slots = this.#slots;
     const valueCrc = slots.valueCrcOf(slot);

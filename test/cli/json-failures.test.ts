@@ -62,6 +62,11 @@ const FAILING: Readonly<Record<string, readonly string[]>> = {
   'cluster failover': ['g1', '--coordinators', NOBODY],
   'cluster drain': ['node-1', '--coordinators', NOBODY],
   'cluster recover': ['--coordinators', NOBODY],
+  'cluster slots': ['--coordinators', NOBODY],
+  'cluster backup': ['--from', NOWHERE, '--to', NOWHERE],
+  'cluster backups': [NOWHERE],
+  'cluster restore': [NOWHERE, '--to', NOWHERE],
+  'cluster drill': [NOWHERE],
   completion: ['tcsh'],
   config: [],
   // It would wait for a node that is away.

@@ -66,6 +66,11 @@ describe('walnut-gateway', () => {
     expect(epochs.size).toBe(2);
     expect((await gateway.call('KVStore/Set', { key: 'k', value: text('v') })).body.applied).toBe(true);
     expect((await gateway.get('/v1/keys/k')).text).toBe('v');
+    const { body: status } = await gateway.call('Admin/Status');
+    expect(status).toMatchObject({
+      ready: true,
+      cluster: { isActive: true, groups: [{ slots: 8_192 }, {}] },
+    });
     const { text: metrics } = await gateway.get('/metrics');
     expect(lintMetrics(metrics)).toEqual([]);
     const listed = await readFile(new URL('../../docs/gateway.md', import.meta.url), 'utf8');

@@ -37,4 +37,16 @@ describe('a kept map', () => {
     await kept.save(mapOf(['g1'], 4));
     expect((await kept.load())?.epoch).toBe(4);
   });
+
+  it('is no directory, and leaves nothing behind where it cannot be written', async () => {
+    const fileSystem = new MemoryFileSystem();
+    await fileSystem.makeDirectory('/maps');
+    await expect(openKeptMap(fileSystem, '/maps', silentLogger)).rejects.toThrow(
+      'gateway.map_file: /maps is a directory: name a file in it, such as /maps/map',
+    );
+    const kept = await openKeptMap(fileSystem, '/maps/map', silentLogger);
+    await fileSystem.makeDirectory('/maps/map');
+    await kept.save(mapOf(['g1'], 1));
+    expect(await fileSystem.readDirectory('/maps')).toEqual(['map']);
+  });
 });

@@ -169,6 +169,23 @@ describe('who follows the map', () => {
     await one.clock.settle();
   });
 
+  it('says of a coordinator that hangs that it said nothing, and not how its stream was ended', async () => {
+    const { clock, follower } = follow({
+      follow: async function* (_address, _clusterId, _epoch, signal) {
+        yield whole(mapAt(1));
+        await clock.sleep(60_000, signal);
+        signal.throwIfAborted();
+      },
+    });
+    follower.start();
+    await clock.advance(11_900);
+    expect(follower.problems).toEqual([]);
+    await clock.advance(200);
+    expect(follower.problems).toEqual(['coordinator c1:1: it said nothing for 12 s']);
+    void follower.stop();
+    await clock.settle();
+  });
+
   it('refuses a coordinator of another cluster and names both', async () => {
     const { clock, cache, follower } = follow({
       follow: async function* () {

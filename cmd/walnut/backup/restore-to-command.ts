@@ -14,6 +14,7 @@ import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { createNodeClients, LONG_CALL, type NodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
+import { refuseGateway } from '../group/group-status.ts';
 import {
   chooseTarget,
   cleanPath,
@@ -120,7 +121,9 @@ function wallClock({ clock }: ShadowParts): LiveClock {
 }
 
 async function askMaster({ address }: Invocation, { admin }: NodeClients): Promise<MasterFacts> {
-  const { role, logId, master, clock } = await admin.status({}, LONG_CALL);
+  const status = await admin.status({}, LONG_CALL);
+  refuseGateway(address, status);
+  const { role, logId, master, clock } = status;
   if (role === Role.MASTER) {
     return { logId, clock: clock && { nowMs: Number(clock.logMs), shiftMs: Number(clock.shiftMs) } };
   }

@@ -1,4 +1,4 @@
-/** Clients of one coordinator: apart from those of nodes, since most commands need no message of its service. */
+/** Clients of one coordinator, or of a gateway, which answers what reads the cluster. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { Connections, createUnaryClient, type UnaryClient } from './connection.ts';

@@ -1,12 +1,15 @@
 /** `walnut cluster …`: makes a cluster, shows it, and changes who leads. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GROUP_ID_FORM, isGroupId, isNodeName } from '#cluster/names.ts';
+import { SLOTS } from '#model/slots.ts';
 import { type NamedAddress, parseAddress, parseCount, parseDurationMs } from '../arguments.ts';
 import { type CommandHost, usageError } from '../command-host.ts';
+import { addBackups } from './cluster-backup.ts';
 import { runAddGroup, runDrain, runFailover, runInit } from './cluster-changes.ts';
 import { type PlannedGroup, parseGroup } from './cluster-options.ts';
 import { runMap, runNodes, runSlot, runStatus } from './cluster-reads.ts';
 import { runRecover } from './cluster-recovery.ts';
+import { runSlots } from './cluster-slots.ts';
 
 const COORDINATORS_DEFAULT = '127.0.0.1:8070';
 const TIMEOUT_MS_DEFAULT = 30_000;
@@ -14,16 +17,25 @@ const TIMEOUT_MS_DEFAULT = 30_000;
 export function addClusterCommand(program: Command, host: CommandHost): void {
   const cluster = program
     .command('cluster')
-    .summary('make a cluster, show it, change who leads')
-    .description('Calls the coordinators of a cluster, whichever of them is active.')
+    .summary('make a cluster, show it, change who leads, back it up')
+    .description(
+      'Calls the coordinators of a cluster, whichever of them is active. Backups are made of files and call nobody.',
+    )
     .addHelpText(
       'after',
       `
 Examples:
   walnut cluster init --auto 2
   walnut cluster status
+  walnut cluster status --address 127.0.0.1:8000
   walnut cluster failover g1 --to node-2`,
     );
+  // A gateway answers what reads the cluster, and names the coordinator that changes it.
+  cluster.hook('preAction', (_, command) => {
+    const isSet = (of: Command, option: string): boolean => of.getOptionValueSource(option) === 'cli';
+    if (isSet(program, 'address') && !isSet(command, 'coordinators'))
+      command.setOptionValue('coordinators', [program.getOptionValue('address')]);
+  });
   const add = (name: string, summary: string, examples: string): Command =>
     cluster
       .command(name)
@@ -34,6 +46,7 @@ Examples:
   addChanges(add, host);
   addRecovery(add, host);
   addReads(add, host);
+  addBackups(cluster, host);
 }
 
 type Add = (name: string, summary: string, examples: string) => Command;
@@ -110,6 +123,14 @@ function addReads(add: Add, host: CommandHost): void {
     '  walnut cluster nodes\n  walnut cluster nodes --json',
   ).action(host.action(runNodes));
   add(
+    'slots',
+    'show how many entries the slots of each group have, and the largest slots',
+    '  walnut cluster slots\n  walnut cluster slots --group g1 --top 20 --json',
+  )
+    .option('--group <id>', 'only this group', parseGroupId)
+    .option('--top <n>', 'how many of the largest slots of each group are shown', parseCount(0, SLOTS), 5)
+    .action(host.action(runSlots));
+  add(
     'slot',
     'show the slot of a key, and who owns it',
     '  walnut cluster slot user:1\n  walnut cluster slot {user:1}:name',
@@ -121,7 +142,7 @@ function addReads(add: Add, host: CommandHost): void {
 function coordinatorsOption({ io }: CommandHost): Option {
   const option = new Option(
     '--coordinators <host:port,…>',
-    'the coordinators to call (env: WALNUT_COORDINATORS)',
+    'the coordinators to call, or a gateway, as --address does (env: WALNUT_COORDINATORS)',
   ).argParser(parseAddresses);
   const named = io.env['WALNUT_COORDINATORS'] ?? '';
   if (named === '') return option.default(parseAddresses(COORDINATORS_DEFAULT), COORDINATORS_DEFAULT);

@@ -47,7 +47,8 @@ export function clusterText(colors: Colors, view: GetClusterResponse, note: stri
     alarms.length === 0 ? 'not made yet: walnut cluster init' : 'not in the metadata store: see the alarm';
   const made = clusterId === '' ? none : clusterId;
   const facts: [string, string][] = [
-    ['cluster', `${view.name}, ${made}`],
+    // A gateway that hears no coordinator knows the id alone.
+    ['cluster', view.name === '' ? made : `${view.name}, ${made}`],
     ['epoch', String(view.epoch)],
     ['active coordinator', view.activeCoordinator === '' ? 'none is known' : view.activeCoordinator],
   ];

@@ -20,6 +20,7 @@ import {
 import { showCount, showPosition } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 import { type Comparison, compareNodes, failureOf } from './digest-compare.ts';
+import { refuseGateway } from './group-status.ts';
 
 const WAIT_MS_DEFAULT = 10_000;
 const WAIT_MS_MAX = 3_600_000;
@@ -137,11 +138,13 @@ async function groupOf(asked: Endpoint): Promise<Endpoint[]> {
 }
 
 async function statusOf(address: Endpoint) {
-  return createNodeClients(address)
+  const status = await createNodeClients(address)
     .admin.status({}, CALL)
     .catch((error: unknown) => {
       throw describeFailure(error, toArgument(address));
     });
+  refuseGateway(address, status);
+  return status;
 }
 
 function followsNobody(address: Endpoint): CliError {

@@ -26,9 +26,14 @@ export interface AskedNode {
   readonly status: StatusResponse | CliError;
 }
 
-/** Rejects where `asked` itself does not answer. */
+/** Rejects where `asked` itself does not answer, or is a gateway. */
 export async function askGroup(asked: Endpoint): Promise<AskedGroup> {
-  const first = await createNodeClients(asked).admin.status({}, STATUS);
+  return groupOf(asked, await createNodeClients(asked).admin.status({}, STATUS));
+}
+
+/** `first`: what `asked` answered. Rejects where that is a gateway. */
+export async function groupOf(asked: Endpoint, first: StatusResponse): Promise<AskedGroup> {
+  refuseGateway(asked, first);
   const upstream = first.role === Role.MASTER ? '' : (first.master?.address ?? '');
   if (upstream === '') {
     const nodes = [answered(asked, first), ...(await askReplicas(first, asked, []))];
@@ -40,6 +45,16 @@ export async function askGroup(asked: Endpoint): Promise<AskedGroup> {
   if (master.status instanceof CliError) return { nodes: [master, own], isWhole: false };
   const others = await askReplicas(master.status, at, [asked.text, first.nodeId]);
   return { nodes: [master, own, ...others], isWhole: true };
+}
+
+/** Throws where a gateway answered, which belongs to no group. */
+export function refuseGateway(asked: Endpoint, { cluster }: StatusResponse): void {
+  if (cluster === undefined) return;
+  throw new CliError(
+    EXIT.usage,
+    `${asked.text} is the gateway of a cluster, and this is about one node or its group`,
+    `Name a node: --address HOST:PORT; they are listed by: walnut cluster nodes --address ${toArgument(asked)}`,
+  );
 }
 
 function answered(endpoint: Endpoint, status: AskedNode['status']): AskedNode {

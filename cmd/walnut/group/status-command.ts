@@ -3,14 +3,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type {
   IntegrityStatus,
+  MemberStatus,
   ObserversStatus,
   ReplicaStatus,
   StatusResponse,
 } from '#gen/walnut/v1/admin_pb.ts';
+import type { GetClusterResponse } from '#gen/walnut/v1/coordinator_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from '../arguments.ts';
 import { createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { gatewayJson, gatewayText } from '../cluster/gateway-view.ts';
+import { showRuns } from '../cluster/slot-runs.ts';
 import { type CommandHost, type Invocation, show, showAgain } from '../command-host.ts';
 import {
   countOf,
@@ -23,9 +27,9 @@ import {
 } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
-import { clockToJson } from './clock-command.ts';
-import { delayToJson, describeDelay } from './delay-command.ts';
-import { type AskedNode, askGroup, renderGroup, STATUS, unwellOf } from './group-status.ts';
+import { describeDelay } from './delay-command.ts';
+import { type AskedNode, groupOf, renderGroup, STATUS, unwellOf } from './group-status.ts';
+import { statusToJson } from './status-json.ts';
 
 const WATCH_MS_DEFAULT = 1_000;
 const WATCH_MS_MIN = 100;
@@ -40,7 +44,9 @@ export function addStatusCommand(program: Command, host: CommandHost): void {
   program
     .command('status')
     .summary('show the state of a node and its replicas, or of its whole group')
-    .description('Shows role, state, positions, log and store and, on a master, the replicas with their lag.')
+    .description(
+      'Shows role, state, positions, log and store and, on a master, the replicas with their lag. Of a gateway it shows the cluster.',
+    )
     .option('--watch [interval]', 'show again every second, or every INTERVAL, until Ctrl-C', parseDurationMs)
     .option(
       '--all',
@@ -86,11 +92,23 @@ interface View {
 
 async function lookAtNode(invocation: Invocation): Promise<View> {
   const status = await createNodeClients(invocation.address).admin.status({}, STATUS);
+  if (status.cluster !== undefined) return viewOfGateway(status, status.cluster, invocation);
   return { json: () => statusToJson(status), text: () => renderStatus(status, invocation) };
 }
 
+/** A gateway shows the whole cluster. */
+function viewOfGateway(status: StatusResponse, cluster: GetClusterResponse, invocation: Invocation): View {
+  return {
+    json: () => gatewayJson(status, cluster),
+    text: () => gatewayText(status, cluster, invocation),
+  };
+}
+
 async function lookAtGroup(invocation: Invocation): Promise<View> {
-  const group = await askGroup(invocation.address);
+  const { address } = invocation;
+  const first = await createNodeClients(address).admin.status({}, STATUS);
+  if (first.cluster !== undefined) return viewOfGateway(first, first.cluster, invocation);
+  const group = await groupOf(address, first);
   const toJson = ({ address, status }: AskedNode): Record<string, unknown> =>
     status instanceof CliError
       ? { address, error: status.message }
@@ -102,87 +120,11 @@ async function lookAtGroup(invocation: Invocation): Promise<View> {
   };
 }
 
-export function statusToJson(status: StatusResponse): Record<string, unknown> {
-  const { wal, store, master } = status;
-  return {
-    nodeId: status.nodeId,
-    role: enumName(Role, status.role),
-    state: enumName(NodeState, status.state),
-    ready: status.ready,
-    reasons: status.reasons,
-    logId: status.logId,
-    term: status.term,
-    promotions: status.promotions,
-    position: showPosition(status.position),
-    durableLsn: Number(status.durableLsn),
-    appliedLsn: Number(status.appliedLsn),
-    earliestLsn: Number(status.earliestLsn),
-    wal: {
-      segments: wal?.segments ?? 0,
-      bytes: Number(wal?.bytes ?? 0),
-      formatLevel: wal?.formatLevel ?? 0,
-    },
-    store: {
-      entries: Number(store?.entries ?? 0),
-      bytes: Number(store?.bytes ?? 0),
-      maxEntries: Number(store?.maxEntries ?? 0),
-      maxBytes: Number(store?.maxBytes ?? 0),
-      hits: Number(store?.hits ?? 0),
-      misses: Number(store?.misses ?? 0),
-      evicted: Number(store?.evicted ?? 0),
-      expired: Number(store?.expired ?? 0),
-    },
-    ...(master === undefined
-      ? {}
-      : {
-          master: {
-            address: master.address,
-            linked: master.linked,
-            lagRecords: Number(master.lagRecords),
-            lagMs: Number(master.lagMs),
-          },
-        }),
-    ...(status.delay === undefined ? {} : { delay: delayToJson(status.delay) }),
-    ...(status.clock === undefined ? {} : { clock: clockToJson(status.clock) }),
-    replicas: status.replicas.map(replicaToJson),
-    ...(status.observers === undefined
-      ? {}
-      : {
-          observers: {
-            count: status.observers.count,
-            furthest: status.observers.furthest.map(replicaToJson),
-            different: status.observers.different,
-          },
-        }),
-    integrity: {
-      digestComparisons: Number(status.integrity?.digestComparisons ?? 0),
-      digestMismatches: Number(status.integrity?.digestMismatches ?? 0),
-      rebuilds: Number(status.integrity?.rebuilds ?? 0),
-      scrubs: Number(status.integrity?.scrubs ?? 0),
-      alteredFound: Number(status.integrity?.alteredFound ?? 0),
-      scrubFraction: status.integrity?.scrubFraction ?? 0,
-      lastScrubAtMs: Number(status.integrity?.lastScrubAtMs ?? 0),
-    },
-    uptimeMs: Number(status.uptimeMs),
-    version: status.version,
-  };
-}
-
-function replicaToJson(replica: ReplicaStatus): Record<string, unknown> {
-  return {
-    nodeId: replica.nodeId,
-    address: replica.address,
-    state: enumName(NodeState, replica.state),
-    acked: showPosition(replica.acked),
-    lagRecords: Number(replica.lagRecords),
-    lagMs: Number(replica.lagMs),
-    fullResyncs: replica.fullResyncs,
-    partialResyncs: replica.partialResyncs,
-    lastFullResyncReason: replica.lastFullResyncReason,
-    different: replica.different,
-    applyDelayMs: Number(replica.applyDelayMs),
-    problem: replica.problem,
-  };
+function showMember({ cluster, node, group, owned }: MemberStatus): string {
+  if (group === '') return `${node} of cluster ${cluster}, in no group yet`;
+  const slots =
+    owned === undefined ? 'its log does not say its slots yet' : `slots ${showRuns(owned.ranges)}`;
+  return `${node} of group ${group} of cluster ${cluster}, ${slots}`;
 }
 
 function renderStatus(status: StatusResponse, { colors, address }: Invocation): string {
@@ -192,6 +134,7 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
     ['node', `${address.text}  ${status.nodeId}`],
     ['role', `${enumName(Role, status.role)}, term ${status.term}`],
     ['state', `${showState(status.state, colors)}, ${ready}`],
+    ...(status.member === undefined ? [] : [['member', showMember(status.member)] as [string, string]]),
     ...status.reasons.map((reason): [string, string] => ['reason', colors.yellow(reason)]),
     ['position', showPosition(status.position)],
     ['LSN', `applied ${status.appliedLsn}, durable ${status.durableLsn}, log from ${status.earliestLsn}`],
