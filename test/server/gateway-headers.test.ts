@@ -22,6 +22,7 @@ async function open(identities?: Identities) {
   const metrics = new Metrics();
   const server = await openGatewayServer({
     gateway: {
+      map: undefined,
       readiness: () => ({ isReady: true, role: 'gateway', state: 'serving', reasons: [] }),
       view: () => ({ clusterId: '', mapEpoch: 1, mapAgeMs: 0, isFollowing: true, groups: [], retries: 0 }),
     },
