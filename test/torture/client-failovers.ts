@@ -65,24 +65,30 @@ async function runRounds(pair: Pair, { rounds, calls, onRound }: ClientRunOption
     const enough = load.least + calls;
     await until('calls are answered', () => load.least >= enough, WITHIN);
   };
-  await more();
-  for (let round = 1; round <= rounds; round++) {
-    await pair.handOver();
+  try {
     await more();
-    await pair.kill();
-    await pair.promote();
-    load.isAlone = true;
-    await more();
-    await pair.bringBack();
-    load.isAlone = false;
-    await more();
-    onRound?.(round);
+    for (let round = 1; round <= rounds; round++) {
+      await pair.handOver();
+      await more();
+      await pair.kill();
+      await pair.promote();
+      load.isAlone = true;
+      await more();
+      await pair.bringBack();
+      load.isAlone = false;
+      await more();
+      onRound?.(round);
+    }
+    const wrong = await load.end();
+    const count = await resets.stop();
+    const { longestMs, near, totals } = load;
+    return { failovers: 2 * rounds, resets: count, ...totals, longestMs, wrong, near };
+  } finally {
+    // A run that fails ends too.
+    load.stop();
+    await resets.stop();
+    await Promise.all([writer.close(), reader.close()]);
   }
-  const wrong = await load.end();
-  const count = await resets.stop();
-  await Promise.all([writer.close(), reader.close()]);
-  const { longestMs, near, totals } = load;
-  return { failovers: 2 * rounds, resets: count, ...totals, longestMs, wrong, near };
 }
 
 interface Seat {
@@ -181,7 +187,8 @@ class Pair {
   }
 
   #launch(name: Seat['name'], port: number): NodeProcess {
-    const sets = [`wal.directory=${join(this.#directory, name)}`];
+    // Snapshots keep the recovery of a node short, whatever the load wrote.
+    const sets = [`wal.directory=${join(this.#directory, name)}`, 'snapshot.every=8MiB'];
     if (name === 'slave') sets.push(`master.address=127.0.0.1:${this.#portOf('master')}`);
     return new NodeProcess({ binary: name, port, sets });
   }

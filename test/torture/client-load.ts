@@ -70,9 +70,14 @@ export class ClientLoad {
     return { done: sum('done'), unknown: sum('unknown'), refused: sum('refused') };
   }
 
+  /** Lets the calls under way be the last. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
   /** Resolves when every call is settled, with the counters that are wrong. */
   async end(): Promise<string[]> {
-    this.#isOver = true;
+    this.stop();
     await this.#running;
     this.near.hits = this.#reader.nearStats?.hits ?? 0;
     const wrong = await Promise.all(
