@@ -7,21 +7,37 @@ import { invalid } from './failures.ts';
 const HTTPS = 'https://';
 export const ADDRESSES_MAX = 32;
 
-/** The addresses to call. Throws INVALID_ARGUMENT unless they are given in one way. */
-export function addressesOf({ address, addresses, transport, readFrom }: WalnutClientOptions): string[] {
+/** The addresses to call: of nodes, or with `cluster` of coordinators. Throws INVALID_ARGUMENT unless they are given in one way. */
+export function addressesOf({
+  address,
+  addresses,
+  cluster,
+  transport,
+  readFrom,
+}: WalnutClientOptions): string[] {
+  if (cluster !== undefined) {
+    const others = Object.entries({ address, addresses, transport }).filter(([, one]) => one !== undefined);
+    if (others.length > 0) throw invalid(`cluster and ${others[0]?.[0]} are given: expected one of them`);
+    return listed('cluster', cluster);
+  }
   if (transport !== undefined) return [address ?? 'transport'];
   if (addresses === undefined) {
     if (readFrom !== undefined && readFrom !== 'master')
       throw invalid(`readFrom is ${readFrom}: expected addresses with it, since address is the only node`);
     if (address === undefined)
-      throw invalid('no node is named: expected addresses, such as ["127.0.0.1:8080"]');
+      throw invalid('no node is named: expected addresses, such as ["127.0.0.1:8080"], or cluster');
     return [address];
   }
   if (address !== undefined) throw invalid('address and addresses are given: expected one of them');
+  return listed('addresses', addresses);
+}
+
+/** Each once. */
+function listed(name: string, addresses: readonly string[]): string[] {
   if (addresses.length === 0 || addresses.length > ADDRESSES_MAX)
-    throw invalid(`addresses has ${addresses.length}: expected 1 to ${ADDRESSES_MAX}`);
+    throw invalid(`${name} has ${addresses.length}: expected 1 to ${ADDRESSES_MAX}`);
   if (new Set(addresses.map(isByTls)).size > 1)
-    throw invalid('some of addresses begin with https:// and some do not: expected all or none');
+    throw invalid(`some of ${name} begin with https:// and some do not: expected all or none`);
   return [...new Set(addresses)];
 }
 

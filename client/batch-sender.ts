@@ -5,13 +5,16 @@
  * that a node cannot tell from repeats of forgotten ones.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
+import { slotOfKey } from '#cluster/slot-hash.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import type { ShardOwner } from '#model/shard-owner.ts';
 import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { PendingOperation } from './batch-queue.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, errorOf, notDone, toCallError } from './failures.ts';
+import { ownerNamedBy } from './judge.ts';
 import { isEncodable, isGet, isRepeatable, keyOf, type Operation, waitMsOf, writeOf } from './operations.ts';
 import { WriteNames } from './write-names.ts';
 
@@ -67,12 +70,41 @@ export class BatchSender {
       const fitting = batch.filter(isEncodable);
       if (fitting.length < batch.length) return this.#sendNamed(fitting, target);
       const reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
+      const shard = ownerNamedBy(reason);
+      if (shard !== undefined) return this.#sendOwned(batch, shard, reason, target);
       // A replica refuses a whole Batch if it contains a write, and applies nothing: send the Gets again.
       const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
       const gets = isRefused ? batch.filter(isGet) : [];
       for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(ofCall(reason, pending));
       await this.#sendNamed(gets, target);
     }
+  }
+
+  /**
+   * The group refused all, with nothing done, since it does not own one of the keys. Those
+   * of other groups fail, and `ClusterKeys` sends them there; the others go again.
+   */
+  async #sendOwned(
+    batch: readonly PendingOperation[],
+    shard: ShardOwner,
+    reason: CallError,
+    target: Target,
+  ): Promise<void> {
+    const { ownership } = this.#caller;
+    await ownership?.learn(shard);
+    const kept = batch.filter(({ operation }) => {
+      const key = keyOf(operation);
+      return slotOfKey(key) !== shard.slot && ownership?.owns(key) !== false;
+    });
+    // Each refusal takes some away; one of a slot that no key has is of all.
+    const going = new Set(kept.length < batch.length ? kept : []);
+    for (const pending of batch) {
+      if (going.has(pending)) continue;
+      const write = writeOf(pending.operation);
+      if (write !== undefined) this.#names.takeBack(write);
+      pending.fail(notDone(reason));
+    }
+    await this.#sendNamed([...going], target);
   }
 
   /** Without the Gets that are told, instead of an answer, that what the session saw before is gone. */
@@ -172,7 +204,8 @@ export class BatchSender {
   }
 
   #isOurs(operation: Operation): boolean {
-    return writeOf(operation)?.clientId === this.#names.clientId;
+    const write = writeOf(operation);
+    return write !== undefined && this.#names.isOurs(write);
   }
 
   #withToken(operation: Operation, token: Position | undefined): Operation {

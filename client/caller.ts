@@ -9,11 +9,13 @@ import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability, type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
+import type { LongAttempts } from '#routing/long-attempts.ts';
 import type { Attempt, Router } from '#routing/router.ts';
 import { type CallEnd, hasCallListeners, tellCall } from './diagnostics.ts';
 import { type CallError, notDone, refusedHere } from './failures.ts';
 import { POSITIONS_HEADER } from './group-positions.ts';
 import type { NodeStub } from './node-links.ts';
+import type { Ownership } from './ownership.ts';
 import { isNewer, type SentPositions, type Session } from './session.ts';
 import type { NamedFields, WriteNames } from './write-names.ts';
 
@@ -27,6 +29,10 @@ export interface CallerOptions {
   readonly attemptMs: number;
   /** False: writes have only the names that their callers give them, and so are not repeated. */
   readonly namesWrites: boolean;
+  /** Which keys are the group's; undefined: all are. */
+  readonly ownership?: Ownership | undefined;
+  /** Ends attempts at a master that is none any more; undefined: nobody tells who leads. */
+  readonly attempts?: LongAttempts<NodeStub> | undefined;
 }
 
 export interface CallKind {
@@ -56,8 +62,12 @@ export class Caller {
     this.#options = options;
   }
 
+  get ownership(): Ownership | undefined {
+    return this.#options.ownership;
+  }
+
   run<T>(kind: CallKind, attempt: (sent: Sent) => Promise<T>): Promise<T> {
-    const { router, timeoutMs, attemptMs } = this.#options;
+    const { router, timeoutMs, attemptMs, attempts } = this.#options;
     const { target, isRepeatable, waitMs, signal, at: one } = kind;
     const at = one === undefined ? undefined : () => one;
     const limits = { timeoutMs: timeoutMs + waitMs, attemptMs: Math.min(attemptMs, timeoutMs) + waitMs };
@@ -65,9 +75,7 @@ export class Caller {
     const sent = kind.isOfSession === true ? this.session.sent : undefined;
     const told: { text: string | null } = { text: null };
     const last = { address: '', attempts: 0 };
-    const result = router.run({ target, isRepeatable, signal, at, ...limits }, (given) => {
-      last.address = given.address;
-      last.attempts++;
+    const send = (given: Attempt<NodeStub>): Promise<T> => {
       const { timeoutMs: limitMs, signal: ended } = given;
       const options = ended === undefined ? { timeoutMs: limitMs } : { timeoutMs: limitMs, signal: ended };
       if (sent === undefined) return attempt({ ...given, options });
@@ -76,6 +84,12 @@ export class Caller {
         told.text = header.get(POSITIONS_HEADER);
       };
       return attempt({ ...given, options: { ...options, headers, onHeader } });
+    };
+    const mayEnd = target === 'master' && isRepeatable && at === undefined;
+    const result = router.run({ target, isRepeatable, signal, at, ...limits }, (given) => {
+      last.address = given.address;
+      last.attempts++;
+      return attempts === undefined || !mayEnd ? send(given) : attempts.run(given, send);
     });
     const noted = sent === undefined ? result : this.#noted(sent, told, result);
     return hasCallListeners() ? this.#told(kind, last, noted) : noted;
@@ -134,11 +148,11 @@ export class Caller {
   ): Promise<T> {
     if (writes.length === 0 || !this.#options.namesWrites) return work();
     if (this.session.isEmpty) await this.learnPosition(key);
-    const sequences = names.begin(writes, this.session.token);
+    const release = names.begin(writes, this.session.token);
     try {
       return await work();
     } finally {
-      names.end(sequences);
+      release();
     }
   }
 

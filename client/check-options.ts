@@ -9,7 +9,7 @@ import type { ReadPolicy } from '#routing/group-routes.ts';
 import { checkMs, checkNames, namesOf, type OptionNames } from './call-options.ts';
 import type { ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
-import type { NearOptions } from './near-cache.ts';
+import { checkNear, type NearOptions } from './near-cache.ts';
 import { Session } from './session.ts';
 
 type Names<T> = Readonly<Record<keyof T, true>>;
@@ -17,6 +17,7 @@ type Names<T> = Readonly<Record<keyof T, true>>;
 const OPTIONS = namesOf({
   address: true,
   addresses: true,
+  cluster: true,
   readFrom: true,
   tls: true,
   token: true,
@@ -72,25 +73,36 @@ function checkClientOptions(options: WalnutClientOptions): void {
   checkPart('tls', options.tls, TLS);
   checkPart('near', options.near, NEAR);
   checkTypes(options);
+  if (options.near !== undefined) checkNear(options.near);
   for (const [name, [min, max]] of Object.entries(TIMES)) {
     const value = options[name as keyof typeof TIMES];
     if (value !== undefined) checkMs(name, value, min, max);
   }
 }
 
-function checkTypes({ addresses, readFrom, session, transport, ...others }: WalnutClientOptions): void {
+function checkTypes({
+  addresses,
+  cluster,
+  readFrom,
+  session,
+  transport,
+  ...others
+}: WalnutClientOptions): void {
   for (const [name, type] of Object.entries(TYPES)) {
     const value: unknown = others[name as keyof typeof TYPES];
     if (value !== undefined && typeof value !== type)
       throw invalid(`${name} is ${shown(value)}: expected a ${type}`);
   }
-  if (addresses !== undefined && !isTexts(addresses))
-    throw invalid(`addresses is ${shown(addresses)}: expected a list of host:port`);
+  for (const [name, list] of Object.entries({ addresses, cluster }))
+    if (list !== undefined && !isTexts(list))
+      throw invalid(`${name} is ${shown(list)}: expected a list of host:port`);
   if (readFrom !== undefined && !POLICIES.includes(readFrom))
     throw invalid(`readFrom is ${shown(readFrom)}: expected ${POLICIES.join(', ')}`);
   checkTransport(transport);
   if (session !== undefined && !(session instanceof Session))
     throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
+  if (session !== undefined && cluster !== undefined)
+    throw invalid('session is of one group: a client of a cluster has one for each group, and takes none');
 }
 
 function checkTransport(transport: unknown): void {

@@ -1,6 +1,7 @@
 /** What a client is opened with: the nodes or a transport, and bounds of what it keeps. */
 import type { Transport } from '@connectrpc/connect';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
+import type { MeantCluster } from '#dial/meant-cluster.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import { shown } from '#platform/shown.ts';
@@ -21,7 +22,13 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
    */
   readonly addresses?: readonly string[];
   /**
-   * With `addresses`: who answers reads; default `master`. `replica`: replicas, and the
+   * Coordinators of a cluster, instead of `addresses`, all by TLS or none: any of them will do.
+   * They tell which group owns which keys, and each call goes straight to a node of its group,
+   * by TLS if coordinators are called so. `token` is sent to the nodes of the map, too.
+   */
+  readonly cluster?: readonly string[];
+  /**
+   * With `addresses` and `cluster`: who answers reads; default `master`. `replica`: replicas, and the
    * master where none can. `nearest`: who has answered fastest recently. A session's reads
    * see its own writes, and never go back in time, wherever they go.
    */
@@ -34,7 +41,10 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
   readonly allowClearText?: boolean;
   /** A Connect or gRPC transport to use instead of an address. The caller must close it. */
   readonly transport?: Transport;
-  /** Share one session between clients whose reads must see each other's writes. By default each client has its own. */
+  /**
+   * Share one session between clients whose reads must see each other's writes. By default each
+   * client has its own; a client of a cluster has one for each group, and takes none.
+   */
   readonly session?: Session;
   /** How long a call may take with its repeats, in addition to what it asks to wait, in milliseconds; default 10,000. */
   readonly timeoutMs?: number;
@@ -65,10 +75,13 @@ export interface ClientTlsOptions {
   readonly serverName?: string;
 }
 
+/** Gives the cluster that each call is for, and the epoch of its map; undefined: any. */
+export type MeantClusterOf = () => MeantCluster | undefined;
+
 /** Time, chance and the ways to nodes: those of Node, of browsers or of tests. */
 export interface ClientSeams {
   /** Throws INVALID_ARGUMENT for an address that cannot be called with the options. */
-  readonly open: (address: string) => ClosableTransport;
+  readonly open: (address: string, cluster?: MeantClusterOf) => ClosableTransport;
   readonly clock: Clock;
   readonly random: Random;
 }

@@ -4,13 +4,7 @@
  * is not answered yet. A call that may wait for long goes alone after those before it,
  * and if it writes, later calls of its keys wait for it.
  */
-import type {
-  BatchRequest,
-  BatchResponse,
-  BatchResult,
-  GetRequest,
-  GetResponse,
-} from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchRequest, BatchResponse, GetRequest, GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
@@ -18,7 +12,9 @@ import type { PendingOperation, QueueLimits } from './batch-queue.ts';
 import { BatchSender } from './batch-sender.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, givenUp, invalid, toCallError } from './failures.ts';
+import { ownerNamedBy } from './judge.ts';
 import { KeyOrder } from './key-order.ts';
+import type { Value } from './keys.ts';
 import { Lane } from './lane.ts';
 import {
   checkText,
@@ -43,8 +39,6 @@ export interface DispatcherOptions {
   /** How long a Get waits on a node that is behind the session, milliseconds. */
   readonly waitMs: number;
 }
-
-type Value = NonNullable<BatchResult['result']['value']>;
 
 /** Batches of reads under way at once, so that no other waits for one that waits for a replica. */
 const READS_MAX = 8;
@@ -224,6 +218,12 @@ export class Dispatcher {
       this.#caller.session.observeWrite(answer.position);
       return answer;
     } catch (error) {
+      if (ownerNamedBy(error) !== undefined) {
+        // Nothing was done: another group has neither this name nor these positions.
+        this.#atomicNames.takeBack(request);
+        for (const get of gets) get.atLeast = undefined;
+        throw error;
+      }
       // Which position was discarded is not said: one of a Get that brought its own is not the session's.
       if (gets.length === all.length) this.#caller.onError(error as CallError, gets[0]?.atLeast);
       // If it cannot be encoded nothing was sent, and the caller is told why.

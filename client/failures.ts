@@ -1,18 +1,7 @@
-/** Errors of calls: what they mean for routing, and what callers are told. */
+/** Errors of calls as callers are told them. */
 import { Code, ConnectError } from '@connectrpc/connect';
-import { failureOf } from '#dial/http2/call-failure.ts';
-import {
-  RefusalSchema,
-  type RoutingError,
-  RoutingErrorSchema,
-  RoutingReason,
-} from '#gen/walnut/v1/errors_pb.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Failure, Outcome, Told } from '#routing/failure.ts';
-
-const LEADER_HINT = 'x-leader-hint';
-const RETRY_AFTER = 'retry-after';
-const SECOND_MS = 1_000;
+import type { Outcome, Told } from '#routing/failure.ts';
 
 /**
  * What every call of the client rejects with: a `ConnectError` that also says what
@@ -67,60 +56,6 @@ export function toCallError(error: unknown, told: Told): CallError {
 /** The same error, of a call that did nothing. */
 export function notDone(error: CallError): CallError {
   return new CallError(error, { ...error, outcome: 'not_done' });
-}
-
-/** These are given before anything is done. ABORTED is not one: an earlier request may have been carried out. */
-const REFUSALS: ReadonlySet<Code> = new Set([
-  Code.InvalidArgument,
-  Code.PermissionDenied,
-  Code.Unauthenticated,
-  Code.Unimplemented,
-]);
-
-export function judge(thrown: unknown): Failure {
-  const error = ConnectError.from(thrown);
-  const [routing] = error.findDetails(RoutingErrorSchema);
-  const [refusal] = error.findDetails(RefusalSchema);
-  const leaderHint = error.metadata.get(LEADER_HINT) ?? (routing?.address || undefined);
-  const isElsewhere =
-    error.code === Code.FailedPrecondition &&
-    (routing === undefined ? leaderHint !== undefined : routing.reason === RoutingReason.NOT_LEADER);
-  const isRefused =
-    isElsewhere ||
-    refusal?.nothingDone === true ||
-    failureOf(error)?.isUnsent === true ||
-    REFUSALS.has(error.code);
-  return {
-    outcome: isRefused ? 'not_done' : 'unknown',
-    leaderHint,
-    ...(isElsewhere ? { remedy: 'elsewhere' } : remedyOf(error, routing)),
-  };
-}
-
-function remedyOf(
-  error: ConnectError,
-  routing: RoutingError | undefined,
-): Pick<Failure, 'remedy' | 'isLate' | 'pauseMs'> {
-  const seconds = Number(error.metadata.get(RETRY_AFTER) ?? Number.NaN);
-  switch (error.code) {
-    case Code.Unavailable:
-    case Code.Canceled:
-      return {
-        remedy: routing?.reason === RoutingReason.NOT_YET ? 'not_yet' : 'later',
-        pauseMs: Number.isFinite(seconds) ? seconds * SECOND_MS : 0,
-      };
-    case Code.DeadlineExceeded:
-      return { remedy: 'later', isLate: true };
-    case Code.ResourceExhausted:
-      return Number.isFinite(seconds)
-        ? { remedy: 'later', pauseMs: seconds * SECOND_MS }
-        : { remedy: 'none' };
-    // In an answer this code is a bug, which a repeat meets again; a connection that broke is none.
-    case Code.Internal:
-      return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
-    default:
-      return { remedy: 'none' };
-  }
 }
 
 const CODES: ReadonlyMap<string, Code> = new Map(

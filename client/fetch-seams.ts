@@ -9,12 +9,12 @@ import { invalid } from './failures.ts';
 /** `call`: for tests. */
 export function createFetchSeams(options: WalnutClientOptions, call?: Fetch): ClientSeams {
   const { token, tls } = options;
-  const open: ClientSeams['open'] = (address) => {
+  const open: ClientSeams['open'] = (address, cluster) => {
     if (tls !== undefined)
       throw invalid('tls is for Node: with fetch, the browser or the runtime decides whom it trusts');
     const given = givenTransport(options);
     if (given !== undefined) return given;
-    const endpoint = endpointOf(address);
+    const endpoint = { ...endpointOf(address), cluster };
     if (token === undefined) return createFetchTransport(endpoint, isByTls(address), call);
     checkToken(token, address, options);
     const authorization = (): string => `Bearer ${token}`;

@@ -43,7 +43,8 @@ export interface GetOrSetOptions {
 export interface FillClient {
   get(key: string, options: GetOptions & { signal?: AbortSignal | undefined }): Promise<GetResponse>;
   set(key: string, value: Uint8Array, options: SetOptions): Promise<SetResponse>;
-  readonly session: Pick<Session, 'positions' | 'doubt'>;
+  /** The session that the key is read and written in; undefined: not known yet. */
+  sessionOf(key: string): Pick<Session, 'positions' | 'doubt'> | undefined;
 }
 
 interface Plan {
@@ -144,8 +145,8 @@ export class Loads {
 
   #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight {
     const aborter = new AbortController();
-    const { session } = this.#client;
-    const { positions } = session;
+    const session = this.#client.sessionOf(key);
+    const positions = session?.positions ?? [];
     const content = this.#fill(key, load, plan, aborter.signal, isRefresh).finally(() => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
@@ -155,7 +156,7 @@ export class Loads {
     // waits: then the next read of the session tells a loss.
     content.catch((error: unknown) => {
       const isUntold = isRefresh && flight.callers === 1;
-      if (isUntold && isLoss(error)) for (const position of positions) session.doubt(position);
+      if (isUntold && isLoss(error)) for (const position of positions) session?.doubt(position);
     });
     this.#flights.set(key, flight);
     return flight;

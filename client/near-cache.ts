@@ -31,7 +31,8 @@ export interface NearClient {
   read(key: string): Promise<GetResponse>;
 }
 
-const BYTES_MAX = 67_108_864;
+/** The default of `bytesMax`. */
+export const NEAR_BYTES_MAX = 67_108_864;
 const STALENESS_MS = 1_000;
 const STALENESS_MS_MIN = 200;
 /** The least that nodes take for the pace of marks. */
@@ -54,11 +55,8 @@ export class NearCache {
 
   /** `signal` ends its watch. Throws INVALID_ARGUMENT for options out of range. */
   constructor(client: NearClient, clock: Clock, options: NearOptions, signal: AbortSignal) {
-    const { prefix, bytesMax = BYTES_MAX, maxStalenessMs = STALENESS_MS } = options;
-    checkKey(prefix, 'near.prefix');
-    if (!prefix.isWellFormed()) throw invalid('ill-formed text: near.prefix has lone surrogates');
-    checkNumber('near.bytesMax', bytesMax, 1);
-    checkNumber('near.maxStalenessMs', maxStalenessMs, STALENESS_MS_MIN);
+    const { prefix, bytesMax = NEAR_BYTES_MAX, maxStalenessMs = STALENESS_MS } = options;
+    checkNear(options);
     this.prefix = prefix;
     this.#client = client;
     this.#clock = clock;
@@ -129,6 +127,14 @@ export class NearCache {
       await this.#clock.sleep(this.#stalenessMs / PARTS, this.#signal);
     }
   }
+}
+
+/** Throws INVALID_ARGUMENT for options out of range. */
+export function checkNear({ prefix, bytesMax = 1, maxStalenessMs = STALENESS_MS }: NearOptions): void {
+  checkKey(prefix, 'near.prefix');
+  if (!prefix.isWellFormed()) throw invalid('ill-formed text: near.prefix has lone surrogates');
+  checkNumber('near.bytesMax', bytesMax, 1);
+  checkNumber('near.maxStalenessMs', maxStalenessMs, STALENESS_MS_MIN);
 }
 
 function checkNumber(name: string, value: number, min: number): void {

@@ -7,7 +7,8 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import type { Failure, Told } from '#routing/failure.ts';
 import type { Limits, Links } from '#routing/router.ts';
-import { judge, toCallError } from './failures.ts';
+import { toCallError } from './failures.ts';
+import { judge } from './judge.ts';
 
 export interface NodeStub {
   readonly store: Client<typeof KVStore>;

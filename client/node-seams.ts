@@ -9,20 +9,25 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { checkTlsMaterial } from '#tls/tls-material.ts';
 import { checkToken, endpointOf, givenTransport, isByTls } from './addresses.ts';
-import type { ClientSeams, ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
+import type { ClientSeams, ClientTlsOptions, MeantClusterOf, WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
 
 export function createNodeSeams(options: WalnutClientOptions): ClientSeams {
   const clock = createNodeClock();
-  const open = (address: string): ClosableTransport => openTransport(options, address, clock);
+  const open: ClientSeams['open'] = (address, cluster) => openTransport(options, address, cluster, clock);
   return { open, clock, random: createNodeRandom() };
 }
 
-function openTransport(options: WalnutClientOptions, address: string, clock: Clock): ClosableTransport {
+function openTransport(
+  options: WalnutClientOptions,
+  address: string,
+  cluster: MeantClusterOf | undefined,
+  clock: Clock,
+): ClosableTransport {
   const given = givenTransport(options);
   if (given !== undefined) return given;
   const { token, tls } = options;
-  const endpoint = securedOf(address, tls);
+  const endpoint = { ...securedOf(address, tls), cluster };
   if (token === undefined) return createOwnTransport(endpoint, clock);
   checkToken(token, address, options);
   return createOwnTransport({ ...endpoint, authorization: () => `Bearer ${token}` }, clock);

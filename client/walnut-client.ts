@@ -1,5 +1,5 @@
 /**
- * A client of a group of nodes, or of one node. It batches calls by itself: calls of one
+ * A client of a node, of a group of nodes, or of a whole cluster. It batches calls by itself: calls of one
  * turn of the event loop, and calls made while a Batch is under way, are sent together in
  * the next. Operations take effect in the order of their calls, and a Get sees the Sets
  * called before it. A Batch is not atomic: each call has its own result or error.
@@ -9,6 +9,7 @@
  * whether the call was carried out.
  */
 import { create } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
 import {
   type AwaitDurableResponse,
   BatchRequestSchema,
@@ -17,7 +18,6 @@ import {
   ExplainRequestSchema,
   type ExplainResponse,
   type GetResponse,
-  GetUpdatesRequestSchema,
   type GetUpdatesResponse,
   type IncrementResponse,
   type SetResponse,
@@ -26,20 +26,17 @@ import {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { Told } from '#routing/failure.ts';
-import { GroupRoutes, type ReadPolicy } from '#routing/group-routes.ts';
-import { Router } from '#routing/router.ts';
-import { addressesOf, isByTls } from './addresses.ts';
-import { checkKey, checkNames, isSignal, type OptionNames, optionNames } from './call-options.ts';
-import { Caller, type CallKind, closedError } from './caller.ts';
+import { checkKey, checkNames, type OptionNames, optionNames } from './call-options.ts';
+import { closedError } from './caller.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
 import { tellOperation, tellRetry } from './diagnostics.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { refusedHere } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
 import { KeyMap } from './key-map.ts';
-import { NearCache, type NearStats } from './near-cache.ts';
-import { NodeLinks, type NodeStub } from './node-links.ts';
+import type { Keys } from './keys.ts';
+import type { NearStats } from './near-cache.ts';
+import { openKeys } from './open-keys.ts';
 import {
   type AtomicOperation,
   type AtomicOptions,
@@ -54,76 +51,59 @@ import {
   type TouchOptions,
   toMessages,
 } from './operations.ts';
-import { type DeletePrefixOptions, deletePages, type ScanOptions, scanPages } from './paged-calls.ts';
+import type { DeletePrefixOptions, ScanOptions } from './paged-calls.ts';
 import { Session } from './session.ts';
-import { waitDurable } from './wait-durable.ts';
-import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
+import type { WatchOptions, WatchTarget } from './watch.ts';
 
 const TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 1_000;
 const WAIT_MS = 1_000;
 const ATOMIC = optionNames(BatchRequestSchema, ['operations', 'atomic'], ['signal']);
-const GET_UPDATES = optionNames(GetUpdatesRequestSchema, [], ['signal']);
 const EXPLAIN = optionNames(ExplainRequestSchema, ['key']);
 const CALL: OptionNames = new Map([['signal', 'signal']]);
 
 export type { WalnutClientOptions } from './client-options.ts';
 
-const READ: Pick<CallKind, 'isRepeatable' | 'waitMs'> = { isRepeatable: true, waitMs: 0 };
-
-/** True for a Get of nothing but the value. One with wrong options goes to where they are refused. */
-function isPlain(options: GetOptions & CallOptions): boolean {
-  if (typeof options !== 'object' || options === null) return false;
-  for (const name in options) if (name !== 'signal') return false;
-  return options.signal === undefined || isSignal(options.signal);
-}
-
 export class WalnutClient implements AsyncDisposable {
-  readonly session: Session;
+  readonly #session: Session | undefined;
   readonly #clock: Clock;
-  readonly #caller: Caller;
-  readonly #router: Router<NodeStub>;
-  readonly #links: NodeLinks;
-  readonly #calls: Dispatcher;
-  readonly #readFrom: ReadPolicy;
+  readonly #keys: Keys;
   readonly #loads: Loads;
-  readonly #near: NearCache | undefined;
   readonly #closed = new AbortController();
 
   /** `connect` gives the seams. */
-  constructor(options: WalnutClientOptions, { open, clock, random }: ClientSeams) {
-    const { session = new Session(), timeoutMs = TIMEOUT_MS, attemptMs = ATTEMPT_MS, token } = options;
-    const { waitMs = WAIT_MS, readFrom = 'master', namedWrites = true, onRetry, near } = options;
-    const addresses = addressesOf(options);
-    const limits = limitsOf(options);
-    const isTls = addresses.some(isByTls);
-    // A credential goes in clear text only to nodes that the caller named.
-    const mayFollow = (): boolean => options.addresses !== undefined && (isTls || token === undefined);
-    const routes = new GroupRoutes({ addresses, mayFollow });
-    this.session = session;
-    this.#readFrom = readFrom;
-    this.#links = new NodeLinks(open, isTls);
-    for (const address of addresses) this.#links.linkTo(address);
-    const retried = (told: Told, error: unknown): void => {
-      tellRetry(told, error);
-      onRetry?.(told, error);
-    };
-    this.#clock = clock;
-    this.#router = new Router({ routes, links: this.#links, clock, random, onRetry: retried });
-    const router = this.#router;
-    this.#caller = new Caller({ clock, router, session, timeoutMs, attemptMs, namesWrites: namedWrites });
-    this.#calls = new Dispatcher({
-      caller: this.#caller,
-      random,
-      limits,
-      readFrom,
-      waitMs,
-      countsWrites: near !== undefined,
+  constructor(options: WalnutClientOptions, seams: ClientSeams) {
+    const { session = new Session(), onRetry, cluster } = options;
+    this.#session = cluster === undefined ? session : undefined;
+    this.#clock = seams.clock;
+    const { timeoutMs = TIMEOUT_MS, attemptMs = ATTEMPT_MS, waitMs = WAIT_MS, near } = options;
+    const { readFrom = 'master', namedWrites: namesWrites = true } = options;
+    this.#keys = openKeys(options, seams, session, {
+      ...{ clock: seams.clock, random: seams.random, limits: limitsOf(options), readFrom, near },
+      ...{ timeoutMs, attemptMs, waitMs, namesWrites, closed: this.#closed.signal },
+      onRetry: (told, error) => {
+        tellRetry(told, error);
+        onRetry?.(told, error);
+      },
     });
-    this.#loads = new Loads(this, clock);
-    const probe = (key: string): Promise<GetResponse> => this.#caller.ask(key, readFrom);
-    const client = { watch: this.watch.bind(this), read: probe };
-    this.#near = near && new NearCache(client, clock, near, this.#closed.signal);
+    this.#loads = new Loads(
+      {
+        get: (key, given) => this.get(key, given),
+        set: (key, value, given) => this.set(key, value, given),
+        sessionOf: (key) => this.#keys.sessionOf(key),
+      },
+      this.#clock,
+    );
+  }
+
+  /**
+   * What this client has written and read. Throws FAILED_PRECONDITION for a client of a cluster,
+   * which has a session for each group.
+   */
+  get session(): Session {
+    if (this.#session !== undefined) return this.#session;
+    const why = 'a client of a cluster has a session for each group, and they cannot be passed on';
+    throw refusedHere(why, Code.FailedPrecondition);
   }
 
   /**
@@ -136,18 +116,12 @@ export class WalnutClient implements AsyncDisposable {
    * `fillLease`, this caller is to fill the key, by a `set` with the condition `ifFillLease`.
    */
   get(key: string, options: GetOptions & CallOptions = {}): Promise<GetResponse> {
-    const read = (): Promise<GetResponse> => this.#call('get', options, key) as Promise<GetResponse>;
-    const near = this.#near?.covers(key) === true && isPlain(options);
-    // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
-    const isNear = near && !this.#calls.hasWrite(key) && !this.#closed.signal.aborted;
-    // The watch of a near cache is of one group.
-    const isProven = this.session.unproven.length === 0 && !this.session.isOfGroups;
-    return this.#told('get', isNear && isProven ? this.#near.get(key, this.session.required, read) : read());
+    return this.#told('get', this.#get(key, options));
   }
 
   /** What the near cache has and did; undefined if there is none. */
   get nearStats(): NearStats | undefined {
-    return this.#near?.stats;
+    return this.#keys.nearStats;
   }
 
   /**
@@ -207,7 +181,7 @@ export class WalnutClient implements AsyncDisposable {
       const { signal, ...fields } = options;
       const messages = toMessages(operations);
       const request = create(BatchRequestSchema, { ...fields, atomic: true, operations: messages });
-      return this.#calls.atomic(request, signal);
+      return this.#keys.atomic(request, signal);
     });
   }
 
@@ -216,8 +190,7 @@ export class WalnutClient implements AsyncDisposable {
    * called before. Resolves with how many there were; keys written meanwhile may stay.
    */
   deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions = {}): Promise<number> {
-    const work = () => deletePages(this.#caller, prefix, options);
-    return this.#run('deletePrefix', () => this.#calls.afterEarlier(work));
+    return this.#run('deletePrefix', () => this.#keys.deletePrefix(prefix, options));
   }
 
   /**
@@ -230,8 +203,7 @@ export class WalnutClient implements AsyncDisposable {
     options: ScanOptions & CallOptions = {},
   ): AsyncGenerator<Entry, void, undefined> {
     this.#checkOpen();
-    await this.#calls.afterEarlier(async () => undefined);
-    yield* scanPages(this.#caller, this.#readFrom, prefix, options);
+    yield* this.#keys.scan(prefix, options);
   }
 
   /**
@@ -241,8 +213,7 @@ export class WalnutClient implements AsyncDisposable {
    * has no position, and with DATA_LOSS if the position belongs to a discarded history.
    */
   awaitDurable(options: AwaitDurableOptions & CallOptions = {}): Promise<AwaitDurableResponse> {
-    const work = () => waitDurable(this.#caller, options);
-    return this.#run('awaitDurable', () => this.#calls.afterEarlier(work));
+    return this.#run('awaitDurable', () => this.#keys.awaitDurable(options));
   }
 
   /**
@@ -251,12 +222,7 @@ export class WalnutClient implements AsyncDisposable {
    * them. `watch` gives changes as they happen.
    */
   getUpdates(options: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
-    return this.#run('getUpdates', () => {
-      checkNames(options, GET_UPDATES);
-      const { signal, ...fields } = options;
-      const kind = { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal };
-      return this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(fields, sent));
-    });
+    return this.#run('getUpdates', () => this.#keys.getUpdates(options));
   }
 
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
@@ -265,8 +231,7 @@ export class WalnutClient implements AsyncDisposable {
       checkKey(key);
       checkNames({ changes }, EXPLAIN);
       checkNames(options, CALL);
-      const kind = { ...READ, rpc: 'Explain', target: this.#readFrom, signal: options.signal };
-      return this.#caller.run(kind, ({ link, options: sent }) => link.store.explain({ key, changes }, sent));
+      return this.#keys.explain(key, changes, options.signal);
     });
   }
 
@@ -277,20 +242,14 @@ export class WalnutClient implements AsyncDisposable {
    * on cannot mend (`resuming-watch.ts`).
    */
   watch(what: WatchTarget, options: WatchOptions = {}): AsyncIterable<WatchResponse> {
-    return openWatch(
-      { router: this.#router, clock: this.#clock, readFrom: this.#readFrom },
-      what,
-      options,
-      this.#closed.signal,
-    );
+    return this.#keys.watch(what, options);
   }
 
   /** Refuses further calls, ends watches, and resolves when all earlier ones are settled. */
   async close(): Promise<void> {
     this.#closed.abort();
-    await this.#calls.settled();
-    await this.#near?.ended();
-    this.#links.close();
+    await this.#keys.settled();
+    await this.#keys.close();
   }
 
   /** So that `await using client = connect(…)` closes it. */
@@ -311,14 +270,20 @@ export class WalnutClient implements AsyncDisposable {
     return tellOperation(this.#clock, method, result);
   }
 
+  /** Throws what is wrong with the arguments into its promise. */
+  async #get(key: string, options: GetOptions & CallOptions): Promise<GetResponse> {
+    this.#checkOpen();
+    return this.#keys.get(key, options);
+  }
+
   async #call(
-    kind: 'get' | 'set' | 'delete' | 'increment' | 'touch',
+    kind: 'set' | 'delete' | 'increment' | 'touch',
     options: CallOptions,
     key: string,
     value?: Uint8Array,
   ): Promise<unknown> {
     this.#checkOpen();
-    return this.#calls.call(operationOf(kind, options, key, value), options.signal);
+    return this.#keys.call(operationOf(kind, options, key, value), options.signal);
   }
 
   #checkOpen(): void {

@@ -33,6 +33,15 @@ export interface WatchingClient {
   readonly readFrom: Target;
 }
 
+/** Throws INVALID_ARGUMENT for what is no target, and for options that do not exist or are out of range. */
+export function checkWatch(what: WatchTarget, options: WatchOptions): void {
+  checkNames(options, NAMES);
+  const { patienceMs, onBreak } = options;
+  checkTarget(what);
+  if (patienceMs !== Number.POSITIVE_INFINITY) checkMs('patienceMs', patienceMs, 0, Number.MAX_SAFE_INTEGER);
+  checkFunction('onBreak', onBreak);
+}
+
 /** `closed` ends the watch, as the caller's signal does. */
 export function openWatch(
   { router, clock, readFrom }: WatchingClient,
@@ -40,11 +49,8 @@ export function openWatch(
   options: WatchOptions,
   closed: AbortSignal,
 ): AsyncIterable<WatchResponse> {
-  checkNames(options, NAMES);
+  checkWatch(what, options);
   const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
-  checkTarget(what);
-  if (patienceMs !== Number.POSITIVE_INFINITY) checkMs('patienceMs', patienceMs, 0, Number.MAX_SAFE_INTEGER);
-  checkFunction('onBreak', onBreak);
   const target: WatchRequest['what'] =
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
   const open: OpenWatch = (request, ended) =>

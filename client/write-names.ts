@@ -1,9 +1,8 @@
-/**
- * Names for the writes of a client, so that a write that is sent again is carried out
- * once: a client id and a sequence, and up to which sequence all answers have come.
- */
+/** Names for the writes of a client, so that a write that is sent again is carried out once. */
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import type { ClientName } from '#model/write-id.ts';
 import type { Random } from '#platform/random.ts';
+import { OwnNames } from '#routing/own-names.ts';
 
 /** The fields of a write that name it. */
 export interface NamedFields {
@@ -14,45 +13,40 @@ export interface NamedFields {
   since?: Position | undefined;
 }
 
-/** Nodes keep the outcomes of so many sequences of one client: no more may be open at once. */
-export const OPEN_WRITES_MAX = 1_024;
-
-const HALF_BITS = 32n;
-
 export class WriteNames {
-  readonly clientId: bigint;
-  #last = 0;
-  /** Sequences whose answers have not come, the lowest first. */
-  readonly #open = new Set<number>();
+  readonly #names: OwnNames;
 
   constructor(random: Random) {
-    const id = (BigInt(random.uint32()) << HALF_BITS) | BigInt(random.uint32());
-    this.clientId = id === 0n ? 1n : id;
+    this.#names = new OwnNames(random);
   }
 
   /**
-   * Names writes that go together. Those that their caller named keep their names.
-   * `since`: a position that this client has had before. Call `end` with the result.
+   * Names writes that go together, at most 1,000. Those that their caller named keep their
+   * names. `since`: a position that this client has had before. Call what it returns once
+   * nobody sends these writes again.
    */
-  begin(writes: readonly NamedFields[], since: Position | undefined): number[] {
+  begin(writes: readonly NamedFields[], since: Position | undefined): () => void {
     const unnamed = writes.filter((write) => !hasName(write));
-    const sequences = unnamed.map(() => {
-      this.#open.add(++this.#last);
-      return this.#last;
-    });
-    const [first = this.#last] = this.#open;
+    const { names, release } = this.#names.take(unnamed.length);
     for (const [i, write] of unnamed.entries()) {
-      write.clientId = this.clientId;
-      write.sequence = BigInt(sequences[i] as number);
-      write.answeredThrough = BigInt(first - 1);
+      const { clientId, sequence, answeredThrough } = names[i] as ClientName;
+      write.clientId = clientId;
+      write.sequence = BigInt(sequence);
+      write.answeredThrough = BigInt(answeredThrough);
       if (since !== undefined) write.since = since;
     }
-    return sequences;
+    return release;
   }
 
-  /** Nobody sends these writes again. */
-  end(sequences: readonly number[]): void {
-    for (const sequence of sequences) this.#open.delete(sequence);
+  /** True if `begin` named the write. */
+  isOurs({ clientId }: NamedFields): boolean {
+    return this.#names.has(clientId);
+  }
+
+  /** Takes the name back from a write that was not carried out under it, and is not sent under it again. */
+  takeBack(write: NamedFields): void {
+    if (this.isOurs(write))
+      Object.assign(write, { clientId: 0n, sequence: 0n, answeredThrough: 0n, since: undefined });
   }
 }
 

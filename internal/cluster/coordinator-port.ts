@@ -3,7 +3,7 @@
  * port only.
  */
 import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
-import type { MapChange } from '#cluster/map-diff.ts';
+import type { MapChange } from '#cluster/map-change.ts';
 import type { RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import type { Readiness } from '#model/edge.ts';

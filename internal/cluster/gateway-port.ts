@@ -36,4 +36,6 @@ export interface GatewayPort {
   readonly map: ShardMap | undefined;
   readiness(): Readiness;
   view(): GatewayView;
+  /** See `EdgeOwner`. */
+  whenMapHeard(epoch: number): Promise<void> | undefined;
 }

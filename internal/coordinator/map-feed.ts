@@ -4,7 +4,8 @@
  * gets what changed. While the store does not answer, the map is the last that was read.
  */
 import type { MapNews } from '#cluster/coordinator-port.ts';
-import { diffMaps, type MapChange } from '#cluster/map-diff.ts';
+import type { MapChange } from '#cluster/map-change.ts';
+import { diffMaps } from '#cluster/map-diff.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { toMap } from '#coordinator/catalogue.ts';
 import { ToldReasons } from '#coordinator/told-reasons.ts';

@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
+import type { MeantCluster } from '#dial/meant-cluster.ts';
 import { isHostPort, isLoopbackHost } from '#model/address.ts';
 
 /** The HTTP that a connection is for: what TLS offers by ALPN. */
@@ -33,13 +34,6 @@ export interface Endpoint {
   readonly authorization?: (() => string) | undefined;
   /** Gives the cluster that each call is for, and the epoch of its map. Undefined, or while it gives undefined: any. */
   readonly cluster?: (() => MeantCluster | undefined) | undefined;
-}
-
-/** One object for each map. */
-export interface MeantCluster {
-  readonly clusterId: string;
-  /** The epoch of the shard map that the caller knows. */
-  readonly epoch: number;
 }
 
 /** Headers of each unary call with a protobuf body in the Connect protocol. */

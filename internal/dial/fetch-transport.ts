@@ -8,13 +8,14 @@ import type { UniversalClientRequest, UniversalClientResponse } from '@connectrp
 import { createTransport } from '@connectrpc/connect/protocol-connect';
 import { ANSWER_BYTES_MAX, type ClosableTransport, REQUEST_BYTES_MAX } from '#dial/closable-transport.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
+import { clusterHeaders } from '#dial/meant-cluster.ts';
 import { messageOf } from '#platform/thrown.ts';
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** `isTls` stands apart from the endpoint, whose `tls` opens sockets. */
 export function createFetchTransport(
-  { text, authorization }: Endpoint,
+  { text, authorization, cluster }: Endpoint,
   isTls: boolean,
   call: Fetch = (url, init) => fetch(url, init),
 ): ClosableTransport {
@@ -23,7 +24,7 @@ export function createFetchTransport(
     httpClient: (request) => ask(call, request, closed.signal),
     baseUrl: isTls ? `https://${text}` : `http://${text}`,
     useBinaryFormat: true,
-    interceptors: authorization === undefined ? [] : [bearing(authorization)],
+    interceptors: [telling(authorization, cluster)],
     acceptCompression: [],
     sendCompression: null,
     compressMinBytes: Number.MAX_SAFE_INTEGER,
@@ -33,9 +34,13 @@ export function createFetchTransport(
   return { transport, close: () => closed.abort() };
 }
 
-function bearing(authorization: () => string): Interceptor {
+/** Sets the headers of the endpoint. */
+function telling(authorization: Endpoint['authorization'], cluster: Endpoint['cluster']): Interceptor {
   return (next) => (request) => {
-    request.header.set('authorization', authorization());
+    if (authorization !== undefined) request.header.set('authorization', authorization());
+    const meant = cluster?.();
+    for (const [name, value] of meant === undefined ? [] : clusterHeaders(meant))
+      request.header.set(name, value);
     return next(request);
   };
 }

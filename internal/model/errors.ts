@@ -4,6 +4,7 @@
  */
 import type { Position } from '#model/position.ts';
 import type { Seen } from '#model/seen.ts';
+import type { ShardOwner } from '#model/shard-owner.ts';
 import type { GroupPlace } from '#model/watch.ts';
 
 export type ErrorCode =
@@ -46,17 +47,6 @@ export interface ExceededLimit {
   /** In bytes, or a count, as `name` says. */
   readonly max: number;
   readonly size: number;
-}
-
-/** The owner of a slot, as the refusing node knows it. */
-export interface ShardOwner {
-  readonly slot: number;
-  /** The id of the group; empty: not known. */
-  readonly group: string;
-  /** `host:port` of that group's master; empty: not known. */
-  readonly address: string;
-  /** The epoch of the map that says so. */
-  readonly mapEpoch: number;
 }
 
 export interface ErrorDetails {

@@ -8,15 +8,16 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import { failureOf } from '#dial/http2/call-failure.ts';
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { type ErrorCode, type ErrorDetails, WalnutError } from '#model/errors.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
 import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Failure, Told } from '#routing/failure.ts';
+import { judgeAttempt } from '#routing/judge.ts';
 import type { CallLimits, NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { fromAtomicBatch, fromBatch, toAtomicAnswer, toBatchResults } from '#wire/batch-request-codec.ts';
 import { ON_BEHALF_OF_HEADER } from '#wire/call-headers.ts';
-import { toError } from '#wire/error-codec.ts';
+import { toError } from '#wire/error-reader.ts';
 import {
   fromAwaitDurableCommand,
   fromDeleteCommand,
@@ -53,17 +54,6 @@ interface Link {
   close(): void;
 }
 
-/** Given before anything is done. ABORTED is not one: an earlier request may have been carried out. */
-const REFUSALS: ReadonlySet<ErrorCode> = new Set([
-  'invalid_argument',
-  'permission_denied',
-  'unauthenticated',
-  'not_master',
-  'shard_moved',
-  'rate_limited',
-]);
-const SECOND_MS = 1_000;
-
 /** Call `close` when no call is to be made any more. */
 export class ConnectNodeLinks implements NodeLinks {
   readonly #options: NodeLinksOptions;
@@ -89,15 +79,12 @@ export class ConnectNodeLinks implements NodeLinks {
     // Thrown by our own codec: the answer came and was not understood, and a repeat brings it again.
     if (thrown instanceof WalnutError) return { outcome: 'unknown', remedy: 'none' };
     const error = ConnectError.from(thrown);
-    const { code, details } = toError(error);
-    const isUnsent = failureOf(error)?.isUnsent === true;
-    const isRefused = details.nothingDone === true || isUnsent || REFUSALS.has(code);
-    return {
-      outcome: isRefused ? 'not_done' : 'unknown',
-      leaderHint: details.leaderHint,
-      pauseMs: (details.retryAfterS ?? 0) * SECOND_MS,
-      ...remedyOf(code, details, error),
-    };
+    const failure = failureOf(error);
+    return judgeAttempt(toError(error), {
+      isUnbegun: failure?.isUnsent === true || error.code === Code.Unimplemented,
+      isLost: failure !== undefined,
+      isLate: error.code === Code.DeadlineExceeded,
+    });
   }
 
   /** The caller called this process: where a group could not be reached, that is said, and not where to go instead. */
@@ -158,33 +145,6 @@ function within({ timeoutMs, signal, user }: CallLimits): CallOptions {
 /** What a node believes of a gateway only. */
 function onBehalfOf(user: string | undefined): CallOptions {
   return user === undefined ? {} : { headers: { [ON_BEHALF_OF_HEADER]: user } };
-}
-
-function remedyOf(
-  code: ErrorCode,
-  { isNotYet }: ErrorDetails,
-  error: ConnectError,
-): Pick<Failure, 'remedy' | 'isLate'> {
-  if (error.code === Code.DeadlineExceeded) return { remedy: 'later', isLate: true };
-  switch (code) {
-    case 'not_master':
-      return { remedy: 'elsewhere' };
-    case 'shard_moved':
-      return { remedy: 'moved' };
-    case 'unavailable':
-      return { remedy: isNotYet === true ? 'not_yet' : 'later' };
-    case 'cancelled':
-      return { remedy: 'later' };
-    case 'resource_exhausted':
-      // Its disk is full, for which a coordinator has another node lead.
-      if (isNotYet === true) return { remedy: 'not_yet' };
-      // A node says so of the request, the connection only of this moment.
-      return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
-    case 'internal':
-      return { remedy: failureOf(error) === undefined ? 'none' : 'later' };
-    default:
-      return { remedy: 'none' };
-  }
 }
 
 /** No code that would send the caller of this process to a node, or tell that the caller itself gave up. */

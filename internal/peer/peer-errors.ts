@@ -7,7 +7,7 @@
  */
 import { ConnectError } from '@connectrpc/connect';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
-import { toError } from '#wire/error-codec.ts';
+import { toError } from '#wire/error-reader.ts';
 import { cutReason } from '#wire/numbers.ts';
 
 /** Why a call ends before its answer: here, not over there. */

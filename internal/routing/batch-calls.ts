@@ -79,7 +79,7 @@ export class BatchCalls {
       if (!isMoved(error)) throw error;
       if (clock.monotonicMs() >= running.endMs) throw unowned(error);
       // A Batch with a key of another group is refused whole, with nothing done.
-      await groups.cache.refresh();
+      await groups.owners.learn(error.details.shard);
       await this.#runAt(running, places);
     }
   }

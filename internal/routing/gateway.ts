@@ -5,6 +5,7 @@
 import type { GatewayGroup, GatewayPort, GatewayView } from '#cluster/gateway-port.ts';
 import { runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 import type { Readiness } from '#model/edge.ts';
+import { WalnutError } from '#model/errors.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -37,6 +38,9 @@ export interface GatewayOptions {
   readonly logger: Logger;
 }
 
+/** How long a caller that knows a newer map waits until this gateway has it. */
+const MAP_HEARD_MS = 500;
+
 export class Gateway implements GatewayPort {
   readonly keys: ClusterKeys;
   readonly #options: GatewayOptions;
@@ -54,6 +58,7 @@ export class Gateway implements GatewayPort {
       cache: () => this.#groups.cache,
       clock,
       logger,
+      advice: 'correct gateway.coordinators, or remove gateway.map_file to serve the other one',
     });
     this.#groups = new Groups({
       ...{ links, clock, random, limits, logger },
@@ -87,6 +92,11 @@ export class Gateway implements GatewayPort {
     return this.#groups.cache.map;
   }
 
+  /** See `EdgeOwner`: one question to the coordinators is in flight, however many calls wait for it. */
+  whenMapHeard(epoch: number): Promise<void> | undefined {
+    return this.#epoch >= epoch ? undefined : this.#askFor(epoch);
+  }
+
   readiness(): Readiness {
     const reasons = this.#whyNotReady();
     const isReady = reasons.length === 0;
@@ -112,6 +122,22 @@ export class Gateway implements GatewayPort {
             }),
       retries,
     };
+  }
+
+  async #askFor(epoch: number): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([this.#groups.cache.refresh(), this.#options.clock.sleep(MAP_HEARD_MS, over.signal)]);
+    over.abort();
+    if (this.#epoch >= epoch) return;
+    throw new WalnutError(
+      'unavailable',
+      `the caller knows map epoch ${epoch}, and this gateway ${this.#epoch}: no coordinator told it a newer map in ${MAP_HEARD_MS} ms`,
+      { nothingDone: true },
+    );
+  }
+
+  get #epoch(): number {
+    return this.#groups.cache.map?.epoch ?? 0;
   }
 
   /** Ready is a gateway once every slot has an owner and every owner a leader. */

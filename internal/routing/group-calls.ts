@@ -2,7 +2,6 @@
  * Calls to one group of a cluster: who its members are, its queue and breaker, the names of
  * writes, and the newest position that was seen of it.
  */
-import type { Group, ShardMap } from '#cluster/shard-map.ts';
 import { WalnutError } from '#model/errors.ts';
 import { isAhead, isSamePosition, NO_POSITION, type Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
@@ -10,6 +9,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { GroupLog } from '#routing/group-log.ts';
+import type { GroupMembers } from '#routing/group-members.ts';
 import { GroupRoutes, type Target } from '#routing/group-routes.ts';
 import { Hold, type HoldLimits } from '#routing/hold.ts';
 import { ENDED, isEnded, LongAttempts } from '#routing/long-attempts.ts';
@@ -127,14 +127,12 @@ export class GroupCalls {
   }
 
   /** The members and the leader are those of a newer map. */
-  update(group: Group, { nodes }: ShardMap): void {
-    const addresses = group.voters.flatMap(({ node }) => nodes.get(node)?.address ?? []);
+  update({ addresses, leader, leaderAddress }: GroupMembers): void {
     this.#routes.setNodes(addresses);
-    const leader = group.leader === undefined ? '' : `${group.leader.node}@${group.term}`;
     if (leader === this.#leader) return;
     this.#log.led(leader, this.#leader);
     this.#leader = leader;
-    this.#leaderAddress = group.leader && nodes.get(group.leader.node)?.address;
+    this.#leaderAddress = leaderAddress;
     this.#routes.setMaster(this.#leaderAddress);
     if (this.#leaderAddress === undefined) return;
     this.#long.endOthers(this.#leaderAddress);

@@ -2,7 +2,7 @@
  * The groups of the newest map: which one owns a key, and which one an epoch is of. Calls of
  * a group that the map no longer has go on until they end.
  */
-import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
+import type { ShardMap } from '#cluster/shard-map.ts';
 import { slotOfKey } from '#cluster/slot-hash.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
@@ -11,9 +11,11 @@ import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { EpochOwners } from '#routing/epoch-owners.ts';
 import { GroupCalls } from '#routing/group-calls.ts';
+import { membersOf } from '#routing/group-members.ts';
 import type { HoldLimits } from '#routing/hold.ts';
 import { MapCache } from '#routing/map-cache.ts';
 import type { NodeLinks } from '#routing/node-keys.ts';
+import { SlotOwners } from '#routing/slot-owners.ts';
 
 export interface GroupsOptions {
   readonly links: NodeLinks;
@@ -30,6 +32,7 @@ export interface GroupsOptions {
 
 export class Groups {
   readonly cache: MapCache;
+  readonly owners: SlotOwners;
   readonly #options: GroupsOptions;
   #groups = new Map<string, GroupCalls>();
   readonly #epochs: EpochOwners;
@@ -40,6 +43,7 @@ export class Groups {
     this.#options = options;
     this.#epochs = new EpochOwners({ clock, groups: () => this.all });
     this.cache = new MapCache({ clock, ask, onMap: (map) => this.#onMap(map) });
+    this.owners = new SlotOwners(this.cache);
   }
 
   /** In the order of their ids. */
@@ -60,7 +64,7 @@ export class Groups {
   ofSlot(slot: number): GroupCalls {
     const { map } = this.cache;
     if (map === undefined) throw refused(NO_MAP);
-    const id = ownerOf(map.slots, slot);
+    const id = this.owners.ownerOf(slot);
     const group = id === undefined ? undefined : this.#groups.get(id);
     if (group !== undefined) return group;
     throw refused(`slot ${slot} has no owner in the map of epoch ${map.epoch}`);
@@ -128,7 +132,7 @@ export class Groups {
       groups.set(id, this.#groups.get(id) ?? made());
     }
     this.#groups = groups;
-    for (const [id, group] of map.groups) groups.get(id)?.update(group, map);
+    for (const [id, group] of map.groups) groups.get(id)?.update(membersOf(group, map));
     links.retain(new Set([...map.nodes.values()].map(({ address }) => address)));
     onMap(map);
   }

@@ -4,7 +4,7 @@
  * asks by `refresh`.
  */
 import type { MapNews } from '#cluster/coordinator-port.ts';
-import { applyChange } from '#cluster/map-diff.ts';
+import { applyChange } from '#cluster/map-change.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import type { Clock } from '#platform/clock.ts';
 

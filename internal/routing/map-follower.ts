@@ -23,6 +23,8 @@ export interface MapFollowerOptions {
   readonly cache: () => MapCache;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What to do where a coordinator is of another cluster than the first one. */
+  readonly advice: string;
 }
 
 /** Between two rounds over all coordinators while none of them streams. */
@@ -142,7 +144,7 @@ export class MapFollower {
     }
     if (taken === 'foreign') {
       const its = news.kind === 'whole' && news.map.clusterId !== '' ? news.map.clusterId : 'none yet';
-      const why = `it coordinates another cluster (${its}) than the one that this process serves (${cache.map?.clusterId}): correct gateway.coordinators, or remove gateway.map_file to serve the other one`;
+      const why = `it coordinates another cluster (${its}) than the one that this process calls (${cache.map?.clusterId}): ${this.#options.advice}`;
       this.#tell(address, why);
       return false;
     }

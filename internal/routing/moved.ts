@@ -1,4 +1,4 @@
-/** What follows a refusal by a group that does not own a slot: a newer map, and another attempt. */
+/** What follows a refusal by a group that does not own a slot: who does is learned, and another attempt. */
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CALL_MS } from '#routing/group-calls.ts';
@@ -16,9 +16,9 @@ export async function untilOwned<T>(groups: Groups, clock: Clock, work: () => Pr
     } catch (error) {
       if (!isMoved(error)) throw error;
       if (clock.monotonicMs() >= endMs) throw unowned(error);
+      // At most one question in 100 ms: that is the pause between attempts, too.
+      await groups.owners.learn(error.details.shard);
     }
-    // At most one question in 100 ms: that is the pause between attempts, too.
-    await groups.cache.refresh();
   }
 }
 

@@ -39,6 +39,11 @@ export class OwnNames {
     return this.#clients.length;
   }
 
+  /** True if a name with this client id was taken here. */
+  has(clientId: bigint): boolean {
+    return this.#clients.some(({ id }) => id === clientId);
+  }
+
   /** `count`: at most `SEQUENCES_OPEN_MAX`. */
   take(count: number): TakenNames {
     const client = this.#clients.find((one) => spanOf(one) + count <= SEQUENCES_OPEN_MAX) ?? this.#add();

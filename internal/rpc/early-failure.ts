@@ -15,7 +15,7 @@ import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 import { undecodable } from '#rpc/undecodable.ts';
-import { codeName } from '#wire/error-codec.ts';
+import { codeName } from '#wire/error-reader.ts';
 
 export interface Settled {
   readonly answer: UniversalServerResponse;

@@ -36,7 +36,7 @@ import { whyUnreadable } from '#rpc/unary/get-query.ts';
 import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
 import { createUnaryPath, type UnaryPath } from '#rpc/unary/unary-path.ts';
 import { sendUnknownRpc } from '#rpc/unknown-rpc.ts';
-import { codeName } from '#wire/error-codec.ts';
+import { codeName } from '#wire/error-reader.ts';
 
 export interface RpcAdapterOptions {
   readonly clock: Clock;

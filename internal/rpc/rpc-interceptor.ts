@@ -3,7 +3,7 @@ import type { Interceptor } from '@connectrpc/connect';
 import { blamedOnCaller } from '#rpc/early-failure.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { callOf, type RpcCall } from '#rpc/rpc-call.ts';
-import { codeName } from '#wire/error-codec.ts';
+import { codeName } from '#wire/error-reader.ts';
 
 export function createRpcInterceptor(errors: ErrorMapper): Interceptor {
   return (next) => async (request) => {

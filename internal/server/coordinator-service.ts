@@ -13,7 +13,6 @@ import { HEARTBEAT, SHARD_MAP } from '#server/message-limits.ts';
 import {
   fromClusterView,
   fromInitAnswer,
-  fromMapNews,
   fromNodesView,
   fromRecoveryPlan,
   toAddGroup,
@@ -23,6 +22,7 @@ import {
   toSetNodeStatus,
 } from '#wire/coordinator-codec.ts';
 import { fromHeartbeatAnswer, toHeartbeat } from '#wire/heartbeat-codec.ts';
+import { fromMapNews } from '#wire/map-news-codec.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 
 /** The longest silence on a stream of the map, milliseconds. */

@@ -14,7 +14,7 @@ import { NodeState } from '#gen/walnut/v1/types_pb.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import { createPartialModule, FEW, type RpcModule } from '#rpc/rpc-routes.ts';
-import { fromMapNews } from '#wire/coordinator-codec.ts';
+import { fromMapNews } from '#wire/map-news-codec.ts';
 import { clusterOfMap, nodesOfMap } from '#wire/map-views.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 

@@ -32,6 +32,7 @@ export function openGatewayServer(options: GatewayServerOptions): Promise<Runnin
       leaderHint: () => undefined,
       clusterId: () => gateway.view().clusterId,
       tellsUsers: true,
+      whenMapHeard: (epoch) => gateway.whenMapHeard(epoch),
     },
     modules: (edge) => {
       registerGatewayMetrics(metrics, gateway);

@@ -6,24 +6,17 @@ import type {
   GroupPlan,
   GroupStatus,
   InitAnswer,
-  MapNews,
   NodeHealth,
   NodesView,
 } from '#cluster/coordinator-port.ts';
-import type { MapChange } from '#cluster/map-diff.ts';
 import type { RecoveryPlan } from '#cluster/plan-recovery.ts';
-import type { NodeStatus, ShardMap } from '#cluster/shard-map.ts';
-import type {
-  MapChange as MapChangeMessage,
-  ShardMap as ShardMapMessage,
-} from '#gen/walnut/cluster/v1/map_pb.ts';
+import type { NodeStatus } from '#cluster/shard-map.ts';
 import { NodeStatus as WireStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
 import type {
   AddGroupRequest,
   Alarm as AlarmMessage,
   FailoverGroupRequest,
   GetClusterResponse,
-  GetShardMapResponse,
   GroupPlan as GroupPlanMessage,
   GroupStatus as GroupStatusMessage,
   InitClusterRequest,
@@ -36,49 +29,10 @@ import type {
 } from '#gen/walnut/v1/coordinator_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { fromHeartbeat } from '#wire/heartbeat-codec.ts';
-import { toSafeNumber } from '#wire/numbers.ts';
-import {
-  checkGroupId,
-  checkNodeName,
-  fromGroup,
-  fromMapChange,
-  fromNode,
-  fromShardMap,
-  toMapChange,
-  toShardMap,
-} from '#wire/shard-map-codec.ts';
+import { checkGroupId, checkNodeName, fromGroup, fromNode } from '#wire/shard-map-codec.ts';
 
 /** The most replicas of a group. */
 const REPLICAS_MAX = 15;
-
-/** The fields that the answers of GetShardMap and WatchShardMap share. */
-export interface NewsMessage {
-  readonly epoch: bigint;
-  readonly map: ShardMapMessage | undefined;
-  readonly changes: MapChangeMessage[];
-}
-
-export function fromMapNews(news: MapNews): NewsMessage {
-  const map: ShardMap | undefined = news.kind === 'whole' ? news.map : undefined;
-  const changes: readonly MapChange[] = news.kind === 'changes' ? news.changes : [];
-  return {
-    epoch: BigInt(news.epoch),
-    map: map && fromShardMap(map),
-    changes: changes.map(fromMapChange),
-  };
-}
-
-/** Throws `invalid_argument` for a map that no coordinator makes. */
-export function toMapNews({
-  epoch,
-  map,
-  changes,
-}: Pick<GetShardMapResponse, 'epoch' | 'map' | 'changes'>): MapNews {
-  const newest = toSafeNumber(epoch, 'epoch');
-  if (map !== undefined) return { kind: 'whole', map: toShardMap(map), epoch: newest };
-  if (changes.length === 0) return { kind: 'unchanged', epoch: newest };
-  return { kind: 'changes', changes: changes.map(toMapChange), epoch: newest };
-}
 
 export function fromClusterView(view: ClusterView, version: string): GetClusterResponse {
   const { name, clusterId, epoch, activeCoordinator, isActive, groups, alarms } = view;

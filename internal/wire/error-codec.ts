@@ -1,34 +1,26 @@
 /**
- * Converts between Walnut's errors and Connect's, with the details of `errors.proto`.
- * Pure. An error that one node sends arrives at another with the same code, message
- * and details, except that `storage_failed` arrives as `internal`.
+ * Converts Walnut's errors to Connect's, with the details of `errors.proto`; `error-reader.ts`
+ * is the way back. Pure. An error that one node sends arrives at another with the same code,
+ * message and details, except that `storage_failed` arrives as `internal`.
  */
-import { Code, ConnectError } from '@connectrpc/connect';
+import { ConnectError } from '@connectrpc/connect';
 import {
   LimitExceededSchema,
   LogRangeSchema,
   RefusalSchema,
-  type RoutingError,
   RoutingErrorSchema,
   RoutingReason,
   WatchEndSchema,
 } from '#gen/walnut/v1/errors_pb.ts';
-import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
-import {
-  type ErrorCode,
-  type ErrorDetails,
-  type ExceededLimit,
-  type ShardOwner,
-  WalnutError,
-} from '#model/errors.ts';
-import { formatPosition, type Position, parsePosition } from '#model/position.ts';
+import type { ErrorDetails, ExceededLimit, WalnutError } from '#model/errors.ts';
+import { formatPosition } from '#model/position.ts';
+import type { ShardOwner } from '#model/shard-owner.ts';
 import { formatPositions, POSITIONS_HEADER } from '#wire/call-headers.ts';
 import {
   EARLIEST_POSITION_HEADER,
   LEADER_HINT_HEADER,
   MAP_EPOCH_HEADER,
   NEW_NODE_HINT_HEADER,
-  RECEIVED_CODES,
   RETRY_AFTER_HEADER,
   SENT_CODES,
   SHARD_ID_HEADER,
@@ -42,13 +34,6 @@ type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>
 
 /** States that no part of the request was applied. */
 export const NOTHING_DONE: OutgoingDetail = { desc: RefusalSchema, value: { nothingDone: true } };
-
-const NAMES = new Map(Object.entries(WIRE_CODES).map(([name, code]) => [code as Code, name as WireCode]));
-
-/** The Connect code in lower case, such as `invalid_argument`; `unknown` for a number that is no code. */
-export function codeName(code: Code): WireCode {
-  return NAMES.get(code) ?? 'unknown';
-}
 
 /** Basic comes second: a program takes the first scheme that it knows. */
 const CHALLENGE = 'Bearer realm="walnut", Basic realm="walnut", charset="UTF-8"';
@@ -69,54 +54,6 @@ export function fromErrorToHttp(error: WalnutError): HttpError {
 export function fromError(error: WalnutError): ConnectError {
   const code = WIRE_CODES[SENT_CODES[error.code].code];
   return new ConnectError(error.message, code, headersOf(error.details), detailsOf(error));
-}
-
-/** Converts an error that another node sent. The result has the original as its cause. */
-export function toError(error: ConnectError): WalnutError {
-  const [routing] = error.findDetails(RoutingErrorSchema);
-  const [range] = error.findDetails(LogRangeSchema);
-  const [limit] = error.findDetails(LimitExceededSchema);
-  const [refusal] = error.findDetails(RefusalSchema);
-  const hinted = error.metadata.get(LEADER_HINT_HEADER);
-  const shard = routing && readShard(routing);
-  const leaderHint = (hinted ?? (shard === undefined ? routing?.address : undefined)) || undefined;
-  const earliest = error.metadata.get(EARLIEST_POSITION_HEADER);
-  const details: ErrorDetails = {
-    leaderHint,
-    shard,
-    earliest: earliest === null ? readPosition(range?.earliest) : parsePosition(earliest),
-    latest: readPosition(range?.latest),
-    limit: limit && { name: limit.name, max: Number(limit.max), size: Number(limit.size) },
-    nothingDone: refusal?.nothingDone === true ? true : undefined,
-    isNotYet: routing?.reason === RoutingReason.NOT_YET ? true : undefined,
-    retryAfterS: readSeconds(error.metadata.get(RETRY_AFTER_HEADER)),
-    cause: error,
-  };
-  // Nodes of v0.1.0 send the header without the detail.
-  const reason = routing?.reason ?? (hinted === null ? undefined : RoutingReason.NOT_LEADER);
-  return new WalnutError(codeOf(error.code, reason), error.rawMessage, details);
-}
-
-function codeOf(code: Code, reason: RoutingReason | undefined): ErrorCode {
-  if (code === Code.FailedPrecondition && reason === RoutingReason.NOT_LEADER) return 'not_master';
-  if (code === Code.FailedPrecondition && reason === RoutingReason.SHARD_MOVED) return 'shard_moved';
-  return RECEIVED_CODES[codeName(code)];
-}
-
-/** Undefined where the error is not about a slot. */
-function readShard({ reason, slot, group, address, mapEpoch }: RoutingError): ShardOwner | undefined {
-  if (reason !== RoutingReason.SHARD_MOVED) return undefined;
-  return { slot, group, address, mapEpoch: Number(mapEpoch) };
-}
-
-/** Undefined if the position is missing or invalid, so that an error can be read whatever it contains. */
-function readPosition(message: PositionMessage | undefined): Position | undefined {
-  return message && parsePosition(`${message.epoch}-${message.lsn}`);
-}
-
-/** Undefined where it is missing, or a date as others may send it. */
-function readSeconds(text: string | null): number | undefined {
-  return text !== null && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
 function headersOf({

@@ -2,7 +2,7 @@
  * Converts the map of a cluster and what it consists of between protobuf and the
  * cluster's values, in both directions. Pure; bad input throws `invalid_argument`.
  */
-import type { MapChange } from '#cluster/map-diff.ts';
+import type { MapChange } from '#cluster/map-change.ts';
 import { GROUP_ID_FORM, isGroupId, isNodeName, NODE_NAME_FORM } from '#cluster/names.ts';
 import type { ClusterNode, Group, Leader, ShardMap, SlotRange, Voter } from '#cluster/shard-map.ts';
 import type {

@@ -7,6 +7,7 @@ import { Authority } from '#test/doubles/certificates.ts';
 import { startTlsFront } from '#test/doubles/tls-front.ts';
 import { onCleanup, start } from '#test/server/running.ts';
 import { connect } from '../../client/connect.ts';
+import { Session } from '../../client/session.ts';
 import type { WalnutClient, WalnutClientOptions } from '../../client/walnut-client.ts';
 import { openHurried } from './hurried.ts';
 
@@ -20,7 +21,7 @@ describe('connect', () => {
   it.each<[unknown, string]>([
     [undefined, 'undefined: expected host:port, a list of them, or options'],
     [8080, '8080: expected host:port'],
-    [{ address: 'a:1', retries: 3 }, 'unknown option "retries": expected address, addresses, readFrom'],
+    [{ address: 'a:1', retries: 3 }, 'unknown option "retries": expected address, addresses, cluster'],
     [{ address: 'a:1', tls: { pfx: 'x' } }, 'unknown option "tls.pfx": expected ca, cert, key, serverName'],
     [{ address: 'a:1', near: { prefix: '', ttlMs: 1 } }, 'unknown option "near.ttlMs": expected prefix'],
     [{ address: 'a:1', tls: true }, 'tls is true: expected options such as { ca, cert, key, serverName }'],
@@ -42,6 +43,11 @@ describe('connect', () => {
     [{ address: 'https://a:1', tls: { ca: Buffer.from('x') } }, 'tls.ca is a Buffer: expected a string'],
     [{ address: 'https://a:1', tls: { serverName: 5 } }, 'tls.serverName is 5: expected a string'],
     [{ address: 8080 }, 'address is 8080: expected a string'],
+    [{ cluster: 'a:1' }, 'cluster is "a:1": expected a list of host:port'],
+    [{ cluster: [] }, 'cluster has 0: expected 1 to 32'],
+    [{ cluster: ['a:1'], addresses: ['b:1'] }, 'cluster and addresses are given: expected one of them'],
+    [{ cluster: ['a:1', 'https://b:1'] }, 'some of cluster begin with https:// and some do not'],
+    [{ cluster: ['a:1'], session: new Session() }, 'session is of one group'],
     [{ addresses: 'a:1' }, 'addresses is "a:1": expected a list of host:port'],
     [{ addresses: ['a:1'], readFrom: 'slave' }, 'readFrom is "slave": expected master, replica, nearest'],
   ])('refuses %o', (options, why) => {

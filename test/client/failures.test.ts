@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { callError } from '#dial/http2/connect-call.ts';
 import { RefusalSchema, RoutingErrorSchema, RoutingReason } from '#gen/walnut/v1/errors_pb.ts';
 import type { Failure } from '#routing/failure.ts';
-import { CallError, errorOf, judge } from '../../client/failures.ts';
+import { CallError, errorOf } from '../../client/failures.ts';
+import { judge } from '../../client/judge.ts';
 
 const REFUSED = { desc: RefusalSchema, value: { nothingDone: true } } as const;
 const routed = (reason: RoutingReason, address = '') =>
@@ -65,7 +66,7 @@ describe('an error of an attempt', () => {
     [
       'of a busy node',
       header(Code.ResourceExhausted, 'retry-after', '2'),
-      { remedy: 'later', pauseMs: 2_000, outcome: 'unknown' },
+      { remedy: 'not_yet', pauseMs: 2_000, outcome: 'unknown' },
     ],
     [
       'of a name that is not known',
@@ -73,6 +74,16 @@ describe('an error of an attempt', () => {
       { remedy: 'none', outcome: 'unknown' },
     ],
     ['of a bug', new ConnectError('x', Code.Internal), { remedy: 'none', outcome: 'unknown' }],
+    [
+      'of a group that does not own the slot',
+      refusal(Code.FailedPrecondition, routed(RoutingReason.SHARD_MOVED, 'other:1')),
+      { remedy: 'moved', outcome: 'not_done', leaderHint: undefined },
+    ],
+    [
+      'of a node with a full disk',
+      refusal(Code.ResourceExhausted, routed(RoutingReason.NOT_YET)),
+      { remedy: 'not_yet', outcome: 'not_done' },
+    ],
     ['of rights', new ConnectError('x', Code.PermissionDenied), { remedy: 'none', outcome: 'not_done' }],
     ['that is none of these', new TypeError('x'), { remedy: 'none', outcome: 'unknown' }],
   ])('%s', (_, error, meaning) => {

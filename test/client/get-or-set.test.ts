@@ -32,6 +32,7 @@ class LeasingCache implements FillClient {
   readonly clock = new VirtualClock();
   readonly stored = new Map<string, Stored>();
   readonly session = new Session(create(PositionSchema, { epoch: 5n, lsn: 7n }));
+  readonly sessionOf = (): Session => this.session;
   /** What the next writes reject with. */
   readonly failures: Error[] = [];
   readonly #leases = new Map<string, { token: string; untilMs: number }>();

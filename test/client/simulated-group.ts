@@ -16,6 +16,9 @@ import {
   KVStore,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Position, PositionSchema, Role } from '#gen/walnut/v1/types_pb.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { ShardOwner } from '#model/shard-owner.ts';
+import { fromError } from '#wire/error-codec.ts';
 
 /** `lost_request`: it never comes to the node. `lost_answer`: it is carried out, and nobody is told. */
 export type Fault = 'none' | 'lost_request' | 'lost_answer' | 'refused';
@@ -33,17 +36,21 @@ export class SimulatedGroup {
   fault: (address: string, rpc: string) => Fault = () => 'none';
   /** Gets that came outside of a Batch. */
   gets = 0;
+  /** Who owns a key instead of this group. */
+  moved: (key: string) => ShardOwner | undefined = () => undefined;
   /** What a Batch waits for before it is answered. */
   hold: (request: BatchRequest) => Promise<void> | undefined = () => undefined;
   /** The state after each record. */
   #states: State[] = [new Map()];
   /** Where each history begins, the oldest first. */
-  #epochs: { readonly epoch: bigint; readonly firstLsn: number }[] = [{ epoch: TERM, firstLsn: 1 }];
+  #epochs: { readonly epoch: bigint; readonly firstLsn: number }[];
   readonly #applied = new Map<string, number>();
   readonly #outcomes = new Map<string, BatchResult>();
 
-  constructor(addresses: readonly string[]) {
+  /** `nonce` tells the histories of several groups apart. */
+  constructor(addresses: readonly string[], nonce = 0) {
     this.addresses = addresses;
+    this.#epochs = [{ epoch: TERM + BigInt(nonce), firstLsn: 1 }];
     this.master = addresses[0] as string;
     for (const address of addresses) this.#applied.set(address, 0);
   }
@@ -112,6 +119,7 @@ export class SimulatedGroup {
       const hint = new Headers({ 'x-leader-hint': this.master });
       throw new ConnectError('a replica', Code.FailedPrecondition, hint, [NOTHING_DONE]);
     }
+    for (const { operation } of operations) this.#checkOwned(operation.value?.key ?? '');
     const results = operations.map((operation) => this.#carryOut(address, operation));
     await this.hold(request);
     return { results };
@@ -148,7 +156,15 @@ export class SimulatedGroup {
     }
   }
 
+  /** A Batch with one key of another group is refused whole. */
+  #checkOwned(key: string): void {
+    const shard = this.moved(key);
+    if (shard !== undefined)
+      throw fromError(new WalnutError('shard_moved', 'moved', { shard, nothingDone: true }));
+  }
+
   #get(address: string, { key, atLeast }: GetRequest) {
+    this.#checkOwned(key);
     if (atLeast !== undefined && this.#isDiscarded(atLeast)) throw new ConnectError('gone', Code.DataLoss);
     const asOf = this.#at(address);
     const lsn = Number(asOf.lsn);
@@ -170,7 +186,8 @@ export class SimulatedGroup {
   }
 
   #position(lsn: number): Position {
-    const { epoch } = this.#epochs.findLast(({ firstLsn }) => firstLsn <= lsn) ?? { epoch: TERM };
+    const { epoch } =
+      this.#epochs.findLast(({ firstLsn }) => firstLsn <= lsn) ?? (this.#epochs[0] as { epoch: bigint });
     return create(PositionSchema, { epoch, lsn: BigInt(lsn) });
   }
 }

@@ -16,19 +16,35 @@ describe('the names of writes', () => {
       [2n, 0n],
       [3n, 0n],
     ]);
-    names.end(second);
+    second();
     names.begin([d], undefined);
     expect([d.sequence, d.answeredThrough]).toEqual([4n, 0n]);
-    names.end(first);
+    first();
     const e = unnamed();
     names.begin([e], undefined);
-    expect([e.sequence, e.answeredThrough, e.clientId]).toEqual([5n, 3n, names.clientId]);
+    expect([e.sequence, e.answeredThrough, e.clientId]).toEqual([5n, 3n, a.clientId]);
+    expect(names.isOurs(e)).toBe(true);
   });
 
   it('are left to callers who give their own', () => {
     const names = new WriteNames(new SeededRandom(1));
     const own = { ...unnamed(), requestId: 'mine' };
-    expect(names.begin([own], undefined)).toEqual([]);
+    names.begin([own], undefined);
+    names.takeBack(own);
     expect(own).toEqual({ ...unnamed(), requestId: 'mine' });
+    expect(names.isOurs({ ...own, clientId: 7n })).toBe(false);
+  });
+
+  it('are of another client id while a write is open for long, since a node keeps 1,024 of one', () => {
+    const names = new WriteNames(new SeededRandom(1));
+    const open = unnamed();
+    names.begin([open], undefined);
+    const many = Array.from({ length: 1_000 }, unnamed);
+    names.begin(many, undefined)();
+    const next = Array.from({ length: 100 }, unnamed);
+    names.begin(next, undefined);
+    expect(new Set(many.map(({ clientId }) => clientId))).toEqual(new Set([open.clientId]));
+    const ids = new Set(next.map(({ clientId }) => clientId));
+    expect([ids.size, ids.has(open.clientId)]).toEqual([1, false]);
   });
 });

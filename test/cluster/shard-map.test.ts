@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyChange, diffMaps } from '#cluster/map-diff.ts';
+import { applyChange } from '#cluster/map-change.ts';
+import { diffMaps } from '#cluster/map-diff.ts';
 import {
   type ClusterNode,
   divideSlots,

@@ -1,9 +1,16 @@
 /** The gateway binary on a real cluster of two groups: the API through it, a failover, a start without coordinators. */
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { eventually, type RealNode, RealNodes } from '#test/cmd/real-node.ts';
+import { codeBlocksOf } from '#test/doubles/markdown.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
+import { ROOT, readText } from '#test/house/source-files.ts';
+import { json } from '../../client/codecs.ts';
+import { connect } from '../../client/connect.ts';
 
 const processes = new RealNodes();
 afterEach(() => processes.end());
@@ -44,6 +51,14 @@ async function leaderOf({ coordinator, nodes }: Cluster, id: string): Promise<Re
   return nodes.get(group.leader.voter.node) as RealNode;
 }
 
+/** Runs a program of a document against this coordinator; resolves with what it printed. */
+async function runProgram(text: string, coordinator: string): Promise<string> {
+  const file = join(await processes.directory(), 'program.ts');
+  await writeFile(file, text.replaceAll("'./", `'${ROOT}/`).replace('127.0.0.1:8070', coordinator));
+  const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 30_000 });
+  return stdout;
+}
+
 describe('walnut-gateway', () => {
   it('serves the keys of two groups, through the loss of a master and without coordinators', async () => {
     const cluster = await startCluster();
@@ -78,7 +93,43 @@ describe('walnut-gateway', () => {
     expect(shown.length).toBe(9);
     for (const [, name, type] of shown) expect(listed).toContain(`| \`${name}\` | ${type} |`);
 
+    // What the client library says of clusters, as it is written there.
+    const program = codeBlocksOf(readText('client/README.md')).find(({ heading }) => heading === 'A cluster');
+    expect(await runProgram(program?.text ?? '', cluster.coordinator.address)).toBe('bob 3\n');
+    const client = connect({
+      cluster: [cluster.coordinator.address],
+      near: { prefix: 'near:' },
+      timeoutMs: 30_000,
+    });
+    const seen: string[] = [];
+    let isWatching = false;
+    const watched = (async () => {
+      for await (const { events } of client.watch({ prefix: 'n' })) {
+        isWatching = true;
+        seen.push(...events.map(({ key }) => key));
+      }
+    })();
+    await eventually(async () => isWatching, 'both groups are watched');
+    const keys = Array.from({ length: 8 }, (_, i) => `n${i}`);
+    for (const key of ['near:1', 'near:2']) {
+      expect(await client.getOrSet(key, async () => 'loaded', { ttlMs: 60_000, codec: json<string>() })).toBe(
+        'loaded',
+      );
+      await eventually(
+        async () => (await client.get(key)).found && (client.nearStats?.hits ?? 0) > 0,
+        'a hit',
+      );
+    }
+
+    // What the client has seen is on both disks of its group, so that a failover cannot lose it.
+    const durable = await client.awaitDurable({ durability: Durability.QUORUM, timeoutMs: 20_000 });
+    expect(durable.durabilityReached).toBe(Durability.QUORUM);
+
     (await leaderOf(cluster, 'g1')).kill('SIGKILL');
+    // Straight to the nodes: no call fails, and each is carried out once.
+    const increments = await Promise.all(keys.map((key) => client.increment(key)));
+    expect(increments.map(({ value }) => value)).toEqual(keys.map(() => 1n));
+    await eventually(async () => keys.every((key) => seen.includes(key)), 'the watch tells all groups');
     // Named, so that a machine that is too busy for a failover within 10 s may ask again.
     const named = ['a', 'b', 'c', 'd', 'e', 'f'].map((key, i) => ({
       increment: { key, delta: '1', clientId: '7', sequence: String(i + 1) },
@@ -95,6 +146,9 @@ describe('walnut-gateway', () => {
     expect(await gateway.ended).toEqual({ code: 0, signal: null });
     cluster.coordinator.kill('SIGTERM');
     await cluster.coordinator.ended;
+    expect((await client.increment('n0')).value).toBe(2n);
+    await client.close();
+    await watched;
     const second = await processes.start({ binary: 'gateway', sets });
     await eventually(
       async () => (await second.get('/readyz')).status === 200,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { applyChange } from '#cluster/map-diff.ts';
+import { applyChange } from '#cluster/map-change.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { Catalogue } from '#coordinator/catalogue.ts';
 import { MapFeed } from '#coordinator/map-feed.ts';

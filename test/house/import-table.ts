@@ -57,8 +57,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   // What peer, client and the tool share: how a process reaches a node.
   dial: { rooms: ['model', 'platform', 'http', 'tls'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
-    rooms: ['model', 'gen', 'platform', 'wire', 'dial', 'tls'],
-    typesOf: ['replication', 'cluster', 'routing'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'dial', 'tls', 'routing'],
+    typesOf: ['replication', 'cluster'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
   // The store that decides for a cluster: etcd, or one file.
@@ -86,7 +86,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   // Whom of a group to ask, and what to repeat; who uses it brings the links.
   routing: { rooms: ['model', 'platform', 'cluster'], packages: PURE_BUILTINS },
   client: {
-    rooms: ['gen', 'dial', 'platform', 'tls', 'routing'],
+    rooms: ['gen', 'dial', 'platform', 'tls', 'wire', 'cluster', 'routing'],
+    typesOf: ['model'],
     packages: ['lru-cache', 'node:diagnostics_channel', '@opentelemetry/api', ...CONNECT, ...PURE_BUILTINS],
   },
 };

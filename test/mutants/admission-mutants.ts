@@ -27,7 +27,7 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'precondition that says where to read taken for a replica that refuses writes',
-    file: 'internal/wire/error-codec.ts',
+    file: 'internal/wire/error-reader.ts',
     text: '  const reason = routing?.reason ?? (hinted',
     replacement: '  const reason = (leaderHint ?? null',
     tests: ['test/wire/error-codec.test.ts'],

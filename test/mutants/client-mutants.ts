@@ -40,8 +40,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'getOrSet whose refresh drops the loss of what its session saw',
     file: 'client/get-or-set.ts',
-    text: 'session.doubt(position);',
-    replacement: 'session.token;',
+    text: 'session?.doubt(position);',
+    replacement: 'session?.token;',
     tests: [LOADS],
   },
   {
@@ -82,7 +82,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that counts as answered what is still open',
     file: 'client/write-names.ts',
-    text: '      write.answeredThrough = BigInt(first - 1);',
+    text: '      write.answeredThrough = BigInt(answeredThrough);',
     replacement: '      write.answeredThrough = write.sequence - 1n;',
     tests: ['test/client/write-names.test.ts'],
   },

@@ -14,6 +14,7 @@ import { AUTH_MUTANTS } from './auth-mutants.ts';
 import { CALLER_TLS_MUTANTS } from './caller-tls-mutants.ts';
 import { CLIENT_MUTANTS } from './client-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
+import { CLUSTER_CLIENT_MUTANTS } from './cluster-client-mutants.ts';
 import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
 import { COORDINATOR_MUTANTS } from './coordinator-mutants.ts';
@@ -236,6 +237,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   ...CLIENT_MUTANTS,
+  ...CLUSTER_CLIENT_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...MEMBER_MUTANTS,
   ...RECOVERY_MUTANTS,

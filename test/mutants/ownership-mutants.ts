@@ -47,7 +47,7 @@ export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'master of another group taken for that of this one',
-    file: 'internal/wire/error-codec.ts',
+    file: 'internal/wire/error-reader.ts',
     text: '(shard === undefined ? routing?.address : undefined)',
     replacement: 'routing?.address',
     tests: [WIRE],

@@ -81,8 +81,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'full disk of a master told to callers before another node leads',
-    file: 'internal/peer/node-links.ts',
-    text: "      if (isNotYet === true) return { remedy: 'not_yet' };\n",
+    file: 'internal/routing/judge.ts',
+    text: "      if (isNotYet === true || retryAfterS !== undefined) return { remedy: 'not_yet' };\n",
     replacement: '',
     tests: [LINKS],
   },
@@ -123,7 +123,7 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'group held by a position that is not reached',
-    file: 'internal/peer/node-links.ts',
+    file: 'internal/routing/judge.ts',
     text: "return { remedy: isNotYet === true ? 'not_yet' : 'later' };",
     replacement: "return { remedy: 'later' };",
     tests: [LINKS],

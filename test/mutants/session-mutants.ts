@@ -48,16 +48,16 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'session whose loss is told to the near cache alone',
-    file: 'client/walnut-client.ts',
-    text: 'this.#caller.ask(key, readFrom);',
-    replacement: "this.#call('get', {}, key) as Promise<GetResponse>;",
+    file: 'client/group-keys.ts',
+    text: 'caller.ask(key, readFrom);',
+    replacement: 'this.#read(key, {});',
     tests,
   },
   {
     name: 'session whose near entries are given although what it saw may be gone',
-    file: 'client/walnut-client.ts',
-    text: 'isNear && isProven ?',
-    replacement: 'isNear ?',
+    file: 'client/group-keys.ts',
+    text: 'const isProven = session.unproven.length === 0 && ',
+    replacement: 'const isProven = ',
     tests: ['test/client/near-cache.test.ts'],
   },
   {

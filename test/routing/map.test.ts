@@ -84,6 +84,7 @@ function follow(source: Partial<MapSource>) {
     cache: () => cache,
     clock,
     logger: silentLogger,
+    advice: 'remove the map',
   });
   return { clock, cache, maps, follower };
 }

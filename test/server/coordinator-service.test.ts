@@ -2,7 +2,7 @@
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { applyChange } from '#cluster/map-diff.ts';
+import { applyChange } from '#cluster/map-change.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { Coordinator as CoordinatorProcess } from '#coordinator/coordinator.ts';
 import { CoordinatorDoor } from '#coordinator/coordinator-door.ts';

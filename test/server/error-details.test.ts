@@ -17,7 +17,7 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { asRefusal, notYet, unavailable, WalnutError } from '#model/errors.ts';
 import { positionOf } from '#test/server/fake-node.ts';
 import { type Running, rpc, start, VALUE_BYTES_MAX } from '#test/server/running.ts';
-import { toError } from '#wire/error-codec.ts';
+import { toError } from '#wire/error-reader.ts';
 
 const TRANSPORTS: [string, (running: Running) => Transport][] = [
   ['Connect', ({ baseUrl }) => createConnectTransport({ baseUrl, httpVersion: '1.1' })],

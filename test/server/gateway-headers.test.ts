@@ -25,6 +25,7 @@ async function open(identities?: Identities) {
       map: undefined,
       readiness: () => ({ isReady: true, role: 'gateway', state: 'serving', reasons: [] }),
       view: () => ({ clusterId: '', mapEpoch: 1, mapAgeMs: 0, isFollowing: true, groups: [], retries: 0 }),
+      whenMapHeard: () => undefined,
     },
     keyValue: cluster.keys,
     ...{ clock: createNodeClock(), logger: silentLogger, metrics, version: '0.0.0' },

@@ -44,6 +44,7 @@ async function open(...coordinators: string[]): Promise<RunningServer> {
         groups: [],
         retries: 0,
       }),
+      whenMapHeard: () => undefined,
     },
     keyValue: {} as KeyValuePort,
     reads: new ClusterReads(coordinators, links),

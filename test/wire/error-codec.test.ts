@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { LogRangeSchema } from '#gen/walnut/v1/errors_pb.ts';
 import { type ErrorCode, type ErrorDetails, WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
-import { codeName, fromError, fromErrorToHttp, toError } from '#wire/error-codec.ts';
+import { fromError, fromErrorToHttp } from '#wire/error-codec.ts';
 import { RECEIVED_CODES, SENT_CODES, WIRE_CODES, type WireCode } from '#wire/error-codes.ts';
+import { codeName, toError } from '#wire/error-reader.ts';
 
 /** `shard_moved` is told from other preconditions by its own details: see below. */
 const CODES = (Object.keys(SENT_CODES) as ErrorCode[]).filter((code) => code !== 'shard_moved');

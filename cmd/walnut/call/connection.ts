@@ -141,7 +141,7 @@ export async function* openStream<Method extends DescMethodStreaming>(
 export async function toCallError(error: unknown): Promise<unknown> {
   const [{ ConnectError }, { codeName }, { tlsFailure }] = await Promise.all([
     import('@connectrpc/connect'),
-    import('#wire/error-codec.ts'),
+    import('#wire/error-reader.ts'),
     import('#dial/why-lost.ts'),
   ]);
   if (!(error instanceof ConnectError)) return error;

@@ -1,13 +1,12 @@
 /** The Connect protocol on our own HTTP/2: the head of a call, and what a call that failed is told as. */
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { type Endpoint, type MeantCluster, pathOf, schemeOf, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { type Endpoint, pathOf, schemeOf, UNARY_HEADERS } from '#dial/endpoint.ts';
 import type { CallFailure } from '#dial/http2/outgoing-call.ts';
+import { clusterHeaders, type MeantCluster } from '#dial/meant-cluster.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
 
-/** The names that `internal/wire/error-codes.ts` gives them. */
-const [CLUSTER_HEADER, MAP_EPOCH_HEADER] = ['x-walnut-cluster', 'x-map-epoch'];
 /** A longer body is announced, so that its reader makes room for it once. */
 const ANNOUNCED_BYTES_MIN = 16_384;
 
@@ -62,8 +61,8 @@ export function callerFields({ authorization }: Endpoint, headers: Headers): Fie
 }
 
 /** Says for which cluster a call is, and which map the caller knows. */
-export function clusterFields({ clusterId, epoch }: MeantCluster): FieldList {
-  return [CLUSTER_HEADER, clusterId, MAP_EPOCH_HEADER, String(epoch)];
+export function clusterFields(cluster: MeantCluster): FieldList {
+  return clusterHeaders(cluster).flat();
 }
 
 /** What every request begins with. */

@@ -27,7 +27,7 @@ import { withLimitNamed } from '#rpc/unary/named-limit.ts';
 import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#rpc/unary/protocols.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
-import { codeName } from '#wire/error-codec.ts';
+import { codeName } from '#wire/error-reader.ts';
 import { keyInBinary, keyInJson, REQUEST_HEAD_BYTES } from '#wire/request-key.ts';
 
 type Input = Parameters<UnaryRoute['impl']>[0];

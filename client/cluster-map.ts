@@ -1,0 +1,131 @@
+/**
+ * The map of a cluster for a client: who keeps it up to date, who owns a slot, and the calls
+ * that wait for the first map. Nothing is asked before the first call.
+ */
+import { Code } from '@connectrpc/connect';
+import type { ShardMap } from '#cluster/shard-map.ts';
+import { afterPromises } from '#platform/after-promises.ts';
+import type { Clock } from '#platform/clock.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { MapCache } from '#routing/map-cache.ts';
+import { MapFollower, type MapSource } from '#routing/map-follower.ts';
+import { SlotOwners } from '#routing/slot-owners.ts';
+import { type CallError, givenUp, refusedHere } from './failures.ts';
+
+export interface ClusterMapOptions {
+  readonly coordinators: readonly string[];
+  readonly source: MapSource;
+  readonly clock: Clock;
+  /** How long a call waits for the first map, milliseconds. */
+  readonly timeoutMs: number;
+  /** Calls that may wait for it. */
+  readonly waitingMax: number;
+  readonly onMap: (map: ShardMap) => void;
+}
+
+export class ClusterMap {
+  readonly owners: SlotOwners;
+  readonly #options: ClusterMapOptions;
+  readonly #cache: MapCache;
+  readonly #follower: MapFollower;
+  #isFollowing = false;
+  /** What waits for the first map, in the order of the calls. */
+  readonly #waiting = new Set<() => void>();
+  /** The map has come, and what waited for it has not gone on yet. */
+  #isReleasing = false;
+
+  constructor(options: ClusterMapOptions) {
+    const { coordinators, source, clock } = options;
+    this.#options = options;
+    this.#follower = new MapFollower({
+      ...{ coordinators, source, clock, logger: silentLogger, cache: () => this.#cache },
+      advice: 'name coordinators of one cluster only',
+    });
+    this.#cache = new MapCache({
+      clock,
+      ask: () => this.#follower.ask(),
+      onMap: (map) => this.#onMap(map),
+    });
+    this.owners = new SlotOwners(this.#cache);
+  }
+
+  /** The newest; undefined until there is one. */
+  get newest(): ShardMap | undefined {
+    return this.#cache.map;
+  }
+
+  /** Asks for a newer map. Never rejects. */
+  refresh(): Promise<void> {
+    return this.#cache.refresh();
+  }
+
+  /**
+   * Undefined: the map is there. Else resolves once it is, in the order of the calls; rejects
+   * with UNAVAILABLE where no coordinator tells it in time.
+   */
+  whenKnown(signal?: AbortSignal): Promise<void> | undefined {
+    if (!this.#isFollowing) {
+      this.#isFollowing = true;
+      this.#follower.start();
+    }
+    if (this.#cache.map === undefined) return this.#arrival(signal);
+    // A call that finds the map goes after those that waited for it.
+    return this.#isReleasing ? Promise.resolve() : undefined;
+  }
+
+  /** Resolves when no call that was made before waits for the map. */
+  async whenSettled(): Promise<void> {
+    if (this.#waiting.size > 0 || this.#isReleasing) await this.whenKnown()?.catch(() => undefined);
+  }
+
+  /** Ends the stream of changes. */
+  async close(): Promise<void> {
+    if (this.#isFollowing) await this.#follower.stop();
+  }
+
+  #arrival(signal: AbortSignal | undefined): Promise<void> {
+    const { clock, timeoutMs, waitingMax } = this.#options;
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.size >= waitingMax) throw tooMany(waitingMax);
+      const leave = (): void => {
+        this.#waiting.delete(go);
+        timer.cancel();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const go = (): void => {
+        leave();
+        resolve();
+      };
+      const fail = (error: CallError): void => {
+        leave();
+        reject(error);
+      };
+      const onAbort = (): void => fail(givenUp('not_done'));
+      const timer = clock.after(timeoutMs, () => fail(this.#unknown()));
+      this.#waiting.add(go);
+      if (signal?.aborted === true) onAbort();
+      else signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #onMap(map: ShardMap): void {
+    this.#options.onMap(map);
+    if (this.#waiting.size === 0) return;
+    this.#isReleasing = true;
+    for (const go of this.#waiting) go();
+    afterPromises(() => {
+      this.#isReleasing = false;
+    });
+  }
+
+  #unknown(): CallError {
+    const whys = this.#follower.problems;
+    const why = whys.length === 0 ? 'no coordinator has answered' : whys.join('; ');
+    return refusedHere(`there is no map of the cluster yet: ${why}`, Code.Unavailable);
+  }
+}
+
+function tooMany(max: number): CallError {
+  const why = `${max} calls wait for the map of the cluster: expected at most ${max} (queuedOperationsMax)`;
+  return refusedHere(why, Code.ResourceExhausted);
+}

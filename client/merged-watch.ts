@@ -1,0 +1,148 @@
+/**
+ * A watch of a cluster: one of each group, side by side, told as one. Changes of a group come in
+ * the order of its log; between groups there is no order. Each group goes on by itself where its
+ * watch breaks (`resuming-watch.ts`), and `resume` has the place of every group.
+ */
+import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { shown } from '#platform/shown.ts';
+import { invalid } from './failures.ts';
+import type { Keys } from './keys.ts';
+import type { WatchOptions, WatchTarget } from './watch.ts';
+
+/** A group whose keys are watched. */
+export interface WatchedGroup {
+  readonly id: string;
+  readonly keys: Pick<Keys, 'watch'>;
+}
+
+interface Source {
+  readonly group: string;
+  readonly messages: AsyncIterator<WatchResponse>;
+  /** Empty: it cannot go on from where it is. */
+  resume: string;
+  isInitialDone: boolean;
+}
+
+/** What a source told: a message, its end or its error. */
+interface Arrival {
+  readonly source: Source;
+  readonly result: IteratorResult<WatchResponse> | undefined;
+  readonly error?: unknown;
+}
+
+/** What `resume` begins with: its version. Group ids and the texts of nodes have no dots. */
+const VERSION = 'c1';
+
+/** `groups` are those of the newest map, once there is one; for a key the one that owns it. */
+export async function* mergedWatch(
+  groups: Promise<readonly WatchedGroup[]>,
+  what: WatchTarget,
+  options: WatchOptions,
+): AsyncGenerator<WatchResponse> {
+  const watched = await groups;
+  const [only] = watched;
+  if ('key' in what && only !== undefined) return yield* only.keys.watch(what, options);
+  const over = new AbortController();
+  const { signal } = options;
+  const ends = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  const places = placesOf(options, watched.length);
+  const sources = watched.map((group) => open(group, what, { ...options, signal: ends }, places));
+  try {
+    yield* merge(sources, options.initial === true);
+  } finally {
+    over.abort();
+  }
+}
+
+function open(
+  { id, keys }: WatchedGroup,
+  what: WatchTarget,
+  options: WatchOptions,
+  places: ReadonlyMap<string, string> | undefined,
+): Source {
+  const resume = places?.get(id) ?? '';
+  const from =
+    resume === '' ? { case: undefined, value: undefined } : { case: 'resume' as const, value: resume };
+  const own = places === undefined ? options : { ...options, from };
+  return {
+    group: id,
+    messages: keys.watch(what, own)[Symbol.asyncIterator](),
+    resume,
+    isInitialDone: options.initial !== true,
+  };
+}
+
+async function* merge(sources: readonly Source[], isInitial: boolean): AsyncGenerator<WatchResponse> {
+  // The first message says that every group is watched, so that no change after it is missed.
+  const firsts = await Promise.all(sources.map(next));
+  let isInitialTold = !isInitial;
+  const told = (arrival: Arrival): WatchResponse | undefined => {
+    const { source, result, error } = arrival;
+    if (result === undefined) throw error;
+    if (result.done === true) return undefined;
+    const message = result.value;
+    source.resume = message.resume;
+    source.isInitialDone ||= message.initialDone;
+    return message;
+  };
+  const merged = (message: WatchResponse): WatchResponse => {
+    const initialDone = !isInitialTold && sources.every((one) => one.isInitialDone);
+    isInitialTold ||= initialDone;
+    return { ...message, initialDone, resume: resumeOf(sources) };
+  };
+  const messages = firsts.map(told);
+  const [first] = messages;
+  if (first === undefined || messages.includes(undefined)) return;
+  yield merged({ ...first, events: messages.flatMap((one) => one?.events ?? []) });
+  const arrivals: Arrival[] = [];
+  let wake = (): void => undefined;
+  // Each source is asked for one message at a time.
+  const ask = (source: Source): void => {
+    void next(source).then((arrival) => {
+      arrivals.push(arrival);
+      wake();
+    });
+  };
+  for (const source of sources) ask(source);
+  for (;;) {
+    const arrival = arrivals.shift();
+    if (arrival === undefined) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      continue;
+    }
+    const message = told(arrival);
+    if (message === undefined) return;
+    yield merged(message);
+    ask(arrival.source);
+  }
+}
+
+/** Never rejects. */
+async function next(source: Source): Promise<Arrival> {
+  try {
+    return { source, result: await source.messages.next() };
+  } catch (error) {
+    return { source, result: undefined, error };
+  }
+}
+
+/** Empty while one group cannot go on from where it is. */
+function resumeOf(sources: readonly Source[]): string {
+  if (!sources.every(({ resume, isInitialDone }) => resume !== '' && isInitialDone)) return '';
+  return [VERSION, ...sources.flatMap(({ group, resume }) => [group, resume])].join('.');
+}
+
+/** Where each group goes on; undefined: where the options say, which is the same for all. */
+function placesOf({ from }: WatchOptions, groups: number): ReadonlyMap<string, string> | undefined {
+  if (from?.case === 'after' && groups > 1)
+    throw invalid('from.after is a position of one group, and a prefix is of all: expected from.resume');
+  if (from?.case !== 'resume') return undefined;
+  const [version, ...parts] = from.value.split('.');
+  if (version !== VERSION || parts.length % 2 !== 0 || parts.includes(''))
+    throw invalid(
+      `from.resume is ${shown(from.value)}: expected that of a message of a watch of a prefix by a client of the cluster`,
+    );
+  return new Map(parts.flatMap((id, i) => (i % 2 === 0 ? [[id, parts[i + 1] as string] as const] : [])));
+}

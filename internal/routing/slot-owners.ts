@@ -1,0 +1,46 @@
+/**
+ * Which group owns each slot: the one that the newest map names. Where a group refuses by a map
+ * that is newer, and no coordinator tells that one here, the group that the refusal names.
+ */
+import { ownerOf } from '#cluster/shard-map.ts';
+import type { ShardOwner } from '#model/shard-owner.ts';
+import { SLOTS } from '#model/slots.ts';
+import type { MapCache } from '#routing/map-cache.ts';
+
+export class SlotOwners {
+  readonly #cache: MapCache;
+  /** By slot: what refusals said by newer maps than the one that is here. */
+  readonly #hints = new Map<number, ShardOwner>();
+
+  constructor(cache: MapCache) {
+    this.#cache = cache;
+  }
+
+  /** The id of a group of the map; undefined: none owns the slot, as far as is known. */
+  ownerOf(slot: number): string | undefined {
+    const { map } = this.#cache;
+    if (map === undefined) return undefined;
+    const hint = this.#hints.size === 0 ? undefined : this.#hints.get(slot);
+    if (hint !== undefined && hint.mapEpoch > map.epoch && map.groups.has(hint.group)) return hint.group;
+    if (hint !== undefined) this.#hints.delete(slot);
+    return ownerOf(map.slots, slot);
+  }
+
+  /**
+   * A group has refused. Asks a coordinator for a newer map, at most once in 100 ms for all
+   * callers, and heeds the refusal where none comes. Never rejects.
+   */
+  async learn(refusal: ShardOwner | undefined): Promise<void> {
+    await this.#cache.refresh();
+    if (refusal !== undefined) this.#heed(refusal);
+  }
+
+  /** A group that the map does not have has no address here: then only a map helps. */
+  #heed(refusal: ShardOwner): void {
+    const { slot, group, mapEpoch } = refusal;
+    const { map } = this.#cache;
+    const isNewer = map !== undefined && mapEpoch > map.epoch && map.groups.has(group);
+    if (isNewer && slot < SLOTS && mapEpoch >= (this.#hints.get(slot)?.mapEpoch ?? 0))
+      this.#hints.set(slot, refusal);
+  }
+}

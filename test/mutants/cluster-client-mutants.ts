@@ -1,0 +1,71 @@
+/** Bugs by which a client of a cluster could call the wrong group, or take something of one group to another. */
+import type { Mutant } from './mutant.ts';
+
+const CLIENT = 'test/client/cluster-client.test.ts';
+const OWNERS = 'test/routing/slot-owners.test.ts';
+
+export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'client that takes the name of a write to another group',
+    file: 'client/batch-sender.ts',
+    text: '      if (write !== undefined) this.#names.takeBack(write);\n',
+    replacement: '      void write;\n',
+    tests: [CLIENT],
+  },
+  {
+    name: 'client that takes the position of an atomic read to another group',
+    file: 'client/dispatcher.ts',
+    text: '        for (const get of gets) get.atLeast = undefined;\n',
+    replacement: '',
+    tests: [CLIENT],
+  },
+  {
+    name: 'client that fails a whole Batch for one key of another group',
+    file: 'client/batch-sender.ts',
+    text: 'const going = new Set(kept.length < batch.length ? kept : []);',
+    replacement: 'const going = new Set(kept.slice(0, 0));',
+    tests: [CLIENT],
+  },
+  {
+    name: 'client that waits at a master that is none any more',
+    file: 'client/cluster-group.ts',
+    text: '    if (leaderAddress !== undefined) this.#attempts.endOthers(leaderAddress);\n',
+    replacement: '',
+    tests: [CLIENT],
+  },
+  {
+    name: 'client that does not say which cluster its calls are for',
+    file: 'client/open-keys.ts',
+    text: 'open(address, cluster)',
+    replacement: 'open(address)',
+    tests: [CLIENT],
+  },
+  {
+    name: 'refusal that counts for ever, whatever newer maps say',
+    file: 'internal/routing/slot-owners.ts',
+    text: 'hint.mapEpoch > map.epoch && map.groups.has(hint.group)) return',
+    replacement: 'map.groups.has(hint.group)) return',
+    tests: [OWNERS],
+  },
+  {
+    name: 'refusal by an older map that counts',
+    file: 'internal/routing/slot-owners.ts',
+    text: 'map !== undefined && mapEpoch > map.epoch && map.groups.has(group)',
+    replacement: 'map !== undefined && map.groups.has(group)',
+    tests: [OWNERS],
+  },
+  {
+    name: 'watch of a cluster that calls the entries complete with the first group',
+    file: 'client/merged-watch.ts',
+    text: '!isInitialTold && sources.every((one) => one.isInitialDone)',
+    replacement: '!isInitialTold && sources.some((one) => one.isInitialDone)',
+    tests: ['test/client/merged-watch.test.ts'],
+  },
+  {
+    name: 'gateway that serves a caller by an older map than that caller knows',
+    file: 'internal/routing/gateway.ts',
+    text: 'return this.#epoch >= epoch ? undefined : this.#askFor(epoch);',
+    replacement: 'return this.#epoch >= 0 ? undefined : this.#askFor(epoch);',
+    tests: ['test/routing/gateway.test.ts'],
+  },
+];

@@ -1,0 +1,76 @@
+/** What a gateway does for a caller that knows a newer map than it has. */
+import { describe, expect, it } from 'vitest';
+import type { MapNews } from '#cluster/coordinator-port.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { Gateway } from '#routing/gateway.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { mapOf } from '#test/routing/fake-cluster.ts';
+
+function open() {
+  const clock = new VirtualClock();
+  const at = { epoch: 1, asked: 0, isSilent: false };
+  const gateway = new Gateway({
+    coordinators: ['c:1'],
+    source: {
+      ask: async (): Promise<MapNews> => {
+        at.asked++;
+        if (at.isSilent) await clock.sleep(2_000);
+        return { kind: 'whole', map: mapOf(['g1'], at.epoch), epoch: at.epoch };
+      },
+      // A stream that tells nothing.
+      follow: (_, __, ___, signal) => ({
+        [Symbol.asyncIterator]: () => ({
+          next: async () => {
+            await clock.sleep(600_000, signal);
+            return { done: true, value: undefined };
+          },
+        }),
+      }),
+    },
+    links: {
+      linkTo: () => ({}) as never,
+      judge: () => ({ outcome: 'unknown', remedy: 'none' }),
+      toError: (error) => error as Error,
+      retain: () => undefined,
+    },
+    kept: { load: async () => mapOf(['g1'], 1), save: async () => undefined },
+    readFrom: 'master',
+    limits: { callsMax: 10, bytesMax: 1_000_000 },
+    ...{ clock, random: new SeededRandom(1), logger: silentLogger },
+  });
+  return { clock, at, gateway };
+}
+
+describe('a gateway', () => {
+  it('asks for the newer map that a caller knows, once for all callers', async () => {
+    const { clock, at, gateway } = open();
+    await gateway.start();
+    expect([gateway.whenMapHeard(0), gateway.whenMapHeard(1)]).toEqual([undefined, undefined]);
+    at.epoch = 3;
+    const heard = [gateway.whenMapHeard(2), gateway.whenMapHeard(3)];
+    await clock.advance(1);
+    await Promise.all(heard);
+    expect(at.asked).toBe(1);
+    expect(gateway.whenMapHeard(3)).toBeUndefined();
+  });
+
+  it('is unavailable to that caller where no coordinator tells it in 500 ms', async () => {
+    const { clock, at, gateway } = open();
+    await gateway.start();
+    const refused = gateway.whenMapHeard(9)?.catch((error: unknown) => error);
+    await clock.advance(1);
+    expect(await refused).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
+    at.isSilent = true;
+    let isOver = false;
+    const late = gateway.whenMapHeard(9)?.catch((error: Error) => {
+      isOver = true;
+      return error;
+    });
+    await clock.advance(490);
+    expect(isOver).toBe(false);
+    await clock.advance(20);
+    expect(isOver).toBe(true);
+    expect(((await late) as Error).message).toContain('knows map epoch 9, and this gateway 1');
+  });
+});

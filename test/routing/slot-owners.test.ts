@@ -1,0 +1,60 @@
+/** Who owns a slot, by the map and by refusals that are newer. */
+import { describe, expect, it } from 'vitest';
+import { MapCache } from '#routing/map-cache.ts';
+import { SlotOwners } from '#routing/slot-owners.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { mapOf } from '#test/routing/fake-cluster.ts';
+
+function open(epoch = 5) {
+  const clock = new VirtualClock();
+  const cache = new MapCache({
+    clock,
+    ask: async () => Promise.reject(new Error('no coordinator answers')),
+    onMap: () => undefined,
+  });
+  cache.start(mapOf(['g1', 'g2'], epoch));
+  return { clock, cache, owners: new SlotOwners(cache) };
+}
+
+const refusal = (group: string, mapEpoch: number, slot = 1) => ({ slot, group, address: 'n:1', mapEpoch });
+
+describe('the owner of a slot', () => {
+  it.each([
+    ['is that of the map', [], 'g1'],
+    ['is that of a refusal by a newer map', [refusal('g2', 6)], 'g2'],
+    ['is not that of a refusal by the same map', [refusal('g2', 5)], 'g1'],
+    ['is no group that the map does not have', [refusal('g9', 6)], 'g1'],
+    ['is not known to a refusal that names nobody', [refusal('', 6)], 'g1'],
+    ['is that of the newest refusal', [refusal('g2', 8), refusal('g1', 7)], 'g2'],
+    ['is not changed by a refusal of another slot', [refusal('g2', 6, 2)], 'g1'],
+  ])('%s', async (_, refusals, owner) => {
+    const { clock, owners } = open();
+    for (const one of refusals) {
+      const learned = owners.learn(one);
+      await clock.advance(100);
+      await learned;
+    }
+    expect(owners.ownerOf(1)).toBe(owner);
+  });
+
+  it('is that of the map again once that is as new as the refusal', async () => {
+    const { cache, owners } = open();
+    await owners.learn(refusal('g2', 7));
+    expect(owners.ownerOf(1)).toBe('g2');
+    cache.take({ kind: 'whole', map: mapOf(['g1', 'g2'], 6), epoch: 6 });
+    expect(owners.ownerOf(1)).toBe('g2');
+    cache.take({ kind: 'whole', map: mapOf(['g1', 'g2'], 7), epoch: 7 });
+    expect(owners.ownerOf(1)).toBe('g1');
+  });
+
+  it('is nobody without a map', async () => {
+    const cache = new MapCache({
+      clock: new VirtualClock(),
+      ask: async () => undefined,
+      onMap: () => undefined,
+    });
+    const owners = new SlotOwners(cache);
+    await owners.learn(refusal('g2', 7));
+    expect(owners.ownerOf(1)).toBeUndefined();
+  });
+});
