@@ -181,6 +181,7 @@ describe.skipIf(!HAS_ETCD)('the runbooks of a cluster', { timeout: TIMEOUT_MS },
     const { out: json } = await saving.type('backup create', places, '--json');
     const ID = JSON.parse(json).id;
     expect(await saving.type('cluster backup', { ...places, ID })).toMatchObject({ code: 0 });
+    expect((await saving.type('backup list', places)).out).toContain(` of ${GROUP} in `);
     expect(await saving.type('cluster drill', places)).toMatchObject({ code: 0 });
     expect((await saving.type('cluster backups', places)).out).toContain(`${GROUP} at `);
 

@@ -155,13 +155,10 @@ async function runCreate(invocation: Invocation, options: CreateOptions): Promis
 }
 
 function summaryOf(manifest: NonNullable<ListedBackup['manifest']>) {
-  const { id, createdMs, logId, nodeId, role, from, to, toTimestampMs, state, files } = manifest;
+  const { id, createdMs, logId, nodeId, role, place, from, to, toTimestampMs, state, files } = manifest;
   return {
-    id,
-    createdMs,
-    logId,
-    nodeId,
-    role,
+    ...{ id, createdMs, logId, nodeId, role },
+    ...(place === undefined ? {} : { place }),
     from: formatPosition(from),
     to: formatPosition(to),
     toTimestampMs,
@@ -238,10 +235,11 @@ async function runList(invocation: Invocation): Promise<ExitCode> {
 function renderList({ colors }: Invocation, listed: readonly ListedBackup[]): string {
   const rows = listed.map((one) => {
     if (one.manifest === undefined) return [one.id, colors.red(`damaged: ${one.why}`)];
-    const { from, to, toTimestampMs, nodeId, files } = one.manifest;
+    const { from, to, toTimestampMs, nodeId, place, files } = one.manifest;
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
     const range = `${from.lsn} to ${to.lsn}`;
-    return [one.id, range, showDeadline(toTimestampMs), showBytes(bytes), nodeId.slice(0, 8)];
+    const group = place === undefined ? '' : ` of ${place.group} in ${place.cluster}`;
+    return [one.id, range, showDeadline(toTimestampMs), showBytes(bytes), `${nodeId.slice(0, 8)}${group}`];
   });
   return renderTable(colors, ['BACKUP', 'LSN', 'LAST RECORD', 'SIZE', 'NODE'], rows);
 }
