@@ -142,7 +142,7 @@ function explanation({
     ]);
   return [
     el('p', {}, summary),
-    table('What is known of the key', ['Figure', ''], facts),
+    table('What is known of the key', ['Figure', 'Now'], facts),
     el('h4', {}, 'Last changes'),
     rows.length === 0
       ? el('p', {}, 'The log here has none.')

@@ -109,7 +109,7 @@ function nodeElement({ name, address, role, state, health, isHere, isLeader, fac
 
 function factList(title, facts) {
   const rows = facts.filter(([, value]) => value !== undefined);
-  return el('div', {}, table(title, [title, ''], rows));
+  return el('div', {}, table(title, [title, 'Now'], rows));
 }
 
 /** Lists of figures, by what they are about. */
