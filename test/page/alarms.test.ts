@@ -84,7 +84,7 @@ describe('the page', () => {
     ['WalnutCheckpointsFail', figure('walnut_checkpoint_failing', 1), 'checkpoint failed'],
     ['WalnutDiskSlow', slow('walnut_wal_fsync_duration_seconds'), 'fdatasync'],
     ['WalnutCallsFail', figure('walnut_rpc_handled_total', 3, { code: 'data_loss' }), '3 calls'],
-    ['WalnutCallsSlow', slow('walnut_keys_duration_seconds'), 'One call in a hundred'],
+    ['WalnutCallsSlow', slow('walnut_keys_duration_seconds', { method: 'GET' }), 'One Get in a hundred'],
     ['WalnutConnectionsRefused', figure('walnut_connections_refused_total', 2), '2 connections'],
     [
       'WalnutCertificateExpires',
@@ -133,6 +133,11 @@ describe('the page', () => {
     expect(alarmsOf(delayed, delayed)).toEqual([]);
     const failed = figure('walnut_rpc_handled_total', 3, { code: 'data_loss' });
     expect(alarmsOf(failed, failed)).toEqual([]);
+  });
+
+  it('does not count a slow write, whose caller decides what it waits for', () => {
+    const now = slow('walnut_keys_duration_seconds', { method: 'PUT' });
+    expect(alarmsOf(now, snapshotOf())).toEqual([]);
   });
 
   it('tells critical ones first', () => {

@@ -4,9 +4,9 @@
  * severities and limits where one process can know. `test/page/alarms.test.ts` compares them. Pure.
  */
 import {
-  callBucketsBetween,
   faultsBetween,
   fsyncBucketsBetween,
+  getBucketsBetween,
   quantileOf,
   riseOf,
   sumOf,
@@ -33,7 +33,7 @@ import { showMs, showPercent, showSpan, showWhole } from './format.js';
 const LAG_MS_MAX = 30_000;
 const CLOCK_MS_MAX = 10_000;
 const FSYNC_S_MAX = 0.25;
-const CALL_S_MAX = 0.1;
+const GET_S_MAX = 0.1;
 const MEMORY_RATIO_MAX = 0.95;
 const CERTIFICATE_S_MIN = 14 * 86_400;
 const OPERATIONS = 'docs/operations.md#';
@@ -213,10 +213,10 @@ export const RULES = [
     kinds: ['node', 'gateway'],
     find: (now, before) =>
       above(
-        quantileOf(callBucketsBetween(before, now), 0.99),
-        CALL_S_MAX,
+        quantileOf(getBucketsBetween(before, now), 0.99),
+        GET_S_MAX,
         (s) =>
-          `One call in a hundred takes ${showMs(s * 1_000)} or longer. Calls that were asked to wait are among them.`,
+          `One Get in a hundred takes ${showMs(s * 1_000)} or longer. Gets that were asked to wait are among them.`,
       ),
   },
   {

@@ -4,7 +4,9 @@ import { showBytes, showCount, showMs, showPercent } from './format.js';
 
 /** Ten minutes of one snapshot a second. */
 const POINTS_MAX = 600;
-const HEIGHT = 150;
+const HEIGHT = 130;
+/** Steps of an axis in bytes. */
+const POWERS_OF_TWO = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 const PERCENTILES = [
   { name: 'p50', of: 'p50Ms', color: '--series-1' },
@@ -154,8 +156,14 @@ class Chart {
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: (_, _low, high) => [0, max ?? (high > 0 ? high * 1.1 : 1)] } },
       axes: [
-        { ...axis, space: 70 },
-        { ...axis, size: 64, space: 32, values: (_, ticks) => ticks.map((tick) => show(tick)) },
+        { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map(showClock) },
+        {
+          ...axis,
+          size: 64,
+          space: 32,
+          ...(show === showBytes ? { incrs: POWERS_OF_TWO } : {}),
+          values: (_, ticks) => ticks.map((tick) => show(tick)),
+        },
       ],
       series: [
         {},
@@ -169,6 +177,11 @@ class Chart {
       hooks: { setCursor: [({ cursor: { idx } }) => this.#tell(idx ?? this.#data[0].length - 1)] },
     };
   }
+}
+
+/** The time of day in UTC, like every time on the page. */
+function showClock(seconds) {
+  return new Date(seconds * 1_000).toISOString().slice(11, 19);
 }
 
 /** A line of few values that are far apart would be invisible without points. */

@@ -18,6 +18,7 @@
  */
 
 const KEYS = 'walnut.v1.KVStore/';
+const GET = `${KEYS}Get`;
 /** A stream lasts as long as its client wants, so its time says nothing. */
 const STREAM = `${KEYS}Watch`;
 /** Codes that are the fault of the process, and no answer that a caller has to expect. */
@@ -100,9 +101,19 @@ export function quantileOf(buckets, q) {
  * @param {Snapshot} before
  * @param {Snapshot} now
  */
-export function callBucketsBetween(before, now) {
+function callBucketsBetween(before, now) {
   const rpcs = bucketsBetween(before, now, 'walnut_rpc_duration_seconds', isKeyCall);
   return bucketsBetween(before, now, 'walnut_keys_duration_seconds', isEvery, rpcs);
+}
+
+/**
+ * Gets alone: what a call that writes takes, the caller decides by what it waits for.
+ * @param {Snapshot} before
+ * @param {Snapshot} now
+ */
+export function getBucketsBetween(before, now) {
+  const rpcs = bucketsBetween(before, now, 'walnut_rpc_duration_seconds', ({ method }) => method === GET);
+  return bucketsBetween(before, now, 'walnut_keys_duration_seconds', ({ method }) => method === 'GET', rpcs);
 }
 
 /**

@@ -145,7 +145,7 @@ function replicaOf(replica) {
     facts: [
       ['Acked LSN', showWhole(lsnOf(replica.acked))],
       ...lagFacts(replica),
-      ['Resyncs', `${replica.partialResyncs} from the log, ${replica.fullResyncs} by snapshot`],
+      ['Resyncs', `${replica.partialResyncs} partial, ${replica.fullResyncs} full`],
     ],
   };
 }
