@@ -155,7 +155,7 @@ describe('the picture', () => {
 
   it('of a gateway has each group with its leader', () => {
     const groups = [
-      { id: 'g1', leader: 'a', slots: 16_384, calls: 3, bytes: 0, isHeld: true },
+      { id: 'g1', leader: 'a@1', slots: 16_384, calls: 3, bytes: 0, isHeld: true },
       { id: 'g2', leader: '', slots: 0, calls: 0, bytes: 0, isHeld: false },
     ];
     const shown = pictureOf(snapshotOf({ kind: 'gateway', view: { groups } }), 'here:1');

@@ -124,13 +124,19 @@ function factsOf(snapshot, load) {
       'Connections',
       `${countOf(snapshot, 'walnut_connections')} of ${countOf(snapshot, 'walnut_connections_max')}`,
     ],
-    ['Slow calls since the start', countOf(snapshot, 'walnut_slow_calls_total')],
     ['Watches', countOf(snapshot, 'walnut_watchers')],
   ];
   if (kind === 'node')
     return [
       ...nodeFacts(view, snapshot),
-      ['Process', [['Up for', showSpan(Number(view.uptimeMs))], ...process]],
+      [
+        'Process',
+        [
+          ['Up for', showSpan(Number(view.uptimeMs))],
+          ['Slow calls since the start', countOf(snapshot, 'walnut_slow_calls_total')],
+          ...process,
+        ],
+      ],
     ];
   if (kind === 'gateway')
     return [

@@ -162,7 +162,8 @@ function groupOfGateway({ id, leader, slots, calls, isHeld }) {
     health,
     nodes: [
       {
-        name: leader === '' ? 'no leader' : leader,
+        // The map adds the life of the node's directory.
+        name: leader === '' ? 'no leader' : leader.replace(/@\d+$/, ''),
         address: '',
         role: 'leader',
         state: isHeld ? 'does not answer' : leader === '' ? 'missing' : 'answers',
