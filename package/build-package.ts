@@ -14,10 +14,10 @@ import { withoutImportMeta, withPlainImports } from './specifiers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator', 'gateway'];
-/** The page of a node shows their runbooks. */
-const MANUALS = ['docs/operations.md', 'docs/cluster.md', 'docs/gateway.md'];
+/** What the page of a node is made of, beside the compiled code of either format: its files, and the manuals with its runbooks. */
+const OF_PAGE = ['internal/page/assets', 'docs/operations.md', 'docs/cluster.md', 'docs/gateway.md'];
 /** Files and directories that are copied unchanged. */
-const COPIED = ['bin', 'configs', 'api/walnut', 'internal/page/assets', 'LICENSE', ...MANUALS];
+const COPIED = ['bin', 'configs', 'api/walnut', 'LICENSE'];
 
 /** What the compiler is told beside the repository's own settings. Node 22 has no `using`. */
 const COMPILER_OPTIONS = {
@@ -46,10 +46,15 @@ export function buildPackage(place = join(ROOT, 'dist')): string {
   // Nodes say their version, which they read in the manifest above them.
   writeJson(join(commonjs, 'package.json'), { type: 'commonjs', version: manifest.version });
   rmSync(source, { recursive: true });
-  for (const path of COPIED) cpSync(join(ROOT, path), join(target, path), { recursive: true });
+  copy(COPIED, target);
+  for (const place of [target, commonjs]) copy(OF_PAGE, place);
   cpSync(join(ROOT, 'package', 'README.md'), join(target, 'README.md'));
   writeJson(join(target, 'package.json'), packageManifest(manifest));
   return target;
+}
+
+function copy(paths: readonly string[], target: string): void {
+  for (const path of paths) cpSync(join(ROOT, path), join(target, path), { recursive: true });
 }
 
 /** Throws if the compiler finds anything wrong. */

@@ -1,10 +1,11 @@
 /**
  * The files of the page, read into memory once in a process. They tell nothing of the server
- * that sends them, so they need no credential. Throws where a file is missing: an
- * incomplete installation.
+ * that sends them, so they need no credential. Throws where a file is missing: an incomplete
+ * installation. Where the whole directory is missing there is no page: a program that was bundled
+ * into one file has only its code.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { runbooksOf } from '#page/runbooks.ts';
 
@@ -40,9 +41,10 @@ export function pageFiles(): PageFiles {
   return kept;
 }
 
-function readFiles(): PageFiles {
+export function readFiles(assets = ASSETS): PageFiles {
+  if (!existsSync(assets)) return new Map();
   const packages = createRequire(import.meta.url);
-  const own = readdirSync(ASSETS).map((name) => [name, readFileSync(new URL(name, ASSETS))] as const);
+  const own = readdirSync(assets).map((name) => [name, readFileSync(new URL(name, assets))] as const);
   const charts = Object.entries(UPLOT).map(
     ([name, path]) => [name, readFileSync(packages.resolve(path))] as const,
   );

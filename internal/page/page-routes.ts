@@ -63,18 +63,19 @@ const FILE_API = pageApi(
 
 /** `text`: what this process is, for those who do not ask for a page. */
 export function createIndexRoute(files: PageFiles, text: () => string): HttpRoute {
+  const index = files.get(INDEX);
   const types = { 'text/plain': TEXT, 'text/html': TEXT };
   return {
     path: '/',
     api: pageApi('What this process is: a page for browsers, else text', {
       '200': answer('Page or text', types),
     }),
-    operation: (_verb, _query, headers) => (wantsPage(headers) ? FILE : TEXT_PAGE),
+    operation: (_verb, _query, headers) => (index !== undefined && wantsPage(headers) ? FILE : TEXT_PAGE),
     serve: (request, response, { operation }) => {
       if (!isRead(request)) return sendMethodNotAllowed(request, response, READ_ONLY);
       response.setHeader('vary', 'accept');
       if (operation !== FILE) return sendText(request, response, 200, text());
-      sendFile(request, response, files.get(INDEX) as PageFile);
+      sendFile(request, response, index as PageFile);
     },
   };
 }

@@ -31,7 +31,7 @@ export const PAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'page instead of text for programs',
     file: 'internal/page/page-routes.ts',
-    text: '(wantsPage(headers) ? FILE : TEXT_PAGE)',
+    text: '(index !== undefined && wantsPage(headers) ? FILE : TEXT_PAGE)',
     replacement: 'FILE',
     tests: [ROUTES],
   },
