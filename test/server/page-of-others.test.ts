@@ -30,6 +30,8 @@ function firstOf(address: string): Promise<Snapshot> {
 }
 
 const GATEWAY: GatewayPort = {
+  map: undefined,
+  whenMapHeard: () => undefined,
   readiness: () => ({ isReady: true, role: 'gateway', state: 'serving', reasons: [] }),
   view: () => ({
     clusterId: 'c',
