@@ -1,7 +1,8 @@
 /**
  * An embedded replica in a program of its own: how fast it is read, beside a Map with the
- * same keys and values and a redis-server on this machine, and how much its replication
- * delays the event loop of that program while the master is written to.
+ * same keys and values and a redis-server on this machine. And how much replication delays
+ * the event loop of a program, while the master is written to: of one without that Map, whose
+ * millions of objects delay it by themselves whenever they are marked.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -65,7 +66,6 @@ export async function benchEmbedded(options: EmbeddedBench): Promise<SuiteReport
     if (redis !== undefined) await fillWith('redis', redis.port, entries);
     program = await Program.start([address, join(directory, 'replica'), String(entries)]);
     const rates: Rates = { get: [], map: [], redis: redis === undefined ? [] : DEPTHS.map(() => []) };
-    const delays: Delay[] = [];
     for (let round = -1; round < rounds; round++) {
       for (const kind of ['get', 'map'] as const) {
         const measured = await program.ask<Rate>({ kind, seconds });
@@ -76,8 +76,14 @@ export async function benchEmbedded(options: EmbeddedBench): Promise<SuiteReport
       if (redis !== undefined)
         for (const [i, { depth }] of DEPTHS.entries())
           rates.redis[i]?.push(await readRedis(redis.port, entries, seconds, depth));
+      process.stderr.write(`reads: round ${round + 1} of ${rounds}\n`);
+    }
+    await program.stop();
+    program = await Program.start([address, join(directory, 'replica'), '0']);
+    const delays: Delay[] = [];
+    for (let round = 0; round < rounds; round++) {
       delays.push(await watchLoop(program, address, rate, seconds));
-      process.stderr.write(`round ${round + 1} of ${rounds}\n`);
+      process.stderr.write(`delay: round ${round + 1} of ${rounds}\n`);
     }
     return { suite: 'embedded', how: describe(options), ...reported(rates, delays, rate) };
   } finally {

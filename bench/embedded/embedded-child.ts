@@ -1,6 +1,7 @@
 /**
- * The program of the embedded bench: a replica inside of it, and beside that a Map with the
- * same million keys and Buffers. Reads lines of orders as JSON, answers each with a line.
+ * The program of the embedded bench: a replica inside of it, and beside that a Map with so
+ * many of the same keys and Buffers as it is told. Reads lines of orders as JSON, answers each
+ * with a line.
  */
 import { createInterface } from 'node:readline';
 import { startEventLoopMonitor } from '#platform/event-loop-delay.ts';
