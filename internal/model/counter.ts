@@ -13,8 +13,30 @@ const FORM = /^(?:0|-?[1-9][0-9]{0,18})$/;
 /** Longest number, with its sign. */
 const CHARACTERS_MAX = 20;
 
+/** So many digits, or a sign and digits, are exact as a number. */
+const EXACT_CHARACTERS_MAX = 15;
+const ZERO = 0x30;
+const NINE = 0x39;
+const MINUS = 0x2d;
+
+/** Most numbers are short, and read like this they cost less than by text and pattern. */
+function tryShort(value: Uint8Array): bigint | undefined {
+  const { length } = value;
+  const start = value[0] === MINUS ? 1 : 0;
+  // No digit, a leading zero, or -0.
+  if (length === start || (value[start] === ZERO && length > 1)) return undefined;
+  let number = 0;
+  for (let i = start; i < length; i++) {
+    const digit = value[i] as number;
+    if (digit < ZERO || digit > NINE) return undefined;
+    number = number * 10 + (digit - ZERO);
+  }
+  return BigInt(start === 0 ? number : -number);
+}
+
 /** Undefined unless `value` is exactly a number. */
 export function tryCounter(value: Uint8Array): bigint | undefined {
+  if (value.length <= EXACT_CHARACTERS_MAX) return tryShort(value);
   if (value.length > CHARACTERS_MAX) return undefined;
   const text = String.fromCharCode(...value);
   if (!FORM.test(text)) return undefined;

@@ -36,6 +36,13 @@ export const API_MUTANTS: readonly Mutant[] = [
     tests: [INCREMENT],
   },
   {
+    name: 'short number with a leading zero, or -0, taken for one',
+    file: 'internal/model/counter.ts',
+    text: ' || (value[start] === ZERO && length > 1)',
+    replacement: '',
+    tests: [INCREMENT],
+  },
+  {
     name: 'sum beyond 64 bits stored',
     file: 'internal/model/counter.ts',
     text: '  if (isCounter(sum)) return sum;',
