@@ -8,6 +8,7 @@ import { benchDurable } from './durable/durable-bench.ts';
 import { benchEmbedded } from './embedded/embedded-bench.ts';
 import { benchEviction } from './eviction/eviction-bench.ts';
 import { benchFlat } from './flat.ts';
+import { benchGateway } from './gateway/gateway-bench.ts';
 import { benchLatency } from './latency/latency-bench.ts';
 import { benchMemory } from './memory/memory-bench.ts';
 import { benchMixed } from './mixed/mixed-bench.ts';
@@ -92,6 +93,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   durable: {
     takes: ['rounds', 'seconds', 'only'],
     run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchDurable({ rounds, seconds, only }),
+  },
+  gateway: {
+    takes: ['rounds', 'seconds', 'only'],
+    run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchGateway({ rounds, seconds, only }),
   },
   watch: {
     takes: ['rounds', 'seconds'],

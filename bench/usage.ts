@@ -16,6 +16,10 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 next to one bare Node process that answers the same bytes
   durable       Sets at wal.fsync interval and always, next to Gets, to each other, to
                 write and fdatasync alone, and to redis-server with the same promises
+  gateway       Gets, Sets and batches of 100 through a gateway with one, two and three
+                groups of one node, next to the same calls at a node (processor time of
+                each; what the gateway adds to a call that is alone), and to a cluster of
+                redis-server under redis-benchmark --cluster where it is installed
   watch         Sets with 1,000 watchers of disjoint prefixes next to Sets without;
                 changes a second to one watcher, from the log and as they are made
   replication   a master, three replicas and the load as processes of this machine:
@@ -48,8 +52,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
   --seconds N      of each measurement under load; default 1 for mixed, 2 for unary,
-                   batch, durable, watch, eviction and flat, 5 for embedded, 10 for replication,
-                   latency and checkpoint
+                   batch, gateway, durable, watch, eviction and flat, 5 for embedded, 10 for
+                   replication, latency and checkpoint
   --rate N         replication, checkpoint, embedded: writes per second; latency: requests;
                    default 5000, and 20000 for embedded
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
@@ -58,8 +62,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    latency, eviction, checkpoint, deletes, embedded: one number; default
                    4000000, 100000 and 1000000 for the others
   --records N      replication: to catch up with; default 1000000
-  --only TEXT      unary, batch, mixed, durable, stalls: calls whose name has this text, such
-                   as "get"
+  --only TEXT      unary, batch, gateway, mixed, durable, stalls: calls whose name has
+                   this text, such as "get"
   --trace FILE     eviction: gzipped little-endian 32-bit keys; default orm-busy.trace.gz
                    in the folder that WALNUT_TRACES names; skipped without either
   --json FILE      write every round as JSON, too

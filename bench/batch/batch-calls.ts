@@ -49,6 +49,11 @@ function batchOf(verb: Verb, http: 1 | 2, aims: MeasuredCall['aims']): BatchCall
   return { ...common(http), id, path, body: operationsOf(verb), aims, verb, operations: OPERATIONS };
 }
 
+/** Batches of Gets and of Sets. */
+export function batchCalls(http: 1 | 2): BatchCall[] {
+  return [batchOf('get', http, {}), batchOf('set', http, {})];
+}
+
 type Operation = MessageInitShape<typeof BatchOperationSchema>;
 
 /** Batches of other kinds, each beside plain batches of Sets. */
@@ -70,8 +75,7 @@ export const LOGGING = 'redis everysec';
 export const BATCH_CALLS: readonly BatchCall[] = [
   batchOf('get', 1, { redis: 0.8 }),
   batchOf('set', 1, { [LOGGING]: 1 }),
-  batchOf('get', 2, {}),
-  batchOf('set', 2, {}),
+  ...batchCalls(2),
   otherBatch('atomic sets', true, (key) => ({ case: 'set', value: { key, value: VALUE } })),
   otherBatch('sets, gets and deletes', false, (key, i) => {
     if (i % 3 === 0) return { case: 'set', value: { key, value: VALUE } };

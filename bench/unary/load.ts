@@ -103,6 +103,8 @@ export interface RedisOrder {
   /** Different keys. */
   readonly keys?: number;
   readonly connections?: number;
+  /** True: the port is that of one master of a cluster, and requests go to the master of their slot. */
+  readonly isCluster?: boolean;
   /** About what it does, since redis-benchmark does not take a time. */
   readonly ratePerSecond: number;
 }
@@ -112,11 +114,20 @@ export const REDIS_RATE = { alone: 60_000, pipelined: 800_000 };
 
 export async function redisLoad(
   port: number,
-  { command, seconds, ratePerSecond, pipelined = 1, keys = 1, connections = CONNECTIONS }: RedisOrder,
+  {
+    command,
+    seconds,
+    ratePerSecond,
+    pipelined = 1,
+    keys = 1,
+    connections = CONNECTIONS,
+    isCluster,
+  }: RedisOrder,
 ): Promise<Loaded> {
   const requests = Math.round(ratePerSecond * seconds);
   const counts = { p: port, c: connections, n: requests, d: 100, P: pipelined, r: keys };
   const options = Object.entries(counts).flatMap(([name, value]) => [`-${name}`, String(value)]);
+  if (isCluster) options.push('--cluster');
   const { stdout } = await run('redis-benchmark', ['-h', '127.0.0.1', ...options, '--csv', '-t', command]);
   const rate = Number(new RegExp(`"${command}","([\\d.]+)"`, 'i').exec(stdout)?.[1] ?? Number.NaN);
   return { requests, seconds: requests / rate };

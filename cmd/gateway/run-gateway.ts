@@ -72,6 +72,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
     gateway,
     keyValue: gateway.keys,
     reads: new ClusterReads(coordinators, source),
+    relay: gateway.keys.relay,
     ...{ clock, logger, metrics, version, ...callers },
     host: its.address,
     port: its.port,

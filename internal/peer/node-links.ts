@@ -3,10 +3,9 @@
  * `retain` no longer names it, and what errors of calls mean. The production `NodeLinks`.
  */
 import { type CallOptions, type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
-import type { ClosableTransport } from '#dial/closable-transport.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { failureOf } from '#dial/http2/call-failure.ts';
-import { createOwnTransport } from '#dial/http2/own-transport.ts';
+import { createOwnTransport, type OwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
@@ -103,13 +102,15 @@ export class ConnectNodeLinks implements NodeLinks {
     const { clock, cluster } = this.#options;
     const endpoint = peerEndpoint(address, this.#options);
     if (endpoint === undefined) throw new ConnectError(notAnAddress(address), Code.Unavailable);
-    const transport: ClosableTransport = createOwnTransport({ ...endpoint, cluster }, clock);
-    return { keys: createKeys(createClient(KVStore, transport.transport)), close: () => transport.close() };
+    const transport = createOwnTransport({ ...endpoint, cluster }, clock);
+    const keys = createKeys(createClient(KVStore, transport.transport), transport);
+    return { keys, close: () => transport.close() };
   }
 }
 
-function createKeys(store: Client<typeof KVStore>): NodeKeys {
+function createKeys(store: Client<typeof KVStore>, bytes: Pick<OwnTransport, 'pass'>): NodeKeys {
   return {
+    pass: (method, message, limits) => bytes.pass(KVStore.method[method], message, within(limits)),
     get: async (command, limits) =>
       toGetAnswer(await store.get(fromGetCommand(command), within(limits)), command.key),
     set: async (command, limits) => toSetAnswer(await store.set(fromSetCommand(command), within(limits))),

@@ -22,7 +22,8 @@ import {
 
 type NamedOperation = Exclude<BatchOperation, { kind: 'get' }>;
 
-interface Answered {
+/** Results as they came first. */
+export interface Answered {
   readonly results: BatchResult[];
   /** True if an attempt before the one that was answered may have been carried out. */
   readonly mayBeRepeat: boolean;
@@ -100,13 +101,33 @@ export class BatchCalls {
       user: this.#options.user,
     };
     const { key } = (part[0] as BatchOperation).command;
-    return group.named(part.filter(needsName).length, bytesOfAll(part), key, async (ids) => {
-      const first = await this.#call(group, kind, withNames(part, ids));
-      const again = forgottenAt(part, first.results);
-      if (again.length > 0) await this.#renew(group, kind, withNames(part, ids), again, first);
-      if (kind.target !== 'master') await this.#askMaster(group, kind, part, first);
-      return first.results.map((result) => mapPosition(result, (position) => group.told(position)));
-    });
+    return group.named(
+      part.filter(needsName).length,
+      bytesOfAll(part),
+      () => key,
+      async (ids) => {
+        const named = withNames(part, ids);
+        return this.settle(group, kind, part, named, await this.#call(group, kind, named));
+      },
+    );
+  }
+
+  /**
+   * The results of a part that was sent as `named`: its writes that the group answered by ABORTED
+   * are sent again where it is known that they were not done, and reads that a replica could not
+   * answer go on at the master.
+   */
+  async settle(
+    group: GroupCalls,
+    kind: CallKind,
+    part: readonly BatchOperation[],
+    named: readonly BatchOperation[],
+    first: Answered,
+  ): Promise<BatchResult[]> {
+    const again = forgottenAt(part, first.results);
+    if (again.length > 0) await this.#renew(group, kind, named, again, first);
+    if (kind.target !== 'master') await this.#askMaster(group, kind, part, first);
+    return first.results.map((result) => mapPosition(result, (position) => group.told(position)));
   }
 
   async #call(group: GroupCalls, kind: CallKind, operations: readonly BatchOperation[]): Promise<Answered> {

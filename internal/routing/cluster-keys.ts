@@ -29,6 +29,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { RelayPort } from '#model/relay.ts';
 import type { Seen } from '#model/seen.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { CallWish } from '#model/wish.ts';
@@ -38,8 +39,10 @@ import { asLost, type CallerOptions, CallPositions } from '#routing/call-positio
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import { mergedWatch } from '#routing/merged-watch.ts';
 import { untilOwned } from '#routing/moved.ts';
+import { runNamed } from '#routing/named-call.ts';
 import type { CallLimits, NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
+import { Relay } from '#routing/relay.ts';
 import { bytesOfAll, checkOneSlot, OPERATION_BYTES, waitOf, waitOfOperation } from '#routing/split-batch.ts';
 
 export interface ClusterKeysOptions extends Omit<CallerOptions, 'positions'> {
@@ -54,6 +57,8 @@ interface Write extends ReceiptOptions {
 type Send<C, A> = (link: NodeKeys, command: C, limits: CallLimits) => Promise<A>;
 
 export class ClusterKeys implements KeyValuePort {
+  /** The same keys for calls as bytes. */
+  readonly relay: RelayPort;
   readonly #options: CallerOptions;
   readonly #batches: BatchCalls;
   readonly #pages: PagedKeys;
@@ -63,6 +68,7 @@ export class ClusterKeys implements KeyValuePort {
     const options = { ...given, positions: new CallPositions(given.groups, given.seen) };
     this.#options = options;
     this.#batches = new BatchCalls(options);
+    this.relay = new Relay({ ...options, batches: this.#batches });
     this.#pages = new PagedKeys(options);
   }
 
@@ -226,24 +232,12 @@ export class ClusterKeys implements KeyValuePort {
       const own = { ...command, id: { ...id, since: await this.#options.positions.since(group, id.since) } };
       return group.run(kind, ({ link, ...limits }) => send(link, own, limits));
     }
-    return group.named(1, kind.bytes ?? 0, key, async ([own]) => {
-      let mayBeRepeat = false;
-      const placed = { ...kind, bytes: undefined };
-      const run = (named: WriteId | undefined): Promise<A> =>
-        group.run(placed, ({ link, ...attempt }) => {
-          mayBeRepeat ||= attempt.mayBeRepeat;
-          return send(link, { ...command, id: named }, attempt);
-        });
-      try {
-        return await run(own);
-      } catch (error) {
-        if (own === undefined || !isForgotten(error)) throw error;
-        // The group cannot tell a write that is new from a repeat that it forgot: a newer position shows it.
-        const since = await group.newerSince(own, mayBeRepeat, key);
-        if (since === undefined) throw error;
-        return run({ ...own, since });
-      }
-    });
+    return runNamed(
+      group,
+      kind,
+      () => key,
+      ({ link, ...limits }, own) => send(link, { ...command, id: own }, limits),
+    );
   }
 
   /** Does `work` with the group that owns the key, and with its next owner where that says so. */
@@ -251,10 +245,6 @@ export class ClusterKeys implements KeyValuePort {
     const { groups, clock } = this.#options;
     return untilOwned(groups, clock, () => work(groups.ofKey(key)));
   }
-}
-
-function isForgotten(error: unknown): boolean {
-  return error instanceof WalnutError && error.code === 'aborted';
 }
 
 function onlyOne(groups: readonly GroupCalls[]): GroupCalls | undefined {

@@ -165,20 +165,24 @@ export class GroupCalls {
   }
 
   /**
-   * Does `work` with `count` names for writes, which are forgotten after it. `key`: one that the
-   * group owns. The place for `bytes` is taken before the names are made, so that they are bounded, too.
+   * Does `work` with `count` names for writes, which are forgotten after it. `key`: gives one that
+   * the group owns. The place for `bytes` is taken before the names are made, so that they are bounded, too.
    */
   named<T>(
     count: number,
     bytes: number,
-    key: string,
+    key: () => string,
     work: (ids: readonly WriteId[]) => Promise<T>,
   ): Promise<T> {
     return this.#placed(bytes, () => (count === 0 ? work([]) : this.#withNames(count, key, work)));
   }
 
-  async #withNames<T>(count: number, key: string, work: (ids: readonly WriteId[]) => Promise<T>): Promise<T> {
-    if (this.#position === undefined) await this.#learnPosition(key);
+  async #withNames<T>(
+    count: number,
+    key: () => string,
+    work: (ids: readonly WriteId[]) => Promise<T>,
+  ): Promise<T> {
+    if (this.#position === undefined) await this.#learnPosition(key());
     const since = this.#position;
     const { names, release } = this.#names.take(count);
     try {

@@ -24,6 +24,7 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
+import type { RelayMethod } from '#model/relay.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Limits, Links } from '#routing/router.ts';
 
@@ -45,6 +46,8 @@ export interface NodeKeys {
   deletePrefix(command: DeletePrefixCommand, limits: CallLimits): Promise<DeletePrefixAnswer>;
   explain(command: ExplainCommand, limits: CallLimits): Promise<ExplainAnswer>;
   awaitDurable(command: AwaitDurableCommand, limits: CallLimits): Promise<DurableAnswer>;
+  /** Sends the bytes of a message and resolves with those of the answer. */
+  pass(method: RelayMethod, message: Uint8Array, limits: CallLimits): Promise<Uint8Array>;
   /** `user`: see `CallLimits`. */
   watch(command: WatchCommand, signal: AbortSignal, user?: string): AsyncIterable<WatchMessage>;
 }

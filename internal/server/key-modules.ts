@@ -1,6 +1,7 @@
 /** What every server of keys has, of a node or a gateway: KVStore, `/v1/keys` and `/v1/watch`. */
 import type { BulkPort } from '#model/bulk.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { RelayPort } from '#model/relay.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Edge, EdgeModules } from '#rpc/open-edge.ts';
@@ -18,6 +19,8 @@ export interface KeyModulesOptions {
   readonly bulk: BulkPort | undefined;
   /** On a member of a cluster: its group; empty while there is none. */
   readonly group?: (() => string) | undefined;
+  /** Undefined: this is no gateway. */
+  readonly relay?: RelayPort | undefined;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** `server.max_value_bytes` */
@@ -27,7 +30,7 @@ export interface KeyModulesOptions {
 }
 
 export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeModules {
-  const { keyValue: port, bulk, clock, metrics, valueBytesMax, batchBytesMax } = options;
+  const { keyValue: port, bulk, relay, clock, metrics, valueBytesMax, batchBytesMax } = options;
   const { errors, slices, budget, compression, boundAnswer, slowLog } = edge;
   const views = createKeysViews(port, clock, slices, options.group);
   const keys: KeysRouteOptions = {
@@ -35,7 +38,7 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
     observe: createKeysObserver(metrics),
   };
   const kv = createKeyValueModule({
-    ...{ port, views, slices, bulk, batchBytesMax },
+    ...{ port, views, slices, bulk, relay, batchBytesMax },
     limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     describe: (error) => errors.toHttpError(error),
   });

@@ -6,6 +6,7 @@ import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { RelayPort } from '#model/relay.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import {
@@ -44,6 +45,8 @@ import {
   toTouchCommand,
 } from '#wire/kv-codec.ts';
 import { ProtobufCalls } from '#wire/protobuf-calls.ts';
+import { RelayedBatches } from '#wire/relayed-batches.ts';
+import { RelayedCalls, type SingleCalls } from '#wire/relayed-calls.ts';
 import {
   fromDeletePrefixAnswer,
   fromScanAnswer,
@@ -60,6 +63,8 @@ export interface KeyValueModuleOptions {
   readonly slices: SlicePace;
   /** Undefined: everything goes through `port`. */
   readonly bulk: BulkPort | undefined;
+  /** Undefined: this is no gateway. */
+  readonly relay: RelayPort | undefined;
   readonly limits: BatchLimits;
   /** `server.max_batch_bytes` */
   readonly batchBytesMax: number;
@@ -72,9 +77,10 @@ type Methods = MethodTable<typeof KVStore>;
 const EVERYBODY: KeysViewer = { keys: undefined, wish: undefined };
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { port, bulk, limits } = options;
+  const { port, bulk, relay, limits } = options;
+  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax));
   const calls = {
-    binary: new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax)),
+    binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax),
     json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax)),
   };
   return createRpcModule(KVStore, {
@@ -86,7 +92,7 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
 
 /** The shorter ways of single calls. */
 interface Calls {
-  readonly binary: KeyValueCalls;
+  readonly binary: SingleCalls;
   readonly json: KeyValueCalls;
 }
 
@@ -207,8 +213,9 @@ function createWrites(
 }
 
 function createBatch(options: KeyValueModuleOptions): Methods['batch'] {
-  const { limits, describe, views, slices } = options;
-  const bytes = new BatchBytes({ ...options, batch: views(EVERYBODY).batch, pace: slices });
+  const { limits, relay, describe, views, slices } = options;
+  const general = new BatchBytes({ ...options, batch: views(EVERYBODY).batch, pace: slices });
+  const bytes = relay === undefined ? general : new RelayedBatches(relay, general, limits);
   return {
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {

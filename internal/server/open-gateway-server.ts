@@ -4,6 +4,7 @@
  */
 import type { GatewayPort } from '#cluster/gateway-port.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { RelayPort } from '#model/relay.ts';
 import { type EdgeOptions, openEdge, type RunningServer } from '#rpc/open-edge.ts';
 import { registerGatewayMetrics } from '#server/gateway-metrics.ts';
 import { type ClusterReads, createGatewayModules } from '#server/gateway-modules.ts';
@@ -15,6 +16,8 @@ export interface GatewayServerOptions extends Omit<EdgeOptions, 'owner' | 'modul
   readonly keyValue: KeyValuePort;
   /** Undefined: of the cluster the map alone is shown. */
   readonly reads?: ClusterReads | undefined;
+  /** The same keys for calls as bytes; undefined: everything goes through `keyValue`. */
+  readonly relay?: RelayPort | undefined;
   /** `server.max_value_bytes` */
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes` */

@@ -20,7 +20,7 @@ import { RequestReader } from '#wire/kv-reader.ts';
 import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
 
 /** A request with more bytes is carried out as commands, which may be done in parts. */
-const BULK_BYTES_MAX = 1_024 * 1_024;
+export const BULK_BYTES_MAX = 1_024 * 1_024;
 const NOTHING = Buffer.alloc(0);
 
 export interface BatchBytesOptions {
@@ -99,14 +99,30 @@ export class BatchBytes {
     caller: Caller,
     headroom: number,
   ): Awaitable<Buffer> {
-    const { batch, describe, pace } = this.#options;
+    const { batch } = this.#options;
     const signal = caller.hasDeadline || mayWait(operations) ? caller.signal : undefined;
-    return mapAwaitable(batch(operations, signal), (results) => {
-      const isLarge = encoded.length > 0 || valuesIn(results) > LARGE_ANSWER_BYTES;
-      if (!isLarge) return this.#encodeResults(results, budget, headroom);
-      caller.beginLarge?.();
-      return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
-    });
+    return mapAwaitable(batch(operations, signal), (results) =>
+      this.#encodeAll(results, encoded, budget, caller, headroom),
+    );
+  }
+
+  /** The answer that has these results. */
+  encode(results: readonly BatchResult[], caller: Caller, headroom: number): Awaitable<Buffer> {
+    return this.#encodeAll(results, NOTHING, new AnswerBudget(this.#options.limits), caller, headroom);
+  }
+
+  #encodeAll(
+    results: readonly BatchResult[],
+    encoded: Buffer,
+    budget: AnswerBudget,
+    caller: Caller,
+    headroom: number,
+  ): Awaitable<Buffer> {
+    const isLarge = encoded.length > 0 || valuesIn(results) > LARGE_ANSWER_BYTES;
+    if (!isLarge) return this.#encodeResults(results, budget, headroom);
+    caller.beginLarge?.();
+    const { describe, pace } = this.#options;
+    return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
   }
 
   #atomicSets(headroom: number): Encoded | undefined {

@@ -30,6 +30,11 @@ export class ByteReader {
     return value <= Number.MAX_SAFE_INTEGER ? value : -1;
   }
 
+  /** Goes behind a number of any size, or to `end`. */
+  skipVarint(end: number): void {
+    while (this.at < end && (this.bytes[this.at++] as number) >= 0x80);
+  }
+
   /** Reads a length and returns where the bytes of that length end; -1 if that is beyond `end`. */
   delimited(end: number): number {
     const length = this.varint(end);

@@ -10,6 +10,7 @@ import { areServed, type BulkPort, type ReadMoment, type SetsAnswer, TOO_LONG } 
 import { WalnutError } from '#model/errors.ts';
 import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { WriteId } from '#model/write-id.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import type { CallForm } from '#wire/call-form.ts';
 import { DELETE, GET, INCREMENT, type OperationColumns, SET, TOUCH } from '#wire/kv-columns.ts';
@@ -64,7 +65,7 @@ export class KeyValueCalls {
     try {
       if (!form.read(DELETE, asBuffer(request))) return undefined;
       const command = form.columns.deleteCommand(0);
-      const soon = this.#bulk?.deleteSoon(command);
+      const soon = this.#bulkFor(command)?.deleteSoon(command);
       if (soon !== undefined) return mapSoon(soon, (settled) => form.delete(settled, headroom));
       const answer = this.#port.delete(command, signalOf(caller));
       return mapAwaitable(answer, (settled) => form.delete(settled, headroom));
@@ -78,7 +79,7 @@ export class KeyValueCalls {
     try {
       if (!form.read(INCREMENT, asBuffer(request))) return undefined;
       const command = form.columns.incrementCommand(0);
-      const soon = this.#bulk?.incrementSoon(command);
+      const soon = this.#bulkFor(command)?.incrementSoon(command);
       if (soon !== undefined) return mapSoon(soon, (settled) => form.increment(settled, headroom));
       const answer = this.#port.increment(command, signalOf(caller));
       return mapAwaitable(answer, (settled) => form.increment(settled, headroom));
@@ -92,13 +93,18 @@ export class KeyValueCalls {
     try {
       if (!form.read(TOUCH, asBuffer(request))) return undefined;
       const command = form.columns.touchCommand(0);
-      const soon = this.#bulk?.touchSoon(command);
+      const soon = this.#bulkFor(command)?.touchSoon(command);
       if (soon !== undefined) return mapSoon(soon, (settled) => form.touch(settled, headroom));
       const answer = this.#port.touch(command, signalOf(caller));
       return mapAwaitable(answer, (settled) => form.touch(settled, headroom));
     } finally {
       form.close();
     }
+  }
+
+  /** A write with a name may be one that was carried out before, which the port knows. */
+  #bulkFor({ id }: { readonly id?: WriteId | undefined }): BulkPort | undefined {
+    return id === undefined ? this.#bulk : undefined;
   }
 
   #get(caller: Caller, headroom: number): Awaitable<Buffer> | undefined {

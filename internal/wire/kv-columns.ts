@@ -15,6 +15,7 @@ import type {
 } from '#model/commands.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
+import type { WriteId } from '#model/write-id.ts';
 
 /** What an operation is: the tags of BatchOperation. */
 export const { get: GET, set: SET, delete: DELETE } = PLAIN_KIND;
@@ -27,8 +28,10 @@ export const RETURN_PREVIOUS = 2;
 export const IF_ABSENT = 4;
 export const IF_PRESENT = 8;
 export const RETURN_VALUE = 16;
+export const NAMED = 32;
 
 const NO_BYTES = Buffer.alloc(0);
+const VISIBLE = { durability: undefined, minAcks: 0, timeoutMs: 0 } as const;
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
 
 /** They are valid `PlainSets` only if `areSets`, and a valid `MixedBatch` only if `arePlain`. */
@@ -41,10 +44,15 @@ export class OperationColumns implements MixedBatch {
   positions = 0;
   plainSets = 0;
   plainDeletes = 0;
+  /** How many writes have a name of their own. */
+  names = 0;
   /** True if the batch says that it is all or nothing. */
   isAtomic = false;
   readonly kinds: Uint8Array;
   readonly flags: Uint8Array;
+  /** Where the message of each operation begins and ends. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
   readonly keyOffsets: Uint32Array;
   readonly keyBytes: Uint16Array;
   readonly valueOffsets: Uint32Array;
@@ -56,11 +64,16 @@ export class OperationColumns implements MixedBatch {
   readonly initials: Float64Array;
   readonly atLeastEpochs: Float64Array;
   readonly atLeastLsns: Float64Array;
+  /** Only of writes with a name: the name, and where the field `since` of it begins, or would. */
+  readonly ids: WriteId[] = [];
+  readonly sinceStarts: Uint32Array;
 
   /** `countMax`: most operations of one request. */
   constructor(countMax = BATCH_OPERATIONS_MAX) {
     this.kinds = new Uint8Array(countMax);
     this.flags = new Uint8Array(countMax);
+    this.starts = new Uint32Array(countMax);
+    this.ends = new Uint32Array(countMax);
     this.keyOffsets = new Uint32Array(countMax);
     this.keyBytes = new Uint16Array(countMax);
     this.valueOffsets = new Uint32Array(countMax);
@@ -72,11 +85,12 @@ export class OperationColumns implements MixedBatch {
     this.initials = new Float64Array(countMax);
     this.atLeastEpochs = new Float64Array(countMax);
     this.atLeastLsns = new Float64Array(countMax);
+    this.sinceStarts = new Uint32Array(countMax);
   }
 
   begin(bytes: Buffer): void {
     this.bytes = bytes;
-    this.count = this.gets = this.positions = this.plainSets = this.plainDeletes = 0;
+    this.count = this.gets = this.positions = this.plainSets = this.plainDeletes = this.names = 0;
     this.isAtomic = false;
   }
 
@@ -96,6 +110,7 @@ export class OperationColumns implements MixedBatch {
       this.positions += flags;
     } else if (kind === SET && flags === 0) this.plainSets++;
     else if (kind === DELETE && flags === 0) this.plainDeletes++;
+    else if ((flags & NAMED) !== 0) this.names++;
   }
 
   get areGets(): boolean {
@@ -109,6 +124,13 @@ export class OperationColumns implements MixedBatch {
   /** True if every operation is a Get, or a write that asks for nothing but being visible. */
   get arePlain(): boolean {
     return this.gets + this.plainSets + this.plainDeletes === this.count;
+  }
+
+  /** True if a Get may wait; the other operations that are read here never do. */
+  get mayWait(): boolean {
+    for (let i = 0; i < this.count; i++)
+      if (this.kinds[i] === GET && (this.waitMs[i] as number) > 0) return true;
+    return false;
   }
 
   /** True if a moment that includes what `includes` says can answer every Get. */
@@ -140,11 +162,19 @@ export class OperationColumns implements MixedBatch {
     return { kind: 'delete', command: this.deleteCommand(i) };
   }
 
+  /** The position that a Get asks for. */
+  atLeast(i: number): Position | undefined {
+    if (this.kinds[i] !== GET || this.flags[i] !== AT_LEAST) return undefined;
+    return { epoch: this.atLeastEpochs[i] as number, lsn: this.atLeastLsns[i] as Lsn };
+  }
+
+  /** The name of a write that has one. */
+  idOf(i: number): WriteId | undefined {
+    return ((this.flags[i] as number) & NAMED) === 0 ? undefined : this.ids[i];
+  }
+
   getCommand(i: number): GetCommand {
-    const atLeast =
-      this.flags[i] === AT_LEAST
-        ? { epoch: this.atLeastEpochs[i] as number, lsn: this.atLeastLsns[i] as Lsn }
-        : undefined;
+    const atLeast = this.atLeast(i);
     return { key: this.#key(i), atLeast, waitMs: this.waitMs[i] as number, maxStalenessMs: undefined };
   }
 
@@ -162,9 +192,7 @@ export class OperationColumns implements MixedBatch {
       expiry: this.#expiry(i),
       condition: conditionOf(flags),
       returnPrevious: (flags & RETURN_PREVIOUS) !== 0,
-      durability: undefined,
-      minAcks: 0,
-      timeoutMs: 0,
+      ...this.#receipt(i),
     };
   }
 
@@ -176,9 +204,7 @@ export class OperationColumns implements MixedBatch {
       expiry: this.#expiry(i),
       condition: conditionOf(this.flags[i] as number),
       returnPrevious: false,
-      durability: undefined,
-      minAcks: 0,
-      timeoutMs: 0,
+      ...this.#receipt(i),
     };
   }
 
@@ -186,10 +212,8 @@ export class OperationColumns implements MixedBatch {
     return {
       key: this.#key(i),
       expiry: this.#expiry(i),
-      returnValue: this.flags[i] === RETURN_VALUE,
-      durability: undefined,
-      minAcks: 0,
-      timeoutMs: 0,
+      returnValue: ((this.flags[i] as number) & RETURN_VALUE) !== 0,
+      ...this.#receipt(i),
     };
   }
 
@@ -197,11 +221,15 @@ export class OperationColumns implements MixedBatch {
     return {
       key: this.#key(i),
       condition: undefined,
-      returnPrevious: this.flags[i] === RETURN_PREVIOUS,
-      durability: undefined,
-      minAcks: 0,
-      timeoutMs: 0,
+      returnPrevious: ((this.flags[i] as number) & RETURN_PREVIOUS) !== 0,
+      ...this.#receipt(i),
     };
+  }
+
+  /** None of them asks for more than being visible. */
+  #receipt(i: number): typeof VISIBLE & { readonly id?: WriteId } {
+    const id = this.idOf(i);
+    return id === undefined ? VISIBLE : { ...VISIBLE, id };
   }
 
   #key(i: number): string {

@@ -15,12 +15,14 @@ import {
   IF_ABSENT,
   IF_PRESENT,
   INCREMENT,
+  NAMED,
   OperationColumns,
   RETURN_PREVIOUS,
   RETURN_VALUE,
   SET,
   TOUCH,
 } from '#wire/kv-columns.ts';
+import { readName } from '#wire/name-fields.ts';
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
 
 const OPERATIONS = 0x0a;
@@ -47,6 +49,9 @@ const TOUCH_EXPIRE_AT_MS = 0x18;
 const TOUCH_RETURN_VALUE = 0x20;
 const POSITION_EPOCH = 0x08;
 const POSITION_LSN = 0x10;
+
+/** Only names begin with such a tag: no field that is read here has one. */
+const LONG_TAG = 0x100;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -78,8 +83,7 @@ export class RequestReader {
       const end = reader.delimited(total);
       if (end < 0) return false;
       const kind = tagBefore(reader, end);
-      this.#end = end;
-      if (reader.delimited(end) !== end || !this.#operation(kind)) return false;
+      if (reader.delimited(end) !== end || !this.#operation(kind, end)) return false;
     }
     return columns.count > 0;
   }
@@ -87,8 +91,7 @@ export class RequestReader {
   /** A request of one operation, as `kind` says. */
   readOne(kind: number, bytes: Buffer): boolean {
     this.#open(bytes);
-    this.#end = bytes.length;
-    return this.#operation(kind);
+    return this.#operation(kind, bytes.length);
   }
 
   /** Lets go of the request. */
@@ -102,7 +105,11 @@ export class RequestReader {
     this.columns.begin(bytes);
   }
 
-  #operation(kind: number): boolean {
+  #operation(kind: number, end: number): boolean {
+    const { columns } = this;
+    columns.starts[columns.count] = this.#reader.at;
+    columns.ends[columns.count] = end;
+    this.#end = end;
     if (kind === GET) return this.#get();
     if (kind === SET) return this.#set();
     if (kind === DELETE) return this.#delete();
@@ -142,18 +149,14 @@ export class RequestReader {
       flags |= RETURN_PREVIOUS;
       tag = this.#afterTrue();
     }
-    if (tag !== 0) return false;
-    this.columns.add(SET, flags);
-    return true;
+    return this.#write(SET, flags, tag);
   }
 
   #delete(): boolean {
     let tag = this.#key();
     const returnsPrevious = tag === DELETE_RETURN_PREVIOUS;
     if (returnsPrevious) tag = this.#afterTrue();
-    if (tag !== 0) return false;
-    this.columns.add(DELETE, returnsPrevious ? RETURN_PREVIOUS : 0);
-    return true;
+    return this.#write(DELETE, returnsPrevious ? RETURN_PREVIOUS : 0, tag);
   }
 
   #increment(): boolean {
@@ -170,21 +173,37 @@ export class RequestReader {
       flags = tag === INCREMENT_IF_ABSENT ? IF_ABSENT : IF_PRESENT;
       tag = this.#afterTrue();
     }
-    if (tag !== 0) return false;
-    columns.add(INCREMENT, flags);
-    return true;
+    return this.#write(INCREMENT, flags, tag);
   }
 
   #touch(): boolean {
-    const { columns } = this;
     const expiry = this.#key();
     // Without a deadline it is refused, which the general way does.
     if (expiry !== TOUCH_TTL_MS && expiry !== TOUCH_EXPIRE_AT_MS) return false;
     let tag = this.#expiry(expiry, TOUCH_TTL_MS, TOUCH_EXPIRE_AT_MS);
     const returnsValue = tag === TOUCH_RETURN_VALUE;
     if (returnsValue) tag = this.#afterTrue();
-    if (tag !== 0) return false;
-    columns.add(TOUCH, returnsValue ? RETURN_VALUE : 0);
+    return this.#write(TOUCH, returnsValue ? RETURN_VALUE : 0, tag);
+  }
+
+  /** Takes in a write, whose fields end here or with its name, which begins with `tag`. */
+  #write(kind: number, flags: number, tag: number): boolean {
+    const { columns } = this;
+    if (tag < 0) return false;
+    if (tag > 0 && !this.#named(kind)) return false;
+    columns.add(kind, tag === 0 ? flags : flags | NAMED);
+    return true;
+  }
+
+  #named(kind: number): boolean {
+    const { columns } = this;
+    const reader = this.#reader;
+    // Behind the first byte of its tag.
+    reader.at--;
+    const read = readName(kind, reader, this.#end);
+    if (read === undefined) return false;
+    columns.ids[columns.count] = read.id;
+    columns.sinceStarts[columns.count] = read.sinceStart;
     return true;
   }
 
@@ -279,9 +298,9 @@ export class RequestReader {
   }
 }
 
-/** The next tag; 0 at the end, -1 where there is none of one byte, as all tags here are. */
+/** The next tag; 0 at the end, -1 where there is none, `LONG_TAG` for one of several bytes, of which it is behind the first. */
 function tagBefore(reader: ByteReader, end: number): number {
   if (reader.at === end) return 0;
   const tag = reader.bytes[reader.at++] as number;
-  return tag < 0x80 ? tag || -1 : -1;
+  return tag < 0x80 ? tag || -1 : LONG_TAG;
 }

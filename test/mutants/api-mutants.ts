@@ -192,8 +192,8 @@ export const API_MUTANTS: readonly Mutant[] = [
   {
     name: 'touch by bytes that forgets to answer the value',
     file: 'internal/wire/kv-reader.ts',
-    text: 'columns.add(TOUCH, returnsValue ? RETURN_VALUE : 0);',
-    replacement: 'columns.add(TOUCH, 0);',
+    text: 'this.#write(TOUCH, returnsValue ? RETURN_VALUE : 0, tag);',
+    replacement: 'this.#write(TOUCH, 0, tag);',
     tests: ['test/server/kv-bytes.test.ts'],
   },
   {

@@ -48,6 +48,7 @@ import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
 import { RECOVERY_MUTANTS } from './recovery-mutants.ts';
+import { RELAY_MUTANTS } from './relay-mutants.ts';
 import { RETIRED_MUTANTS } from './retired-mutants.ts';
 import { ROUTING_MUTANTS } from './routing-mutants.ts';
 import { SESSION_MUTANTS } from './session-mutants.ts';
@@ -257,6 +258,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PAGE_MUTANTS,
   ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
+  ...RELAY_MUTANTS,
   ...RETIRED_MUTANTS,
   ...STALL_MUTANTS,
   ...TERM_MUTANTS,

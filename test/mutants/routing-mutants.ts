@@ -11,8 +11,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'gateway that repeats a write without a name',
     file: 'internal/routing/cluster-keys.ts',
-    text: 'return send(link, { ...command, id: named }, attempt);',
-    replacement: 'return send(link, command, attempt);',
+    text: '{ ...command, id: own }',
+    replacement: '{ ...command, id: own && undefined }',
     tests: [KEYS],
   },
   {

@@ -167,7 +167,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'large Batches of a connection answered all at once, in slices',
     file: 'internal/wire/batch-bytes.ts',
-    text: '      caller.beginLarge?.();',
+    text: '    caller.beginLarge?.();',
     replacement: '',
     tests: [LARGE],
   },

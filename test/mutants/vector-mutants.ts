@@ -68,7 +68,7 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'vector: a Get of a Batch that a replica cannot answer is final',
     file: 'internal/routing/batch-calls.ts',
-    text: "      if (kind.target !== 'master') await this.#askMaster(group, kind, part, first);\n",
+    text: "    if (kind.target !== 'master') await this.#askMaster(group, kind, part, first);\n",
     replacement: '',
     tests: ['test/routing/cluster-keys.test.ts'],
   },

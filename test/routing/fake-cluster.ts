@@ -260,7 +260,7 @@ export class FakeCluster {
           ...{ deleted: 0, nextCursor: '', position: group.position },
           ...{ durabilityReached: 'accepted' as const, replicasAcked: 0 },
         })),
-      ...{ set: none, delete: none, touch: none, explain: none },
+      ...{ set: none, delete: none, touch: none, explain: none, pass: none },
     };
   }
 }

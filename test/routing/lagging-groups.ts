@@ -248,7 +248,7 @@ export class LaggingCluster {
           return { durabilityReached: 'local', replicasAcked: 0, durable: node.head.position };
         }),
       ...{ scan: none, atomicBatch: none, deletePrefix: none, delete: none, increment: none },
-      ...{ touch: none, explain: none },
+      ...{ touch: none, explain: none, pass: none },
       // biome-ignore lint/correctness/useYield: no watch is opened.
       watch: async function* () {
         await none();

@@ -28,7 +28,28 @@ const condition = fc.record({
   value: fc.constant(true),
 });
 
-function incrementsOf(keys: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
+/** Few, so that names are used again. */
+const name = fc
+  .record(
+    {
+      clientId: fc.constantFrom(1n, 2n ** 64n - 1n),
+      sequence: fc.oneof(fc.bigInt(1n, 3n), fc.bigInt(1n, 2n ** 53n - 1n)),
+      since: fc.record({ epoch: fc.bigInt(0n, 2n ** 53n - 1n), lsn: fc.bigInt(1n, 9n) }),
+    },
+    { requiredKeys: ['clientId', 'sequence'] },
+  )
+  .chain((fields) =>
+    fc.bigInt(0n, fields.sequence - 1n).map((answeredThrough) => ({ ...fields, answeredThrough })),
+  );
+
+/** One of two writes has a name. */
+function named<T extends object>(of: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc
+    .tuple(of, fc.option(name, { freq: 1 }))
+    .map(([write, its]) => (its === null ? write : { ...write, ...its }));
+}
+
+function incrementsOf(keys: fc.Arbitrary<string>): fc.Arbitrary<object> {
   return fc.record(
     {
       key: fc.oneof(keys, fc.constantFrom('n', 'm')),
@@ -78,6 +99,16 @@ function oddOf(keys: fc.Arbitrary<string>): fc.Arbitrary<Operation> {
       'set',
       fc.record({ key: keys, condition: fc.record({ case: fc.constant('ifVersion'), value: position }) }),
     ),
+    wrapped(
+      'delete',
+      fc.record({
+        key: keys,
+        clientId: fc.bigInt(0n, 1n),
+        sequence: fc.bigInt(0n, 2n),
+        answeredThrough: fc.bigInt(0n, 2n),
+        since: position,
+      }),
+    ),
     wrapped('delete', fc.record({ key: keys, durability: fc.integer({ min: 0, max: 3 }) })),
     wrapped(
       'increment',
@@ -108,15 +139,16 @@ export function operationsOf(keys: fc.Arbitrary<string>): {
     { requiredKeys: ['key', 'value'] },
   );
   const remove = fc.record({ key: keys, returnPrevious: fc.boolean() }, { requiredKeys: ['key'] });
+  const touch = fc.record(
+    { key: keys, expiry, returnValue: fc.boolean() },
+    { requiredKeys: ['key', 'expiry'] },
+  );
   const plain = fc.oneof(
     wrapped('get', get),
-    wrapped('set', set),
-    wrapped('delete', remove),
-    wrapped('increment', incrementsOf(keys)),
-    wrapped(
-      'touch',
-      fc.record({ key: keys, expiry, returnValue: fc.boolean() }, { requiredKeys: ['key', 'expiry'] }),
-    ),
+    wrapped('set', named(set)),
+    wrapped('delete', named(remove)),
+    wrapped('increment', named(incrementsOf(keys))),
+    wrapped('touch', named(touch)),
   );
   return { plain, any: fc.oneof({ weight: 3, arbitrary: plain }, { weight: 1, arbitrary: oddOf(keys) }) };
 }

@@ -19,7 +19,7 @@ import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import type { Entry } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
-import { isSamePosition, toLsn } from '#model/position.ts';
+import { isSamePosition, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
@@ -45,6 +45,9 @@ export class FakeNode {
   statusOverrides: Partial<NodeStatus> = {};
   snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
   lsn = 0;
+  /** Of its log. */
+  epoch = EPOCH;
+  readonly #at = (lsn: number): Position => ({ epoch: this.epoch, lsn: toLsn(lsn) });
   /** The time of every entry, for a Get that asks for it. */
   modifiedMs: number | undefined;
   /** What a watch tells, and how it ends. */
@@ -75,7 +78,7 @@ export class FakeNode {
     const { key, fill } = command;
     const found = this.entries.get(key);
     const entry = found && this.#dated(found, command);
-    const answer = { entry, asOf: positionOf(this.lsn), stalenessMs: 0 };
+    const answer = { entry, asOf: this.#at(this.lsn), stalenessMs: 0 };
     if (fill === undefined || entry !== undefined) return answer;
     return { ...answer, fill: { kind: 'lease', token: `lease of ${key}`, expiresInMs: fill.leaseMs } };
   }
@@ -91,7 +94,7 @@ export class FakeNode {
     const expireAtMs = command.expiry.kind === 'ttl' ? 1_000_000 + command.expiry.ttlMs : 0;
     const value = Uint8Array.from(command.value);
     const { key, contentType } = command;
-    const entry = { key, value, expireAtMs, version: positionOf(this.lsn) };
+    const entry = { key, value, expireAtMs, version: this.#at(this.lsn) };
     this.entries.set(key, contentType === undefined ? entry : { ...entry, contentType });
     return this.#written(true, command, before, undefined);
   }
@@ -135,7 +138,7 @@ export class FakeNode {
   ): WriteAnswer {
     return {
       applied,
-      position: positionOf(this.lsn),
+      position: this.#at(this.lsn),
       previous: command.returnPrevious ? previous : undefined,
       current,
       durabilityReached: command.durability ?? 'accepted',
@@ -153,7 +156,7 @@ export class FakeNode {
       return entry.value.length > valueBytesMax ? TOO_LONG : found.push(entry) - 1;
     };
     return {
-      asOf: positionOf(this.lsn),
+      asOf: this.#at(this.lsn),
       stalenessMs: 0,
       includes: () => true,
       entries: {
@@ -234,7 +237,7 @@ export class FakeNode {
       },
       atomicBatch: async (command, signal) => {
         this.#note('atomicBatch', command, signal);
-        const answer = runAtomically(this, command, (operations) => this.#record(operations), positionOf);
+        const answer = runAtomically(this, command, (operations) => this.#record(operations), this.#at);
         return { ...answer, ...this.#names.repeatOf(command.id) };
       },
       ...this.#keyReads(),
@@ -254,16 +257,16 @@ export class FakeNode {
             entries: [],
             count: entries.length,
             nextCursor: '',
-            asOf: positionOf(this.lsn),
+            asOf: this.#at(this.lsn),
             stalenessMs: 0,
           };
         }
         const shown = entries.map((entry) => this.#dated(entry, command));
-        return { entries: shown, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
+        return { entries: shown, nextCursor: '', asOf: this.#at(this.lsn), stalenessMs: 1.5 };
       },
       explain: async (command, signal) => {
         this.#note('explain', command, signal);
-        return explained(positionOf);
+        return explained(this.#at);
       },
       watch: (command, signal, outlet) => {
         this.#note('watch', command, signal);
@@ -278,7 +281,7 @@ export class FakeNode {
         return {
           deleted: keys.length,
           nextCursor: '',
-          position: positionOf(this.lsn),
+          position: this.#at(this.lsn),
           durabilityReached: durability,
           replicasAcked: minAcks,
         };
@@ -286,11 +289,11 @@ export class FakeNode {
       awaitDurable: async (command, signal) => {
         this.#note('awaitDurable', command, signal);
         const { durability, minAcks } = command;
-        return { durabilityReached: durability, replicasAcked: minAcks, durable: positionOf(this.lsn) };
+        return { durabilityReached: durability, replicasAcked: minAcks, durable: this.#at(this.lsn) };
       },
       getUpdates: async (command) => {
         this.#note('getUpdates', command);
-        const at = positionOf(1);
+        const at = this.#at(1);
         const update = {
           position: at,
           timestampMs: 7,
@@ -351,7 +354,7 @@ export class FakeNode {
           logId: LOG_ID,
           term: 1,
           epochs: [{ epoch: EPOCH, firstLsn: toLsn(1) }],
-          latest: { ...positionOf(9), crc: 0xdead_beef },
+          latest: { ...this.#at(9), crc: 0xdead_beef },
           logClockMs: 1_234,
           verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
           address: '10.0.0.1:8081',
@@ -362,8 +365,8 @@ export class FakeNode {
       replicate: async (request) => {
         this.#note('replicate', request);
         return {
-          verdict: { kind: 'need', tail: { ...positionOf(3), crc: 17 } },
-          durable: positionOf(3),
+          verdict: { kind: 'need', tail: { ...this.#at(3), crc: 17 } },
+          durable: this.#at(3),
           appliedLsn: toLsn(3),
         };
       },
@@ -380,7 +383,7 @@ export class FakeNode {
           hasNoVote: false,
           term: 7,
           reason: 'it is the master',
-          tail: positionOf(4),
+          tail: this.#at(4),
         };
       },
       announce: async (request, remoteAddress) => {
@@ -399,7 +402,7 @@ export class FakeNode {
     let offset = 0;
     const totalBytes = this.snapshot.reduce((sum, chunk) => sum + chunk.length, 0);
     for (const bytes of this.snapshot) {
-      yield { position: positionOf(4), offset, totalBytes, bytes };
+      yield { position: this.#at(4), offset, totalBytes, bytes };
       offset += bytes.length;
     }
   }
@@ -409,27 +412,27 @@ export class FakeNode {
       status: () => this.status(),
       promote: async (isForced) => {
         this.#note('promote', isForced);
-        return { term: 2, position: positionOf(5), isPromoted: true };
+        return { term: 2, position: this.#at(5), isPromoted: true };
       },
       failover: async (to, timeoutMs) => {
         this.#note('failover', to, timeoutMs);
-        return { term: 3, position: positionOf(6), pausedMs: 12.5 };
+        return { term: 3, position: this.#at(6), pausedMs: 12.5 };
       },
       divergedList: async () => {
         this.#note('divergedList', undefined);
         const why = { reason: 'another history', sinceMs: 7, upstream: 'b:2', files: ['aside/1/x.wal'] };
-        return [{ ...why, bytes: 90, id: 1, fromLsn: toLsn(5), last: positionOf(6), segments: [1, 2] }];
+        return [{ ...why, bytes: 90, id: 1, fromLsn: toLsn(5), last: this.#at(6), segments: [1, 2] }];
       },
       divergedShow: async (id, afterLsn, bytesMax) => {
         this.#note('divergedShow', { id, afterLsn, bytesMax });
         return { updates: [], lastLsn: toLsn(6), isEnd: true, damage: '' };
       },
       divergedSeen: async (id) => this.#note('divergedSeen', id),
-      digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
+      digest: () => ({ position: this.#at(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
       mendClock: async (command) => {
         this.#note('mendClock', command);
         const clock = { logMs: 1_000, aheadMs: -500, wallOffsetMs: 20, shiftMs: 520 };
-        return { clock, wallOffsetMs: 520, isApplied: command.shouldApply, position: positionOf(this.lsn) };
+        return { clock, wallOffsetMs: 520, isApplied: command.shouldApply, position: this.#at(this.lsn) };
       },
       scrub: async function* () {
         const progress = { entriesTotal: 4, bytes: 100, elapsedMs: 12.5, altered: 0, findings: [] };
@@ -450,7 +453,7 @@ export class FakeNode {
       removeReplica: async (address) => this.#note('removeReplica', address),
       checkpoint: async () => {
         this.#note('checkpoint', undefined);
-        return { position: positionOf(this.lsn), entries: 2, snapshotBytes: 300, deletedSegments: 1 };
+        return { position: this.#at(this.lsn), entries: 2, snapshotBytes: 300, deletedSegments: 1 };
       },
       rotateWal: async () => {
         this.#note('rotateWal', undefined);
@@ -463,7 +466,7 @@ export class FakeNode {
         this.#note('controlDelay', control);
         const isHeld = control.kind === 'pause';
         const delay = { delayMs: 60_000, isHeld, waitingRecords: 3, nextDueInMs: 7 };
-        return { position: positionOf(this.lsn), durableLsn: toLsn(this.lsn), delay };
+        return { position: this.#at(this.lsn), durableLsn: toLsn(this.lsn), delay };
       },
       restore: async (operations) => {
         this.#note('restore', operations);

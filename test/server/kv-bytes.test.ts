@@ -266,7 +266,8 @@ describe('a batch by its bytes', () => {
             ...expected,
             value: [...expected.value],
           });
-          const asksForMore = command.condition !== undefined || command.returnPrevious;
+          const { condition, returnPrevious, id } = command;
+          const asksForMore = condition !== undefined || returnPrevious || id !== undefined;
           expect(short.calls.at(-1)?.port).toBe(asksForMore ? 'set' : 'sets');
           const whole = fromSetAnswer(await general.ports.keyValue.set(expected));
           const bytes = answer.subarray(HEADROOM);
@@ -285,9 +286,17 @@ describe('a batch by its bytes', () => {
       const { toRequest, byGeneralWay } = ALONE[name];
       const of = fc.oneof(good.plain, mixed.any);
       let taken = 0;
+      let namedAtBulk = 0;
       await fc.assert(
         fc.asyncProperty(fc.array(of, { minLength: 1, maxLength: 9 }), async (operations) => {
           const [general, short] = [new FakeNode(), new FakeNode()];
+          const bulk = short.ports.bulk as BulkPort;
+          const soon = `${name}Soon` as const;
+          const carryOut = bulk[soon].bind(bulk) as (command: unknown) => never;
+          bulk[soon] = (command) => {
+            if (command.id !== undefined) namedAtBulk++;
+            return carryOut(command);
+          };
           for (const { operation } of operations) {
             if (operation?.case !== name) continue;
             const request = toRequest(operation);
@@ -310,6 +319,8 @@ describe('a batch by its bytes', () => {
         { numRuns: 500 },
       );
       expect(taken).toBeGreaterThan(100);
+      // The bulk port knows no names.
+      expect(namedAtBulk).toBe(0);
     },
   );
 

@@ -26,6 +26,7 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
       views: createKeysViews(keyValue, clock, slices),
       slices,
       bulk: undefined,
+      relay: undefined,
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     }),
     createReplicationModule(replication),

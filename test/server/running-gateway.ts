@@ -64,6 +64,7 @@ export class RunningGateway {
     const server = await openGatewayServer({
       gateway,
       keyValue: gateway.keys,
+      relay: gateway.keys.relay,
       clock,
       logger: silentLogger,
       metrics: new Metrics(),

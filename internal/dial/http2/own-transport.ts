@@ -5,7 +5,13 @@
  * Errors are `ConnectError`s, with the codes that connect-node gives.
  */
 import { create, type DescMessage, type DescMethodUnary, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError, type Transport, type UnaryResponse } from '@connectrpc/connect';
+import {
+  type CallOptions,
+  Code,
+  ConnectError,
+  type Transport,
+  type UnaryResponse,
+} from '@connectrpc/connect';
 import type { UniversalClientRequest, UniversalClientResponse } from '@connectrpc/connect/protocol';
 import { createTransport } from '@connectrpc/connect/protocol-connect';
 import { ANSWER_BYTES_MAX, type ClosableTransport, REQUEST_BYTES_MAX } from '#dial/closable-transport.ts';
@@ -19,12 +25,17 @@ import {
   unaryFields,
 } from '#dial/http2/connect-call.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
-import { type AnyUnary, headersOf, readAnswer } from '#dial/http2/unary-answer.ts';
+import { type AnyUnary, headersOf, messageIn, readAnswer } from '#dial/http2/unary-answer.ts';
 import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 
-export function createOwnTransport(endpoint: Endpoint, clock: Clock): ClosableTransport {
+export interface OwnTransport extends ClosableTransport {
+  /** Sends the bytes of a message and resolves with those of the answer. Rejects with `ConnectError`. */
+  pass(method: AnyUnary, message: Uint8Array, options: CallOptions): Promise<Uint8Array>;
+}
+
+export function createOwnTransport(endpoint: Endpoint, clock: Clock): OwnTransport {
   const [unary, streams] = [new Http2Client(endpoint, clock), new Http2Client(endpoint, clock)];
   const general = createTransport({
     httpClient: (request) => ask(streams, request),
@@ -38,40 +49,59 @@ export function createOwnTransport(endpoint: Endpoint, clock: Clock): ClosableTr
     writeMaxBytes: REQUEST_BYTES_MAX,
   });
   const transport: Transport = {
-    unary: (method, signal, timeoutMs, header, input) =>
-      new Promise((resolve, reject) => {
-        const message = '$typeName' in input ? input : create(method.input, input);
-        const body = toBinary(method.input, message as never);
-        const fields = fieldsOf(endpoint, method, body.length, timeoutMs, header);
-        const limits = new Limits(clock, signal, timeoutMs);
-        const fail = (error: unknown): void => {
-          limits.end();
-          reject(ConnectError.from(error, Code.Internal));
-        };
-        if (signal?.aborted === true) return fail(givenUp());
-        const call = new UnaryCall(unary, fields, body, ANSWER_BYTES_MAX, {
-          onFailure: (failure) => fail(callError(failure)),
-          onAnswer: (head, bytes) => {
-            try {
-              resolve(new OwnResponse(method, head, readAnswer(method as AnyUnary, head, bytes)) as never);
-              limits.end();
-            } catch (error) {
-              fail(error);
-            }
-          },
-        });
-        limits.begin((error, isLate) => {
-          call.cancel(isLate);
-          fail(error);
-        });
-      }),
+    unary: async (method, signal, timeoutMs, header, input) => {
+      const message = '$typeName' in input ? input : create(method.input, input);
+      const body = toBinary(method.input, message as never);
+      const fields = fieldsOf(endpoint, method, body.length, timeoutMs, header);
+      const read = (head: AnswerHead, bytes: Uint8Array): never =>
+        new OwnResponse(method, head, readAnswer(method as AnyUnary, head, bytes)) as never;
+      return callOnce(unary, fields, body, new Limits(clock, signal, timeoutMs), read);
+    },
     stream: (...given) => general.stream(...given),
   };
-  const close = (): void => {
-    unary.close();
-    streams.close();
+  return {
+    transport,
+    pass: async (method, message, { timeoutMs, signal, headers }) => {
+      const fields = fieldsOf(endpoint, method, message.length, timeoutMs, headers);
+      return callOnce(unary, fields, message, new Limits(clock, signal, timeoutMs), messageIn);
+    },
+    close: () => {
+      unary.close();
+      streams.close();
+    },
   };
-  return { transport, close };
+}
+
+/** Resolves with what `read` makes of the answer. */
+function callOnce<T>(
+  client: Http2Client,
+  fields: FieldList,
+  body: Uint8Array,
+  limits: Limits,
+  read: (head: AnswerHead, bytes: Uint8Array) => T,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      limits.end();
+      reject(ConnectError.from(error, Code.Internal));
+    };
+    if (limits.isGivenUp) return fail(givenUp());
+    const call = new UnaryCall(client, fields, body, ANSWER_BYTES_MAX, {
+      onFailure: (failure) => fail(callError(failure)),
+      onAnswer: (head, bytes) => {
+        try {
+          resolve(read(head, bytes));
+          limits.end();
+        } catch (error) {
+          fail(error);
+        }
+      },
+    });
+    limits.begin((error, isLate) => {
+      call.cancel(isLate);
+      fail(error);
+    });
+  });
 }
 
 /** Headers are made when they are asked for. */
@@ -106,7 +136,7 @@ class OwnResponse implements UnaryResponse {
 
 const TRAILER = 'trailer-';
 
-/** What may end a call before its answer. */
+/** The same while a call is under way. */
 class Limits {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
@@ -115,11 +145,14 @@ class Limits {
   #onEnd: ((error: ConnectError, isLate: boolean) => void) | undefined;
   #isOver = false;
 
-  /** `timeoutMs`: 0 or less is none, as for Connect. */
   constructor(clock: Clock, signal: AbortSignal | undefined, timeoutMs: number | undefined) {
     this.#clock = clock;
     this.#signal = signal;
     this.#timeoutMs = timeoutMs;
+  }
+
+  get isGivenUp(): boolean {
+    return this.#signal?.aborted === true;
   }
 
   /** Nothing once the call is over. */

@@ -14,10 +14,14 @@ export function readAnswer<M extends AnyUnary>(
   head: AnswerHead,
   body: Uint8Array,
 ): MessageShape<M['output']> {
+  return fromBinary(method.output, messageIn(head, body)) as MessageShape<M['output']>;
+}
+
+/** The bytes of the message. Throws `ConnectError` where the peer refused. */
+export function messageIn(head: AnswerHead, body: Uint8Array): Uint8Array {
   const { status } = head;
   const contentType = head.get('content-type') ?? '';
-  if (status === 200 && contentType === UNARY_HEADERS['content-type'])
-    return fromBinary(method.output, body) as MessageShape<M['output']>;
+  if (status === 200 && contentType === UNARY_HEADERS['content-type']) return body;
   const code = status === 200 ? Code.Internal : codeFromHttpStatus(status);
   const said = `HTTP ${status}${contentType === '' ? '' : ` with ${contentType}`}: is it a Walnut node?`;
   const unknown = new ConnectError(said, code);

@@ -1,0 +1,163 @@
+/**
+ * Calls through a gateway beside the same calls at a node, with one, two and three groups of
+ * one node each: processor time of the gateway for a call beside that of the node, what is
+ * answered in a second beside a cluster of redis with a client that knows its slots, and what
+ * the gateway adds to the time of a call at low load.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BatchCall, batchCalls, OPERATIONS, singleOf } from '../batch/batch-calls.ts';
+import { median } from '../figures.ts';
+import { RawClient } from '../raw-client.ts';
+import type { Figure, Pair, SuiteReport } from '../report.ts';
+import { askOnce } from '../unary/ask-once.ts';
+import type { MeasuredCall } from '../unary/calls.ts';
+import { createLoad, type Load, loadNames, REDIS_RATE, redisLoad } from '../unary/load.ts';
+import { isInstalled, type Target } from '../unary/processes.ts';
+import type { Round } from '../unary/report.ts';
+import { type Contender, measureInTurn } from '../unary/rounds.ts';
+import { type LocalCluster, startCluster, startRedisCluster } from './local-cluster.ts';
+
+export interface GatewayBench {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Calls whose name has this text. */
+  readonly only: string;
+}
+
+const GROUPS = [1, 2, 3];
+/** Calls one after the other, for the time of one. */
+const LONE_CALLS = 1_000;
+
+/** The ratio of the gateway's processor time for a batch to that of a node that carries it out whole. */
+const CPU_AIMS: Readonly<Record<string, number>> = {
+  'batch of 100 gets h1': 0.8,
+  'batch of 100 sets h1': 0.4,
+};
+
+const CALLS: readonly {
+  readonly call: MeasuredCall;
+  readonly operations: number;
+  readonly verb: 'get' | 'set';
+}[] = [
+  { call: { ...singleOf('get'), id: 'get h1' }, operations: 1, verb: 'get' },
+  { call: { ...singleOf('set'), id: 'set h1' }, operations: 1, verb: 'set' },
+  ...batchCalls(1).map((call: BatchCall) => ({ call, operations: OPERATIONS, verb: call.verb })),
+];
+
+export async function benchGateway({ rounds, seconds, only }: GatewayBench): Promise<SuiteReport> {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
+  const pairs: Pair[] = [];
+  const figures: Figure[] = [];
+  try {
+    const load = createLoad(directory);
+    for (const groups of GROUPS) {
+      const cluster = await startCluster(join(directory, `groups-${groups}`), groups);
+      const redis = isInstalled('redis-server')
+        ? await startRedisCluster(join(directory, `groups-${groups}`), groups)
+        : [];
+      try {
+        for (const one of CALLS.filter(({ call }) => call.id.includes(only))) {
+          const contenders = contendersOf(one, cluster, redis, load);
+          const what = `${one.call.id}, ${groups} ${groups === 1 ? 'group' : 'groups'}`;
+          pairs.push(...pairsOf(what, one.call.id, await measureInTurn(contenders, { rounds, seconds })));
+          if (groups === 1) figures.push(...(await timesOf(one.call, cluster, rounds)));
+          process.stderr.write(`${what} measured\n`);
+        }
+      } finally {
+        await Promise.all([cluster.stop(), ...redis.map((target) => target.stop())]);
+      }
+    }
+    const how = `${rounds} rounds of ${seconds} s; ${loadNames()}; node: the same calls straight to a node that has all keys; redis-cluster: redis-benchmark --cluster; 1/s: operations; CPU µs: processor time of one process for an operation`;
+    return { suite: 'gateway', how, pairs, figures };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function contendersOf(
+  { call, operations, verb }: (typeof CALLS)[number],
+  { gateway, nodes }: LocalCluster,
+  redis: readonly Target[],
+  load: Load,
+): Contender[] {
+  const counted = async (target: Target, seconds: number) => {
+    const loaded = await load(target.port, call, seconds);
+    return { ...loaded, requests: loaded.requests * operations };
+  };
+  const contenders: Contender[] = [
+    { name: 'walnut', target: gateway, load: (seconds) => counted(gateway, seconds) },
+  ];
+  const [node, ...others] = nodes as [Target];
+  // With several groups no node has all keys.
+  if (others.length === 0) {
+    contenders.push({ name: 'node', target: node, load: (seconds) => counted(node, seconds) });
+    contenders.push({ name: 'behind', target: node, load: (seconds) => counted(gateway, seconds) });
+  }
+  const [first] = redis;
+  if (first !== undefined) {
+    const isBatch = operations > 1;
+    const ratePerSecond = isBatch ? REDIS_RATE.pipelined : REDIS_RATE.alone;
+    const order = { command: verb, ratePerSecond, pipelined: operations, keys: OPERATIONS, isCluster: true };
+    contenders.push({
+      name: 'redis-cluster',
+      target: first,
+      load: (seconds) => redisLoad(first.port, { ...order, seconds }),
+    });
+  }
+  return contenders;
+}
+
+function pairsOf(what: string, id: string, rounds: readonly Round[]): Pair[] {
+  const series = (name: string, of: 'rate' | 'cpuMicros'): number[] =>
+    rounds.map((round) => round[name]?.[of] ?? Number.NaN);
+  const rate = (versus: string): Pair => ({
+    ...({ what, unit: '1/s', versus, better: 'higher' } as const),
+    values: series('walnut', 'rate'),
+    others: series(versus, 'rate'),
+  });
+  const [round = {}] = rounds;
+  const cpu = (process: string, name: string, aim: number | undefined): Pair => ({
+    ...({ what: `${what}, ${process}`, unit: 'CPU µs', versus: 'node', better: 'lower', aim } as const),
+    values: series(name, 'cpuMicros'),
+    others: series('node', 'cpuMicros'),
+  });
+  const atNode = [
+    rate('node'),
+    cpu('the gateway', 'walnut', CPU_AIMS[id]),
+    cpu('the node behind it', 'behind', undefined),
+  ];
+  return [
+    ...(round['node'] === undefined ? [] : atNode),
+    ...(round['redis-cluster'] === undefined ? [] : [rate('redis-cluster')]),
+  ];
+}
+
+/** What the gateway adds to calls that are made one after the other. */
+async function timesOf(
+  call: MeasuredCall,
+  { gateway, nodes }: LocalCluster,
+  rounds: number,
+): Promise<Figure[]> {
+  await askOnce(gateway.port, call);
+  const clients = [];
+  for (const { port } of [gateway, nodes[0] as Target])
+    clients.push(await RawClient.open(`127.0.0.1:${port}`));
+  const [through, straight] = clients as [RawClient, RawClient];
+  const added: number[] = [];
+  for (let round = 0; round < rounds; round++)
+    added.push((await msOf(through, call)) - (await msOf(straight, call)));
+  for (const client of clients) client.close();
+  return [{ what: `${call.id}: added by the gateway, p50`, unit: 'ms', values: added, aim: '≤ 0.5' }];
+}
+
+async function msOf(client: RawClient, { path, body }: MeasuredCall): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < LONE_CALLS; i++) {
+    const startedMs = performance.now();
+    await new Promise<void>((resolve) => client.call(path, body, () => resolve()));
+    times.push(performance.now() - startedMs);
+  }
+  return median(times);
+}

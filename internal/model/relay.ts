@@ -1,0 +1,104 @@
+/**
+ * Calls that a gateway passes on to groups as bytes: values are neither decoded nor encoded on
+ * the way. The port is optional: `KeyValuePort` gives the same answers to every call, only more
+ * slowly.
+ */
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import type { Position } from '#model/position.ts';
+import type { WriteId } from '#model/write-id.ts';
+
+export type RelayMethod = 'get' | 'set' | 'delete' | 'increment' | 'touch' | 'batch';
+
+export interface RelayPort {
+  /** Undefined: nothing was done, and the caller must use `KeyValuePort`. */
+  one(call: RelayedOne, signal: AbortSignal | undefined): Promise<RelayedAnswer> | undefined;
+  /** One element for each group that was asked; rejects where the Batch fails as a whole. Undefined: see `one`. */
+  batch(batch: RelayedBatch, signal: AbortSignal | undefined): Promise<RelayedPart[]> | undefined;
+}
+
+/** True if a position that an operation names is to be sent with it. */
+export type KeepsPosition = (position: Position) => boolean;
+
+/** What a request asks for, as it was read: valid until control returns to the event loop. */
+interface Relayed {
+  /** The positions that its operations name: what a read must see, or what the name of a write is not older than. */
+  positions(): Iterable<Position>;
+}
+
+/** One operation. */
+export interface RelayedOne extends Relayed {
+  readonly slot: number;
+  message(): OneMessage;
+}
+
+/** The operations of a Batch that is not atomic. */
+export interface RelayedBatch extends Relayed {
+  readonly count: number;
+  slotOf(place: number): number;
+  /** The message with the operations at these places, in order. */
+  message(places: readonly number[]): BatchMessage;
+}
+
+/** A message for one group. It stays valid, and its value is not copied before `encode`. */
+export interface RelayedMessage {
+  readonly method: RelayMethod;
+  readonly operations: number;
+  readonly isRead: boolean;
+  /** How many of them are writes without a name: each needs one. */
+  readonly unnamed: number;
+  /** How long its reads may wait, milliseconds. */
+  readonly waitMs: number;
+  /** About the bytes of keys and values. */
+  readonly bytes: number;
+  /** The first key. */
+  key(): string;
+  /** `ids`: one for each write without a name. */
+  encode(ids: readonly WriteId[], keeps: KeepsPosition): Uint8Array;
+}
+
+export interface OneMessage extends RelayedMessage {
+  /** Throws `invalid_argument` for bytes that are no answer. */
+  read(answer: Uint8Array): EncodedAnswer;
+}
+
+export interface BatchMessage extends RelayedMessage {
+  /** Throws `invalid_argument` for bytes that are no answer. */
+  read(answer: Uint8Array): RelayedResults;
+  /** The same operations as commands. */
+  commands(): BatchOperation[];
+}
+
+/** The results of a message: as bytes where each operation was carried out, else decoded. */
+export type RelayedResults = EncodedAnswer | DecodedResults;
+
+export interface EncodedAnswer {
+  readonly kind: 'encoded';
+  /** What the node answered: its positions do not name the group. */
+  readonly bytes: Uint8Array;
+  /** Where each answer, and the position in it, stands in `bytes`: in a form that only its maker reads. */
+  readonly marks: Uint32Array;
+  /** The newest position. */
+  readonly position: Position | undefined;
+}
+
+/** Their positions name the group. */
+export interface DecodedResults {
+  readonly kind: 'decoded';
+  readonly results: BatchResult[];
+}
+
+export interface RelayedAnswer {
+  /** The id of the group that gave it. */
+  readonly group: string;
+  readonly answer: EncodedAnswer;
+}
+
+/** What became of a part of a Batch. */
+export interface RelayedPart {
+  /** The id of the group that was asked. */
+  readonly group: string;
+  /** The places of its operations in the Batch. */
+  readonly places: readonly number[];
+  readonly message: BatchMessage;
+  readonly results: RelayedResults;
+}

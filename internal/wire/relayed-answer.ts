@@ -1,0 +1,215 @@
+/**
+ * Answers of groups that are passed on as bytes. A gateway has to know of them where the result
+ * of each operation stands and which position it tells, and adds to that position of which group it
+ * is. What is not of the form that nodes write is decoded.
+ */
+import { fromBinary } from '@bufbuild/protobuf';
+import { BatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { isAhead, type Lsn, NO_LSN, type Position } from '#model/position.ts';
+import type { EncodedAnswer, RelayedResults } from '#model/relay.ts';
+import { asBuffer } from '#platform/bytes.ts';
+import { toBatchResults } from '#wire/batch-request-codec.ts';
+import { ByteReader } from '#wire/byte-reader.ts';
+import { type ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { DELETE, GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
+
+const RESULTS = 0x0a;
+/** The tags of the results of each kind of operation in a BatchResult. */
+const RESULT_TAGS: Readonly<Record<number, number>> = {
+  [GET]: 0x0a,
+  [SET]: 0x12,
+  [DELETE]: 0x1a,
+  [INCREMENT]: 0x2a,
+  [TOUCH]: 0x32,
+};
+/** The tags of the position in each answer: `as_of` of a GetResponse, `position` of the others. */
+const POSITION_TAGS: Readonly<Record<number, number>> = {
+  [GET]: 0x2a,
+  [SET]: 0x12,
+  [DELETE]: 0x12,
+  [INCREMENT]: 0x1a,
+  [TOUCH]: 0x1a,
+};
+const [EPOCH, LSN, GROUP] = [0x08, 0x10, 0x1a];
+const [VARINT, DELIMITED] = [0, 2];
+
+/** The numbers of each answer in `marks`: its tag in a result, its message, and the position in it. */
+const [TAG, FROM, TO, LENGTH_AT, POSITION_FROM, POSITION_TO, MARKS] = [0, 1, 2, 3, 4, 5, 6];
+
+const reader = new ByteReader();
+/** The newest position of the answer that is being read. */
+let newest: Position | undefined;
+const NO_BYTES = Buffer.alloc(0);
+
+/** The answer to an operation of this kind. Throws `invalid_argument` for what cannot be read. */
+export function readOne(kind: number, answer: Uint8Array): EncodedAnswer {
+  reader.open(asBuffer(answer));
+  try {
+    newest = undefined;
+    const marks = new Uint32Array(MARKS);
+    mark(marks, 0, kind, answer.length);
+    return { kind: 'encoded', bytes: answer, marks, position: newest };
+  } finally {
+    reader.open(NO_BYTES);
+  }
+}
+
+/** The results in an answer to a Batch of operations of these kinds. Throws `invalid_argument` for another number of them. */
+export function readResults(
+  kinds: Uint8Array,
+  answer: Uint8Array,
+  commands: () => readonly BatchOperation[],
+): RelayedResults {
+  reader.open(asBuffer(answer));
+  try {
+    newest = undefined;
+    const marks = marksOfResults(kinds, answer.length);
+    if (marks !== undefined) return { kind: 'encoded', bytes: answer, marks, position: newest };
+  } finally {
+    reader.open(NO_BYTES);
+  }
+  return { kind: 'decoded', results: toBatchResults(commands(), fromBinary(BatchResponseSchema, answer)) };
+}
+
+/** How many bytes more an answer has at most with its group. */
+export function groupBytesMax(group: string): number {
+  return 2 * VARINT_BYTES_MAX + 2 + group.length;
+}
+
+/** Writes the answer to one operation, whose position is of the group. Room is reserved. */
+export function writeOne(out: ByteWriter, { bytes, marks }: EncodedAnswer, group: string): void {
+  writeAnswer(out, asBuffer(bytes), marks, 0, group, false);
+}
+
+/** The same of the result of an operation of a Batch, by its index in the answer. */
+export function writeResult(
+  out: ByteWriter,
+  { bytes, marks }: EncodedAnswer,
+  index: number,
+  group: string,
+): void {
+  writeAnswer(out, asBuffer(bytes), marks, MARKS * index, group, true);
+}
+
+/** The results of an answer, decoded, with their group. */
+export function decodeResults(
+  { bytes }: EncodedAnswer,
+  operations: readonly BatchOperation[],
+  group: string,
+): BatchResult[] {
+  return toBatchResults(operations, fromBinary(BatchResponseSchema, bytes)).map((result) => {
+    if (result.kind === 'error') return result;
+    const { answer } = result;
+    const named = (position: Position): Position => (position.lsn === 0 ? position : { ...position, group });
+    const told =
+      'asOf' in answer
+        ? { ...answer, asOf: named(answer.asOf) }
+        : { ...answer, position: named(answer.position) };
+    return { kind: result.kind, answer: told } as BatchResult;
+  });
+}
+
+/** Undefined unless there is a result of the right kind for each operation, and nothing else. */
+function marksOfResults(kinds: Uint8Array, total: number): Uint32Array | undefined {
+  const marks = new Uint32Array(MARKS * kinds.length);
+  for (let i = 0; i < kinds.length; i++) {
+    const kind = kinds[i] as number;
+    if (reader.at >= total || reader.bytes[reader.at++] !== RESULTS) return undefined;
+    const end = reader.delimited(total);
+    if (end < 0 || reader.at === end) return undefined;
+    if (reader.bytes[reader.at++] !== RESULT_TAGS[kind]) return undefined;
+    if (reader.delimited(end) !== end) return undefined;
+    mark(marks, MARKS * i, kind, end);
+    reader.at = end;
+  }
+  return reader.at === total ? marks : undefined;
+}
+
+/** Notes where an answer stands that begins here, and reads its fields up to its position. */
+function mark(marks: Uint32Array, at: number, kind: number, end: number): void {
+  marks[at + TAG] = RESULT_TAGS[kind] as number;
+  marks[at + FROM] = reader.at;
+  marks[at + TO] = end;
+  const positionTag = POSITION_TAGS[kind];
+  while (reader.at < end) {
+    const tag = reader.bytes[reader.at++] as number;
+    const lengthAt = reader.at;
+    // A sum may be larger than any number that is read here.
+    if ((tag & 7) === VARINT) reader.skipVarint(end);
+    else if ((tag & 7) === DELIMITED) {
+      const to = reader.delimited(end);
+      if (to < 0) throw unreadable();
+      if (tag === positionTag) {
+        markPosition(marks, at, lengthAt, to);
+        return;
+      }
+      reader.at = to;
+    } else throw unreadable();
+  }
+}
+
+/** A position without an LSN is of no log, and no group is told with it. */
+function markPosition(marks: Uint32Array, at: number, lengthAt: number, end: number): void {
+  const from = reader.at;
+  let epoch = 0;
+  let lsn: Lsn = NO_LSN;
+  while (reader.at < end) {
+    const tag = reader.bytes[reader.at++];
+    const value = reader.varint(end);
+    if (value < 0) throw unreadable();
+    if (tag === EPOCH) epoch = value;
+    else if (tag === LSN) lsn = value as Lsn;
+    else throw unreadable();
+  }
+  if (lsn === NO_LSN) return;
+  marks[at + LENGTH_AT] = lengthAt;
+  marks[at + POSITION_FROM] = from;
+  marks[at + POSITION_TO] = end;
+  // The writes of a Batch mostly have one position.
+  if (newest?.epoch === epoch && newest.lsn === lsn) return;
+  const position = { epoch, lsn };
+  if (newest === undefined || isAhead(position, newest)) newest = position;
+}
+
+function writeAnswer(
+  out: ByteWriter,
+  bytes: Buffer,
+  marks: Uint32Array,
+  at: number,
+  group: string,
+  isResult: boolean,
+): void {
+  const from = marks[at + FROM] as number;
+  const to = marks[at + TO] as number;
+  const lengthAt = marks[at + LENGTH_AT] as number;
+  const positionFrom = marks[at + POSITION_FROM] as number;
+  const positionTo = marks[at + POSITION_TO] as number;
+  // 0: there is none.
+  const position = positionTo === 0 ? 0 : positionTo - positionFrom + 2 + group.length;
+  const length =
+    position === 0 ? to - from : to - from - (positionTo - lengthAt) + varintBytes(position) + position;
+  if (isResult) {
+    out.byte(RESULTS);
+    out.varint(1 + varintBytes(length) + length);
+    out.byte(marks[at + TAG] as number);
+    out.varint(length);
+  }
+  if (position === 0) {
+    out.part(bytes, from, to - from);
+    return;
+  }
+  out.part(bytes, from, lengthAt - from);
+  out.varint(position);
+  out.part(bytes, positionFrom, positionTo - positionFrom);
+  out.byte(GROUP);
+  out.byte(group.length);
+  // The id of a group is ASCII.
+  for (let i = 0; i < group.length; i++) out.byte(group.charCodeAt(i));
+  out.part(bytes, positionTo, to - positionTo);
+}
+
+function unreadable(): Error {
+  return invalidArgument('the answer has fields that no node sends');
+}

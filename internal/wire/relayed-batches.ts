@@ -1,0 +1,116 @@
+/**
+ * Batches at a gateway: cut into a message for each group, and answered by the results as they
+ * came. Everything but the common form of a Batch that is not atomic is carried out by commands,
+ * and so is a large one, whose answer is made in slices.
+ */
+import type { BatchResult } from '#model/commands.ts';
+import type { EncodedAnswer, RelayedPart, RelayPort } from '#model/relay.ts';
+import { asBuffer } from '#platform/bytes.ts';
+import { type BatchBytes, BULK_BYTES_MAX } from '#wire/batch-bytes.ts';
+import type { BatchLimits } from '#wire/batch-codec.ts';
+import { ByteWriter } from '#wire/byte-writer.ts';
+import type { Caller, Encoded } from '#wire/kv-calls.ts';
+import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
+import { RequestReader } from '#wire/kv-reader.ts';
+import { decodeResults, groupBytesMax, writeResult } from '#wire/relayed-answer.ts';
+import { ReadBatch } from '#wire/relayed-message.ts';
+
+/** A part whose results need not be decoded. */
+interface EncodedPart extends RelayedPart {
+  readonly results: EncodedAnswer;
+}
+
+export class RelayedBatches {
+  readonly #reader: RequestReader;
+  readonly #batch: ReadBatch;
+  readonly #writer = new ByteWriter();
+  readonly #relay: RelayPort;
+  readonly #general: BatchBytes;
+  readonly #answerBytesMax: number;
+
+  /** `general`: takes what is not passed on. */
+  constructor(relay: RelayPort, general: BatchBytes, { valueBytesMax, answerBytesMax }: BatchLimits) {
+    this.#relay = relay;
+    this.#general = general;
+    this.#answerBytesMax = Math.min(answerBytesMax, LARGE_ANSWER_BYTES);
+    const reader = new RequestReader(valueBytesMax);
+    this.#reader = reader;
+    this.#batch = new ReadBatch(reader.columns, (request) => {
+      try {
+        return reader.readBatch(request) ? reader.columns.operations() : [];
+      } finally {
+        reader.close();
+      }
+    });
+  }
+
+  /** See `BatchBytes.batch`. */
+  batch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    const parts = this.#pass(asBuffer(request), caller);
+    if (parts === undefined) return this.#general.batch(request, caller, headroom);
+    return parts.then((all) => this.#join(all, caller, headroom));
+  }
+
+  #pass(request: Buffer, caller: Caller): Promise<RelayedPart[]> | undefined {
+    if (request.length > BULK_BYTES_MAX) return undefined;
+    const reader = this.#reader;
+    try {
+      if (!reader.readBatch(request) || reader.columns.isAtomic) return undefined;
+      const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
+      return this.#relay.batch(this.#batch, signal);
+    } finally {
+      reader.close();
+    }
+  }
+
+  #join(parts: readonly RelayedPart[], caller: Caller, headroom: number): Buffer | Promise<Buffer> {
+    if (parts.every(isEncoded)) {
+      const bytes = parts.reduce((sum, { results }) => sum + results.bytes.length, 0);
+      if (bytes <= this.#answerBytesMax) return this.#joinBytes(parts, bytes, headroom);
+    }
+    return this.#general.encode(inOrder(parts), caller, headroom);
+  }
+
+  /** `bytes`: about as many as the results have. */
+  #joinBytes(parts: readonly EncodedPart[], bytes: number, headroom: number): Buffer {
+    const writer = this.#writer;
+    const partOf = partsOfPlaces(parts);
+    writer.begin(headroom);
+    writer.reserve(
+      bytes + parts.reduce((sum, { group, places }) => sum + places.length * groupBytesMax(group), 0),
+    );
+    const next = new Uint32Array(parts.length);
+    for (const which of partOf) {
+      const { results, group } = parts[which] as EncodedPart;
+      const index = next[which] as number;
+      writeResult(writer, results, index, group);
+      next[which] = index + 1;
+    }
+    return writer.take();
+  }
+}
+
+function isEncoded(part: RelayedPart): part is EncodedPart {
+  return part.results.kind === 'encoded';
+}
+
+/** For each place of the Batch the part that has it. */
+function partsOfPlaces(parts: readonly RelayedPart[]): Uint16Array {
+  const partOf = new Uint16Array(countOf(parts));
+  for (const [which, { places }] of parts.entries()) for (const place of places) partOf[place] = which;
+  return partOf;
+}
+
+function countOf(parts: readonly RelayedPart[]): number {
+  return parts.reduce((sum, { places }) => sum + places.length, 0);
+}
+
+function inOrder(parts: readonly RelayedPart[]): BatchResult[] {
+  const all = new Array<BatchResult>(countOf(parts));
+  for (const { group, places, message, results } of parts) {
+    const its =
+      results.kind === 'decoded' ? results.results : decodeResults(results, message.commands(), group);
+    for (const [i, place] of places.entries()) all[place] = its[i] as BatchResult;
+  }
+  return all;
+}

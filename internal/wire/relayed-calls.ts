@@ -1,0 +1,76 @@
+/**
+ * Single calls at a gateway: passed on as bytes in the common form of a request, else carried
+ * out by commands.
+ */
+import type { RelayedAnswer, RelayPort } from '#model/relay.ts';
+import { asBuffer } from '#platform/bytes.ts';
+import { ByteWriter } from '#wire/byte-writer.ts';
+import type { Caller, Encoded, KeyValueCalls } from '#wire/kv-calls.ts';
+import { DELETE, GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
+import { RequestReader } from '#wire/kv-reader.ts';
+import { groupBytesMax, writeOne } from '#wire/relayed-answer.ts';
+import { ReadOne } from '#wire/relayed-message.ts';
+
+type Method = 'get' | 'set' | 'delete' | 'increment' | 'touch';
+/** See `KeyValueCalls`. */
+export type SingleCalls = {
+  readonly [method in Method]: (...given: Parameters<KeyValueCalls[method]>) => Encoded | undefined;
+};
+
+export class RelayedCalls implements SingleCalls {
+  readonly #reader: RequestReader;
+  readonly #one: ReadOne;
+  readonly #writer = new ByteWriter();
+  readonly #relay: RelayPort;
+  readonly #general: SingleCalls;
+
+  /** `general`: takes what is not passed on. */
+  constructor(relay: RelayPort, general: SingleCalls, valueBytesMax: number) {
+    this.#relay = relay;
+    this.#general = general;
+    this.#reader = new RequestReader(valueBytesMax);
+    this.#one = new ReadOne(this.#reader.columns);
+  }
+
+  get(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    return this.#pass(GET, request, caller, headroom) ?? this.#general.get(request, caller, headroom);
+  }
+
+  set(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    return this.#pass(SET, request, caller, headroom) ?? this.#general.set(request, caller, headroom);
+  }
+
+  delete(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    return this.#pass(DELETE, request, caller, headroom) ?? this.#general.delete(request, caller, headroom);
+  }
+
+  increment(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    return (
+      this.#pass(INCREMENT, request, caller, headroom) ?? this.#general.increment(request, caller, headroom)
+    );
+  }
+
+  touch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    return this.#pass(TOUCH, request, caller, headroom) ?? this.#general.touch(request, caller, headroom);
+  }
+
+  #pass(kind: number, request: Uint8Array, caller: Caller, headroom: number): Promise<Buffer> | undefined {
+    const reader = this.#reader;
+    try {
+      if (!reader.readOne(kind, asBuffer(request))) return undefined;
+      const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
+      const answer = this.#relay.one(this.#one, signal);
+      return answer?.then((relayed) => this.#encode(relayed, headroom));
+    } finally {
+      reader.close();
+    }
+  }
+
+  #encode({ answer, group }: RelayedAnswer, headroom: number): Buffer {
+    const writer = this.#writer;
+    writer.begin(headroom);
+    writer.reserve(answer.bytes.length + groupBytesMax(group));
+    writeOne(writer, answer, group);
+    return writer.take();
+  }
+}

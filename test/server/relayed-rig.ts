@@ -1,0 +1,239 @@
+/**
+ * A gateway over three fake nodes in this process, without connections: what it answers to the
+ * bytes of a request as it passes them on, and by decoding and encoding each message.
+ */
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import {
+  BatchRequestSchema,
+  type BatchResponse,
+  BatchResponseSchema,
+  DeleteRequestSchema,
+  DeleteResponseSchema,
+  GetRequestSchema,
+  GetResponseSchema,
+  IncrementRequestSchema,
+  IncrementResponseSchema,
+  SetRequestSchema,
+  SetResponseSchema,
+  TouchRequestSchema,
+  TouchResponseSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchOperation } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { RelayMethod } from '#model/relay.ts';
+import { ConnectNodeLinks } from '#peer/node-links.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { ClusterKeys } from '#routing/cluster-keys.ts';
+import { Groups } from '#routing/groups.ts';
+import type { NodeKeys } from '#routing/node-keys.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { settled } from '#test/doubles/settled.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { mapOf } from '#test/routing/fake-cluster.ts';
+import { EPOCH, FakeNode } from '#test/server/fake-node.ts';
+import { BatchBytes } from '#wire/batch-bytes.ts';
+import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { fromBatch, toBatchResults } from '#wire/batch-request-codec.ts';
+import { fromError } from '#wire/error-codec.ts';
+import { type Caller, KeyValueCalls } from '#wire/kv-calls.ts';
+import * as answers from '#wire/kv-codec.ts';
+import * as commands from '#wire/kv-request-codec.ts';
+import { ProtobufCalls } from '#wire/protobuf-calls.ts';
+import { RelayedBatches } from '#wire/relayed-batches.ts';
+import { RelayedCalls } from '#wire/relayed-calls.ts';
+
+export const GROUPS = ['g1', 'g2', 'g3'];
+export const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
+const HEADROOM = 5;
+/** Somebody who waits, and does not go away. */
+const CALLER: Caller = { hasDeadline: false, signal: new AbortController().signal };
+const describeError = (error: unknown): { code: string; message: string } =>
+  error instanceof WalnutError ? { code: error.code, message: error.message } : { code: 'bug', message: '' };
+
+interface Single {
+  readonly schema: DescMessage;
+  readonly toMessage: (command: never) => object;
+  readonly toAnswer: (answer: Uint8Array, command: never) => unknown;
+  readonly atNode: (node: FakeNode, request: Uint8Array) => Promise<Uint8Array>;
+}
+
+/** How a call is made by its message, and how a node answers that. */
+function single<Request extends DescMessage, Response extends DescMessage>(
+  method: Exclude<RelayMethod, 'batch'>,
+  [request, response]: readonly [Request, Response],
+  [toMessage, toCommand]: readonly [Single['toMessage'], (message: MessageShape<Request>) => object],
+  [fromAnswer, toAnswer]: readonly [
+    (answer: never) => object,
+    (message: MessageShape<Response>, key: string) => unknown,
+  ],
+): Single {
+  return {
+    schema: request,
+    toMessage,
+    toAnswer: (bytes, { key }: { key: string }) => toAnswer(fromBinary(response, bytes), key),
+    atNode: async (node, bytes) => {
+      const command = toCommand(fromBinary(request, bytes));
+      const answer = await node.ports.keyValue[method](command as never);
+      return toBinary(response, fromAnswer(answer as never) as MessageShape<Response>);
+    },
+  };
+}
+
+const SINGLES = {
+  get: single(
+    'get',
+    [GetRequestSchema, GetResponseSchema],
+    [commands.fromGetCommand, answers.toGetCommand],
+    [answers.fromGetAnswer, commands.toGetAnswer],
+  ),
+  set: single(
+    'set',
+    [SetRequestSchema, SetResponseSchema],
+    [commands.fromSetCommand, (message) => answers.toSetCommand(message, LIMITS.valueBytesMax)],
+    [answers.fromSetAnswer, commands.toSetAnswer],
+  ),
+  delete: single(
+    'delete',
+    [DeleteRequestSchema, DeleteResponseSchema],
+    [commands.fromDeleteCommand, answers.toDeleteCommand],
+    [answers.fromDeleteAnswer, commands.toDeleteAnswer],
+  ),
+  increment: single(
+    'increment',
+    [IncrementRequestSchema, IncrementResponseSchema],
+    [commands.fromIncrementCommand, answers.toIncrementCommand],
+    [answers.fromIncrementAnswer, commands.toIncrementAnswer],
+  ),
+  touch: single(
+    'touch',
+    [TouchRequestSchema, TouchResponseSchema],
+    [commands.fromTouchCommand, answers.toTouchCommand],
+    [answers.fromTouchAnswer, commands.toTouchAnswer],
+  ),
+} satisfies Record<Exclude<RelayMethod, 'batch'>, Single>;
+
+async function batchAtNode(node: FakeNode, request: Uint8Array, alter: Alter): Promise<Uint8Array> {
+  const large = { valueBytesMax: 400, answerBytesMax: 1_000_000 };
+  const parsed = toBatchOperations(fromBinary(BatchRequestSchema, request), large);
+  const results = parsed.operations.length === 0 ? [] : await node.ports.keyValue.batch(parsed.operations);
+  const answer = fromBatchResults(parsed, results, large, describeError);
+  alter(answer);
+  return toBinary(BatchResponseSchema, answer);
+}
+
+type Alter = (answer: BatchResponse) => void;
+
+export class RelayedRig {
+  readonly clock = new VirtualClock();
+  readonly nodes = new Map(GROUPS.map((id) => [id, new FakeNode()]));
+  /** How each group was called, in turn: its address, method, and whether by a message that was made anew. */
+  readonly ways: string[] = [];
+  /** Called before each attempt; what it throws is the node's answer. */
+  onAttempt: (group: string, method: RelayMethod) => void = () => undefined;
+  /** Called with each answer of a node; what it throws is what comes of it. */
+  onAnswer: (group: string, method: RelayMethod) => void = () => undefined;
+  /** May alter the answers of nodes to Batches. */
+  alter: Alter = () => undefined;
+  readonly groups: Groups;
+  readonly #singles: KeyValueCalls | RelayedCalls;
+  readonly #batches: BatchBytes | RelayedBatches;
+
+  constructor(isRelayed: boolean) {
+    for (const [i, node] of [...this.nodes.values()].entries()) node.epoch = EPOCH + i;
+    const { clock } = this;
+    this.groups = new Groups({
+      links: this.#links(),
+      ...{ clock, random: new SeededRandom(1), logger: silentLogger },
+      limits: { callsMax: 100, bytesMax: 10_000_000 },
+      ask: async () => undefined,
+      onMap: () => undefined,
+    });
+    this.groups.cache.take({ kind: 'whole', map: mapOf(GROUPS, 1), epoch: 1 });
+    const keys = new ClusterKeys({ groups: this.groups, clock, readFrom: 'master' });
+    const singles = new KeyValueCalls(keys, undefined, new ProtobufCalls(LIMITS.valueBytesMax));
+    const batches = new BatchBytes({
+      batch: (...given) => keys.batch(...given),
+      pace: { pause: () => Promise.resolve() },
+      bulk: undefined,
+      limits: LIMITS,
+      describe: describeError,
+    });
+    this.#singles = isRelayed ? new RelayedCalls(keys.relay, singles, LIMITS.valueBytesMax) : singles;
+    this.#batches = isRelayed ? new RelayedBatches(keys.relay, batches, LIMITS) : batches;
+  }
+
+  /** The answer in hexadecimal digits, or the code and text of the error; undefined: left to the general way. */
+  async ask(method: RelayMethod, request: Uint8Array): Promise<string | undefined> {
+    let isOver = false;
+    const answering = this.#ask(method, request)
+      .then((answer) => answer && Buffer.from(answer.subarray(HEADROOM)).toString('hex'))
+      .catch((error: WalnutError) => `${error.code}: ${error.message}`)
+      .finally(() => {
+        isOver = true;
+      });
+    await this.clock.advanceUntil(() => isOver, 60_000);
+    return answering;
+  }
+
+  /** What the nodes were asked to do, and what they have. */
+  get seen(): unknown {
+    return [...this.nodes.values()].map(({ calls, entries }) => ({ calls, entries: [...entries] }));
+  }
+
+  async #ask(method: RelayMethod, request: Uint8Array): Promise<Buffer | undefined> {
+    return method === 'batch'
+      ? await settled(this.#batches.batch(request, CALLER, HEADROOM))
+      : await settled(this.#singles[method](request, CALLER, HEADROOM));
+  }
+
+  #links(): ConstructorParameters<typeof Groups>[0]['links'] {
+    const real = new ConnectNodeLinks({ clock: this.clock });
+    return {
+      linkTo: (address) => this.#linkTo(address.slice(0, address.indexOf('-'))),
+      judge: (error) => real.judge(error),
+      toError: (error, told) => real.toError(error, told),
+      retain: () => undefined,
+    };
+  }
+
+  #linkTo(group: string): NodeKeys {
+    const node = this.nodes.get(group) as FakeNode;
+    const send = async (way: string, method: RelayMethod, request: Uint8Array): Promise<Uint8Array> => {
+      this.ways.push(`${group} ${method} as ${way}`);
+      try {
+        this.onAttempt(group, method);
+        const answer =
+          method === 'batch'
+            ? await batchAtNode(node, request, (one) => this.alter(one))
+            : await SINGLES[method].atNode(node, request);
+        this.onAnswer(group, method);
+        return answer;
+      } catch (error) {
+        throw error instanceof WalnutError ? fromError(error) : error;
+      }
+    };
+    const one = (method: keyof typeof SINGLES) => async (command: never) => {
+      const { schema, toMessage, toAnswer } = SINGLES[method] as Single;
+      const request = toBinary(schema, create(schema, toMessage(command) as Record<string, unknown>));
+      return toAnswer(await send('command', method, request), command) as never;
+    };
+    const batch = async (operations: readonly BatchOperation[]) => {
+      const request = toBinary(BatchRequestSchema, create(BatchRequestSchema, fromBatch(operations)));
+      const answer = await send('command', 'batch', request);
+      return toBatchResults(operations, fromBinary(BatchResponseSchema, answer));
+    };
+    const none = async (): Promise<never> => {
+      throw fromError(new WalnutError('discarded_history', 'not part of this double'));
+    };
+    const singles = { get: one('get'), set: one('set'), delete: one('delete') };
+    const others = { increment: one('increment'), touch: one('touch') };
+    const rest = { atomicBatch: none, scan: none, deletePrefix: none, explain: none, awaitDurable: none };
+    const pass = (method: RelayMethod, request: Uint8Array) =>
+      send('bytes', method, Uint8Array.from(request));
+    return { ...singles, ...others, ...rest, pass, batch, watch: () => expectNone() };
+  }
+}
+
+function expectNone(): never {
+  throw new Error('not part of this double');
+}

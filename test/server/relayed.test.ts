@@ -1,0 +1,235 @@
+/**
+ * Calls that a gateway passes on as bytes: nodes are asked the same, and callers answered the
+ * same, as by a gateway that decodes and encodes each message. WALNUT_FUZZ_RELAYED, 60 unless
+ * set, is the number of conversations of each kind.
+ */
+import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  BatchRequestSchema,
+  BatchResponseSchema,
+  DeleteRequestSchema,
+  GetRequestSchema,
+  IncrementRequestSchema,
+  SetRequestSchema,
+  TouchRequestSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchResult } from '#model/commands.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
+import type { RelayMethod } from '#model/relay.ts';
+import { badKey, key, type Operation, operationsOf } from '#test/server/byte-operations.ts';
+import { EPOCH, type FakeNode } from '#test/server/fake-node.ts';
+import { RelayedRig } from '#test/server/relayed-rig.ts';
+
+const RUNS = Number(process.env['WALNUT_FUZZ_RELAYED'] ?? 60);
+const SCHEMAS: Readonly<Record<string, DescMessage>> = {
+  get: GetRequestSchema,
+  set: SetRequestSchema,
+  delete: DeleteRequestSchema,
+  increment: IncrementRequestSchema,
+  touch: TouchRequestSchema,
+};
+
+interface Asked {
+  readonly method: RelayMethod;
+  readonly request: Uint8Array;
+}
+
+function batchOf(operations: readonly Operation[]): Asked {
+  const message = create(BatchRequestSchema, { operations: [...operations] });
+  return { method: 'batch', request: toBinary(BatchRequestSchema, message) };
+}
+
+function oneOf({ operation }: Operation): Asked | undefined {
+  const method = operation?.case as Exclude<RelayMethod, 'batch'> | undefined;
+  const schema = method && SCHEMAS[method];
+  if (method === undefined || schema === undefined) return undefined;
+  const message = create(schema, operation?.value as Record<string, unknown>);
+  return { method, request: toBinary(schema, message) };
+}
+
+/** Positions are of one of the groups, or of none. */
+function withKnownEpochs(operation: Operation, which: number): Operation {
+  const { operation: one } = operation;
+  if (one?.case === undefined || which > 3) return operation;
+  const value = { ...one.value } as { atLeast?: object; since?: object };
+  for (const field of ['atLeast', 'since'] as const)
+    if (value[field] !== undefined) value[field] = { ...value[field], epoch: BigInt(EPOCH + which) };
+  return { operation: { case: one.case, value } } as Operation;
+}
+
+const keys = fc.oneof(key, fc.constantFrom('bar', 'foo', '{tag}1', '{tag}2', 'x', 'y'));
+const good = operationsOf(keys).plain;
+const odd = operationsOf(fc.oneof({ weight: 9, arbitrary: keys }, { weight: 1, arbitrary: badKey })).any;
+
+function askedOf(operation: fc.Arbitrary<Operation>): fc.Arbitrary<Asked> {
+  const known = fc.tuple(operation, fc.nat(4)).map(([one, which]) => withKnownEpochs(one, which));
+  return fc.oneof(
+    fc.array(known, { minLength: 1, maxLength: 20 }).map(batchOf),
+    known.map((one) => oneOf(one) ?? batchOf([one])),
+  );
+}
+
+/** Asks both gateways the same, and returns how many answers were made of bytes. */
+async function sameAnswers(
+  conversation: readonly Asked[],
+  prepare: (rig: RelayedRig) => void,
+): Promise<void> {
+  const [decoded, relayed] = [new RelayedRig(false), new RelayedRig(true)];
+  for (const rig of [decoded, relayed]) prepare(rig);
+  for (const { method, request } of conversation)
+    expect(await relayed.ask(method, request)).toBe(await decoded.ask(method, request));
+  expect(relayed.seen).toEqual(decoded.seen);
+}
+
+/** Of all groups. */
+const KEYS = ['bar', 'foo', 'x', 'y', 'a', 'b', '{tag}1', '鍵'];
+
+/** Asks each group something, so that its epochs are known. */
+const HELLO: readonly Asked[] = ['bar', 'foo', 'x', '{tag}1'].map(
+  (one) => oneOf({ operation: { case: 'get', value: { key: one } } }) as Asked,
+);
+
+describe('a call that is passed on as bytes', () => {
+  it('is answered as one that is decoded and encoded, and so are those that are not in the common form', async () => {
+    const conversation = fc.array(fc.oneof(askedOf(good), askedOf(odd)), { minLength: 1, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(conversation, (asked) => sameAnswers([...HELLO, ...asked], () => undefined)),
+      { numRuns: RUNS },
+    );
+  });
+
+  it('fails as one that is decoded and encoded, whatever a node refuses, loses or forgets', async () => {
+    const failure = fc.constantFrom(
+      'unavailable',
+      'aborted',
+      'invalid_argument',
+      'not_master',
+      'rate_limited',
+    );
+    const failures = fc.array(fc.tuple(fc.constantFrom('g1', 'g2', 'g3'), fc.boolean(), failure), {
+      maxLength: 4,
+    });
+    const conversation = fc.array(askedOf(good), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(conversation, failures, (asked, given) =>
+        sameAnswers([...HELLO, ...asked], (rig) => {
+          const left = given.map(([group, isBefore, code]) => ({ group, isBefore, code }));
+          const failing = (wantsBefore: boolean) => (group: string) => {
+            const at = left.findIndex((one) => one.group === group && one.isBefore === wantsBefore);
+            const [one] = at < 0 ? [] : left.splice(at, 1);
+            if (one !== undefined) throw new WalnutError(one.code as 'aborted', `${group} says no`);
+          };
+          rig.onAttempt = failing(true);
+          rig.onAnswer = failing(false);
+        }),
+      ),
+      { numRuns: RUNS },
+    );
+  });
+
+  it('is made of bytes for groups and callers alike, where nothing asks for more', async () => {
+    const rig = new RelayedRig(true);
+    // The first write of a group asks for a position.
+    for (const { method, request } of [...HELLO, SETS]) await rig.ask(method, request);
+    const set = (key: string): Operation => ({
+      operation: { case: 'set', value: { key, value: Buffer.from(key) } },
+    });
+    const get = (key: string): Operation => ({ operation: { case: 'get', value: { key } } });
+    const before = rig.ways.length;
+    const written = await rig.ask('batch', batchOf(KEYS.map(set)).request);
+    const read = await rig.ask('batch', batchOf(KEYS.map(get)).request);
+    expect(resultsOf(written).map(({ result }) => result.case)).toEqual(KEYS.map(() => 'set'));
+    const values = resultsOf(read).map(
+      ({ result }) => result.case === 'get' && Buffer.from(result.value.value).toString(),
+    );
+    expect(values).toEqual(KEYS);
+    expect(rig.ways.slice(before).every((way) => way.endsWith('batch as bytes'))).toBe(true);
+    const named = [...rig.nodes.values()].flatMap(({ calls }) => calls.flatMap(namesIn));
+    expect(new Set(named).size).toBe(2 * KEYS.length);
+  });
+
+  const SETS = batchOf(
+    KEYS.map((key) => ({ operation: { case: 'set', value: { key, value: Buffer.from('v') } } })),
+  );
+  const ONE = oneOf({ operation: { case: 'set', value: { key: 'bar' } } }) as Asked;
+
+  it.each<[string, (rig: RelayedRig) => void]>([
+    ['that a group forgot is sent again with a newer position', (rig) => forget(rig, 1)],
+    [
+      'whose answer was lost, and that a group forgot, is told as it is',
+      (rig) => {
+        forget(rig, 2);
+        once(rig, 'onAnswer', 'unavailable');
+      },
+    ],
+    ['goes on where the map has it now', (rig) => once(rig, 'onAttempt', 'shard_moved')],
+    ['waits for a group that takes no calls', (rig) => once(rig, 'onAttempt', 'unavailable')],
+    ['is refused where the node refuses it', (rig) => once(rig, 'onAttempt', 'permission_denied')],
+    ['is an error where a node leaves a result out', (rig) => shorten(rig)],
+  ])('a write %s', (_, prepare) => sameAnswers([...HELLO, SETS, ONE, SETS], prepare));
+
+  it('leaves an atomic Batch to the way of commands', async () => {
+    const rig = new RelayedRig(true);
+    const message = create(BatchRequestSchema, {
+      atomic: true,
+      operations: [{ operation: { case: 'get', value: { key: 'a' } } }],
+    });
+    // The double has no atomic batches.
+    const answer = await rig.ask('batch', toBinary(BatchRequestSchema, message));
+    expect(answer).toBeUndefined();
+    expect(rig.ways).toEqual([]);
+  });
+});
+
+function resultsOf(answer: string | undefined) {
+  return fromBinary(BatchResponseSchema, Buffer.from(answer ?? '', 'hex')).results;
+}
+
+function namesIn({ argument }: { readonly argument: unknown }): string[] {
+  if (!Array.isArray(argument)) return [];
+  return argument.flatMap(({ command }) =>
+    command.id === undefined ? [] : [`${command.id.name.clientId} ${command.id.name.sequence}`],
+  );
+}
+
+const SHARD = { slot: 5061, group: 'g2', address: '', mapEpoch: 2 };
+
+/** The first attempt, or answer, of a write fails like this. */
+function once(rig: RelayedRig, when: 'onAttempt' | 'onAnswer', code: ErrorCode): void {
+  let isOver = false;
+  rig[when] = (group, method) => {
+    if (isOver || group !== 'g1' || method === 'get') return;
+    isOver = true;
+    throw new WalnutError(code, 'no', code === 'shard_moved' ? { shard: SHARD } : {});
+  };
+}
+
+/** Each node has forgotten whether it did the last write of its next Batches. */
+function forget(rig: RelayedRig, times: number): void {
+  for (const node of rig.nodes.values()) {
+    let left = times;
+    alterResults(node, (results) => {
+      if (left-- <= 0) return results;
+      const error = new WalnutError('aborted', 'the outcome is unknown');
+      return results.map((result, i) => (i === results.length - 1 ? { kind: 'error', error } : result));
+    });
+  }
+}
+
+/** A node leaves the last result of its next Batch out. */
+function shorten(rig: RelayedRig): void {
+  let isOver = false;
+  rig.alter = (answer) => {
+    if (isOver || answer.results.length < 2) return;
+    isOver = true;
+    answer.results.pop();
+  };
+}
+
+function alterResults(node: FakeNode, alter: (results: BatchResult[]) => BatchResult[]): void {
+  const { keyValue } = node.ports;
+  const batch = keyValue.batch.bind(keyValue);
+  keyValue.batch = async (...given) => alter(await batch(...given));
+}
