@@ -36,7 +36,7 @@ export interface WatchingClient {
 /** Throws INVALID_ARGUMENT for what is no target, and for options that do not exist or are out of range. */
 export function checkWatch(what: WatchTarget, options: WatchOptions): void {
   checkNames(options, NAMES);
-  const { patienceMs, onBreak } = options;
+  const { patienceMs = PATIENCE_MS, onBreak } = options;
   checkTarget(what);
   if (patienceMs !== Number.POSITIVE_INFINITY) checkMs('patienceMs', patienceMs, 0, Number.MAX_SAFE_INTEGER);
   checkFunction('onBreak', onBreak);

@@ -105,7 +105,7 @@ describe('a client of a cluster', () => {
 
   it('sends an operation to the owner of the newer map, and the others of its Batch go again', async () => {
     const cluster = new SimulatedCluster();
-    const client = cluster.open();
+    const client = cluster.open({ batchOperationsMax: 4 });
     await cluster.settled(client.set(OF_G1, bytes('0')));
     const [g1, g2] = [cluster.group('g1'), cluster.group('g2')];
     g1.moved = (key) =>
@@ -127,12 +127,15 @@ describe('a client of a cluster', () => {
           client.increment(OF_G1),
           client.increment(stays),
           client.get(stays),
+          // In the next Batch, and so after those before it.
+          client.increment(stays),
         ]),
       ),
-    ).toMatchObject([{ value: 1n }, { value: 1n }, { value: 2n }, { found: true }]);
-    expect(g1.seen.slice(-2)).toEqual([
+    ).toMatchObject([{ value: 1n }, { value: 1n }, { value: 2n }, { found: true }, { value: 3n }]);
+    expect(g1.seen.slice(-3)).toEqual([
       ['g1-1:1', 'increment increment increment get'],
       ['g1-1:1', 'increment increment get'],
+      ['g1-1:1', 'increment'],
     ]);
     // Its name and its position were of the other group.
     expect(g2.seen).toEqual([['g2-1:1', 'increment']]);
