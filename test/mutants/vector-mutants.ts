@@ -101,6 +101,13 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
     tests: [VOUCHED],
   },
   {
+    name: 'vouched: the short way over bytes forgets for whom it calls',
+    file: 'internal/server/kv-service.ts',
+    text: 'return keys === undefined && wish === undefined;',
+    replacement: 'return keys === undefined;',
+    tests: [GATEWAY],
+  },
+  {
     name: 'vouched: a call to a node names nobody',
     file: 'internal/peer/node-links.ts',
     text: '{ headers: { [ON_BEHALF_OF_HEADER]: user } }',
