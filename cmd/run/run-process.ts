@@ -11,6 +11,7 @@ import type { EarlySignals } from '#platform/early-signals.ts';
 import { keepHeapSmall } from '#platform/heap.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { createServiceManager } from './service-manager.ts';
 import { Settings } from './settings.ts';
 
 /** A stop that takes longer than this is considered stuck. */
@@ -60,10 +61,18 @@ export async function runProcess<Kind extends BinaryKind>({
   settings.follow('log.level', ({ log }) => logger.setLevel(log.level));
   const closers = new CloserStack();
   const leave = (code: ExitCode): never => exit(logger, code);
+  const manager = createServiceManager(process.env, logger);
   const stopOnSignals = (beginDrain: () => void): void =>
-    handOver({ logger, settings, clock, closers, signals, beginDrain });
+    handOver({
+      ...{ logger, settings, clock, closers, signals },
+      beginDrain: () => {
+        manager.stopping();
+        beginDrain();
+      },
+    });
   try {
     await start({ logger, settings, clock, closers, stopOnSignals, leave });
+    manager.ready();
   } catch (error) {
     await closers
       .close()
