@@ -16,6 +16,8 @@ export interface Entry {
   readonly contentType?: string | undefined;
   /** When the record that wrote it was made: wall time, whole seconds as milliseconds. Undefined: nobody asked. */
   readonly modifiedMs?: number | undefined;
+  /** How long the value is where `value` is empty because only keys were asked for. */
+  readonly valueBytes?: number | undefined;
 }
 
 /** Why an entry was written or removed. */

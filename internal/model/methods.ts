@@ -47,6 +47,7 @@ const ADMIN = service('/walnut.v1.Admin/', {
   GetSlowLog: { access: 'observe', wholeSpace: 'read' },
   // A slot without entries tells that none of its keys exists.
   GetSlotSizes: { access: 'observe', wholeSpace: 'read' },
+  HotKeys: { access: 'observe', wholeSpace: 'read' },
   // Records with their values.
   DivergedShow: { access: 'admin', wholeSpace: 'read' },
   DivergedSeen: { access: 'admin' },

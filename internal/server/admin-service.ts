@@ -22,6 +22,7 @@ import {
 import type { DescribeError } from '#wire/batch-codec.ts';
 import { fromMendClock, toMendClock } from '#wire/clock-codec.ts';
 import { fromDivergedList, fromDivergedSlice, toDivergedShow } from '#wire/diverged-codec.ts';
+import { fromHotKeys, toHotKeys } from '#wire/hot-keys-codec.ts';
 import { fromFailoverAnswer, fromPromoteAnswer, toFailover } from '#wire/leadership-codec.ts';
 import { checkAddress, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { toPosition } from '#wire/position-codec.ts';
@@ -80,6 +81,10 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
       limits: FEW,
       impl: ({ limit, afterId }) =>
         fromSlowLog(slowLog.read(limit === 0 ? Infinity : limit, toSafeNumber(afterId, 'after_id'))),
+    },
+    hotKeys: {
+      limits: FEW,
+      impl: async (request, { signal }) => fromHotKeys(await port.hotKeys(toHotKeys(request), signal)),
     },
     setConfig: {
       limits: FEW,

@@ -15,6 +15,8 @@ export class RecencyList {
   #oldest = NO_SLOT;
   #newest = NO_SLOT;
   #lastStamp = 0;
+  /** The slot that `stamp` was called for last. */
+  #lastUnlisted = NO_SLOT;
   /** False once `restore` appended a slot with a stamp older than the last one. */
   #isSorted = true;
 
@@ -35,7 +37,13 @@ export class RecencyList {
 
   /** Notes an access of a slot that is not in the list, for when it is listed again. */
   stamp(slot: number): void {
+    this.#lastUnlisted = slot;
     this.#slots.setStamp(slot, ++this.#lastStamp);
+  }
+
+  /** Must be called before a slot that is not in the list is freed. */
+  forget(slot: number): void {
+    if (slot === this.#lastUnlisted) this.#lastUnlisted = NO_SLOT;
   }
 
   /** Makes a slot of the list the most recently accessed. */
@@ -44,6 +52,18 @@ export class RecencyList {
     if (slot === this.#newest) return;
     this.remove(slot);
     this.#append(slot);
+  }
+
+  /** How many accesses there were, those before this start included. */
+  get accesses(): number {
+    return this.#lastStamp;
+  }
+
+  /** The slot that was accessed last; `NO_SLOT` if its entry is gone. */
+  get last(): number {
+    const isLast = (slot: number): boolean =>
+      slot !== NO_SLOT && this.#slots.stampOf(slot) === this.#lastStamp;
+    return [this.#newest, this.#lastUnlisted].find(isLast) ?? NO_SLOT;
   }
 
   /** Appends a slot with the stamp that it had; `rebuild` sorts the list if stamps arrived out of order. */

@@ -171,13 +171,14 @@ export class SlotTable {
     return this.#typed(slot, entry);
   }
 
-  /** The entry with an empty value. */
+  /** The entry with an empty value, and how long its value is. */
   entryWithoutValue(slot: number): Entry {
     return this.#typed(slot, {
       key: this.keyOf(slot),
       value: EMPTY_VALUE,
       expireAtMs: this.expireAtMsOf(slot),
       version: { epoch: this.epochOf(slot), lsn: this.lsnOf(slot) as Lsn },
+      valueBytes: this.valueBytesOf(slot),
     });
   }
 

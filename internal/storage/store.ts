@@ -215,6 +215,12 @@ export class Store {
     for (const key of keys) if (this.#key.load(key)) this.accessKey(this.#key);
   }
 
+  /** How many accesses there were, of which only differences mean anything, and the key of the last; undefined if it is gone. */
+  lastAccess(): { readonly accesses: number; readonly key: string | undefined } {
+    const { accesses, last } = this.#recency;
+    return { accesses, key: last === NO_SLOT ? undefined : this.#slots.keyOf(last) };
+  }
+
   /** A buffer for keys, hashed as this store does: the caller's own, to ask for several things of one key. */
   createKey(): KeyBytes {
     return new KeyBytes(this.#hashSeed, this.#hashMask);
@@ -448,6 +454,7 @@ export class Store {
     this.#snapshot?.beforeChange(slot);
     this.#forget(slot);
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.remove(slot);
+    this.#recency.forget(slot);
     this.#index.remove(this.#key.hash, slot);
     this.#slots.free(slot);
   }

@@ -171,7 +171,7 @@ export function toDurableAnswer(response: AwaitDurableResponse): DurableAnswer {
 }
 
 export function toEntry(message: Omit<EntryMessage, '$typeName'>): Entry {
-  const { key, value, version, expireAtMs, contentType, modifiedMs } = message;
+  const { key, value, version, expireAtMs, contentType, modifiedMs, valueBytes } = message;
   return {
     key,
     value,
@@ -179,6 +179,7 @@ export function toEntry(message: Omit<EntryMessage, '$typeName'>): Entry {
     expireAtMs: toSafeNumber(expireAtMs, 'expire_at_ms'),
     ...(contentType === '' ? {} : { contentType }),
     ...(modifiedMs === 0n ? {} : { modifiedMs: toSafeNumber(modifiedMs, 'modified_ms') }),
+    ...(valueBytes === undefined ? {} : { valueBytes: toSafeNumber(valueBytes, 'value_bytes') }),
   };
 }
 

@@ -39,5 +39,6 @@ export function fromEntry(entry: Entry): EntryMessage {
     expireAtMs: BigInt(entry.expireAtMs),
     contentType: entry.contentType ?? '',
     modifiedMs: BigInt(entry.modifiedMs ?? 0),
+    ...(entry.valueBytes === undefined ? {} : { valueBytes: BigInt(entry.valueBytes) }),
   };
 }

@@ -2,6 +2,8 @@
 import type { PlainSets } from '#model/bulk.ts';
 import type { BatchOperation, Expiry } from '#model/commands.ts';
 import type { ExplainAnswer } from '#model/explain.ts';
+import type { HotKeysCommand } from '#model/hot-keys.ts';
+import type { AdminPort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import type { SlotSizesPage } from '#model/slots.ts';
 
@@ -42,4 +44,15 @@ export function operationsOf(sets: PlainSets): BatchOperation[] {
     };
     return { kind: 'set', command: { ...command, returnPrevious: false, minAcks: 0, timeoutMs: 0 } };
   });
+}
+
+/** `note`: gets what was asked for. */
+export function hotKeys(note: (command: HotKeysCommand) => void): Pick<AdminPort, 'hotKeys'> {
+  return {
+    hotKeys: async (command) => {
+      note(command);
+      const keys = [{ key: 'hot', looks: 3 }];
+      return { keys, looks: 4, accesses: 100, durationMs: command.durationMs, distinct: 2 };
+    },
+  };
 }

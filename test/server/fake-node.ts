@@ -1,7 +1,6 @@
 /** A node without disk or replication: what the server's tests put behind the edge. */
 
-import type { BulkPort, MixedAnswer } from '#model/bulk.ts';
-import { NOT_FOUND, type ReadMoment, TOO_LONG } from '#model/bulk.ts';
+import { type BulkPort, type MixedAnswer, NOT_FOUND, type ReadMoment, TOO_LONG } from '#model/bulk.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -23,7 +22,7 @@ import { isSamePosition, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
-import { explained, operationsOf, slotSizesAt } from '#test/server/fake-answers.ts';
+import { explained, hotKeys, operationsOf, slotSizesAt } from '#test/server/fake-answers.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
 import { FakeNames } from '#test/server/fake-names.ts';
 import { EPOCH, FAKE_PUSH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
@@ -428,6 +427,7 @@ export class FakeNode {
         return { updates: [], lastLsn: toLsn(6), isEnd: true, damage: '' };
       },
       divergedSeen: async (id) => this.#note('divergedSeen', id),
+      ...hotKeys((command) => this.#note('hotKeys', command)),
       digest: () => ({ position: this.#at(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
       mendClock: async (command) => {
         this.#note('mendClock', command);

@@ -9,6 +9,7 @@ import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { HotKeysAnswer, HotKeysCommand } from '#model/hot-keys.ts';
 import type { FailoverAnswer, PromoteAnswer } from '#model/leadership.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
@@ -26,6 +27,7 @@ import type {
 import { digestAt } from '#node/digest-at.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { KeysDoor } from '#node/doors/keys-door.ts';
+import { HotKeyLooks } from '#node/hot-key-looks.ts';
 import { mendClock } from '#node/mend-clock.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { slotSizesFrom } from '#node/slot-sizes.ts';
@@ -41,10 +43,12 @@ export interface AdminParts {
 export class AdminDoor implements AdminPort {
   readonly #parts: AdminParts;
   readonly #admission: Admission;
+  readonly #hotKeys: HotKeyLooks;
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
     this.#admission = parts.admission;
+    this.#hotKeys = new HotKeyLooks(() => parts.admission.readable(), parts.options.clock);
   }
 
   /** Answered at any time, also while the node loads or stops. */
@@ -83,6 +87,10 @@ export class AdminDoor implements AdminPort {
     if (member === undefined) return;
     const why = `${member.node} is a member of cluster ${member.cluster}, whose map lists the nodes of its groups`;
     throw new WalnutError('failed_precondition', `${why}: see walnut cluster map`);
+  }
+
+  hotKeys(command: HotKeysCommand, signal?: AbortSignal): Promise<HotKeysAnswer> {
+    return this.#hotKeys.look(command, signal);
   }
 
   async checkpoint(): Promise<CheckpointAnswer> {

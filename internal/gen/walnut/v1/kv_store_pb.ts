@@ -1410,7 +1410,7 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
   limit: number;
 
   /**
-   * Leave the values out.
+   * Leave the values out; `value_bytes` says how long each is.
    *
    * @generated from field: bool keys_only = 4;
    */
