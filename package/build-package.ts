@@ -50,11 +50,21 @@ export function buildPackage(place = join(ROOT, 'dist')): string {
   for (const place of [target, commonjs]) copy(OF_PAGE, place);
   cpSync(join(ROOT, 'package', 'README.md'), join(target, 'README.md'));
   writeJson(join(target, 'package.json'), packageManifest(manifest));
+  writeManPage(join(target, 'man'));
   return target;
 }
 
 function copy(paths: readonly string[], target: string): void {
   for (const path of paths) cpSync(join(ROOT, path), join(target, path), { recursive: true });
+}
+
+/** What `walnut man` prints. */
+function writeManPage(directory: string): void {
+  const tool = [join(ROOT, 'bin', 'launch.cjs'), join(ROOT, 'cmd', 'walnut.ts'), 'man'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, tool, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the manual page cannot be made: ${stderr}`);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'walnut.1'), stdout);
 }
 
 /** Throws if the compiler finds anything wrong. */

@@ -52,6 +52,7 @@ export function packageManifest(source: SourceManifest): Record<string, unknown>
     engines,
     sideEffects: false,
     bin,
+    man: ['./man/walnut.1'],
     exports: {
       ...Object.fromEntries(LIBRARIES.map((library) => [library.path, conditionsOf(library)])),
       './package.json': './package.json',

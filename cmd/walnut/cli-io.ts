@@ -6,12 +6,20 @@ import { fstatSync } from 'node:fs';
 import { isOnATerminal } from '#platform/shutdown-signals.ts';
 import { createWriteOut } from '#platform/standard-output.ts';
 
+/** A terminal that lines are typed at. */
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream & { readonly columns?: number };
+}
+
 export interface CliIo {
   /** Writes the whole text to stdout. Rejects with the system's error if that fails. */
   write(chunk: string | Uint8Array): Promise<void>;
   /** Writes to stderr. Never fails: if nobody can read stderr, the exit code must suffice. */
   note(text: string): void;
   readonly stdin: AsyncIterable<Uint8Array>;
+  /** Undefined unless stdin and stdout are a terminal. Opens stdin, which most commands leave alone. */
+  openTerminal(): Terminal | undefined;
   readonly isOutTerminal: boolean;
   readonly isErrTerminal: boolean;
   /** The width of the terminal; undefined if it is unknown or there is no terminal. */
@@ -33,6 +41,10 @@ export function createProcessIo(): CliIo {
     write: createWriteOut(),
     note: (text) => void process.stderr.write(text),
     stdin: { [Symbol.asyncIterator]: readStdin },
+    openTerminal: () => {
+      const { stdin: input, stdout: output } = process;
+      return output.isTTY === true && input.isTTY === true ? { input, output } : undefined;
+    },
     isOutTerminal: process.stdout.isTTY === true,
     isErrTerminal: process.stderr.isTTY === true,
     columns: process.stdout.columns,

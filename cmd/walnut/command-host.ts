@@ -5,22 +5,24 @@
 
 import type { Command } from 'commander';
 import { type Endpoint, tryEndpoint, writtenAddress } from '#dial/endpoint.ts';
-import { type NamedAddress, parseAddress } from './arguments.ts';
-import { createReach, type Reach, type ReachOptions } from './call/reach.ts';
+import { Callee } from './call/callee.ts';
+import type { Reach } from './call/reach.ts';
+import { Session } from './call/session.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
+import type { AddressSource, GivenOptions, Target } from './context/choose-context.ts';
 import { renderJson, showText } from './output/output.ts';
 import { CLEAR_SCREEN, type Colors, chooseColors, guardTerminal } from './output/terminal.ts';
-
-export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 
 /** One run of one command. */
 export interface Invocation {
   readonly io: CliIo;
-  /** The node that --address names. */
+  /** The node that --address or a context names. */
   readonly address: Endpoint;
   /** Makes an endpoint of another address that the user named. */
   readonly reach: Reach;
+  /** Which nodes and settings the options mean now: contexts may change while a command runs. */
+  readonly target: () => Promise<Target>;
   readonly isJson: boolean;
   readonly colors: Colors;
   /** Positional arguments. */
@@ -29,8 +31,7 @@ export interface Invocation {
 
 export type Handler<Options> = (invocation: Invocation, options: Options) => Promise<ExitCode>;
 
-interface CommonOptions extends ReachOptions {
-  readonly address?: NamedAddress;
+interface CommonOptions extends GivenOptions {
   readonly json?: boolean;
 }
 
@@ -41,8 +42,10 @@ export class CommandHost {
   /** True if failures are also reported as JSON. */
   readonly isJson: boolean;
   exitCode: ExitCode = EXIT.ok;
+  readonly #session: Session;
 
-  constructor(io: CliIo, isJson = false) {
+  constructor(io: CliIo, isJson = false, session = new Session(io.env)) {
+    this.#session = session;
     const guarded = guardTerminal(io);
     const write: CliIo['write'] = async (chunk) => {
       try {
@@ -55,34 +58,53 @@ export class CommandHost {
     this.isJson = isJson;
   }
 
+  /** Begins messages about failures: see `Session`. */
+  get place(): string {
+    return this.#session.place;
+  }
+
   /** Converts a handler to a commander action. */
   action<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
+    return this.#action(handler, (callee) => callee.endpoint());
+  }
+
+  /** The same for a command that calls no node at --address: none of a context is looked for. */
+  offline<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
+    return this.#action(handler, () => Promise.reject(new Error('this command calls no node')));
+  }
+
+  #action<Options>(
+    handler: Handler<Options>,
+    endpointOf: (callee: Callee) => Promise<Endpoint>,
+  ): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.at(-1) as Command;
       const options = command.optsWithGlobals<Options & CommonOptions>();
-      const named = options.address ?? parseAddress(ADDRESS_DEFAULT);
+      const callee = new Callee(this.#session, this.io, options, sourceOfAddress(command, this.io));
       try {
-        const reach = createReach(options, this.io.env);
-        const reached = await outcomeOf(reach(named));
+        const reached = await outcomeOf(endpointOf(callee));
         const invocation: Invocation = {
           io: this.io,
           // Only commands that call the node fail where it may not be called.
           get address() {
             return reached();
           },
-          reach,
+          reach: callee.reach,
+          target: () => callee.target(),
           isJson: options.json === true,
           colors: chooseColors(this.io, this.io.isOutTerminal),
           args: command.args,
         };
         this.exitCode = await handler(invocation, options);
       } catch (error) {
-        this.exitCode = this.report(describeFailure(error, writtenAddress(named.text, named.isTls)));
+        this.exitCode = this.report(describeFailure(error, callee.text));
       }
     };
   }
 
-  report({ exitCode, message, advice }: CliError): ExitCode {
+  /** Tells a failure on stderr, with the place of the command where the session has one. */
+  report({ exitCode, message: told, advice }: CliError): ExitCode {
+    const message = `${this.place}${told}`;
     if (this.isJson) {
       this.io.note(`${JSON.stringify({ error: { exitCode, message, advice } })}\n`);
       return exitCode;
@@ -92,6 +114,11 @@ export class CommandHost {
     if (advice !== undefined) this.io.note(`${advice}\n`);
     return exitCode;
   }
+}
+
+function sourceOfAddress(command: Command, { env }: CliIo): AddressSource {
+  if (command.getOptionValueSourceWithGlobals('address') === 'cli') return 'option';
+  return (env.WALNUT_ADDRESS ?? '') === '' ? 'default' : 'environment';
 }
 
 /** Returns or throws what `promise` ended with. */
@@ -130,6 +157,19 @@ export function usageError(message: string, advice?: string): CliError {
  * way. Throws if the address is invalid.
  */
 export function parseToldAddress(text: string, by: Endpoint): Endpoint {
+  const told = TOLD.get(by) ?? new Map<string, Endpoint>();
+  TOLD.set(by, told);
+  if (told.size >= TOLD_MAX) told.clear();
+  const endpoint = told.get(text) ?? toldEndpoint(text, by);
+  told.set(text, endpoint);
+  return endpoint;
+}
+
+/** The addresses that an endpoint named before: the same object is called by the same connection. */
+const TOLD = new WeakMap<Endpoint, Map<string, Endpoint>>();
+const TOLD_MAX = 64;
+
+function toldEndpoint(text: string, by: Endpoint): Endpoint {
   const told = tryEndpoint(text);
   if (told === undefined)
     throw new CliError(

@@ -37,6 +37,8 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['info'], load: async () => (await import('./figures/info-command.ts')).addInfoCommand },
   { names: ['top'], load: async () => (await import('./figures/top-command.ts')).addTopCommand },
   { names: ['latency'], load: async () => (await import('./figures/latency-command.ts')).addLatencyCommand },
+  { names: ['bigkeys'], load: async () => (await import('./figures/bigkeys-command.ts')).addBigkeysCommand },
+  { names: ['hotkeys'], load: async () => (await import('./figures/hotkeys-command.ts')).addHotkeysCommand },
   { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },
   { names: ['scrub'], load: async () => (await import('./group/scrub-command.ts')).addScrubCommand },
   { names: ['replay'], load: async () => (await import('./replay/replay-command.ts')).addReplayCommand },
@@ -61,12 +63,17 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['config'], load: async () => (await import('./group/config-command.ts')).addConfigCommand },
   { names: ['delay'], load: async () => (await import('./group/delay-command.ts')).addDelayCommand },
   { names: ['clock'], load: async () => (await import('./group/clock-command.ts')).addClockCommand },
+  { names: ['context'], load: async () => (await import('./context/context-command.ts')).addContextCommand },
   { names: ['auth'], load: async () => (await import('./auth/auth-command.ts')).addAuthCommand },
   { names: ['diverged'], load: async () => (await import('./log/diverged-command.ts')).addDivergedCommand },
   {
     names: ['completion'],
     load: async () =>
       (await import('./completion/completion-command.ts')).createCompletionCommand(() => loadCommands([])),
+  },
+  {
+    names: ['man'],
+    load: async () => (await import('./manual/man-command.ts')).createManCommand(() => loadCommands([])),
   },
 ];
 
@@ -80,6 +87,7 @@ export async function loadCommands(args: readonly string[]): Promise<AddCommands
 /** Options of the program that are followed by a value. */
 const VALUED = new Set([
   '--address',
+  '--context',
   '--token-file',
   '--ca-file',
   '--cert-file',
@@ -95,4 +103,11 @@ export function commandNameOf(args: readonly string[]): string | undefined {
     else if (!argument.startsWith('-')) return argument;
   }
   return undefined;
+}
+
+const TELLS = new Set(['--help', '-h', '--version', '-V']);
+
+/** True if the arguments have no command and ask for nothing else. */
+export function isBare(args: readonly string[]): boolean {
+  return commandNameOf(args) === undefined && !args.some((argument) => TELLS.has(argument));
 }

@@ -3,19 +3,26 @@ import { Command, CommanderError, Option } from 'commander';
 import { findSwallowed } from '#platform/npm-options.ts';
 import { packageVersion } from '../run/package-version.ts';
 import { parseAddress } from './arguments.ts';
+import { Session } from './call/session.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
-import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
-import { loadCommands } from './command-table.ts';
+import { CommandHost, usageError } from './command-host.ts';
+import { isBare, loadCommands } from './command-table.ts';
+import { ADDRESS_DEFAULT } from './context/choose-context.ts';
+import { parseContextName } from './context/contexts.ts';
 import { fitHelp, HELP_WIDTH } from './output/help-text.ts';
 
-/** Runs the tool; resolves with the exit code. Never rejects. */
-export async function runWalnut(args: readonly string[], io: CliIo): Promise<number> {
-  const host = new CommandHost(io, asksForJson(args));
+/** Runs the tool; resolves with the exit code. Never rejects. `session`: shared with other runs. */
+export async function runWalnut(
+  args: readonly string[],
+  io: CliIo,
+  session = new Session(io.env),
+): Promise<ExitCode> {
+  const host = new CommandHost(io, asksForJson(args), session);
   const output: string[] = [];
   try {
     try {
-      const program = await createProgram(args, host, output);
+      const program = await createProgram(args, host, output, io);
       refuseSwallowed(program, io);
       await program.parseAsync([...args], { from: 'user' });
     } catch (error) {
@@ -63,8 +70,14 @@ export function reportBug(error: unknown, args: readonly string[], io: CliIo): E
   return new CommandHost(io, asksForJson(args)).report(describeBug(error));
 }
 
-async function createProgram(args: readonly string[], host: CommandHost, output: string[]): Promise<Command> {
-  const { io } = host;
+/** `output`: gets the text of --help. */
+async function createProgram(
+  args: readonly string[],
+  host: CommandHost,
+  output: string[],
+  unguarded: CliIo,
+): Promise<Command> {
+  const { io, place } = host;
   const program = new Command('walnut')
     .description('Reads, writes, inspects and operates Walnut nodes.')
     .version(packageVersion())
@@ -72,7 +85,7 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
     .configureOutput({
       writeOut: (text) => void output.push(fitHelp(text)),
       writeErr: (text) => {
-        if (!host.isJson) io.note(text);
+        if (!host.isJson) io.note(text.startsWith('error:') ? `${place}${text}` : text);
       },
       getOutHelpWidth: () => HELP_WIDTH,
       getErrHelpWidth: () => HELP_WIDTH,
@@ -82,6 +95,11 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(add --help for usage and examples)')
     .addOption(addressOption(host))
+    .option(
+      '--context <name>',
+      'the nodes and settings stored under a name (env: WALNUT_CONTEXT); see: walnut context',
+      parseContextName,
+    )
     .option('--token-file <file>', 'the token to send (env: WALNUT_TOKEN, the token itself)')
     .option('--allow-clear-text', 'send it without TLS to an address that is not this machine')
     .option('--ca-file <file>', 'authorities of an https:// address (env: WALNUT_CA_FILE)')
@@ -90,8 +108,20 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
     .option('--server-name <name>', 'the name in its certificate (env: WALNUT_SERVER_NAME)')
     .option('--json', 'answer in JSON')
     .addHelpText('after', EXAMPLES);
+  if (isBare(args)) return addShell(program, host, args, unguarded);
   for (const add of await loadCommands(args)) add(program, host);
   return program;
+}
+
+/** The program without a command. `io`: not guarded yet, as each command in the shell guards its own. */
+function addShell(program: Command, host: CommandHost, args: readonly string[], io: CliIo): Command {
+  return program.action(
+    host.offline(async (invocation) => {
+      const { runShell } = await import('./repl/run-shell.ts');
+      const report = (error: CliError): ExitCode => host.report(error);
+      return runShell({ base: args, program, invocation, io, run: runWalnut, report });
+    }),
+  );
 }
 
 function addressOption({ io }: CommandHost): Option {
@@ -119,6 +149,13 @@ Examples:
   walnut status
   walnut digest --compare
   walnut replay orm-busy.trace.gz --limit 1000000 --concurrency 1
+
+Without a command it is a shell for commands: on a terminal with history and Tab,
+elsewhere for commands on stdin, one a line. More: walnut context --help
+
+A setting is taken from its option; else from the context, which is that of
+--context, or of WALNUT_CONTEXT or walnut context use where neither --address nor
+WALNUT_ADDRESS names a node; else from the environment; else it is the default.
 
 Exit codes: 0 done; 1 key not found or check failed; 2 usage; 5 unreachable or
 server error; 6 a file or a stream could not be read or written; 70 a bug of the

@@ -118,6 +118,13 @@ describe('the checks of a node', () => {
           text !== 'FOUND, AND WHAT TO DO',
       )
       .filter((text) => !/^[A-Z ]+$/.test(text));
+    const called = ['config-checks', 'check-config'].flatMap((file) =>
+      [...readText(`cmd/walnut/doctor/${file}.ts`).matchAll(/runbook\('([^']+)'\)/g)].map(
+        ([, text = '']) => text,
+      ),
+    );
+    expect(called.length).toBeGreaterThan(4);
+    expect(called.filter((text) => !headings.includes(text))).toEqual([]);
     expect(named.length).toBeGreaterThan(12);
     expect(named.filter((text) => !headings.includes(text))).toEqual([]);
   });

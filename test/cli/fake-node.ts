@@ -71,6 +71,8 @@ export class FakeNode {
   divergedDamage = '';
   slowCalls: MessageInitShape<typeof SlowCallSchema>[] = [];
   slowThresholdMs = 100n;
+  /** Keys that are used, with the looks that saw each. */
+  hotKeys = new Map<string, number>();
   /** The pages of `/metrics`, one for each time it is asked, the last again and again. */
   metrics: string[] = [];
   lsn = 0n;
@@ -80,6 +82,10 @@ export class FakeNode {
   /** Called before each rpc; decides how to treat it. */
   fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' | 'overloaded' =
     () => 'serve';
+  /** False: as a node of an older release. */
+  saysLengths = true;
+  /** Connections that were opened. */
+  connections = 0;
   #calls = 0;
 
   constructor(options: FakeNodeOptions = {}) {
@@ -103,6 +109,13 @@ export class FakeNode {
       // The request is carried out, but the answer is never sent.
       if (fault === 'cut after') response.write = response.end = () => response.destroy() as never;
       return handler(request, response);
+    });
+    this.#countConnections();
+  }
+
+  #countConnections(): void {
+    this.server.on('connection', () => {
+      this.connections++;
     });
   }
 
@@ -257,12 +270,12 @@ export class FakeNode {
         if ((request.position?.lsn ?? 0n) > this.lsn) throw new ConnectError('not here', Code.Unavailable);
         return { durabilityReached: Durability.LOCAL, replicasAcked: 1, durable: this.position() };
       },
-      scan: ({ prefix, cursor, limit }) => {
+      scan: ({ prefix, cursor, limit, keysOnly }) => {
         const all = [...this.data.values()].filter(({ key }) => key.startsWith(prefix));
         const from = Number(cursor || '0');
         const to = from + Math.min(limit || 100, 7);
         return {
-          entries: all.slice(from, to),
+          entries: keysOnly ? withoutValues(all.slice(from, to), this.saysLengths) : all.slice(from, to),
           nextCursor: to < all.length ? String(to) : '',
           asOf: this.position(),
         };
@@ -314,8 +327,17 @@ export class FakeNode {
   }
 
   /** The admin rpcs of a log clock that is ten hours ahead, of slow calls and of the configuration. */
-  #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock' | 'getSlowLog' | 'setConfig'> {
+  #clockHandlers(): Pick<
+    Partial<ServiceImpl<typeof Admin>>,
+    'mendClock' | 'getSlowLog' | 'setConfig' | 'hotKeys'
+  > {
     return {
+      hotKeys: ({ durationMs, limit }) => {
+        const keys = [...this.hotKeys].map(([key, looks]) => ({ key, looks }));
+        const looks = keys.reduce((sum, each) => sum + each.looks, 0);
+        const distinct = keys.length;
+        return { keys: keys.slice(0, limit), looks, accesses: 2_000n, durationMs, distinct };
+      },
       setConfig: ({ set }) => {
         if (set['wal.fsync'] !== undefined)
           throw new ConnectError('wal.fsync needs a restart', Code.FailedPrecondition);
@@ -397,4 +419,12 @@ export class FakeNode {
       ...(observers === undefined ? {} : { observers }),
     };
   }
+}
+
+function withoutValues(entries: readonly Entry[], sayLengths: boolean): Entry[] {
+  return entries.map((entry) => ({
+    ...entry,
+    value: new Uint8Array(),
+    ...(sayLengths ? { valueBytes: BigInt(entry.value.length) } : {}),
+  }));
 }

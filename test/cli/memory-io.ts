@@ -1,5 +1,5 @@
 /** A `CliIo` that keeps what is written, and one call to run the tool with it. */
-import type { CliIo } from '../../cmd/walnut/cli-io.ts';
+import type { CliIo, Terminal } from '../../cmd/walnut/cli-io.ts';
 import { runWalnut } from '../../cmd/walnut/program.ts';
 
 export interface Ran {
@@ -13,6 +13,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly stdin?: Uint8Array;
   readonly isTerminal?: boolean;
+  readonly terminal?: Terminal;
   readonly columns?: number;
   readonly interrupted?: AbortSignal;
   readonly onWrite?: () => void;
@@ -36,6 +37,7 @@ export function memoryIo(options: RunOptions = {}): MemoryIo {
     stdin: (async function* () {
       if (options.stdin !== undefined) yield options.stdin;
     })(),
+    openTerminal: () => options.terminal,
     isOutTerminal: options.isTerminal === true,
     isErrTerminal: options.isTerminal === true,
     columns: options.columns,

@@ -53,6 +53,7 @@ import { RETIRED_MUTANTS } from './retired-mutants.ts';
 import { ROUTING_MUTANTS } from './routing-mutants.ts';
 import { SESSION_MUTANTS } from './session-mutants.ts';
 import { SETTINGS_MUTANTS } from './settings-mutants.ts';
+import { SHELL_MUTANTS } from './shell-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TIME_MUTANTS } from './time-mutants.ts';
@@ -285,6 +286,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SETTINGS_MUTANTS,
   ...NAMED_MUTANTS,
   ...DIGEST_MUTANTS,
+  ...SHELL_MUTANTS,
   ...TOOL_MUTANTS,
   ...UNREAD_MUTANTS,
   ...ADMISSION_MUTANTS,

@@ -66,7 +66,7 @@ describe('the package', () => {
       [...named, ...Object.values<string>(bin)].filter((path) => !existsSync(join(built, path))),
     ).toEqual([]);
     const kinds =
-      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|(cjs\/)?internal\/page\/assets\/[\w-]+\.(js|css|html|svg)|(cjs\/)?docs\/\w+\.md|configs\/.*\.(yaml|md)|api\/.*\.proto|(cjs\/)?package\.json|README\.md|LICENSE)$/;
+      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|(cjs\/)?internal\/page\/assets\/[\w-]+\.(js|css|html|svg)|(cjs\/)?docs\/\w+\.md|configs\/.*\.(yaml|md)|api\/.*\.proto|man\/walnut\.1|(cjs\/)?package\.json|README\.md|LICENSE)$/;
     expect(files().filter((path) => !kinds.test(path))).toEqual([]);
     const having = (what: RegExp): string[] =>
       files().filter((path) => what.test(readFileSync(join(built, path), 'utf8')));

@@ -37,7 +37,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
     )
     .argument('<directory>', 'where to write; made if it is not there')
     .addHelpText('after', '\nExamples:\n  walnut auth init /etc/walnut')
-    .action(host.action(runInit));
+    .action(host.offline(runInit));
   auth
     .command('check')
     .summary('check a file of users before nodes get it')
@@ -47,7 +47,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
     )
     .argument('<file>', 'the file')
     .addHelpText('after', '\nExamples:\n  walnut auth check /etc/walnut/auth.yaml')
-    .action(host.action(runCheck));
+    .action(host.offline(runCheck));
   auth
     .command('new-token')
     .summary('make a token and its hash')
@@ -56,7 +56,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
         'the token goes to the user, and is stored nowhere.',
     )
     .addHelpText('after', '\nExamples:\n  walnut auth new-token\n  walnut auth new-token --json')
-    .action(host.action(runNewToken));
+    .action(host.offline(runNewToken));
   auth
     .command('hash-password')
     .summary('hash a password from standard input')
@@ -65,7 +65,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
         'of a user in auth.file. Prefer new-token where a program calls.',
     )
     .addHelpText('after', '\nExamples:\n  walnut auth hash-password <password.txt')
-    .action(host.action(runHashPassword));
+    .action(host.offline(runHashPassword));
 }
 
 async function runNewToken(invocation: Invocation): Promise<ExitCode> {

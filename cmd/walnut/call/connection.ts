@@ -57,10 +57,20 @@ export const LONG_CALL: CallOptions = { timeoutMs: 3_600_000 };
 /** The largest message of a stream: streams only report progress. */
 const ANSWER_BYTES_MAX = 4_194_304;
 
+/** Two calls for one endpoint give the same clients, and so one pool of connections. */
 export function createNodeClients(address: Endpoint): NodeClients {
+  const before = CLIENTS.get(address);
+  if (before !== undefined) return before;
   const connections = new Connections(address);
-  return { kv: createUnaryClient(KVStore, connections), admin: createUnaryClient(Admin, connections) };
+  const clients = {
+    kv: createUnaryClient(KVStore, connections),
+    admin: createUnaryClient(Admin, connections),
+  };
+  CLIENTS.set(address, clients);
+  return clients;
 }
+
+const CLIENTS = new WeakMap<Endpoint, NodeClients>();
 
 export function createUnaryClient<Service extends DescService>(
   service: Service,

@@ -64,7 +64,7 @@ function addChanges(add: Add, host: CommandHost): void {
       parseCount(0, 15),
     )
     .addOption(timeoutOption('how long to wait until every group takes writes; 0s: do not wait'))
-    .action(host.action(runInit));
+    .action(host.offline(runInit));
   add(
     'add-group',
     'add a group of nodes that are heard and empty; it owns no slots',
@@ -72,7 +72,7 @@ function addChanges(add: Add, host: CommandHost): void {
   )
     .argument('<id=node,node>', 'the group and its members', parseGroup)
     .addOption(timeoutOption('how long to wait until it takes writes; 0s: do not wait'))
-    .action(host.action(runAddGroup));
+    .action(host.offline(runAddGroup));
   add(
     'failover',
     'let another member lead a group, without losing a write',
@@ -81,7 +81,7 @@ function addChanges(add: Add, host: CommandHost): void {
     .argument('<group>', 'the id of the group', parseGroupId)
     .option('--to <node>', 'the member that shall lead; without it the most advanced', parseNodeName)
     .addOption(timeoutOption('how long to wait until it leads; 0s: do not wait'))
-    .action(host.action(runFailover));
+    .action(host.offline(runFailover));
   add(
     'drain',
     'let a node hand over what it leads, and lead nothing while others can',
@@ -89,7 +89,7 @@ function addChanges(add: Add, host: CommandHost): void {
   )
     .argument('<node>', 'the name of the node', parseNodeName)
     .option('--undo', 'let it lead again')
-    .action(host.action(runDrain));
+    .action(host.offline(runDrain));
 }
 
 function addRecovery(add: Add, host: CommandHost): void {
@@ -105,7 +105,7 @@ function addRecovery(add: Add, host: CommandHost): void {
     )
     .option('--apply', 'do it')
     .addOption(timeoutOption('how long to wait until every group takes writes; 0s: do not wait'))
-    .action(host.action(runRecover));
+    .action(host.offline(runRecover));
 }
 
 function addReads(add: Add, host: CommandHost): void {
@@ -113,15 +113,15 @@ function addReads(add: Add, host: CommandHost): void {
     'status',
     'show groups and alarms; exit code 1 where a group takes no writes or there is an alarm',
     '  walnut cluster status\n  walnut cluster status --coordinators c1:8070,c2:8070 --json',
-  ).action(host.action(runStatus));
+  ).action(host.offline(runStatus));
   add('map', 'show which group owns which slots', '  walnut cluster map\n  walnut cluster map --json').action(
-    host.action(runMap),
+    host.offline(runMap),
   );
   add(
     'nodes',
     'show every node that is listed or heard',
     '  walnut cluster nodes\n  walnut cluster nodes --json',
-  ).action(host.action(runNodes));
+  ).action(host.offline(runNodes));
   add(
     'slots',
     'show how many entries the slots of each group have, and the largest slots',
@@ -136,7 +136,7 @@ function addReads(add: Add, host: CommandHost): void {
     '  walnut cluster slot user:1\n  walnut cluster slot {user:1}:name',
   )
     .argument('<key>', 'the key')
-    .action(host.action(runSlot));
+    .action(host.offline(runSlot));
 }
 
 function coordinatorsOption({ io }: CommandHost): Option {

@@ -1,10 +1,12 @@
 /** The commands of the tool with what may follow each: for scripts that complete them. Pure. */
-import type { Command } from 'commander';
+import type { Argument, Command } from 'commander';
 
 export interface Word {
   readonly text: string;
   /** One line. */
   readonly about: string;
+  /** An option that is followed by a value. */
+  readonly hasValue: boolean;
 }
 
 export interface CommandWords {
@@ -12,9 +14,11 @@ export interface CommandWords {
   readonly path: string;
   /** Its subcommands and options, and the options of every command. */
   readonly words: readonly Word[];
+  /** Its arguments as help shows them: `<key>`, `[value]`, `<keys...>`. */
+  readonly arguments: readonly string[];
 }
 
-const HELP: Word = { text: '--help', about: 'show help' };
+const HELP: Word = { text: '--help', about: 'show help', hasValue: false };
 
 /** `program`: with all its commands. */
 export function commandTree(program: Command): readonly CommandWords[] {
@@ -27,21 +31,28 @@ function below(command: Command, path: string, everywhere: readonly Word[]): Com
     ...command.commands.map((one) => ({
       text: one.name(),
       about: firstLine(one.summary() || one.description()),
+      hasValue: false,
     })),
     ...own,
     ...everywhere,
   ];
   return [
-    { path, words },
+    { path, words, arguments: command.registeredArguments.map(argumentText) },
     ...command.commands.flatMap((one) => below(one, `${path} ${one.name()}`, everywhere)),
   ];
 }
 
 function optionsOf(command: Command): Word[] {
-  return command.options.map(({ long, short, description }) => ({
-    text: long ?? short ?? '',
-    about: firstLine(description),
+  return command.options.map((option) => ({
+    text: option.long ?? option.short ?? '',
+    about: firstLine(option.description),
+    hasValue: option.required || option.optional,
   }));
+}
+
+function argumentText(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
 }
 
 function firstLine(text: string): string {

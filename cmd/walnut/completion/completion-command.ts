@@ -5,7 +5,20 @@ import { CommandHost } from '../command-host.ts';
 import { commandTree } from './command-tree.ts';
 import { completionScript, SHELLS, type Shell } from './scripts.ts';
 
-type AddCommands = (program: Command, host: CommandHost) => void;
+/** Adds the commands of a file to a program. */
+export type AddCommands = (program: Command, host: CommandHost) => void;
+
+/** The program with every command, though only one was loaded. */
+export async function wholeProgram(
+  program: Command,
+  loadAll: () => Promise<readonly AddCommands[]>,
+  host: CommandHost,
+): Promise<Command> {
+  const whole = new Command(program.name());
+  for (const option of program.options) whole.addOption(option);
+  for (const add of await loadAll()) add(whole, host);
+  return whole;
+}
 
 /** `loadAll`: every command of the tool. */
 export function createCompletionCommand(loadAll: () => Promise<readonly AddCommands[]>): AddCommands {
@@ -28,10 +41,8 @@ Examples:
   walnut completion fish > ~/.config/fish/completions/walnut.fish`,
       )
       .action(
-        host.action(async ({ io, args }) => {
-          const whole = new Command(program.name());
-          for (const option of program.options) whole.addOption(option);
-          for (const add of await loadAll()) add(whole, new CommandHost(io));
+        host.offline(async ({ io, args }) => {
+          const whole = await wholeProgram(program, loadAll, new CommandHost(io));
           await io.write(completionScript(args[0] as Shell, commandTree(whole)));
           return EXIT.ok;
         }),

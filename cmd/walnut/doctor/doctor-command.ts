@@ -1,16 +1,23 @@
 /** `walnut doctor`: checks every node of a group, and says what to do. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { BinaryKind } from '#config/binaries.ts';
 import { Role } from '#gen/walnut/v1/types_pb.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { type GroupReading, isSilent, type NodeReading, readGroup } from '../figures/read-figures.ts';
 import { countOf } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
-import { type Judgement, NODE_CHECKS, runbook } from './node-checks.ts';
+import { type Finding, type Judgement, runbook } from './judgement.ts';
+import { NODE_CHECKS } from './node-checks.ts';
+
+/** Not taken from the configuration's own list, which would have to be loaded for it. */
+const KINDS: readonly BinaryKind[] = ['master', 'slave', 'node', 'gateway', 'coordinator'];
 
 interface DoctorOptions {
   readonly verbose?: boolean;
+  readonly config?: string;
+  readonly kind?: BinaryKind;
 }
 
 export function addDoctorCommand(program: Command, host: CommandHost): void {
@@ -22,6 +29,16 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
         'and faults of every node of the group, and names the runbook for what is found. Exits 1 if there is a ' +
         'problem; a warning is none. Needs the role metrics where auth.mode is required.',
     )
+    .option(
+      '--config <file>',
+      'check what a node would run with, on this machine and as this user; no node is called',
+    )
+    .addOption(
+      new Option(
+        '--kind <kind>',
+        'of --config: which process takes it (default: by its sections, else master)',
+      ).choices(KINDS),
+    )
     .option('--verbose', 'show what is well, too')
     .addHelpText(
       'after',
@@ -29,20 +46,15 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
 Examples:
   walnut doctor
   walnut doctor --verbose
+  walnut doctor --config /etc/walnut/master.yaml --verbose
   walnut doctor --json | jq '.findings[] | select(.level != "ok")'`,
     )
     .action(host.action<DoctorOptions>(runDoctor));
 }
 
-export interface Finding extends Judgement {
-  /** The address of a node; empty where it is about the group. */
-  readonly node: string;
-  readonly check: string;
-}
-
-async function runDoctor(invocation: Invocation, { verbose = false }: DoctorOptions): Promise<ExitCode> {
-  const group = await readGroup(invocation.address);
-  const findings = examine(group);
+async function runDoctor(invocation: Invocation, options: DoctorOptions): Promise<ExitCode> {
+  const { verbose = false } = options;
+  const { findings, nodes } = await examineAll(invocation, options);
   const problems = findings.filter(({ level }) => level === 'problem');
   const warnings = findings.filter(({ level }) => level === 'warning');
   await show(
@@ -50,7 +62,7 @@ async function runDoctor(invocation: Invocation, { verbose = false }: DoctorOpti
     () => ({ problems: problems.length, warnings: warnings.length, findings }),
     () => {
       const shown = verbose ? findings : [...problems, ...warnings];
-      const sum = `${countOf(findings.length, 'check')} on ${countOf(group.nodes.length, 'node')}: ${countOf(problems.length, 'problem')}, ${countOf(warnings.length, 'warning')}\n`;
+      const sum = `${countOf(findings.length, 'check')} on ${nodes}: ${countOf(problems.length, 'problem')}, ${countOf(warnings.length, 'warning')}\n`;
       return shown.length === 0 ? sum : `${render(shown, invocation.colors)}\n${sum}`;
     },
   );
@@ -61,6 +73,23 @@ async function runDoctor(invocation: Invocation, { verbose = false }: DoctorOpti
     `${countOf(problems.length, 'problem')}; the first: ${first.node === '' ? '' : `${first.node}: `}${first.check}: ${first.found}`,
     first.advice,
   );
+}
+
+/** `nodes`: what was looked at, in words. */
+async function examineAll(
+  { address, io }: Invocation,
+  { config, kind }: DoctorOptions,
+): Promise<{ findings: readonly Finding[]; nodes: string }> {
+  if (config !== undefined) {
+    const [{ examineConfig }, { createMachine }] = await Promise.all([
+      import('./check-config.ts'),
+      import('./config-machine.ts'),
+    ]);
+    return { findings: await examineConfig(config, kind, io.env, createMachine()), nodes: config };
+  }
+  if (kind !== undefined) throw usageError('--kind goes with --config');
+  const group = await readGroup(address);
+  return { findings: examine(group), nodes: countOf(group.nodes.length, 'node') };
 }
 
 /** Everything that was checked, in the order of the nodes; what is about the group comes first. */

@@ -4,14 +4,7 @@ import { callsOf } from '../figures/call-figures.ts';
 import type { NodeReading } from '../figures/read-figures.ts';
 import { showMs } from '../figures/show-ms.ts';
 import { countOf, showBytes, showDuration } from '../output/output.ts';
-
-export interface Judgement {
-  readonly level: 'ok' | 'warning' | 'problem';
-  /** One sentence without a full stop. */
-  readonly found: string;
-  /** What to do; undefined where all is well. */
-  readonly advice?: string;
-}
+import { type Judgement, judgeFill, ok, problem, runbook, warning } from './judgement.ts';
 
 export interface Check {
   readonly name: string;
@@ -27,18 +20,6 @@ const FSYNC_MS_MAX = 250;
 const FSYNCS_MIN = 20;
 const LOOP_S_MAX = 0.1;
 const OPEN_FILES_MIN = 4_096;
-
-/** A heading of docs/operations.md. */
-export const runbook = (heading: string): string => `docs/operations.md, "${heading}"`;
-const ok = (found: string): Judgement => ({ level: 'ok', found });
-const warning = (found: string, advice: string): Judgement => ({ level: 'warning', found, advice });
-const problem = (found: string, advice: string): Judgement => ({ level: 'problem', found, advice });
-
-/** Judges how full something is, from 0 to 1. */
-function judgeFill(part: number, [high, full]: readonly [number, number], found: string, advice: string) {
-  if (part > full) return problem(found, advice);
-  return part > high ? warning(found, advice) : ok(found);
-}
 
 export const NODE_CHECKS: readonly Check[] = [
   {

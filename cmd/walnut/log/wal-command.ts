@@ -47,7 +47,7 @@ Examples:
   walnut wal inspect data/master
   walnut wal inspect /var/log/kvstore/slave --json`,
     )
-    .action(host.action(runInspect));
+    .action(host.offline(runInspect));
 }
 
 async function runInspect(invocation: Invocation): Promise<ExitCode> {

@@ -51,7 +51,7 @@ Examples:
   walnut wal dump data/master --from 1000 --to 1099
   walnut wal dump data/master --follow | jq -c 'select(.type == "data") | .mutations[].key'`,
     )
-    .action(host.action<DumpOptions>(runDump));
+    .action(host.offline<DumpOptions>(runDump));
 }
 
 function parsePollMs(text: string): number {

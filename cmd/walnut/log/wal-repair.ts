@@ -50,7 +50,7 @@ Examples:
   walnut wal repair data/master --json > loss.json
   walnut wal repair data/master --apply`,
     )
-    .action(host.action<RepairOptions>(runRepair));
+    .action(host.offline<RepairOptions>(runRepair));
 }
 
 async function runRepair(invocation: Invocation, options: RepairOptions): Promise<ExitCode> {

@@ -35,7 +35,7 @@ Examples:
   walnut wal reset-term data/master
   walnut wal reset-term data/master --apply`,
     )
-    .action(host.action<ResetOptions>(runResetTerm));
+    .action(host.offline<ResetOptions>(runResetTerm));
 }
 
 async function runResetTerm(invocation: Invocation, options: ResetOptions): Promise<ExitCode> {

@@ -56,7 +56,7 @@ Examples:
   walnut wal verify data/master
   walnut wal verify /backup/copy --json | jq .verdict`,
     )
-    .action(host.action(runVerify));
+    .action(host.offline(runVerify));
 }
 
 async function runVerify(invocation: Invocation): Promise<ExitCode> {

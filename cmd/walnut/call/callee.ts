@@ -1,0 +1,44 @@
+/** The node that the options of a command mean, and how other addresses are reached with them. */
+import { type Endpoint, writtenAddress } from '#dial/endpoint.ts';
+import type { CliIo } from '../cli-io.ts';
+import {
+  ADDRESS_DEFAULT,
+  type AddressSource,
+  chooseTarget,
+  type GivenOptions,
+  type Target,
+} from '../context/choose-context.ts';
+import { contextFile, readContexts } from '../context/context-file.ts';
+import type { Reach } from './reach.ts';
+import type { Session } from './session.ts';
+
+export class Callee {
+  readonly #session: Session;
+  readonly #io: CliIo;
+  readonly #options: GivenOptions;
+  readonly #source: AddressSource;
+  /** The address of the node as `--address` takes it, as soon as it is known. */
+  text = ADDRESS_DEFAULT;
+
+  constructor(session: Session, io: CliIo, options: GivenOptions, source: AddressSource) {
+    this.#session = session;
+    this.#io = io;
+    this.#options = options;
+    this.#source = source;
+  }
+
+  /** Which nodes and settings are meant now. Rejects with `CliError`. */
+  async target(): Promise<Target> {
+    const { env } = this.#io;
+    return chooseTarget(this.#options, this.#source, await readContexts(contextFile(env)), env);
+  }
+
+  readonly reach: Reach = async (named) => this.#session.reach(await this.target())(named);
+
+  /** The node; of several the first that takes a connection. */
+  async endpoint(): Promise<Endpoint> {
+    const named = await this.#session.pick(await this.target(), (text) => this.#io.note(text));
+    this.text = writtenAddress(named.text, named.isTls);
+    return this.reach(named);
+  }
+}

@@ -1,0 +1,136 @@
+/** `walnut bigkeys`: the largest entries, and the memory by prefix. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Entry } from '#gen/walnut/v1/types_pb.ts';
+import { utf8Length } from '#model/limits.ts';
+import { entryCost } from '#storage/store.ts';
+import { parseCount, parseDurationMs } from '../arguments.ts';
+import { CALL, createNodeClients } from '../call/connection.ts';
+import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import { countOf, showBytes, showCount, showLineKey } from '../output/output.ts';
+import { renderTable } from '../output/table.ts';
+import { KeySizes, type PrefixSum } from './key-sizes.ts';
+
+/** A page that a node reads in about a millisecond. */
+const PAGE_KEYS = 1_000;
+const TOP_MAX = 1_000;
+const SEPARATOR_LENGTH_MAX = 16;
+
+interface BigkeysOptions {
+  readonly top: number;
+  readonly separator: string;
+  readonly depth: number;
+  readonly limit?: number;
+  readonly pause?: number;
+}
+
+export function addBigkeysCommand(program: Command, host: CommandHost): void {
+  program
+    .command('bigkeys')
+    .summary('show the largest entries, and memory by prefix')
+    .description(
+      'Walks over all keys that begin with PREFIX (without it all), a page at a time, and shows the largest ' +
+        'entries and how much memory the keys of each prefix take. The node sends keys and lengths, no ' +
+        'values. Entries that are written meanwhile may be left out. A gateway is asked in the same way.',
+    )
+    .argument('[prefix]')
+    .option('--top <n>', 'so many entries and prefixes', parseCount(1, TOP_MAX), 20)
+    .option('--separator <text>', 'what ends a prefix', parseSeparator, ':')
+    .option('--depth <n>', 'how many separators a prefix has', parseCount(1, 16), 1)
+    .option(
+      '--limit <n>',
+      'stop after so many entries, which are the first and no random ones',
+      parseCount(1),
+    )
+    .option('--pause <duration>', `wait between pages of ${PAGE_KEYS} keys`, parseDurationMs)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut bigkeys
+  walnut bigkeys user: --depth 2 --top 5
+  walnut bigkeys --pause 10ms                    # on a node that is busy
+  walnut bigkeys --json | jq '.prefixes[] | [.prefix, .memoryBytes]'`,
+    )
+    .action(host.action<BigkeysOptions>(runBigkeys));
+}
+
+function parseSeparator(text: string): string {
+  if (text !== '' && text.length <= SEPARATOR_LENGTH_MAX) return text;
+  throw new InvalidArgumentError(`Expected 1 to ${SEPARATOR_LENGTH_MAX} characters such as : or /.`);
+}
+
+async function runBigkeys(invocation: Invocation, options: BigkeysOptions): Promise<ExitCode> {
+  const { io } = invocation;
+  const sizes = new KeySizes(options);
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  const isComplete = await walk(invocation, sizes, limit, options.pause ?? 0);
+  await show(
+    invocation,
+    () => toJson(sizes, isComplete),
+    () => toText(invocation, sizes),
+  );
+  if (!isComplete && !io.interrupted.aborted)
+    io.note(`There is more: these are the first ${showCount(limit)} entries.\n`);
+  return io.interrupted.aborted ? EXIT.interrupted : EXIT.ok;
+}
+
+/** False where the walk ended before the last page. */
+async function walk(
+  { address, args, io }: Invocation,
+  sizes: KeySizes,
+  limit: number,
+  pauseMs: number,
+): Promise<boolean> {
+  const { kv } = createNodeClients(address);
+  const [prefix = ''] = args;
+  let cursor = '';
+  do {
+    const wanted = Math.min(PAGE_KEYS, limit - sizes.entries);
+    const page = await kv.scan({ prefix, cursor, limit: wanted, keysOnly: true }, CALL);
+    for (const entry of page.entries) sizes.add({ key: entry.key, ...sizesOf(entry) });
+    cursor = page.nextCursor;
+    if (cursor !== '' && pauseMs > 0)
+      await delay(pauseMs, undefined, { signal: io.interrupted }).catch(() => {});
+  } while (cursor !== '' && sizes.entries < limit && !io.interrupted.aborted);
+  return cursor === '';
+}
+
+function sizesOf({ key, valueBytes, contentType }: Entry): { valueBytes: number; memoryBytes: number } {
+  if (valueBytes === undefined)
+    throw new CliError(EXIT.server, 'the node does not say how long values are: it is older than this tool');
+  const length = Number(valueBytes);
+  return { valueBytes: length, memoryBytes: entryCost(utf8Length(key), length + contentType.length) };
+}
+
+function toJson(sizes: KeySizes, isComplete: boolean): Record<string, unknown> {
+  return {
+    entries: sizes.entries,
+    memoryBytes: sizes.memoryBytes,
+    complete: isComplete,
+    largest: sizes.largest,
+    prefixes: sizes.prefixes.map(({ prefix = null, ...sum }) => ({ prefix, ...sum })),
+  };
+}
+
+function toText({ colors }: Invocation, sizes: KeySizes): string {
+  const sum = `${countOf(sizes.entries, 'entry', 'entries')}, ${showBytes(sizes.memoryBytes)} of storage.max_memory\n`;
+  if (sizes.entries === 0) return sum;
+  const keys = sizes.largest.map(({ key, valueBytes, memoryBytes }) => [
+    showBytes(memoryBytes),
+    showBytes(valueBytes),
+    showLineKey(key),
+  ]);
+  const prefixes = sizes.prefixes.map((each) => [
+    showBytes(each.memoryBytes),
+    percentOf(each, sizes),
+    showCount(each.entries),
+    each.prefix === undefined ? '(without a prefix)' : showLineKey(each.prefix),
+  ]);
+  return `${renderTable(colors, ['MEMORY', 'VALUE', 'KEY'], keys)}\n${renderTable(colors, ['MEMORY', 'PART', 'ENTRIES', 'PREFIX'], prefixes)}\n${sum}`;
+}
+
+function percentOf({ memoryBytes }: PrefixSum, sizes: KeySizes): string {
+  return `${((100 * memoryBytes) / sizes.memoryBytes).toFixed(1)} %`;
+}
