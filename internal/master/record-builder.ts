@@ -14,8 +14,9 @@ import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey, REQUEST_ID_CHARACTERS_MAX } from '#model/limits.ts';
 import type { NamedWrite } from '#model/write-id.ts';
 import { assert } from '#platform/assert.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
-import { entryCost, type Store } from '#storage/store.ts';
+import type { Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
 /** The cause that is logged for a caller's set or delete. */

@@ -21,7 +21,7 @@ import type { WatchEvent } from '#model/watch.ts';
 import type { AccessTimes } from '#node/access-times.ts';
 import { modifiedMsOf } from '#node/modified.ts';
 import type { Clock } from '#platform/clock.ts';
-import { entryCost } from '#storage/store.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 import { Turns } from '#watch/turns.ts';

@@ -22,6 +22,7 @@ import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
 import { encodeMutation } from '#storage/encode-pair.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 import { DigestSum, EntryHasher, formatDigest } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
@@ -50,23 +51,11 @@ import { SnapshotScan } from '#storage/snapshot-scan.ts';
 import type { StoreOptions } from '#storage/store-options.ts';
 import { chooseVictims, type VictimChoice, type VictimParts } from '#storage/victims.ts';
 
-/**
- * What an entry costs beyond the bytes of its key and value. It was measured
- * (README.md), so that `bytesMax` is close to the memory that the process uses. It
- * is a constant, because every node must compute the same cost.
- */
-export const ENTRY_OVERHEAD_BYTES = 80;
-
 /** Returned instead of a cost for a key that is not stored. */
 export const NOT_STORED = -1;
 
 export function createStore(options: StoreOptions): Store {
   return new Store(options);
-}
-
-/** The cost of an entry in bytes, which counts against `bytesMax`. `valueBytes`: with those of its content type. */
-export function entryCost(keyBytes: number, valueBytes: number): number {
-  return keyBytes + valueBytes + ENTRY_OVERHEAD_BYTES;
 }
 
 export class Store {

@@ -22,7 +22,7 @@ const SHIPPED_LINES_MAX = 400;
 const LONG_SHIPPED: Readonly<Record<string, number>> = {
   'internal/engine/engine.ts': 420,
   'internal/storage/slot-table.ts': 480,
-  'internal/storage/store.ts': 490,
+  'internal/storage/store.ts': 486,
 };
 const FUNCTION_LINES_MAX = 70;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { StoreLimits } from '#model/entry.ts';
-import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/entry-cost.ts';
 import { deleteOf, drainVictims, Rig, setOf, stateOf, watch } from '#test/engine/rig.ts';
 import { linesOf } from '#test/master/model.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { StoreLimits } from '#model/entry.ts';
-import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/entry-cost.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
 import { Rig, setOf, ttl, UNLIMITED, watch } from '#test/engine/rig.ts';
 import { linesOf } from '#test/master/model.ts';

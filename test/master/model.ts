@@ -6,7 +6,7 @@
 import type { BatchOperation, Condition, Expiry } from '#model/commands.ts';
 import type { Mutation, StoreLimits } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
-import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/entry-cost.ts';
 
 export interface ModelEntry {
   readonly key: string;

@@ -6,7 +6,7 @@ import type { PlainSets, SetsAnswer } from '#model/bulk.ts';
 import { PLAIN_EXPIRY } from '#model/bulk.ts';
 import type { BatchResult, Expiry } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
-import { entryCost } from '#storage/store.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { settled } from '#test/doubles/settled.ts';

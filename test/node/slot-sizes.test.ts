@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { slotOfKey } from '#cluster/slot-hash.ts';
 import type { SlotSize } from '#model/slots.ts';
-import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/entry-cost.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
 const group = new TestGroup(3);

@@ -1,8 +1,8 @@
 /** Content types of values: where they lie, what they cost, and that nothing loses or mixes them up. */
 import { describe, expect, it } from 'vitest';
 import { digestAnew } from '#backup/fold-log.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
-import { entryCost } from '#storage/store.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { at, HASH_MASKS, meta, newStore, remove, set, touch } from '#test/storage/helpers.ts';
 

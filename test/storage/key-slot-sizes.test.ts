@@ -1,7 +1,8 @@
 /** What key slots hold, against a plain count, whatever happens while the walk is under way. */
 import { describe, expect, it } from 'vitest';
 import { slotOf, slotOfKey } from '#cluster/slot-hash.ts';
-import { createStore, entryCost, type Store } from '#storage/store.ts';
+import { entryCost } from '#storage/entry-cost.ts';
+import { createStore, type Store } from '#storage/store.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
 const RUNS = Number(process.env['WALNUT_SLOT_RUNS'] ?? 20);

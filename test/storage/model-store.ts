@@ -6,7 +6,7 @@
 import { crc32 } from 'node:zlib';
 import type { Mutation } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
-import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/entry-cost.ts';
 
 export interface ModelEntry {
   readonly value: string;

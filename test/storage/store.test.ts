@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ENTRY_OVERHEAD_BYTES, entryCost } from '#storage/entry-cost.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
-import { ENTRY_OVERHEAD_BYTES, entryCost, NOT_STORED } from '#storage/store.ts';
+import { NOT_STORED } from '#storage/store.ts';
 import { at, newStore, remove, set, snapshotOf, victimsOf } from '#test/storage/helpers.ts';
 
 describe('store', () => {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { utf8Length } from '#model/limits.ts';
-import { entryCost } from '#storage/store.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 import { parseCount, parseDurationMs } from '../arguments.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';

@@ -13,7 +13,7 @@ import { type Entry, isExpired } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { ATOMIC_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { assert } from '#platform/assert.ts';
-import { entryCost } from '#storage/store.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 
 /** A write of the plan; `value` undefined: a delete. */
 interface Planned {

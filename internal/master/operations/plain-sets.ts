@@ -9,7 +9,7 @@ import type { WritePath } from '#master/write-path.ts';
 import { type PlainSets, PREFETCH_KEYS, type SetsAnswer } from '#model/bulk.ts';
 import type { Soon } from '#model/later.ts';
 import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
-import { entryCost } from '#storage/store.ts';
+import { entryCost } from '#storage/entry-cost.ts';
 
 /**
  * Returns undefined, and does nothing, if a deadline has passed already, because such a
