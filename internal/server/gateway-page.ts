@@ -1,18 +1,28 @@
 /** The page of a gateway, and what it says of itself to those who ask `/` for text. */
+import { toJson } from '@bufbuild/protobuf';
 import type { GatewayPort } from '#cluster/gateway-port.ts';
+import { GetClusterResponseSchema, ListNodesResponseSchema } from '#gen/walnut/v1/coordinator_pb.ts';
 import { createPage } from '#page/create-page.ts';
 import type { LiveEdge } from '#page/live-route.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
-import type { PageBase } from '#server/node-page.ts';
+import { type PageBase, WHOLE } from '#server/node-page.ts';
+import { clusterOfMap, nodesOfMap } from '#wire/map-views.ts';
 
 export function createGatewayPage(
   gateway: GatewayPort,
   { version, clock, metrics }: PageBase,
   edge: LiveEdge,
 ): HttpRoute[] {
-  const view = (): unknown => ({ readiness: gateway.readiness(), ...gateway.view() });
+  const view = (): unknown => viewOf(gateway, version);
   const text = (): string => pageText(gateway, version);
   return createPage({ kind: 'gateway', version, clock, metrics, view, text }, edge);
+}
+
+/** Groups as the gateway sees them, and their members as its map lists them. */
+function viewOf(gateway: GatewayPort, version: string): unknown {
+  const cluster = toJson(GetClusterResponseSchema, clusterOfMap(gateway.map, version), WHOLE);
+  const nodes = toJson(ListNodesResponseSchema, nodesOfMap(gateway.map), WHOLE);
+  return { readiness: gateway.readiness(), ...gateway.view(), cluster, nodes };
 }
 
 function pageText(gateway: GatewayPort, version: string): string {

@@ -153,6 +153,42 @@ describe('the picture', () => {
     expect(group?.nodes[1]?.facts).toContainEqual(['Behind', '30 records']);
   });
 
+  it('of a member has its name, its group and the slots of that', () => {
+    const ranges = [
+      { first: 0, last: 99, group: 'g2' },
+      { first: 100, last: 199, group: 'g1' },
+    ];
+    const member = { node: 'node-1', group: 'g2', owned: { ranges } };
+    const [group] = pictureOf(snapshotOf({ view: statusOf({ member }) }), 'here:1');
+    expect([group?.title, group?.note, group?.nodes[0]?.name]).toEqual([
+      'Group g2',
+      '100 of 16,384 slots, log abababab',
+      'node-1',
+    ]);
+  });
+
+  it('of a gateway has the members of each group, as the map lists them', () => {
+    const groups = [{ id: 'g1', leader: 'b@1', slots: 9, calls: 3, bytes: 0, isHeld: false }];
+    const own = {
+      id: 'g1',
+      term: 4,
+      voters: [{ node: 'a' }, { node: 'b' }],
+      leader: { voter: { node: 'b' } },
+    };
+    const cluster = {
+      isActive: false,
+      groups: [{ group: own, slots: 9, takesWrites: false, votersHeard: 0 }],
+    };
+    const nodes = {
+      nodes: [{ node: { name: 'a', address: 'a:1' } }, { node: { name: 'b', address: 'b:1' } }],
+    };
+    const [group] = pictureOf(snapshotOf({ kind: 'gateway', view: { groups, cluster, nodes } }), 'here:1');
+    expect(group?.nodes.map(({ name, address, state, health }) => [name, address, state, health])).toEqual([
+      ['b', 'b:1', 'answers', 'good'],
+      ['a', 'a:1', 'listed', 'none'],
+    ]);
+  });
+
   it('of a gateway has each group with its leader', () => {
     const groups = [
       { id: 'g1', leader: 'a@1', slots: 16_384, calls: 3, bytes: 0, isHeld: true },

@@ -33,7 +33,8 @@ const SILENT_MS = 1_500;
  */
 export function pictureOf({ kind, view }, here) {
   if (kind === 'node') return [groupOfNode(view, here)];
-  if (kind === 'gateway') return (view.groups ?? []).map(groupOfGateway);
+  if (kind === 'gateway')
+    return (view.groups ?? []).map((/** @type {any} */ group) => groupOfGateway(group, view));
   return (view.cluster?.groups ?? []).map((/** @type {any} */ group) => groupOfCluster(group, view));
 }
 
@@ -56,7 +57,7 @@ function groupOfNode(status, here) {
   const state = showEnum(status.state, 'NODE_STATE_');
   /** @type {PictureNode} */
   const own = {
-    name: here,
+    name: status.member?.node || here,
     address: '',
     role: isMaster ? 'master' : 'replica',
     state,
@@ -72,14 +73,25 @@ function groupOfNode(status, here) {
     ],
   };
   const others = isMaster ? status.replicas.map(replicaOf) : masterOf(status.master);
-  const observers = Number(status.observers?.count ?? 0);
-  const nodes = isMaster ? [own, ...others] : [...others, own];
   return {
-    title: 'Group',
-    note: `Log ${String(status.logId).slice(0, 8) || 'not known yet'}${observers > 0 ? `, ${showWhole(observers)} embedded replicas follow` : ''}`,
+    title: status.member?.group ? `Group ${status.member.group}` : 'Group',
+    note: noteOfNode(status),
     health: status.ready ? 'good' : 'bad',
-    nodes,
+    nodes: isMaster ? [own, ...others] : [...others, own],
   };
+}
+
+/** @param {any} status */
+function noteOfNode({ logId, member, observers }) {
+  const [many, { ranges = [] }] = [Number(observers?.count ?? 0), member?.owned ?? {}];
+  const owned = ranges
+    .filter((/** @type {any} */ range) => range.group === member.group)
+    .reduce((/** @type {number} */ sum, /** @type {any} */ { first, last }) => sum + last - first + 1, 0);
+  return [
+    ...(member?.owned === undefined ? [] : [slotsNote(owned)]),
+    `log ${String(logId).slice(0, 8) || 'not known yet'}`,
+    ...(many > 0 ? [`${showWhole(many)} embedded replicas follow`] : []),
+  ].join(', ');
 }
 
 /**
@@ -151,29 +163,30 @@ function replicaOf(replica) {
 }
 
 /**
- * @param {any} group
+ * @param {any} group a GatewayGroup
+ * @param {any} view
  * @returns {PictureGroup}
  */
-function groupOfGateway({ id, leader, slots, calls, isHeld }) {
+function groupOfGateway({ id, leader, slots, calls, isHeld }, view) {
   const health = leader === '' || isHeld ? 'bad' : 'good';
-  return {
-    title: `Group ${id}`,
-    note: slotsNote(slots),
+  // The map adds the life of the node's directory.
+  const name = leader.replace(/@\d+$/, '');
+  const listed = (view.cluster?.groups ?? []).find((/** @type {any} */ { group }) => group.id === id);
+  const members = listed === undefined ? [] : groupOfCluster(listed, view).nodes;
+  const answers = isHeld ? 'does not answer' : 'answers';
+  /** @type {PictureNode} */
+  const leading = {
+    name: name === '' ? 'no leader' : name,
+    address: members.find((member) => member.name === name)?.address ?? '',
+    role: 'leader',
+    state: name === '' ? 'missing' : answers,
     health,
-    nodes: [
-      {
-        // The map adds the life of the node's directory.
-        name: leader === '' ? 'no leader' : leader.replace(/@\d+$/, ''),
-        address: '',
-        role: 'leader',
-        state: isHeld ? 'does not answer' : leader === '' ? 'missing' : 'answers',
-        health,
-        isHere: false,
-        isLeader: true,
-        facts: [['Calls under way', showWhole(calls)]],
-      },
-    ],
+    isHere: false,
+    isLeader: true,
+    facts: [['Calls under way', showWhole(calls)]],
   };
+  const others = members.filter((member) => member.name !== name);
+  return { title: `Group ${id}`, note: slotsNote(slots), health, nodes: [leading, ...others] };
 }
 
 /** @param {number} slots */
