@@ -39,7 +39,6 @@ describe('the rules of the page', () => {
     const own = new Set(RULES.map(({ alert }) => alert));
     expect(ALERTS.map(({ alert }) => alert).filter((name) => !own.has(name))).toEqual([
       'WalnutNodeDown',
-      'WalnutNoMaster',
       'WalnutSeveralMasters',
       'WalnutFullResyncs',
       'WalnutDrillOverdue',
@@ -65,9 +64,9 @@ describe('the page', () => {
     ['WalnutNodeNotReady', ofNode({ ready: false, reasons: ['replaying'] }), 'replaying'],
     ['WalnutReplicaFarBehind', ofNode({ master }), '40 s and 9 records'],
     [
-      'WalnutReplicaFarBehind',
-      ofNode({ master: { ...master, lagMs: '0', linked: false } }),
-      'm:1 is not heard',
+      'WalnutNoMaster',
+      ofNode({ master: { ...master, lagMs: '6000', linked: false } }),
+      'its master m:1 for 6.0 s',
     ],
     ['WalnutReplicaFarBehind', ofNode({ replicas: [replicaOf({ lagMs: '31000' })] }), 'r:8081'],
     [

@@ -195,6 +195,21 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
     await page.context().close();
   });
 
+  it('says that what it shows is old where its server stands still', async () => {
+    const clock = new VirtualClock();
+    const running = await start({ clock });
+    const page = await (await browser.newContext()).newPage();
+    await page.clock.install();
+    await page.goto(`${running.baseUrl}/`);
+    await isLive(page);
+    await page.clock.fastForward(6_000);
+    await page.locator('#link.lost', { hasText: /^No answer. What is shown is of 2026/ }).waitFor();
+    await page.context().close();
+    const closed = running.server.close(0);
+    await clock.advance(60_000);
+    await closed;
+  });
+
   it('connects again when its server comes back', async () => {
     const running = await start();
     const { page } = await open(running.baseUrl);

@@ -30,6 +30,8 @@ import { showMs, showPercent, showSpan, showWhole } from './format.js';
  * @property {(now: Snapshot, before: Snapshot) => string[]} find a text for each thing that is wrong
  */
 
+/** A replica that has just started looks for its master for a moment. */
+const SILENT_MASTER_MS = 5_000;
 const LAG_MS_MAX = 30_000;
 const CLOCK_MS_MAX = 10_000;
 const FSYNC_S_MAX = 0.25;
@@ -81,26 +83,29 @@ export const RULES = [
     },
   },
   {
+    alert: 'WalnutNoMaster',
+    severity: 'critical',
+    runbook: `${OPERATIONS}replacing-a-dead-master`,
+    kinds: ['node'],
+    find: ({ view: { master } }) =>
+      master !== undefined && !master.linked && Number(master.lagMs) > SILENT_MASTER_MS
+        ? [
+            `This replica has not heard its master ${master.address} for ${showSpan(Number(master.lagMs))}. If the pages of the others say so, too, no node takes writes.`,
+          ]
+        : [],
+  },
+  {
     alert: 'WalnutReplicaFarBehind',
     severity: 'warning',
     runbook: `${OPERATIONS}a-replica-is-far-behind`,
     kinds: ['node'],
     find: ({ view: { master, state, replicas = [] } }) => [
-      ...(master !== undefined && !master.linked ? [`The master ${master.address} is not heard.`] : []),
       ...(master !== undefined && state !== 'NODE_STATE_DELAYED' && Number(master.lagMs) > LAG_MS_MAX
         ? [
             `This replica is ${showSpan(Number(master.lagMs))} and ${showWhole(Number(master.lagRecords))} records behind its master.`,
           ]
         : []),
-      ...replicas
-        .filter(
-          (/** @type {any} */ one) =>
-            one.problem !== '' || (Number(one.lagMs) > LAG_MS_MAX && Number(one.applyDelayMs) === 0),
-        )
-        .map(
-          (/** @type {any} */ one) =>
-            `The replica ${one.address} is ${showSpan(Number(one.lagMs))} and ${showWhole(Number(one.lagRecords))} records behind.${one.problem === '' ? '' : ` ${one.problem}`}`,
-        ),
+      ...replicas.flatMap(troubleOf),
     ],
   },
   {
@@ -350,6 +355,17 @@ function inState(alert, state, anchor, text) {
   const find = (/** @type {Snapshot} */ { view }) =>
     view.state === `NODE_STATE_${state}` ? [`${text} ${view.reasons.join('; ')}`.trim()] : [];
   return { alert, severity: 'critical', runbook: `${OPERATIONS}${anchor}`, kinds: ['node'], find };
+}
+
+/**
+ * What is wrong with a replica of this master.
+ * @param {any} replica
+ */
+function troubleOf({ address, problem, lagMs, lagRecords, applyDelayMs }) {
+  const isFar = Number(lagMs) > LAG_MS_MAX && Number(applyDelayMs) === 0;
+  const behind = `${showSpan(Number(lagMs))} and ${showWhole(Number(lagRecords))} records behind`;
+  if (problem !== '') return [`The replica ${address}: ${problem}${isFar ? ` (${behind})` : ''}`];
+  return isFar ? [`The replica ${address} is ${behind}.`] : [];
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { describe, follow, hasToken, Lost, Refusal, setToken } from './connection.js';
 import { byId, el, say } from './dom.js';
-import { showEnum } from './format.js';
+import { showEnum, showTime } from './format.js';
 import { KeysView } from './keys.js';
 import { Overview } from './overview.js';
 import { SlowView } from './slow.js';
@@ -13,6 +13,9 @@ import { WatchView } from './watch.js';
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000];
 /** A tab that was left so long ago gets no snapshots. */
 const HIDDEN_MS = 10_000;
+/** A snapshot comes each second: after the first time the page says that none does, after the second it connects again. */
+const SILENT_MS = 4_000;
+const DEAD_MS = 20_000;
 const VIEWS = [
   { id: 'overview', title: 'Overview', kinds: ['node', 'coordinator', 'gateway'] },
   { id: 'keys', title: 'Keys', kinds: ['node', 'gateway'] },
@@ -27,9 +30,28 @@ let kind;
 /** Ends the stream under way; undefined: there is none. */
 let stream;
 let failures = 0;
+/** When the newest snapshot came, by `performance.now`. */
+let heardMs = 0;
+/** Wall time of what is shown; 0: nothing is. */
+let shownMs = 0;
 let retry;
 
+/** A process that stands still keeps its connections, so what is shown would look like the present. */
+function checkSilence() {
+  const silentMs = performance.now() - heardMs;
+  if (stream === undefined || kind === undefined || silentMs < SILENT_MS) return;
+  lose('No answer');
+  if (silentMs > DEAD_MS) connect();
+}
+
+function lose(why) {
+  byId('link').classList.add('lost');
+  byId('state').className = 'badge';
+  say(byId('link'), shownMs === 0 ? why : `${why}. What is shown is of ${showTime(shownMs)}`);
+}
+
 function connect() {
+  heardMs = performance.now();
   clearTimeout(retry);
   stream?.abort();
   stream = new AbortController();
@@ -39,8 +61,7 @@ function connect() {
 async function run(own) {
   try {
     const end = await follow('page/live', own.signal, show);
-    if (end !== undefined) say(byId('link'), `Disconnected: ${end.message}`);
-    tryAgain(own, 'Disconnected');
+    tryAgain(own, end === undefined ? 'Disconnected' : `Disconnected: ${end.message}`);
   } catch (error) {
     if (own.signal.aborted) return;
     if (!(error instanceof Refusal || error instanceof Lost)) reportError(error);
@@ -51,14 +72,15 @@ async function run(own) {
 
 function tryAgain(own, why) {
   if (own !== stream || own.signal.aborted) return;
-  byId('link').classList.add('lost');
-  say(byId('link'), `${why}. Trying again…`);
+  lose(why);
   retry = setTimeout(connect, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
   failures += 1;
 }
 
 function show(snapshot) {
   failures = 0;
+  heardMs = performance.now();
+  shownMs = snapshot.atMs;
   byId('link').classList.remove('lost');
   say(byId('link'), 'Live');
   byId('logout').hidden = !hasToken();
@@ -110,6 +132,7 @@ function route() {
 function askForToken({ status, message }) {
   byId('login-why').textContent = status === 401 && !hasToken() ? 'This server asks who you are.' : message;
   setToken('');
+  stream = undefined;
   byId('logout').hidden = true;
   if (!byId('login').open) byId('login').showModal();
   byId('login-token').focus();
@@ -170,4 +193,5 @@ startTheme();
 startLogin();
 startVisibility();
 addEventListener('hashchange', route);
+setInterval(checkSilence, 1_000);
 connect();
