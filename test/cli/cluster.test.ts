@@ -45,6 +45,22 @@ describe('walnut cluster', () => {
     expect(JSON.parse((await run('slot', 'x{123456789}', '--json')).out)).toMatchObject({ slot: 12_739 });
   });
 
+  it('slots ends with 1 where a group could not be asked, and names groups that there are not', async () => {
+    one.leader = '';
+    const { code, out } = await run('slots');
+    expect([code, out]).toEqual([
+      1,
+      expect.stringMatching(/g1, 16,384 slots\nnot counted +it has no leader now/),
+    ]);
+    expect(JSON.parse((await run('slots', '--json')).out)).toEqual({
+      groups: [{ id: 'g1', slots: 16_384, error: 'it has no leader now' }],
+    });
+    expect(await run('slots', '--group', 'g9')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is no group g9'),
+    });
+  });
+
   it('makes a cluster as it is asked to', async () => {
     expect(await run('init', '--auto', '1')).toMatchObject({
       code: 0,
