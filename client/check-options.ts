@@ -101,8 +101,8 @@ function checkTypes({
   checkTransport(transport);
   if (session !== undefined && !(session instanceof Session))
     throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
-  if (session !== undefined && cluster !== undefined)
-    throw invalid('session is of one group: a client of a cluster has one for each group, and takes none');
+  if (cluster !== undefined && session?.positions.some(({ group }) => group === '') === true)
+    throw invalid('session is of one group: expected one of a client of a cluster, or of a gateway');
 }
 
 function checkTransport(transport: unknown): void {

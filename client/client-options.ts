@@ -43,7 +43,8 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
   readonly transport?: Transport;
   /**
    * Share one session between clients whose reads must see each other's writes. By default each
-   * client has its own; a client of a cluster has one for each group, and takes none.
+   * client has its own. A client of a cluster begins with what the session has seen, and does
+   * not move it: `client.session` is a copy of what that client has seen.
    */
   readonly session?: Session;
   /** How long a call may take with its repeats, in addition to what it asks to wait, in milliseconds; default 10,000. */

@@ -40,7 +40,7 @@ import {
   type Operation,
 } from './operations.ts';
 import type { DeletePrefixOptions, ScanOptions } from './paged-calls.ts';
-import type { Session } from './session.ts';
+import { Session } from './session.ts';
 import { checkWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 
 export interface ClusterParts {
@@ -50,7 +50,8 @@ export interface ClusterParts {
   readonly openLinks: (cluster: () => MeantCluster | undefined) => NodeLinks;
   /** True if nodes are called by TLS, as coordinators are. */
   readonly isTls: boolean;
-  readonly sessionOf: (group: string) => Session;
+  /** What was seen before, of groups. */
+  readonly session: Session;
 }
 
 export class ClusterKeys implements Keys {
@@ -72,6 +73,12 @@ export class ClusterKeys implements Keys {
       ...{ coordinators, source, clock, timeoutMs, waitingMax },
       onMap: (map) => this.#onMap(map),
     });
+  }
+
+  get session(): Session {
+    const before = this.#parts.session.positions.filter(({ group }) => !this.#groups.has(group));
+    const seen = [...this.#groups].flatMap(([id, { keys }]) => keys.session.positionsAs(id));
+    return Session.ofGroups([...before, ...seen]);
   }
 
   get nearStats(): NearStats | undefined {
@@ -226,13 +233,13 @@ export class ClusterKeys implements Keys {
   }
 
   #openGroup(id: string, near: NearOptions | undefined): ClusterGroup {
-    const { openLinks, sessionOf } = this.#parts;
+    const { openLinks, session } = this.#parts;
     return new ClusterGroup(
       id,
       { ...this.#options, near },
       {
         links: openLinks(() => this.#map.newest),
-        session: sessionOf(id),
+        session: session.partOf(id),
         ownership: {
           learn: (refusal) => this.#learn(id, refusal),
           owns: (key) => this.#map.owners.ownerOf(slotOfKey(key)) === id,

@@ -32,6 +32,8 @@ export type Value = NonNullable<BatchResult['result']['value']>;
 
 /** The calls of a client, which `WalnutClient` says more of. Every one rejects with a `CallError`. */
 export interface Keys {
+  /** What was seen: that of a group moves on; that of a cluster is a copy. */
+  readonly session: Session;
   /** What the near cache has and did; undefined: there is none. */
   readonly nearStats: NearStats | undefined;
   /** The session that the key is read and written in; undefined: it is not known yet whose the key is. */

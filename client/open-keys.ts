@@ -10,12 +10,8 @@ import { NodeLinks } from './node-links.ts';
 import { Session } from './session.ts';
 
 /** Throws INVALID_ARGUMENT for addresses that cannot be called. */
-export function openKeys(
-  options: WalnutClientOptions,
-  { open }: ClientSeams,
-  session: Session,
-  how: KeysOptions,
-): Keys {
+export function openKeys(options: WalnutClientOptions, { open }: ClientSeams, how: KeysOptions): Keys {
+  const { session = new Session() } = options;
   const addresses = addressesOf(options);
   const isTls = addresses.some(isByTls);
   if (options.cluster !== undefined) {
@@ -27,7 +23,7 @@ export function openKeys(
       source,
       openLinks,
       isTls,
-      sessionOf: () => new Session(),
+      session,
     });
   }
   // A credential goes in clear text only to nodes that the caller named.

@@ -95,6 +95,29 @@ export class Session {
     return session;
   }
 
+  /** A session of groups that has seen these positions, each with its group and the newest last. */
+  static ofGroups(positions: GroupPositions): Session {
+    const session = new Session();
+    session.#ofGroups = withPositions(NONE, positions);
+    return session;
+  }
+
+  /** What this session has seen of one group, as a session of that group alone. */
+  partOf(group: string): Session {
+    const own = this.#ofGroups
+      .filter((one) => one.group === group)
+      .map(({ epoch, lsn }) => create(PositionSchema, { epoch, lsn }));
+    const session = new Session(own.pop());
+    for (const position of own) session.doubt(position);
+    return session;
+  }
+
+  /** What this session, which is of one group, has seen: for `ofGroups`. */
+  positionsAs(group: string): GroupPositions {
+    const own = this.#token === undefined ? this.#unproven : [...this.#unproven, this.#token];
+    return own.map(({ epoch, lsn }) => create(PositionSchema, { epoch, lsn, group }));
+  }
+
   /**
    * At most 40 characters, and 180 while positions are unproven; with some 30 more for each group of
    * a cluster, at most 8,600. All are safe in cookies, headers and URLs.

@@ -9,7 +9,6 @@
  * whether the call was carried out.
  */
 import { create } from '@bufbuild/protobuf';
-import { Code } from '@connectrpc/connect';
 import {
   type AwaitDurableResponse,
   BatchRequestSchema,
@@ -31,7 +30,6 @@ import { closedError } from './caller.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
 import { tellOperation, tellRetry } from './diagnostics.ts';
-import { refusedHere } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
 import { KeyMap } from './key-map.ts';
 import type { Keys } from './keys.ts';
@@ -52,7 +50,7 @@ import {
   toMessages,
 } from './operations.ts';
 import type { DeletePrefixOptions, ScanOptions } from './paged-calls.ts';
-import { Session } from './session.ts';
+import type { Session } from './session.ts';
 import type { WatchOptions, WatchTarget } from './watch.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -65,7 +63,6 @@ const CALL: OptionNames = new Map([['signal', 'signal']]);
 export type { WalnutClientOptions } from './client-options.ts';
 
 export class WalnutClient implements AsyncDisposable {
-  readonly #session: Session | undefined;
   readonly #clock: Clock;
   readonly #keys: Keys;
   readonly #loads: Loads;
@@ -73,12 +70,11 @@ export class WalnutClient implements AsyncDisposable {
 
   /** `connect` gives the seams. */
   constructor(options: WalnutClientOptions, seams: ClientSeams) {
-    const { session = new Session(), onRetry, cluster } = options;
-    this.#session = cluster === undefined ? session : undefined;
+    const { onRetry } = options;
     this.#clock = seams.clock;
     const { timeoutMs = TIMEOUT_MS, attemptMs = ATTEMPT_MS, waitMs = WAIT_MS, near } = options;
     const { readFrom = 'master', namedWrites: namesWrites = true } = options;
-    this.#keys = openKeys(options, seams, session, {
+    this.#keys = openKeys(options, seams, {
       ...{ clock: seams.clock, random: seams.random, limits: limitsOf(options), readFrom, near },
       ...{ timeoutMs, attemptMs, waitMs, namesWrites, closed: this.#closed.signal },
       onRetry: (told, error) => {
@@ -96,14 +92,9 @@ export class WalnutClient implements AsyncDisposable {
     );
   }
 
-  /**
-   * What this client has written and read. Throws FAILED_PRECONDITION for a client of a cluster,
-   * which has a session for each group.
-   */
+  /** What this client has written and read; of a cluster a copy, of all groups. */
   get session(): Session {
-    if (this.#session !== undefined) return this.#session;
-    const why = 'a client of a cluster has a session for each group, and they cannot be passed on';
-    throw refusedHere(why, Code.FailedPrecondition);
+    return this.#keys.session;
   }
 
   /**

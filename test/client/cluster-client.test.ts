@@ -3,6 +3,7 @@ import { Code, type ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 import { CallError } from '../../client/failures.ts';
+import { Session } from '../../client/session.ts';
 import { OF_G1, OF_G2, SimulatedCluster } from './simulated-cluster.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -198,8 +199,24 @@ describe('a client of a cluster', () => {
       ),
     ]);
     expect((await refused(client.getUpdates())).code).toBe(Code.FailedPrecondition);
-    expect(() => client.session).toThrow('a session for each group');
     expect((await refused(client.awaitDurable())).rawMessage).toContain('no position');
+  });
+
+  it('passes on what it has seen of all groups', async () => {
+    const cluster = new SimulatedCluster();
+    const client = cluster.open();
+    const sets = [client.set(OF_G1, bytes('1')), client.set(OF_G2, bytes('2'))];
+    await cluster.settled(Promise.all(sets));
+    const text = String(client.session);
+    // Replicas have nothing yet, which a client that has seen nothing may be told.
+    const fresh = cluster.open({ readFrom: 'replica' });
+    expect(await cluster.settled(fresh.get(OF_G1))).toMatchObject({ found: false });
+    const next = cluster.open({ readFrom: 'replica', session: Session.from(text) });
+    // No group is known yet: what was seen before stays.
+    expect(String(next.session)).toBe(text);
+    const reads = await cluster.settled(Promise.all([next.get(OF_G1), next.get(OF_G2)]));
+    expect((reads as unknown[]).map(textOf)).toEqual(['1', '2']);
+    expect(String(next.session)).toBe(text);
   });
 
   it('waits for all groups that it has written to', async () => {

@@ -34,6 +34,13 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [CLIENT],
   },
   {
+    name: 'client of a cluster that begins anew although a session was given',
+    file: 'client/cluster-keys.ts',
+    text: '        session: session.partOf(id),',
+    replacement: '        session: new Session(),',
+    tests: [CLIENT],
+  },
+  {
     name: 'client that does not say which cluster its calls are for',
     file: 'client/open-keys.ts',
     text: 'open(address, cluster)',
