@@ -32,7 +32,8 @@ export function createServiceManager(
     });
   return {
     ready: () => tell('--ready', '--status=in service'),
-    stopping: () => tell('--stopping'),
+    // Older releases of the program have no option for it.
+    stopping: () => tell('STOPPING=1'),
   };
 }
 

@@ -19,7 +19,7 @@ function told(env: Record<string, string>, error: Error | null = null) {
 
 it('says that it is in service, and that it stops, where systemd asks for it', () => {
   expect(told({ NOTIFY_SOCKET: '/run/notify' })).toEqual({
-    calls: ['--ready --status=in service', '--stopping'],
+    calls: ['--ready --status=in service', 'STOPPING=1'],
     warnings: [],
   });
 });
