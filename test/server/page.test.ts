@@ -1,4 +1,5 @@
 /** The page of a node: who gets what of it, with which headers, and its stream of figures. */
+import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
@@ -7,7 +8,7 @@ import { pageFiles } from '#page/page-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { tokenOf, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { http1, onCleanup, type Running, rpc, start, until } from '#test/server/running.ts';
+import { http1, http2, onCleanup, type Running, rpc, session, start, until } from '#test/server/running.ts';
 
 const BROWSER = { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } };
 
@@ -178,6 +179,19 @@ describe('/page/live', () => {
     expect(handled).toContainEqual({ labels: { ...labels, code: 'ok' }, value: 1 });
     expect(durations).toContainEqual({ labels, buckets: [[expect.any(Number), expect.anything(), 1]] });
     viewer.leave();
+  });
+
+  it('comes over HTTP/2, as every browser asks by TLS, like the files', async () => {
+    const client = session(await start());
+    for (const path of ['/', '/page/main.js']) {
+      const { headers, text } = await http2(client, { ':path': path, accept: 'text/html' });
+      expect([headers[':status'], headers['x-content-type-options']]).toEqual([200, 'nosniff']);
+      expect(Buffer.byteLength(text)).toBe(Number(headers['content-length']));
+    }
+    const stream = client.request({ ':path': '/page/live' });
+    const [chunk] = (await once(stream, 'data')) as [Buffer];
+    expect(chunk.toString()).toMatch(/^data: \{"kind":"node"/);
+    stream.close();
   });
 
   it('refuses one viewer too many, and takes one when another leaves', async () => {
