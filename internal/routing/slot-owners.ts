@@ -16,7 +16,10 @@ export class SlotOwners {
     this.#cache = cache;
   }
 
-  /** The id of a group of the map; undefined: none owns the slot, as far as is known. */
+  /**
+   * The id of a group of the map; undefined: none owns the slot, as far as is known. A group that
+   * the map does not have has no address here: then only a newer map helps.
+   */
   ownerOf(slot: number): string | undefined {
     const { map } = this.#cache;
     if (map === undefined) return undefined;
@@ -35,12 +38,9 @@ export class SlotOwners {
     if (refusal !== undefined) this.#heed(refusal);
   }
 
-  /** A group that the map does not have has no address here: then only a map helps. */
+  /** What `ownerOf` judges by the map of then. */
   #heed(refusal: ShardOwner): void {
-    const { slot, group, mapEpoch } = refusal;
-    const { map } = this.#cache;
-    const isNewer = map !== undefined && mapEpoch > map.epoch && map.groups.has(group);
-    if (isNewer && slot < SLOTS && mapEpoch >= (this.#hints.get(slot)?.mapEpoch ?? 0))
-      this.#hints.set(slot, refusal);
+    const { slot, mapEpoch } = refusal;
+    if (slot < SLOTS && mapEpoch >= (this.#hints.get(slot)?.mapEpoch ?? 0)) this.#hints.set(slot, refusal);
   }
 }

@@ -55,13 +55,6 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [OWNERS],
   },
   {
-    name: 'refusal by an older map that counts',
-    file: 'internal/routing/slot-owners.ts',
-    text: 'map !== undefined && mapEpoch > map.epoch && map.groups.has(group)',
-    replacement: 'map !== undefined && map.groups.has(group)',
-    tests: [OWNERS],
-  },
-  {
     name: 'watch of a cluster that calls the entries complete with the first group',
     file: 'client/merged-watch.ts',
     text: '!isInitialTold && sources.every((one) => one.isInitialDone)',
