@@ -26,13 +26,6 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     tests: RELAYED,
   },
   {
-    name: 'joined results with more values than an answer may have',
-    file: 'internal/wire/relayed-batches.ts',
-    text: 'if (bytes <= this.#answerBytesMax)',
-    replacement: 'if (bytes <= 100 * this.#answerBytesMax)',
-    tests: RELAYED,
-  },
-  {
     name: 'atomic Batch that is cut into parts',
     file: 'internal/wire/relayed-batches.ts',
     text: ' || reader.columns.isAtomic) return undefined;',
@@ -109,19 +102,5 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     text: 'if (answered.position !== undefined) group.observe(answered.position);',
     replacement: '',
     tests: RELAYED,
-  },
-  {
-    name: 'named write that goes through the bulk port, which knows no names',
-    file: 'internal/wire/kv-calls.ts',
-    text: 'return id === undefined ? this.#bulk : undefined;',
-    replacement: 'return id?.since === undefined ? this.#bulk : undefined;',
-    tests: ['test/server/kv-bytes.test.ts'],
-  },
-  {
-    name: 'name of a write whose sequence is none',
-    file: 'internal/wire/name-fields.ts',
-    text: 'clientId === 0n || sequence < 1',
-    replacement: 'clientId === 0n || sequence < 0',
-    tests: ['test/server/kv-bytes.test.ts'],
   },
 ];
