@@ -25,6 +25,8 @@ import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 const SUFFIX = '.backup.json';
 const CHUNK_BYTES = 1 << 20;
+/** The names of unfinished files: `Random.id128`. */
+const UNFINISHED = /^[0-9a-f]{32}$/;
 /** Unfinished files that a dead process left are deleted after this. */
 const STALE_MS = 24 * 3_600_000;
 
@@ -57,6 +59,15 @@ export function findById<T extends { readonly id: string }>(
   return found;
 }
 
+/** Why a directory with these names cannot become a repository; undefined if it is one or empty. Pure. */
+function whyNotRepository(path: string, names: readonly string[]): string | undefined {
+  const isMark = (name: string): boolean => name === 'objects' || name.endsWith(SUFFIX);
+  // The root of a volume has it from the beginning.
+  const other = names.filter((name) => name !== 'lost+found').sort()[0];
+  if (other === undefined || names.some(isMark)) return undefined;
+  return `${path} has contents, such as ${other}, and is no repository of backups: there is no objects/ in it`;
+}
+
 export class BackupRepository {
   readonly path: string;
   readonly #parts: ImageReaderParts;
@@ -66,18 +77,40 @@ export class BackupRepository {
     this.path = path;
   }
 
-  /** Creates the directories that are missing and deletes old unfinished files. */
+  /**
+   * Creates the directories that are missing and deletes old unfinished files of backups; everything else
+   * in `tmp/` is left. Throws `BackupRequestError` as `checkPlace`.
+   */
   async prepare(): Promise<void> {
     const { fileSystem, clock } = this.#parts;
+    await this.checkPlace();
     const temporary = `${this.path}/tmp`;
     await fileSystem.makeDirectory(`${this.path}/objects`);
     await fileSystem.makeDirectory(temporary);
     for (const name of await fileSystem.readDirectory(temporary)) {
+      if (!UNFINISHED.test(name)) continue;
       const stat = await fileSystem.stat(`${temporary}/${name}`);
-      if (stat !== undefined && clock.wallMs() - stat.modifiedMs > STALE_MS) {
+      if (stat?.isRegular === true && clock.wallMs() - stat.modifiedMs > STALE_MS) {
         await fileSystem.remove(`${temporary}/${name}`);
       }
     }
+  }
+
+  /**
+   * Throws `BackupRequestError` where the path is no directory, or one that has contents but is no repository.
+   * A directory of something else is refused because the files of a repository would mix with its own.
+   */
+  async checkPlace(): Promise<void> {
+    const { fileSystem } = this.#parts;
+    const stat = await fileSystem.stat(this.path);
+    if (stat === undefined) return;
+    const why = !stat.isDirectory
+      ? `${this.path} is not a directory`
+      : whyNotRepository(this.path, await fileSystem.readDirectory(this.path));
+    if (why === undefined) return;
+    throw new BackupRequestError(
+      `${why}. Expected a repository of backups, an empty directory, or a path that does not exist yet`,
+    );
   }
 
   objectPath(sha256: string): string {

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const BACKUP = 'test/backup/cluster-backup.test.ts';
+const PLACE = 'test/backup/backup-repository.test.ts';
 const GATEWAY = 'test/server/gateway-modules.test.ts';
 const RESTORED = 'test/node/member/restored.test.ts';
 const SIZES = 'test/storage/key-slot-sizes.test.ts';
@@ -83,5 +84,19 @@ export const WHOLE_CLUSTER_MUTANTS: readonly Mutant[] = [
     text: 'if (!answer.isActive) throw',
     replacement: 'if (answer === undefined) throw',
     tests: [GATEWAY],
+  },
+  {
+    name: 'repository that deletes old files of others in tmp/',
+    file: 'internal/backup/backup-repository.ts',
+    text: '      if (!UNFINISHED.test(name)) continue;\n',
+    replacement: '',
+    tests: [PLACE],
+  },
+  {
+    name: 'repository made in a directory of something else',
+    file: 'internal/backup/backup-repository.ts',
+    text: 'other === undefined || names.some(isMark)',
+    replacement: 'other === undefined || names.length > 0',
+    tests: [PLACE],
   },
 ];
