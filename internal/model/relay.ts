@@ -10,10 +10,21 @@ import type { WriteId } from '#model/write-id.ts';
 export type RelayMethod = 'get' | 'set' | 'delete' | 'increment' | 'touch' | 'batch';
 
 export interface RelayPort {
-  /** Undefined: nothing was done, and the caller must use `KeyValuePort`. */
-  one(call: RelayedOne, signal: AbortSignal | undefined): Promise<RelayedAnswer> | undefined;
+  /**
+   * `user`: see `CallWish.user`. Undefined: nothing was done, and the caller must use `KeyValuePort`,
+   * for the same user.
+   */
+  one(
+    call: RelayedOne,
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedAnswer> | undefined;
   /** One element for each group that was asked; rejects where the Batch fails as a whole. Undefined: see `one`. */
-  batch(batch: RelayedBatch, signal: AbortSignal | undefined): Promise<RelayedPart[]> | undefined;
+  batch(
+    batch: RelayedBatch,
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedPart[]> | undefined;
 }
 
 /** True if a position that an operation names is to be sent with it. */

@@ -12,3 +12,8 @@ export interface CallWish {
   /** The user for whom a gateway asks, which it tells the nodes; undefined: nobody is known. */
   readonly user?: string | undefined;
 }
+
+/** True if the caller itself wishes nothing: only the nodes are to be told who it is. */
+export function isOnlyUser({ seen, readFrom }: CallWish): boolean {
+  return seen === undefined && readFrom === undefined;
+}

@@ -36,6 +36,7 @@ interface Running {
   readonly operations: readonly BatchOperation[];
   readonly results: (BatchResult | undefined)[];
   readonly signal: AbortSignal | undefined;
+  readonly user: string | undefined;
   readonly endMs: number;
 }
 
@@ -46,9 +47,15 @@ export class BatchCalls {
     this.#options = options;
   }
 
-  async run(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+  /** `user`: see `CallWish.user`. */
+  async run(
+    operations: readonly BatchOperation[],
+    signal?: AbortSignal,
+    user = this.#options.user,
+  ): Promise<BatchResult[]> {
     const endMs = this.#options.clock.monotonicMs() + CALL_MS;
-    const running = { operations, results: new Array<undefined>(operations.length), signal, endMs };
+    const results = new Array<undefined>(operations.length);
+    const running = { operations, results, signal, user, endMs };
     await this.#runAt(running, [...operations.keys()]);
     return running.results as unknown as BatchResult[];
   }
@@ -74,7 +81,7 @@ export class BatchCalls {
     const given = places.map((place) => running.operations[place] as BatchOperation);
     const part = await positions.operationsFor(group, given);
     try {
-      const results = positions.resultsOf(group, given, await this.#send(group, part, running.signal));
+      const results = positions.resultsOf(group, given, await this.#send(group, part, running));
       for (const [i, place] of places.entries()) running.results[place] = results[i];
     } catch (error) {
       if (!isMoved(error)) throw error;
@@ -88,7 +95,7 @@ export class BatchCalls {
   #send(
     group: GroupCalls,
     part: readonly BatchOperation[],
-    signal: AbortSignal | undefined,
+    { signal, user }: Running,
   ): Promise<BatchResult[]> {
     const isRead = part.every(({ kind }) => kind === 'get');
     const kind: CallKind = {
@@ -98,7 +105,7 @@ export class BatchCalls {
       waitMs: Math.max(...part.map(waitOfOperation)),
       bytes: undefined,
       signal,
-      user: this.#options.user,
+      user,
     };
     const { key } = (part[0] as BatchOperation).command;
     return group.named(

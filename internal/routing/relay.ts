@@ -48,22 +48,32 @@ export class Relay implements RelayPort {
     this.#options = options;
   }
 
-  one(call: RelayedOne, signal: AbortSignal | undefined): Promise<RelayedAnswer> | undefined {
+  one(
+    call: RelayedOne,
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedAnswer> | undefined {
     const { groups, clock } = this.#options;
     if (!this.#knowsAll(call.positions())) return undefined;
     const { slot } = call;
     const message = call.message();
-    const kind = this.#kindOf(message, signal);
+    const kind = this.#kindOf(message, signal, user);
     return untilOwned(groups, clock, () => this.#one(groups.ofSlot(slot), kind, message));
   }
 
-  batch(batch: RelayedBatch, signal: AbortSignal | undefined): Promise<RelayedPart[]> | undefined {
+  batch(
+    batch: RelayedBatch,
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedPart[]> | undefined {
     if (!this.#knowsAll(batch.positions())) return undefined;
     const parts = this.#divide(batch);
     const [only] = parts;
     if (only !== undefined && parts.length === 1)
-      return this.#results(only, signal).then((results) => [partOf(only, results)]);
-    return Promise.all(parts.map(async (part) => partOf(part, await this.#resultsOrErrors(part, signal))));
+      return this.#results(only, signal, user).then((results) => [partOf(only, results)]);
+    return Promise.all(
+      parts.map(async (part) => partOf(part, await this.#resultsOrErrors(part, signal, user))),
+    );
   }
 
   /** The other way asks the groups whose a position is. */
@@ -112,17 +122,25 @@ export class Relay implements RelayPort {
   }
 
   /** What a part fails by as a whole is the error of each of its operations. */
-  async #resultsOrErrors(part: Part, signal: AbortSignal | undefined): Promise<RelayedResults> {
+  async #resultsOrErrors(
+    part: Part,
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedResults> {
     try {
-      return await this.#results(part, signal);
+      return await this.#results(part, signal, user);
     } catch (error) {
       if (!(error instanceof WalnutError)) throw error;
       return { kind: 'decoded', results: part.places.map(() => ({ kind: 'error', error })) };
     }
   }
 
-  async #results({ calls: group, message }: Part, signal: AbortSignal | undefined): Promise<RelayedResults> {
-    const kind = this.#kindOf(message, signal);
+  async #results(
+    { calls: group, message }: Part,
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedResults> {
+    const kind = this.#kindOf(message, signal, user);
     try {
       return await group.named(
         message.unnamed,
@@ -135,7 +153,7 @@ export class Relay implements RelayPort {
       // A Batch with a key of another group is refused whole, with nothing done.
       const { groups, batches } = this.#options;
       await groups.owners.learn(error.details.shard);
-      return { kind: 'decoded', results: await batches.run(message.commands(), signal) };
+      return { kind: 'decoded', results: await batches.run(message.commands(), signal, user) };
     }
   }
 
@@ -164,7 +182,7 @@ export class Relay implements RelayPort {
     return { kind: 'decoded', results: settled };
   }
 
-  #kindOf(message: RelayedMessage, signal: AbortSignal | undefined): CallKind {
+  #kindOf(message: RelayedMessage, signal: AbortSignal | undefined, user: string | undefined): CallKind {
     const { operations, isRead, waitMs } = message;
     return {
       target: isRead ? this.#options.readFrom : 'master',
@@ -173,6 +191,7 @@ export class Relay implements RelayPort {
       waitMs,
       bytes: operations * OPERATION_BYTES + message.bytes,
       signal,
+      user,
     };
   }
 }

@@ -7,6 +7,7 @@ import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RelayPort } from '#model/relay.ts';
+import { type CallWish, isOnlyUser } from '#model/wish.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import {
@@ -80,25 +81,30 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
   const { port, bulk, relay, limits } = options;
   const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax));
   const calls = {
+    takes: relay === undefined ? wishesNothing : isRelayed,
     binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax),
     json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax)),
   };
   return createRpcModule(KVStore, {
     ...createReads(options, calls),
     ...createWrites(options, calls),
-    batch: createBatch(options),
+    batch: createBatch(options, calls.takes),
   });
 }
 
+type TakesWish = (wish: CallWish | undefined) => boolean;
+
 /** The shorter ways of single calls. */
 interface Calls {
+  /** True for what a caller may wish of `binary`. */
+  readonly takes: TakesWish;
   readonly binary: SingleCalls;
   readonly json: KeyValueCalls;
 }
 
 function createReads(
   { views, slices }: KeyValueModuleOptions,
-  { binary, json }: Calls,
+  { takes, binary, json }: Calls,
 ): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
     get: {
@@ -112,7 +118,7 @@ function createReads(
         return mapAwaitable(views(context).port.get(command, signal), fromGetAnswer);
       },
       binaryImpl: (request, context, headroom) =>
-        readsEverything(context) ? binary.get(request, context, headroom) : undefined,
+        readsEverything(context, takes) ? binary.get(request, context, headroom) : undefined,
       jsonImpl: (request, context, headroom) =>
         readsEverything(context) ? json.get(request, context, headroom) : undefined,
     },
@@ -155,7 +161,7 @@ function createReads(
 
 function createWrites(
   { limits, views }: KeyValueModuleOptions,
-  { binary, json }: Calls,
+  { takes, binary, json }: Calls,
 ): Pick<Methods, 'set' | 'delete' | 'increment' | 'touch' | 'deletePrefix'> {
   return {
     deletePrefix: {
@@ -172,7 +178,7 @@ function createWrites(
         return fromSetAnswer(await views(context).port.set(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
-        writesEverything(context) ? binary.set(request, context, headroom) : undefined,
+        writesEverything(context, takes) ? binary.set(request, context, headroom) : undefined,
       jsonImpl: (request, context, headroom) =>
         writesEverything(context) ? json.set(request, context, headroom) : undefined,
     },
@@ -183,7 +189,7 @@ function createWrites(
         return fromDeleteAnswer(await views(context).port.delete(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
-        writesEverything(context) ? binary.delete(request, context, headroom) : undefined,
+        writesEverything(context, takes) ? binary.delete(request, context, headroom) : undefined,
       jsonImpl: (request, context, headroom) =>
         writesEverything(context) ? json.delete(request, context, headroom) : undefined,
     },
@@ -194,7 +200,7 @@ function createWrites(
         return fromIncrementAnswer(await views(context).port.increment(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
-        writesEverything(context) ? binary.increment(request, context, headroom) : undefined,
+        writesEverything(context, takes) ? binary.increment(request, context, headroom) : undefined,
       jsonImpl: (request, context, headroom) =>
         writesEverything(context) ? json.increment(request, context, headroom) : undefined,
     },
@@ -205,14 +211,14 @@ function createWrites(
         return fromTouchAnswer(await views(context).port.touch(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) =>
-        writesEverything(context) ? binary.touch(request, context, headroom) : undefined,
+        writesEverything(context, takes) ? binary.touch(request, context, headroom) : undefined,
       jsonImpl: (request, context, headroom) =>
         writesEverything(context) ? json.touch(request, context, headroom) : undefined,
     },
   };
 }
 
-function createBatch(options: KeyValueModuleOptions): Methods['batch'] {
+function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods['batch'] {
   const { limits, relay, describe, views, slices } = options;
   const general = new BatchBytes({ ...options, batch: views(EVERYBODY).batch, pace: slices });
   const bytes = relay === undefined ? general : new RelayedBatches(relay, general, limits);
@@ -234,17 +240,26 @@ function createBatch(options: KeyValueModuleOptions): Methods['batch'] {
       return fromBatchResults(parsed, results, limits, describe);
     },
     binaryImpl: (request, context, headroom) =>
-      writesEverything(context) ? bytes.batch(request, context, headroom) : undefined,
+      writesEverything(context, takes) ? bytes.batch(request, context, headroom) : undefined,
   };
 }
 
 /** True if the caller may read every key: the short way knows no fill leases, so it need not write them. */
-function readsEverything({ keys, wish }: UnaryContext): boolean {
-  return wish === undefined && (keys === undefined || isEverything(keys.read));
+function readsEverything({ keys, wish }: UnaryContext, takes: TakesWish = wishesNothing): boolean {
+  return takes(wish) && (keys === undefined || isEverything(keys.read));
 }
 
-function writesEverything({ keys, wish }: UnaryContext): boolean {
-  return keys === undefined && wish === undefined;
+function writesEverything({ keys, wish }: UnaryContext, takes: TakesWish = wishesNothing): boolean {
+  return keys === undefined && takes(wish);
+}
+
+function wishesNothing(wish: CallWish | undefined): boolean {
+  return wish === undefined;
+}
+
+/** A relay tells the nodes who calls, and knows neither sessions nor who is to read. */
+function isRelayed(wish: CallWish | undefined): boolean {
+  return wish === undefined || isOnlyUser(wish);
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

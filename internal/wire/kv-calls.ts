@@ -10,6 +10,7 @@ import { areServed, type BulkPort, type ReadMoment, type SetsAnswer, TOO_LONG } 
 import { WalnutError } from '#model/errors.ts';
 import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { CallWish } from '#model/wish.ts';
 import type { WriteId } from '#model/write-id.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import type { CallForm } from '#wire/call-form.ts';
@@ -22,6 +23,8 @@ export type Encoded = Awaitable<Buffer> | Later<Buffer>;
 export interface Caller {
   readonly hasDeadline: boolean;
   readonly signal: AbortSignal;
+  /** Calls at a gateway tell the nodes its user, and have no other wish. */
+  readonly wish?: CallWish | undefined;
   /** A large answer is about to be made in slices: see `Exchange`. */
   beginLarge?(): void;
 }

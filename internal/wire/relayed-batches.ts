@@ -28,7 +28,7 @@ export class RelayedBatches {
   readonly #general: BatchBytes;
   readonly #answerBytesMax: number;
 
-  /** `general`: takes what is not passed on. */
+  /** `general`: takes what is not passed on, for callers without a name. */
   constructor(relay: RelayPort, general: BatchBytes, { valueBytesMax, answerBytesMax }: BatchLimits) {
     this.#relay = relay;
     this.#general = general;
@@ -47,7 +47,9 @@ export class RelayedBatches {
   /** See `BatchBytes.batch`. */
   batch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     const parts = this.#pass(asBuffer(request), caller);
-    if (parts === undefined) return this.#general.batch(request, caller, headroom);
+    // The general way knows no users.
+    if (parts === undefined)
+      return caller.wish === undefined ? this.#general.batch(request, caller, headroom) : undefined;
     return parts.then((all) => this.#join(all, caller, headroom));
   }
 
@@ -57,7 +59,7 @@ export class RelayedBatches {
     try {
       if (!reader.readBatch(request) || reader.columns.isAtomic) return undefined;
       const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
-      return this.#relay.batch(this.#batch, signal);
+      return this.#relay.batch(this.#batch, signal, caller.wish?.user);
     } finally {
       reader.close();
     }

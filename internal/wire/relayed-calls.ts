@@ -24,7 +24,7 @@ export class RelayedCalls implements SingleCalls {
   readonly #relay: RelayPort;
   readonly #general: SingleCalls;
 
-  /** `general`: takes what is not passed on. */
+  /** `general`: takes what is not passed on, for callers without a name. */
   constructor(relay: RelayPort, general: SingleCalls, valueBytesMax: number) {
     this.#relay = relay;
     this.#general = general;
@@ -33,25 +33,28 @@ export class RelayedCalls implements SingleCalls {
   }
 
   get(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
-    return this.#pass(GET, request, caller, headroom) ?? this.#general.get(request, caller, headroom);
+    return this.#pass(GET, request, caller, headroom) ?? this.#carryOut('get', request, caller, headroom);
   }
 
   set(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
-    return this.#pass(SET, request, caller, headroom) ?? this.#general.set(request, caller, headroom);
+    return this.#pass(SET, request, caller, headroom) ?? this.#carryOut('set', request, caller, headroom);
   }
 
   delete(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
-    return this.#pass(DELETE, request, caller, headroom) ?? this.#general.delete(request, caller, headroom);
+    return (
+      this.#pass(DELETE, request, caller, headroom) ?? this.#carryOut('delete', request, caller, headroom)
+    );
   }
 
   increment(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     return (
-      this.#pass(INCREMENT, request, caller, headroom) ?? this.#general.increment(request, caller, headroom)
+      this.#pass(INCREMENT, request, caller, headroom) ??
+      this.#carryOut('increment', request, caller, headroom)
     );
   }
 
   touch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
-    return this.#pass(TOUCH, request, caller, headroom) ?? this.#general.touch(request, caller, headroom);
+    return this.#pass(TOUCH, request, caller, headroom) ?? this.#carryOut('touch', request, caller, headroom);
   }
 
   #pass(kind: number, request: Uint8Array, caller: Caller, headroom: number): Promise<Buffer> | undefined {
@@ -59,11 +62,16 @@ export class RelayedCalls implements SingleCalls {
     try {
       if (!reader.readOne(kind, asBuffer(request))) return undefined;
       const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
-      const answer = this.#relay.one(this.#one, signal);
+      const answer = this.#relay.one(this.#one, signal, caller.wish?.user);
       return answer?.then((relayed) => this.#encode(relayed, headroom));
     } finally {
       reader.close();
     }
+  }
+
+  /** The general way knows no users: undefined for a caller who is one. */
+  #carryOut(method: Method, request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
+    return caller.wish === undefined ? this.#general[method](request, caller, headroom) : undefined;
   }
 
   #encode({ answer, group }: RelayedAnswer, headroom: number): Buffer {

@@ -28,6 +28,7 @@ import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import type { Limits } from '#routing/router.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { missing } from '#test/routing/fake-bytes.ts';
 
 /** What becomes of an attempt: `lost` does it and loses the answer, `dead` and `hung` do nothing, which `hung` shows late. */
 export type Fate =
@@ -138,6 +139,8 @@ export class FakeCluster {
   readonly epochsAsked: number[] = [];
   /** For whom reads were made. */
   readonly users: (string | undefined)[] = [];
+  /** What came as bytes. */
+  readonly passed: string[] = [];
   /** Groups that were asked whether an epoch is theirs. */
   readonly owned: string[] = [];
   /** Decides what becomes of an attempt at an address; `key`: the first one of it, empty where there is none. */
@@ -260,7 +263,13 @@ export class FakeCluster {
           ...{ deleted: 0, nextCursor: '', position: group.position },
           ...{ durabilityReached: 'accepted' as const, replicasAcked: 0 },
         })),
-      ...{ set: none, delete: none, touch: none, explain: none, pass: none },
+      pass: (method, message, { user }) =>
+        attempt(() => {
+          this.users.push(user);
+          this.passed.push(method);
+          return missing(group.position, method, message);
+        }),
+      ...{ set: none, delete: none, touch: none, explain: none },
     };
   }
 }

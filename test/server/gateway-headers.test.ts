@@ -18,6 +18,9 @@ import { http1, onCleanup, type PlainAnswer, type Running } from '#test/server/r
 const [OF_G1, OF_G2] = ['bar', 'foo'];
 const MIB = 1_024 * 1_024;
 const SEEN = 'x-walnut-positions';
+const GET = toBinary(GetRequestSchema, create(GetRequestSchema, { key: OF_G1 }));
+const OPERATIONS = [{ operation: { case: 'get' as const, value: { key: OF_G1 } } }];
+const BATCH = toBinary(BatchRequestSchema, create(BatchRequestSchema, { operations: OPERATIONS }));
 
 async function open(identities?: Identities) {
   const cluster = new FakeCluster(['g1', 'g2']);
@@ -30,7 +33,6 @@ async function open(identities?: Identities) {
       whenMapHeard: () => undefined,
     },
     keyValue: cluster.keys,
-    // Calls with a wish must not go this way, which the nodes of this double do not serve.
     relay: cluster.keys.relay,
     ...{ clock: createNodeClock(), logger: silentLogger, metrics, version: '0.0.0' },
     ...{ host: '127.0.0.1', port: 0, hostNames: [], corsOrigins: new Set<string>() },
@@ -49,8 +51,21 @@ async function open(identities?: Identities) {
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(request),
     });
+  const binary = async (
+    name: string,
+    bytes: Uint8Array,
+    headers: Record<string, string> = {},
+  ): Promise<void> => {
+    const all = {
+      'content-type': 'application/proto',
+      authorization: `Bearer ${tokenOf('both')}`,
+      ...headers,
+    };
+    const answer = await http1(running, 'POST', `/walnut.v1.KVStore/${name}`, { headers: all, body: bytes });
+    expect([answer.status, answer.text]).toEqual([200, expect.anything()]);
+  };
   const seen = (id: string): string => `${id}=${cluster.group(id).epoch}-${cluster.group(id).lsn}`;
-  return { cluster, running, increment, get, rpc, seen };
+  return { cluster, running, increment, get, rpc, binary, seen };
 }
 
 describe('x-walnut-positions at a gateway', () => {
@@ -164,25 +179,46 @@ describe('the user of a call', () => {
     });
 
   it('is told to the node, and nobody where nobody is known', async () => {
-    const { get, rpc, cluster, running } = await open(identities());
+    const { get, rpc, cluster } = await open(identities());
     await get(OF_G1, { authorization: `Bearer ${tokenOf('reader')}` });
     await rpc(
       'Batch',
       { operations: [{ get: { key: OF_G2 } }] },
       { authorization: `Bearer ${tokenOf('both')}` },
     );
-    const binary = async (name: string, bytes: Uint8Array): Promise<void> => {
-      const headers = { 'content-type': 'application/proto', authorization: `Bearer ${tokenOf('both')}` };
-      const answer = await http1(running, 'POST', `/walnut.v1.KVStore/${name}`, { headers, body: bytes });
-      expect(answer.status).toBe(200);
-    };
-    await binary('Get', toBinary(GetRequestSchema, create(GetRequestSchema, { key: OF_G1 })));
-    const operations = [{ operation: { case: 'get' as const, value: { key: OF_G1 } } }];
-    await binary('Batch', toBinary(BatchRequestSchema, create(BatchRequestSchema, { operations })));
-    expect(cluster.users).toEqual(['reader', 'both', 'both', 'both']);
+    expect([cluster.users, cluster.passed]).toEqual([['reader', 'both'], []]);
     const { get: unknown, cluster: open2 } = await open();
     await unknown(OF_G1);
     expect(open2.users).toEqual([undefined]);
+  });
+
+  it('is told with what is passed on as bytes', async () => {
+    const { binary, cluster } = await open(identities());
+    await binary('Get', GET);
+    await binary('Batch', BATCH);
+    expect([cluster.users, cluster.passed]).toEqual([
+      ['both', 'both'],
+      ['get', 'batch'],
+    ]);
+  });
+
+  it('is told where a call in protobuf has to be decoded', async () => {
+    const { binary, cluster, seen } = await open(identities());
+    cluster.group('g1').history.add(77);
+    const ofUnknownEpoch = { key: OF_G1, atLeast: { epoch: 77n, lsn: 1n } };
+    await binary('Get', toBinary(GetRequestSchema, create(GetRequestSchema, ofUnknownEpoch)));
+    await binary('Get', GET, { [SEEN]: seen('g1') });
+    await binary('Batch', BATCH, { 'x-walnut-read-from': 'replica' });
+    expect([cluster.users, cluster.passed]).toEqual([['both', 'both', 'both'], []]);
+    expect(cluster.asked.at(-1)).toBe('g1-2:1');
+  });
+
+  it('is told again where a passed Batch has to go to another group', async () => {
+    const { binary, cluster } = await open(identities());
+    const fates = ['moved', 'answer'] as const;
+    cluster.fate = () => fates[Math.min(cluster.asked.length - 1, 1)] as 'moved' | 'answer';
+    await binary('Batch', BATCH);
+    expect([cluster.users, cluster.asked]).toEqual([['both'], ['g1-1:1', 'g1-1:1']]);
   });
 
   it('cannot be another one that a caller names', async () => {
