@@ -219,10 +219,7 @@ function createListener(parts: Parts): Listener {
   const modules = options.modules(parts);
   const services = withStandardServices(parts, modules.services);
   const routes = [...createPlainRoutes({ metrics: options.metrics, readiness }), ...modules.routes];
-  const openapi = createOpenapiRoute(
-    routes,
-    services.map(({ service }) => service),
-  );
+  const openapi = createOpenapiRoute(routes, services);
   return createRequestListener({
     deadlines: parts.deadlines,
     errors: parts.errors,

@@ -18,6 +18,7 @@ import type { Awaitable } from '#model/awaitable.ts';
 import type { Later } from '#model/later.ts';
 import { operationOf } from '#model/methods.ts';
 import type { CallWish } from '#model/wish.ts';
+import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 
@@ -104,6 +105,8 @@ export interface RpcModule {
   readonly service: DescService;
   /** Rules by the local name of the method. */
   readonly methods: Readonly<Record<string, MethodRules>>;
+  /** What OpenAPI says of headers that every unary method takes. */
+  readonly headers?: readonly ApiParameter[];
   register(routes: RpcRoutes): void;
 }
 

@@ -12,6 +12,7 @@ import { createKeysViews } from '#server/keys-views.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
 import { createKeysObserver } from '#server/node-metrics.ts';
 import { createWatchRoute } from '#server/watch-route.ts';
+import { wishHeaders } from '#server/wish-api.ts';
 
 export interface KeyModulesOptions {
   readonly keyValue: KeyValuePort;
@@ -19,6 +20,8 @@ export interface KeyModulesOptions {
   readonly bulk: BulkPort | undefined;
   /** On a member of a cluster: its group; empty while there is none. */
   readonly group?: (() => string) | undefined;
+  /** True if this process belongs to a cluster, or waits to. */
+  readonly isMember?: boolean | undefined;
   /** Undefined: this is no gateway. */
   readonly relay?: RelayPort | undefined;
   readonly clock: Clock;
@@ -33,17 +36,28 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
   const { keyValue: port, bulk, relay, clock, metrics, valueBytesMax, batchBytesMax } = options;
   const { errors, slices, budget, compression, boundAnswer, slowLog } = edge;
   const views = createKeysViews(port, clock, slices, options.group);
+  const headers = wishHeaders(kindOf(options));
   const keys: KeysRouteOptions = {
+    headers: headers.calls,
     ...{ port, views, errors, clock, budget, compression, boundAnswer, valueBytesMax, slowLog },
     observe: createKeysObserver(metrics),
   };
   const kv = createKeyValueModule({
-    ...{ port, views, slices, bulk, relay, batchBytesMax },
+    ...{ port, views, slices, bulk, relay, batchBytesMax, headers: headers.calls },
     limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     describe: (error) => errors.toHttpError(error),
   });
   return {
     services: [kv],
-    routes: [createKeysRoute(keys), createKeysListRoute(keys), createWatchRoute({ ...edge, views })],
+    routes: [
+      createKeysRoute(keys),
+      createKeysListRoute(keys),
+      createWatchRoute({ ...edge, views, headers: headers.watches }),
+    ],
   };
+}
+
+function kindOf({ keyValue, isMember }: KeyModulesOptions): Parameters<typeof wishHeaders>[0] {
+  if (keyValue.withWish !== undefined) return 'gateway';
+  return isMember === true ? 'member' : 'node';
 }

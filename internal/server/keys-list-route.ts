@@ -17,6 +17,7 @@ import { freshnessHeaders } from '#server/keys-headers.ts';
 import { type KeysRouteOptions, optionsFor, refuseMethod, serveKeys } from '#server/keys-serve.ts';
 import { LIST_PARAMETERS } from '#server/parameters.ts';
 import { quote, readFlag, readQuery } from '#server/query.ts';
+import { withHeaders } from '#server/wish-api.ts';
 import { fromScanAnswer, toScanCommand } from '#wire/scan-codec.ts';
 
 export const KEYS_LIST_PATH = '/v1/keys';
@@ -29,7 +30,7 @@ const LINES = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'
 export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_LIST_PATH,
-    api: LIST_API,
+    api: withHeaders(LIST_API, options.headers),
     operation: () => OPERATION,
     serve: (request, response, asked) =>
       serveKeys(options, request, response, asked, () =>

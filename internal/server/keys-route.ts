@@ -16,6 +16,7 @@ import { explainKey, getKey } from '#server/keys-read.ts';
 import { asksExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
 import { type KeysRouteOptions, optionsFor, refuseMethod, serveKeys } from '#server/keys-serve.ts';
 import { deleteKey, postKey, putKey } from '#server/keys-write.ts';
+import { withHeaders } from '#server/wish-api.ts';
 
 const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
 const GET = operationOf('/walnut.v1.KVStore/Get');
@@ -30,7 +31,7 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_PREFIX,
     shown: `${KEYS_PREFIX}{key}`,
-    api: KEY_API,
+    api: withHeaders(KEY_API, options.headers),
     operation: (verb, query) => WRITES.get(verb) ?? (asksExplain(query) ? EXPLAIN : GET),
     serve: (request, response, asked) =>
       serveKeys(options, request, response, asked, () => carryOut(options, request, response, asked)),

@@ -1,10 +1,12 @@
 /** What the routes of keys share: how they are counted, and how their errors are answered. */
+
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
 import type { AskedRoute } from '#rpc/http-routes.ts';
+import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SlowLog } from '#rpc/slow-log.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
@@ -18,6 +20,8 @@ export interface KeysRouteOptions extends KeysCallOptions {
   readonly errors: ErrorMapper;
   readonly observe: ObserveCall;
   readonly slowLog: SlowLog;
+  /** For OpenAPI: see `wishHeaders`. */
+  readonly headers: readonly ApiParameter[];
 }
 
 /** The options for this caller. A gateway tells what its answers show of each group, whether or not the caller has a session. */

@@ -9,6 +9,7 @@ import type { KeyValuePort } from '#model/ports.ts';
 import type { RelayPort } from '#model/relay.ts';
 import { type CallWish, isOnlyUser } from '#model/wish.ts';
 import type { SlicePace } from '#platform/slices.ts';
+import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import {
   createRpcModule,
@@ -66,6 +67,8 @@ export interface KeyValueModuleOptions {
   readonly bulk: BulkPort | undefined;
   /** Undefined: this is no gateway. */
   readonly relay: RelayPort | undefined;
+  /** For OpenAPI: see `wishHeaders`. */
+  readonly headers: readonly ApiParameter[];
   readonly limits: BatchLimits;
   /** `server.max_batch_bytes` */
   readonly batchBytesMax: number;
@@ -85,11 +88,12 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
     binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax),
     json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax)),
   };
-  return createRpcModule(KVStore, {
+  const module = createRpcModule(KVStore, {
     ...createReads(options, calls),
     ...createWrites(options, calls),
     batch: createBatch(options, calls.takes),
   });
+  return { ...module, headers: options.headers };
 }
 
 type TakesWish = (wish: CallWish | undefined) => boolean;

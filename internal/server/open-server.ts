@@ -64,7 +64,8 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
   const { ports, metrics, valueBytesMax, batchBytesMax } = options;
   const status = (): NodeStatus => shownStatus(ports.admin.status(), edge.isDraining());
   registerNodeMetrics(metrics, status);
-  const keys = createKeyModules({ ...options, keyValue: ports.keyValue, bulk: ports.bulk }, edge);
+  const { keyValue, bulk } = ports;
+  const keys = createKeyModules({ ...options, keyValue, bulk, isMember: options.member !== undefined }, edge);
   return {
     services: [
       ...keys.services,

@@ -4,6 +4,7 @@
  * which `Last-Event-ID` goes on. A message without `resume` has no id, so the
  * browser keeps the previous one. The last event has the type `end` and says why.
  */
+
 import { create } from '@bufbuild/protobuf';
 import { type WatchRequest, WatchRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
@@ -21,6 +22,7 @@ import {
   sendProblem,
 } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
+import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
@@ -28,6 +30,7 @@ import { WATCH_API } from '#server/keys-api.ts';
 import { type KeysViews, streamViewer } from '#server/keys-views.ts';
 import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
+import { withHeaders } from '#server/wish-api.ts';
 import { fromPosition } from '#wire/position-codec.ts';
 import { endTextOf, resumeTextOf } from '#wire/resume-text.ts';
 import { toWatchCommand } from '#wire/watch-codec.ts';
@@ -41,6 +44,8 @@ export interface WatchRouteOptions {
   readonly errors: ErrorMapper;
   readonly sendStream: SendStream;
   readonly slices: SlicePace;
+  /** For OpenAPI: see `wishHeaders`. */
+  readonly headers: readonly ApiParameter[];
 }
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Watch');
@@ -61,7 +66,7 @@ const END_OF_EVENT = Buffer.from('\n\n');
 export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   return {
     path: WATCH_PATH,
-    api: WATCH_API,
+    api: withHeaders(WATCH_API, options.headers),
     isStream: true,
     operation: () => OPERATION,
     serve: (request, response, { query, call }) => serve(options, request, response, query, call),

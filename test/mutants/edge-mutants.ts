@@ -24,6 +24,13 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/openapi.test.ts'],
   },
   {
+    name: 'OpenAPI with headers that a node alone refuses',
+    file: 'internal/server/key-modules.ts',
+    text: "return isMember === true ? 'member' : 'node';",
+    replacement: "return 'member';",
+    tests: ['test/server/openapi.test.ts'],
+  },
+  {
     name: 'OpenAPI without the messages within messages',
     file: 'internal/rpc/openapi/message-schemas.ts',
     text: '      if (field.message !== undefined) add(field.message);',

@@ -157,6 +157,18 @@ describe('x-walnut-read-from at a gateway', () => {
     expect(cluster.asked).toEqual(['g1-2:1', 'g2-2:1', 'g1-1:1']);
   });
 
+  it('stands in OpenAPI with the header of sessions, for a watch alone', async () => {
+    const { running } = await open();
+    const { paths } = JSON.parse((await http1(running, 'GET', '/openapi.json')).text);
+    const headersOf = (path: string, method: string): string[] =>
+      paths[path][method].parameters
+        .map(({ name }: { name: string }) => name)
+        .filter((name: string) => [SEEN, 'x-walnut-read-from'].includes(name));
+    expect(headersOf('/v1/keys/{key}', 'get')).toEqual([SEEN, 'x-walnut-read-from']);
+    expect(headersOf('/walnut.v1.KVStore/Batch', 'post')).toEqual([SEEN, 'x-walnut-read-from']);
+    expect(headersOf('/v1/watch', 'get')).toEqual(['x-walnut-read-from']);
+  });
+
   it('refuses another word', async () => {
     const { get } = await open();
     const answer = await get(OF_G1, { 'x-walnut-read-from': 'slave' });

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { MemberPort } from '#cluster/member-port.ts';
 import { operationsOf } from '#model/methods.ts';
 import { http1, type Running, start } from '#test/server/running.ts';
 
@@ -115,6 +116,28 @@ describe('/openapi.json', () => {
     });
     const increment = document.paths['/walnut.v1.KVStore/Increment']?.['post'];
     expect(increment).toMatchObject({ description: expect.stringContaining('Adds to a number') });
+  });
+
+  it('has the headers of sessions on nodes of a cluster only', async () => {
+    const own = (api: Document): string[] =>
+      Object.entries(api.paths).flatMap(([path, operations]) =>
+        Object.entries(operations).flatMap(([method, { parameters = [] }]) =>
+          parameters.filter(({ name }) => name === 'x-walnut-positions').map(() => `${method} ${path}`),
+        ),
+      );
+    expect(own(document)).toEqual([]);
+    const member = await start({ member: {} as MemberPort });
+    const listed = own(JSON.parse((await http1(member, 'GET', '/openapi.json')).text));
+    const rpcs = listed.filter((one) => one.includes('.v1.'));
+    expect(listed.filter((one) => !one.includes('.v1.')).sort()).toEqual(
+      [
+        ...['delete', 'get', 'head', 'post', 'put'].map((method) => `${method} /v1/keys/{key}`),
+        ...['get', 'head'].map((method) => `${method} /v1/keys`),
+      ].sort(),
+    );
+    expect(rpcs).toContain('post /walnut.v1.KVStore/Set');
+    expect(rpcs).toContain('get /walnut.v1.KVStore/Get');
+    expect(rpcs.filter((one) => !one.includes('KVStore'))).toEqual([]);
   });
 
   it('is accepted by openapi-spec-validator', ({ skip }) => {

@@ -3,7 +3,7 @@
  * the routes and descriptors that are served, so it contains no others. Streams and the
  * binary formats are left out: the proto files, which reflection gives, have them.
  */
-import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
@@ -16,6 +16,7 @@ import {
   type PathApi,
 } from '#rpc/openapi/operation.ts';
 import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
+import type { RpcModule } from '#rpc/rpc-routes.ts';
 
 export const OPENAPI_PATH = '/openapi.json';
 const JSON_TYPE = 'application/json';
@@ -45,10 +46,12 @@ const ERROR_SCHEMA: JsonSchema = {
   required: ['code'],
 };
 
+type DescribedService = Pick<RpcModule, 'service' | 'headers'>;
+
 /** `routes`: all others of the server. */
 export function createOpenapiRoute(
   routes: readonly HttpRoute[],
-  services: readonly DescService[],
+  services: readonly DescribedService[],
 ): HttpRoute {
   const api = pageApi('This document', { '200': answer('OpenAPI 3.1', { [JSON_TYPE]: { type: 'object' } }) });
   let body: Buffer | undefined;
@@ -60,14 +63,18 @@ export function createOpenapiRoute(
 }
 
 /** Pure. */
-export function openapiOf(routes: readonly HttpRoute[], services: readonly DescService[]): JsonSchema {
-  const methods = services.flatMap((service) => service.methods.filter(isUnary));
+export function openapiOf(routes: readonly HttpRoute[], services: readonly DescribedService[]): JsonSchema {
+  const methods = services.flatMap(({ service }) => service.methods.filter(isUnary));
   const comments = new ProtoComments();
   const plain = routes.map(({ shown, path, api }) => [shown ?? path, withTag(api, 'plain HTTP')] as const);
-  const rpcs = methods.map((method) => [
-    `/${method.parent.typeName}/${method.name}`,
-    withTag(toPathApi(method, comments), method.parent.typeName),
-  ]);
+  const rpcs = services.flatMap(({ service, headers = [] }) =>
+    service.methods
+      .filter(isUnary)
+      .map((method) => [
+        `/${service.typeName}/${method.name}`,
+        withTag(toPathApi(method, comments, headers), service.typeName),
+      ]),
+  );
   return {
     openapi: '3.1.0',
     info: {
@@ -108,12 +115,13 @@ function withTag(api: PathApi, tag: string): Record<string, JsonSchema> {
 }
 
 /** An rpc without side effects is a GET too, with its request as a parameter. */
-function toPathApi(method: DescMethod, comments: ProtoComments): PathApi {
-  const post = toOperation(method, comments);
+function toPathApi(method: DescMethod, comments: ProtoComments, headers: readonly ApiParameter[]): PathApi {
+  const post = { ...toOperation(method, comments), parameters: headers };
   if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return { post };
   const { requestBody: _, ...same } = post;
   const content = { [JSON_TYPE]: { schema: schemaRef(method.input) } };
   const parameters: ApiParameter[] = [
+    ...headers,
     {
       name: 'encoding',
       in: 'query',
