@@ -24,7 +24,7 @@ const READ_FROM: ApiParameter = {
 };
 
 export interface WishHeaders {
-  /** Of calls with one answer. */
+  /** What calls with one answer take. */
   readonly calls: readonly ApiParameter[];
   readonly watches: readonly ApiParameter[];
 }
