@@ -9,6 +9,7 @@ export const POSITIONS_HEADER = 'x-walnut-positions';
 
 /** What gateways take. What was seen longest ago is left out of a longer one. */
 const CHARACTERS_MAX = 8_192;
+const GROUPS_MAX = 250;
 /** Positions of one group. */
 const OF_GROUP_MAX = 5;
 /** Every number of a position is below. */
@@ -29,11 +30,13 @@ export function joined(
   between: string,
 ): string {
   const parts: string[] = [];
+  const groups = new Set<string>();
   let characters = 0;
   for (const position of seen.toReversed()) {
     const part = partOf(position);
     characters += part.length + between.length;
-    if (characters > CHARACTERS_MAX) break;
+    groups.add(position.group);
+    if (characters > CHARACTERS_MAX || groups.size > GROUPS_MAX) break;
     parts.push(part);
   }
   return parts.reverse().join(between);

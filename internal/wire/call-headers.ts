@@ -10,7 +10,7 @@
 import { GROUP_ID_FORM, isGroupId } from '#cluster/names.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { formatPosition, type Position, parsePosition } from '#model/position.ts';
-import { OF_GROUP_MAX, type Seen, seenOf } from '#model/seen.ts';
+import { OF_GROUP_MAX, type Seen } from '#model/seen.ts';
 import { type CallWish, READ_POLICIES } from '#model/wish.ts';
 import { shown } from '#platform/shown.ts';
 
@@ -18,7 +18,9 @@ export const POSITIONS_HEADER = 'x-walnut-positions';
 export const READ_FROM_HEADER = 'x-walnut-read-from';
 export const ON_BEHALF_OF_HEADER = 'x-walnut-on-behalf-of';
 
-/** Some 250 groups. An answer leaves out what was seen longest ago where it would be longer. */
+/** Groups that one header may name. An answer leaves out what was seen longest ago where there would be more. */
+export const GROUPS_MAX = 250;
+/** An answer leaves out what was seen longest ago where it would be longer. */
 export const POSITIONS_CHARACTERS_MAX = 8_192;
 
 type HeaderValue = string | readonly string[] | undefined;
@@ -40,21 +42,28 @@ export function parsePositions(text: string): Seen {
     );
   const trimmed = text.trim();
   const seen = trimmed === '' ? [] : trimmed.split(',').map(parseOne);
-  const many = seen.find(({ group = '' }) => seenOf(seen, group).length > OF_GROUP_MAX);
-  if (many === undefined) return seen;
-  throw invalidArgument(
-    `${POSITIONS_HEADER} has ${seenOf(seen, many.group ?? '').length} positions of group ${many.group}: expected at most ${OF_GROUP_MAX}`,
-  );
+  const counts = new Map<string, number>();
+  for (const { group = '' } of seen) counts.set(group, (counts.get(group) ?? 0) + 1);
+  if (counts.size > GROUPS_MAX)
+    throw invalidArgument(`${POSITIONS_HEADER} has ${counts.size} groups: expected at most ${GROUPS_MAX}`);
+  for (const [group, count] of counts)
+    if (count > OF_GROUP_MAX)
+      throw invalidArgument(
+        `${POSITIONS_HEADER} has ${count} positions of group ${group}: expected at most ${OF_GROUP_MAX}`,
+      );
+  return seen;
 }
 
 export function formatPositions(seen: Seen): string {
   const parts: string[] = [];
+  const groups = new Set<string | undefined>();
   let characters = 0;
   // The newest is last, and what does not fit is what was seen longest ago.
   for (const position of seen.toReversed()) {
     const part = `${position.group}=${formatPosition(position)}`;
     characters += part.length + 1;
-    if (characters > POSITIONS_CHARACTERS_MAX) break;
+    groups.add(position.group);
+    if (characters > POSITIONS_CHARACTERS_MAX || groups.size > GROUPS_MAX) break;
     parts.push(part);
   }
   return parts.reverse().join(',');

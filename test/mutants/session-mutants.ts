@@ -5,6 +5,13 @@ const tests = ['test/client/session.test.ts'];
 
 export const SESSION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'positions of a session of any number of groups',
+    file: 'internal/wire/call-headers.ts',
+    text: '  if (counts.size > GROUPS_MAX)',
+    replacement: '  if (counts.size > 9 * GROUPS_MAX)',
+    tests: ['test/wire/call-headers.test.ts'],
+  },
+  {
     name: 'session that follows a write into a history without what it saw',
     file: 'client/session.ts',
     text: '    if (known !== undefined && known.epoch !== position.epoch) this.doubt(isMove ? known : position);\n',

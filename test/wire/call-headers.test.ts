@@ -35,16 +35,24 @@ describe('x-walnut-positions', () => {
     );
   });
 
+  it('names at most 250 groups both ways', () => {
+    const seen = Array.from({ length: 251 }, (_, i) => ({ epoch: 1, lsn: toLsn(1), group: `g${i}` }));
+    const textOf = (some: typeof seen): string => some.map(({ group }) => `${group}=1-1`).join(',');
+    expect(formatPositions(seen)).toBe(textOf(seen.slice(1)));
+    expect(parsePositions(formatPositions(seen)).length).toBe(250);
+    expect(() => parsePositions(textOf(seen))).toThrow('has 251 groups: expected at most 250');
+  });
+
   it('is bounded both ways, and forgets what was seen longest ago', () => {
     const seen = Array.from({ length: 500 }, (_, i) => ({
       epoch: 2 ** 52,
       lsn: toLsn(i + 1),
-      group: `group-${i}`,
+      group: `group-of-a-longer-name-${i}`,
     }));
     const text = formatPositions(seen);
     expect(text.length).toBeLessThanOrEqual(POSITIONS_CHARACTERS_MAX);
     expect(text.length).toBeGreaterThan(POSITIONS_CHARACTERS_MAX - 100);
-    expect(text.endsWith(`group-499=${2 ** 52}-500`)).toBe(true);
+    expect(text.endsWith(`group-of-a-longer-name-499=${2 ** 52}-500`)).toBe(true);
     expect(parsePositions(text)).toEqual(seen.slice(-text.split(',').length));
     expect(() => parsePositions('g'.repeat(POSITIONS_CHARACTERS_MAX + 1))).toThrow('expected at most 8192');
   });
