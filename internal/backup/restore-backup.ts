@@ -48,6 +48,7 @@ export async function restoreImage(
     lowestSegment: segments[0]?.seq ?? image.manifest.lowestSegment,
     excludedSegments: [],
     replicas: { added: [], removed: [] },
+    isRestored: true,
     quarantine: null,
   };
   const { elapsedMs: recoveryMs } = await build(parts, to, { ...image, segments }, manifest, expected);

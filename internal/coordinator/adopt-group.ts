@@ -7,7 +7,7 @@ import type { Heartbeat } from '#cluster/heartbeat.ts';
 import type { Group, SlotRange } from '#cluster/shard-map.ts';
 import { WalnutError } from '#model/errors.ts';
 import { findOwnerFault, SLOTS, type SlotRun } from '#model/slots.ts';
-import { termAfter } from '#model/terms.ts';
+import { restoredTerms, termAfter } from '#model/terms.ts';
 
 export interface AdoptedGroup {
   readonly group: Group;
@@ -25,7 +25,9 @@ export function adoptedGroup({ id }: GroupPlan, members: readonly Heartbeat[]): 
   const logs = [...new Set(plain.map(({ logId }) => logId))];
   const why = whyNotOne(id, plain, logs) ?? whyLeftBehind(id, plain, members);
   if (why !== undefined) throw new WalnutError('failed_precondition', why);
-  const term = termAfter(Math.max(...members.map((member) => member.term)));
+  const seen = Math.max(...members.map((member) => member.term));
+  // The log may be that of a backup, and nothing in it tells how far its group went on after that.
+  const term = termAfter(seen + restoredTerms(seen));
   const voters = members
     .map(({ node, incarnation }) => ({ node, incarnation }))
     .sort((a, b) => (a.node < b.node ? -1 : 1));

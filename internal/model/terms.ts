@@ -40,6 +40,15 @@ export function termAfter(seen: number): number {
   throw new WalnutError('failed_precondition', describeLastTerm(seen));
 }
 
+/**
+ * How many terms are left out before the first one that a restored log leads, so that positions of terms that
+ * its group has led since the backup are below it, and known as discarded. Nodes believe twice as many. Fewer
+ * near the highest term, which must not be used up.
+ */
+export function restoredTerms(seen: number): number {
+  return Math.max(0, Math.min(TERM_JUMP_MAX / 2, TERM_MAX - TERM_JUMP_MAX - seen));
+}
+
 /** Says what to do when the highest term was seen, so that no promotion is possible. */
 export function describeLastTerm(seen: number): string {
   return (

@@ -10,6 +10,7 @@ import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { TERM_MAX } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
+import { restoredTerms } from '#model/terms.ts';
 import { adoptedPlace, checkPlace, placeOf } from '#node/member-place.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { pendingHandoverOf } from '#node/pending-handover.ts';
@@ -117,12 +118,13 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
   if (forcedRole === 'master') {
     // A forced master begins a new term, which fences the master before it.
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
-    const term = await (options.terms ?? OWN_TERMS).next(manifest.term);
+    const terms = options.terms ?? OWN_TERMS;
+    const term = await terms.next(manifest.term + (manifest.isRestored ? restoredTerms(manifest.term) : 0));
     logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
     // A pending handover is dropped: the node that was told to lead must not be told again if this one
     // follows some day.
     const role = { role: 'master', upstream: '', term, promotedTo: term, handover: undefined } as const;
-    await amendManifest(directory, { ...role, logId, quarantine: null });
+    await amendManifest(directory, { ...role, logId, isRestored: undefined, quarantine: null });
     return;
   }
   if (forcedRole === 'replica') {

@@ -83,6 +83,11 @@ export interface Manifest {
   readonly keepsAsideTo?: number;
   /** `master.address` as the configuration had it at the last start: only a change of it overrides `upstream`. */
   readonly configuredUpstream?: string;
+  /**
+   * The directory was restored from a backup and has led no term since, so that its group may have gone on
+   * through terms that it does not know. Absent: no.
+   */
+  readonly isRestored?: boolean | undefined;
   /** Why this replica stopped following; opaque here. */
   readonly quarantine: unknown | null;
   /** On a delayed replica: what an operator ordered, if anything. */
@@ -129,6 +134,7 @@ function isManifest(value: unknown): value is Manifest {
       Number.isSafeInteger(number),
     ) &&
     [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&
+    typeof (m['isRestored'] ?? false) === 'boolean' &&
     Array.isArray(m['diverged'] ?? []) &&
     Array.isArray(replicas?.added) &&
     Array.isArray(replicas?.removed) &&

@@ -113,7 +113,7 @@ describe('adopting a plain group', () => {
   const master = plainNode('m', ['r.example:8080']);
   const replica = plainNode('r', undefined, { term: 5 });
 
-  it('keeps its log, asks all grants in the next term, and gives it all slots', () => {
+  it('keeps its log, asks all grants in a term far above, and gives it all slots', () => {
     const writes = adopting(
       [
         { id: 'g0', nodes: ['e'] },
@@ -124,9 +124,9 @@ describe('adopting a plain group', () => {
     );
     expect(writes?.groups?.[1]).toMatchObject({
       logId: log('7'),
-      term: 6,
+      term: 518,
       leader: undefined,
-      grants: { term: 6, count: 2, voters: ['m', 'r'].map((node) => ({ node, incarnation: 3 })) },
+      grants: { term: 518, count: 2, voters: ['m', 'r'].map((node) => ({ node, incarnation: 3 })) },
       voters: ['m', 'r'].map((node) => ({ node, incarnation: 3 })),
     });
     expect(writes?.slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);
@@ -185,8 +185,8 @@ describe('adopting groups that were restored from a backup of a cluster', () => 
       { first: 8_000, last: 16_383, group: 'g1' },
     ]);
     expect(writes?.groups?.map(({ logId, term }) => [logId, term])).toEqual([
-      [log('7'), 5],
-      [log('8'), 5],
+      [log('7'), 517],
+      [log('8'), 517],
     ]);
     // A group that was restored as a plain one owns all slots by its log.
     expect(founded(node('y', '7', 0, 16_383))?.slots).toEqual([{ first: 0, last: 16_383, group: 'g1' }]);

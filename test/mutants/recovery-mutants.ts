@@ -181,6 +181,27 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     tests: [ADOPT],
   },
   {
+    name: 'restored cluster whose first term may be one that the old one has led',
+    file: 'internal/coordinator/adopt-group.ts',
+    text: 'termAfter(seen + restoredTerms(seen))',
+    replacement: 'termAfter(seen + 0 * restoredTerms(seen))',
+    tests: ['test/node/member/restored.test.ts', 'test/coordinator/found-cluster.test.ts'],
+  },
+  {
+    name: 'restored group that is forced to a term that it may have led after the backup',
+    file: 'internal/backup/restore-backup.ts',
+    text: 'isRestored: true,',
+    replacement: 'isRestored: false,',
+    tests: ['test/node/restored-group.test.ts'],
+  },
+  {
+    name: 'restored group that leaves terms out at every forced start',
+    file: 'internal/node/open-host.ts',
+    text: 'logId, isRestored: undefined, quarantine: null',
+    replacement: 'logId, quarantine: null',
+    tests: ['test/node/restored-group.test.ts'],
+  },
+  {
     name: 'adopted group that leaves a replica behind',
     file: 'internal/coordinator/adopt-group.ts',
     text: 'if (left.length === 0) return undefined;',

@@ -64,7 +64,7 @@ describe('a plain group', () => {
     await init();
     await cluster.untilLed();
     expect(cluster.master).toBe(a);
-    expect(a.node.status()).toMatchObject({ logId, term: (term ?? 0) + 1 });
+    expect(a.node.status()).toMatchObject({ logId, term: (term ?? 0) + 513 });
     const wanted = { durability: 'quorum', timeoutMs: 5_000 } as const;
     expect(await cluster.group.set(a, 'after', 'v', wanted)).toMatchObject({ durabilityReached: 'quorum' });
     await cluster.group.untilLevel([...cluster.nodes.values()]);

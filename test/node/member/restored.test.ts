@@ -4,6 +4,7 @@ import { imageOfBackup } from '#backup/backup-manifest.ts';
 import { BackupRepository } from '#backup/backup-repository.ts';
 import { createBackup } from '#backup/create-backup.ts';
 import { restoreImage } from '#backup/restore-backup.ts';
+import { makeEpoch, toLsn } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -95,6 +96,10 @@ it('two groups own their slots again, reach QUORUM with new disks, and fail over
     expect(await cluster.group.get(master, key)).toBe(`of ${group}`);
     const written = await cluster.group.set(master, key, `new of ${group}`, AT_QUORUM);
     expect(written).toMatchObject({ durabilityReached: 'quorum' });
+    // A session of the old cluster, which had failed over 100 times after the backup.
+    const atLeast = { epoch: makeEpoch(102, 7), lsn: toLsn(3) };
+    const lost = Promise.resolve().then(() => master.node.get({ key, waitMs: 0, atLeast }));
+    await expect(cluster.group.until(lost)).rejects.toMatchObject({ code: 'discarded_history' });
   }
   await cluster.group.clock.advance(2_000);
   // What the logs list is what the map lists.
