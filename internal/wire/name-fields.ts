@@ -73,7 +73,8 @@ export function readName(kind: number, reader: ByteReader, end: number): ReadNam
     sinceStart = reader.at;
     tag = reader.varint(end);
   }
-  if (clientId === 0n || sequence < 1 || answeredThrough < 0 || answeredThrough >= sequence) return undefined;
+  // So a sequence is 1 at least, too.
+  if (clientId === 0n || answeredThrough < 0 || answeredThrough >= sequence) return undefined;
   const name = { kind: 'client', clientId, sequence, index: 0, answeredThrough } as const;
   if (sinceStart === end) return { id: { name }, sinceStart };
   if (tag !== (field + 3) * 8 + DELIMITED || reader.delimited(end) !== end) return undefined;

@@ -103,4 +103,18 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: RELAYED,
   },
+  {
+    name: 'named write that goes through the bulk port, which knows no names',
+    file: 'internal/wire/kv-calls.ts',
+    text: 'return id === undefined ? this.#bulk : undefined;',
+    replacement: 'return id?.since === undefined ? this.#bulk : undefined;',
+    tests: ['test/server/kv-bytes.test.ts'],
+  },
+  {
+    name: 'name of a write that is answered itself',
+    file: 'internal/wire/name-fields.ts',
+    text: 'answeredThrough >= sequence',
+    replacement: 'answeredThrough > sequence',
+    tests: ['test/server/kv-bytes.test.ts'],
+  },
 ];

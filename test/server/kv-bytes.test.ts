@@ -286,6 +286,7 @@ describe('a batch by its bytes', () => {
       const { toRequest, byGeneralWay } = ALONE[name];
       const of = fc.oneof(good.plain, mixed.any);
       let taken = 0;
+      let namedTaken = 0;
       let namedAtBulk = 0;
       await fc.assert(
         fc.asyncProperty(fc.array(of, { minLength: 1, maxLength: 9 }), async (operations) => {
@@ -310,6 +311,7 @@ describe('a batch by its bytes', () => {
             const answer = await outcome(async () => callsOf(short)[name](request, CALLER, HEADROOM));
             if (answer === undefined) continue;
             taken++;
+            if ((operation.value as { readonly clientId?: bigint }).clientId) namedTaken++;
             const expected = await outcome(() => byGeneralWay(general, request));
             const shown = Buffer.isBuffer(answer) ? answer.subarray(HEADROOM).toString('hex') : answer;
             expect(shown).toEqual(expected);
@@ -319,6 +321,7 @@ describe('a batch by its bytes', () => {
         { numRuns: 500 },
       );
       expect(taken).toBeGreaterThan(100);
+      expect(namedTaken).toBeGreaterThan(50);
       // The bulk port knows no names.
       expect(namedAtBulk).toBe(0);
     },
