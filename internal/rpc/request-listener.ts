@@ -67,6 +67,8 @@ export interface CallPlan {
   readonly operation: Operation;
   readonly unary: UnaryRoute;
   readonly shape: RequestShape;
+  /** Stands for the connection where it is asked who calls. Plans share it that differ in the values of one call. */
+  readonly caller: object;
 }
 
 export interface Listener {
@@ -78,6 +80,8 @@ export interface Listener {
   planCall(headers: IncomingHttpHeaders): CallPlan | undefined;
   /** Takes a head of HTTP/1.1. Undefined: requests with this head are for Node's server. */
   planHttp1(verb: string, target: string, headers: IncomingHttpHeaders): CallPlan | 'request' | undefined;
+  /** The same for a head that differs from that of `before` in the values of `CALL_FIELDS` alone. */
+  replanHttp1(before: CallPlan | 'request', headers: IncomingHttpHeaders): CallPlan | 'request' | undefined;
   /** False: it should come as a request. */
   onCall(plan: CallPlan, peer: Peer, exchange: Exchange): boolean;
 }
@@ -130,6 +134,7 @@ export function createRequestListener(options: RequestListenerOptions): Listener
       return planCall(options, { verb: headers[':method'] ?? '', target, isHttp2: true }, headers);
     },
     planHttp1: (verb, target, headers) => planHttp1(options, { verb, target, isHttp2: false }, headers),
+    replanHttp1: (before, headers) => replanHttp1(options, before, headers),
     onCall,
   };
 }
@@ -290,7 +295,7 @@ function planCall(
   const shape = rpcAdapter.unaryPath.shapeOf(rpc.unary, { verb, query, isHttp2 }, headers);
   return shape === undefined
     ? undefined
-    : { verb, headers, operation: rpc.operation, unary: rpc.unary, shape };
+    : { verb, headers, operation: rpc.operation, unary: rpc.unary, shape, caller: {} };
 }
 
 /** Rpcs that the unary path does not take, and streams, need Connect's handlers, which need Node's requests. */
@@ -304,6 +309,18 @@ function planHttp1(
   return route.isStream === true ? undefined : 'request';
 }
 
+/** Routes and pages are found by other fields, so only the shape is looked at anew. */
+function replanHttp1(
+  { rpcAdapter }: RequestListenerOptions,
+  before: CallPlan | 'request',
+  headers: IncomingHttpHeaders,
+): CallPlan | 'request' | undefined {
+  if (before === 'request') return before;
+  const { verb, operation, unary, caller } = before;
+  const shape = rpcAdapter.unaryPath.reshape(before.shape, headers);
+  return shape === undefined ? undefined : { verb, headers, operation, unary, shape, caller };
+}
+
 /** Like `tryStream`, for a call whose head was examined before. */
 function tryCall(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
@@ -311,10 +328,9 @@ function tryCall(
   peer: Peer,
   exchange: Exchange,
 ): boolean {
-  const { headers, operation, unary, shape } = plan;
+  const { headers, operation, unary, shape, caller } = plan;
   const call = anonymousCall(peer);
-  // A plan belongs to the equal heads of one connection.
-  const refusal = admission.refusal(operation, call, headers, '/', plan, plan.verb);
+  const refusal = admission.refusal(operation, call, headers, '/', caller, plan.verb);
   if (refusal instanceof Promise) return false;
   if (refusal !== undefined) {
     const { by, error } = refusal;

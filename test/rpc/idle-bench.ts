@@ -44,6 +44,7 @@ function createDriven(): Server {
     onRequest: nothing,
     planCall: (headers: object) => ({ headers }) as never,
     planHttp1: (_verb: string, _target: string, headers: object) => ({ headers }) as never,
+    replanHttp1: (_before: unknown, headers: object) => ({ headers }) as never,
     onCall: (_plan: unknown, _peer: unknown, exchange: Exchange) => {
       exchange.read({ onChunk: nothing, onEnd: () => exchange.answer(ok()) });
       return true;

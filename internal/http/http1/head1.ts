@@ -1,5 +1,14 @@
 /** The head of a request of HTTP/1.1 (RFC 9112), as far as the reader takes it; it never changes. */
 
+/** The value of a field that belongs to one call: see `CALL_FIELDS`. */
+export interface CallValue {
+  /** `fields[at]` is the value. */
+  readonly at: number;
+  /** Octets `[from, to)` of the head, without the blanks about the value. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export class Http1Head {
   readonly method: string;
   /** Origin-form: a path, and perhaps a query. */
@@ -10,8 +19,12 @@ export class Http1Head {
   readonly contentLength: number;
   /** The peer sends no further request. */
   readonly isLast: boolean;
+  /** In order. */
+  readonly callValues: readonly CallValue[];
   /** What the server of the request derived from the head, which is the same for equal heads. The reader never looks at it. */
   derived: unknown = undefined;
+  /** What was derived from a head that differs from this one in the values of `CALL_FIELDS` alone, where there was one. */
+  derivedBefore: unknown;
 
   constructor(
     method: string,
@@ -19,12 +32,16 @@ export class Http1Head {
     fields: readonly string[],
     contentLength: number,
     isLast: boolean,
+    callValues: readonly CallValue[],
+    derivedBefore: unknown = undefined,
   ) {
     this.method = method;
     this.target = target;
     this.fields = fields;
     this.contentLength = contentLength;
     this.isLast = isLast;
+    this.callValues = callValues;
+    this.derivedBefore = derivedBefore;
   }
 }
 

@@ -3,8 +3,8 @@
  * RFC 9112 and for what clients send. Nothing is guessed: what two readers could
  * take for different requests is refused, and what is rare is handed over.
  */
-import { type Handover, Http1Head, handover, type Refusal, refused } from './head1.ts';
-import { FRAGMENT_IN_TARGET, isKnownCoding, UNKNOWN_CODING } from './request-rules.ts';
+import { type CallValue, type Handover, Http1Head, handover, type Refusal, refused } from './head1.ts';
+import { CALL_FIELDS, FRAGMENT_IN_TARGET, isKnownCoding, isLength, UNKNOWN_CODING } from './request-rules.ts';
 
 /** Others are legal, too, and rare. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE']);
@@ -52,12 +52,15 @@ export function parseHead(bytes: Buffer, from: number, to: number): Http1Head | 
     if (((CLASSES[code] as number) & IN_TARGET) === 0) return handover('octets that no target has');
   }
   if (!target.startsWith('/')) return handover('a target that is no path');
-  return new Fields().parse(method, target, bytes, lineEnd + 2, to - 2);
+  return new Fields(from).parse(method, target, bytes, lineEnd + 2, to - 2);
 }
 
 /** The fields of one head. */
 class Fields {
+  /** Where the head begins. */
+  readonly #head: number;
   readonly #list: string[] = [];
+  readonly #callValues: CallValue[] = [];
   #hosts = 0;
   #length: number | undefined;
   #isLast = false;
@@ -65,6 +68,10 @@ class Fields {
   #coding: string | undefined;
   /** Why Node's parser should read it, where that is so. */
   #rare: string | undefined;
+
+  constructor(head: number) {
+    this.#head = head;
+  }
 
   /** `bytes[from, to)`: whole lines. */
   parse(
@@ -87,7 +94,7 @@ class Fields {
     if (this.#hosts > 1) return refused('there is more than one Host header: expected one');
     if (this.#coding !== undefined && !isKnownCoding(this.#coding)) return refused(UNKNOWN_CODING, 501);
     if (this.#rare !== undefined) return handover(this.#rare);
-    return new Http1Head(method, target, this.#list, this.#length ?? 0, this.#isLast);
+    return new Http1Head(method, target, this.#list, this.#length ?? 0, this.#isLast, this.#callValues);
   }
 
   #parseLine(bytes: Buffer, from: number, to: number): string | undefined {
@@ -106,6 +113,10 @@ class Fields {
     const name = bytes.toString('latin1', from, colon).toLowerCase();
     const value = bytes.toString('latin1', start, end);
     this.#list.push(name, value);
+    if (CALL_FIELDS.has(name)) {
+      const at = this.#list.length - 1;
+      this.#callValues.push({ at, from: start - this.#head, to: end - this.#head });
+    }
     return this.#note(name, value);
   }
 
@@ -116,8 +127,7 @@ class Fields {
         return undefined;
       case 'content-length':
         if (this.#length !== undefined) return 'more than one Content-Length';
-        // Fifteen digits are exact in a number, and more than any body has.
-        if (!/^[0-9]{1,15}$/.test(value)) return 'a Content-Length that is no number';
+        if (!isLength(value)) return 'a Content-Length that is no number';
         this.#length = Number(value);
         return undefined;
       case 'transfer-encoding':

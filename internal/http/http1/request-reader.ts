@@ -1,17 +1,18 @@
 /**
  * Requests of one HTTP/1.1 connection, one at a time: `push` takes what came, and
  * `next` goes on to the request after, once the one before may be followed. The
- * head is compared with the one before; equal octets give the identical `Http1Head`.
+ * head is compared with the one before (see `HeadMemo`); equal octets give the
+ * identical `Http1Head`.
  *
  * Where it stops for good (`handover`, `refused`), `rest` is every octet from the
  * first of that request on: nothing of it was given to anybody.
  */
+
+import { HeadMemo } from './head-memo.ts';
 import { type Handover, Http1Head, handover, type Refusal, refused } from './head1.ts';
 import { parseHead } from './parse-head.ts';
 
 export const HEAD1_BYTES_MAX = 16 * 1024;
-/** A longer head is not kept for comparison. */
-const MEMO_BYTES_MAX = 2048;
 
 export interface RequestEvents {
   /** False: the head asks for more than the driver does, and the request is handed over. */
@@ -41,8 +42,7 @@ export class RequestReader {
   /** The peer said that the request under way is its last. */
   #isLast = false;
   #state: ReadState = 'reading';
-  #memo: Buffer = NONE;
-  #memoHead: Http1Head | undefined;
+  readonly #memo = new HeadMemo();
 
   constructor(events: RequestEvents) {
     this.#events = events;
@@ -111,15 +111,15 @@ export class RequestReader {
       this.#readBody();
       return;
     }
-    const { length } = this.#memo;
-    const end = this.#at + length;
-    if (
-      length > 0 &&
-      end <= this.#bytes.length &&
-      this.#bytes.compare(this.#memo, 0, length, this.#at, end) === 0
-    ) {
-      this.#begin(this.#memoHead as Http1Head, end);
-    } else this.#readHead();
+    const head = this.#memo.equal(this.#bytes, this.#at) ?? this.#similar();
+    if (head === undefined) this.#readHead();
+    else this.#begin(head, this.#at + this.#memo.length);
+  }
+
+  /** Tried once for each head: one that comes in pieces is the parser's. */
+  #similar(): Http1Head | undefined {
+    if (this.#seen > this.#at) return undefined;
+    return this.#memo.similar(this.#bytes, this.#at);
   }
 
   #readHead(): void {
@@ -131,11 +131,8 @@ export class RequestReader {
       this.#state = head;
       return;
     }
-    if (end - from <= MEMO_BYTES_MAX) {
-      // A copy: what was pushed is not ours to keep.
-      this.#memo = Buffer.from(this.#bytes.subarray(from, end));
-      this.#memoHead = head;
-    }
+    // A copy: what was pushed is not ours to keep.
+    this.#memo.keep(head, this.#bytes, from, end);
     this.#begin(head, end);
   }
 

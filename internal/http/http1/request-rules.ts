@@ -1,4 +1,4 @@
-/** Rules for a request of HTTP/1.1 that our own reader and Node's server must both keep. */
+/** Rules for a request of HTTP/1.1 that several readers must keep. */
 
 /** RFC 9112, 3.2: a client never sends the fragment. */
 export const FRAGMENT_IN_TARGET =
@@ -11,3 +11,17 @@ export const UNKNOWN_CODING =
 export function isKnownCoding(coding: string): boolean {
   return coding.toLowerCase() === 'chunked';
 }
+
+/** A Content-Length. Fifteen digits are exact in a number, and more than any body has. */
+export function isLength(value: string): boolean {
+  return /^[0-9]{1,15}$/.test(value);
+}
+
+/** Fields whose values belong to one call, so that heads which are otherwise equal differ in them. None of them changes how a head is read but by the length of its body. */
+export const CALL_FIELDS: ReadonlySet<string> = new Set([
+  'content-length',
+  'connect-timeout-ms',
+  'grpc-timeout',
+  'traceparent',
+  'tracestate',
+]);

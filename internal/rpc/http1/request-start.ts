@@ -1,6 +1,7 @@
 /**
  * Begins the request of a head: as a unary call, or as a request and a response. What
- * a head asks for is found out once for equal heads; admission is asked for each call.
+ * a head asks for is found out once for equal heads, and in part for those that differ
+ * in the values of one call; admission is asked for each call.
  */
 
 import type { IncomingHttpHeaders } from 'node:http';
@@ -42,7 +43,11 @@ export function beginRequest(
   return listener.onCall(what, peer, exchange) ? exchange : undefined;
 }
 
-function planOf({ method, target, fields }: Http1Head, listener: Listener): HeadPlan | undefined {
+function planOf(head: Http1Head, listener: Listener): HeadPlan | undefined {
+  const { method, target, fields } = head;
+  const before = head.derivedBefore as HeadPlan | typeof NOT_SERVED | undefined;
+  // It is not kept longer than it is needed.
+  head.derivedBefore = undefined;
   const bag = new HeaderBag();
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
@@ -51,6 +56,9 @@ function planOf({ method, target, fields }: Http1Head, listener: Listener): Head
     bag[name] = fields[i + 1] as string;
   }
   const headers = bag as IncomingHttpHeaders;
-  const what = listener.planHttp1(method, target, headers);
+  const what =
+    before === undefined || before === NOT_SERVED
+      ? listener.planHttp1(method, target, headers)
+      : listener.replanHttp1((before as HeadPlan).what, headers);
   return what === undefined ? undefined : { headers, what };
 }

@@ -10,7 +10,7 @@ import type { Turns } from '#rpc/turns.ts';
 
 export interface Http1Site {
   readonly clock: Clock;
-  readonly listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'onCall'>;
+  readonly listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'replanHttp1' | 'onCall'>;
   readonly limits: PhaseLimits;
   readonly turns: Turns;
   readonly heads: AnswerHeads;

@@ -71,21 +71,31 @@ function shapeOfPost({ isHttp2 }: RequestLine, headers: IncomingHttpHeaders): Re
   const type = contentTypeOf(headers['content-type'] ?? '');
   const transfer = headers['transfer-encoding'];
   if (type === undefined || (transfer !== undefined && transfer !== 'chunked')) return undefined;
-  const length = lengthOf(headers['content-length'], isHttp2 || transfer !== undefined);
-  if (length === undefined) return undefined;
   if (type.protocol === 'grpc' && !isHttp2) return undefined;
   const isGrpc = type.protocol !== 'connect';
   const encoding = encodingOf(headers[isGrpc ? 'grpc-encoding' : 'content-encoding']);
-  const timeout = timeoutOf(type.protocol, headers);
-  if (encoding === undefined || timeout === undefined) return undefined;
-  return {
-    protocol: type.protocol,
-    isBinary: type.isBinary,
-    isGzip: encoding === 'gzip',
-    timeoutMs: timeout.timeoutMs,
-    message: undefined,
-    length: isGrpc || length === UNKNOWN_LENGTH ? undefined : length,
-  };
+  if (encoding === undefined) return undefined;
+  const { protocol, isBinary } = type;
+  const shape = { protocol, isBinary, isGzip: encoding === 'gzip', message: undefined };
+  return withCallValues(shape, headers, isHttp2 || transfer !== undefined);
+}
+
+/**
+ * Adds to a shape what the fields say that belong to one call; undefined where it is
+ * not taken because of them. `mayLackLength`: a body may come without Content-Length.
+ */
+export function withCallValues(
+  { protocol, isBinary, isGzip, message }: Omit<RequestShape, 'timeoutMs' | 'length'>,
+  headers: IncomingHttpHeaders,
+  mayLackLength: boolean,
+): RequestShape | undefined {
+  // A Connect GET has its message in the query, and no body.
+  if (message !== undefined && (headers['content-length'] ?? '0') !== '0') return undefined;
+  const announced = lengthOf(headers['content-length'], mayLackLength);
+  const timeout = timeoutOf(protocol, headers);
+  if (announced === undefined || timeout === undefined) return undefined;
+  const length = protocol === 'connect' && announced !== UNKNOWN_LENGTH ? announced : undefined;
+  return { protocol, isBinary, isGzip, timeoutMs: timeout.timeoutMs, message, length };
 }
 
 const UNKNOWN_LENGTH = -1;
@@ -119,8 +129,8 @@ function timeoutOf(
 const PLAIN_QUERY = /^[!"$-~]*$/;
 
 function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined {
-  const hasBody = (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
-  if (hasBody || headers['content-type'] !== undefined || headers.expect !== undefined) return undefined;
+  if (headers['transfer-encoding'] !== undefined) return undefined;
+  if (headers['content-type'] !== undefined || headers.expect !== undefined) return undefined;
   if (!PLAIN_QUERY.test(query)) return undefined;
   const read = readGetQuery(query);
   if (typeof read === 'string') return undefined;
@@ -128,16 +138,14 @@ function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): Reque
   const format = parameters.get('encoding');
   if (format !== 'proto' && format !== 'json') return undefined;
   const encoding = encodingOf(parameters.get('compression') ?? undefined);
-  const timeout = timeoutOf('connect', headers);
-  if (encoding === undefined || timeout === undefined) return undefined;
-  return {
+  if (encoding === undefined) return undefined;
+  const shape = {
     protocol: 'connect',
     isBinary: format === 'proto',
     isGzip: encoding === 'gzip',
-    timeoutMs: timeout.timeoutMs,
     message,
-    length: 0,
-  };
+  } as const;
+  return withCallValues(shape, headers, false);
 }
 
 let lastPlainAuthority = '';

@@ -10,7 +10,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
 import { type Exchange, Http1Exchange, Http2Exchange } from '#rpc/unary/exchange.ts';
-import { type RequestLine, type RequestShape, shapeOf } from '#rpc/unary/request-shape.ts';
+import { type RequestLine, type RequestShape, shapeOf, withCallValues } from '#rpc/unary/request-shape.ts';
 import { UnaryCall } from '#rpc/unary/unary-call.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
 
@@ -32,6 +32,8 @@ export interface UnaryPath {
   ): boolean;
   /** What a head asks for, the same for equal heads; undefined where it is not taken. */
   shapeOf(route: UnaryRoute, line: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined;
+  /** The same for a head of HTTP/1.1 that differs from that of `before` in the values of `CALL_FIELDS` alone. */
+  reshape(before: RequestShape, headers: IncomingHttpHeaders): RequestShape | undefined;
   takeShape(route: UnaryRoute, shape: RequestShape, call: RpcCall, exchange: Exchange): void;
 }
 
@@ -52,6 +54,7 @@ export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
       return shape !== undefined;
     },
     shapeOf: (route, line, headers) => shapeOf(route.method, line, headers),
+    reshape: (before, headers) => withCallValues(before, headers, false),
     takeShape,
   };
 }

@@ -32,6 +32,9 @@ const LINES = [
   'Content-Type: application/proto',
   'X-U: \u00fc',
   'Connect-Timeout-Ms: 5',
+  'grpc-timeout: 1S',
+  'Traceparent: 00-aa-bb-01',
+  'tracestate: a=1 ',
   'X-Empty:',
 ];
 const ODD = [
@@ -51,7 +54,47 @@ const ODD = [
   'X: a\nY: b',
 ];
 
-export function randomRequest(random: SeededRandom): string {
+/** Requests in a row, many of which differ from the one before only in what belongs to one call. */
+export function randomRequests(random: SeededRandom, count: number): string {
+  const requests = [randomRequest(random)];
+  while (requests.length < count) {
+    const last = requests.at(-1) as string;
+    requests.push(random.chance(0.5) ? withOtherValues(last, random) : randomRequest(random));
+  }
+  return requests.join('');
+}
+
+const VALUES = [
+  '7',
+  '5',
+  '00-cc-dd-00',
+  'b=2,c=3',
+  'b=2, c',
+  '\u00fc',
+  '',
+  ' 1',
+  '1\t',
+  'a\u0000',
+  '\r',
+  '1\r\nX: 2',
+];
+
+/** `request` with other values of the fields that belong to one call; a few are none. */
+export function withOtherValues(request: string, random: SeededRandom): string {
+  const end = request.indexOf('\r\n\r\n');
+  const body = request.length > end + 4 ? 'c'.repeat(random.below(120)) : '';
+  const head = request
+    .slice(0, end)
+    .replace(/^((?:connect|grpc|trace)[a-z-]*: ?)\S*/gim, (line, name) =>
+      random.chance(0.7) ? name + random.pick(VALUES) : line,
+    );
+  const length = random.chance(0.9)
+    ? `${body.length}`
+    : random.pick(['', '0', '+1', '1 1', '1'.repeat(16), '00']);
+  return `${head.replace(/^(content-length: ?)\S*/gim, `$1${length}`)}\r\n\r\n${body}`;
+}
+
+function randomRequest(random: SeededRandom): string {
   const body = random.chance(0.4) ? 'b'.repeat(random.below(40)) : undefined;
   const method = random.pick(body === undefined ? ['GET', 'HEAD', 'DELETE'] : ['POST', 'PUT']);
   const lines = ['Host: a', ...Array.from({ length: random.below(5) }, () => random.pick(LINES))];

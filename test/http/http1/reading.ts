@@ -17,6 +17,7 @@ export class Reading {
   readonly #bodies: string[] = [];
   readonly reader = new RequestReader({
     onHead: (head) => {
+      head.derived ??= `of head ${this.heads.length}`;
       this.heads.push(head);
       this.#bodies.push('');
       return true;

@@ -9,7 +9,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { mutate, Pipe, randomRequest } from './random-requests.ts';
+import { mutate, Pipe, randomRequests } from './random-requests.ts';
 import { kindOf, type Read, Reading } from './reading.ts';
 
 const COUNT = Number(process.env['WALNUT_FUZZ_REQUESTS'] ?? 1_500);
@@ -80,7 +80,7 @@ describe('a second opinion', () => {
     const kinds = new Map<string, number>();
     for (let i = 0; i < COUNT; i++) {
       const random = new SeededRandom(SEED * 1_000_003 + i);
-      let text = Array.from({ length: 1 + random.below(3) }, () => randomRequest(random)).join('');
+      let text = randomRequests(random, 1 + random.below(4));
       for (let changes = random.chance(0.6) ? random.below(3) : 0; changes > 0; changes--)
         text = mutate(text, random);
       const bytes = Buffer.from(text, 'latin1');

@@ -104,7 +104,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
   return driven;
 }
 
-function listenerOf(driven: Driven): Pick<Listener, 'onRequest' | 'planHttp1' | 'onCall'> {
+function listenerOf(driven: Driven): Pick<Listener, 'onRequest' | 'planHttp1' | 'replanHttp1' | 'onCall'> {
   return {
     onRequest: (request, response) => {
       driven.requests.push({ request, response });
@@ -114,6 +114,7 @@ function listenerOf(driven: Driven): Pick<Listener, 'onRequest' | 'planHttp1' | 
       if (target.startsWith('/node')) return undefined;
       return target.startsWith('/call') ? ({ headers, target } as never) : 'request';
     },
+    replanHttp1: (before, headers) => (before === 'request' ? before : { ...before, headers }),
     onCall: (plan, _address, exchange) => {
       const path = (plan as unknown as { readonly target: string }).target;
       recordCall(driven, path, exchange);

@@ -15,7 +15,7 @@ import type { Listener } from '#rpc/request-listener.ts';
 import { Turns } from '#rpc/turns.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { mutate, Pipe, randomRequest } from '#test/http/http1/random-requests.ts';
+import { mutate, Pipe, randomRequests } from '#test/http/http1/random-requests.ts';
 import { ok } from '#test/rpc/http2/driven.ts';
 
 const COUNT = Number(process.env['WALNUT_FUZZ_CONNECTIONS'] ?? 250);
@@ -50,12 +50,13 @@ async function onRequest(request: HttpRequest, response: HttpResponse): Promise<
   send(request, response, 200, {}, 'answered');
 }
 
-const listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'onCall'> = {
+const listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'replanHttp1' | 'onCall'> = {
   onRequest,
   planHttp1: (verb, target, headers) => {
     if (target.startsWith('/walnut')) return { verb, target, headers } as never;
     return target.startsWith('/v1') ? 'request' : undefined;
   },
+  replanHttp1: (before, headers) => (before === 'request' ? before : { ...before, headers }),
   onCall: (plan, _address, exchange) => {
     const { verb, target, headers } = plan as never as { verb: string; target: string; headers: object };
     let body = '';
@@ -132,7 +133,7 @@ describe('the driver and Node', () => {
     const counts = { handedOver: 0, refused: 0, whole: 0 };
     for (let i = 0; i < COUNT; i++) {
       const random = new SeededRandom(SEED * 1_000_003 + i);
-      let text = Array.from({ length: 1 + random.below(4) }, () => randomRequest(random)).join('');
+      let text = randomRequests(random, 1 + random.below(4));
       for (let changes = random.chance(0.5) ? random.below(3) : 0; changes > 0; changes--)
         text = mutate(text, random);
       const pieces = cut(Buffer.from(text, 'latin1'), random);
