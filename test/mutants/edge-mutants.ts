@@ -96,7 +96,7 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'calls of our own codec that are answered whatever name they are sent to',
     file: 'internal/rpc/request-listener.ts',
-    text: "  const refusal = admission.refusal(operation, call, headers, '/', plan, plan.verb);",
+    text: "  const refusal = admission.refusal(operation, call, headers, '/', caller, plan.verb);",
     replacement: '  const refusal = undefined as ReturnType<typeof admission.refusal>;',
     tests: ['test/server/host-policy.test.ts'],
   },

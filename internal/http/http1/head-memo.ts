@@ -1,9 +1,9 @@
 /**
  * The last head of a connection, and the heads that it saves parsing: those with equal
  * octets, and those that differ in nothing but the values of `CALL_FIELDS`. Every octet
- * outside these values is compared, so the grammar holds for it as it held for the head
- * before; the values are read by a grammar that is narrower than the parser's. Whatever
- * else differs is for the parser, which alone refuses.
+ * outside these values is compared with one that the parser took at the same place; the
+ * values are read by a grammar that is narrower than the parser's. Whatever else differs
+ * is for the parser, which alone refuses.
  */
 import { type CallValue, Http1Head } from './head1.ts';
 import { isLength } from './request-rules.ts';
@@ -16,7 +16,7 @@ export class HeadMemo {
   #bytes: Buffer = NONE;
   #head: Http1Head | undefined;
 
-  /** Octets of the head that is kept, which is the one that `find` found last. */
+  /** Octets of the head that is kept, which is the one that was found last. */
   get length(): number {
     return this.#bytes.length;
   }

@@ -23,7 +23,10 @@ export class Http1Head {
   readonly callValues: readonly CallValue[];
   /** What the server of the request derived from the head, which is the same for equal heads. The reader never looks at it. */
   derived: unknown = undefined;
-  /** What was derived from a head that differs from this one in the values of `CALL_FIELDS` alone, where there was one. */
+  /**
+   * What was derived from the head before, which differs from this one in the values of
+   * `CALL_FIELDS` alone; undefined where there was no such head.
+   */
   derivedBefore: unknown;
 
   constructor(

@@ -17,7 +17,11 @@ export function isLength(value: string): boolean {
   return /^[0-9]{1,15}$/.test(value);
 }
 
-/** Fields whose values belong to one call, so that heads which are otherwise equal differ in them. None of them changes how a head is read but by the length of its body. */
+/**
+ * Fields whose values belong to one call: clients send heads that differ in nothing else.
+ * No value of them changes what the head is, but for the length of the body behind it;
+ * routes, callers and rights must not depend on them.
+ */
 export const CALL_FIELDS: ReadonlySet<string> = new Set([
   'content-length',
   'connect-timeout-ms',
