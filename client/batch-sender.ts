@@ -138,7 +138,7 @@ export class BatchSender {
     return this.#caller.run(
       {
         ...{ rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs, signal },
-        isOfSession: true,
+        ...{ isRead: batch.every(isGet), isOfSession: true },
       },
       async (sent) => {
         const { results } = await sent.link.store.batch({ operations }, sent.options);

@@ -42,6 +42,8 @@ export interface CallKind {
   readonly operations?: number;
   readonly target: Target;
   readonly isRepeatable: boolean;
+  /** See `RoutedCall.isRead`. */
+  readonly isRead?: boolean;
   /** How long the node may wait before it answers. */
   readonly waitMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -68,7 +70,7 @@ export class Caller {
 
   run<T>(kind: CallKind, attempt: (sent: Sent) => Promise<T>): Promise<T> {
     const { router, timeoutMs, attemptMs, attempts } = this.#options;
-    const { target, isRepeatable, waitMs, signal, at: one } = kind;
+    const { target, isRepeatable, isRead, waitMs, signal, at: one } = kind;
     const at = one === undefined ? undefined : () => one;
     const limits = { timeoutMs: timeoutMs + waitMs, attemptMs: Math.min(attemptMs, timeoutMs) + waitMs };
     // The same for all attempts: what a repeat knows, its first attempt may not have known.
@@ -86,7 +88,7 @@ export class Caller {
       return attempt({ ...given, options: { ...options, headers, onHeader } });
     };
     const mayEnd = target === 'master' && isRepeatable && at === undefined;
-    const result = router.run({ target, isRepeatable, signal, at, ...limits }, (given) => {
+    const result = router.run({ target, isRepeatable, isRead, signal, at, ...limits }, (given) => {
       last.address = given.address;
       last.attempts++;
       return attempts === undefined || !mayEnd ? send(given) : attempts.run(given, send);
@@ -223,7 +225,7 @@ export class Caller {
    * this client, and nobody is given this answer.
    */
   ask(key: string, target: Target, atLeast?: Position): Promise<GetResponse> {
-    return this.run({ rpc: 'Get', target, isRepeatable: true, waitMs: 0 }, (sent) =>
+    return this.run({ rpc: 'Get', target, isRepeatable: true, isRead: true, waitMs: 0 }, (sent) =>
       sent.link.store.get(atLeast === undefined ? { key } : { key, atLeast }, sent.options),
     );
   }

@@ -208,6 +208,7 @@ export class Dispatcher {
             operations: request.operations.length,
             target: 'master',
             isRepeatable: !isWrite || hasName(request),
+            isRead: !isWrite,
             waitMs,
             signal,
             isOfSession: true,

@@ -47,7 +47,11 @@ export interface GroupParts {
 }
 
 const GET_UPDATES = optionNames(GetUpdatesRequestSchema, [], ['signal']);
-const READ: Pick<CallKind, 'isRepeatable' | 'waitMs'> = { isRepeatable: true, waitMs: 0 };
+const READ: Pick<CallKind, 'isRepeatable' | 'isRead' | 'waitMs'> = {
+  isRepeatable: true,
+  isRead: true,
+  waitMs: 0,
+};
 
 export class GroupKeys implements Keys {
   readonly #options: KeysOptions;

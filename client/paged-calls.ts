@@ -70,7 +70,7 @@ export async function* scanPages(
   let at: string | undefined;
   do {
     const answer = await caller.run(
-      { rpc: 'Scan', target, isRepeatable: true, waitMs: 0, signal, at, isOfSession: true },
+      { rpc: 'Scan', target, isRepeatable: true, isRead: true, waitMs: 0, signal, at, isOfSession: true },
       async (sent) => {
         at = sent.address;
         return sent.link.store.scan({ ...fields, prefix, cursor }, sent.options);

@@ -53,9 +53,9 @@ export function openWatch(
   const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
   const target: WatchRequest['what'] =
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
-  const open: OpenWatch = (request, ended) =>
-    router.stream(readFrom, ({ store }) => store.watch(request, { signal: ended, timeoutMs: 0 }));
   const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
+  const open: OpenWatch = (request, ended) =>
+    router.stream(readFrom, ({ store }) => store.watch(request, { signal: ended, timeoutMs: 0 }), ends);
   return resumingWatch(open, { ...fields, what: target }, { clock, signal: ends, patienceMs, onBreak });
 }
 

@@ -159,9 +159,13 @@ export class GroupCalls {
   }
 
   /** See `Router.stream`. */
-  stream<T>(target: Target, open: (link: NodeKeys) => AsyncIterable<T>): AsyncIterable<T> {
+  stream<T>(
+    target: Target,
+    open: (link: NodeKeys) => AsyncIterable<T>,
+    signal: AbortSignal,
+  ): AsyncIterable<T> {
     if (this.#routes.addresses.length === 0) throw this.#noMembers();
-    return this.#router.stream(target, open);
+    return this.#router.stream(target, open, signal);
   }
 
   /**

@@ -175,5 +175,9 @@ export function orderOf<N extends KnownNode>(
     return (node.address === master) === (target === 'master') ? 0 : 1;
   };
   const rests = (node: N): number => Number(node.restUntilMs > nowMs);
-  return [...nodes].sort((a, b) => rests(a) - rests(b) || rank(a) - rank(b) || a.chosenAt - b.chosenAt);
+  // No other node stands in for a master that is known, and it is forgotten where it fails.
+  const isFirst = (node: N): number => Number(target !== 'master' || node.address !== master);
+  return [...nodes].sort(
+    (a, b) => isFirst(a) - isFirst(b) || rests(a) - rests(b) || rank(a) - rank(b) || a.chosenAt - b.chosenAt,
+  );
 }

@@ -38,7 +38,7 @@ export async function* groupWatch(
     const limit = clock.after(CALL_MS, () => opening.abort());
     const over = AbortSignal.any([signal, opening.signal]);
     try {
-      for await (const message of group.stream(readFrom, (link) => link.watch(next, over, user))) {
+      for await (const message of group.stream(readFrom, (link) => link.watch(next, over, user), signal)) {
         limit.cancel();
         failures = 0;
         // The watch that was opened again begins before a record of which a part was told.

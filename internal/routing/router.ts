@@ -126,27 +126,35 @@ export class Router<L> {
       progress.tried.add(address);
       progress.attempts++;
       const startedMs = this.#clock.monotonicMs();
+      const one = this.#attemptAt(address, call, progress);
       try {
-        const answer = await attempt(this.#attemptAt(address, call, progress));
+        const answer = await attempt(one);
         gate?.onAnswer();
         this.#onAnswer(address, call, this.#clock.monotonicMs() - startedMs);
         return answer;
       } catch (error) {
         const failure = this.#links.judge(error);
         if (gate !== undefined) this.#tell(gate, failure, address, call);
-        hint = await this.#afterFailure(error, failure, address, call, progress);
+        hint = await this.#afterFailure(error, failure, one, call, progress);
       }
     }
   }
 
   /**
    * Opens a stream at the node to ask, and at the next one while none of them gave a
-   * message. A stream that breaks later is the caller's to open again.
+   * message; one of the master only at who the master is by then. A stream that breaks later is
+   * the caller's to open again. `signal`: with it the caller ends the stream.
    */
-  async *stream<T>(target: Target, open: (link: L) => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  async *stream<T>(
+    target: Target,
+    open: (link: L) => AsyncIterable<T>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<T, void, undefined> {
     const tried = new Set<string>();
+    let last: Error | undefined;
     for (;;) {
-      const address = await this.#choose({ target }, tried);
+      const address = await this.#choose({ target, isRead: true }, tried);
+      if (last !== undefined && tried.has(address)) throw last;
       tried.add(address);
       let hasBegun = false;
       try {
@@ -157,9 +165,10 @@ export class Router<L> {
         return;
       } catch (error) {
         const failure = this.#links.judge(error);
+        last = this.#links.toError(error, { outcome: 'not_done', address, attempts: tried.size });
+        if (isGivenUp({ signal })) throw last;
         this.#routes.onFailure(address, failure, this.#clock.monotonicMs());
-        if (!hasBegun && failure.remedy !== 'none' && this.#routes.hasUntried(tried)) continue;
-        throw this.#links.toError(error, { outcome: 'not_done', address, attempts: tried.size });
+        if (hasBegun || failure.remedy === 'none' || !this.#routes.hasUntried(tried)) throw last;
       }
     }
   }
@@ -170,13 +179,19 @@ export class Router<L> {
   }
 
   /** The node to ask. Where only the master will do and nobody knows it, nodes are asked who it is. */
-  async #choose({ target }: Pick<RoutedCall, 'target'>, tried: ReadonlySet<string>): Promise<string> {
+  async #choose(
+    { target, isRead }: Pick<RoutedCall, 'target' | 'isRead'>,
+    tried: ReadonlySet<string>,
+  ): Promise<string> {
     if (target === 'master' && this.#routes.master === undefined && this.#routes.addresses.length > 1) {
       this.#finding ??= this.#findMaster().finally(() => {
         this.#finding = undefined;
       });
       await this.#finding;
     }
+    const { master } = this.#routes;
+    // A replica refuses a write, and says who the master is; a read it would answer by an older state.
+    if (target === 'master' && isRead === true && master !== undefined) return master;
     const nowMs = this.#clock.monotonicMs();
     const address = this.#routes.choose(target, nowMs, tried);
     return address ?? (this.#routes.choose(target, nowMs, new Set()) as string);
@@ -238,7 +253,7 @@ export class Router<L> {
   async #afterFailure(
     error: unknown,
     failure: Failure,
-    address: string,
+    { address, timeoutMs }: Attempt<L>,
     call: RoutedCall,
     progress: Progress,
   ): Promise<string | undefined> {
@@ -247,14 +262,14 @@ export class Router<L> {
     if (failure.outcome === 'unknown' && call.isRead !== true) progress.outcome = 'unknown';
     // The master looked for an earlier attempt first, so that there was none.
     if (failure.remedy === 'moved') progress.outcome = 'not_done';
-    if (call.at === undefined) this.#routes.onFailure(address, failure, nowMs);
+    // A node that had less than the time of one attempt, or whose caller went away, did not fail.
+    const isCut = isGivenUp(call) || (failure.isLate === true && timeoutMs < call.attemptMs);
+    if (call.at === undefined && !isCut) this.#routes.onFailure(address, failure, nowMs);
     const told = { outcome: progress.outcome, address, attempts: progress.attempts };
     if (isGivenUp(call)) throw this.#links.toError(error, told);
     if (failure.isLate === true) progress.late++;
     const hint = this.#hintOf(failure, address, call);
-    // What a master does not have yet, a replica has not either.
-    const isOfOne = call.at !== undefined || (call.target === 'master' && failure.remedy === 'not_yet');
-    const hasUntried = !isOfOne && this.#routes.hasUntried(progress.tried);
+    const hasUntried = !isOfOne(call, failure) && this.#routes.hasUntried(progress.tried);
     const step = nextStep({
       ...progress,
       failure,
@@ -292,6 +307,14 @@ export class Router<L> {
   }
 }
 
-function isGivenUp({ signal }: RoutedCall): boolean {
+/** True if no other node can do better before a pause. */
+function isOfOne({ at, target, isRead }: RoutedCall, { remedy }: Failure): boolean {
+  if (at !== undefined) return true;
+  if (target !== 'master') return false;
+  // What a master does not have yet, a replica has not either; and no replica answers a read of the master.
+  return remedy === 'not_yet' || (isRead === true && remedy === 'later');
+}
+
+function isGivenUp({ signal }: Pick<RoutedCall, 'signal'>): boolean {
   return signal?.aborted === true;
 }

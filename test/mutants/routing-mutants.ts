@@ -4,10 +4,39 @@ import type { Mutant } from './mutant.ts';
 const KEYS = 'test/routing/cluster-keys.test.ts';
 const HOLD = 'test/routing/hold.test.ts';
 const MAP = 'test/routing/map.test.ts';
+const ROUTER = 'test/routing/router.test.ts';
 const WATCH = 'test/routing/merged-watch.test.ts';
 const LINKS = 'test/peer/node-links.test.ts';
 
 export const ROUTING_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'caller that gives up and counts as a failure of the node',
+    file: 'internal/routing/router.ts',
+    text: 'const isCut = isGivenUp(call) ||',
+    replacement: 'const isCut =',
+    tests: [ROUTER],
+  },
+  {
+    name: 'attempt of two milliseconds that counts as a failure of the node',
+    file: 'internal/routing/router.ts',
+    text: ' || (failure.isLate === true && timeoutMs < call.attemptMs)',
+    replacement: '',
+    tests: [ROUTER],
+  },
+  {
+    name: 'stream that its caller ends and that counts as a failure of the node',
+    file: 'internal/routing/router.ts',
+    text: 'if (isGivenUp({ signal })) throw last;',
+    replacement: '',
+    tests: [ROUTER],
+  },
+  {
+    name: 'read of the master that a replica answers while the master is late',
+    file: 'internal/routing/router.ts',
+    text: "if (target === 'master' && isRead === true && master !== undefined) return master;",
+    replacement: '',
+    tests: [ROUTER],
+  },
   {
     name: 'gateway that repeats a write without a name',
     file: 'internal/routing/cluster-keys.ts',

@@ -33,8 +33,9 @@ describe('the order of nodes', () => {
       'y x',
     ],
     ['one that never answered is tried', 'nearest', 'a', [node('x', { latencyMs: 3 }), node('y')], 'y x'],
-    ['one that failed is asked last', 'master', 'm', [node('m', { restUntilMs: 101 }), a], 'a m'],
-    ['and first again after its rest', 'master', 'm', [node('m', { restUntilMs: 100 }), a], 'm a'],
+    ['one that failed is asked last', 'replica', 'a', [node('m', { restUntilMs: 101 }), a], 'a m'],
+    ['and first again after its rest', 'replica', 'a', [node('m', { restUntilMs: 100 }), a], 'm a'],
+    ['but not the master, where only that will do', 'master', 'm', [node('m', { restUntilMs: 101 }), a], 'm a'],
   ])('%s', (_, target, master, nodes, order) => {
     expect(
       orderOf(nodes, target, master, 100)

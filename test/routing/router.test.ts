@@ -156,6 +156,53 @@ describe('a routed call', () => {
   });
 });
 
+describe('a read of the master', () => {
+  const READ = { isRead: true } as const;
+  const late: Failure = { ...later, isLate: true };
+
+  it('stays there when a caller gives up, who says nothing of the node', async () => {
+    const aborter = new AbortController();
+    const doings: Doing[] = [{ outcome: 'unknown', remedy: 'later' }];
+    const one = group({ a: () => doings.shift() ?? 'answer', b: () => 'answer' });
+    one.routes.setMaster('a');
+    aborter.abort();
+    await one.run({ ...READ, signal: aborter.signal });
+    expect(one.routes.master).toBe('a');
+    expect([await one.run(READ), one.asked]).toEqual(['a', ['a', 'a']]);
+  });
+
+  it('leaves a node among those to ask first that had less than the time of one attempt', async () => {
+    const doings: Doing[] = [late];
+    const one = group({ a: () => doings.shift() ?? 'answer', b: () => 'answer' });
+    one.routes.setMaster('b');
+    await one.run({ target: 'replica', timeoutMs: 2 });
+    expect([await one.run({ target: 'replica' }), one.asked]).toEqual(['a', ['a', 'a']]);
+  });
+
+  it('is answered by no replica while the master that is known is late', async () => {
+    const doings: Doing[] = [late, refused, refused];
+    const one = group({ a: () => doings.shift() ?? 'answer', b: () => 'answer' });
+    one.setMaster('a');
+    expect([await one.run(READ), await one.run(READ)]).toEqual(['a', 'a']);
+    expect(one.asked).toEqual(['a', 'a', 'a', 'a', 'a']);
+  });
+
+  it('asks a master that is down with pauses, to the end of its time', async () => {
+    const one = group({ a: () => refused, b: () => 'answer' });
+    one.setMaster('a');
+    expect(await one.run(READ)).toMatchObject({ outcome: 'not_done', address: 'a' });
+    expect(one.clock.monotonicMs()).toBeGreaterThan(8_000);
+    expect(one.asked.length).toBeLessThan(150);
+  });
+
+  it('goes to who leads by then', async () => {
+    const one = group({ a: () => refused, b: () => 'answer' });
+    one.routes.setMaster('a');
+    one.setMaster('b');
+    expect([await one.run(READ), one.asked]).toEqual(['b', ['a', 'b']]);
+  });
+});
+
 describe('what a node does not have yet', () => {
   const notYet: Failure = { outcome: 'unknown', remedy: 'not_yet' };
 
@@ -187,9 +234,25 @@ describe('a routed stream', () => {
     };
     const given: string[] = [];
     const broken = (async () => {
-      for await (const message of one.router.stream('replica', open)) given.push(message);
+      for await (const message of one.router.stream('replica', open, undefined)) given.push(message);
     })();
     await expect(broken).rejects.toMatchObject({ told: { outcome: 'not_done', address: 'b' } });
     expect(given).toEqual(['b']);
+  });
+
+  it('of the master begins at no replica, and says nothing of the node where its caller ends it', async () => {
+    const one = group({ a: () => 'answer', b: () => 'answer' });
+    const aborter = new AbortController();
+    const opened: string[] = [];
+    const open = async function* (link: string): AsyncGenerator<string> {
+      opened.push(link);
+      if (opened.length === 2) aborter.abort();
+      throw refused;
+    };
+    const begun = (): Promise<unknown> => one.router.stream('master', open, aborter.signal).next();
+    one.setMaster('a');
+    await expect(begun()).rejects.toMatchObject({ told: { address: 'a', attempts: 1 } });
+    await expect(begun()).rejects.toMatchObject({ told: { address: 'a', attempts: 1 } });
+    expect([opened, one.routes.master]).toEqual([['a', 'a'], 'a']);
   });
 });
