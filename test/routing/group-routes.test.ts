@@ -35,7 +35,13 @@ describe('the order of nodes', () => {
     ['one that never answered is tried', 'nearest', 'a', [node('x', { latencyMs: 3 }), node('y')], 'y x'],
     ['one that failed is asked last', 'replica', 'a', [node('m', { restUntilMs: 101 }), a], 'a m'],
     ['and first again after its rest', 'replica', 'a', [node('m', { restUntilMs: 100 }), a], 'm a'],
-    ['but not the master, where only that will do', 'master', 'm', [node('m', { restUntilMs: 101 }), a], 'm a'],
+    [
+      'but not the master, where only that will do',
+      'master',
+      'm',
+      [node('m', { restUntilMs: 101 }), a],
+      'm a',
+    ],
   ])('%s', (_, target, master, nodes, order) => {
     expect(
       orderOf(nodes, target, master, 100)
