@@ -117,3 +117,17 @@ export function parseAddress(text: string): NamedAddress {
   const isTls = match?.[1] === 's';
   return { host: host.replace(/^\[|\]$/g, ''), port, text: `${host}:${port}`, isTls };
 }
+
+/**
+ * The path of a file or directory. An empty one, such as of an unset variable of a shell, would mean the root
+ * directory or the working directory where names are appended to it.
+ */
+export function parsePath(text: string): string {
+  if (text.trim() !== '' && !text.includes('\0')) return text;
+  throw new InvalidArgumentError('Expected the path of a file or directory; the working directory is “.”.');
+}
+
+/** The same for an option that may be given several times. */
+export function collectPaths(text: string, before: readonly string[] = []): string[] {
+  return [...before, parsePath(text)];
+}

@@ -2,7 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { findSwallowed } from '#platform/npm-options.ts';
 import { packageVersion } from '../run/package-version.ts';
-import { parseAddress } from './arguments.ts';
+import { parseAddress, parsePath } from './arguments.ts';
 import { Session } from './call/session.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
@@ -100,11 +100,11 @@ async function createProgram(
       'the nodes and settings stored under a name (env: WALNUT_CONTEXT); see: walnut context',
       parseContextName,
     )
-    .option('--token-file <file>', 'the token to send (env: WALNUT_TOKEN, the token itself)')
+    .option('--token-file <file>', 'the token to send (env: WALNUT_TOKEN, the token itself)', parsePath)
     .option('--allow-clear-text', 'send it without TLS to an address that is not this machine')
-    .option('--ca-file <file>', 'authorities of an https:// address (env: WALNUT_CA_FILE)')
-    .option('--cert-file <file>', 'the certificate to show there (env: WALNUT_CERT_FILE)')
-    .option('--key-file <file>', 'its key (env: WALNUT_KEY_FILE)')
+    .option('--ca-file <file>', 'authorities of an https:// address (env: WALNUT_CA_FILE)', parsePath)
+    .option('--cert-file <file>', 'the certificate to show there (env: WALNUT_CERT_FILE)', parsePath)
+    .option('--key-file <file>', 'its key (env: WALNUT_KEY_FILE)', parsePath)
     .option('--server-name <name>', 'the name in its certificate (env: WALNUT_SERVER_NAME)')
     .option('--json', 'answer in JSON')
     .addHelpText('after', EXAMPLES);

@@ -50,7 +50,10 @@ export function findById<T extends { readonly id: string }>(
   idOrStart: string,
   none: string,
 ): T {
-  const matches = idOrStart === 'latest' ? all.slice(-1) : all.filter(({ id }) => id.startsWith(idOrStart));
+  const matches =
+    idOrStart === 'latest'
+      ? all.slice(-1)
+      : all.filter(({ id }) => idOrStart !== '' && id.startsWith(idOrStart));
   const exact = matches.find(({ id }) => id === idOrStart);
   const found = exact ?? matches[0];
   if (found === undefined) throw new BackupRequestError(none);

@@ -45,6 +45,28 @@ describe('the table of commands', () => {
     expect(shown.filter((text) => /^\d+$/.test(text))).toEqual([]);
   });
 
+  it('refuses an empty path, in every option and argument that is one', async () => {
+    const program = new Command();
+    for (const { load } of COMMAND_FILES) (await load())(program, new CommandHost(memoryIo().io));
+    const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
+    const isPath = (text: string): boolean =>
+      /(^|<)(dir|directory|file|path|repository|backup|scratch)(>|$)/.test(text);
+    const read = all(program).flatMap((command) => [
+      ...command.options
+        .filter(({ flags }) => isPath(flags))
+        .map(({ flags, parseArg }) => ({ what: flags, parseArg })),
+      ...command.registeredArguments
+        .filter((argument) => isPath(argument.name()))
+        .map((argument) => ({ what: argument.name(), parseArg: argument.parseArg })),
+    ]);
+    expect(read.length).toBeGreaterThan(15);
+    for (const { what, parseArg } of read) {
+      expect(parseArg, `${what} is read without a check`).toBeTypeOf('function');
+      for (const empty of ['', ' '])
+        expect(() => parseArg?.(empty, undefined as never)).toThrow('Expected the path');
+    }
+  });
+
   it('helps within 80 columns, everywhere', async () => {
     const visit = async (path: readonly string[]): Promise<void> => {
       const { code, out } = await runCli([...path, '--help']);

@@ -6,6 +6,7 @@ import type { File, FileSystem } from '#platform/file-system.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { writeFully } from '#wal/whole-files.ts';
+import { parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { readAtMost } from '../read-input.ts';
@@ -35,7 +36,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
         'each in a file beside it. Nothing that is there is replaced. Give every node auth.yaml (auth.file) and ' +
         'replica.token (peer.token_file); keep operator.token to yourself.',
     )
-    .argument('<directory>', 'where to write; made if it is not there')
+    .argument('<directory>', 'where to write; made if it is not there', parsePath)
     .addHelpText('after', '\nExamples:\n  walnut auth init /etc/walnut')
     .action(host.offline(runInit));
   auth
@@ -45,7 +46,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
       'Reads a file as a node reads auth.file: its permissions, users and roles. Lists the users, or everything ' +
         'that is wrong, with exit code 1; a file that cannot be read ends it with 6.',
     )
-    .argument('<file>', 'the file')
+    .argument('<file>', 'the file', parsePath)
     .addHelpText('after', '\nExamples:\n  walnut auth check /etc/walnut/auth.yaml')
     .action(host.offline(runCheck));
   auth

@@ -8,6 +8,7 @@ import { restoreImage } from '#backup/restore-backup.ts';
 import type { ShadowParts } from '#backup/shadow.ts';
 import { type VerifiedBackup, verifyBackup } from '#backup/verify-backup.ts';
 import { formatPosition } from '#model/position.ts';
+import { parsePath } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import {
@@ -62,8 +63,8 @@ function addCreate(backup: Command, host: CommandHost): void {
       'Copies the snapshot and the log of a node, running or stopped, up to its last record. The node ' +
         'is neither called nor disturbed. Files that an earlier backup has are not copied again.',
     )
-    .requiredOption('--from <dir>', 'wal.directory of the node')
-    .requiredOption('--to <repository>', 'directory of backups; created if it is missing')
+    .requiredOption('--from <dir>', 'wal.directory of the node', parsePath)
+    .requiredOption('--to <repository>', 'directory of backups; created if it is missing', parsePath)
     .option('--verify', 'replay the copy and store its digest; takes as much memory as the node’s data')
     .addHelpText(
       'after',
@@ -81,7 +82,7 @@ function addVerify(backup: Command, host: CommandHost): void {
       'Reads every file of a backup, compares its SHA-256, replays every record and checks the digest. ' +
         'Takes as much memory as the data. Exits 1 on damage.',
     )
-    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest')
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest', parsePath)
     .option('--all', 'every backup of the repository')
     .addHelpText(
       'after',
@@ -96,7 +97,7 @@ function addList(backup: Command, host: CommandHost): void {
     .command('list')
     .summary('list backups and the positions that each can restore')
     .description('Lists the backups of a repository, oldest first. Exits 1 if a manifest is damaged.')
-    .argument('<repository>', 'directory of backups')
+    .argument('<repository>', 'directory of backups', parsePath)
     .addHelpText(
       'after',
       '\nExamples:\n  walnut backup list /backup/walnut\n  walnut backup list /backup/walnut --json',
@@ -114,8 +115,8 @@ function addRestore(backup: Command, host: CommandHost): void {
         'before it becomes valid. It belongs to a new node: it has a new node id, no replicas, and a new ' +
         'epoch at its first start as a master.',
     )
-    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest that reaches the position')
-    .requiredOption('--to <dir>', 'the new data directory')
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest that reaches the position', parsePath)
+    .requiredOption('--to <dir>', 'the new data directory', parsePath)
     .option('--to-lsn <lsn>', 'the last record to restore', parseLsn)
     .option('--to-time <time>', 'restore up to this time of the log clock', parseTimeMs)
     .addHelpText(

@@ -8,7 +8,7 @@ import { type DrillReport, type DrillRun, runDrill } from '#backup/drill.ts';
 import { CUT_KINDS, type CutKind } from '#backup/drill-cuts.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { toLsn } from '#model/position.ts';
-import { parseCount } from '../arguments.ts';
+import { parseCount, parsePath } from '../arguments.ts';
 import { createNodeClients, LONG_CALL } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -16,7 +16,7 @@ import { cleanPath, createFileParts, onFiles } from '../log/log-files.ts';
 import { countOf, showBytes, showCount, showDuration } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import { figuresOf, writeDrillMetrics } from './drill-metrics.ts';
-import { parseDirectory, Scratch } from './scratch.ts';
+import { Scratch } from './scratch.ts';
 import { createSeededRandom } from './seeded-cuts.ts';
 
 const RUNS_DEFAULT = 3;
@@ -40,7 +40,7 @@ export function addDrillCommand(program: Command, host: CommandHost): void {
         'recovers it with the code of every start, and compares the state with an independent replay. ' +
         'The node is not disturbed. Exits 1 on damage or if the states differ.',
     )
-    .requiredOption('--from <dir>', 'wal.directory of the node')
+    .requiredOption('--from <dir>', 'wal.directory of the node', parsePath)
     .addOption(
       new Option(
         '--cut <where>',
@@ -55,10 +55,10 @@ export function addDrillCommand(program: Command, host: CommandHost): void {
     .option(
       '--scratch <dir>',
       'where to make the copy (default: the system’s temporary directory)',
-      parseDirectory,
+      parsePath,
     )
     .option('--keep', 'keep the copy and the last recovered directory')
-    .option('--metrics-file <file>', 'write the result for node_exporter’s textfile collector')
+    .option('--metrics-file <file>', 'write the result for node_exporter’s textfile collector', parsePath)
     .addHelpText(
       'after',
       `

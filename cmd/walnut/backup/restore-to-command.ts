@@ -11,6 +11,7 @@ import type { RestoreResult } from '#gen/walnut/v1/admin_pb.ts';
 import { Durability, Role } from '#gen/walnut/v1/types_pb.ts';
 import { formatPosition } from '#model/position.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
+import { parsePath } from '../arguments.ts';
 import { createNodeClients, LONG_CALL, type NodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
@@ -60,6 +61,7 @@ export function addRestoreToCommand(program: Command, host: CommandHost): void {
     .requiredOption(
       '--source <path>',
       'a backup (REPOSITORY or REPOSITORY/ID), or the wal.directory of a node',
+      parsePath,
     )
     .option('--lsn <lsn>', 'the last record of the earlier state', parseLsn)
     .option('--time <time>', 'the time of the earlier state, by the log clock', parseTimeMs)

@@ -1,8 +1,6 @@
 /** A directory for what a drill makes. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InvalidArgumentError } from 'commander';
-import { cleanPath } from '../log/log-files.ts';
 
 /** It exists after `make`. */
 export class Scratch {
@@ -21,9 +19,4 @@ export class Scratch {
   async remove(): Promise<void> {
     if (this.path !== undefined) await rm(this.path, { recursive: true, force: true });
   }
-}
-
-export function parseDirectory(text: string): string {
-  if (text === '') throw new InvalidArgumentError('Expected a directory.');
-  return cleanPath(text);
 }

@@ -6,6 +6,7 @@ import { ClusterBackups, type ListedClusterBackup } from '#backup/cluster-backup
 import type { ClusterManifest } from '#backup/cluster-manifest.ts';
 import { createClusterBackup } from '#backup/create-cluster-backup.ts';
 import { drillCluster, restoreCluster } from '#backup/restore-cluster.ts';
+import { collectPaths, parsePath } from '../arguments.ts';
 import { Scratch } from '../backup/scratch.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -55,7 +56,7 @@ export function addBackups(cluster: Command, host: CommandHost): void {
     .description(
       'Lists them, oldest first, with the position of each group. Exits 1 if a manifest is damaged.',
     )
-    .argument('<repository>', 'directory of backups')
+    .argument('<repository>', 'directory of backups', parsePath)
     .addHelpText(
       'after',
       '\nExamples:\n  walnut cluster backups /backup/walnut\n  walnut cluster backups /backup/walnut --json',
@@ -74,8 +75,12 @@ function addBackup(cluster: Command, host: CommandHost): void {
         'the copies, and writes a manifest that ties them. It takes as much memory as one group’s data. ' +
         'Refused where a group is missing: the logs say which slots each group owns.',
     )
-    .requiredOption('--to <repository>', 'directory of backups; created if it is missing')
-    .option('--from <dir>', 'wal.directory of any node of a group; repeatable, once for each group', collect)
+    .requiredOption('--to <repository>', 'directory of backups; created if it is missing', parsePath)
+    .option(
+      '--from <dir>',
+      'wal.directory of any node of a group; repeatable, once for each group',
+      collectPaths,
+    )
     .option(
       '--backup <id>',
       'of a group whose files are elsewhere: what walnut backup create --verify made in this repository; repeatable',
@@ -99,8 +104,8 @@ function addRestore(cluster: Command, host: CommandHost): void {
       'Makes a directory for each group within --to, named like the group, and says how a new cluster ' +
         'begins with them. Every file is checked before anything is made.',
     )
-    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest')
-    .requiredOption('--to <dir>', 'where the directories are made')
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest', parsePath)
+    .requiredOption('--to <dir>', 'where the directories are made', parsePath)
     .option('--to-time <time>', 'restore every group up to this time of its log clock', parseTimeMs)
     .option('--group <id>', 'only this group; repeatable', collect)
     .addHelpText(
@@ -122,8 +127,8 @@ function addDrill(cluster: Command, host: CommandHost): void {
       'Restores every group into a scratch directory, one after the other, recovers it with the code of ' +
         'every start, and compares its digest with the one of the backup. Exits 1 if one cannot be restored.',
     )
-    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest')
-    .option('--scratch <dir>', 'where to restore (default: the system’s temporary directory)')
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest', parsePath)
+    .option('--scratch <dir>', 'where to restore (default: the system’s temporary directory)', parsePath)
     .option('--keep', 'keep what was restored')
     .addHelpText(
       'after',

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { BinaryKind } from '#config/binaries.ts';
 import { Role } from '#gen/walnut/v1/types_pb.ts';
+import { parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { type GroupReading, isSilent, type NodeReading, readGroup } from '../figures/read-figures.ts';
@@ -32,6 +33,7 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
     .option(
       '--config <file>',
       'check what a node would run with, on this machine and as this user; no node is called',
+      parsePath,
     )
     .addOption(
       new Option(

@@ -4,7 +4,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { quoteKey } from '#model/limits.ts';
-import { parseContentType, parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
+import { parseContentType, parseExpireAtMs, parseKey, parsePath, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -56,7 +56,7 @@ function addSetCommand(program: Command, host: CommandHost): void {
     )
     .argument('<key>', 'the key of the entry', parseKey)
     .argument('[value]', 'the value; - reads stdin')
-    .option('--file <path>', 'read the value from a file')
+    .option('--file <path>', 'read the value from a file', parsePath)
     .option(
       '--content-type <type>',
       'what the value is, such as image/png; without it the value has no type',

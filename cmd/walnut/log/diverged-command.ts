@@ -10,7 +10,7 @@ import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
-import { parseCount } from '../arguments.ts';
+import { parseCount, parsePath } from '../arguments.ts';
 import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -71,7 +71,7 @@ export function addDivergedCommand(program: Command, host: CommandHost): void {
     .description(
       'Lists the diverged tails: the first and last record of each, when it was set aside, and why.',
     )
-    .argument('[dir]', 'wal.directory (default: read from the node at --address)')
+    .argument('[dir]', 'wal.directory (default: read from the node at --address)', parsePath)
     .addHelpText(
       'after',
       '\nExamples:\n  walnut diverged list --address 127.0.0.1:8081\n  walnut diverged list data/master --json',
@@ -90,7 +90,7 @@ export function addDivergedCommand(program: Command, host: CommandHost): void {
     .command('show')
     .description('Prints the mutations of one diverged tail in order, with --json one per line.')
     .argument('<id>', 'its number, as list shows it')
-    .argument('[dir]', 'wal.directory (default: read from the node at --address)')
+    .argument('[dir]', 'wal.directory (default: read from the node at --address)', parsePath)
     .option('--values', 'print values too')
     .option('--limit <count>', 'print at most this many mutations', parseCount(1))
     .addHelpText(

@@ -1,6 +1,7 @@
 /** `walnut wal inspect`: shows what the directory of a log contains, and whether it is whole. */
 import type { Command } from 'commander';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { parsePath } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, showBytes, showCount, showDeadline } from '../output/output.ts';
@@ -35,7 +36,7 @@ export function addWalCommand(program: Command, host: CommandHost): void {
         'the wal.directory of a node, stopped or running. Snapshots are listed, not read. Exits 1 if ' +
         'there is damage.',
     )
-    .argument('<dir>', 'wal.directory')
+    .argument('<dir>', 'wal.directory', parsePath)
     .addHelpText(
       'after',
       `

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
-import { parseCount, parseDurationMs } from '../arguments.ts';
+import { parseCount, parseDurationMs, parsePath } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, usageError } from '../command-host.ts';
 import { cleanPath, onLogDirectory } from './log-files.ts';
@@ -30,7 +30,7 @@ export function addDumpCommand(wal: Command, host: CommandHost): void {
         'the mutations with values in base64. Writes nothing to DIR. The node may be running. Damage is ' +
         'reported on stderr and skipped. Exits 1 if there was damage.',
     )
-    .argument('<dir>', 'wal.directory')
+    .argument('<dir>', 'wal.directory', parsePath)
     .option('--from <lsn>', 'the first LSN to print', parseCount(1))
     .option('--to <lsn>', 'the last LSN to print', parseCount(1))
     .option('--follow', 'continue as the log grows, until --to or Ctrl-C')

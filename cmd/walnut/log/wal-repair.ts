@@ -10,7 +10,7 @@ import { createNodeRandom } from '#platform/random.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
-import { parseCount } from '../arguments.ts';
+import { parseCount, parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { cutToJson, renderCut } from './wal-repair-output.ts';
@@ -32,7 +32,7 @@ export function addRepairCommand(wal: Command, host: CommandHost): void {
         'history, and shows what would be cut off and which keys lose writes. Without --apply nothing is ' +
         'changed. With --apply the node must be stopped, and what is cut off is kept in DIR/aside.',
     )
-    .argument('<dir>', 'wal.directory')
+    .argument('<dir>', 'wal.directory', parsePath)
     .option('--apply', 'cut the log')
     .option('--allow-empty', 'with --apply: cut even if nothing of the state can be kept')
     .option('--keys <n>', 'how many lost keys to show; --json shows all', parseCount(0), KEYS_DEFAULT)

@@ -5,6 +5,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
+import { parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { cleanPath, createFileParts, onLogDirectory } from './log-files.ts';
@@ -23,7 +24,7 @@ export function addResetTermCommand(wal: Command, host: CommandHost): void {
         'changed. Before --apply, stop every node of the group; then reset each node that has such a ' +
         'term.',
     )
-    .argument('<dir>', 'wal.directory')
+    .argument('<dir>', 'wal.directory', parsePath)
     .option('--apply', 'lower the term')
     .addHelpText(
       'after',

@@ -10,6 +10,7 @@ import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { parseSegmentName } from '#wal/file-names.ts';
 import type { LogReach } from '#wal/manifest.ts';
 import { ADVISE_UPGRADE } from '#wal/wal-errors.ts';
+import { parsePath } from '../arguments.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, showCount, showDeadline } from '../output/output.ts';
@@ -43,7 +44,7 @@ export function addVerifyCommand(wal: Command, host: CommandHost): void {
         'digest, and checks that they belong together. Then it does what a start would do, without ' +
         'writing. The node may be running. Takes as much memory as the entries of the node.',
     )
-    .argument('<dir>', 'wal.directory')
+    .argument('<dir>', 'wal.directory', parsePath)
     .addHelpText(
       'after',
       `

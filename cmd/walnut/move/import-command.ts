@@ -1,6 +1,6 @@
 /** `walnut import`: the entries of a file of redis, or of NDJSON, into a group. */
 import { type Command, Option } from 'commander';
-import { parseCount, parseKey } from '../arguments.ts';
+import { parseCount, parseKey, parsePath } from '../arguments.ts';
 import { type NodeClients, WAITING_CALL } from '../call/connection.ts';
 import { persist } from '../call/persist.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
@@ -36,7 +36,7 @@ export function addImportCommand(program: Command, host: CommandHost): void {
         'types are counted and named. What has expired is passed over. Interrupted or failed, it says how to go ' +
         'on; run again from the start, it writes the same. Exits 1 if something was left.',
     )
-    .argument('<file>', 'the file, or - for NDJSON on stdin')
+    .argument('<file>', 'the file, or - for NDJSON on stdin', parsePath)
     .addOption(
       new Option('--format <format>', 'of the file (default: what it begins with)').choices([
         'rdb',

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
-import { parseCount } from '../arguments.ts';
+import { parseCount, parsePath } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
@@ -36,7 +36,7 @@ export function addReplayCommand(program: Command, host: CommandHost): void {
         'Prints hits, misses, operations, errors, retries, time, rate, latency and the greatest lag of a ' +
         'replica. Exits 1 if operations failed.',
     )
-    .argument('<file>', 'a trace, gzipped or not')
+    .argument('<file>', 'a trace, gzipped or not', parsePath)
     .addOption(
       new Option('--reads <where>', 'where gets go').choices(['master', 'replicas']).default('master'),
     )
