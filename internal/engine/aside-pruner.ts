@@ -7,6 +7,9 @@
  * marked that tail as seen (`walnut diverged seen`): clients may have received
  * acknowledgements for those records.
  *
+ * Only what a node sets aside is deleted: a file or directory that somebody else put
+ * into a folder stays, and so does the folder then.
+ *
  * A pure function chooses the folders. Errors of the disk are logged, and the
  * deletion is tried again later.
  */
@@ -14,7 +17,7 @@ import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { DivergedTail } from '#model/diverged.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-import { ASIDE_NAME, parseSegmentName } from '#wal/file-names.ts';
+import { ASIDE_NAME, isAsideName, parseSegmentName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 
@@ -30,11 +33,14 @@ export interface AsideRule {
 export interface AsideFolder {
   /** Its number; later folders have higher numbers. */
   readonly number: number;
+  /** What a node set aside. */
   readonly files: readonly string[];
   readonly bytes: number;
   /** Wall time at which a file was last moved into it, milliseconds. */
   readonly modifiedMs: number;
   readonly isProtected: boolean;
+  /** It contains something else, too. */
+  readonly isShared: boolean;
 }
 
 export interface AsideState {
@@ -145,10 +151,10 @@ export class AsidePruner {
     const { fileSystem } = directory;
     const folders = await this.#folders();
     const gone = choosePrunable(folders, rule, clock.wallMs());
-    for (const { number, files, bytes } of gone) {
+    for (const { number, files, bytes, isShared } of gone) {
       const folder = pathIn(directory, `${ASIDE_NAME}/${number}`);
       for (const name of files) await fileSystem.remove(`${folder}/${name}`);
-      await fileSystem.removeDirectory(folder);
+      if (!isShared) await fileSystem.removeDirectory(folder);
       logger.warn({ folder, files, bytes }, 'deleted what was set aside: over wal.aside_max_bytes or _age');
     }
     const kept = folders.filter((folder) => !gone.includes(folder));
@@ -170,26 +176,34 @@ export class AsidePruner {
     const { fileSystem } = directory;
     const aside = pathIn(directory, ASIDE_NAME);
     if ((await fileSystem.stat(aside)) === undefined) return [];
-    const numbers = (await fileSystem.readDirectory(aside)).map(Number).filter(Number.isSafeInteger);
+    const names = (await fileSystem.readDirectory(aside)).filter((name) => /^[1-9]\d{0,14}$/.test(name));
     const folders: AsideFolder[] = [];
-    for (const number of numbers.sort((a, b) => a - b))
-      folders.push(await this.#folder(`${aside}/${number}`, number));
-    return folders;
+    for (const number of names.map(Number).sort((a, b) => a - b)) {
+      const path = `${aside}/${number}`;
+      if ((await fileSystem.stat(path))?.isDirectory === true) folders.push(await this.#folder(path, number));
+    }
+    // One with nothing but files of somebody else is none of the node's any more.
+    return folders.filter(({ files, isShared }) => files.length > 0 || !isShared);
   }
 
   async #folder(path: string, number: number): Promise<AsideFolder> {
     const { directory } = this.#options;
     const { fileSystem } = directory;
     const manifest = manifestOf(directory);
-    const files = (await fileSystem.readDirectory(path)).sort();
+    const names = (await fileSystem.readDirectory(path)).sort();
+    const files: string[] = [];
     let bytes = 0;
     let modifiedMs = (await fileSystem.stat(path))?.modifiedMs ?? 0;
-    for (const name of files) {
+    for (const name of names.filter(isAsideName)) {
       const stat = await fileSystem.stat(`${path}/${name}`);
-      bytes += stat?.sizeBytes ?? 0;
-      modifiedMs = Math.max(modifiedMs, stat?.modifiedMs ?? 0);
+      if (stat?.isRegular !== true) continue;
+      files.push(name);
+      bytes += stat.sizeBytes;
+      modifiedMs = Math.max(modifiedMs, stat.modifiedMs);
     }
+    const isShared = files.length < names.length;
     const seqs = files.flatMap((name) => parseSegmentName(name)?.seq ?? []);
-    return { number, files, bytes, modifiedMs, isProtected: seqs.some((seq) => isUnseen(manifest, seq)) };
+    const isProtected = seqs.some((seq) => isUnseen(manifest, seq));
+    return { number, files, bytes, modifiedMs, isProtected, isShared };
   }
 }

@@ -24,13 +24,10 @@ import { assert } from '#platform/assert.ts';
 import { Listeners } from '#platform/listeners.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { cutLog } from '#wal/cut-log.ts';
-import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
+import { formatSnapshotName, INCOMING_NAME, parseSnapshotName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
-
-/** The file name of a snapshot that is being received; no MANIFEST names it. */
-const INCOMING = 'incoming.snapshot.tmp';
 
 export class EngineHost {
   readonly directory: WalDirectory;
@@ -158,7 +155,7 @@ export class EngineHost {
 
   /** The path at which a snapshot must be received. */
   get incomingPath(): string {
-    return pathIn(this.directory, INCOMING);
+    return pathIn(this.directory, INCOMING_NAME);
   }
 
   /**

@@ -6,6 +6,8 @@ export const LOCK_NAME = 'LOCK';
 export const ASIDE_NAME = 'aside';
 /** The names of unfinished files end with this. */
 export const TEMPORARY_SUFFIX = '.tmp';
+/** A snapshot that a replica is receiving. */
+export const INCOMING_NAME = 'incoming.snapshot.tmp';
 
 export interface SegmentName {
   readonly name: string;
@@ -43,4 +45,17 @@ export function parseSnapshotName(name: string): SnapshotName | undefined {
   const epoch = Number(match[2]);
   if (!Number.isSafeInteger(lsn) || !Number.isSafeInteger(epoch)) return undefined;
   return { name, lsn: lsn as Lsn, epoch };
+}
+
+/** True for the name of a file that a node did not finish: only those may be deleted for their names. */
+export function isUnfinishedName(name: string): boolean {
+  if (name === INCOMING_NAME) return true;
+  if (!name.endsWith(TEMPORARY_SUFFIX)) return false;
+  const target = name.slice(0, -TEMPORARY_SUFFIX.length);
+  return target === MANIFEST_NAME || (parseSegmentName(target) ?? parseSnapshotName(target)) !== undefined;
+}
+
+/** True for the names of what a node sets aside: segments, ends of segments, snapshots. */
+export function isAsideName(name: string): boolean {
+  return (parseSegmentName(name.replace(/\.from-\d+$/, '')) ?? parseSnapshotName(name)) !== undefined;
 }

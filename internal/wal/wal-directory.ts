@@ -17,6 +17,7 @@ import { asError } from '#platform/thrown.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
 import {
   ASIDE_NAME,
+  isUnfinishedName,
   LOCK_NAME,
   MANIFEST_NAME,
   parseSegmentName,
@@ -231,7 +232,7 @@ export class WalDirectory {
 
   /**
    * Moves the files that the manifest excludes (segments, snapshots that are not the
-   * base) to `aside/<n>/`, and deletes temporary files, which were never finished.
+   * base) to `aside/<n>/`, and deletes its own files that were never finished.
    * Returns the new names, relative to the directory. May be repeated.
    */
   async sweepAside(): Promise<string[]> {
@@ -245,9 +246,14 @@ export class WalDirectory {
           ? parseSnapshotName(name) !== undefined && name !== manifest.snapshot
           : isSegmentExcluded(manifest, segment.seq);
       if (isOut) excluded.push(name);
-      else if (name.endsWith(TEMPORARY_SUFFIX)) await this.fileSystem.remove(`${this.path}/${name}`);
+      else if (isUnfinishedName(name)) await this.#removeFile(name);
     }
     return this.moveAside(excluded.sort());
+  }
+
+  async #removeFile(name: string): Promise<void> {
+    const path = `${this.path}/${name}`;
+    if ((await this.fileSystem.stat(path))?.isRegular === true) await this.fileSystem.remove(path);
   }
 
   /** Moves files of this directory to a new `aside/<n>/`. Returns the new names, relative to the directory. */

@@ -23,6 +23,7 @@ const folder = (number: number, bytes: number, changes: Partial<AsideFolder> = {
   files: ['x'],
   modifiedMs: number * 1_000,
   isProtected: false,
+  isShared: false,
   ...changes,
 });
 
@@ -122,6 +123,26 @@ describe('a node’s aside/', () => {
     await clock.advance(60_000);
     expect((await disk.readDirectory(`${DIR}/aside`)).sort()).toEqual(['1', '4']);
     await pruner.stop();
+  });
+
+  it('loses only what a node sets aside: files of others stay, with their folder', async () => {
+    const disk = new MemoryFileSystem();
+    const directory = await openInitialised(disk);
+    const aside = `${DIR}/aside`;
+    const segment = '0000000002-00000000000000000001.wal';
+    const kept = [
+      `${aside}/1/notes.txt`,
+      `${aside}/2/${segment}/inside`,
+      `${aside}/1e1/${segment}`,
+      `${aside}/5`,
+    ];
+    const gone = [`${aside}/1/${segment}`, `${aside}/2/${segment}.from-96`, `${aside}/3/${segment}`];
+    for (const path of [...kept, ...gone]) disk.put(path, Buffer.alloc(10));
+    const rule = { bytesMax: 0, ageMaxMs: 0 };
+    const parts = { directory, clock: new VirtualClock(), logger: silentLogger, rule };
+    for (let i = 0; i < 2; i++) await new AsidePruner(parts).look();
+    expect(disk.paths(aside)).toEqual([...kept].sort());
+    expect((await disk.readDirectory(aside)).sort()).toEqual(['1', '1e1', '2', '5']);
   });
 
   it('keeps a diverged tail until an operator has called it seen', async () => {

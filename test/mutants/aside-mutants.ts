@@ -25,4 +25,18 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
     replacement: '      tail.id !== id ? { ...tail, seenMs: nowMs } : tail,',
     tests: [PRUNER],
   },
+  {
+    name: 'file of somebody else in aside/ deleted',
+    file: 'internal/engine/aside-pruner.ts',
+    text: 'names.filter(isAsideName)',
+    replacement: 'names',
+    tests: [PRUNER],
+  },
+  {
+    name: 'temporary file of another program deleted at a start',
+    file: 'internal/wal/wal-directory.ts',
+    text: 'else if (isUnfinishedName(name)) await',
+    replacement: 'else if (name.endsWith(TEMPORARY_SUFFIX)) await',
+    tests: ['test/wal/kept-log.test.ts'],
+  },
 ];

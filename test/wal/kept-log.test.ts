@@ -320,13 +320,15 @@ describe('a directory', () => {
     },
   );
 
-  it('sweeps excluded segments and other snapshots aside, and deletes what was never finished', async () => {
+  it('sweeps excluded segments and other snapshots aside, and deletes only its own files that were never finished', async () => {
     const fileSystem = new MemoryFileSystem();
     const directory = await openInitialised(fileSystem);
     const base = '00000000000000000009-0000004294967303.snapshot';
     const other = '00000000000000000004-0000004294967303.snapshot';
     const old = '0000000002-00000000000000000001.wal';
-    for (const name of [base, other, old, `${other}.tmp`])
+    const unfinished = [other, old, 'MANIFEST', 'incoming.snapshot'].map((name) => `${name}.tmp`);
+    const foreign = ['map.tmp', 'a.wal.tmp', `${base}.tmp/inside`];
+    for (const name of [base, other, old, ...unfinished, ...foreign])
       fileSystem.put(`${DIR}/${name}`, Buffer.from(name));
     await directory.commit({ ...MANIFEST, snapshot: base, lowestSegment: 3 });
     expect((await directory.sweepAside()).sort()).toEqual([`aside/1/${other}`, `aside/1/${old}`].sort());
@@ -338,6 +340,7 @@ describe('a directory', () => {
         `${DIR}/MANIFEST`,
         `${DIR}/aside/1/${other}`,
         `${DIR}/aside/1/${old}`,
+        ...foreign.map((name) => `${DIR}/${name}`),
       ].sort(),
     );
     expect(await directory.nextSegmentSeq()).toBe(3);
