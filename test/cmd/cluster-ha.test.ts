@@ -62,7 +62,7 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
       await eventually(read, `the value on node-${index}`);
     }
     await second.stop();
-  }, 120_000);
+  }, 240_000);
 
   it('keeps the cluster in three members of etcd, and goes on with them on other ports', async (context) => {
     if (!HAS_ETCD) return context.skip('SKIPPED: no etcd here');
@@ -86,7 +86,7 @@ describe.skipIf(process.platform === 'win32')('npm run cluster:ha', () => {
     const read = async () => (await fetch(`http://127.0.0.1:${port + 1}/v1/keys/greeting`)).text();
     await eventually(async () => (await read()) === 'hello', 'the value on node-1');
     await second.stop();
-  }, 120_000);
+  }, 240_000);
 
   it('says where to get an etcd where there is none', async () => {
     const run = clusters.start(await place(), ['--etcd', '--port', '9070'], { PATH: '/nowhere' });

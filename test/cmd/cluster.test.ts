@@ -41,5 +41,5 @@ describe.skipIf(process.platform === 'win32')('npm run cluster', () => {
       expect(await (await fetch(url)).text()).toBe('by the gateway');
     }
     await cluster.stop();
-  }, 120_000);
+  }, 180_000);
 });

@@ -4,6 +4,9 @@ import { expect } from 'vitest';
 import { isFree } from '#test/doubles/free-ports.ts';
 import { eventually, killGroup, LAUNCHER } from './real-node.ts';
 
+/** A start of up to seven processes, each of which has the machine to share with other tests. */
+const SAYS_MS_MAX = 90_000;
+
 /** All local runs that a test has started; `end` kills what is left of them. */
 export class Demos {
   readonly #entry: string;
@@ -53,6 +56,7 @@ export class Demo {
     await eventually(
       () => this.output.includes(text),
       () => `${text} in: ${this.output}`,
+      SAYS_MS_MAX,
     );
   }
 

@@ -137,12 +137,13 @@ export class RealNode {
   }
 }
 
-/** Waits at most half a minute until `check` returns true. A `check` that throws counts as false. */
+/** Waits until `check` returns true, by default at most half a minute. A `check` that throws counts as false. */
 export async function eventually(
   check: () => boolean | Promise<boolean>,
   what: string | (() => string),
+  waitMsMax = WAIT_MS_MAX,
 ): Promise<void> {
-  for (const endMs = Date.now() + WAIT_MS_MAX; Date.now() < endMs; ) {
+  for (const endMs = Date.now() + waitMsMax; Date.now() < endMs; ) {
     if (
       await Promise.resolve()
         .then(check)
@@ -151,7 +152,7 @@ export async function eventually(
       return;
     await pause(POLL_MS);
   }
-  throw new Error(`not within ${WAIT_MS_MAX} ms: ${typeof what === 'string' ? what : what()}`);
+  throw new Error(`not within ${waitMsMax} ms: ${typeof what === 'string' ? what : what()}`);
 }
 
 export function pause(ms: number): Promise<void> {
