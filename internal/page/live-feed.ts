@@ -9,9 +9,14 @@ export const EVERY_MS = 1_000;
 /** Each viewer costs a connection and one write a second. */
 export const VIEWERS_MAX = 32;
 
+const RETRY_AFTER_S = 10;
+
 /** One who looks. `wake` gets the next snapshot, or undefined when there is none any more. */
 interface Viewer {
+  readonly caller: string;
   wake(snapshot: Promise<Uint8Array> | undefined): void;
+  /** Its place was given to another, of which it is told when it takes the next snapshot. */
+  isEnded: boolean;
 }
 
 export class LiveFeed {
@@ -29,16 +34,13 @@ export class LiveFeed {
   }
 
   /**
-   * Snapshots until `signal` aborts. Throws `rate_limited` where as many look already as
-   * may, and what `make` rejected with.
+   * Snapshots until `signal` aborts. `caller` names who looks. Where as many look already as
+   * may, the oldest viewer of the caller that has most is ended. Throws `rate_limited` where no
+   * caller has more than one, or where this viewer is ended so, and what `make` rejected with.
    */
-  async *view(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    if (this.#viewers.size >= VIEWERS_MAX)
-      throw new WalnutError(
-        'rate_limited',
-        `${VIEWERS_MAX} pages are open already: close one, or look at another node`,
-      );
-    const viewer: Viewer = { wake: () => {} };
+  async *view(signal: AbortSignal, caller: string): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#viewers.size >= VIEWERS_MAX) this.#endOne();
+    const viewer: Viewer = { caller, wake: () => {}, isEnded: false };
     const leave = (): void => this.#leave(viewer);
     this.#viewers.add(viewer);
     signal.addEventListener('abort', leave, { once: true });
@@ -58,8 +60,25 @@ export class LiveFeed {
   #next(viewer: Viewer, signal: AbortSignal): Promise<Uint8Array | undefined> {
     return new Promise((resolve) => {
       if (signal.aborted) resolve(undefined);
+      else if (viewer.isEnded) throw ended();
       else viewer.wake = resolve;
     });
+  }
+
+  /** Callers that never read their streams keep nobody out. */
+  #endOne(): void {
+    const of = Map.groupBy(this.#viewers, ({ caller }) => caller);
+    const [oldest, ...others] = [...of.values()].reduce((most, each) =>
+      each.length > most.length ? each : most,
+    );
+    if (oldest === undefined || others.length === 0)
+      throw refused(`${VIEWERS_MAX} pages are open already, each of another caller: look at another node`);
+    oldest.isEnded = true;
+    this.#viewers.delete(oldest);
+    const end = Promise.reject(ended());
+    // A viewer that does not wait now is told when it takes the next snapshot.
+    end.catch(() => {});
+    oldest.wake(end);
   }
 
   #leave(viewer: Viewer): void {
@@ -77,4 +96,14 @@ export class LiveFeed {
     for (const viewer of this.#viewers) viewer.wake(snapshot);
     this.#timer = this.#clock.after(EVERY_MS, () => this.#tick());
   }
+}
+
+function ended(): WalnutError {
+  return refused(
+    `${VIEWERS_MAX} pages are open, most of them by this caller, so that this one gave its place to a newer one`,
+  );
+}
+
+function refused(message: string): WalnutError {
+  return new WalnutError('rate_limited', message, { nothingDone: true, retryAfterS: RETRY_AFTER_S });
 }

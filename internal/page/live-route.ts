@@ -2,6 +2,7 @@
  * `GET /page/live`: what the page shows, as server-sent events, one a second. The data of an
  * event is a snapshot as JSON. The last one has the type `end` and says why there are no more.
  */
+import { ANONYMOUS, type Peer, type Principal } from '#model/access.ts';
 import { operationOf } from '#model/methods.ts';
 import { LiveFeed } from '#page/live-feed.ts';
 import type { PageSource } from '#page/page-source.ts';
@@ -23,7 +24,7 @@ import { untilRetired } from '#rpc/until-retired.ts';
 const OPERATION = operationOf('/page/live');
 const API = pageApi('What the page shows, once a second until the caller goes away', {
   '200': answer('Server-sent events', { 'text/event-stream': TEXT }),
-  '429': problem('As many pages are open as may be'),
+  '429': problem('As many pages are open as may be, each of another caller'),
 });
 const EVENT_STREAM = {
   'content-type': 'text/event-stream',
@@ -58,14 +59,15 @@ async function serve(
   edge: LiveEdge,
   request: HttpRequest,
   response: HttpResponse,
-  { principal: { retired } }: RpcCall,
+  { principal, peer }: RpcCall,
 ): Promise<void> {
   if (request.method === 'HEAD') return send(request, response, 200, EVENT_STREAM, '');
   if (request.method !== 'GET') return sendMethodNotAllowed(request, response, 'GET, HEAD');
+  const { retired } = principal;
   const aborter = new AbortController();
   response.once('close', () => aborter.abort());
   try {
-    const viewed = feed.view(aborter.signal);
+    const viewed = feed.view(aborter.signal, callerOf(principal, peer));
     const snapshots = retired === undefined ? viewed : untilRetired(viewed, retired);
     // A viewer too many is answered with the status of its error, before the stream begins.
     const first = await snapshots.next();
@@ -76,6 +78,11 @@ async function serve(
     const { httpStatus, code, message, headers } = edge.errors.toHttpError(error);
     sendProblem(request, response, httpStatus, { code, message }, headers);
   }
+}
+
+/** Names the caller: the user where it is known, else the address. */
+function callerOf(principal: Principal, { remoteAddress }: Peer): string {
+  return principal === ANONYMOUS ? `address ${remoteAddress}` : `user ${principal.name}`;
 }
 
 async function* toEvents(

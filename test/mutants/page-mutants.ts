@@ -59,8 +59,15 @@ export const PAGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'viewers of the page without a bound',
     file: 'internal/page/live-feed.ts',
-    text: 'if (this.#viewers.size >= VIEWERS_MAX)',
-    replacement: 'if (this.#viewers.size >= 1_000 * VIEWERS_MAX)',
+    text: 'if (this.#viewers.size >= VIEWERS_MAX) this.#endOne();',
+    replacement: '',
+    tests: [FEED],
+  },
+  {
+    name: 'newcomer to the page that takes the place of whoever looks longest',
+    file: 'internal/page/live-feed.ts',
+    text: 'each.length > most.length ? each : most',
+    replacement: 'each.length > most.length ? most : each',
     tests: [FEED],
   },
   {

@@ -8,8 +8,8 @@ class Looking {
   readonly aborter = new AbortController();
   end: unknown;
 
-  constructor(feed: LiveFeed) {
-    void this.#look(feed).then(
+  constructor(feed: LiveFeed, caller = 'one') {
+    void this.#look(feed, caller).then(
       () => {
         this.end = 'over';
       },
@@ -19,8 +19,9 @@ class Looking {
     );
   }
 
-  async #look(feed: LiveFeed): Promise<void> {
-    for await (const bytes of feed.view(this.aborter.signal)) this.got.push(Buffer.from(bytes).toString());
+  async #look(feed: LiveFeed, caller: string): Promise<void> {
+    for await (const bytes of feed.view(this.aborter.signal, caller))
+      this.got.push(Buffer.from(bytes).toString());
   }
 }
 
@@ -76,7 +77,7 @@ describe('the feed of the page', () => {
   it('keeps nothing for a viewer that takes nothing: it gets the newest next', async () => {
     const { clock, feed } = setUp();
     const aborter = new AbortController();
-    const slow = feed.view(aborter.signal);
+    const slow = feed.view(aborter.signal, 'one');
     expect(String((await slow.next()).value)).toBe('1');
     await clock.advance(5 * EVERY_MS);
     const next = slow.next();
@@ -86,19 +87,41 @@ describe('the feed of the page', () => {
     expect((await slow.next()).done).toBe(true);
   });
 
-  it(`refuses a viewer beyond ${VIEWERS_MAX}, until one leaves`, async () => {
+  it(`refuses a viewer beyond ${VIEWERS_MAX} where each has another caller, until one leaves`, async () => {
     const { clock, feed } = setUp();
-    const all = Array.from({ length: VIEWERS_MAX }, () => new Looking(feed));
+    const all = Array.from({ length: VIEWERS_MAX }, (_, at) => new Looking(feed, `caller ${at}`));
     await clock.advance(0);
     const more = new Looking(feed);
     await clock.advance(0);
-    expect(more.end).toMatchObject({ code: 'rate_limited' });
+    expect(more.end).toMatchObject({ code: 'rate_limited', details: { retryAfterS: 10 } });
     all[0]?.aborter.abort();
     await clock.advance(0);
     const instead = new Looking(feed);
     await clock.advance(0);
     expect(instead.got).toEqual(['1']);
     for (const { aborter } of [...all, instead]) aborter.abort();
+    await clock.advance(0);
+  });
+
+  it('ends the oldest viewer of the caller that has most for a newcomer', async () => {
+    const { clock, feed } = setUp();
+    const alone = new Looking(feed, 'alone');
+    const aborter = new AbortController();
+    // It never reads: its place is free at once nevertheless.
+    const deaf = feed.view(aborter.signal, 'many');
+    await deaf.next();
+    const many = Array.from({ length: VIEWERS_MAX - 2 }, () => new Looking(feed, 'many'));
+    await clock.advance(0);
+    const [newcomer, another] = [new Looking(feed, 'newcomer'), new Looking(feed, 'many')];
+    await clock.advance(EVERY_MS);
+    expect([alone, newcomer, another].map(({ got, end }) => [got, end])).toEqual([
+      [['1', '2'], undefined],
+      [['1', '2'], undefined],
+      [['1', '2'], undefined],
+    ]);
+    await expect(deaf.next()).rejects.toMatchObject({ code: 'rate_limited' });
+    expect(many.map(({ end }) => end !== undefined)).toEqual(many.map((_, at) => at === 0));
+    for (const one of [alone, newcomer, another, ...many]) one.aborter.abort();
     await clock.advance(0);
   });
 

@@ -11,6 +11,8 @@ import { SlowView } from './slow.js';
 import { WatchView } from './watch.js';
 
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000];
+/** The server has no place for this page: others that look take turns slowly. */
+const FULL_MS = 30_000;
 /** A tab that was left so long ago gets no snapshots. */
 const HIDDEN_MS = 10_000;
 /** A snapshot comes each second: after the first time the page says that none does, after the second it connects again. */
@@ -30,6 +32,8 @@ let kind;
 /** Ends the stream under way; undefined: there is none. */
 let stream;
 let failures = 0;
+/** The server has said that it has no place for this page. */
+let isRefused = false;
 /** When the newest snapshot came, by `performance.now`. */
 let heardMs = 0;
 /** Wall time of what is shown; 0: nothing is. */
@@ -39,7 +43,7 @@ let retry;
 /** A process that stands still keeps its connections, so what is shown would look like the present. */
 function checkSilence() {
   const silentMs = performance.now() - heardMs;
-  if (stream === undefined || kind === undefined || silentMs < SILENT_MS) return;
+  if (stream === undefined || kind === undefined || isRefused || silentMs < SILENT_MS) return;
   lose('No answer');
   if (silentMs > DEAD_MS) connect();
 }
@@ -52,6 +56,7 @@ function lose(why) {
 
 function connect() {
   heardMs = performance.now();
+  isRefused = false;
   clearTimeout(retry);
   stream?.abort();
   stream = new AbortController();
@@ -61,24 +66,32 @@ function connect() {
 async function run(own) {
   try {
     const end = await follow('page/live', own.signal, show);
-    tryAgain(own, end === undefined ? 'Disconnected' : `Disconnected: ${end.message}`);
+    const why = end === undefined ? 'Disconnected' : `Disconnected: ${end.message}`;
+    tryAgain(own, why, end?.code === 'resource_exhausted');
   } catch (error) {
     if (own.signal.aborted) return;
     if (!(error instanceof Refusal || error instanceof Lost)) reportError(error);
     if (error instanceof Refusal && (error.status === 401 || error.status === 403)) askForToken(error);
-    else tryAgain(own, describe(error));
+    else tryAgain(own, describe(error), error.status === 429);
   }
 }
 
-function tryAgain(own, why) {
+function tryAgain(own, why, isFull) {
   if (own !== stream || own.signal.aborted) return;
+  isRefused = isFull;
   lose(why);
-  retry = setTimeout(connect, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
+  // Keys and watches need no place among those that look.
+  if (isFull && kind === undefined) {
+    showNavigation();
+    route();
+  }
+  retry = setTimeout(connect, isFull ? FULL_MS : RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
   failures += 1;
 }
 
 function show(snapshot) {
   failures = 0;
+  isRefused = false;
   heardMs = performance.now();
   shownMs = snapshot.atMs;
   byId('link').classList.remove('lost');
@@ -107,8 +120,9 @@ function showHeader({ view, kind: shown }, alarms) {
   byId('title').textContent = location.host;
 }
 
+/** Where no snapshot has said yet what this process is, what most have. */
 function served() {
-  return VIEWS.filter(({ kinds }) => kinds.includes(kind));
+  return VIEWS.filter(({ kinds }) => kinds.includes(kind ?? 'gateway'));
 }
 
 function showNavigation() {
@@ -117,7 +131,7 @@ function showNavigation() {
 
 /** Shows the view that the fragment names, else the first one. */
 function route() {
-  if (kind === undefined) return;
+  if (kind === undefined && !isRefused) return;
   const wanted = location.hash.slice(1);
   if (wanted === 'main') return;
   const chosen = served().find(({ id }) => id === wanted)?.id ?? 'overview';
