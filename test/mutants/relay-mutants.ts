@@ -26,6 +26,13 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     tests: RELAYED,
   },
   {
+    name: 'joined results with more values than an answer may have',
+    file: 'internal/wire/relayed-batches.ts',
+    text: 'if (bytes <= this.#answerBytesMax)',
+    replacement: 'if (bytes <= 100 * this.#answerBytesMax)',
+    tests: RELAYED,
+  },
+  {
     name: 'atomic Batch that is cut into parts',
     file: 'internal/wire/relayed-batches.ts',
     text: ' || reader.columns.isAtomic) return undefined;',
@@ -52,6 +59,13 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     text: 'this.#needNames[i] === 0 ? 0 : nameBytes(',
     replacement: 'this.#needNames[i] !== 2 ? 0 : nameBytes(',
     tests: RELAYED,
+  },
+  {
+    name: 'relayed write whose own name is replaced',
+    file: 'internal/wire/relayed-message.ts',
+    text: '} else if (((flags[place] as number) & NAMED) === 0) {',
+    replacement: '} else {',
+    tests: ['test/server/named-once.test.ts'],
   },
   {
     name: 'one name for all relayed writes of a Batch',

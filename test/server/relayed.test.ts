@@ -170,6 +170,19 @@ describe('a call that is passed on as bytes', () => {
     ['is an error where a node leaves a result out', (rig) => shorten(rig)],
   ])('a write %s', (_, prepare) => sameAnswers([...HELLO, SETS, ONE, SETS], prepare));
 
+  it('refuses the results that are more values together than an answer may have', async () => {
+    const value = Buffer.alloc(300, 'v');
+    const sets = KEYS.map((key): Operation => ({ operation: { case: 'set', value: { key, value } } }));
+    const gets = KEYS.map((key): Operation => ({ operation: { case: 'get', value: { key } } }));
+    // The answer of each group is short enough.
+    await sameAnswers([...HELLO, batchOf(sets), batchOf(gets)], () => undefined);
+    const rig = new RelayedRig(true);
+    for (const { method, request } of [...HELLO, batchOf(sets)]) await rig.ask(method, request);
+    const results = resultsOf(await rig.ask('batch', batchOf(gets).request));
+    const cases = results.map(({ result }) => result.case);
+    expect(cases).toEqual(['get', 'get', 'get', 'error', 'error', 'error', 'error', 'error']);
+  });
+
   it('leaves an atomic Batch to the way of commands', async () => {
     const rig = new RelayedRig(true);
     const message = create(BatchRequestSchema, {
