@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { LiveLog } from '#test/backup/live-log.ts';
 import { runCli } from '#test/cli/memory-io.ts';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
 let root: string;
@@ -97,6 +98,29 @@ it('damage ends a drill with 1, and says of which group', async () => {
   expect(drilled.out).toMatch(/^g1 .* the digest of the backup$/m);
   expect(drilled.err).toContain('SHA-256 differs (2 of 2)');
   expect((await run('restore', backups, '--to', join(root, 'x'))).code).toBe(1);
+});
+
+it('a drill leaves metrics, and keeps the time of the last success', async () => {
+  const directories = [await member('g1', 0, 8_191), await member('g2', 8_192, 16_383)];
+  await json('backup', '--to', backups, ...directories.flatMap((path) => ['--from', path]));
+  const file = join(root, 'drill.prom');
+  const drill = (what: string) => run('drill', what, '--scratch', root, '--metrics-file', file);
+  const metric = async (name: string): Promise<number> => {
+    const text = await readFile(file, 'utf8');
+    expect(lintMetrics(text)).toEqual([]);
+    return Number(new RegExp(`^walnut_drill_${name}\\{of="cluster"\\} (\\S+)$`, 'm').exec(text)?.[1]);
+  };
+  expect((await drill(backups)).code).toBe(0);
+  const passedAt = await metric('last_success_timestamp_seconds');
+  expect(passedAt).toBeGreaterThan(1e9);
+  expect([await metric('success'), (await metric('recovery_seconds')) >= 0]).toEqual([1, true]);
+  const objects = join(backups, 'objects');
+  for (const folder of await readdir(objects)) await rm(join(objects, folder), { recursive: true });
+  expect((await drill(backups)).code).toBe(1);
+  expect([await metric('success'), await metric('last_success_timestamp_seconds')]).toEqual([0, passedAt]);
+  expect((await drill(join(root, 'none'))).code).not.toBe(0);
+  expect([await metric('success'), await metric('recovery_seconds')]).toEqual([0, Number.NaN]);
+  expect(await metric('last_success_timestamp_seconds')).toBe(passedAt);
 });
 
 it.each([

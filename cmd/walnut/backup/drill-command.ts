@@ -15,7 +15,7 @@ import { type CommandHost, type Invocation, show, usageError } from '../command-
 import { cleanPath, createFileParts, onFiles } from '../log/log-files.ts';
 import { countOf, showBytes, showCount, showDuration } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
-import { figuresOf, writeDrillMetrics } from './drill-metrics.ts';
+import { type DrillOutcome, figuresOf, leaveDrillMetrics, outcomeOfNode } from './drill-metrics.ts';
 import { Scratch } from './scratch.ts';
 import { createSeededRandom } from './seeded-cuts.ts';
 
@@ -92,16 +92,8 @@ async function runCommand(
   const parts = createFileParts();
   const seed = options.seed ?? parts.random.uint32();
   const { metricsFile } = options;
-  // A metrics file that cannot be written changes neither the report nor the exit code.
-  const leaveMetrics = async (report: DrillReport | undefined): Promise<void> => {
-    if (metricsFile === undefined) return;
-    await writeDrillMetrics(metricsFile, report, parts.clock.wallMs()).catch((error: Error) =>
-      invocation.io.note(
-        `warning: no metrics were left: ${error.message}\n` +
-          'Name a file in a directory that this user can write to: --metrics-file FILE\n',
-      ),
-    );
-  };
+  const leaveMetrics = (outcome: DrillOutcome | undefined): Promise<void> =>
+    leaveDrillMetrics(invocation, metricsFile, outcome, parts.clock.wallMs());
   const scratch = new Scratch(options.scratch ?? tmpdir());
   const drill = async (): Promise<DrillReport> => {
     const live = isLive ? await askDigest(invocation) : undefined;
@@ -121,7 +113,7 @@ async function runCommand(
       throw error;
     });
     if (invocation.io.interrupted.aborted) return EXIT.interrupted;
-    await leaveMetrics(report);
+    await leaveMetrics(outcomeOfNode(report));
     const kept = options.keep === true ? scratch.path : undefined;
     await showReport(invocation, report, { ...options, seed, kept });
     return report.isPassed ? EXIT.ok : EXIT.negative;

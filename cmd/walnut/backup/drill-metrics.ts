@@ -5,22 +5,57 @@
  */
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { DrillReport } from '#backup/drill.ts';
+import type { Invocation } from '../command-host.ts';
 
 /** The collector runs as another user. */
 const MODE = 0o644;
 const LAST_SUCCESS = 'walnut_drill_last_success_timestamp_seconds';
 
-/** `report`: undefined if the drill failed before it had one. */
-export async function writeDrillMetrics(
-  path: string,
-  report: DrillReport | undefined,
+/** Beside the metrics of the drill of a node, which may be left on the same machine. */
+export const CLUSTER_LABEL = '{of="cluster"}';
+
+/** A name without label, its help and its value. */
+export type Gauge = readonly [string, string, number];
+
+export interface DrillOutcome {
+  readonly isPassed: boolean;
+  readonly gauges: readonly Gauge[];
+}
+
+/**
+ * `path`: of `--metrics-file`. A file that cannot be written is told, and changes neither the
+ * report nor the exit code of the drill.
+ */
+export async function leaveDrillMetrics(
+  { io }: Invocation,
+  path: string | undefined,
+  outcome: DrillOutcome | undefined,
   nowMs: number,
+  label = '',
+): Promise<void> {
+  if (path === undefined) return;
+  await writeDrillMetrics(path, outcome, nowMs, label).catch((error: Error) =>
+    io.note(
+      `warning: no metrics were left: ${error.message}\n` +
+        'Name a file in a directory that this user can write to: --metrics-file FILE\n',
+    ),
+  );
+}
+
+/** `outcome`: undefined if the drill failed before it had one. */
+async function writeDrillMetrics(
+  path: string,
+  outcome: DrillOutcome | undefined,
+  nowMs: number,
+  label: string,
 ): Promise<void> {
   await refuseOtherThanFile(path);
-  const lastSuccess = report?.isPassed === true ? nowMs / 1_000 : await readLastSuccess(path);
+  const lastSuccess = outcome?.isPassed === true ? nowMs / 1_000 : await readLastSuccess(path, label);
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    await writeFile(temporary, renderDrillMetrics(report, nowMs / 1_000, lastSuccess), { mode: MODE });
+    await writeFile(temporary, renderDrillMetrics(outcome, nowMs / 1_000, lastSuccess, label), {
+      mode: MODE,
+    });
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
@@ -39,32 +74,43 @@ async function refuseOtherThanFile(path: string): Promise<void> {
 }
 
 /** Seconds since 1970; 0: never. */
-async function readLastSuccess(path: string): Promise<number> {
+async function readLastSuccess(path: string, label: string): Promise<number> {
   const text = await readFile(path, 'utf8').catch(() => '');
-  const match = new RegExp(`^${LAST_SUCCESS} ([0-9.]+)$`, 'm').exec(text);
-  return match === null ? 0 : Number(match[1]);
+  const start = `${LAST_SUCCESS}${label} `;
+  const line = text.split('\n').find((one) => one.startsWith(start));
+  return Number(line?.slice(start.length) ?? 0) || 0;
 }
 
 /** Pure. */
-export function renderDrillMetrics(
-  report: DrillReport | undefined,
+function renderDrillMetrics(
+  outcome: DrillOutcome | undefined,
   nowSeconds: number,
   lastSuccess: number,
+  label: string,
 ): string {
-  const gauges: [string, string, number][] = [
+  const gauges: Gauge[] = [
     [LAST_SUCCESS, 'When a recovery drill last passed; 0: never.', lastSuccess],
     ['walnut_drill_last_run_timestamp_seconds', 'When the last recovery drill ended.', nowSeconds],
-    ['walnut_drill_success', '1 if the last recovery drill passed.', report?.isPassed === true ? 1 : 0],
-    ...(report === undefined ? [] : recoveryGauges(figuresOf(report))),
+    ['walnut_drill_success', '1 if the last recovery drill passed.', outcome?.isPassed === true ? 1 : 0],
+    ...(outcome?.gauges ?? []),
   ];
   return gauges
-    .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
+    .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name}${label} ${value}\n`)
     .join('');
 }
 
-function recoveryGauges(worst: DrillFigures): [string, string, number][] {
+export function outcomeOfNode(report: DrillReport): DrillOutcome {
+  return { isPassed: report.isPassed, gauges: recoveryGauges(figuresOf(report)) };
+}
+
+/** `seconds`: of the group that took longest. */
+export function recoveryGauge(seconds: number): Gauge {
+  return ['walnut_drill_recovery_seconds', 'The longest recovery of the last drill.', seconds];
+}
+
+function recoveryGauges(worst: DrillFigures): Gauge[] {
   return [
-    ['walnut_drill_recovery_seconds', 'The longest recovery of the last drill.', worst.recoverySeconds],
+    recoveryGauge(worst.recoverySeconds),
     ['walnut_drill_lost_records', 'The most records that a cut of the last drill took.', worst.lostRecords],
     ['walnut_drill_records_per_second', 'Records replayed per second of recovery.', worst.recordsPerSecond],
     ['walnut_drill_bytes_per_second', 'Bytes read per second of recovery.', worst.bytesPerSecond],

@@ -164,6 +164,6 @@ export function drillText(
 }
 
 /** Each group is restored on a machine of its own. */
-function longestMs(lines: readonly DrillLine[]): number {
+export function longestMs(lines: readonly DrillLine[]): number {
   return Math.max(0, ...lines.map(({ restored, tookMs }) => restored?.recoveryMs ?? tookMs));
 }

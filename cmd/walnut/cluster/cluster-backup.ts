@@ -7,6 +7,12 @@ import type { ClusterManifest } from '#backup/cluster-manifest.ts';
 import { createClusterBackup } from '#backup/create-cluster-backup.ts';
 import { drillCluster, restoreCluster } from '#backup/restore-cluster.ts';
 import { collectPaths, parsePath } from '../arguments.ts';
+import {
+  CLUSTER_LABEL,
+  type DrillOutcome,
+  leaveDrillMetrics,
+  recoveryGauge,
+} from '../backup/drill-metrics.ts';
 import { Scratch } from '../backup/scratch.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -26,6 +32,7 @@ import {
   type DrillLine,
   drillJson,
   drillText,
+  longestMs,
   manifestJson,
   restoredJson,
   restoredText,
@@ -46,6 +53,7 @@ interface RestoreOptions {
 interface DrillOptions {
   readonly scratch?: string;
   readonly keep?: boolean;
+  readonly metricsFile?: string;
 }
 
 export function addBackups(cluster: Command, host: CommandHost): void {
@@ -130,10 +138,12 @@ function addDrill(cluster: Command, host: CommandHost): void {
     .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest', parsePath)
     .option('--scratch <dir>', 'where to restore (default: the system’s temporary directory)', parsePath)
     .option('--keep', 'keep what was restored')
+    .option('--metrics-file <file>', 'write the result for node_exporter’s textfile collector', parsePath)
     .addHelpText(
       'after',
       '\nExamples:\n  walnut cluster drill /backup/walnut\n' +
-        '  walnut cluster drill /backup/walnut --scratch /var/tmp --json',
+        '  walnut cluster drill /backup/walnut --scratch /var/tmp --json\n' +
+        '  walnut cluster drill /backup/walnut --metrics-file /var/lib/node_exporter/walnut_cluster_drill.prom',
     )
     .action(host.action<DrillOptions>(runDrill));
 }
@@ -225,34 +235,51 @@ async function runDrill(invocation: Invocation, options: DrillOptions): Promise<
   const parts = createFileParts();
   const scratch = new Scratch(cleanPath(options.scratch ?? tmpdir()));
   const lines: DrillLine[] = [];
+  const leaveMetrics = (outcome: DrillOutcome | undefined): Promise<void> =>
+    leaveDrillMetrics(invocation, options.metricsFile, outcome, parts.clock.wallMs(), CLUSTER_LABEL);
   try {
-    const manifest = await onFiles(async (): Promise<ClusterManifest> => {
-      const { backups, manifest } = await findClusterBackup(parts, cleanPath(invocation.args[0] ?? ''));
-      const path = await scratch.make();
-      const startedMs = parts.clock.monotonicMs();
-      let atMs = startedMs;
-      await drillCluster(parts, backups.repository, manifest, path, options.keep === true, (drilled) => {
-        const nowMs = parts.clock.monotonicMs();
-        lines.push({ ...drilled, tookMs: Math.round(nowMs - atMs) });
-        atMs = nowMs;
-        note(
-          invocation,
-          `${drilled.group}: ${drilled.failure ?? 'as it was'} (${lines.length} of ${manifest.groups.length})`,
-        );
-        throwIfInterrupted(invocation, 'the drill is not whole');
-      });
-      return manifest;
-    });
+    const manifest = await onFiles(() => drillAll(invocation, options, parts, scratch, lines)).catch(
+      async (error: unknown) => {
+        if (!invocation.io.interrupted.aborted) await leaveMetrics(undefined);
+        throw error;
+      },
+    );
+    const isPassed = lines.every(({ failure }) => failure === undefined);
+    await leaveMetrics({ isPassed, gauges: [recoveryGauge(longestMs(lines) / 1_000)] });
     const kept = options.keep === true ? scratch.path : undefined;
     await show(
       invocation,
       () => drillJson(manifest, lines, kept),
       () => drillText(invocation.colors, manifest, lines, kept),
     );
-    return lines.every(({ failure }) => failure === undefined) ? EXIT.ok : EXIT.negative;
+    return isPassed ? EXIT.ok : EXIT.negative;
   } finally {
     if (options.keep !== true) await scratch.remove();
   }
+}
+
+/** Adds a line for each group, and resolves with what was drilled. */
+async function drillAll(
+  invocation: Invocation,
+  options: DrillOptions,
+  parts: ReturnType<typeof createFileParts>,
+  scratch: Scratch,
+  lines: DrillLine[],
+): Promise<ClusterManifest> {
+  const { backups, manifest } = await findClusterBackup(parts, cleanPath(invocation.args[0] ?? ''));
+  const path = await scratch.make();
+  let atMs = parts.clock.monotonicMs();
+  await drillCluster(parts, backups.repository, manifest, path, options.keep === true, (drilled) => {
+    const nowMs = parts.clock.monotonicMs();
+    lines.push({ ...drilled, tookMs: Math.round(nowMs - atMs) });
+    atMs = nowMs;
+    note(
+      invocation,
+      `${drilled.group}: ${drilled.failure ?? 'as it was'} (${lines.length} of ${manifest.groups.length})`,
+    );
+    throwIfInterrupted(invocation, 'the drill is not whole');
+  });
+  return manifest;
 }
 
 /** Progress, for people: groups take minutes. */
