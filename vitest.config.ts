@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { findSwallowed } from './internal/platform/npm-options.ts';
 import { COMPILED } from './test/fill-compile-cache.ts';
+import { ISOLATED, SHARING_ROOMS } from './test/sharing-rooms.ts';
 
 /** Those that are likely to be typed; without them far more would run than was asked for. */
 const OPTIONS = ['t', 'test-name-pattern', 'watch', 'bail', 'max-workers', 'reporter', 'update', 'coverage'];
@@ -9,9 +10,10 @@ const swallowed = findSwallowed(process.env, 'test', OPTIONS);
 if (swallowed !== undefined) throw new Error(`${swallowed.message}\n${swallowed.advice}`);
 
 /** Tests that read all sources. One worker runs several of them, so that it parses the sources once. */
-const OF_SOURCES = ['tidy', 'circles', 'language', 'messages', 'outbound'].map(
+const OF_SOURCES = ['tidy', 'circles', 'sharing-rooms', 'language', 'messages', 'outbound'].map(
   (name) => `test/house/${name}.test.ts`,
 );
+const SHARING = SHARING_ROOMS.map((room) => `test/${room}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
@@ -20,7 +22,15 @@ export default defineConfig({
         extends: true,
         test: { name: 'sources', include: OF_SOURCES, isolate: false, testTimeout: 120_000 },
       },
-      { extends: true, test: { name: 'all others', include: ['test/**/*.test.ts'], exclude: OF_SOURCES } },
+      {
+        extends: true,
+        test: { name: 'stateless rooms', include: SHARING, exclude: [...ISOLATED], isolate: false },
+      },
+      { extends: true, test: { name: 'isolated', include: [...ISOLATED] } },
+      {
+        extends: true,
+        test: { name: 'all others', include: ['test/**/*.test.ts'], exclude: [...OF_SOURCES, ...SHARING] },
+      },
     ],
     // Processes that tests start need not strip the types of every file again, which takes half a second each.
     env: { NODE_COMPILE_CACHE: COMPILED },

@@ -1,26 +1,7 @@
 /** Files import each other in one direction: a circle of files can only be read, moved and tested as one. */
-import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { importsOf } from './import-table.ts';
-import { parseSource, readSources, type SourceFile } from './source-files.ts';
-
-type Graph = ReadonlyMap<string, readonly string[]>;
-
-/** Which files of the project each file imports; types count. */
-function graphOf(sources: readonly SourceFile[]): Graph {
-  return new Map(
-    sources.map((source) => [
-      source.path,
-      importsOf(source).map(({ specifier }) => target(source, specifier)),
-    ]),
-  );
-}
-
-function target({ path }: SourceFile, specifier: string): string {
-  if (specifier.startsWith('#test/')) return specifier.slice(1);
-  if (specifier.startsWith('#')) return `internal/${specifier.slice(1)}`;
-  return posix.join(posix.dirname(path), specifier);
-}
+import { type Graph, graphOf } from './import-graph.ts';
+import { parseSource, readSources } from './source-files.ts';
 
 /** Each circle as the files in it, sorted (Tarjan's strongly connected components). */
 function circlesOf(graph: Graph): string[][] {

@@ -12,6 +12,7 @@ import { Identities } from '#auth/identities.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { tokenOf, usersOf } from '#test/auth/users.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
+import { freePort } from '#test/doubles/free-ports.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { CHROMIUM, launch } from '#test/page/chromium.ts';
 import { start } from '#test/server/running.ts';
@@ -203,7 +204,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
   });
 
   it('connects again when its server comes back', async () => {
-    const running = await start();
+    const running = await start({ port: await freePort() });
     const { page } = await open(running.baseUrl);
     await isLive(page);
     await running.server.close(0);
