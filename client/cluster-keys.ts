@@ -138,8 +138,12 @@ export class ClusterKeys implements Keys {
 
   watch(what: WatchTarget, options: WatchOptions): AsyncIterable<WatchResponse> {
     checkWatch(what, options);
-    const groups = 'key' in what ? this.#ownersOf(what.key, options.signal) : this.#all(options.signal);
-    return mergedWatch(groups, what, options);
+    const { signal } = options;
+    const { closed } = this.#options;
+    const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
+    // Nobody would hear of its error where the watch is not iterated, or only later.
+    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends));
+    return mergedWatch(groups, what, { ...options, signal: ends });
   }
 
   async settled(): Promise<void> {

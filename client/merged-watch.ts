@@ -33,17 +33,22 @@ interface Arrival {
 /** What `resume` begins with: its version. Group ids and the texts of nodes have no dots. */
 const VERSION = 'c1';
 
-/** `groups` are those of the newest map, once there is one; for a key the one that owns it. */
+/** `groups`: asks for those of the newest map, once there is one; for a key for the one that owns it. */
 export async function* mergedWatch(
-  groups: Promise<readonly WatchedGroup[]>,
+  groups: () => Promise<readonly WatchedGroup[]>,
   what: WatchTarget,
   options: WatchOptions,
 ): AsyncGenerator<WatchResponse> {
-  const watched = await groups;
+  const { signal } = options;
+  if (signal?.aborted === true) return;
+  const watched = await groups().catch((error: unknown) => {
+    if (signal?.aborted === true) return undefined;
+    throw error;
+  });
+  if (watched === undefined) return;
   const [only] = watched;
   if ('key' in what && only !== undefined) return yield* only.keys.watch(what, options);
   const over = new AbortController();
-  const { signal } = options;
   const ends = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const places = placesOf(options, watched.length);
   const sources = watched.map((group) => open(group, what, { ...options, signal: ends }, places));

@@ -233,6 +233,7 @@ export class WalnutClient implements AsyncDisposable {
    * on cannot mend (`resuming-watch.ts`).
    */
   watch(what: WatchTarget, options: WatchOptions = {}): AsyncIterable<WatchResponse> {
+    this.#checkOpen();
     return this.#keys.watch(what, options);
   }
 

@@ -233,6 +233,19 @@ describe('a client of a cluster', () => {
     expect(await cluster.settled(cluster.open().awaitDurable({ position }))).not.toBeInstanceOf(Error);
   });
 
+  it('asks nothing for a watch that is not iterated, and ends one that is iterated after its close', async () => {
+    const cluster = new SimulatedCluster();
+    cluster.isCoordinated = false;
+    const client = cluster.open();
+    const changes = client.watch({ prefix: '' })[Symbol.asyncIterator]();
+    await cluster.clock.advance(20_000);
+    expect(cluster.asked).toBe(0);
+    await cluster.settled(client.close());
+    expect(await cluster.settled(changes.next())).toEqual({ done: true, value: undefined });
+    expect(() => client.watch({ prefix: '' })).toThrow('this client is closed');
+    expect(cluster.asked).toBe(0);
+  });
+
   it('settles what waits for the map before it closes', async () => {
     const cluster = new SimulatedCluster();
     cluster.isCoordinated = false;

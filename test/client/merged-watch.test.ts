@@ -65,7 +65,7 @@ const ALL = { prefix: '' };
 describe('a watch of a cluster', () => {
   it('begins when every group is watched, tells all of each, and goes on from the place of each', async () => {
     const [g1, g2] = [new Group('g1').tell({ resume: 'a0' }), new Group('g-2')];
-    const messages = mergedWatch(Promise.resolve([g1, g2]), ALL, { keysOnly: true });
+    const messages = mergedWatch(async () => [g1, g2], ALL, { keysOnly: true });
     let hasBegun = false;
     const first = messages.next().then((one) => {
       hasBegun = true;
@@ -85,7 +85,10 @@ describe('a watch of a cluster', () => {
 
     const [again1, again2] = [new Group('g1').tell({}), new Group('g-2').tell({})];
     const from = { case: 'resume', value: last?.resume as string } as const;
-    await take(mergedWatch(Promise.resolve([again1, again2]), ALL, { from }), 1);
+    await take(
+      mergedWatch(async () => [again1, again2], ALL, { from }),
+      1,
+    );
     expect([again1, again2].map(({ opened }) => opened[0]?.from)).toEqual([
       { case: 'resume', value: 'a2' },
       { case: 'resume', value: 'b1' },
@@ -95,7 +98,7 @@ describe('a watch of a cluster', () => {
   it('says once that the entries are complete, and can go on only from then', async () => {
     const g1 = new Group('g1').tell({ key: 'a', resume: '' }, { key: 'b', resume: 'a1', initialDone: true });
     const g2 = new Group('g2').tell({ key: 'c', resume: 'b1', initialDone: true });
-    const messages = mergedWatch(Promise.resolve([g1, g2]), ALL, { initial: true });
+    const messages = mergedWatch(async () => [g1, g2], ALL, { initial: true });
     const told = await take(messages, 2);
     expect(keysOf(told)).toEqual([['a', 'c'], ['b']]);
     expect(told.map(({ initialDone, resume }) => [initialDone, resume])).toEqual([
@@ -106,14 +109,39 @@ describe('a watch of a cluster', () => {
 
   it('is of one group for a key, and fails and ends with a group', async () => {
     const g1 = new Group('g1').tell({ key: 'k', resume: 'a1' });
-    const [of] = await take(mergedWatch(Promise.resolve([g1]), { key: 'k' }, {}), 1);
+    const [of] = await take(
+      mergedWatch(async () => [g1], { key: 'k' }, {}),
+      1,
+    );
     expect(of?.resume).toBe('a1');
     const [one, two] = [new Group('g1').tell({}), new Group('g2').tell({})];
-    const messages = mergedWatch(Promise.resolve([one, two]), ALL, {});
+    const messages = mergedWatch(async () => [one, two], ALL, {});
     await take(messages, 1);
     two.fail(new Error('the log no longer reaches back'));
     await expect(messages.next()).rejects.toThrow('no longer reaches back');
     expect(one.opened[0]?.signal?.aborted).toBe(true);
+  });
+
+  it('asks for the groups when it is iterated, and ends where it is given up before they are known', async () => {
+    let asked = 0;
+    const aborter = new AbortController();
+    const groups = async (): Promise<never> => {
+      asked++;
+      aborter.abort();
+      throw new Error('there is no map of the cluster yet');
+    };
+    const begun = mergedWatch(groups, ALL, {});
+    expect(asked).toBe(0);
+    await expect(begun.next()).rejects.toThrow('no map of the cluster');
+    const ended = { done: true, value: undefined };
+    const open = new AbortController();
+    const givenUp = async (): Promise<never> => {
+      open.abort();
+      throw new Error('the caller gave the call up');
+    };
+    expect(await mergedWatch(givenUp, ALL, { signal: open.signal }).next()).toEqual(ended);
+    expect(await mergedWatch(groups, ALL, { signal: aborter.signal }).next()).toEqual(ended);
+    expect(asked).toBe(1);
   });
 
   it.each([
@@ -122,7 +150,7 @@ describe('a watch of a cluster', () => {
     [{ case: 'after', value: { epoch: 1n, lsn: 1n } }, 'is a position of one group'],
   ] as const)('refuses to begin from %o', async (from, why) => {
     const groups = [new Group('g1'), new Group('g2')];
-    const begun = mergedWatch(Promise.resolve(groups), ALL, {
+    const begun = mergedWatch(async () => groups, ALL, {
       from: from as NonNullable<WatchOptions['from']>,
     }).next();
     await expect(begun).rejects.toThrow(why);

@@ -6,6 +6,14 @@ const OWNERS = 'test/routing/slot-owners.test.ts';
 
 export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
   {
+    name: 'watch of a cluster that asks for its groups although nobody iterates it',
+    file: 'client/cluster-keys.ts',
+    text: "    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends));\n    return mergedWatch(groups, what, { ...options, signal: ends });",
+    replacement:
+      "    const groups = 'key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends);\n    return mergedWatch(() => groups, what, { ...options, signal: ends });",
+    tests: [CLIENT],
+  },
+  {
     name: 'client that takes the name of a write to another group',
     file: 'client/batch-sender.ts',
     text: '      if (write !== undefined) this.#names.takeBack(write);\n',
