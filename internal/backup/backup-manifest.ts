@@ -58,7 +58,7 @@ export interface BackupManifest {
   /** The state can be restored to any record from `from` (the snapshot's; 0 where there is none) to `to`. */
   readonly from: ChainPoint;
   readonly to: ChainPoint;
-  /** Log clock of the snapshot, milliseconds; 0 without one. */
+  /** Log clock of the snapshot, or without one of the first record, milliseconds; 0: none is known. */
   readonly fromTimestampMs: number;
   /** Log clock of the last record. */
   readonly toTimestampMs: number;
@@ -124,5 +124,10 @@ export function imageOfBackup(backup: BackupManifest, objectPath: (sha256: strin
     replicas: { added: [], removed: [] },
     quarantine: null,
   };
-  return { manifest, base, segments, last: to, lastTimestampMs: toTimestampMs, takenMs: backup.createdMs };
+  return {
+    ...{ manifest, base, segments, last: to },
+    firstTimestampMs: base === undefined ? fromTimestampMs : 0,
+    lastTimestampMs: toTimestampMs,
+    takenMs: backup.createdMs,
+  };
 }

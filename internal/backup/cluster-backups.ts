@@ -1,11 +1,14 @@
 /** The backups of whole clusters in a repository, each a manifest `<id>.cluster.json` that names backups of groups. */
+import { imageOfBackup } from '#backup/backup-manifest.ts';
 import { type BackupRepository, findById } from '#backup/backup-repository.ts';
 import {
   type ClusterManifest,
   encodeClusterManifest,
+  type GroupBackup,
   tryDecodeClusterManifest,
 } from '#backup/cluster-manifest.ts';
-import { ImageDamageError } from '#backup/log-image.ts';
+import { type FoldTarget, whyNotIn } from '#backup/fold-log.ts';
+import { BackupRequestError, ImageDamageError } from '#backup/log-image.ts';
 
 const SUFFIX = '.cluster.json';
 
@@ -52,7 +55,61 @@ export class ClusterBackups {
       idOrStart,
       `${path} contains no backup${which} of a cluster: make one with walnut cluster backup --to ${path}`,
     );
-    if (found.manifest !== undefined) return found.manifest;
-    throw new ImageDamageError({ file: `${path}/${found.id}${SUFFIX}`, byte: 0, lsn: 0, why: found.why });
+    return this.#readable(found);
   }
+
+  /**
+   * The newest whose groups all reach `target`. Throws as `find`, and `BackupRequestError` where none reaches it
+   * or where the repository has backups of several clusters.
+   */
+  async findReaching(target: FoldTarget): Promise<ClusterManifest> {
+    const { path } = this.repository;
+    const all = await this.list();
+    const clusters = new Map(
+      all.flatMap(({ manifest }) => (manifest ? [[manifest.clusterId, manifest]] : [])),
+    );
+    if (clusters.size > 1) {
+      const each = [...clusters.values()].map((one) => `${one.cluster} (${one.clusterId}) ${path}/${one.id}`);
+      throw new BackupRequestError(
+        `${path} has backups of ${clusters.size} clusters. Name one backup; the newest of each is of ${each.join(', of ')}`,
+      );
+    }
+    // A damaged newest one must not be silently replaced by an older one.
+    if (target.kind === 'end' || all.length === 0) return this.find('latest');
+    const reasons: string[] = [];
+    for (const listed of all.reverse()) {
+      const why =
+        listed.manifest === undefined
+          ? `${listed.id}: ${listed.why}`
+          : await whyNotReached(this.repository, listed.manifest.groups, target);
+      if (why === undefined) return this.#readable(listed);
+      reasons.push(why);
+    }
+    throw new BackupRequestError(`no backup in ${path} reaches there\n${reasons.join('\n')}`);
+  }
+
+  #readable(found: ListedClusterBackup): ClusterManifest {
+    if (found.manifest !== undefined) return found.manifest;
+    const file = `${this.repository.path}/${found.id}${SUFFIX}`;
+    throw new ImageDamageError({ file, byte: 0, lsn: 0, why: found.why });
+  }
+}
+
+/** Why the backup of a group does not reach `target`, with the names of both; undefined if all do. */
+export async function whyNotReached(
+  repository: BackupRepository,
+  groups: readonly GroupBackup[],
+  target: FoldTarget,
+): Promise<string | undefined> {
+  for (const { group, backup: id } of groups) {
+    const backup = (await repository.list()).find((one) => one.id === id)?.manifest;
+    // restoreCluster reports a missing or damaged one with more detail when it opens its files.
+    if (backup === undefined) continue;
+    const why = whyNotIn(
+      imageOfBackup(backup, (sha256) => repository.objectPath(sha256)),
+      target,
+    );
+    if (why !== undefined) return `group ${group}, backup ${id}: ${why}`;
+  }
+  return undefined;
 }

@@ -106,7 +106,7 @@ function describe(parts: ImageReaderParts, image: LogImage, files: readonly Back
     ...(member === undefined ? {} : { place: placeIn(member) }),
     from: image.base?.point ?? NO_RECORD,
     to: image.last,
-    fromTimestampMs: image.base?.logClockMs ?? 0,
+    fromTimestampMs: image.base?.logClockMs ?? image.firstTimestampMs,
     toTimestampMs: image.lastTimestampMs,
     state: null,
     files,

@@ -108,13 +108,17 @@ export function whyNotIn(image: LogImage, target: FoldTarget): string | undefine
     return isIn ? undefined : `LSN ${target.lsn} is not in it: it reaches from ${first} to ${image.last.lsn}`;
   }
   if (target.kind === 'end') return undefined;
-  const fromMs = image.base?.logClockMs ?? 0;
+  const fromMs = image.base?.logClockMs ?? image.firstTimestampMs;
   const untilMs = Math.max(image.lastTimestampMs, image.takenMs);
   if (target.timeMs >= fromMs && target.timeMs <= untilMs) return undefined;
-  const [wanted, from, until] = [target.timeMs, fromMs, untilMs].map((ms) => new Date(ms).toISOString());
-  return target.timeMs < fromMs
-    ? `${wanted} is before its beginning: its snapshot is of ${from}`
-    : `${wanted} is after its end: it was taken at ${until}`;
+  if (target.timeMs < fromMs) return beforeBeginning(image, target.timeMs, fromMs);
+  const [wanted, until] = [target.timeMs, untilMs].map((ms) => new Date(ms).toISOString());
+  return `${wanted} is after its end: it was taken at ${until}`;
+}
+
+function beforeBeginning({ base }: LogImage, timeMs: number, fromMs: number): string {
+  const [wanted, from] = [timeMs, fromMs].map((ms) => new Date(ms).toISOString());
+  return `${wanted} is before its beginning: its ${base === undefined ? 'first record' : 'snapshot'} is of ${from}`;
 }
 
 class Fold {
@@ -200,7 +204,11 @@ class Fold {
   #isBeyond({ lsn, timestampMs }: Frame): boolean {
     const target = this.#target;
     if (target.kind === 'lsn') return lsn > target.lsn;
-    return target.kind === 'time' && timestampMs > target.timeMs && lsn > this.#chain.lsn;
+    if (target.kind !== 'time' || timestampMs <= target.timeMs || lsn <= this.#chain.lsn) return false;
+    // A backup of an earlier release does not say when its first record was written.
+    if (this.#chain.lsn === 0)
+      throw new BackupRequestError(beforeBeginning(this.#image, target.timeMs, timestampMs));
+    return true;
   }
 
   #take(segment: ImageSegment, frame: Frame, offset: number): void {

@@ -43,6 +43,8 @@ export interface LogImage {
   readonly segments: readonly ImageSegment[];
   /** The last record; that of the base snapshot if there is none after it. */
   readonly last: ChainPoint;
+  /** Log clock of the first record where there is no base snapshot, milliseconds; 0 where that is not known. */
+  readonly firstTimestampMs: number;
   /** Log clock of the last record, milliseconds; 0 if there is only the base snapshot. */
   readonly lastTimestampMs: number;
   /** Wall time at which the image was taken, milliseconds. */

@@ -3,15 +3,18 @@
  * directory of a master that belongs to no cluster yet: a member that adopts it, and empty ones
  * beside it, become a group of a new cluster, which owns the slots that its log says (ADR 18).
  *
- * Before anything is made every file of every group is read and its SHA-256 compared.
+ * Before anything is made every file of every group is read and its SHA-256 compared, and of an earlier
+ * time every log is replayed to see that it says which slots its group owned.
  */
 import { type BackupManifest, encodeBackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
 import type { BackupRepository } from '#backup/backup-repository.ts';
+import { whyNotReached } from '#backup/cluster-backups.ts';
 import type { ClusterManifest, GroupBackup } from '#backup/cluster-manifest.ts';
-import type { FoldTarget } from '#backup/fold-log.ts';
+import { type FoldTarget, foldLog } from '#backup/fold-log.ts';
 import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log-image.ts';
 import { checkEmpty, type Restored, restoreImage } from '#backup/restore-backup.ts';
 import { removeFiles, type ShadowParts } from '#backup/shadow.ts';
+import { findOwnerFault, type SlotRun } from '#model/slots.ts';
 import { sha256Hex } from '#platform/sha256.ts';
 
 export interface RestoreClusterOptions {
@@ -30,7 +33,8 @@ export interface RestoredGroup {
 
 /**
  * Restores the groups into `<to>/<group>`, one after the other. Throws `ImageDamageError` and
- * `BackupRequestError` before anything is made where a file is damaged or missing, or a directory contains data.
+ * `BackupRequestError` before anything is made where a file is damaged or missing,
+ * a directory contains data, or the groups do not reach `target` as a cluster.
  */
 export async function restoreCluster(
   parts: ShadowParts,
@@ -45,6 +49,9 @@ export async function restoreCluster(
     await checkEmpty(parts, `${to}/${one.group}`);
     images.set(one.group, await openVerified(repository, one));
   }
+  refuse(await whyNotReached(repository, groups, target));
+  if (target.kind === 'time')
+    refuse(await whyNotOwned(parts, images, target, groups.length === manifest.groups.length));
   const done: RestoredGroup[] = [];
   for (const one of groups) {
     const directory = `${to}/${one.group}`;
@@ -56,6 +63,47 @@ export async function restoreCluster(
     done.push(result);
   }
   return done;
+}
+
+/**
+ * Why the groups cannot be a cluster as they were at a time: a log does not say yet which slots its group owns, or,
+ * of a whole cluster, a slot has no owner or two. A move of slots ends at another time in each log. Undefined if they can.
+ */
+async function whyNotOwned(
+  parts: ShadowParts,
+  images: ReadonlyMap<string, LogImage>,
+  target: FoldTarget & { readonly kind: 'time' },
+  isWhole: boolean,
+): Promise<string | undefined> {
+  const at = new Date(target.timeMs).toISOString();
+  const runs: (SlotRun & { group: string })[] = [];
+  for (const [group, image] of images) {
+    // One after the other, so that no two states are in memory at once.
+    const owned = await ownedAt(parts, image, target);
+    if (owned === undefined)
+      return `the log of group ${group} did not say at ${at} yet which slots it owns. Give a later --to-time`;
+    runs.push(...owned.map((run) => ({ ...run, group })));
+  }
+  const fault = isWhole ? findOwnerFault(runs) : undefined;
+  if (fault === undefined) return undefined;
+  const what =
+    fault.kind === 'two'
+      ? `slot ${fault.slot} belonged to ${fault.groups.join(' and to ')}`
+      : `slots ${fault.first} to ${fault.last} belonged to no group`;
+  return `at ${at} ${what}: slots were being moved. Give another --to-time`;
+}
+
+async function ownedAt(
+  parts: ShadowParts,
+  image: LogImage,
+  target: FoldTarget,
+): Promise<readonly SlotRun[] | undefined> {
+  const { store } = await foldLog(parts, image, { target });
+  return store.ownership.current?.owned;
+}
+
+function refuse(why: string | undefined): void {
+  if (why !== undefined) throw new BackupRequestError(why);
 }
 
 export interface DrilledGroup {

@@ -165,6 +165,7 @@ class Survey {
   #chain: ChainPoint;
   #newestBytes: number | undefined;
   readonly #takenMs: number;
+  #firstTimestampMs = 0;
   #lastTimestampMs = 0;
 
   constructor(parts: ImageReaderParts, directory: string, manifest: Manifest, base: ImageBase | undefined) {
@@ -203,6 +204,7 @@ class Survey {
       base: this.#base,
       segments,
       last,
+      firstTimestampMs: this.#firstTimestampMs,
       lastTimestampMs: this.#lastTimestampMs,
       takenMs: this.#takenMs,
     };
@@ -250,6 +252,8 @@ class Survey {
       onRecord: ({ frame, offset }) => {
         const why = whyNotBase(this.#from, frame);
         if (why !== undefined) throw this.#damage(name, offset, why);
+        if (this.#base === undefined && this.#lastTimestampMs === 0)
+          this.#firstTimestampMs = frame.timestampMs;
         this.#lastTimestampMs = frame.timestampMs;
         return false;
       },

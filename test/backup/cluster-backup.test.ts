@@ -8,6 +8,7 @@ import { createClusterBackup } from '#backup/create-cluster-backup.ts';
 import type { FoldTarget } from '#backup/fold-log.ts';
 import { type DrilledGroup, drillCluster, restoreCluster } from '#backup/restore-cluster.ts';
 import type { SlotRun } from '#model/slots.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
 import { fileParts, LiveLog } from '#test/backup/live-log.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
@@ -19,11 +20,25 @@ const HIGH = [{ first: 8_192, last: 16_383 }];
 const END: FoldTarget = { kind: 'end' };
 
 let parts: typeof fileParts;
+let disk: MemoryFileSystem;
+/** How far the clocks are ahead. */
+let shiftMs: number;
 let repository: BackupRepository;
 let backups: ClusterBackups;
 
 beforeEach(() => {
-  parts = { ...fileParts, fileSystem: new MemoryFileSystem() };
+  disk = new MemoryFileSystem();
+  shiftMs = 0;
+  const clock = createNodeClock();
+  parts = {
+    ...fileParts,
+    fileSystem: disk,
+    clock: {
+      ...clock,
+      wallMs: () => clock.wallMs() + shiftMs,
+      monotonicMs: () => clock.monotonicMs() + shiftMs,
+    },
+  };
   repository = new BackupRepository(parts, '/backups');
   backups = new ClusterBackups(repository);
 });
@@ -32,17 +47,20 @@ interface Wanted {
   readonly owned?: readonly SlotRun[];
   readonly clusterId?: string;
   readonly role?: 'master' | 'replica';
+  /** How long after its first record its log says the slots. */
+  readonly ownedAfterMs?: number;
 }
 
 /** The directory of a member of a group, with some records; it is stopped. */
 async function member(
   group: string,
-  { owned, clusterId = CLUSTER, role = 'master' }: Wanted,
+  { owned, clusterId = CLUSTER, role = 'master', ownedAfterMs = 0 }: Wanted,
 ): Promise<string> {
   const path = `/data/${group}-${clusterId.slice(0, 1)}`;
   const live = await LiveLog.open(path, { parts, seed: group.length + 3, role, formatLevel: 1 });
   const place = { cluster: 'main', node: `${group}-1`, clusterId, group };
   await live.host.directory.update((manifest) => ({ ...(manifest as Manifest), member: place }));
+  shiftMs += ownedAfterMs;
   if (owned !== undefined)
     await new Promise<void>((resolve) =>
       live.engine.submitOwnership({ mapEpoch: 3, owned }, () => resolve()),
@@ -176,6 +194,83 @@ describe('a restore of a cluster', () => {
       'the manifest of g1 is another one than when the backup of the cluster was made',
     );
   });
+});
+
+describe('a restore of a cluster to a time', () => {
+  /** When the log of g1 begins. It says its slots 1,000 s later; that of g2 begins then, and says its own 1,000 s later. */
+  let begunMs: number;
+
+  const late = async (): Promise<string> => {
+    begunMs = parts.clock.wallMs();
+    const paths = [
+      await member('g1', { owned: LOW, ownedAfterMs: 1_000_000 }),
+      await member('g2', { owned: HIGH, ownedAfterMs: 1_000_000 }),
+    ];
+    shiftMs += 1_000_000;
+    return (await create(paths)).manifest.id;
+  };
+  const at = (seconds: number): { target: FoldTarget } => ({
+    target: { kind: 'time', timeMs: begunMs + seconds * 1_000 },
+  });
+
+  it('is refused before the first record, naming group and backup, and makes nothing', async () => {
+    const id = await late();
+    const ids = (await backups.find(id)).groups.map(({ backup }) => backup);
+    const early = /is before its beginning: its first record is of \d{4}-/;
+    await expect(restore(id, '/restored', at(-1))).rejects.toThrow(`group g1, backup ${ids[0]}: `);
+    await expect(restore(id, '/restored', at(500))).rejects.toThrow(`group g2, backup ${ids[1]}: `);
+    await expect(restore(id, '/restored', at(500))).rejects.toThrow(early);
+    expect(disk.paths('/restored')).toEqual([]);
+    // Backups of v0.1.0 do not say when their first record was written.
+    for (const one of ids)
+      await repository.putManifest({ ...(await repository.find(one)), fromTimestampMs: 0 });
+    const { manifest } = await create([], ids);
+    await expect(restore(manifest.id, '/restored', at(-1))).rejects.toThrow(early);
+    expect(disk.paths('/restored')).toEqual([]);
+  });
+
+  it('is refused while a log does not say which slots its group owns, and makes nothing', async () => {
+    const id = await late();
+    await expect(restore(id, '/restored', at(1_500))).rejects.toThrow(
+      /the log of group g2 did not say at .* yet which/,
+    );
+    const only = { only: ['g1'] };
+    await expect(restore(id, '/restored', { ...at(500), ...only })).rejects.toThrow(
+      'the log of group g1 did not',
+    );
+    expect(disk.paths('/restored')).toEqual([]);
+    expect(await restore(id, '/one', { ...at(1_500), ...only })).toHaveLength(1);
+    expect(await restore(id, '/restored', at(2_500))).toHaveLength(2);
+  });
+
+  it('takes the newest backup that reaches the time', async () => {
+    const id = await late();
+    const [one = '', two = ''] = (await backups.find(id)).groups.map(({ backup }) => backup);
+    const moved = {
+      ...(await repository.find(one)),
+      id: `3${one.slice(1)}`,
+      fromTimestampMs: begunMs + 2_400_000,
+    };
+    await repository.putManifest(moved);
+    shiftMs += 1_000;
+    const tied = (await create([], [moved.id, two])).manifest.id;
+    const found = (target: FoldTarget): Promise<string> =>
+      backups.findReaching(target).then((manifest) => manifest.id);
+    expect(await found(END)).toBe(tied);
+    expect(await found(at(2_450).target)).toBe(tied);
+    expect(await found(at(2_100).target)).toBe(id);
+    await expect(found(at(-1).target)).rejects.toThrow(
+      /reaches there\ngroup g1, backup 3.*\ngroup g1, backup 2/,
+    );
+  });
+});
+
+it('names no newest backup where a repository has those of several clusters', async () => {
+  const { manifest } = await whole();
+  await backups.put({ ...manifest, id: `x${manifest.id}`, clusterId: 'd'.repeat(32) });
+  await expect(backups.findReaching(END)).rejects.toThrow(
+    `has backups of 2 clusters. Name one backup; the newest of each is of main (${CLUSTER}) /backups/${manifest.id}, of main (`,
+  );
 });
 
 describe('a drill of a cluster', () => {

@@ -106,4 +106,25 @@ export const WHOLE_CLUSTER_MUTANTS: readonly Mutant[] = [
     replacement: 'other === undefined || names.length > 0',
     tests: [PLACE],
   },
+  {
+    name: 'group restored to a time before its log begins',
+    file: 'internal/backup/fold-log.ts',
+    text: 'if (this.#chain.lsn === 0)',
+    replacement: 'if (this.#chain.lsn < 0)',
+    tests: [BACKUP],
+  },
+  {
+    name: 'cluster restored to a time at which a log did not say its slots',
+    file: 'internal/backup/restore-cluster.ts',
+    text: '    if (owned === undefined)\n',
+    replacement: '    if (owned === undefined && runs.length > images.size)\n',
+    tests: [BACKUP],
+  },
+  {
+    name: 'newest backup of any of several clusters taken',
+    file: 'internal/backup/cluster-backups.ts',
+    text: 'clusters.size > 1',
+    replacement: 'clusters.size > 2',
+    tests: [BACKUP],
+  },
 ];

@@ -59,9 +59,9 @@ export function backupsText(colors: Colors, listed: readonly ListedClusterBackup
   if (listed.length === 0) return 'no backups of clusters\n';
   const rows = listed.map((one) => {
     if (one.manifest === undefined) return [one.id, colors.red(`damaged: ${one.why}`)];
-    const { id, cluster, groups } = one.manifest;
+    const { id, cluster, clusterId, groups } = one.manifest;
     const at = groups.map(({ group, to }) => `${group} at ${formatPosition(to)}`);
-    return [id, cluster, at.join(', ')];
+    return [id, `${cluster} (${clusterId})`, at.join(', ')];
   });
   return renderTable(colors, ['BACKUP', 'CLUSTER', 'GROUPS'], rows);
 }
@@ -84,7 +84,7 @@ export function restoredJson({ id, clusterId }: ClusterManifest, groups: readonl
 
 export function restoredText(
   colors: Colors,
-  { id }: ClusterManifest,
+  { id, cluster, clusterId }: ClusterManifest,
   groups: readonly RestoredGroup[],
 ): string {
   const head = ['GROUP', 'POSITION', 'OF', 'ENTRIES', 'LEFT OUT', 'DIRECTORY'];
@@ -98,7 +98,7 @@ export function restoredText(
   ]);
   const init = groups.map(({ group }) => `--group ${group}=NODE,NODE`).join(' ');
   return `${renderTable(colors, head, rows)}
-Backup ${id} is restored. A new cluster begins with it so:
+Backup ${id} of cluster ${cluster} (${clusterId}) is restored. A new cluster begins with it so:
   start a coordinator on an empty metadata store
   start walnut-node with cluster.adopt: true on each directory, and the other nodes of each group on empty ones
   walnut cluster init ${init}

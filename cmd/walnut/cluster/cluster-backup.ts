@@ -112,7 +112,7 @@ function addRestore(cluster: Command, host: CommandHost): void {
       'Makes a directory for each group within --to, named like the group, and says how a new cluster ' +
         'begins with them. Every file is checked before anything is made.',
     )
-    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest', parsePath)
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest that reaches the time', parsePath)
     .requiredOption('--to <dir>', 'where the directories are made', parsePath)
     .option('--to-time <time>', 'restore every group up to this time of its log clock', parseTimeMs)
     .option('--group <id>', 'only this group; repeatable', collect)
@@ -206,7 +206,8 @@ async function runRestore(invocation: Invocation, options: RestoreOptions): Prom
   const target = chooseTarget(undefined, options.toTime, '--to-time');
   const to = cleanPath(options.to);
   const { manifest, groups } = await onFiles(async () => {
-    const { backups, manifest } = await findClusterBackup(parts, cleanPath(invocation.args[0] ?? ''));
+    const source = cleanPath(invocation.args[0] ?? '');
+    const { backups, manifest } = await findClusterBackup(parts, source, target);
     const total = options.group?.length ?? manifest.groups.length;
     let done = 0;
     const groups = await restoreCluster(

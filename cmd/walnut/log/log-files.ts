@@ -108,15 +108,16 @@ export async function findBackup(
   return { repository, backup: await repository.find(id) };
 }
 
-/** `BACKUPS/ID` names a backup of a cluster, and `BACKUPS` the newest one. */
+/** `BACKUPS/ID` names a backup of a cluster, and `BACKUPS` the newest one that reaches `target`. */
 export async function findClusterBackup(
   parts: ShadowParts,
   path: string,
+  target: FoldTarget = { kind: 'end' },
 ): Promise<{ readonly backups: ClusterBackups; readonly manifest: ClusterManifest }> {
   const isRepository = (await parts.fileSystem.stat(path))?.isDirectory === true;
   const backups = new ClusterBackups(new BackupRepository(parts, isRepository ? path : dirname(path)));
-  const id = isRepository ? 'latest' : basename(path).replace(CLUSTER_SUFFIX, '');
-  return { backups, manifest: await backups.find(id) };
+  if (isRepository) return { backups, manifest: await backups.findReaching(target) };
+  return { backups, manifest: await backups.find(basename(path).replace(CLUSTER_SUFFIX, '')) };
 }
 
 async function findReaching(repository: BackupRepository, target: FoldTarget): Promise<BackupManifest> {
