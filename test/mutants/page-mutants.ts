@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 const ALARMS = 'test/page/alarms.test.ts';
 const FEED = 'test/page/live-feed.test.ts';
 const FIGURES = 'test/page/figures.test.ts';
+const TEXT = 'test/page/text.test.ts';
 const ROUTES = 'test/server/page.test.ts';
 
 export const PAGE_MUTANTS: readonly Mutant[] = [
@@ -111,5 +112,33 @@ export const PAGE_MUTANTS: readonly Mutant[] = [
     text: 'const FSYNC_S_MAX = 0.25;',
     replacement: 'const FSYNC_S_MAX = 0.75;',
     tests: [ALARMS],
+  },
+  {
+    name: 'key on the page that looks like another one',
+    file: 'internal/page/assets/format.js',
+    text: '[\\p{C}\\p{Z}]|',
+    replacement: '[\\p{Cc}\\p{Z}]|',
+    tests: [TEXT],
+  },
+  {
+    name: 'value that turns the text of the page round',
+    file: 'internal/page/assets/values.js',
+    text: '[\\p{Cc}\\p{Cf}]',
+    replacement: '[\\p{Cc}]',
+    tests: [TEXT],
+  },
+  {
+    name: 'preview of a value that decodes all of it',
+    file: 'internal/page/assets/values.js',
+    text: 'base64.slice(0, PREVIEW_CHARS)',
+    replacement: 'base64',
+    tests: [TEXT],
+  },
+  {
+    name: 'token on the page that no header can carry',
+    file: 'internal/page/assets/format.js',
+    text: '[\\x21-\\x7e]*$',
+    replacement: '[^ ]*$',
+    tests: [TEXT],
   },
 ];

@@ -4,7 +4,7 @@ import { EventReader } from '#page/assets/events.js';
 import * as format from '#page/assets/format.js';
 import { blocksOf, spansOf } from '#page/assets/markdown.js';
 import { pictureOf } from '#page/assets/picture.js';
-import { bytesOf, showValue } from '#page/assets/values.js';
+import { bytesOf, previewOf, showValue } from '#page/assets/values.js';
 import { EPOCH, replicaOf, snapshotOf, statusOf } from '#test/page/snapshots.ts';
 
 describe('formats', () => {
@@ -26,6 +26,21 @@ describe('formats', () => {
     [format.showTime(1_767_225_600_000), '2026-01-01 00:00:00 UTC'],
     [format.showEnum('NODE_STATE_CATCHING_UP', 'NODE_STATE_'), 'catching up'],
     [String(format.termOf({ epoch: EPOCH })), '3'],
+    [format.showKey('user:1 ü 😀'), 'user:1 ü 😀'],
+    [format.showKey('a '), '"a "'],
+    [format.showKey(' a'), '" a"'],
+    [format.showKey('a  b'), '"a\\u0020\\u0020b"'],
+    [format.showKey('a\nb'), '"a\\nb"'],
+    [format.showKey('a\u200bb'), '"a\\u200bb"'],
+    [format.showKey('a\u202eb'), '"a\\u202eb"'],
+    [format.showKey('a\u00a0b'), '"a\\u00a0b"'],
+    [format.showKey('a\u{e0041}b'), '"a\\udb40\\udc41b"'],
+    [format.showKey('"a "'), '"\\"a \\""'],
+    [format.showKey(''), '""'],
+    [String(format.isToken('wk_abc-1~')), 'true'],
+    [String(format.isToken('wk_ä')), 'false'],
+    [String(format.isToken('wk a')), 'false'],
+    [String(format.isToken('wk\u2019')), 'false'],
   ])('%s', (shown, expected) => {
     expect(shown).toBe(expected);
   });
@@ -43,6 +58,27 @@ describe('server-sent events', () => {
         { type: 'end', data: 'x\ny' },
       ]);
     }
+  });
+});
+
+describe('a large server-sent event', () => {
+  it('is not searched again with each piece', () => {
+    const reader = new EventReader();
+    const piece = 'x'.repeat(1_024);
+    const startedMs = performance.now();
+    reader.push('data: ');
+    for (let each = 0; each < 16 * 1_024; each++) reader.push(piece);
+    const [event] = reader.push('\n\n');
+    expect(event?.data.length).toBe(16 * 1_024 * 1_024);
+    // It takes some 0.1 s; with a search of all there is for each piece it takes minutes.
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+  });
+
+  it('may have 32 MiB, which many pieces reach, too', () => {
+    const reader = new EventReader();
+    const piece = 'x'.repeat(1_024 * 1_024);
+    for (let each = 0; each < 32; each++) reader.push(piece);
+    expect(() => reader.push('x')).toThrow('larger than 32 MiB');
   });
 });
 
@@ -85,6 +121,21 @@ describe('values', () => {
       text: expect.stringMatching(/^0000 {2}ff 41 +\.A$/),
     });
     expect(shown(Uint8Array.of(65, 0)).form).toBe('hexadecimal');
+  });
+
+  it('are hexadecimal where a character in them is not seen or turns the text round', () => {
+    for (const text of ['a\u0085', 'a\u202eb', 'a\u200bb', '\ufeffa', 'a\u007f'])
+      expect([text, shown(Buffer.from(text)).form]).toEqual([text, 'hexadecimal']);
+    for (const text of ['a\tb\r\nc', 'می\u200cخواهم'])
+      expect(shown(Buffer.from(text))).toEqual({ form: 'text', text, isCut: false });
+  });
+
+  it('have a preview on which what is not shown has no bearing', () => {
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    expect(previewOf(base64('x'.repeat(80)))).toBe('x'.repeat(80));
+    expect(previewOf(base64('x'.repeat(81)))).toBe(`${'x'.repeat(80)}…`);
+    expect(previewOf(`${base64('x'.repeat(84))}not base64, and not read`)).toBe(`${'x'.repeat(80)}…`);
+    expect(previewOf('/w==')).toBe('ff');
   });
 
   it('are cut, within a character too', () => {

@@ -3,11 +3,16 @@
  * else, so that loading the page again, or closing it, forgets it.
  */
 import { EventReader } from './events.js';
+import { isToken } from './format.js';
 
 let token = '';
 
+/** Returns false, and keeps the token there was, where no header can carry this one. */
 export function setToken(given) {
-  token = given.trim();
+  const trimmed = given.trim();
+  if (!isToken(trimmed)) return false;
+  token = trimmed;
+  return true;
 }
 
 export function hasToken() {

@@ -10,17 +10,36 @@
 /** The text of one event may not grow without end. */
 const EVENT_CHARS_MAX = 32 * 1_024 * 1_024;
 
+/** The end of a piece that, with the start of the next one, may be the end of an event. */
+const OPEN_END = /(?<!\n)\n?\r?$/;
+
 export class EventReader {
-  #rest = '';
+  /**
+   * The pieces of the event that has begun, without those ends of lines that the next piece decides
+   * about. They are joined once: searching them again with each piece takes the square of their length.
+   * @type {string[]}
+   */
+  #parts = [];
+  #chars = 0;
+  #end = '';
 
   /**
    * @param {string} piece
    * @returns {ServerEvent[]} the events that this piece completes
    */
   push(piece) {
-    const blocks = (this.#rest + piece).replaceAll('\r\n', '\n').split('\n\n');
-    this.#rest = blocks.pop() ?? '';
-    if (this.#rest.length > EVENT_CHARS_MAX) throw new Error('an event of the server is larger than 32 MiB');
+    const text = (this.#end + piece).replaceAll('\r\n', '\n');
+    this.#end = OPEN_END.exec(text)?.[0] ?? '';
+    const blocks = text.slice(0, text.length - this.#end.length).split('\n\n');
+    const rest = blocks.pop() ?? '';
+    if (blocks.length > 0) {
+      blocks[0] = this.#parts.join('') + blocks[0];
+      this.#parts = [];
+      this.#chars = 0;
+    }
+    this.#parts.push(rest);
+    this.#chars += rest.length;
+    if (this.#chars > EVENT_CHARS_MAX) throw new Error('an event of the server is larger than 32 MiB');
     return blocks.map(eventOf).filter(({ data }) => data !== '');
   }
 }

@@ -69,6 +69,31 @@ export function showTime(ms) {
     .replace(/\.\d+Z$/, ' UTC');
 }
 
+/**
+ * Whether a header can carry this token: `fetch` refuses others without asking the server.
+ * @param {string} text
+ */
+export function isToken(text) {
+  return /^[\x21-\x7e]*$/.test(text);
+}
+
+/** What is not seen, or turns its neighbours round: controls, formats, lone surrogates, separators but one space. */
+const UNSEEN = /(?! )[\p{C}\p{Z}]|(?<= ) | (?= )/gu;
+
+/**
+ * A key such that no two look alike: as it is, or quoted with escapes where spaces, or characters
+ * that are not seen, would be lost, or where it could be mistaken for a quoted key.
+ * @param {string} key
+ */
+export function showKey(key) {
+  if (key !== '' && key.search(UNSEEN) === -1 && !/^[ "]| $/.test(key)) return key;
+  const escape = (/** @type {string} */ one) =>
+    [...Array(one.length).keys()]
+      .map((at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join('');
+  return JSON.stringify(key).replace(UNSEEN, escape);
+}
+
 /** @param {{ epoch?: string | number, lsn?: string | number } | undefined} position */
 export function termOf(position) {
   return Math.floor(Number(position?.epoch ?? 0) / TERM);

@@ -1,7 +1,7 @@
 /** The view of keys: a list by prefix, and of one key what is known of it. A value is only ever text. */
 import { call, describe, read } from './connection.js';
 import { byId, el, say, table } from './dom.js';
-import { lsnOf, showBytes, showEnum, showSpan, showTime, showWhole, termOf } from './format.js';
+import { lsnOf, showBytes, showEnum, showKey, showSpan, showTime, showWhole, termOf } from './format.js';
 import { bytesOf, showValue } from './values.js';
 
 const PAGE = 100;
@@ -59,7 +59,7 @@ export class KeysView {
   #show(hasMore) {
     const now = Date.now();
     const rows = this.#rows.map(({ key, expireAtMs, version, modifiedMs, contentType = '' }) => [
-      el('button', { type: 'button', class: 'inline', click: () => void this.#choose(key) }, key),
+      el('button', { type: 'button', class: 'inline', click: () => void this.#choose(key) }, showKey(key)),
       expiry(expireAtMs, now),
       modifiedMs === undefined ? '–' : showTime(Number(modifiedMs)),
       `${termOf(version)} / ${showWhole(lsnOf(version))}`,
@@ -79,10 +79,7 @@ export class KeysView {
       ...(more === undefined ? [] : [more]),
     );
     const many = `${showWhole(rows.length)} ${rows.length === 1 ? 'key' : 'keys'}`;
-    say(
-      byId('keys-said'),
-      hasMore ? `${many}, and more follow: choose a longer prefix, or go on.` : `${many}, in no order.`,
-    );
+    say(byId('keys-said'), aboutOf(many, hasMore, this.#cursor !== ''));
   }
 
   async #choose(key) {
@@ -90,7 +87,7 @@ export class KeysView {
     this.#choice = new AbortController();
     const { signal } = this.#choice;
     const place = byId('keys-detail');
-    const title = el('h3', { tabindex: '-1' }, key);
+    const title = el('h3', { tabindex: '-1' }, showKey(key));
     place.replaceChildren(title, el('p', {}, 'Reading…'));
     title.focus();
     try {
@@ -101,6 +98,11 @@ export class KeysView {
       if (!signal.aborted) place.replaceChildren(title, el('p', { class: 'error' }, describe(error)));
     }
   }
+}
+
+function aboutOf(many, hasMore, hasButton) {
+  if (!hasMore) return `${many}, in no order.`;
+  return `${many}, and more follow: choose a longer prefix${hasButton ? ', or go on' : ': a page lists no more than these'}.`;
 }
 
 function expiry(expireAtMs, now) {

@@ -18,6 +18,8 @@ const HIDDEN_MS = 10_000;
 /** A snapshot comes each second: after the first time the page says that none does, after the second it connects again. */
 const SILENT_MS = 4_000;
 const DEAD_MS = 20_000;
+const NO_TOKEN =
+  'This is no token: it has a space, or a character that is not ASCII. Copy what walnut auth new-token printed.';
 const VIEWS = [
   { id: 'overview', title: 'Overview', kinds: ['node', 'coordinator', 'gateway'] },
   { id: 'keys', title: 'Keys', kinds: ['node', 'gateway'] },
@@ -163,8 +165,12 @@ function startLogin() {
   byId('login-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const input = byId('login-token');
-    setToken(input.value);
+    const isUsable = setToken(input.value);
     input.value = '';
+    if (!isUsable) {
+      say(byId('login-why'), NO_TOKEN);
+      return input.focus();
+    }
     byId('login').close();
     connect();
   });

@@ -1,7 +1,7 @@
 /** The view of slow calls: the last ones of this node, the newest first. */
 import { call, describe } from './connection.js';
 import { byId, say, table } from './dom.js';
-import { showMs, showTime, showWhole } from './format.js';
+import { showKey, showMs, showTime, showWhole } from './format.js';
 
 const LIMIT = 200;
 
@@ -17,7 +17,7 @@ export class SlowView {
         operation.replace('/walnut.v1.', ''),
         showMs(Number(durationUs) / 1_000),
         showTime(Number(endedAtMs)),
-        key,
+        key === '' ? '' : showKey(key),
         code,
         user,
         from,

@@ -1,16 +1,18 @@
 /** The view of a watch: changes of keys with a prefix as they happen, the newest first. */
 import { describe, follow } from './connection.js';
 import { byId, el, say, table } from './dom.js';
-import { lsnOf, showEnum, showTime, showWhole, termOf } from './format.js';
-import { bytesOf, showValue } from './values.js';
+import { lsnOf, showEnum, showKey, showTime, showWhole, termOf } from './format.js';
+import { previewOf } from './values.js';
 
 /** Older changes are dropped. */
 const ROWS_MAX = 200;
-const VALUE_CHARS = 80;
 /** A busy prefix must not keep the browser drawing. */
 const DRAW_EVERY_MS = 250;
+/** The column of values, where they are watched. */
+const VALUE_AT = 5;
 
 export class WatchView {
+  /** The cells of each row: a value of megabytes is not kept for its preview. */
   #rows = [];
   #told = 0;
   /** Undefined while nothing is watched. */
@@ -68,8 +70,8 @@ export class WatchView {
 
   #take({ events = [] }, withValues) {
     this.#told += events.length;
-    for (const event of events) this.#rows.unshift(event);
-    this.#rows.length = Math.min(this.#rows.length, ROWS_MAX);
+    const newest = events.slice(-ROWS_MAX).map((event) => cellsOf(event, withValues));
+    this.#rows = [...newest.reverse(), ...this.#rows].slice(0, ROWS_MAX);
     if (events.length === 0 || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -79,22 +81,22 @@ export class WatchView {
 
   #draw(withValues) {
     const head = ['Key', 'What', 'Why', 'When', 'Term / LSN', ...(withValues ? ['Value'] : [])];
-    const rows = this.#rows.map((event) => [
-      event.key,
-      showEnum(event.op, 'OP_'),
-      showEnum(event.cause, 'CAUSE_'),
-      event.timestampMs === undefined ? '–' : showTime(Number(event.timestampMs)),
-      `${termOf(event.version)} / ${showWhole(lsnOf(event.version))}`,
-      ...(withValues ? [preview(event)] : []),
-    ]);
+    const rows = this.#rows.map((cells) =>
+      cells.map((text, at) => (at < VALUE_AT ? text : el('code', {}, text))),
+    );
     byId('watch-list').replaceChildren(
       ...(rows.length === 0 ? [] : [table('Changes, the newest first', head, rows)]),
     );
   }
 }
 
-function preview({ op, value = '' }) {
-  if (op !== 'OP_SET') return '';
-  const { form, text, isCut } = showValue(bytesOf(value), VALUE_CHARS);
-  return el('code', {}, form === 'text' ? text : text.replace(/^\S+ +|\s{2}\S*$/gm, ''), isCut ? '…' : '');
+function cellsOf({ key, op, cause, timestampMs, version, value = '' }, withValues) {
+  return [
+    showKey(key),
+    showEnum(op, 'OP_'),
+    showEnum(cause, 'CAUSE_'),
+    timestampMs === undefined ? '–' : showTime(Number(timestampMs)),
+    `${termOf(version)} / ${showWhole(lsnOf(version))}`,
+    ...(withValues ? [op === 'OP_SET' ? previewOf(value) : ''] : []),
+  ];
 }
