@@ -172,6 +172,9 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
       }),
     });
     const { page } = await open(running.baseUrl);
+    await page.getByLabel('Token').fill('wk_ä\u2019');
+    await page.keyboard.press('Enter');
+    await page.locator('#login-why', { hasText: /not ASCII/ }).waitFor();
     await page.getByLabel('Token').fill('wrong');
     expect(await violationsOf(page)).toEqual([]);
     await page.keyboard.press('Enter');
@@ -197,6 +200,13 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
     await isLive(page);
     await page.clock.fastForward(6_000);
     await page.locator('#link.lost', { hasText: /^No answer. What is shown is of 2026/ }).waitFor();
+    const alarms = page.locator('#alarms li');
+    expect(await alarms.allInnerTexts()).toEqual([expect.stringMatching(/No answer since 2026.*is old/)]);
+    await page.locator('#overview.old').waitFor();
+    // The runbook is there although the server answers nothing.
+    await page.route('**/*', (route) => route.abort());
+    await alarms.getByRole('button').click();
+    await page.locator('#runbook-title', { hasText: /does not answer/ }).waitFor();
     await page.context().close();
     const closed = running.server.close(0);
     await clock.advance(60_000);

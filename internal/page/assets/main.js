@@ -7,6 +7,7 @@ import { byId, el, say } from './dom.js';
 import { showEnum, showTime } from './format.js';
 import { KeysView } from './keys.js';
 import { Overview } from './overview.js';
+import { keepRunbooks } from './runbook.js';
 import { SlowView } from './slow.js';
 import { WatchView } from './watch.js';
 
@@ -54,6 +55,8 @@ function lose(why) {
   byId('link').classList.add('lost');
   byId('state').className = 'badge';
   say(byId('link'), shownMs === 0 ? why : `${why}. What is shown is of ${showTime(shownMs)}`);
+  overview.lose(shownMs === 0 ? `${why}.` : `No answer since ${showTime(shownMs)}: what is shown is old.`);
+  document.title = `(!) ${location.host} – Walnut`;
 }
 
 function connect() {
@@ -99,6 +102,7 @@ function show(snapshot) {
   byId('link').classList.remove('lost');
   say(byId('link'), 'Live');
   byId('logout').hidden = !hasToken();
+  void keepRunbooks();
   if (kind !== snapshot.kind) {
     kind = snapshot.kind;
     showNavigation();

@@ -9,6 +9,7 @@ import { showRunbook } from './runbook.js';
 
 /** Alarms look at about a minute. */
 const KEPT_MS = 60_000;
+const NO_ANSWER = 'docs/operations.md#a-node-does-not-answer';
 
 export class Overview {
   #charts;
@@ -23,6 +24,7 @@ export class Overview {
   }
 
   show(snapshot) {
+    byId('overview').classList.remove('old');
     const before = this.#kept.at(-1);
     // Another process answers, or the clock of this one was set back: nothing before compares.
     if (before !== undefined && (before.kind !== snapshot.kind || before.atMs > snapshot.atMs))
@@ -37,6 +39,12 @@ export class Overview {
     if (load !== undefined) this.#charts.push(snapshot.atMs, load);
     update(byId('facts'), ...factsOf(snapshot, load).map(([title, facts]) => factList(title, facts)));
     return alarms;
+  }
+
+  /** Nothing newer comes: what is shown stays, greyed, and is not said to be all right. */
+  lose(text) {
+    byId('overview').classList.add('old');
+    this.#showAlarms([{ alert: 'WalnutNodeDown', severity: 'critical', runbook: NO_ANSWER, text }]);
   }
 
   redraw() {

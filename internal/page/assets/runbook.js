@@ -3,17 +3,32 @@ import { byId, el, table } from './dom.js';
 import { blocksOf } from './markdown.js';
 
 const dialog = byId('runbook');
-/** Sections by `docs/FILE#ANCHOR`, fetched when the first is wanted. */
+/** Sections by `docs/FILE#ANCHOR`. */
 let sections;
+let reading;
 
 // It scrolls, so the keyboard must reach it.
 byId('runbook-text').tabIndex = 0;
 byId('runbook-close').addEventListener('click', () => dialog.close());
 
+/** Reads the runbooks while the server answers: the one for a server that does not is wanted when it is too late. */
+export async function keepRunbooks() {
+  reading ??= read();
+  try {
+    sections = await reading;
+  } catch {
+    reading = undefined;
+  }
+}
+
+async function read() {
+  return (await fetch('page/runbooks.json')).json();
+}
+
 /** `name`: `docs/FILE#ANCHOR`. */
 export async function showRunbook(name) {
   try {
-    sections ??= await (await fetch('page/runbooks.json')).json();
+    sections ??= await read();
     const { title, text } = sections[name] ?? { title: name, text: 'The manuals have no such section.' };
     fill(title, text, name);
   } catch (error) {
