@@ -115,7 +115,12 @@ function judge(
 }
 
 function mayNotCall({ name }: Principal, operation: Operation): string {
-  return `the user ${name} may not call ${operation.name}: a role of that user must grant it`;
+  const whole = operation.wholeSpace;
+  const needed =
+    whole === undefined
+      ? ''
+      : `, and ${whole} on every key, as the role ${whole === 'read' ? 'reader' : 'writer'} does`;
+  return `the user ${name} may not call ${operation.name}: a role of that user must grant it${needed}`;
 }
 
 /** The user for whom a gateway calls, or in words why it is not believed. */

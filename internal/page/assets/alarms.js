@@ -11,7 +11,7 @@ import {
   riseOf,
   sumOf,
 } from './figures.js';
-import { showMs, showPercent, showSpan, showWhole } from './format.js';
+import { showMany, showMs, showPercent, showSpan, showWhole } from './format.js';
 
 /**
  * @typedef {import('./figures.js').Snapshot} Snapshot
@@ -102,7 +102,7 @@ export const RULES = [
     find: ({ view: { master, state, replicas = [] } }) => [
       ...(master !== undefined && state !== 'NODE_STATE_DELAYED' && Number(master.lagMs) > LAG_MS_MAX
         ? [
-            `This replica is ${showSpan(Number(master.lagMs))} and ${showWhole(Number(master.lagRecords))} records behind its master.`,
+            `This replica is ${showSpan(Number(master.lagMs))} and ${showMany(Number(master.lagRecords), 'record')} behind its master.`,
           ]
         : []),
       ...replicas.flatMap(troubleOf),
@@ -173,7 +173,7 @@ export const RULES = [
       above(
         riseOf(before, now, 'walnut_wal_records_total', ({ result }) => result === 'refused'),
         0,
-        (records) => `The log refused ${showWhole(records)} records within a minute: the disk had no room.`,
+        (records) => `The log refused ${showMany(records, 'record')} within a minute: the disk had no room.`,
       ),
   },
   {
@@ -207,8 +207,7 @@ export const RULES = [
       above(
         faultsBetween(before, now),
         0,
-        (calls) =>
-          `${showWhole(calls)} calls within a minute were answered with INTERNAL, UNKNOWN or DATA_LOSS.`,
+        (calls) => `${showMany(calls, 'call')} within a minute failed with INTERNAL, UNKNOWN or DATA_LOSS.`,
       ),
   },
   {
@@ -363,7 +362,7 @@ function inState(alert, state, anchor, text) {
  */
 function troubleOf({ address, problem, lagMs, lagRecords, applyDelayMs }) {
   const isFar = Number(lagMs) > LAG_MS_MAX && Number(applyDelayMs) === 0;
-  const behind = `${showSpan(Number(lagMs))} and ${showWhole(Number(lagRecords))} records behind`;
+  const behind = `${showSpan(Number(lagMs))} and ${showMany(Number(lagRecords), 'record')} behind`;
   if (problem !== '') return [`The replica ${address}: ${problem}${isFar ? ` (${behind})` : ''}`];
   return isFar ? [`The replica ${address} is ${behind}.`] : [];
 }

@@ -39,6 +39,14 @@ export function showWhole(value) {
   return value.toLocaleString('en-US');
 }
 
+/**
+ * @param {number} many
+ * @param {string} one its noun; more of it take an s
+ */
+export function showMany(many, one) {
+  return `${showWhole(many)} ${one}${many === 1 ? '' : 's'}`;
+}
+
 /** @param {number} ratio 0 to 1 */
 export function showPercent(ratio) {
   return `${(ratio * 100).toFixed(ratio === 1 || ratio === 0 ? 0 : 1)} %`;
@@ -87,11 +95,11 @@ const UNSEEN = /(?! )[\p{C}\p{Z}]|(?<= ) | (?= )/gu;
  */
 export function showKey(key) {
   if (key !== '' && key.search(UNSEEN) === -1 && !/^[ "]| $/.test(key)) return key;
-  const escape = (/** @type {string} */ one) =>
+  const escaped = (/** @type {string} */ one) =>
     [...Array(one.length).keys()]
       .map((at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, '0')}`)
       .join('');
-  return JSON.stringify(key).replace(UNSEEN, escape);
+  return JSON.stringify(key).replace(UNSEEN, escaped);
 }
 
 /** @param {{ epoch?: string | number, lsn?: string | number } | undefined} position */

@@ -34,6 +34,14 @@ export class KeysView {
     if (this.#rows.length === 0) byId('keys-form').requestSubmit();
   }
 
+  clear() {
+    this.#list.abort();
+    this.#choice.abort();
+    this.#rows = [];
+    this.#cursor = '';
+    for (const id of ['keys-said', 'keys-list', 'keys-detail']) byId(id).replaceChildren();
+  }
+
   async #more() {
     this.#list.abort();
     this.#list = new AbortController();

@@ -152,10 +152,24 @@ function route() {
 function askForToken({ status, message }) {
   byId('login-why').textContent = status === 401 && !hasToken() ? 'This server asks who you are.' : message;
   setToken('');
+  clear();
   stream = undefined;
   byId('logout').hidden = true;
   if (!byId('login').open) byId('login').showModal();
   byId('login-token').focus();
+}
+
+/** A caller without rights finds nothing of what was shown behind the dialog. */
+function clear() {
+  kind = undefined;
+  shownMs = 0;
+  byId('views').replaceChildren();
+  byId('link').textContent = '';
+  byId('state').textContent = '';
+  for (const [id, view] of Object.entries(views)) {
+    byId(id).hidden = true;
+    view.clear();
+  }
 }
 
 function logOut() {

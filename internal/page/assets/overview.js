@@ -51,6 +51,11 @@ export class Overview {
     this.#charts?.redraw();
   }
 
+  clear() {
+    this.#forget();
+    for (const id of ['alarms', 'picture', 'charts', 'facts']) byId(id).replaceChildren();
+  }
+
   #forget() {
     this.#kept = [];
     this.#charts = undefined;

@@ -1,6 +1,6 @@
 // @ts-check
 /** The group or cluster around the process as plain data: groups of nodes, each with what matters of it. Pure. */
-import { lsnOf, showEnum, showSpan, showWhole, termOf } from './format.js';
+import { lsnOf, showEnum, showMany, showSpan, showWhole, termOf } from './format.js';
 
 /**
  * @typedef {object} PictureNode
@@ -100,7 +100,7 @@ function noteOfNode({ logId, member, observers }) {
  */
 function lagFacts({ lagRecords, lagMs }) {
   return [
-    ['Behind', `${showWhole(Number(lagRecords))} records`],
+    ['Behind', showMany(Number(lagRecords), 'record')],
     ['Last caught up', Number(lagMs) < 1_000 ? 'now' : `${showSpan(Number(lagMs))} ago`],
   ];
 }
@@ -243,7 +243,7 @@ function memberOf(name, health, leader, leaderLsn, isActive) {
           ...(name === leader
             ? []
             : /** @type {[string, string][]} */ ([
-                ['Behind', `${showWhole(Math.max(0, leaderLsn - lsnOf(heartbeat.tail)))} records`],
+                ['Behind', showMany(Math.max(0, leaderLsn - lsnOf(heartbeat.tail)), 'record')],
               ])),
           ['Heard', `${showSpan(Number(health.heardAgoMs))} ago`],
           ...(heartbeat.whyNoWrites === ''

@@ -10,6 +10,10 @@ export class SlowView {
     byId('slow-read').addEventListener('click', () => void this.open());
   }
 
+  clear() {
+    for (const id of ['slow-said', 'slow-list']) byId(id).replaceChildren();
+  }
+
   async open() {
     try {
       const { calls = [], thresholdMs = 0, total = 0 } = await call('Admin/GetSlowLog', { limit: LIMIT });

@@ -32,6 +32,12 @@ export class WatchView {
     this.#aborter?.abort();
   }
 
+  clear() {
+    this.stop();
+    this.#rows = [];
+    for (const id of ['watch-said', 'watch-list']) byId(id).replaceChildren();
+  }
+
   async #run() {
     const aborter = new AbortController();
     const withValues = byId('watch-values').checked;
