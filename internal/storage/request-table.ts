@@ -134,11 +134,21 @@ export class RequestTable {
   /** Notes the named writes of the record at `position`, whose timestamp is `timestampMs`. */
   apply(writes: readonly NamedWrite[], position: Position, timestampMs: number): void {
     this.#forgetOld(timestampMs);
+    // A Batch has many names of one client, whose own row enters the digest once.
+    let client: ClientOutcomes | undefined;
     for (const { name, checksum, results } of writes) {
       const outcome = { checksum, results, position };
-      if (name.kind === 'client') this.#noteClient(name, outcome);
-      else this.#noteRequest({ kind: 'request', requestId: name.requestId, timestampMs, outcome });
+      if (name.kind === 'request') {
+        this.#noteRequest({ kind: 'request', requestId: name.requestId, timestampMs, outcome });
+        continue;
+      }
+      if (client?.clientId !== name.clientId) {
+        if (client !== undefined) this.#putBack(client);
+        client = this.#takeOut(name.clientId);
+      }
+      this.#noteClient(client, name, outcome);
     }
+    if (client !== undefined) this.#putBack(client);
     while (this.#clients.size > this.#bounds.clientsMax) this.#forgetClient();
     while (this.#cost > this.#bounds.costMax) this.#forgetOldest();
   }
@@ -167,10 +177,23 @@ export class RequestTable {
     this.#setMarks(clients, requests);
   }
 
-  #noteClient(name: ClientName, outcome: KnownOutcome): void {
+  /** The client, new or known, out of the table until it is put back. */
+  #takeOut(clientId: bigint): ClientOutcomes {
+    const client = this.#clients.get(clientId);
+    if (client === undefined) return new ClientOutcomes(clientId, this.#clientsMark);
+    this.#clients.delete(clientId);
+    this.#remove(client.row);
+    return client;
+  }
+
+  /** Behind all others: the client that is silent for longest comes first. */
+  #putBack(client: ClientOutcomes): void {
+    this.#clients.set(client.clientId, client);
+    this.#add(client.row);
+  }
+
+  #noteClient(client: ClientOutcomes, name: ClientName, outcome: KnownOutcome): void {
     const { clientId, sequence, index, answeredThrough } = name;
-    const client = this.#clients.get(clientId) ?? new ClientOutcomes(clientId, this.#clientsMark);
-    if (this.#clients.delete(clientId)) this.#remove(client.row);
     client.lastLsn = outcome.position.lsn;
     const row: OutcomeRow = { kind: 'outcome', clientId, sequence, index, outcome };
     const before = client.put(row);
@@ -178,8 +201,6 @@ export class RequestTable {
     this.#add(row);
     this.#removeAll(client.dropThrough(answeredThrough));
     this.#removeAll(client.dropOver(this.#bounds.outcomesMax));
-    this.#clients.set(clientId, client);
-    this.#add(client.row);
   }
 
   #noteRequest(row: RequestIdRow): void {

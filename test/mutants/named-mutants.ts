@@ -43,8 +43,15 @@ export const NAMED_MUTANTS: readonly Mutant[] = [
   {
     name: 'named writes: client that comes back counts as one that was never forgotten',
     file: 'internal/storage/request-table.ts',
-    text: '?? new ClientOutcomes(clientId, this.#clientsMark)',
-    replacement: '?? new ClientOutcomes(clientId, 0)',
+    text: 'return new ClientOutcomes(clientId, this.#clientsMark)',
+    replacement: 'return new ClientOutcomes(clientId, 0)',
+    tests: [TABLE],
+  },
+  {
+    name: 'named writes of two clients in one record, of which one is left out of the table',
+    file: 'internal/storage/request-table.ts',
+    text: 'if (client?.clientId !== name.clientId) {',
+    replacement: 'if (client === undefined) {',
     tests: [TABLE],
   },
   {
