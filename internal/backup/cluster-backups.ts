@@ -49,11 +49,12 @@ export class ClusterBackups {
    */
   async find(idOrStart: string): Promise<ClusterManifest> {
     const { path } = this.repository;
-    const which = idOrStart === 'latest' ? '' : ` ${idOrStart}`;
     const found = findById(
       await this.list(),
       idOrStart,
-      `${path} contains no backup${which} of a cluster: make one with walnut cluster backup --to ${path}`,
+      idOrStart === 'latest'
+        ? `${path} contains no backup of a cluster: make one with walnut cluster backup --to ${path}`
+        : `${path} contains no backup ${idOrStart} of a cluster. Expected REPOSITORY, a directory, or REPOSITORY/ID: see walnut cluster backups REPOSITORY`,
     );
     return this.#readable(found);
   }

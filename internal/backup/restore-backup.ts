@@ -16,6 +16,7 @@ import { newIncarnation } from '#engine/incarnation.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
+import { MANIFEST_NAME } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { tryOwnDirectory, WalDirectory } from '#wal/wal-directory.ts';
 import { rereadHeader } from '#wal/walk-segment.ts';
@@ -78,8 +79,12 @@ export async function checkEmpty({ fileSystem }: ShadowParts, to: string): Promi
   if (!stat.isDirectory) throw new BackupRequestError(`${to} is not a directory`);
   const { holder } = await findNodeData(fileSystem, to);
   if (holder === undefined) return;
+  const isWhole = (await fileSystem.stat(`${to}/${MANIFEST_NAME}`)) !== undefined;
+  const what = isWhole
+    ? ''
+    : ' but there is no MANIFEST: unless it was lost, this is an unfinished restore, which may be removed.';
   throw new BackupRequestError(
-    `${to} is not empty: ${holder} contains data of a node. Restore into another directory, or move that data away`,
+    `${to} is not empty: ${holder} contains data of a node${isWhole ? '.' : `,${what}`} Restore into another directory, or move that data away`,
   );
 }
 

@@ -74,9 +74,51 @@ it('walnut cluster backup, backups, drill and restore are one way', async () => 
   expect(await readdir(to)).toEqual(['g1', 'g2']);
   const again = await run('restore', backups, '--to', to);
   expect(again).toMatchObject({ code: 2, err: expect.stringContaining(`${to}/g1 is not empty`) });
+  expect(again.err).not.toContain('unfinished');
+  for (const [place, message] of [
+    [`${backups}/new`, `is within the repository ${backups}. Restore into a directory of its own`],
+    [backups, `is within the repository ${backups}.`],
+    [`${g1}/new/er`, `is within ${g1}, the data directory of a node.`],
+  ] as const) {
+    const one = [`${backups}/${made.groups[0].backup}`, '--to', place];
+    for (const ran of [
+      await run('restore', backups, '--to', place),
+      await runCli(['backup', 'restore', ...one]),
+    ])
+      expect(ran).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });
+  }
+  await rm(join(to, 'g1', 'MANIFEST'));
+  const unfinished = await run('restore', backups, '--to', to);
+  expect(unfinished.err).toContain(
+    'this is an unfinished restore, which may be removed. Restore into another',
+  );
+  expect(await run('drill', join(root, 'nothing'))).toMatchObject({
+    code: 2,
+    err: expect.stringContaining(
+      'contains no backup nothing of a cluster. Expected REPOSITORY, a directory, or',
+    ),
+  });
+  expect((await run('drill', backups, '--scratch', join(root, 'nothing'))).err).toContain(
+    'Expected a path whose',
+  );
   expect(await json('restore', backups, '--to', `${to}-2`, '--group', 'g2')).toMatchObject({
     groups: [{ group: 'g2', digest: made.groups[1].digest, leftOut: 0 }],
   });
+});
+
+it('Ctrl-C ends a restore after a group, says which are left, and is too late after the last one', async () => {
+  const from = [await member('g1', 0, 8_191), await member('g2', 8_192, 16_383)];
+  await json('backup', '--to', backups, ...from.flatMap((path) => ['--from', path]));
+  const to = join(root, 'restored');
+  const interrupted = AbortSignal.abort();
+  const restore = (...more: string[]) =>
+    runCli(['cluster', 'restore', backups, '--to', to, ...more], { interrupted });
+  const ran = await restore();
+  expect(ran).toMatchObject({ code: 130, out: '' });
+  expect(ran.err).toContain('interrupted: the other groups were not restored');
+  expect(ran.err).toContain('Restore them with the same command and: --group g2\n');
+  expect(await restore('--group', 'g2')).toMatchObject({ code: 0 });
+  expect(await readdir(to)).toEqual(['g1', 'g2']);
 });
 
 it('damage ends a drill with 1, and says of which group', async () => {

@@ -22,6 +22,7 @@ import {
 } from '../log/log-files.ts';
 import { countOf, showBytes, showCount, showDeadline, showDuration } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
+import { checkRestorePlace } from './restore-place.ts';
 
 interface CreateOptions {
   readonly from: string;
@@ -251,6 +252,7 @@ async function runRestore(invocation: Invocation, options: RestoreOptions): Prom
   const to = cleanPath(options.to);
   const { backup, restored } = await onFiles(async () => {
     const { repository, backup } = await findBackup(parts, cleanPath(invocation.args[0] ?? ''), target);
+    await checkRestorePlace(parts.fileSystem, to, repository.path);
     for (const file of backup.files) await repository.verifyObject(file.sha256, file.bytes);
     const image = imageOfBackup(backup, (sha256) => repository.objectPath(sha256));
     return { backup, restored: await restoreImage(parts, image, target, to) };

@@ -13,8 +13,9 @@ import {
   leaveDrillMetrics,
   recoveryGauge,
 } from '../backup/drill-metrics.ts';
+import { checkRestorePlace } from '../backup/restore-place.ts';
 import { Scratch } from '../backup/scratch.ts';
-import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import {
   chooseTarget,
@@ -37,6 +38,7 @@ import {
   restoredJson,
   restoredText,
 } from './backup-views.ts';
+import { endingAfterGroup, note, throwIfInterrupted } from './group-progress.ts';
 
 interface BackupOptions {
   readonly to: string;
@@ -86,7 +88,7 @@ function addBackup(cluster: Command, host: CommandHost): void {
     .requiredOption('--to <repository>', 'directory of backups; created if it is missing', parsePath)
     .option(
       '--from <dir>',
-      'wal.directory of any node of a group; repeatable, once for each group',
+      'wal.directory of a node of a group, not of one that was replaced; repeatable, once for each group',
       collectPaths,
     )
     .option(
@@ -164,7 +166,7 @@ async function runBackup(invocation: Invocation, options: BackupOptions): Promis
   const to = cleanPath(options.to);
   const sources = { directories: from.map(cleanPath), backups: backup };
   let done = 0;
-  const created = await onFiles(() =>
+  const created = await endingAfterGroup(invocation, () =>
     createClusterBackup(parts, new BackupRepository(parts, to), sources, ({ manifest, copiedBytes }) => {
       const group = manifest.place?.group ?? '';
       note(
@@ -173,6 +175,7 @@ async function runBackup(invocation: Invocation, options: BackupOptions): Promis
       );
       throwIfInterrupted(
         invocation,
+        from.length - done,
         'nothing ties the groups yet; what was copied is found again by the next run',
       );
     }),
@@ -205,11 +208,12 @@ async function runRestore(invocation: Invocation, options: RestoreOptions): Prom
   const parts = createFileParts();
   const target = chooseTarget(undefined, options.toTime, '--to-time');
   const to = cleanPath(options.to);
-  const { manifest, groups } = await onFiles(async () => {
+  const { manifest, groups } = await endingAfterGroup(invocation, async () => {
     const source = cleanPath(invocation.args[0] ?? '');
     const { backups, manifest } = await findClusterBackup(parts, source, target);
-    const total = options.group?.length ?? manifest.groups.length;
-    let done = 0;
+    await checkRestorePlace(parts.fileSystem, to, backups.repository.path);
+    const rest = new Set(options.group ?? manifest.groups.map(({ group }) => group));
+    const total = rest.size;
     const groups = await restoreCluster(
       parts,
       backups.repository,
@@ -218,8 +222,15 @@ async function runRestore(invocation: Invocation, options: RestoreOptions): Prom
       ({ group, directory, restored }) => {
         const { entries, recoveryMs } = restored;
         const what = `${countOf(entries, 'entry', 'entries')} in ${showDuration(recoveryMs)}`;
-        note(invocation, `${group}: ${directory}, ${what} (${++done} of ${total})`);
-        throwIfInterrupted(invocation, `groups that are not in ${to} yet were not restored`);
+        rest.delete(group);
+        note(invocation, `${group}: ${directory}, ${what} (${total - rest.size} of ${total})`);
+        const names = [...rest].map((one) => ` --group ${one}`).join('');
+        throwIfInterrupted(
+          invocation,
+          rest.size,
+          'the other groups were not restored',
+          `Restore them with the same command and:${names}`,
+        );
       },
     );
     return { manifest, groups };
@@ -239,12 +250,12 @@ async function runDrill(invocation: Invocation, options: DrillOptions): Promise<
   const leaveMetrics = (outcome: DrillOutcome | undefined): Promise<void> =>
     leaveDrillMetrics(invocation, options.metricsFile, outcome, parts.clock.wallMs(), CLUSTER_LABEL);
   try {
-    const manifest = await onFiles(() => drillAll(invocation, options, parts, scratch, lines)).catch(
-      async (error: unknown) => {
-        if (!invocation.io.interrupted.aborted) await leaveMetrics(undefined);
-        throw error;
-      },
-    );
+    const manifest = await endingAfterGroup(invocation, () =>
+      drillAll(invocation, options, parts, scratch, lines),
+    ).catch(async (error: unknown) => {
+      if (!invocation.io.interrupted.aborted) await leaveMetrics(undefined);
+      throw error;
+    });
     const isPassed = lines.every(({ failure }) => failure === undefined);
     await leaveMetrics({ isPassed, gauges: [recoveryGauge(longestMs(lines) / 1_000)] });
     const kept = options.keep === true ? scratch.path : undefined;
@@ -278,16 +289,7 @@ async function drillAll(
       invocation,
       `${drilled.group}: ${drilled.failure ?? 'as it was'} (${lines.length} of ${manifest.groups.length})`,
     );
-    throwIfInterrupted(invocation, 'the drill is not whole');
+    throwIfInterrupted(invocation, manifest.groups.length - lines.length, 'the drill is not whole');
   });
   return manifest;
-}
-
-/** Progress, for people: groups take minutes. */
-function note({ io, isJson }: Invocation, text: string): void {
-  if (!isJson) io.note(`${text}\n`);
-}
-
-function throwIfInterrupted({ io }: Invocation, what: string): void {
-  if (io.interrupted.aborted) throw new CliError(EXIT.interrupted, `interrupted: ${what}`);
 }

@@ -166,7 +166,9 @@ function describeFileFailure(error: unknown): unknown {
     const advice =
       shortageOf(error) === 'space'
         ? 'Make room there, or name another place; what was there before is unchanged.'
-        : undefined;
+        : error.code === 'ENOENT' || error.code === 'ENOTDIR'
+          ? 'Expected a path whose directories exist: see which one is missing or is a file, and type it anew.'
+          : undefined;
     return new CliError(EXIT.inputOutput, error.message, advice, error);
   }
   return error;
