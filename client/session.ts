@@ -207,7 +207,12 @@ export class Session {
     }
     const known = this.#token;
     const isMove = known === undefined || isNewer(position, known);
-    if (isMove) this.#token = position;
+    if (isMove) {
+      this.#token = position;
+      // The token has all that an earlier position of its epoch has.
+      if (this.#unproven.some((one) => one.epoch === position.epoch))
+        this.#unproven = this.#unproven.filter((one) => one.epoch !== position.epoch);
+    }
     if (known !== undefined && known.epoch !== position.epoch) this.doubt(isMove ? known : position);
     if (included !== undefined && this.#unproven.length > 0 && position.epoch === this.#token?.epoch)
       this.#unproven = this.#unproven.filter((one) => !hasAll(included, one));

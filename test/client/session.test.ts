@@ -170,6 +170,14 @@ describe('the positions of a session', () => {
     expect(session.unproven).toEqual([]);
   });
 
+  it('are none of the epoch of the token, which has them', () => {
+    const session = new Session(at(1, 9));
+    session.doubt(at(2, 5));
+    session.observe(at(2, 6));
+    expect(session.unproven).toEqual([at(1, 9)]);
+    expect(session.toString()).toBe(`s1.${2 * 2 ** 32}-6.${2 ** 32}-9`);
+  });
+
   it('come with a session that is joined', () => {
     const [one, other] = [new Session(at(2, 9)), new Session(at(1, 5))];
     other.observeWrite(at(2, 10));

@@ -5,6 +5,13 @@ const tests = ['test/client/session.test.ts'];
 
 export const SESSION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'session that doubts an earlier position of the epoch of its token',
+    file: 'client/session.ts',
+    text: 'this.#unproven.filter((one) => one.epoch !== position.epoch);',
+    replacement: 'this.#unproven.slice();',
+    tests,
+  },
+  {
     name: 'positions of a session of any number of groups',
     file: 'internal/wire/call-headers.ts',
     text: '  if (counts.size > GROUPS_MAX)',
