@@ -140,13 +140,14 @@ export class Gateway implements GatewayPort {
     return this.#groups.cache.map?.epoch ?? 0;
   }
 
-  /** Ready is a gateway once every slot has an owner and every owner a leader. */
+  /** Ready is a gateway once every slot has an owner and every owner a leader, in the cluster of its coordinators. */
   #whyNotReady(): string[] {
     const { map } = this.#groups.cache;
     if (map === undefined) return ['there is no map of the cluster yet: no coordinator has answered'];
     const owned = slotsIn(map.slots);
     const without = this.view().groups.filter(({ leader, slots }) => leader === '' && slots > 0);
     return [
+      ...(this.#follower.isForeign ? ['every coordinator that answers is of another cluster'] : []),
       ...(owned === SLOTS ? [] : [`${SLOTS - owned} of ${SLOTS} slots have no owner`]),
       ...without.map(({ id }) => `group ${id} has no leader`),
     ];

@@ -39,6 +39,8 @@ export class MapFollower {
   readonly #stopped = new AbortController();
   /** What was logged last of each coordinator. */
   readonly #told = new Map<string, string>();
+  /** Those of `#told` that answered last for another cluster. */
+  readonly #foreign = new Set<string>();
   #isStreaming = false;
   #running: Promise<void> | undefined;
 
@@ -54,6 +56,11 @@ export class MapFollower {
   /** What is wrong with each coordinator that does not answer, for people. */
   get problems(): readonly string[] {
     return [...this.#told].map(([address, why]) => `coordinator ${address}: ${why}`);
+  }
+
+  /** True while every coordinator that answers is of another cluster than the map. */
+  get isForeign(): boolean {
+    return this.#foreign.size > 0 && this.#options.coordinators.every((address) => this.#told.has(address));
   }
 
   start(): void {
@@ -143,20 +150,25 @@ export class MapFollower {
       taken = cache.take(news);
     }
     if (taken === 'foreign') {
-      const its = news.kind === 'whole' && news.map.clusterId !== '' ? news.map.clusterId : 'none yet';
+      const other = news.kind === 'whole' ? news.map.clusterId : '';
+      const its = other === '' ? 'none yet' : other;
       const why = `it coordinates another cluster (${its}) than the one that this process calls (${cache.map?.clusterId}): ${this.#options.advice}`;
       this.#tell(address, why);
+      // One without a cluster has lost its store, and the groups of the map may serve all the same.
+      if (other !== '') this.#foreign.add(address);
       return false;
     }
     if (taken === 'gap') {
       this.#tell(address, 'it told changes from an epoch that is not known here');
       return false;
     }
+    this.#foreign.delete(address);
     if (this.#told.delete(address)) this.#options.logger.info({ address }, 'the coordinator answers again');
     return true;
   }
 
   #tell(address: string, why: string): void {
+    this.#foreign.delete(address);
     if (this.#told.get(address) === why) return;
     this.#told.set(address, why);
     this.#options.logger.warn({ address, why }, 'no map from this coordinator');

@@ -38,6 +38,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [ROUTER],
   },
   {
+    name: 'gateway that is ready for a cluster that is gone',
+    file: 'internal/routing/map-follower.ts',
+    text: "if (other !== '') this.#foreign.add(address);",
+    replacement: "if (other === '') this.#foreign.add(address);",
+    tests: ['test/routing/gateway.test.ts'],
+  },
+  {
     name: 'gateway that repeats a write without a name',
     file: 'internal/routing/cluster-keys.ts',
     text: '{ ...command, id: own }',

@@ -9,7 +9,8 @@ import { mapOf } from '#test/routing/fake-cluster.ts';
 
 function open() {
   const clock = new VirtualClock();
-  const at = { epoch: 1, asked: 0, isSilent: false };
+  /** `cluster`: of the coordinator, where it streams. */
+  const at = { epoch: 1, asked: 0, isSilent: false, cluster: undefined as string | undefined };
   const gateway = new Gateway({
     coordinators: ['c:1'],
     source: {
@@ -22,6 +23,15 @@ function open() {
       follow: (_, __, ___, signal) => ({
         [Symbol.asyncIterator]: () => ({
           next: async () => {
+            const { cluster } = at;
+            if (cluster !== undefined) {
+              await clock.sleep(1_000, signal);
+              if (signal.aborted) return { done: true, value: undefined };
+              return {
+                done: false,
+                value: { kind: 'whole', map: { ...mapOf(['g1'], 1), clusterId: cluster }, epoch: 1 },
+              };
+            }
             await clock.sleep(600_000, signal);
             return { done: true, value: undefined };
           },
@@ -72,5 +82,28 @@ describe('a gateway', () => {
     await clock.advance(20);
     expect(isOver).toBe(true);
     expect(((await late) as Error).message).toContain('knows map epoch 9, and this gateway 1');
+  });
+
+  it('is not ready while every coordinator that answers is of another cluster', async () => {
+    const { clock, at, gateway } = open();
+    const own = mapOf(['g1'], 1).clusterId;
+    at.cluster = own;
+    await gateway.start();
+    await clock.advance(3_000);
+    expect(gateway.readiness().isReady).toBe(true);
+    at.cluster = 'f'.repeat(32);
+    await clock.advance(5_000);
+    expect(gateway.readiness()).toMatchObject({ isReady: false, state: 'waiting' });
+    expect(gateway.readiness().reasons[0]).toBe('every coordinator that answers is of another cluster');
+    // A coordinator that lost its store says nothing against the map.
+    at.cluster = '';
+    await clock.advance(5_000);
+    expect(gateway.readiness().isReady).toBe(true);
+    at.cluster = own;
+    await clock.advance(5_000);
+    expect(gateway.readiness()).toMatchObject({ isReady: true, reasons: [] });
+    const stopped = gateway.stop();
+    await clock.advance(3_000);
+    await stopped;
   });
 });
