@@ -38,6 +38,7 @@ import {
   type GetOptions,
   keyOf,
   type Operation,
+  sizeOf,
 } from './operations.ts';
 import type { DeletePrefixOptions, ScanOptions } from './paged-calls.ts';
 import { Session } from './session.ts';
@@ -68,9 +69,8 @@ export class ClusterKeys implements Keys {
     const { coordinators, source } = parts;
     this.#options = options;
     this.#parts = parts;
-    const waitingMax = limits.queuedOperationsMax;
     this.#map = new ClusterMap({
-      ...{ coordinators, source, clock, timeoutMs, waitingMax },
+      ...{ coordinators, source, clock, timeoutMs, limits },
       onMap: (map) => this.#onMap(map),
     });
   }
@@ -101,13 +101,15 @@ export class ClusterKeys implements Keys {
   }
 
   call(operation: Operation, signal: AbortSignal | undefined): Promise<Value> {
-    return this.#atKey(keyOf(operation), signal, (keys) => keys.call(operation, signal));
+    const bytes = this.#map.newest === undefined ? sizeOf(operation) : 0;
+    return this.#atKey(keyOf(operation), signal, (keys) => keys.call(operation, signal), bytes);
   }
 
   async atomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {
     const keys = request.operations.map(({ operation }) => keyOf(operation));
     checkOneSlot(keys);
-    return this.#atKey(keys[0] ?? '', signal, (group) => group.atomic(request, signal));
+    const bytes = request.operations.reduce((sum, { operation }) => sum + sizeOf(operation), 0);
+    return this.#atKey(keys[0] ?? '', signal, (group) => group.atomic(request, signal), bytes);
   }
 
   async deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number> {
@@ -178,8 +180,9 @@ export class ClusterKeys implements Keys {
     key: string,
     signal: AbortSignal | undefined,
     work: (keys: GroupKeys) => Promise<T>,
+    bytes = 0,
   ): Promise<T> {
-    const known = this.#map.whenKnown(signal);
+    const known = this.#map.whenKnown(signal, bytes);
     if (known !== undefined) await known;
     const { clock, timeoutMs } = this.#options;
     let endMs: number | undefined;

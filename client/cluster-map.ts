@@ -10,6 +10,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { MapCache } from '#routing/map-cache.ts';
 import { MapFollower, type MapSource } from '#routing/map-follower.ts';
 import { SlotOwners } from '#routing/slot-owners.ts';
+import type { QueueLimits } from './batch-queue.ts';
 import { type CallError, givenUp, refusedHere } from './failures.ts';
 
 export interface ClusterMapOptions {
@@ -18,8 +19,8 @@ export interface ClusterMapOptions {
   readonly clock: Clock;
   /** How long a call waits for the first map, milliseconds. */
   readonly timeoutMs: number;
-  /** Calls that may wait for it. */
-  readonly waitingMax: number;
+  /** How many calls, and how many bytes of them, may wait for it. */
+  readonly limits: Pick<QueueLimits, 'queuedOperationsMax' | 'queuedBytesMax'>;
   readonly onMap: (map: ShardMap) => void;
 }
 
@@ -31,6 +32,10 @@ export class ClusterMap {
   #isFollowing = false;
   /** What waits for the first map, in the order of the calls. */
   readonly #waiting = new Set<() => void>();
+  /** The bytes that the waiting calls keep. */
+  #bytes = 0;
+  /** What the calls that wait are told by. */
+  readonly #arrivals = new Set<Promise<void>>();
   /** The map has come, and what waited for it has not gone on yet. */
   #isReleasing = false;
 
@@ -61,21 +66,22 @@ export class ClusterMap {
 
   /**
    * Undefined: the map is there. Else resolves once it is, in the order of the calls; rejects
-   * with UNAVAILABLE where no coordinator tells it in time.
+   * with UNAVAILABLE where no coordinator tells it in time. `bytes`: what the call keeps meanwhile.
    */
-  whenKnown(signal?: AbortSignal): Promise<void> | undefined {
+  whenKnown(signal?: AbortSignal, bytes = 0): Promise<void> | undefined {
     if (!this.#isFollowing) {
       this.#isFollowing = true;
       this.#follower.start();
     }
-    if (this.#cache.map === undefined) return this.#arrival(signal);
+    if (this.#cache.map === undefined) return this.#arrival(signal, bytes);
     // A call that finds the map goes after those that waited for it.
     return this.#isReleasing ? Promise.resolve() : undefined;
   }
 
   /** Resolves when no call that was made before waits for the map. */
   async whenSettled(): Promise<void> {
-    if (this.#waiting.size > 0 || this.#isReleasing) await this.whenKnown()?.catch(() => undefined);
+    // No call of its own: that would wait longer than those before.
+    await Promise.allSettled(this.#arrivals);
   }
 
   /** Ends the stream of changes. */
@@ -83,11 +89,19 @@ export class ClusterMap {
     if (this.#isFollowing) await this.#follower.stop();
   }
 
-  #arrival(signal: AbortSignal | undefined): Promise<void> {
-    const { clock, timeoutMs, waitingMax } = this.#options;
+  #arrival(signal: AbortSignal | undefined, bytes: number): Promise<void> {
+    const arrival = this.#wait(signal, bytes).finally(() => this.#arrivals.delete(arrival));
+    this.#arrivals.add(arrival);
+    return arrival;
+  }
+
+  #wait(signal: AbortSignal | undefined, bytes: number): Promise<void> {
+    const { clock, timeoutMs, limits } = this.#options;
     return new Promise((resolve, reject) => {
-      if (this.#waiting.size >= waitingMax) throw tooMany(waitingMax);
+      this.#checkRoom(bytes, limits);
+      this.#bytes += bytes;
       const leave = (): void => {
+        this.#bytes -= bytes;
         this.#waiting.delete(go);
         timer.cancel();
         signal?.removeEventListener('abort', onAbort);
@@ -108,6 +122,14 @@ export class ClusterMap {
     });
   }
 
+  /** The first call has room, whatever it is. Throws RESOURCE_EXHAUSTED. */
+  #checkRoom(bytes: number, { queuedOperationsMax, queuedBytesMax }: ClusterMapOptions['limits']): void {
+    const { size } = this.#waiting;
+    if (size === 0 || (size < queuedOperationsMax && this.#bytes + bytes <= queuedBytesMax)) return;
+    const why = `${size} calls of ${this.#bytes} bytes wait for the map of the cluster: expected at most ${queuedOperationsMax} (queuedOperationsMax) of ${queuedBytesMax} (queuedBytesMax)`;
+    throw refusedHere(why, Code.ResourceExhausted);
+  }
+
   #onMap(map: ShardMap): void {
     this.#options.onMap(map);
     if (this.#waiting.size === 0) return;
@@ -123,9 +145,4 @@ export class ClusterMap {
     const why = whys.length === 0 ? 'no coordinator has answered' : whys.join('; ');
     return refusedHere(`there is no map of the cluster yet: ${why}`, Code.Unavailable);
   }
-}
-
-function tooMany(max: number): CallError {
-  const why = `${max} calls wait for the map of the cluster: expected at most ${max} (queuedOperationsMax)`;
-  return refusedHere(why, Code.ResourceExhausted);
 }

@@ -50,7 +50,7 @@ export async function* mergedWatch(
   if ('key' in what && only !== undefined) return yield* only.keys.watch(what, options);
   const over = new AbortController();
   const ends = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
-  const places = placesOf(options, watched.length);
+  const places = placesOf(options, watched);
   const sources = watched.map((group) => open(group, what, { ...options, signal: ends }, places));
   try {
     yield* merge(sources, options.initial === true);
@@ -140,8 +140,11 @@ function resumeOf(sources: readonly Source[]): string {
 }
 
 /** Where each group goes on; undefined: where the options say, which is the same for all. */
-function placesOf({ from }: WatchOptions, groups: number): ReadonlyMap<string, string> | undefined {
-  if (from?.case === 'after' && groups > 1)
+function placesOf(
+  { from }: WatchOptions,
+  groups: readonly WatchedGroup[],
+): ReadonlyMap<string, string> | undefined {
+  if (from?.case === 'after' && groups.length > 1)
     throw invalid('from.after is a position of one group, and a prefix is of all: expected from.resume');
   if (from?.case !== 'resume') return undefined;
   const [version, ...parts] = from.value.split('.');
@@ -149,5 +152,15 @@ function placesOf({ from }: WatchOptions, groups: number): ReadonlyMap<string, s
     throw invalid(
       `from.resume is ${shown(from.value)}: expected that of a message of a watch of a prefix by a client of the cluster`,
     );
+  const [named, watched] = [idsOf(parts.filter((_, i) => i % 2 === 0)), idsOf(groups.map(({ id }) => id))];
+  // A group without a place would begin from now on, and miss changes.
+  if (named !== watched)
+    throw invalid(
+      `from.resume is of the groups ${named || 'none'}, and this watch of ${watched}: begin again without from`,
+    );
   return new Map(parts.flatMap((id, i) => (i % 2 === 0 ? [[id, parts[i + 1] as string] as const] : [])));
+}
+
+function idsOf(ids: readonly string[]): string {
+  return [...ids].sort().join(', ');
 }

@@ -33,6 +33,8 @@ const POLL_MS = 2_000;
 const TURN_MS = 50;
 /** A coordinator says something every 5 s. */
 const SILENCE_MS = 12_000;
+/** The first word of a stream comes at once, from memory. */
+const FIRST_MS = 1_500;
 
 export class MapFollower {
   readonly #options: MapFollowerOptions;
@@ -113,16 +115,16 @@ export class MapFollower {
     const end = (): void => over.abort();
     this.#stopped.signal.addEventListener('abort', end, { once: true });
     let why = '';
-    const endSilent = (): void => {
-      why = `it said nothing for ${SILENCE_MS / 1_000} s`;
+    const endSilent = (ms: number): void => {
+      why = `it said nothing for ${ms / 1_000} s`;
       end();
     };
-    let silent = clock.after(SILENCE_MS, endSilent);
+    let silent = clock.after(FIRST_MS, () => endSilent(FIRST_MS));
     let hasStreamed = false;
     try {
       for await (const news of source.follow(address, map?.clusterId ?? '', map?.epoch ?? 0, over.signal)) {
         silent.cancel();
-        silent = clock.after(SILENCE_MS, endSilent);
+        silent = clock.after(SILENCE_MS, () => endSilent(SILENCE_MS));
         if (!(await this.#take(address, news))) break;
         this.#isStreaming = true;
         hasStreamed = true;

@@ -4,7 +4,7 @@
  * place while the others go on. A record that is told in several messages is told whole before
  * another group goes on.
  */
-import { checkCaller, WalnutError } from '#model/errors.ts';
+import { checkCaller, invalidArgument, WalnutError } from '#model/errors.ts';
 import { NO_POSITION } from '#model/position.ts';
 import type { GroupPlace, WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -46,7 +46,9 @@ export async function* mergedWatch(
   const end = (): void => over.abort();
   signal.addEventListener('abort', end, { once: true });
   await options.groups.learnEpochOf(command.after);
-  const sources = watchedGroups(options, command).map((group) => open(options, group, command, over.signal));
+  const watched = watchedGroups(options, command);
+  checkPlaces(command, watched);
+  const sources = watched.map((group) => open(options, group, command, over.signal));
   try {
     yield* mergeAll(sources, command.isInitial, signal);
   } catch (error) {
@@ -68,6 +70,19 @@ function watchedGroups({ groups }: MergedWatchOptions, { target }: WatchCommand)
   if (target.kind === 'key') return [groups.ofKey(target.key)];
   groups.ofSlot(0);
   return groups.all;
+}
+
+/** Throws `invalid_argument` unless each group has a place: one that has none would begin from now on, and miss changes. */
+function checkPlaces({ places }: WatchCommand, groups: readonly GroupCalls[]): void {
+  if (places === undefined) return;
+  const [named, watched] = [idsOf(places.map(({ group }) => group)), idsOf(groups.map(({ id }) => id))];
+  if (named === watched) return;
+  const why = `resume is of the groups ${named}, and this watch of ${watched}: begin again without resume`;
+  throw invalidArgument(why);
+}
+
+function idsOf(ids: readonly string[]): string {
+  return [...ids].sort().join(', ');
 }
 
 function open(

@@ -246,6 +246,21 @@ describe('a client of a cluster', () => {
     expect(cluster.asked).toBe(0);
   });
 
+  it('bounds the bytes of calls that wait for the map, and closes when the last of them is settled', async () => {
+    const cluster = new SimulatedCluster();
+    cluster.isCoordinated = false;
+    const client = cluster.open({ queuedBytesMax: 2_000, timeoutMs: 3_000 });
+    const waiting = [client.set(OF_G1, new Uint8Array(1_000)), client.set(OF_G2, new Uint8Array(5_000))];
+    expect(await cluster.settled(waiting[1] as Promise<unknown>)).toMatchObject({
+      code: Code.ResourceExhausted,
+    });
+    await cluster.clock.advance(2_000);
+    const closed = cluster.settled(client.close());
+    expect(await cluster.settled(waiting[0] as Promise<unknown>)).toMatchObject({ code: Code.Unavailable });
+    await closed;
+    expect(cluster.clock.monotonicMs()).toBeLessThan(4_000);
+  });
+
   it('settles what waits for the map before it closes', async () => {
     const cluster = new SimulatedCluster();
     cluster.isCoordinated = false;

@@ -146,6 +146,10 @@ describe('a watch of a cluster', () => {
 
   it.each([
     [{ case: 'resume', value: 'AQEA' }, 'expected that of a message of a watch of a prefix'],
+    [{ case: 'resume', value: 'c1' }, 'is of the groups none, and this watch of g1, g2'],
+    [{ case: 'resume', value: 'c1.g1.AA' }, 'is of the groups g1, and this watch of g1, g2'],
+    [{ case: 'resume', value: 'c1.g1.AA.g1.AA' }, 'is of the groups g1, g1, and this watch'],
+    [{ case: 'resume', value: 'c1.h1.AA.h2.AA' }, 'is of the groups h1, h2, and this watch'],
     [{ case: 'resume', value: 'c1.g1' }, 'expected that of a message of a watch of a prefix'],
     [{ case: 'after', value: { epoch: 1n, lsn: 1n } }, 'is a position of one group'],
   ] as const)('refuses to begin from %o', async (from, why) => {

@@ -6,6 +6,20 @@ const OWNERS = 'test/routing/slot-owners.test.ts';
 
 export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
   {
+    name: 'watch of a cluster that begins from places of other groups',
+    file: 'client/merged-watch.ts',
+    text: 'if (named !== watched)',
+    replacement: 'if (named === undefined)',
+    tests: ['test/client/merged-watch.test.ts'],
+  },
+  {
+    name: 'client whose calls before the map have no bound in bytes',
+    file: 'client/cluster-map.ts',
+    text: ' && this.#bytes + bytes <= queuedBytesMax',
+    replacement: '',
+    tests: [CLIENT],
+  },
+  {
     name: 'watch of a cluster that asks for its groups although nobody iterates it',
     file: 'client/cluster-keys.ts',
     text: "    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends));\n    return mergedWatch(groups, what, { ...options, signal: ends });",

@@ -10,6 +10,20 @@ const LINKS = 'test/peer/node-links.test.ts';
 
 export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
+    name: 'coordinator that hangs and is waited for as long as one that streams',
+    file: 'internal/routing/map-follower.ts',
+    text: 'clock.after(FIRST_MS, () => endSilent(FIRST_MS))',
+    replacement: 'clock.after(SILENCE_MS, () => endSilent(SILENCE_MS))',
+    tests: [MAP],
+  },
+  {
+    name: 'watch of a gateway that begins from places of other groups',
+    file: 'internal/routing/merged-watch.ts',
+    text: '  checkPlaces(command, watched);\n',
+    replacement: '',
+    tests: [WATCH],
+  },
+  {
     name: 'caller that gives up and counts as a failure of the node',
     file: 'internal/routing/router.ts',
     text: 'const isCut = isGivenUp(call) ||',

@@ -187,6 +187,21 @@ describe('who follows the map', () => {
     await clock.settle();
   });
 
+  it('goes on soon where a coordinator takes the stream and says nothing, and names it', async () => {
+    const { clock, follower, maps } = follow({
+      follow: async function* (address, _clusterId, _epoch, signal) {
+        if (address === 'c2:1') yield whole(mapAt(1));
+        await clock.sleep(60_000, signal);
+      },
+    });
+    follower.start();
+    await clock.advance(1_600);
+    expect(maps).toEqual([1]);
+    expect(follower.problems).toEqual(['coordinator c1:1: it said nothing for 1.5 s']);
+    void follower.stop();
+    await clock.settle();
+  });
+
   it('refuses a coordinator of another cluster and names both', async () => {
     const { clock, cache, follower } = follow({
       follow: async function* () {

@@ -66,6 +66,17 @@ describe('a watch of a cluster', () => {
     expect(cluster.clock.monotonicMs()).toBeLessThan(10_500);
   });
 
+  it.each([['g1'], ['g1', 'g1'], ['g1', 'g3'], ['g1', 'g2', 'g3']])(
+    'refuses a resume of %j %j %j',
+    async (...ids) => {
+      const cluster = new FakeCluster(['g1', 'g2']);
+      const places = ids.map((group) => ({ group, position: { epoch: 1, lsn: toLsn(1) } }));
+      const { error } = await read(cluster, 1, { places });
+      expect(error).toMatchObject({ code: 'invalid_argument' });
+      expect(error?.message).toContain(`is of the groups ${ids.join(', ')}, and this watch of g1, g2`);
+    },
+  );
+
   it('tells the changes of every group, with the place of each', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
