@@ -6,7 +6,7 @@
  * codes of answers (0, 1) never mean that the tool failed.
  */
 import { tlsFailure } from '#dial/why-lost.ts';
-import { CallError } from './call/call-error.ts';
+import { CallError, InterruptedCallError } from './call/call-error.ts';
 import { escapeLine } from './output/terminal.ts';
 
 export const EXIT = {
@@ -54,6 +54,13 @@ const ADVICE_TLS =
 export function describeFailure(error: unknown, address: string): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof CallError) return describeCallFailure(error, address);
+  if (error instanceof InterruptedCallError)
+    return new CliError(
+      EXIT.interrupted,
+      `interrupted before the answer came: a write may be carried out all the same`,
+      undefined,
+      error,
+    );
   if (isSystemError(error)) return new CliError(EXIT.inputOutput, error.message, undefined, error);
   throw error;
 }

@@ -210,5 +210,12 @@ describe('walnut context', () => {
     await writeFile(file(), '{"contexts":3}', { mode: 0o600 });
     const { code, err } = await run(['get', 'k']);
     expect([code, err]).toEqual([2, expect.stringContaining(`${file()}: contexts: expected an object`)]);
+    // A command that takes no context does not need the file.
+    for (const [args, env] of [
+      [['set', 'k', 'v', '--address', node.address], {}],
+      [['set', 'k', 'v'], { WALNUT_ADDRESS: node.address }],
+    ] as const)
+      expect(await run([...args], env)).toMatchObject({ code: 0, err: '' });
+    expect((await run(['get', 'k', '--address', node.address, '--context', 'dev'])).code).toBe(2);
   });
 });

@@ -49,6 +49,9 @@ export interface FakeNodeOptions {
   readonly data?: Map<string, Entry>;
 }
 
+/** `silent`: no answer for as long as the caller waits. */
+type Fault = 'serve' | 'silent' | 'cut' | 'cut after' | 'unavailable' | 'overloaded';
+
 export const EPOCH = 4_294_967_303n;
 
 export class FakeNode {
@@ -80,8 +83,7 @@ export class FakeNode {
   digestsFromLsn = 0n;
   scrubAnswers: MessageInitShape<typeof ScrubResponseSchema>[] = [];
   /** Called before each rpc; decides how to treat it. */
-  fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' | 'overloaded' =
-    () => 'serve';
+  fault: (method: string, call: number) => Fault = () => 'serve';
   /** False: as a node of an older release. */
   saysLengths = true;
   /** Connections that were opened. */
@@ -97,6 +99,7 @@ export class FakeNode {
       const method = (request.url ?? '').split('/').at(-1) ?? '';
       this.calls[method] = (this.calls[method] ?? 0) + 1;
       const fault = this.fault(method, ++this.#calls);
+      if (fault === 'silent') return;
       if (fault === 'cut') return request.socket.destroy();
       if (fault === 'unavailable') {
         response.writeHead(503, { 'content-type': 'application/json' });

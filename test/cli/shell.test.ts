@@ -36,6 +36,7 @@ describe('the words of a line', () => {
     [`set 'a b' "c d" e\\ f`, ['set', 'a b', 'c d', 'e f']],
     [`set '' "" a'b'"c"`, ['set', '', '', 'abc']],
     [`"a\\"b" 'a\\b'`, ['a"b', 'a\\b']],
+    [String.raw`"C:\dir\n" C\:\d "\$x \` \\ \'"`, [String.raw`C:\dir\n`, 'C:d', "$x ` \\ \\'"]],
     ['get key # a comment', ['get', 'key']],
     ['get key#1', ['get', 'key#1']],
     [`set 'k`, 'the quote at column 5 is not closed'],

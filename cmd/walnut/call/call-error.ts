@@ -33,6 +33,11 @@ export class CallError extends Error {
   }
 }
 
+/** The call was given up here, by its signal, before an answer came. What it asked for may still be done. */
+export class InterruptedCallError extends Error {
+  override readonly name = 'InterruptedCallError';
+}
+
 /** The system error code at the end of a chain of causes. */
 export function systemCodeOf(error: unknown): string | undefined {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {

@@ -9,6 +9,7 @@ import {
   type Target,
 } from '../context/choose-context.ts';
 import { contextFile, readContexts } from '../context/context-file.ts';
+import { NO_CONTEXTS } from '../context/contexts.ts';
 import type { Reach } from './reach.ts';
 import type { Session } from './session.ts';
 
@@ -30,7 +31,10 @@ export class Callee {
   /** Which nodes and settings are meant now. Rejects with `CliError`. */
   async target(): Promise<Target> {
     const { env } = this.#io;
-    return chooseTarget(this.#options, this.#source, await readContexts(contextFile(env)), env);
+    // Where the user names a node in another way, a file that cannot be read is no reason to stop.
+    const mayTakeOne = this.#options.context !== undefined || this.#source === 'default';
+    const contexts = mayTakeOne ? await readContexts(contextFile(env)) : NO_CONTEXTS;
+    return chooseTarget(this.#options, this.#source, contexts, env);
   }
 
   readonly reach: Reach = async (named) => this.#session.reach(await this.target())(named);

@@ -16,12 +16,17 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { LEADER_HINT_HEADER, NEW_NODE_HINT_HEADER, RETRY_AFTER_HEADER } from '#wire/error-codes.ts';
-import { CallError, systemCodeOf } from './call-error.ts';
+import { CallError, InterruptedCallError, systemCodeOf } from './call-error.ts';
 import { LeanClient } from './lean-client.ts';
 
 export interface CallOptions {
   /** How long the node may be silent. */
   readonly timeoutMs: number;
+  /**
+   * Gives the call up: it then rejects with `InterruptedCallError`, and its connection closes,
+   * which tells the node that nobody waits. Without a signal a call ends with its answer.
+   */
+  readonly signal?: AbortSignal;
 }
 
 export interface StreamOptions {
@@ -52,6 +57,10 @@ export interface NodeClients {
 export const CALL: CallOptions = { timeoutMs: 30_000 };
 /** For writes and reads, which may wait up to 60 s on the node. */
 export const WAITING_CALL: CallOptions = { timeoutMs: 90_000 };
+/** The same for a command that ends at once when it is interrupted. */
+export function waitingCall({ interrupted }: { readonly interrupted: AbortSignal }): CallOptions {
+  return { ...WAITING_CALL, signal: interrupted };
+}
 /** For work whose duration grows with the data. */
 export const LONG_CALL: CallOptions = { timeoutMs: 3_600_000 };
 /** The largest message of a stream: streams only report progress. */
@@ -79,8 +88,8 @@ export function createUnaryClient<Service extends DescService>(
   const calls: Record<string, UnaryCall<DescMethodUnary>> = {};
   for (const method of service.methods) {
     if (!isUnary(method)) continue;
-    calls[method.localName] = (request, { timeoutMs }) =>
-      connections.call(method, create(method.input, request), timeoutMs);
+    calls[method.localName] = (request, options) =>
+      connections.call(method, create(method.input, request), options);
   }
   return calls as UnaryClient<Service>;
 }
@@ -101,12 +110,19 @@ export class Connections {
   async call<Method extends DescMethodUnary>(
     method: Method,
     request: MessageShape<Method['input']>,
-    timeoutMs: number,
+    { timeoutMs, signal }: CallOptions,
   ): Promise<MessageShape<Method['output']>> {
+    const isGivenUp = (): boolean => signal?.aborted === true;
+    if (isGivenUp()) throw new InterruptedCallError();
     const client = this.#resting.pop() ?? new LeanClient(this.#address);
+    const giveUp = (): void => client.close();
+    signal?.addEventListener('abort', giveUp, { once: true });
     try {
       return await client.call(method, request, timeoutMs);
+    } catch (error) {
+      throw isGivenUp() ? new InterruptedCallError() : error;
     } finally {
+      signal?.removeEventListener('abort', giveUp);
       client.rest();
       this.#resting.push(client);
     }

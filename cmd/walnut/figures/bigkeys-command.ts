@@ -5,6 +5,7 @@ import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { utf8Length } from '#model/limits.ts';
 import { entryCost } from '#storage/entry-cost.ts';
 import { parseCount, parseDurationMs } from '../arguments.ts';
+import { InterruptedCallError } from '../call/call-error.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
@@ -76,6 +77,11 @@ async function runBigkeys(invocation: Invocation, options: BigkeysOptions): Prom
   return io.interrupted.aborted ? EXIT.interrupted : EXIT.ok;
 }
 
+/** What was found before an interruption is shown: it ends the walk, and is no failure of it. */
+function unlessInterrupted(error: unknown): undefined {
+  if (!(error instanceof InterruptedCallError)) throw error;
+}
+
 /** False where the walk ended before the last page. */
 async function walk(
   { address, args, io }: Invocation,
@@ -85,10 +91,14 @@ async function walk(
 ): Promise<boolean> {
   const { kv } = createNodeClients(address);
   const [prefix = ''] = args;
+  const call = { ...CALL, signal: io.interrupted };
   let cursor = '';
   do {
     const wanted = Math.min(PAGE_KEYS, limit - sizes.entries);
-    const page = await kv.scan({ prefix, cursor, limit: wanted, keysOnly: true }, CALL);
+    const page = await kv
+      .scan({ prefix, cursor, limit: wanted, keysOnly: true }, call)
+      .catch(unlessInterrupted);
+    if (page === undefined) return false;
     for (const entry of page.entries) sizes.add({ key: entry.key, ...sizesOf(entry) });
     cursor = page.nextCursor;
     if (cursor !== '' && pauseMs > 0)

@@ -53,7 +53,8 @@ function parseFor(text: string): number {
 async function runHotkeys(invocation: Invocation, options: HotkeysOptions): Promise<ExitCode> {
   const { admin } = createNodeClients(invocation.address);
   const request = { durationMs: options.for, limit: options.top };
-  const answer = await admin.hotKeys(request, { timeoutMs: options.for + ANSWER_MS_MAX });
+  const limits = { timeoutMs: options.for + ANSWER_MS_MAX, signal: invocation.io.interrupted };
+  const answer = await admin.hotKeys(request, limits);
   await show(
     invocation,
     () => toJson(answer),

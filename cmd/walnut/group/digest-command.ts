@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseAddress, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
-import { CALL, createNodeClients, WAITING_CALL } from '../call/connection.ts';
+import { CALL, createNodeClients, waitingCall } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import {
   type CommandHost,
@@ -102,7 +102,7 @@ async function showOne(invocation: Invocation, { at, wait }: DigestOptions): Pro
   const { address } = invocation;
   const { admin } = createNodeClients(address);
   const waitMs = Math.min(wait ?? 0, CALL_WAIT_MS_MAX);
-  const answer = await admin.digest(at === undefined ? {} : { at, waitMs }, WAITING_CALL);
+  const answer = await admin.digest(at === undefined ? {} : { at, waitMs }, waitingCall(invocation.io));
   const digest = {
     address: address.text,
     position: showPosition(answer.position),

@@ -9,8 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { type Position, Role } from '#gen/walnut/v1/types_pb.ts';
-import { CallError } from '../call/call-error.ts';
-import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
+import { CallError, InterruptedCallError } from '../call/call-error.ts';
+import { CALL, createNodeClients, type NodeClients, waitingCall } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { toArgument } from '../command-host.ts';
 import { enumName, showPosition } from '../output/output.ts';
@@ -68,11 +68,11 @@ export async function compareNodes(
   const members = addresses.map((address) => ({ address, clients: createNodeClients(address) }));
   const deadlineMs = Date.now() + waitMs;
   for (;;) {
-    const comparison = await compareOnce(members, Math.max(0, deadlineMs - Date.now()));
+    const comparison = await compareOnce(members, Math.max(0, deadlineMs - Date.now()), interrupted);
     const isFinal =
       comparison.verdict !== 'not compared' ||
       comparison.nodes.some(({ verdict }) => verdict === 'no answer');
-    if (isFinal || Date.now() >= deadlineMs || interrupted.aborted) return comparison;
+    if (isFinal || Date.now() >= deadlineMs) return comparison;
     await delay(PAUSE_MS, undefined, { signal: interrupted }).catch(() => {});
   }
 }
@@ -101,12 +101,16 @@ export function failureOf({ verdict, position, nodes }: Comparison): CliError | 
   );
 }
 
-async function compareOnce(members: readonly Member[], leftMs: number): Promise<Comparison> {
-  const statuses = await Promise.all(members.map(({ clients }) => askStatus(clients)));
+async function compareOnce(
+  members: readonly Member[],
+  leftMs: number,
+  interrupted: AbortSignal,
+): Promise<Comparison> {
+  const statuses = await Promise.all(members.map(({ clients }) => askStatus(clients, interrupted)));
   const target = furthest(statuses);
   const waitMs = Math.min(leftMs, ROUND_MS);
   const answers = await Promise.all(
-    members.map((member, i) => askDigest(member, statuses[i], target, waitMs)),
+    members.map((member, i) => askDigest(member, statuses[i], target, { waitMs, interrupted })),
   );
   return judge(answers, target);
 }
@@ -149,22 +153,32 @@ function furthest(statuses: readonly (StatusResponse | undefined)[]): Position |
   );
 }
 
-async function askStatus({ admin }: NodeClients): Promise<StatusResponse | undefined> {
-  return admin.status({}, CALL).catch(() => undefined);
+async function askStatus(
+  { admin }: NodeClients,
+  interrupted: AbortSignal,
+): Promise<StatusResponse | undefined> {
+  return admin.status({}, { ...CALL, signal: interrupted }).catch((error: unknown) => {
+    if (error instanceof InterruptedCallError) throw error;
+    return undefined;
+  });
 }
 
 async function askDigest(
   member: Member,
   status: StatusResponse | undefined,
   target: Position | undefined,
-  waitMs: number,
+  { waitMs, interrupted }: { readonly waitMs: number; readonly interrupted: AbortSignal },
 ): Promise<Answer> {
   if (status === undefined) return { member, status, outcome: 'no answer' };
   try {
     const at = target === undefined ? {} : { at: target };
-    const { entries, digest } = await member.clients.admin.digest({ ...at, waitMs }, WAITING_CALL);
+    const { entries, digest } = await member.clients.admin.digest(
+      { ...at, waitMs },
+      waitingCall({ interrupted }),
+    );
     return { member, status, outcome: 'same', entries: Number(entries), digest };
   } catch (error) {
+    if (error instanceof InterruptedCallError) throw error;
     return { member, status, outcome: outcomeOf(error, member.address) };
   }
 }

@@ -7,7 +7,7 @@ import { type Command, Option } from 'commander';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
 import { parseCount, parseWaitMs, parseWirePosition } from '../arguments.ts';
-import { WAITING_CALL } from '../call/connection.ts';
+import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { countOf, enumName, showPosition } from '../output/output.ts';
@@ -68,7 +68,7 @@ async function runAwait(invocation: Invocation, options: AwaitOptions): Promise<
   const response = await callFollowing(
     invocation,
     options,
-    ({ kv }) => kv.awaitDurable(request, WAITING_CALL),
+    ({ kv }) => kv.awaitDurable(request, waitingCall(invocation.io)),
     'asking',
   );
   const { durabilityReached, replicasAcked } = response;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { BatchResponse, BatchResult, GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { BATCH_OPERATIONS_MAX, quoteKey } from '#model/limits.ts';
 import { parseRequestId } from '../arguments.ts';
-import { WAITING_CALL } from '../call/connection.ts';
+import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { showDuration, showPosition, showText, showValue } from '../output/output.ts';
@@ -73,7 +73,9 @@ async function runBatch(invocation: Invocation, options: BatchOptions): Promise<
     atomic: isAtomic,
     ...(isAtomic ? { ...receiptFields(options), requestId: options.requestId ?? '' } : {}),
   };
-  const response = await callFollowing(invocation, options, ({ kv }) => kv.batch(request, WAITING_CALL));
+  const response = await callFollowing(invocation, options, ({ kv }) =>
+    kv.batch(request, waitingCall(invocation.io)),
+  );
   const { results } = response;
   await show(
     invocation,

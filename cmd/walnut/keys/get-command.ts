@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { FILL_LEASE_MS_MAX, quoteKey } from '#model/limits.ts';
 import { parseDurationMs, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
-import { WAITING_CALL } from '../call/connection.ts';
+import { waitingCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import {
@@ -100,11 +100,13 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
   // The master alone gives leases and linearizable answers; what else a node refuses is told as it is.
   const follow = options.fillLease !== undefined || options.linearizable === true;
   if (others.length > 0)
-    return getSeveral(invocation, follow, ({ kv }, one) => kv.get({ ...request, key: one }, WAITING_CALL));
+    return getSeveral(invocation, follow, ({ kv }, one) =>
+      kv.get({ ...request, key: one }, waitingCall(invocation.io)),
+    );
   const response = await callFollowing(
     invocation,
     { follow, followOwner: true },
-    ({ kv }) => kv.get(request, WAITING_CALL),
+    ({ kv }) => kv.get(request, waitingCall(invocation.io)),
     'asking',
   );
   const { io } = invocation;

@@ -4,7 +4,7 @@ import type { IncrementResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { parseTypedNumber } from '#model/counter.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
-import { WAITING_CALL } from '../call/connection.ts';
+import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { incrementToJson } from './answer-json.ts';
@@ -88,7 +88,9 @@ async function runIncrement(invocation: Invocation, options: IncrementOptions): 
     condition: conditionOf(options),
     ...writeFields(options),
   };
-  const response = await callFollowing(invocation, options, ({ kv }) => kv.increment(request, WAITING_CALL));
+  const response = await callFollowing(invocation, options, ({ kv }) =>
+    kv.increment(request, waitingCall(invocation.io)),
+  );
   await show(
     invocation,
     () => incrementToJson(key, response),

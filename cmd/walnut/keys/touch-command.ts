@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseRequestId, parseTtlMs } from '../arguments.ts';
-import { WAITING_CALL } from '../call/connection.ts';
+import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { touchToJson } from './answer-json.ts';
@@ -66,7 +66,9 @@ async function runTouch(invocation: Invocation, options: TouchOptions): Promise<
     ...receiptFields(options),
     requestId: options.requestId ?? '',
   };
-  const response = await callFollowing(invocation, options, ({ kv }) => kv.touch(request, WAITING_CALL));
+  const response = await callFollowing(invocation, options, ({ kv }) =>
+    kv.touch(request, waitingCall(invocation.io)),
+  );
   await show(
     invocation,
     () => touchToJson(key, response),

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseContentType, parseExpireAtMs, parseKey, parsePath, parseTtlMs } from '../arguments.ts';
-import { WAITING_CALL } from '../call/connection.ts';
+import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { showPosition, showValue } from '../output/output.ts';
@@ -132,7 +132,9 @@ async function runSet(invocation: Invocation, options: SetOptions): Promise<Exit
     contentType: options.contentType ?? '',
     ...writeFields(options),
   };
-  const response = await callFollowing(invocation, options, ({ kv }) => kv.set(request, WAITING_CALL));
+  const response = await callFollowing(invocation, options, ({ kv }) =>
+    kv.set(request, waitingCall(invocation.io)),
+  );
   return showWrite(invocation, options, key, response, response.applied);
 }
 
@@ -149,10 +151,12 @@ async function runDelete(invocation: Invocation, options: KeyOptions): Promise<E
   if (others.length > 0) {
     refuseForSeveral(options, ['ifVersion', 'requestId']);
     return deleteSeveral(invocation, options, ({ kv }, one) =>
-      kv.delete({ ...request, key: one }, WAITING_CALL),
+      kv.delete({ ...request, key: one }, waitingCall(invocation.io)),
     );
   }
-  const response = await callFollowing(invocation, options, ({ kv }) => kv.delete(request, WAITING_CALL));
+  const response = await callFollowing(invocation, options, ({ kv }) =>
+    kv.delete(request, waitingCall(invocation.io)),
+  );
   return showWrite(invocation, options, key, response, response.deleted);
 }
 

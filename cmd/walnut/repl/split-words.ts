@@ -23,6 +23,8 @@ export interface BadLine {
 /** Characters that a word may be made of without quotes; of the others each stands behind a backslash. */
 const PLAIN = /[^A-Za-z0-9_@%+=:,./\u0080-\uffff-]/g;
 const OPERATOR = /^[|&;<>]/;
+/** Before any other character a backslash within double quotes stands for itself (POSIX 2.2.3). */
+const ESCAPED_IN_DOUBLE_QUOTES = /["\\$`\n]/;
 
 /** The words of a line. What follows a `#` at the beginning of a word is a comment. */
 export function splitWords(line: string): SplitLine | BadLine {
@@ -60,7 +62,8 @@ function readWord(line: string, from: number): { text: string; next: number } | 
     } else if (character === '\\' && quote !== "'") {
       if (++at === line.length)
         return { problem: 'a backslash ends the line: expected a character behind it' };
-      text += line[at];
+      const next = line[at] as string;
+      text += quote === '"' && !ESCAPED_IN_DOUBLE_QUOTES.test(next) ? `\\${next}` : next;
     } else text += character;
   }
   if (quote !== '')
