@@ -112,7 +112,9 @@ export function parseAddress(text: string): NamedAddress {
   const port = match?.[3] === undefined ? PORT_DEFAULT : Number(match[3]);
   const host = match?.[2];
   if (host === undefined || port < 1 || port > 65_535) {
-    throw new InvalidArgumentError('Expected HOST:PORT such as 127.0.0.1:8080, or https://HOST:PORT.');
+    throw new InvalidArgumentError(
+      'Expected HOST:PORT such as 127.0.0.1:8080 (without :PORT it is 8080), or https://HOST:PORT.',
+    );
   }
   const isTls = match?.[1] === 's';
   return { host: host.replace(/^\[|\]$/g, ''), port, text: `${host}:${port}`, isTls };

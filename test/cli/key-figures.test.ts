@@ -75,6 +75,13 @@ describe('bigkeys', () => {
     expect(node.calls['Scan']).toBe(3);
   });
 
+  it('pauses between pages, also where nobody asks for it', async () => {
+    const startMs = performance.now();
+    expect((await run('bigkeys')).code).toBe(0);
+    expect([node.calls['Scan'], performance.now() - startMs > 8]).toEqual([3, true]);
+    expect((await run('bigkeys', '--help')).out).toContain('(default: 5ms)');
+  });
+
   it('stops at --limit, and says so', async () => {
     const { code, out, err } = await run('bigkeys', 'user:', '--limit', '5');
     expect([code, err]).toEqual([0, 'There is more: these are the first 5 entries.\n']);

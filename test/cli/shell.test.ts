@@ -80,9 +80,20 @@ describe('commands on stdin', () => {
     const replica = await new FakeNode({ master: node.address, data: node.data }).start();
     const lines = ['set a 1', 'set b 2 # two', '', 'get a', 'walnut get b'].join('\n');
     const ran = await runCli(['--address', replica.address], { stdin: Buffer.from(lines) });
-    expect(ran).toMatchObject({ code: 0, out: expect.stringMatching(/^OK .*\nOK .*\n12$/) });
+    expect(ran).toMatchObject({ code: 0, out: expect.stringMatching(/^OK .*\nOK .*\n1\n2$/) });
     expect([node.connections, replica.connections]).toEqual([1, 1]);
     await replica.stop();
+  });
+
+  it('explain a long example by one comment', async () => {
+    const { out } = await run('get --help');
+    expect(out).toContain('\n  # read your own write on a replica\n');
+    expect(out).not.toContain('# #');
+  });
+
+  it('are answered on lines of their own, an empty value too, and the last as it is', async () => {
+    const { out } = await run("set a ''\nget a\nget none\nget a\nset b x\nget b\nget b");
+    expect(out).toMatch(/^OK .*\n\n\nOK .*\nx\nx$/);
   });
 
   it('go on after an answer that is no, whose exit code is the one in the end', async () => {
@@ -279,6 +290,7 @@ describe('at a terminal', () => {
       'get\r',
       "get 'x\r",
       '\\nope\r',
+      'set k a\ufffdb\r',
       'set k\u0003',
       'set k 1\r',
       '\u0004',
@@ -287,6 +299,8 @@ describe('at a terminal', () => {
     expect(err).toContain('key "none" not found');
     expect(err).toContain("missing required argument 'keys'");
     expect(err).toContain('is not closed');
+    expect(err).toContain('bytes that are not UTF-8');
+    expect(node.calls['Set']).toBe(1);
     expect(err).toContain('\\nope is not known: expected \\help, \\json, \\quit');
     expect(err).toContain('to leave: \\quit or Ctrl-D');
     expect(out).toMatch(/^OK /);

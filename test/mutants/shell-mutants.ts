@@ -44,6 +44,27 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
     tests: [CONTEXT],
   },
   {
+    name: 'values on stdin that run into each other',
+    file: 'cmd/walnut/repl/run-lines.ts',
+    text: "    if (this.#isOpen) await this.#write('\\n');",
+    replacement: '',
+    tests: [SHELL],
+  },
+  {
+    name: 'shell that stores other text for bytes that are not UTF-8',
+    file: 'cmd/walnut/repl/run-terminal.ts',
+    text: "if (!text.includes('\\ufffd')) return parseShellLine(text);",
+    replacement: 'if (text) return parseShellLine(text);',
+    tests: [SHELL],
+  },
+  {
+    name: 'walk over all keys that never pauses',
+    file: 'cmd/walnut/figures/bigkeys-command.ts',
+    text: "if (cursor !== '' && pauseMs > 0)",
+    replacement: 'if (pauseMs < 0)',
+    tests: [KEYS],
+  },
+  {
     name: 'shell that takes away backslashes within double quotes',
     file: 'cmd/walnut/repl/split-words.ts',
     text: `quote === '"' && !ESCAPED_IN_DOUBLE_QUOTES.test(next)`,

@@ -49,7 +49,7 @@ function addAdd(context: Command, host: CommandHost): void {
         'Of several nodes a command calls the first that takes a connection.',
     )
     .argument('<name>', 'the name', parseContextName)
-    .argument('<addresses...>', 'HOST:PORT or https://HOST:PORT of each node')
+    .argument('<addresses...>', 'HOST:PORT or https://HOST:PORT of each node (without :PORT it is 8080)')
     .option('--replace', 'where the name is taken')
     .addHelpText(
       'after',

@@ -29,7 +29,8 @@ export async function readContexts(path: string | undefined): Promise<Contexts> 
   try {
     text = await readSecretFile(createNodeFileSystem(), path);
   } catch (error) {
-    throw new CliError(EXIT.usage, `the contexts cannot be read: ${(error as Error).message}`);
+    const message = `the contexts cannot be read: ${(error as Error).message}`;
+    throw new CliError(EXIT.usage, message, 'Without contexts, name the node: --address HOST:PORT');
   }
   try {
     return parseContexts(text);

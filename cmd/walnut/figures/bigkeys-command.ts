@@ -1,6 +1,6 @@
 /** `walnut bigkeys`: the largest entries, and the memory by prefix. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { utf8Length } from '#model/limits.ts';
 import { entryCost } from '#storage/entry-cost.ts';
@@ -13,8 +13,13 @@ import { countOf, showBytes, showCount, showLineKey } from '../output/output.ts'
 import { renderTable } from '../output/table.ts';
 import { KeySizes, type PrefixSum } from './key-sizes.ts';
 
-/** The store reads such a page in 0.2 ms of processor time. */
-const PAGE_KEYS = 1_000;
+/**
+ * A page keeps the node from other calls while it is made, which takes about 3 ms for 1,000
+ * keys. Pages of 250 with a pause between them keep that below 1 ms, and leave the node most
+ * of its time.
+ */
+const PAGE_KEYS = 250;
+const PAUSE_MS_DEFAULT = 5;
 const TOP_MAX = 1_000;
 const SEPARATOR_LENGTH_MAX = 16;
 
@@ -23,7 +28,7 @@ interface BigkeysOptions {
   readonly separator: string;
   readonly depth: number;
   readonly limit?: number;
-  readonly pause?: number;
+  readonly pause: number;
 }
 
 export function addBigkeysCommand(program: Command, host: CommandHost): void {
@@ -44,14 +49,18 @@ export function addBigkeysCommand(program: Command, host: CommandHost): void {
       'stop after so many entries, which are the first and no random ones',
       parseCount(1),
     )
-    .option('--pause <duration>', `wait between pages of ${PAGE_KEYS} keys`, parseDurationMs)
+    .addOption(
+      new Option('--pause <duration>', `wait between pages of ${PAGE_KEYS} keys`)
+        .argParser(parseDurationMs)
+        .default(PAUSE_MS_DEFAULT, `${PAUSE_MS_DEFAULT}ms`),
+    )
     .addHelpText(
       'after',
       `
 Examples:
   walnut bigkeys
   walnut bigkeys user: --depth 2 --top 5
-  walnut bigkeys --pause 10ms                    # on a node that is busy
+  walnut bigkeys --pause 50ms                    # on a node that is busy
   walnut bigkeys --json | jq '.prefixes[] | [.prefix, .memoryBytes]'`,
     )
     .action(host.action<BigkeysOptions>(runBigkeys));
@@ -66,7 +75,7 @@ async function runBigkeys(invocation: Invocation, options: BigkeysOptions): Prom
   const { io } = invocation;
   const sizes = new KeySizes(options);
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
-  const isComplete = await walk(invocation, sizes, limit, options.pause ?? 0);
+  const isComplete = await walk(invocation, sizes, limit, options.pause);
   await show(
     invocation,
     () => toJson(sizes, isComplete),

@@ -30,7 +30,7 @@ function fitLine(line: string): string[] {
 
 /** The text after two spaces explains the command. It is moved above the command, as a comment. */
 function fitExample(line: string): string[] {
-  const [, command = '', comment] = /^ {2}(.*?)(?: {3,}(.*))?$/.exec(line) ?? [];
+  const [, command = '', comment] = /^ {2}(.*?)(?: {3,}#? ?(.*))?$/.exec(line) ?? [];
   const parts = wrap(command, HELP_WIDTH - 6).map((part, i, all) => {
     return `${i === 0 ? '  ' : '    '}${part}${i < all.length - 1 ? ' \\' : ''}`;
   });

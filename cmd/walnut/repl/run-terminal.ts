@@ -65,7 +65,7 @@ async function converse(
     if (io.interrupted.aborted) return EXIT.interrupted;
     if (text === undefined) return EXIT.ok;
     await history.add(text);
-    const line = parseShellLine(text);
+    const line = parseTyped(text);
     const options = isJson ? [...base, '--json'] : base;
     if (line.kind === 'own') {
       if (line.name === 'quit') return EXIT.ok;
@@ -79,6 +79,15 @@ async function converse(
     if (args === undefined) tellUsage(shell, line);
     else await runOne(shell, editor, terminal.output.columns || COLUMNS_DEFAULT, [...options, ...args]);
   }
+}
+
+/** The terminal gives U+FFFD for bytes that are not UTF-8: they would be stored as other text. */
+function parseTyped(text: string): ShellLine {
+  if (!text.includes('\ufffd')) return parseShellLine(text);
+  return {
+    kind: 'bad',
+    problem: 'the line has bytes that are not UTF-8: type it again, or use set KEY --file PATH',
+  };
 }
 
 /** Undefined where the line is no command. */
