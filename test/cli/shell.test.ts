@@ -162,14 +162,17 @@ describe('the history', () => {
     expect([history.lines, (await stat(path())).mode & 0o777]).toEqual([['get c'], 0o600]);
   });
 
-  it('is cut where it is long', async () => {
+  it.each([50_000, LINES_MAX + 1])('is cut where it has %i lines', async (length) => {
     const file = join(directory, 'long');
-    const lines = Array.from({ length: 50_000 }, (_, i) => `get key-number-${i}`);
+    const lines = Array.from({ length }, (_, i) => `get key-number-${i}`);
     await writeFile(file, `${lines.join('\n')}\n`);
     const history = await History.open(file);
+    await history.add('get last');
     await history.close();
     expect(history.lines).toEqual(lines.slice(-LINES_MAX));
-    expect((await readFile(file, 'utf8')).trimEnd().split('\n')).toEqual(lines.slice(-LINES_MAX));
+    const now = (await readFile(file, 'utf8')).trimEnd().split('\n');
+    expect(now).toEqual([...lines.slice(-LINES_MAX), 'get last']);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
   it('costs nothing but itself where there can be none', async () => {

@@ -102,8 +102,8 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
   {
     name: 'history that grows for ever',
     file: 'cmd/walnut/repl/history.ts',
-    text: '    await file.truncate(0);',
-    replacement: '    await file.truncate(size);',
+    text: 'isLong: from > 0 || lines.length > LINES_MAX };',
+    replacement: 'isLong: from > 0 };',
     tests: [SHELL],
   },
   {

@@ -3,8 +3,9 @@
  * user only. What may be a secret is not kept. A file that cannot be used costs the history
  * and nothing else.
  */
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { userDirectory } from '../context/user-directory.ts';
 
@@ -12,7 +13,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export const LINES_MAX = 1_000;
 const LINE_LENGTH_MAX = 4_096;
-/** A larger file is cut to its last `LINES_MAX` lines. */
+/** So much is read from the end of a file. */
 const BYTES_MAX = 512 * 1_024;
 /** Others may neither read nor write. */
 const MODE = 0o600;
@@ -53,9 +54,17 @@ export class History {
       // O_NOFOLLOW: a link at the path could lead to a file that is no history.
       const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
       file = await open(path, flags, MODE);
-      if (!(await file.stat()).isFile()) throw new Error('expected a file');
+      const info = await file.stat();
+      if (!info.isFile()) throw new Error('expected a file');
+      if (info.uid !== (process.getuid?.() ?? info.uid)) throw new Error('expected a file of your own');
       await file.chmod(MODE);
-      return new History(file, await readLines(file));
+      const { lines, isLong } = await readLines(file);
+      if (isLong) {
+        await replace(path, lines);
+        await file.close();
+        file = await open(path, flags, MODE);
+      }
+      return new History(file, lines);
     } catch (error) {
       await file?.close();
       return new History(undefined, [], `${path}: ${(error as Error).message}`);
@@ -73,8 +82,20 @@ export class History {
   }
 }
 
-/** The last lines; cuts a file that has become large. */
-async function readLines(file: FileHandle): Promise<string[]> {
+/** Writes the file beside and renames it, so that a crash loses no line. */
+async function replace(path: string, lines: readonly string[]): Promise<void> {
+  const beside = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(beside, `${lines.join('\n')}\n`, { mode: MODE, flag: 'wx' });
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+}
+
+/** The last lines; `isLong`: the file has more. */
+async function readLines(file: FileHandle): Promise<{ lines: string[]; isLong: boolean }> {
   const { size } = await file.stat();
   const from = Math.max(0, size - BYTES_MAX);
   const bytes = Buffer.alloc(size - from);
@@ -82,10 +103,6 @@ async function readLines(file: FileHandle): Promise<string[]> {
   const all = bytes.toString('utf8', 0, bytesRead).split('\n');
   // The first may be the end of a line.
   const whole = from > 0 ? all.slice(1) : all;
-  const lines = whole.filter(isKept).slice(-LINES_MAX);
-  if (from > 0) {
-    await file.truncate(0);
-    await file.write(`${lines.join('\n')}\n`);
-  }
-  return lines;
+  const lines = whole.filter(isKept);
+  return { lines: lines.slice(-LINES_MAX), isLong: from > 0 || lines.length > LINES_MAX };
 }
