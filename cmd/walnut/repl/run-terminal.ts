@@ -77,7 +77,7 @@ async function converse(
     }
     const args = argumentsOf(line);
     if (args === undefined) tellUsage(shell, line);
-    else await runOne(shell, editor, terminal.output.columns || COLUMNS_DEFAULT, [...options, ...args]);
+    else await runCommand(shell, editor, terminal.output.columns || COLUMNS_DEFAULT, [...options, ...args]);
   }
 }
 
@@ -103,7 +103,7 @@ function tellUsage({ report }: Shell, line: ShellLine): void {
 }
 
 /** The first Ctrl-C ends a command as it does elsewhere; the second stops waiting for it. */
-async function runOne(
+async function runCommand(
   shell: Shell,
   editor: LineEditor,
   columns: number,
@@ -111,7 +111,7 @@ async function runOne(
 ): Promise<void> {
   const { io } = shell.invocation;
   const ctrlC = new AbortController();
-  const givenUp = new Promise<undefined>((resolve) => {
+  const waitIsOver = new Promise<undefined>((resolve) => {
     editor.onInterrupt = () => {
       if (ctrlC.signal.aborted) resolve(undefined);
       else ctrlC.abort();
@@ -119,14 +119,14 @@ async function runOne(
   });
   let isShown = true;
   const interrupted = AbortSignal.any([io.interrupted, ctrlC.signal]);
-  const own: CliIo = {
+  const commandIo: CliIo = {
     ...withoutStdin(shell.io),
     columns,
     interrupted,
     write: async (chunk) => (isShown ? shell.io.write(chunk) : undefined),
     note: (text) => (isShown ? shell.io.note(text) : undefined),
   };
-  const code = await Promise.race([shell.run(args, own, shell.session), givenUp]);
+  const code = await Promise.race([shell.run(args, commandIo, shell.session), waitIsOver]);
   isShown = false;
   if (code === undefined) io.note('\nNot waited for any longer: it is unknown whether it was carried out.\n');
   if (code !== EXIT.ok && code !== EXIT.negative) shell.session.forget();
