@@ -187,6 +187,7 @@ describe.skipIf(!HAS_ETCD)('the runbooks of a cluster', { timeout: TIMEOUT_MS },
 
     const book = new Runbook('Restoring a cluster from a backup', SECTIONS);
     expect(await book.type('cluster restore', places)).toMatchObject({ code: 0 });
+    expect(await book.type('cluster backups', places)).toMatchObject({ code: 0 });
     const processes = new RealNodes();
     try {
       const file = `coordinator.metadata.file=${join(scratch, 'new.db')}`;
