@@ -139,7 +139,7 @@ function resumeOf(sources: readonly Source[]): string {
   return [VERSION, ...sources.flatMap(({ group, resume }) => [group, resume])].join('.');
 }
 
-/** Where each group goes on; undefined: where the options say, which is the same for all. */
+/** The place from which each group goes on; undefined: that of the options, which is the same for all. */
 function placesOf(
   { from }: WatchOptions,
   groups: readonly WatchedGroup[],

@@ -25,7 +25,7 @@ export interface BackupFile {
   readonly isSealed: boolean;
 }
 
-/** Where a backed up node belonged. */
+/** The group and cluster to which a backed up node belonged. */
 export interface BackupPlace {
   /** `cluster.name`. */
   readonly cluster: string;

@@ -53,7 +53,7 @@ export function tryDecodeClusterManifest(bytes: Uint8Array): ClusterManifest | s
 
 const GROUP = /^[a-z0-9-]{1,64}$/i;
 
-/** Where a backup came from, as messages name it, and what it says of its place. */
+/** The source of a backup, as messages name it, and what it says of its place. */
 export interface PlacedSource {
   readonly name: string;
   readonly place: BackupPlace | undefined;

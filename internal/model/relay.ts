@@ -86,7 +86,7 @@ export interface EncodedAnswer {
   readonly kind: 'encoded';
   /** What the node answered: its positions do not name the group. */
   readonly bytes: Uint8Array;
-  /** Where each answer, and the position in it, stands in `bytes`: in a form that only its maker reads. */
+  /** The places of each answer, and of the position in it, in `bytes`: in a form that only its maker reads. */
   readonly marks: Uint32Array;
   /** The newest position. */
   readonly position: Position | undefined;

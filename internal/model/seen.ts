@@ -1,9 +1,9 @@
 /**
  * What a session has seen of the groups of a cluster: positions, each with the id of its group.
  *
- * Of one group there is nearly always one. Where a write is answered in another epoch than what
- * was seen before, nobody has said whether that is in the history of the new one, so both stay
- * until a read had to include both. Pure.
+ * A group nearly always has one position. If a write is answered in another epoch than what was
+ * seen before, nobody has said yet that the history of that epoch includes it, so both positions
+ * stay until a read had to include both. Pure.
  */
 import { isAhead, type Position } from '#model/position.ts';
 

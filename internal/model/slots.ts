@@ -22,7 +22,7 @@ export interface SlotSize {
 export interface SlotSizesPage {
   readonly asOf: Position;
   readonly sizes: readonly SlotSize[];
-  /** Where the next page begins; 0: there is none. */
+  /** The slot at which the next page begins; 0: there is none. */
   readonly nextSlot: number;
 }
 

@@ -24,7 +24,7 @@ export interface KeysView {
 export interface KeysViewer {
   readonly keys: KeyRights | undefined;
   readonly wish: CallWish | undefined;
-  /** Where the answer of a call with a session says what that has seen. */
+  /** The headers of the answer, which say what the session of the call has seen. */
   readonly responseHeader?: Pick<Headers, 'set'>;
 }
 

@@ -50,7 +50,7 @@ export class OperationColumns implements MixedBatch {
   isAtomic = false;
   readonly kinds: Uint8Array;
   readonly flags: Uint8Array;
-  /** Where the message of each operation begins and ends. */
+  /** The offsets at which the message of each operation begins and ends. */
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
   readonly keyOffsets: Uint32Array;

@@ -53,7 +53,7 @@ function numberBytes(value: number): number {
 
 export interface ReadName {
   readonly id: WriteId;
-  /** Where the field `since` begins: the end if there is none. */
+  /** The offset at which the field `since` begins: the end if there is none. */
   readonly sinceStart: number;
 }
 

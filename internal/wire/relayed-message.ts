@@ -149,7 +149,7 @@ function positionAt(columns: OperationColumns, i: number): Position | undefined 
   return columns.kinds[i] === GET ? columns.atLeast(i) : columns.idOf(i)?.since;
 }
 
-/** Where the field of bytes ends that begins here. */
+/** Returns the offset at which the field of bytes that begins here ends. */
 function fieldEnd(bytes: Buffer, from: number, end: number): number {
   reader.open(bytes);
   reader.at = from + 1;

@@ -1,4 +1,4 @@
-/** Where backups may be kept, and that a repository deletes nothing but its own unfinished files. */
+/** Backups are kept in repositories only, and a repository deletes nothing but its own unfinished files. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { BackupRepository } from '#backup/backup-repository.ts';
 import { BackupRequestError } from '#backup/log-image.ts';

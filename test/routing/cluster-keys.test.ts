@@ -132,7 +132,7 @@ describe('a call of one key', () => {
     const results = (await cluster.settled(cluster.keys.batch(gets))) as BatchResult[];
     expect(results.map(({ kind }) => kind)).toEqual(['get', 'get']);
     expect(cluster.asked).toEqual(['g1-2:1', 'g1-1:1']);
-    // Where the master answers nothing either, the others have their results.
+    // The others have their results, although the master answers nothing either.
     cluster.fate = (address) => (address === 'g1-1:1' ? 'dead' : 'answer');
     await cluster.clock.advance(1_000);
     const later = (await cluster.settled(cluster.keys.batch(gets))) as BatchResult[];

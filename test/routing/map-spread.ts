@@ -31,7 +31,7 @@ import { fromMapNews, toMapNews } from '#wire/map-news-codec.ts';
 export interface Spread {
   readonly messages: number;
   readonly bytes: number;
-  /** Of the simulated time, until every gateway has the change; no time passes on the network. */
+  /** Milliseconds of the simulated time until every gateway has the change; no time passes on the network. */
   readonly ms: number;
 }
 
@@ -170,7 +170,7 @@ function groupOf(id: string, term: number, leader: string | undefined): Group {
   };
 }
 
-/** Where a node listens: as long as addresses are. */
+/** The address of a node: as long as addresses are. */
 function addressOf(node: string): string {
   return `${node}.example.internal:8080`;
 }

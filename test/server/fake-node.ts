@@ -44,7 +44,7 @@ export class FakeNode {
   statusOverrides: Partial<NodeStatus> = {};
   snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
   lsn = 0;
-  /** Of its log. */
+  /** The epoch of its log. */
   epoch = EPOCH;
   readonly #at = (lsn: number): Position => ({ epoch: this.epoch, lsn: toLsn(lsn) });
   /** The time of every entry, for a Get that asks for it. */

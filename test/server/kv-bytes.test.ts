@@ -47,7 +47,7 @@ import { SET } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { ProtobufCalls } from '#wire/protobuf-calls.ts';
 
-/** Of requests with several operations, which take the longest. */
+/** Runs of requests with several operations, which take the longest. */
 const RUNS = Number(process.env['WALNUT_FUZZ_BATCHES'] ?? 150);
 const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
 const describeError = (error: unknown): { code: string; message: string } => ({

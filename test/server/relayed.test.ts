@@ -83,7 +83,7 @@ async function sameAnswers(
   expect(relayed.seen).toEqual(decoded.seen);
 }
 
-/** Of all groups. */
+/** Keys of all groups. */
 const KEYS = ['bar', 'foo', 'x', 'y', 'a', 'b', '{tag}1', '鍵'];
 
 /** Asks each group something, so that its epochs are known. */

@@ -1,4 +1,4 @@
-/** Where a restore may make its directories. */
+/** Judges the places in which a restore may make its directories. */
 import { dirname, resolve } from 'node:path';
 import { BackupRequestError } from '#backup/log-image.ts';
 import type { FileSystem } from '#platform/file-system.ts';

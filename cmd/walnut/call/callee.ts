@@ -31,7 +31,7 @@ export class Callee {
   /** Which nodes and settings are meant now. Rejects with `CliError`. */
   async target(): Promise<Target> {
     const { env } = this.#io;
-    // Where the user names a node in another way, a file that cannot be read is no reason to stop.
+    // A file that cannot be read is no reason to stop if the user names a node in another way.
     const mayTakeOne = this.#options.context !== undefined || this.#source === 'default';
     const contexts = mayTakeOne ? await readContexts(contextFile(env)) : NO_CONTEXTS;
     return chooseTarget(this.#options, this.#source, contexts, env);

@@ -1,4 +1,4 @@
-/** Where the tool keeps files of its user: https://specifications.freedesktop.org/basedir-spec. Pure. */
+/** The directories in which the tool keeps files of its user: https://specifications.freedesktop.org/basedir-spec. Pure. */
 import { isAbsolute, join } from 'node:path';
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -5,7 +5,7 @@
 
 export interface SplitWord {
   readonly text: string;
-  /** Where the word begins in the line. */
+  /** The offset in the line at which the word begins. */
   readonly at: number;
 }
 

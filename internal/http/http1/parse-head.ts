@@ -57,7 +57,7 @@ export function parseHead(bytes: Buffer, from: number, to: number): Http1Head | 
 
 /** The fields of one head. */
 class Fields {
-  /** Where the head begins. */
+  /** The offset at which the head begins. */
   readonly #head: number;
   readonly #list: string[] = [];
   readonly #callValues: CallValue[] = [];

@@ -78,7 +78,7 @@ export function showTime(ms) {
 }
 
 /**
- * Whether a header can carry this token: `fetch` refuses others without asking the server.
+ * True if a header can carry this token: `fetch` refuses others without asking the server.
  * @param {string} text
  */
 export function isToken(text) {

@@ -126,7 +126,7 @@ function showHeader({ view, kind: shown }, alarms) {
   byId('title').textContent = location.host;
 }
 
-/** Where no snapshot has said yet what this process is, what most have. */
+/** The views that this process has; until a snapshot says what it is, those that every process has. */
 function served() {
   return VIEWS.filter(({ kinds }) => kinds.includes(kind ?? 'gateway'));
 }

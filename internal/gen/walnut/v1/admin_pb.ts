@@ -197,14 +197,14 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
   observers?: ObserversStatus | undefined;
 
   /**
-   * Where the node belongs in a cluster; absent: in none.
+   * The place of the node in a cluster; absent: it is in none.
    *
    * @generated from field: walnut.v1.MemberStatus member = 23;
    */
   member?: MemberStatus | undefined;
 
   /**
-   * Where a gateway answers: the cluster as the active coordinator says, or as
+   * Set by a gateway only: the cluster as the active coordinator says, or as
    * the gateway's map does while none answers. The fields of one node's log and
    * store are empty then.
    *
