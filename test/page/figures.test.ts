@@ -51,6 +51,23 @@ describe('the load between two snapshots', () => {
     expect(p99Ms).toBeCloseTo(150, 5);
   });
 
+  it('takes all calls that are there where the process has started again, and none of those before', () => {
+    const [before, now] = [
+      [1_000, 0],
+      [990, 3],
+    ].map(([fast = 0, slow = 0], i) => {
+      const buckets = [
+        [0, 0.001, fast],
+        [0.2, 0.3, slow],
+      ];
+      return later(i * 1_000, {
+        walnut_keys_duration_seconds: [{ labels: { method: 'GET' }, buckets }],
+      } as never);
+    }) as [Snapshot, Snapshot];
+    const { p50Ms } = loadBetween(before, now);
+    expect(p50Ms).toBeCloseTo(993 / 2 / 990, 5);
+  });
+
   it('has the ratio of hits that are new, and none without reads', () => {
     const store = { hits: '190', misses: '30' };
     expect(loadBetween(later(0, {}), later(1_000, {}, { store })).hitRatio).toBeCloseTo(100 / 120);

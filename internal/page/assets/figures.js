@@ -55,7 +55,18 @@ export function riseOf(before, now, name, choice = isEvery) {
 }
 
 /**
- * The values that were counted between two snapshots, by the upper bound of their bucket.
+ * @param {Snapshot} snapshot
+ * @param {string} name
+ * @param {Choice} choice
+ */
+function valuesOf({ figures }, name, choice) {
+  const chosen = (figures[name] ?? []).filter(({ labels }) => choice(labels));
+  return chosen.flatMap(({ buckets = [] }) => buckets).reduce((sum, [, , count]) => sum + count, 0);
+}
+
+/**
+ * The values that were counted between two snapshots, by the upper bound of their bucket: all of
+ * those that are there where the process has started again.
  * @param {Snapshot} before
  * @param {Snapshot} now
  * @param {string} name
@@ -63,10 +74,12 @@ export function riseOf(before, now, name, choice = isEvery) {
  * @param {Map<number, { from: number, count: number }>} [into]
  */
 function bucketsBetween(before, now, name, choice, into = new Map()) {
+  const hasRestarted = valuesOf(now, name, choice) < valuesOf(before, name, choice);
   for (const [sign, { figures }] of /** @type {const} */ ([
     [1, now],
     [-1, before],
-  ]))
+  ])) {
+    if (sign === -1 && hasRestarted) continue;
     for (const { labels, buckets = [] } of figures[name] ?? []) {
       if (!choice(labels)) continue;
       for (const [from, to, count] of buckets) {
@@ -74,6 +87,7 @@ function bucketsBetween(before, now, name, choice, into = new Map()) {
         into.set(bound, { from, count: (into.get(bound)?.count ?? 0) + sign * count });
       }
     }
+  }
   return into;
 }
 
@@ -158,11 +172,8 @@ export function loadBetween(before, now) {
     writtenPerS: riseOf(before, now, 'walnut_wal_written_bytes_total') / seconds,
     processor: riseOf(before, now, 'process_cpu_seconds_total') / seconds,
     residentBytes: sumOf(now, 'process_resident_memory_bytes') ?? null,
-    limitBytes: sumOf(now, 'walnut_memory_limit_bytes') ?? null,
     storeBytes: Number(store.bytes ?? 0),
     logBytes: Number(now.view.wal?.bytes ?? 0),
-    connections: sumOf(now, 'walnut_connections') ?? null,
-    watchers: sumOf(now, 'walnut_watchers') ?? null,
   };
 }
 

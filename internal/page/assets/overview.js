@@ -25,10 +25,10 @@ export class Overview {
 
   show(snapshot) {
     byId('overview').classList.remove('old');
-    const before = this.#kept.at(-1);
+    const last = this.#kept.at(-1);
     // Another process answers, or the clock of this one was set back: nothing before compares.
-    if (before !== undefined && (before.kind !== snapshot.kind || before.atMs > snapshot.atMs))
-      this.#forget();
+    if (last !== undefined && (last.kind !== snapshot.kind || last.atMs > snapshot.atMs)) this.#forget();
+    const before = this.#kept.at(-1);
     this.#kept.push(snapshot);
     while (this.#kept.length > 2 && snapshot.atMs - this.#kept[0].atMs > KEPT_MS) this.#kept.shift();
     this.#charts ??= new Charts(byId('charts'), snapshot.kind);
