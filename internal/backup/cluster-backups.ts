@@ -102,8 +102,9 @@ export async function whyNotReached(
   groups: readonly GroupBackup[],
   target: FoldTarget,
 ): Promise<string | undefined> {
+  const listed = new Map((await repository.list()).map(({ id, manifest }) => [id, manifest]));
   for (const { group, backup: id } of groups) {
-    const backup = (await repository.list()).find((one) => one.id === id)?.manifest;
+    const backup = listed.get(id);
     // restoreCluster reports a missing or damaged one with more detail when it opens its files.
     if (backup === undefined) continue;
     const why = whyNotIn(

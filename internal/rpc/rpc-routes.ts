@@ -212,16 +212,12 @@ export class RpcRoutes {
   ): this {
     this.#router.rpc(
       method as DescMethod,
-      ((request: MessageShape<Method['input']>, context: HandlerContext) =>
-        impl(
-          request,
-          Object.assign(context, {
-            hasDeadline: context.timeoutMs() !== undefined,
-            keys: callOf(context.values).keys,
-            wish: callOf(context.values).wish,
-            isHttpGet: context.requestMethod === 'GET',
-          }),
-        )) as MethodImpl<DescMethod>,
+      ((request: MessageShape<Method['input']>, context: HandlerContext) => {
+        const { keys, wish } = callOf(context.values);
+        const hasDeadline = context.timeoutMs() !== undefined;
+        const isHttpGet = context.requestMethod === 'GET';
+        return impl(request, Object.assign(context, { hasDeadline, keys, wish, isHttpGet }));
+      }) as MethodImpl<DescMethod>,
       { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },
     );
     const operation = this.#addOperation(method);

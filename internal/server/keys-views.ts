@@ -30,11 +30,6 @@ export interface KeysViewer {
 
 export type KeysViews = (viewer: KeysViewer) => KeysView;
 
-/** The caller of a stream: what its messages show comes too late for a header. */
-export function streamViewer({ keys, wish }: KeysViewer): KeysViewer {
-  return { keys, wish };
-}
-
 /**
  * One view is kept for each rights object; a call with a wish has a view of its own. `groupOf`: of a
  * node, its group of a cluster; empty or undefined: none.

@@ -18,7 +18,7 @@ import {
   type RpcModule,
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
-import { type KeysViewer, type KeysViews, streamViewer } from '#server/keys-views.ts';
+import type { KeysViewer, KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import { FrameOutlet, watchMessages, watchMessagesInJson } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
@@ -140,7 +140,7 @@ function createReads(
       limits: FEW,
       impl: (request, { signal, requestHeader, values }) => {
         const call = callOf(values);
-        const { port } = views(streamViewer(call));
+        const { port } = views(call);
         const command = toWatchCommand(request);
         if (requestHeader.get('content-type')?.includes('json') === true)
           return watchMessagesInJson(port.watch(command, signal), call, slices, signal);

@@ -27,7 +27,7 @@ import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 import { WATCH_API } from '#server/keys-api.ts';
-import { type KeysViews, streamViewer } from '#server/keys-views.ts';
+import type { KeysViews } from '#server/keys-views.ts';
 import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { withHeaders } from '#server/wish-api.ts';
@@ -87,7 +87,7 @@ async function serve(
   response.once('close', () => aborter.abort());
   try {
     const command = toCommand(query, request.headers['last-event-id']);
-    const watched = views(streamViewer(call)).port.watch(command, aborter.signal);
+    const watched = views(call).port.watch(command, aborter.signal);
     const told = retired === undefined ? watched : untilRetired(watched, retired);
     const messages = told[Symbol.asyncIterator]();
     // A refused watch is answered with the status of its error, before the stream begins.

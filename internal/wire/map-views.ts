@@ -1,4 +1,5 @@
 /** The cluster as a map alone shows it: who is heard, takes writes and has alarms is not known. Pure. */
+import { groupOf } from '#cluster/leasable.ts';
 import { runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 import type { GetClusterResponse, ListNodesResponse } from '#gen/walnut/v1/coordinator_pb.ts';
 import { fromClusterView, fromNodesView } from '#wire/coordinator-codec.ts';
@@ -18,11 +19,9 @@ export function clusterOfMap(map: ShardMap | undefined, version: string): GetClu
 }
 
 export function nodesOfMap(map: ShardMap | undefined): ListNodesResponse {
-  const groupOf = (name: string): string =>
-    [...(map?.groups.values() ?? [])].find(({ voters }) => voters.some(({ node }) => node === name))?.id ??
-    '';
+  const idOf = (name: string): string => (map === undefined ? '' : (groupOf(map, name)?.id ?? ''));
   const nodes = [...(map?.nodes.values() ?? [])]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((node) => ({ node, isListed: true, group: groupOf(node.name), heard: undefined }));
+    .map((node) => ({ node, isListed: true, group: idOf(node.name), heard: undefined }));
   return fromNodesView({ ...NOT_ACTIVE, nodes });
 }

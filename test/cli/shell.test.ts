@@ -162,6 +162,15 @@ describe('the history', () => {
     expect([history.lines, (await stat(path())).mode & 0o777]).toEqual([['get c'], 0o600]);
   });
 
+  it('keeps a line that is typed again at once only once, and an older one again', async () => {
+    const file = join(directory, 'again');
+    await writeFile(file, 'get a\n');
+    const history = await History.open(file);
+    for (const line of ['get a', 'get b', 'get b', 'get a']) await history.add(line);
+    await history.close();
+    expect(await readFile(file, 'utf8')).toBe('get a\nget b\nget a\n');
+  });
+
   it.each([50_000, LINES_MAX + 1])('is cut where it has %i lines', async (length) => {
     const file = join(directory, 'long');
     const lines = Array.from({ length }, (_, i) => `get key-number-${i}`);

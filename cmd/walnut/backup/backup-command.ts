@@ -72,7 +72,7 @@ function addCreate(backup: Command, host: CommandHost): void {
       '\nExamples:\n  walnut backup create --from data/master --to /backup/walnut\n' +
         '  walnut backup create --from data/slave --to /backup/walnut --verify --json',
     )
-    .action(host.action<CreateOptions>(runCreate));
+    .action(host.offline<CreateOptions>(runCreate));
 }
 
 function addVerify(backup: Command, host: CommandHost): void {
@@ -90,7 +90,7 @@ function addVerify(backup: Command, host: CommandHost): void {
       '\nExamples:\n  walnut backup verify /backup/walnut\n  walnut backup verify /backup/walnut --all\n' +
         '  walnut backup verify /backup/walnut/20270131T120000.000Z-9f86d081',
     )
-    .action(host.action<{ all?: boolean }>(runVerify));
+    .action(host.offline<{ all?: boolean }>(runVerify));
 }
 
 function addList(backup: Command, host: CommandHost): void {
@@ -103,7 +103,7 @@ function addList(backup: Command, host: CommandHost): void {
       'after',
       '\nExamples:\n  walnut backup list /backup/walnut\n  walnut backup list /backup/walnut --json',
     )
-    .action(host.action(runList));
+    .action(host.offline(runList));
 }
 
 function addRestore(backup: Command, host: CommandHost): void {
@@ -126,7 +126,7 @@ function addRestore(backup: Command, host: CommandHost): void {
         '  walnut backup restore /backup/walnut --to data/restored --to-lsn 48213\n' +
         '  walnut backup restore /backup/walnut --to data/restored --to-time 2027-01-31T12:00:00Z',
     )
-    .action(host.action<RestoreOptions>(runRestore));
+    .action(host.offline<RestoreOptions>(runRestore));
 }
 
 async function runCreate(invocation: Invocation, options: CreateOptions): Promise<ExitCode> {

@@ -41,8 +41,9 @@ export class Callee {
 
   /** The node; of several the first that takes a connection. */
   async endpoint(): Promise<Endpoint> {
-    const named = await this.#session.pick(await this.target(), (text) => this.#io.note(text));
+    const target = await this.target();
+    const named = await this.#session.pick(target, (text) => this.#io.note(text));
     this.text = writtenAddress(named.text, named.isTls);
-    return this.reach(named);
+    return this.#session.reach(target)(named);
   }
 }

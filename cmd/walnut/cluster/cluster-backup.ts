@@ -71,7 +71,7 @@ export function addBackups(cluster: Command, host: CommandHost): void {
       'after',
       '\nExamples:\n  walnut cluster backups /backup/walnut\n  walnut cluster backups /backup/walnut --json',
     )
-    .action(host.action(runBackups));
+    .action(host.offline(runBackups));
   addRestore(cluster, host);
   addDrill(cluster, host);
 }
@@ -103,7 +103,7 @@ Examples:
   walnut cluster backup --to /backup/walnut --from data/cluster/node-1 --from data/cluster/node-3
   walnut cluster backup --to /backup/walnut --backup 20270131T1200 --backup 20270131T1205`,
     )
-    .action(host.action<BackupOptions>(runBackup));
+    .action(host.offline<BackupOptions>(runBackup));
 }
 
 function addRestore(cluster: Command, host: CommandHost): void {
@@ -126,7 +126,7 @@ Examples:
   walnut cluster restore /backup/walnut --to data/restored --group g1
   walnut cluster restore /backup/walnut --to data/restored --to-time 2027-01-31T12:00:00Z`,
     )
-    .action(host.action<RestoreOptions>(runRestore));
+    .action(host.offline<RestoreOptions>(runRestore));
 }
 
 function addDrill(cluster: Command, host: CommandHost): void {
@@ -147,7 +147,7 @@ function addDrill(cluster: Command, host: CommandHost): void {
         '  walnut cluster drill /backup/walnut --scratch /var/tmp --json\n' +
         '  walnut cluster drill /backup/walnut --metrics-file /var/lib/node_exporter/walnut_cluster_drill.prom',
     )
-    .action(host.action<DrillOptions>(runDrill));
+    .action(host.offline<DrillOptions>(runDrill));
 }
 
 function collect(text: string, before: readonly string[] = []): string[] {

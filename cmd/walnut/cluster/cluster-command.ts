@@ -129,7 +129,7 @@ function addReads(add: Add, host: CommandHost): void {
   )
     .option('--group <id>', 'only this group', parseGroupId)
     .option('--top <n>', 'how many of the largest slots of each group are shown', parseCount(0, SLOTS), 5)
-    .action(host.action(runSlots));
+    .action(host.offline(runSlots));
   add(
     'slot',
     'show the slot of a key, and who owns it',

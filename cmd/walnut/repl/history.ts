@@ -37,12 +37,15 @@ export class History {
   readonly #file: FileHandle | undefined;
   /** The oldest first. */
   readonly lines: readonly string[];
+  /** The newest line: one that is typed again at once is kept once. */
+  #last: string | undefined;
   /** Why nothing is kept; undefined where it is, and where nobody asked for it. */
   readonly problem: string | undefined;
 
   private constructor(file: FileHandle | undefined, lines: readonly string[], problem?: string) {
     this.#file = file;
     this.lines = lines;
+    this.#last = lines.at(-1);
     this.problem = problem;
   }
 
@@ -73,7 +76,8 @@ export class History {
 
   /** Never rejects: a line that cannot be written is not kept. */
   async add(line: string): Promise<void> {
-    if (!isKept(line) || line === this.lines.at(-1)) return;
+    if (!isKept(line) || line === this.#last) return;
+    this.#last = line;
     await this.#file?.write(`${line}\n`).catch(() => undefined);
   }
 

@@ -136,7 +136,7 @@ class OwnResponse implements UnaryResponse {
 
 const TRAILER = 'trailer-';
 
-/** The same while a call is under way. */
+/** What may end a call before its answer. */
 class Limits {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
