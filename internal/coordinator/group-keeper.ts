@@ -18,14 +18,16 @@ import { Backoff } from '#coordinator/backoff.ts';
 import type { Catalogue } from '#coordinator/catalogue.ts';
 import { gather } from '#coordinator/gather.ts';
 import type { ClaimAnswer, Members } from '#coordinator/members.ts';
-import { nextStep, type Step, type StepView } from '#coordinator/next-step.ts';
+import { nextStep, type Step, type StepView, takesWrites } from '#coordinator/next-step.ts';
 import type { Roll } from '#coordinator/roll.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { messageOf } from '#platform/thrown.ts';
 
-/** A leader that led for this long ends the back-off of failovers, milliseconds. */
-const SETTLED_MS = 60_000;
+/** A leader that took writes for this long ends the back-off: its failover did not end where it began. Milliseconds. */
+const SETTLED_MS = 5_000;
+/** How long a withdrawn plan stays an alarm, milliseconds. */
+const WITHDRAWN_MS = 60_000;
 /** Steps after which the group may be where it was before. */
 const FAILOVERS: readonly Step['kind'][] = ['question', 'plan'];
 
@@ -60,6 +62,8 @@ export class GroupKeeper {
   #isBusy = false;
   /** When a plan was withdrawn last: that stays an alarm for a while. */
   #withdrawnMs = Number.NEGATIVE_INFINITY;
+  /** Since when the leader takes writes. */
+  #writesSinceMs = Number.POSITIVE_INFINITY;
   /** The leader that was deposed by its own word: it is passed over until the group is led again. */
   #deposed = '';
   /** The leader and the planned one, and since when this coordinator knows them. */
@@ -76,13 +80,14 @@ export class GroupKeeper {
     const nowMs = clock.monotonicMs();
     const view = this.#view(context, nowMs);
     const step = nextStep(view);
+    this.#writesSinceMs = takesWrites(view) ? Math.min(this.#writesSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     const { id } = context.group;
     alarms.set(`${id}: term`, step.kind === 'alarm' ? step.why : undefined);
-    if (context.group.next !== undefined || nowMs - this.#withdrawnMs >= SETTLED_MS)
+    if (context.group.next !== undefined || nowMs - this.#withdrawnMs >= WITHDRAWN_MS)
       alarms.set(`${id}: plan`, undefined);
     if (step.kind === 'none') {
       this.#calls.reset();
-      if (nowMs - view.leaderSinceMs >= SETTLED_MS) this.#failovers.reset();
+      if (nowMs - this.#writesSinceMs >= SETTLED_MS) this.#failovers.reset();
       this.#deposed = '';
       alarms.set(`${id}: failover`, undefined);
     }

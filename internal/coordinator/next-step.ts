@@ -82,7 +82,7 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
 }
 
 /** True if the leader is heard, and says that it leads its term and takes writes. */
-function takesWrites(view: StepView): boolean {
+export function takesWrites(view: StepView): boolean {
   const { leader, term } = view.group;
   if (leader === undefined || !leads(view.observations, leader, term)) return false;
   return heardVoter(view, leader)?.heartbeat.whyNoWrites === '';

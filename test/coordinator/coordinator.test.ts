@@ -60,6 +60,17 @@ describe('a group', () => {
     expect(led()).toEqual(['b', 2]);
   });
 
+  it('goes on as soon after the tenth master that is killed as after the first', async () => {
+    await begin();
+    for (let kill = 0; kill < 10; kill++) {
+      const { master } = cluster;
+      master?.kill();
+      await untilLed(5_000);
+      master?.start();
+      await cluster.clock.advance(6_000);
+    }
+  });
+
   it('keeps a master that only the coordinators do not reach', async () => {
     await begin();
     for (const { name } of cluster.coordinators) {

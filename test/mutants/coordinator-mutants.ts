@@ -210,6 +210,13 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: [COORDINATOR],
   },
   {
+    name: 'failovers that succeed delay those that follow',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: 'const SETTLED_MS = 5_000;',
+    replacement: 'const SETTLED_MS = 60_000;',
+    tests: [COORDINATOR],
+  },
+  {
     name: 'question that waits as long as a failover',
     file: 'internal/coordinator/group-keeper.ts',
     text: 'new Backoff(500, 2_000)',
