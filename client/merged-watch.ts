@@ -5,6 +5,7 @@
  */
 import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { shown } from '#platform/shown.ts';
+import { Arrivals } from '#routing/arrivals.ts';
 import { invalid } from './failures.ts';
 import type { Keys } from './keys.ts';
 import type { WatchOptions, WatchTarget } from './watch.ts';
@@ -21,13 +22,6 @@ interface Source {
   /** Empty: it cannot go on from where it is. */
   resume: string;
   isInitialDone: boolean;
-}
-
-/** What a source told: a message, its end or its error. */
-interface Arrival {
-  readonly source: Source;
-  readonly result: IteratorResult<WatchResponse> | undefined;
-  readonly error?: unknown;
 }
 
 /** What `resume` begins with: its version. Group ids and the texts of nodes have no dots. */
@@ -78,58 +72,34 @@ function open(
 }
 
 async function* merge(sources: readonly Source[], isInitial: boolean): AsyncGenerator<WatchResponse> {
-  // The first message says that every group is watched, so that no change after it is missed.
-  const firsts = await Promise.all(sources.map(next));
+  const arrivals = new Arrivals<Source, WatchResponse>();
   let isInitialTold = !isInitial;
-  const told = (arrival: Arrival): WatchResponse | undefined => {
-    const { source, result, error } = arrival;
-    if (result === undefined) throw error;
-    if (result.done === true) return undefined;
-    const message = result.value;
+  const note = (source: Source, message: WatchResponse): void => {
     source.resume = message.resume;
     source.isInitialDone ||= message.initialDone;
-    return message;
   };
   const merged = (message: WatchResponse): WatchResponse => {
     const initialDone = !isInitialTold && sources.every((one) => one.isInitialDone);
     isInitialTold ||= initialDone;
     return { ...message, initialDone, resume: resumeOf(sources) };
   };
-  const messages = firsts.map(told);
-  const [first] = messages;
-  if (first === undefined || messages.includes(undefined)) return;
-  yield merged({ ...first, events: messages.flatMap((one) => one?.events ?? []) });
-  const arrivals: Arrival[] = [];
-  let wake = (): void => undefined;
-  // Each source is asked for one message at a time.
-  const ask = (source: Source): void => {
-    void next(source).then((arrival) => {
-      arrivals.push(arrival);
-      wake();
-    });
-  };
-  for (const source of sources) ask(source);
-  for (;;) {
-    const arrival = arrivals.shift();
-    if (arrival === undefined) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      continue;
-    }
-    const message = told(arrival);
+  // The first message says that every group is watched, so that no change after it is missed.
+  const messages: WatchResponse[] = [];
+  for (const { source, message } of await arrivals.firsts(sources)) {
     if (message === undefined) return;
-    yield merged(message);
-    ask(arrival.source);
+    note(source, message);
+    messages.push(message);
   }
-}
-
-/** Never rejects. */
-async function next(source: Source): Promise<Arrival> {
-  try {
-    return { source, result: await source.messages.next() };
-  } catch (error) {
-    return { source, result: undefined, error };
+  const [first] = messages;
+  if (first === undefined) return;
+  yield merged({ ...first, events: messages.flatMap(({ events }) => events) });
+  for (const source of sources) arrivals.ask(source);
+  for (;;) {
+    const { source, message } = await arrivals.take();
+    if (message === undefined) return;
+    note(source, message);
+    yield merged(message);
+    arrivals.ask(source);
   }
 }
 

@@ -8,6 +8,7 @@ import { checkCaller, invalidArgument, WalnutError } from '#model/errors.ts';
 import { NO_POSITION } from '#model/position.ts';
 import type { GroupPlace, WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
+import { Arrivals } from '#routing/arrivals.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import { groupWatch } from '#routing/group-watch.ts';
@@ -21,20 +22,13 @@ export interface MergedWatchOptions {
   readonly user?: string | undefined;
 }
 
-/** The watch of one group, of which one message is asked for at a time. */
+/** The watch of one group. */
 interface Source {
   readonly group: string;
   readonly messages: AsyncIterator<WatchMessage>;
-  /** The message that is asked for; undefined: none is. */
-  next: Promise<Arrival> | undefined;
   place: GroupPlace;
   isInitialDone: boolean;
   canResume: boolean;
-}
-
-interface Arrival {
-  readonly source: Source;
-  readonly result: IteratorResult<WatchMessage>;
 }
 
 export async function* mergedWatch(
@@ -57,11 +51,8 @@ export async function* mergedWatch(
   } finally {
     signal.removeEventListener('abort', end);
     over.abort();
-    for (const { messages, next } of sources) {
-      // What is asked for ends by the signal; nobody waits for it any more.
-      next?.catch(() => undefined);
-      messages.return?.().catch(() => undefined);
-    }
+    // What is asked for ends by the signal; nobody waits for it any more.
+    for (const { messages } of sources) messages.return?.().catch(() => undefined);
   }
 }
 
@@ -98,7 +89,6 @@ function open(
   return {
     group: id,
     messages: groupWatch(group, { readFrom, clock, user }, each, signal)[Symbol.asyncIterator](),
-    next: undefined,
     place: place ?? { group: id, position: own ?? NO_POSITION },
     isInitialDone: !command.isInitial,
     canResume: false,
@@ -110,41 +100,40 @@ async function* mergeAll(
   isInitial: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<WatchMessage> {
-  yield await firstOf(sources, isInitial);
-  let among = sources;
+  const arrivals = new Arrivals<Source, WatchMessage>();
+  yield await firstOf(arrivals, sources, isInitial);
+  for (const source of sources) arrivals.ask(source);
+  /** The group whose record goes on, which no other one may interrupt. */
+  let only: Source | undefined;
   let isInitialTold = !isInitial;
   while (!signal.aborted) {
-    const { source, result } = await Promise.race(among.map(ask));
-    source.next = undefined;
-    if (result.done === true) return;
-    const message = result.value;
+    const { source, message } = await arrivals.take(only);
+    if (message === undefined) return;
     note(source, message);
-    among = message.isFragment ? [source] : sources;
+    only = message.isFragment ? source : undefined;
     const isInitialDone = !isInitialTold && sources.every((one) => one.isInitialDone);
     if (isInitialDone) isInitialTold = true;
     yield merged(sources, message, isInitialDone);
+    arrivals.ask(source);
   }
 }
 
 /** Every group is watched once this is told, so that no change after it is missed. */
-async function firstOf(sources: readonly Source[], isInitial: boolean): Promise<WatchMessage> {
-  const arrivals = await Promise.all(sources.map(ask));
-  let first: WatchMessage | undefined;
-  for (const { source, result } of arrivals) {
-    source.next = undefined;
-    if (result.done === true)
+async function firstOf(
+  arrivals: Arrivals<Source, WatchMessage>,
+  sources: readonly Source[],
+  isInitial: boolean,
+): Promise<WatchMessage> {
+  const messages: WatchMessage[] = [];
+  for (const { source, message } of await arrivals.firsts(sources)) {
+    if (message === undefined)
       throw new WalnutError('unavailable', `the watch of group ${source.group} ended`);
-    note(source, result.value);
-    first ??= result.value;
+    note(source, message);
+    messages.push(message);
   }
-  const one = first as WatchMessage;
-  const events = arrivals.flatMap(({ result }) => (result.done === true ? [] : result.value.events));
+  const one = messages[0] as WatchMessage;
+  const events = messages.flatMap((each) => each.events);
   return merged(sources, { ...one, events, isFragment: false }, !isInitial && one.isInitialDone);
-}
-
-function ask(source: Source): Promise<Arrival> {
-  source.next ??= source.messages.next().then((result) => ({ source, result }));
-  return source.next;
 }
 
 function note(source: Source, { position, canResume, isInitialDone }: WatchMessage): void {

@@ -300,9 +300,25 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'group that goes on within the record of another',
     file: 'internal/routing/merged-watch.ts',
-    text: 'among = message.isFragment ? [source] : sources;',
-    replacement: 'among = sources;',
+    text: 'only = message.isFragment ? source : undefined;',
+    replacement: 'only = undefined;',
     tests: [WATCH],
+  },
+  {
+    name: 'record of one group among which others are told',
+    file: 'internal/routing/arrivals.ts',
+    text: 'const at = only === undefined ? 0 : this.#arrived.findIndex(({ source }) => source === only);',
+    replacement:
+      'const at = only === undefined ? 0 : this.#arrived.findIndex(({ source }) => source !== undefined);',
+    tests: ['test/routing/arrivals.test.ts'],
+  },
+  {
+    name: 'watch of groups that waits for all of them to tell why one failed',
+    file: 'internal/routing/arrivals.ts',
+    text: '      if (arrival.error !== undefined) throw arrival.error.thrown;\n',
+    replacement:
+      '      if (arrival.error !== undefined && this.#arrived.length > 0) throw arrival.error.thrown;\n',
+    tests: ['test/routing/arrivals.test.ts'],
   },
   {
     name: 'initial entries said to be complete by the first group',

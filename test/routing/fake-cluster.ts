@@ -53,6 +53,8 @@ export class FakeGroup {
   readonly history = new Set<number>();
   /** Watches have no place at its nodes, and wait. */
   isSilent = false;
+  /** Watches go on without a word once they told what they had, instead of breaking. */
+  isQuietAfter = false;
   /** What is told to watchers, one array for each watch that is opened. */
   readonly watched: WatchMessage[][] = [];
   readonly ids: (WriteId | undefined)[] = [];
@@ -256,7 +258,7 @@ export class FakeCluster {
         const messages = group.watched.shift();
         if (messages === undefined) return;
         yield* messages;
-        throw new Broken('dead');
+        throw group.isQuietAfter ? await untilAborted(signal) : new Broken('dead');
       },
       deletePrefix: () =>
         attempt(() => ({
