@@ -203,14 +203,10 @@ export class ClusterKeys implements Keys {
 
   /** Resolves once it is known, as well as it can be, who owns the slot that the group refused. Never rejects. */
   async #moved(group: string, refusal: ShardOwner): Promise<void> {
-    const learned = this.#learn(group, refusal);
+    const learned = this.#map.owners.learn(refusal, group);
     this.#moving.add(learned);
     await learned;
     this.#moving.delete(learned);
-  }
-
-  async #learn(group: string, refusal: ShardOwner): Promise<void> {
-    if (this.#map.owners.ownerOf(refusal.slot) === group) await this.#map.owners.learn(refusal);
   }
 
   /** Throws UNAVAILABLE where no group owns the key's slot, as far as is known. */
@@ -248,10 +244,10 @@ export class ClusterKeys implements Keys {
         links: openLinks(() => this.#map.newest),
         session: session.partOf(id),
         ownership: {
-          learn: (refusal) => this.#learn(id, refusal),
+          learn: (refusal) => this.#map.owners.learn(refusal, id),
           owns: (key) => this.#map.owners.ownerOf(slotOfKey(key)) === id,
         },
-        refresh: () => this.#map.refresh(),
+        refresh: (limitMs) => this.#map.refresh(limitMs),
       },
     );
   }

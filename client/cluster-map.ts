@@ -59,9 +59,9 @@ export class ClusterMap {
     return this.#cache.map;
   }
 
-  /** Asks for a newer map. Never rejects. */
-  refresh(): Promise<void> {
-    return this.#cache.refresh();
+  /** Asks for a newer map, and waits for it at most so long. Never rejects. */
+  refresh(limitMs: number): Promise<void> {
+    return this.#cache.refreshWithin(limitMs);
   }
 
   /**

@@ -87,7 +87,7 @@ export class BatchCalls {
       if (!isMoved(error)) throw error;
       if (clock.monotonicMs() >= running.endMs) throw unowned(error);
       // A Batch with a key of another group is refused whole, with nothing done.
-      await groups.owners.learn(error.details.shard);
+      await groups.owners.learn(error.details.shard, group.id);
       await this.#runAt(running, places);
     }
   }

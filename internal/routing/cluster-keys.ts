@@ -243,7 +243,7 @@ export class ClusterKeys implements KeyValuePort {
   /** Does `work` with the group that owns the key, and with its next owner where that says so. */
   #atKey<T>(key: string, work: (group: GroupCalls) => Promise<T>): Promise<T> {
     const { groups, clock } = this.#options;
-    return untilOwned(groups, clock, () => work(groups.ofKey(key)));
+    return untilOwned(groups, clock, () => groups.ofKey(key), work);
   }
 }
 

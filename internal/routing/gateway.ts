@@ -125,9 +125,7 @@ export class Gateway implements GatewayPort {
   }
 
   async #askFor(epoch: number): Promise<void> {
-    const over = new AbortController();
-    await Promise.race([this.#groups.cache.refresh(), this.#options.clock.sleep(MAP_HEARD_MS, over.signal)]);
-    over.abort();
+    await this.#groups.cache.refreshWithin(MAP_HEARD_MS);
     if (this.#epoch >= epoch) return;
     throw new WalnutError(
       'unavailable',

@@ -10,9 +10,9 @@ import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { GroupLog } from '#routing/group-log.ts';
 import type { GroupMembers } from '#routing/group-members.ts';
-import { GroupRoutes, type Target } from '#routing/group-routes.ts';
+import type { Target } from '#routing/group-routes.ts';
 import { Hold, type HoldLimits } from '#routing/hold.ts';
-import { ENDED, isEnded, LongAttempts } from '#routing/long-attempts.ts';
+import { MappedGroup, PAUSE_MS_MAX, type RefreshMap } from '#routing/mapped-group.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { OwnNames } from '#routing/own-names.ts';
 import { type Attempt, Router } from '#routing/router.ts';
@@ -25,8 +25,7 @@ export interface GroupCallsOptions {
   readonly random: Random;
   readonly limits: HoldLimits;
   readonly logger: Logger;
-  /** Asks for a newer map; never rejects. */
-  readonly refresh: () => Promise<void>;
+  readonly refresh: RefreshMap;
   readonly onRetry: () => void;
   /** Called with each new epoch of this group. */
   readonly onEpoch: (epoch: number) => void;
@@ -55,8 +54,6 @@ export type GroupAttempt = Attempt<NodeKeys> & Pick<CallKind, 'user'>;
 export const CALL_MS = 10_000;
 /** The first attempt. */
 const ATTEMPT_MS = 1_000;
-/** Between rounds over the nodes; how often a group is asked is its breaker's matter. */
-const PAUSE_MS_MAX = 100;
 
 /** What the group is asked for writes that have a place already. */
 const READ: CallKind = {
@@ -73,12 +70,9 @@ export class GroupCalls {
   readonly hold: Hold;
   readonly #options: GroupCallsOptions;
   readonly #log: GroupLog;
-  readonly #routes = new GroupRoutes({ addresses: [], mayFollow: () => false });
+  readonly #mapped: MappedGroup<NodeKeys>;
   readonly #router: Router<NodeKeys>;
   readonly #names: OwnNames;
-  readonly #long = new LongAttempts<NodeKeys>();
-  #leader = '';
-  #leaderAddress: string | undefined;
   #position: Position | undefined;
   /** The position that was told last, with the group in it. */
   #told: Position = NO_POSITION;
@@ -91,14 +85,10 @@ export class GroupCalls {
     this.#log = new GroupLog(id, logger, clock);
     this.hold = new Hold({ name: id, limits, clock, random, log: this.#log });
     this.#names = new OwnNames(random);
+    this.#mapped = new MappedGroup(refresh);
     this.#router = new Router({
-      routes: this.#routes,
-      links: {
-        linkTo: (address) => links.linkTo(address),
-        judge: (error) => (isEnded(error) ? ENDED : links.judge(error)),
-        toError: (error, told) => links.toError(error, told),
-        findMaster: () => this.#findMaster(refresh),
-      },
+      routes: this.#mapped.routes,
+      links: this.#mapped.linksOver(links),
       clock,
       random,
       onRetry,
@@ -114,48 +104,43 @@ export class GroupCalls {
 
   /** The leader as the map has it, `node name@term`; empty while there is none. */
   get leader(): string {
-    return this.#leader;
+    return this.#mapped.leader;
   }
 
   hasNode(address: string): boolean {
-    return this.#routes.addresses.includes(address);
+    return this.#mapped.routes.addresses.includes(address);
   }
 
   /** True if another node leads, as the map has it. */
   isLedElsewhere(address: string): boolean {
-    return this.#leaderAddress !== undefined && this.#leaderAddress !== address;
+    return this.#mapped.isLedElsewhere(address);
   }
 
   /** The members and the leader are those of a newer map. */
-  update({ addresses, leader, leaderAddress }: GroupMembers): void {
-    this.#routes.setNodes(addresses);
-    if (leader === this.#leader) return;
-    this.#log.led(leader, this.#leader);
-    this.#leader = leader;
-    this.#leaderAddress = leaderAddress;
-    this.#routes.setMaster(this.#leaderAddress);
-    if (this.#leaderAddress === undefined) return;
-    this.#long.endOthers(this.#leaderAddress);
-    this.hold.onChange();
+  update(members: GroupMembers): void {
+    const before = this.#mapped.leader;
+    const isLed = this.#mapped.update(members);
+    if (members.leader !== before) this.#log.led(members.leader, before);
+    if (isLed) this.hold.onChange();
   }
 
   /** Rejects with `WalnutError`: `shard_moved` where another group owns the key. */
   async run<T>(kind: CallKind, call: (attempt: GroupAttempt) => Promise<T>): Promise<T> {
     const { target, isRepeatable, isRead, waitMs, bytes, signal, at, user } = kind;
-    if (this.#routes.addresses.length === 0) throw this.#noMembers();
+    if (!this.#mapped.hasMembers) throw this.#noMembers();
     const limits = { timeoutMs: CALL_MS + waitMs, attemptMs: ATTEMPT_MS + waitMs };
     const attempt = user === undefined ? call : (one: Attempt<NodeKeys>) => call({ ...one, user });
     const mayEnd = target === 'master' && isRepeatable && at === undefined;
     const run = (): Promise<T> =>
       this.#router.run({ target, isRepeatable, isRead, signal, at, ...limits }, (one) =>
-        mayEnd && one.timeoutMs > ATTEMPT_MS ? this.#long.run(one, attempt) : attempt(one),
+        mayEnd && one.timeoutMs > ATTEMPT_MS ? this.#mapped.attempts.run(one, attempt) : attempt(one),
       );
     return bytes === undefined ? run() : this.#placed(bytes, run);
   }
 
   /** See `Router.onBehind`. */
   onBehind(address: string): void {
-    if (address !== this.#routes.master) this.#router.onBehind(address);
+    if (address !== this.#mapped.routes.master) this.#router.onBehind(address);
   }
 
   /** See `Router.stream`. */
@@ -164,7 +149,7 @@ export class GroupCalls {
     open: (link: NodeKeys) => AsyncIterable<T>,
     signal: AbortSignal,
   ): AsyncIterable<T> {
-    if (this.#routes.addresses.length === 0) throw this.#noMembers();
+    if (!this.#mapped.hasMembers) throw this.#noMembers();
     return this.#router.stream(target, open, signal);
   }
 
@@ -276,11 +261,6 @@ export class GroupCalls {
   async #learn(key: string): Promise<void> {
     const { asOf } = await this.run(READ, ({ link, ...limits }) => link.get({ key, waitMs: 0 }, limits));
     this.observe(asOf);
-  }
-
-  async #findMaster(refresh: () => Promise<void>): Promise<string | undefined> {
-    await refresh();
-    return this.#leaderAddress;
   }
 
   #noMembers(): WalnutError {

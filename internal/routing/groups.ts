@@ -123,7 +123,7 @@ export class Groups {
       const made = (): GroupCalls =>
         new GroupCalls({
           ...{ id, links, clock, random, limits, logger },
-          refresh: () => this.cache.refresh(),
+          refresh: (limitMs) => this.cache.refreshWithin(limitMs),
           onRetry: () => {
             this.#retries++;
           },

@@ -64,6 +64,13 @@ export class MapCache {
     await this.#refreshing;
   }
 
+  /** The same, but waits for it at most so long: a coordinator that hangs may take longer than a caller has. */
+  async refreshWithin(limitMs: number): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([this.refresh(), this.#options.clock.sleep(limitMs, over.signal)]);
+    over.abort();
+  }
+
   async #ask(): Promise<void> {
     const { clock, ask } = this.#options;
     const restMs = this.#askedMs + REFRESH_MS - clock.monotonicMs();

@@ -44,6 +44,8 @@ export class MapFollower {
   /** Those of `#told` that answered last for another cluster. */
   readonly #foreign = new Set<string>();
   #isStreaming = false;
+  /** The coordinator that answered last, which is asked first. */
+  #answered = '';
   #running: Promise<void> | undefined;
 
   constructor(options: MapFollowerOptions) {
@@ -74,11 +76,12 @@ export class MapFollower {
     await this.#running;
   }
 
-  /** Asks coordinators in turn until one answers; rejects where none does. */
+  /** Asks coordinators in turn, first the one that answered last, until one answers; rejects where none does. */
   async ask(): Promise<void> {
-    for (const address of this.#options.coordinators) {
-      if (await this.#askOne(address)) return;
-    }
+    const { coordinators } = this.#options;
+    const first = coordinators.filter((address) => address === this.#answered);
+    const others = coordinators.filter((address) => address !== this.#answered);
+    for (const address of [...first, ...others]) if (await this.#askOne(address)) return;
     throw new Error('no coordinator answers');
   }
 
@@ -164,6 +167,7 @@ export class MapFollower {
       this.#tell(address, 'it told changes from an epoch that is not known here');
       return false;
     }
+    this.#answered = address;
     this.#foreign.delete(address);
     if (this.#told.delete(address)) this.#options.logger.info({ address }, 'the coordinator answers again');
     return true;

@@ -1,23 +1,29 @@
 /** What follows a refusal by a group that does not own a slot: who does is learned, and another attempt. */
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
-import { CALL_MS } from '#routing/group-calls.ts';
+import { CALL_MS, type GroupCalls } from '#routing/group-calls.ts';
 import type { Groups } from '#routing/groups.ts';
 
 /**
- * Does `work` until no group says that it does not own what it was asked for, at most 10 s. Such
- * a refusal did nothing, so the whole of `work` may be done again.
+ * Does `work` with the owner of the moment until no group says that it does not own what it was asked
+ * for, at most 10 s. Such a refusal did nothing, so the whole of `work` may be done again.
  */
-export async function untilOwned<T>(groups: Groups, clock: Clock, work: () => Promise<T>): Promise<T> {
+export async function untilOwned<T>(
+  groups: Groups,
+  clock: Clock,
+  owner: () => GroupCalls,
+  work: (group: GroupCalls) => Promise<T>,
+): Promise<T> {
   const endMs = clock.monotonicMs() + CALL_MS;
   for (;;) {
+    const group = owner();
     try {
-      return await work();
+      return await work(group);
     } catch (error) {
       if (!isMoved(error)) throw error;
       if (clock.monotonicMs() >= endMs) throw unowned(error);
       // At most one question in 100 ms: that is the pause between attempts, too.
-      await groups.owners.learn(error.details.shard);
+      await groups.owners.learn(error.details.shard, group.id);
     }
   }
 }

@@ -58,7 +58,12 @@ export class Relay implements RelayPort {
     const { slot } = call;
     const message = call.message();
     const kind = this.#kindOf(message, signal, user);
-    return untilOwned(groups, clock, () => this.#one(groups.ofSlot(slot), kind, message));
+    return untilOwned(
+      groups,
+      clock,
+      () => groups.ofSlot(slot),
+      (group) => this.#one(group, kind, message),
+    );
   }
 
   batch(
@@ -152,7 +157,7 @@ export class Relay implements RelayPort {
       if (!isMoved(error)) throw error;
       // A Batch with a key of another group is refused whole, with nothing done.
       const { groups, batches } = this.#options;
-      await groups.owners.learn(error.details.shard);
+      await groups.owners.learn(error.details.shard, group.id);
       return { kind: 'decoded', results: await batches.run(message.commands(), signal, user) };
     }
   }

@@ -7,6 +7,9 @@ import type { ShardOwner } from '#model/shard-owner.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { MapCache } from '#routing/map-cache.ts';
 
+/** How long a coordinator has to tell a newer map, before the refusal alone counts. */
+const LEARN_MS = 1_000;
+
 export class SlotOwners {
   readonly #cache: MapCache;
   /** By slot: what refusals said by newer maps than the one that is here. */
@@ -30,11 +33,13 @@ export class SlotOwners {
   }
 
   /**
-   * A group has refused. Asks a coordinator for a newer map, at most once in 100 ms for all
-   * callers, and heeds the refusal where none comes. Never rejects.
+   * The group `by` has refused. Unless another owner is known by now, asks a coordinator for a newer
+   * map, at most once in 100 ms for all callers, and heeds the refusal where none comes. Never rejects.
    */
-  async learn(refusal: ShardOwner | undefined): Promise<void> {
-    await this.#cache.refresh();
+  async learn(refusal: ShardOwner | undefined, by: string): Promise<void> {
+    const owner = refusal && this.ownerOf(refusal.slot);
+    if (owner !== undefined && owner !== by) return;
+    await this.#cache.refreshWithin(LEARN_MS);
     if (refusal !== undefined) this.#heed(refusal);
   }
 

@@ -50,8 +50,8 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'client that waits at a master that is none any more',
-    file: 'client/cluster-group.ts',
-    text: '    if (leaderAddress !== undefined) this.#attempts.endOthers(leaderAddress);\n',
+    file: 'internal/routing/mapped-group.ts',
+    text: '    this.attempts.endOthers(leaderAddress);\n',
     replacement: '',
     tests: [CLIENT],
   },
@@ -68,6 +68,27 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
     text: 'open(address, cluster)',
     replacement: 'open(address)',
     tests: [CLIENT],
+  },
+  {
+    name: 'refused call that asks for an owner that is known by now',
+    file: 'internal/routing/slot-owners.ts',
+    text: '    if (owner !== undefined && owner !== by) return;\n',
+    replacement: '    if (owner === undefined && by === undefined) return;\n',
+    tests: [OWNERS],
+  },
+  {
+    name: 'coordinator that hangs and is asked first each time',
+    file: 'internal/routing/map-follower.ts',
+    text: '    this.#answered = address;\n',
+    replacement: '',
+    tests: ['test/routing/map.test.ts'],
+  },
+  {
+    name: 'coordinator that hangs and is waited for without a bound',
+    file: 'internal/routing/map-cache.ts',
+    text: 'await Promise.race([this.refresh(), this.#options.clock.sleep(limitMs, over.signal)]);',
+    replacement: 'await Promise.race([this.refresh(), ...(limitMs > 0 ? [] : [this.refresh()])]);',
+    tests: ['test/routing/cluster-keys.test.ts'],
   },
   {
     name: 'refusal that counts for ever, whatever newer maps say',

@@ -229,8 +229,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'long calls kept by a master that hangs',
-    file: 'internal/routing/group-calls.ts',
-    text: '    this.#long.endOthers(this.#leaderAddress);',
+    file: 'internal/routing/mapped-group.ts',
+    text: '    this.attempts.endOthers(leaderAddress);',
     replacement: '',
     tests: [KEYS],
   },

@@ -51,6 +51,16 @@ describe('a call of one key', () => {
     expect(cluster.clock.monotonicMs()).toBeLessThan(3_600);
   });
 
+  it('asks the nodes after a second where a coordinator hangs that should say who leads', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.routed.cache.take({ kind: 'whole', map: mapOf(['g1'], 2, { g1: '' }), epoch: 2 });
+    cluster.isHung = true;
+    expect(await cluster.settled(cluster.keys.get({ key: 'k', waitMs: 0 }))).toMatchObject({
+      stalenessMs: 0,
+    });
+    expect(cluster.clock.monotonicMs()).toBeLessThan(1_100);
+  });
+
   it('is refused after 10 s, with nothing done', async () => {
     const cluster = new FakeCluster(['g1']);
     cluster.fate = () => 'dead';

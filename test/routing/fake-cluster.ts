@@ -149,6 +149,8 @@ export class FakeCluster {
   fate: (address: string, key: string) => Fate = () => 'answer';
   /** What an operation of a Batch comes to at a node; undefined: as it is carried out. */
   result: (address: string, operation: BatchOperation) => BatchResult | undefined = () => undefined;
+  /** A coordinator takes questions and answers none. */
+  isHung = false;
   /** What a coordinator answers; undefined: none does. */
   map: ShardMap | undefined;
   /** Who owns what by the logs of the groups: the newest map that there was. */
@@ -173,6 +175,7 @@ export class FakeCluster {
       limits,
       logger: this.#logger,
       ask: async () => {
+        if (this.isHung) await new Promise(() => undefined);
         if (this.map === undefined) throw new Error('no coordinator answers');
         this.routed.cache.take({ kind: 'whole', map: this.map, epoch: this.map.epoch });
       },

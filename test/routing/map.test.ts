@@ -155,6 +155,23 @@ describe('who follows the map', () => {
     await clock.settle();
   });
 
+  it('asks first who answered last, so that one that hangs is waited for once', async () => {
+    const asked: string[] = [];
+    const { clock, follower } = follow({
+      ask: async (address) => {
+        asked.push(address);
+        if (address === 'c1:1') await clock.sleep(2_000);
+        if (address === 'c1:1') throw new Error('it said nothing');
+        return whole(mapAt(asked.length));
+      },
+    });
+    const first = follower.ask();
+    await clock.advance(2_000);
+    await first;
+    await follower.ask();
+    expect(asked).toEqual(['c1:1', 'c2:1', 'c2:1']);
+  });
+
   it('asks every 2 s while none of them streams', async () => {
     const at: number[] = [];
     const one = follow({

@@ -5,13 +5,11 @@ import { SlotOwners } from '#routing/slot-owners.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 
-function open(epoch = 5) {
+const nobody = async (): Promise<void> => Promise.reject(new Error('no coordinator answers'));
+
+function open(epoch = 5, ask: () => Promise<void> = nobody) {
   const clock = new VirtualClock();
-  const cache = new MapCache({
-    clock,
-    ask: async () => Promise.reject(new Error('no coordinator answers')),
-    onMap: () => undefined,
-  });
+  const cache = new MapCache({ clock, ask, onMap: () => undefined });
   cache.start(mapOf(['g1', 'g2'], epoch));
   return { clock, cache, owners: new SlotOwners(cache) };
 }
@@ -30,7 +28,7 @@ describe('the owner of a slot', () => {
   ])('%s', async (_, refusals, owner) => {
     const { clock, owners } = open();
     for (const one of refusals) {
-      const learned = owners.learn(one);
+      const learned = owners.learn(one, owners.ownerOf(1) ?? '');
       await clock.advance(100);
       await learned;
     }
@@ -39,7 +37,7 @@ describe('the owner of a slot', () => {
 
   it('is that of the map again once that is as new as the refusal', async () => {
     const { cache, owners } = open();
-    await owners.learn(refusal('g2', 7));
+    await owners.learn(refusal('g2', 7), 'g1');
     expect(owners.ownerOf(1)).toBe('g2');
     cache.take({ kind: 'whole', map: mapOf(['g1', 'g2'], 6), epoch: 6 });
     expect(owners.ownerOf(1)).toBe('g2');
@@ -54,7 +52,30 @@ describe('the owner of a slot', () => {
       onMap: () => undefined,
     });
     const owners = new SlotOwners(cache);
-    await owners.learn(refusal('g2', 7));
+    await owners.learn(refusal('g2', 7), 'g1');
     expect(owners.ownerOf(1)).toBeUndefined();
+  });
+
+  it('is not asked for again by a call that was refused before another one was known', async () => {
+    let asked = 0;
+    const { cache, owners } = open(5, async () => {
+      asked++;
+      throw new Error('no coordinator answers');
+    });
+    await owners.learn(refusal('g2', 6), 'g1');
+    expect([asked, owners.ownerOf(1)]).toEqual([1, 'g2']);
+    await owners.learn(refusal('g2', 6), 'g1');
+    expect(asked).toBe(1);
+    cache.take({ kind: 'whole', map: mapOf(['g2', 'g1'], 8), epoch: 8 });
+    await owners.learn(refusal('g2', 7), 'g1');
+    expect([asked, owners.ownerOf(1)]).toEqual([1, 'g2']);
+  });
+
+  it('is that of the refusal after a second where a coordinator hangs', async () => {
+    const { clock, owners } = open(5, () => new Promise(() => undefined));
+    const learned = owners.learn(refusal('g2', 6), 'g1');
+    await clock.advance(1_000);
+    await learned;
+    expect(owners.ownerOf(1)).toBe('g2');
   });
 });
