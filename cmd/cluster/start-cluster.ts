@@ -8,7 +8,7 @@ import type { EarlySignals } from '#platform/early-signals.ts';
 import { LocalRefusal } from '../local/local-files.ts';
 import { LocalProcess } from '../local/local-process.ts';
 import { runLocal } from '../local/run-local.ts';
-import { CALL, type CallOptions, createNodeClients } from '../walnut/call/connection.ts';
+import { type CallOptions, createNodeClients } from '../walnut/call/connection.ts';
 import { createCoordinatorClient } from '../walnut/call/coordinator-client.ts';
 import { callCoordinators } from '../walnut/cluster/coordinators.ts';
 import { type ClusterSpec, clusterFiles, planCluster } from './cluster-plan.ts';
@@ -16,7 +16,8 @@ import { type ClusterCalls, ClusterRun } from './cluster-run.ts';
 import type { ClusterScript } from './cluster-scripts.ts';
 import { whyNoEtcd } from './etcd-plan.ts';
 
-const ASK: CallOptions = { timeoutMs: 2_000 };
+const ASK: CallOptions = { timeoutMs: 2_000, signal: undefined };
+const INIT: CallOptions = { timeoutMs: 30_000, signal: undefined };
 
 /** A cluster, by where its store is. */
 export interface ClusterScripts {
@@ -67,7 +68,7 @@ function callsTo(specs: readonly ClusterSpec[]): ClusterCalls {
     },
     init: async (groups) => {
       const plans = Object.entries(groups).map(([id, nodes]) => ({ id, nodes: [...nodes] }));
-      await callCoordinators([endpoint], (client) => client.initCluster({ groups: plans }, CALL));
+      await callCoordinators([endpoint], (client) => client.initCluster({ groups: plans }, INIT));
     },
   };
 }

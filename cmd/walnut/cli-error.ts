@@ -7,6 +7,7 @@
  */
 import { tlsFailure } from '#dial/why-lost.ts';
 import { CallError, InterruptedCallError } from './call/call-error.ts';
+import { describeInterruption } from './call/describe-interruption.ts';
 import { escapeLine } from './output/terminal.ts';
 
 export const EXIT = {
@@ -54,13 +55,10 @@ const ADVICE_TLS =
 export function describeFailure(error: unknown, address: string): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof CallError) return describeCallFailure(error, address);
-  if (error instanceof InterruptedCallError)
-    return new CliError(
-      EXIT.interrupted,
-      `interrupted before the answer came: a write may be carried out all the same`,
-      undefined,
-      error,
-    );
+  if (error instanceof InterruptedCallError) {
+    const { message, advice } = describeInterruption(error);
+    return new CliError(EXIT.interrupted, message, advice, error);
+  }
   if (isSystemError(error)) return new CliError(EXIT.inputOutput, error.message, undefined, error);
   throw error;
 }

@@ -3,10 +3,11 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { tryEndpoint } from '#dial/endpoint.ts';
 import { WalnutError } from '#model/errors.ts';
-import { READ, readFromActive } from '../../cmd/walnut/cluster/coordinators.ts';
+import { readCall, readFromActive } from '../../cmd/walnut/cluster/coordinators.ts';
 import { closers, FakeCoordinator, serve } from './fake-coordinator.ts';
 import { runCli } from './memory-io.ts';
 
+const { signal: interrupted } = new AbortController();
 let one: FakeCoordinator;
 beforeEach(async () => {
   one = await serve();
@@ -43,7 +44,7 @@ describe('the coordinators that are called', () => {
     for (let polls = 0; polls < 3; polls++)
       await readFromActive(endpoints, (client) => {
         clients.add(client);
-        return client.getCluster({}, READ);
+        return client.getCluster({}, readCall({ interrupted }));
       });
     expect(clients.size).toBe(2);
   });
@@ -108,14 +109,14 @@ describe('the coordinators that are called', () => {
     one.active = active;
     const endpoints = [active, one.address].map((text) => tryEndpoint(text) ?? expect.unreachable(text));
     const { answer, note } = await readFromActive(endpoints, (client) =>
-      client.getCluster({}, { timeoutMs: 20 }),
+      client.getCluster({}, { timeoutMs: 20, signal: undefined }),
     );
     expect([answer.isActive, note]).toEqual([
       false,
       `the active coordinator failed to answer: no answer from ${active} (no answer within 20 ms); ` +
         `this is what ${one.address} knows, which hears no node`,
     ]);
-    expect(READ.timeoutMs).toBeLessThanOrEqual(2_000);
+    expect(readCall({ interrupted }).timeoutMs).toBeLessThanOrEqual(2_000);
   });
 
   it('are named in the message where they refuse', async () => {

@@ -1,6 +1,7 @@
 /** `walnut cluster …` against a coordinator that a test plays: words, JSON and exit codes. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type FakeCoordinator, serve } from './fake-coordinator.ts';
+import { FakeNode } from './fake-node.ts';
 import { runCli } from './memory-io.ts';
 
 let one: FakeCoordinator;
@@ -59,6 +60,31 @@ describe('walnut cluster', () => {
       code: 1,
       err: expect.stringContaining('there is no group g9'),
     });
+  });
+
+  it('slots asks a leader how it is first, so that a stopped one is named within seconds', async () => {
+    const stopped = await new FakeNode().start();
+    stopped.fault = () => 'silent';
+    const { map } = one;
+    one.map = () => {
+      const whole = map.call(one);
+      const nodes = [...whole.nodes].map(
+        ([name, node]) => [name, { ...node, address: stopped.address }] as const,
+      );
+      return { ...whole, nodes: new Map(nodes) };
+    };
+    const ctrlC = new AbortController();
+    stopped.fault = () => {
+      setImmediate(() => ctrlC.abort());
+      return 'silent';
+    };
+    const args = ['cluster', 'slots', '--coordinators', one.address];
+    expect((await runCli(args, { interrupted: ctrlC.signal })).code).toBe(130);
+    expect(stopped.calls).toEqual({ Status: 1 });
+    stopped.fault = () => 'unavailable';
+    expect((await run('slots')).out).toMatch(/g1, 16,384 slots\nnot counted +.*loading/);
+    expect(stopped.calls).toEqual({ Status: 2 });
+    await stopped.stop();
   });
 
   it('makes a cluster as it is asked to', async () => {
@@ -151,6 +177,24 @@ describe('walnut cluster', () => {
       code: 5,
       err: expect.stringContaining('a does not lead g1 after 1 ms; the plan stands'),
     });
+  });
+
+  it('ends at once when it is interrupted while it waits, and says that the plan stands', async () => {
+    one.failoverGroup = async () => ({ epoch: one.epoch, to: 'b' });
+    one.next = { term: 4, node: 'b' };
+    let looks = 0;
+    const ctrlC = new AbortController();
+    const { newsFor } = one;
+    one.newsFor = () => {
+      if (++looks === 2) ctrlC.abort();
+      return newsFor.call(one);
+    };
+    const args = ['cluster', 'failover', 'g1', '--to', 'b', '--coordinators', one.address];
+    expect(await runCli(args, { interrupted: ctrlC.signal })).toMatchObject({
+      code: 130,
+      err: expect.stringContaining('walnut: interrupted: b does not lead g1 yet; the plan stands\n'),
+    });
+    expect(looks).toBe(2);
   });
 
   it('drains a node, and lets it lead again', async () => {

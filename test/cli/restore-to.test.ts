@@ -204,6 +204,7 @@ describe('a restored directory', () => {
 });
 
 describe('the comparison', () => {
+  const { signal: interrupted } = new AbortController();
   const version = (lsn: number) => create(PositionSchema, { epoch: 7n, lsn: BigInt(lsn) });
   const entry = (key: string, value: string, lsn: number, expireAtMs = 0) =>
     create(EntrySchema, {
@@ -230,7 +231,7 @@ describe('the comparison', () => {
       const page = Number(cursor);
       return { entries: now[page] ?? [], nextCursor: page + 1 < now.length ? String(page + 1) : '' };
     };
-    const diff = await diffWithLive(then, { scan } as never, '', { nowMs, shiftMs });
+    const diff = await diffWithLive(then, { scan } as never, '', { nowMs, shiftMs }, { interrupted });
     return [diff.same, ...diff.changes.map(({ op, key, seen }) => `${op} ${key} ${seen?.lsn ?? 'missing'}`)];
   }
 

@@ -79,6 +79,27 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
     tests: ['test/cli/interruption.test.ts'],
   },
   {
+    name: 'wait for a cluster that goes on after Ctrl-C',
+    file: 'cmd/walnut/cluster/cluster-waits.ts',
+    text: 'throw error instanceof InterruptedCallError ? failure(missing, INTERRUPTED) : error;',
+    replacement: 'throw error;',
+    tests: ['test/cli/cluster.test.ts'],
+  },
+  {
+    name: 'change given up before it was sent, told as one that may be done',
+    file: 'cmd/walnut/call/describe-interruption.ts',
+    text: '  if (!wasSent) return',
+    replacement: '  if (!wasSent && message === "") return',
+    tests: ['test/cli/interruption.test.ts'],
+  },
+  {
+    name: 'count of slots that a stopped leader holds up',
+    file: 'cmd/walnut/cluster/cluster-slots.ts',
+    text: '  await admin.status({}, statusCall(io));',
+    replacement: '',
+    tests: ['test/cli/cluster.test.ts'],
+  },
+  {
     name: 'comparison that takes Ctrl-C for the silence of a node',
     file: 'cmd/walnut/group/digest-compare.ts',
     text: '    if (error instanceof InterruptedCallError) throw error;\n    return undefined;',

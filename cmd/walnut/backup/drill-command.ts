@@ -9,7 +9,7 @@ import { CUT_KINDS, type CutKind } from '#backup/drill-cuts.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { toLsn } from '#model/position.ts';
 import { parseCount, parsePath } from '../arguments.ts';
-import { createNodeClients, LONG_CALL } from '../call/connection.ts';
+import { createNodeClients, longCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { cleanPath, createFileParts, onFiles } from '../log/log-files.ts';
@@ -123,8 +123,8 @@ async function runCommand(
 }
 
 /** Called before the copy is made, so that the copy contains the position. */
-async function askDigest({ address }: Invocation): Promise<DigestAnswer> {
-  const { position, entries, digest } = await createNodeClients(address).admin.digest({}, LONG_CALL);
+async function askDigest({ address, io }: Invocation): Promise<DigestAnswer> {
+  const { position, entries, digest } = await createNodeClients(address).admin.digest({}, longCall(io));
   return {
     position: { epoch: Number(position?.epoch ?? 0n), lsn: toLsn(Number(position?.lsn ?? 0n)) },
     entries: Number(entries),

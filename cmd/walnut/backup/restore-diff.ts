@@ -7,8 +7,7 @@ import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { isExpired, movedDeadline, NEVER } from '#model/entry.ts';
 import { isSamePosition, type Lsn } from '#model/position.ts';
 import type { Store } from '#storage/store.ts';
-import type { NodeClients } from '../call/connection.ts';
-import { LONG_CALL } from '../call/connection.ts';
+import { type Interruptible, longCall, type NodeClients } from '../call/connection.ts';
 
 /** The version in its wire form. */
 export type SeenVersion = NonNullable<Entry['version']>;
@@ -60,11 +59,12 @@ export async function diffWithLive(
   kv: NodeClients['kv'],
   prefix: string,
   clock: LiveClock,
+  io: Interruptible,
 ): Promise<Diff> {
   const changes = new Map<string, Change>();
   let same = 0;
   for (let cursor = ''; ; ) {
-    const page = await kv.scan({ prefix, cursor, limit: PAGE }, LONG_CALL);
+    const page = await kv.scan({ prefix, cursor, limit: PAGE }, longCall(io));
     for (const entry of page.entries) {
       // A scan may return a key that is written meanwhile twice. The first version counts.
       const change = compareOne(then, entry, clock);

@@ -12,7 +12,7 @@ import { Durability, Role } from '#gen/walnut/v1/types_pb.ts';
 import { formatPosition } from '#model/position.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { parsePath } from '../arguments.ts';
-import { createNodeClients, LONG_CALL, type NodeClients } from '../call/connection.ts';
+import { createNodeClients, longCall, type NodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
 import { refuseGateway } from '../group/group-status.ts';
@@ -95,7 +95,13 @@ async function runRestoreTo(invocation: Invocation, options: RestoreToOptions): 
     );
   }
   const { position, timestampMs, store } = source.folded;
-  const diff = await diffWithLive(store, clients.kv, options.prefix ?? '', clock ?? wallClock(parts));
+  const diff = await diffWithLive(
+    store,
+    clients.kv,
+    options.prefix ?? '',
+    clock ?? wallClock(parts),
+    invocation.io,
+  );
   const facts = { source: source.name, position: formatPosition(position), timestampMs };
   if (options.apply !== true) {
     await show(
@@ -122,8 +128,8 @@ function wallClock({ clock }: ShadowParts): LiveClock {
   return { nowMs: clock.wallMs(), shiftMs: 0 };
 }
 
-async function askMaster({ address }: Invocation, { admin }: NodeClients): Promise<MasterFacts> {
-  const status = await admin.status({}, LONG_CALL);
+async function askMaster({ address, io }: Invocation, { admin }: NodeClients): Promise<MasterFacts> {
+  const status = await admin.status({}, longCall(io));
   refuseGateway(address, status);
   const { role, logId, master, clock } = status;
   if (role === Role.MASTER) {
@@ -174,7 +180,7 @@ async function applyAll(
     // A later record makes earlier ones durable, so only the last call waits for the disk.
     const durability = chunk.at(-1) === last ? Durability.LOCAL : Durability.UNSPECIFIED;
     const request = { changes: chunk.map(toMessage), durability };
-    const { results } = await admin.restore(request, LONG_CALL).catch((error: unknown) => {
+    const { results } = await admin.restore(request, longCall(invocation.io)).catch((error: unknown) => {
       const failure = describeFailure(error, toArgument(invocation.address));
       const done = `${outcome.applied} of ${changes.length} changes were made before; run it again for the rest`;
       throw new CliError(failure.exitCode, `${failure.message}; ${done}`, failure.advice, error);

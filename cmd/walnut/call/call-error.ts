@@ -1,4 +1,5 @@
 /** The failure of a call to a node, whatever transport carried it. */
+import type { DescMethodUnary } from '@bufbuild/protobuf';
 
 /** What the headers of an answer say of other nodes, and of trying again. */
 export interface CallHints {
@@ -33,9 +34,31 @@ export class CallError extends Error {
   }
 }
 
-/** The call was given up here, by its signal, before an answer came. What it asked for may still be done. */
+/** The call was given up here, by its signal, before an answer came. */
 export class InterruptedCallError extends Error {
   override readonly name = 'InterruptedCallError';
+  readonly method: DescMethodUnary;
+  /** `host:port` that was called. */
+  readonly address: string;
+  /** What a call asked for that was sent may still be done. */
+  readonly wasSent: boolean;
+
+  constructor(method: DescMethodUnary, address: string, wasSent: boolean) {
+    super(`interrupted before ${address} answered ${method.name}`);
+    this.method = method;
+    this.address = address;
+    this.wasSent = wasSent;
+  }
+}
+
+/** Undefined where the call, or what made it, was given up: for commands that run until they are interrupted. */
+export async function untilInterrupted<T>(calling: Promise<T>): Promise<T | undefined> {
+  try {
+    return await calling;
+  } catch (error) {
+    if (error instanceof InterruptedCallError) return undefined;
+    throw error;
+  }
 }
 
 /** The system error code at the end of a chain of causes. */

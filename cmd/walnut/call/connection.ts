@@ -24,9 +24,9 @@ export interface CallOptions {
   readonly timeoutMs: number;
   /**
    * Gives the call up: it then rejects with `InterruptedCallError`, and its connection closes,
-   * which tells the node that nobody waits. Without a signal a call ends with its answer.
+   * which tells the node that nobody waits. Commands pass what aborts at Ctrl-C.
    */
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal | undefined;
 }
 
 export interface StreamOptions {
@@ -54,15 +54,28 @@ export interface NodeClients {
   readonly admin: UnaryClient<typeof Admin>;
 }
 
-export const CALL: CallOptions = { timeoutMs: 30_000 };
+/** The part of `CliIo` that ends calls. */
+export interface Interruptible {
+  readonly interrupted: AbortSignal;
+}
+
+/** A call that ends at once when its command is interrupted. */
+type CommandCall = CallOptions & { readonly signal: AbortSignal };
+
+export function callWithin(timeoutMs: number, { interrupted }: Interruptible): CommandCall {
+  return { timeoutMs, signal: interrupted };
+}
+export function shortCall(io: Interruptible): CommandCall {
+  return callWithin(30_000, io);
+}
 /** For writes and reads, which may wait up to 60 s on the node. */
-export const WAITING_CALL: CallOptions = { timeoutMs: 90_000 };
-/** The same for a command that ends at once when it is interrupted. */
-export function waitingCall({ interrupted }: { readonly interrupted: AbortSignal }): CallOptions {
-  return { ...WAITING_CALL, signal: interrupted };
+export function waitingCall(io: Interruptible): CommandCall {
+  return callWithin(90_000, io);
 }
 /** For work whose duration grows with the data. */
-export const LONG_CALL: CallOptions = { timeoutMs: 3_600_000 };
+export function longCall(io: Interruptible): CommandCall {
+  return callWithin(3_600_000, io);
+}
 /** The largest message of a stream: streams only report progress. */
 const ANSWER_BYTES_MAX = 4_194_304;
 
@@ -112,15 +125,19 @@ export class Connections {
     request: MessageShape<Method['input']>,
     { timeoutMs, signal }: CallOptions,
   ): Promise<MessageShape<Method['output']>> {
-    const isGivenUp = (): boolean => signal?.aborted === true;
-    if (isGivenUp()) throw new InterruptedCallError();
+    const { text } = this.#address;
+    if (signal?.aborted === true) throw new InterruptedCallError(method, text, false);
     const client = this.#resting.pop() ?? new LeanClient(this.#address);
-    const giveUp = (): void => client.close();
+    let interruption: InterruptedCallError | undefined;
+    const giveUp = (): void => {
+      interruption = new InterruptedCallError(method, text, client.isConnected);
+      client.close();
+    };
     signal?.addEventListener('abort', giveUp, { once: true });
     try {
       return await client.call(method, request, timeoutMs);
     } catch (error) {
-      throw isGivenUp() ? new InterruptedCallError() : error;
+      throw interruption ?? error;
     } finally {
       signal?.removeEventListener('abort', giveUp);
       client.rest();

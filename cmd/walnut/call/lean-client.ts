@@ -20,6 +20,11 @@ interface Waiting {
   reject(error: CallError): void;
 }
 
+/** A socket of Node's tls, which has this member although its types lack it. */
+interface Handshaking {
+  readonly secureConnecting: boolean;
+}
+
 const TIMEOUT_MS_DEFAULT = 30_000;
 const HEADER_LINES = Object.entries(UNARY_HEADERS)
   .map(([name, value]) => `${name}: ${value}\r\n`)
@@ -79,6 +84,12 @@ export class LeanClient {
   rest(): void {
     this.#isResting = true;
     this.#socket?.unref();
+  }
+
+  /** False until a connection stands: no part of a call has left this machine before. */
+  get isConnected(): boolean {
+    const socket = this.#socket;
+    return socket !== undefined && !socket.connecting && !(socket as Partial<Handshaking>).secureConnecting;
   }
 
   /** Fails the call in flight, if any. A later call connects again. */

@@ -1,13 +1,14 @@
 /** `walnut cluster init`, `add-group`, `failover` and `drain`: changes of the map, each safe to repeat. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeStatus } from '#gen/walnut/cluster/v1/records_pb.ts';
-import { CALL } from '../call/connection.ts';
+import { InterruptedCallError } from '../call/call-error.ts';
+import { type Interruptible, shortCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show, usageError } from '../command-host.ts';
 import { type ClusterOptions, type PlannedGroup, parseGroup } from './cluster-options.ts';
 import { endpointsOf } from './cluster-reads.ts';
 import { untilLed, untilTaken, untilWriting } from './cluster-waits.ts';
-import { callCoordinators, READ, readFromActive } from './coordinators.ts';
+import { callCoordinators, readCall, readFromActive } from './coordinators.ts';
 import { type Draining, drainingText, judgeDraining } from './draining.ts';
 
 interface InitOptions extends ClusterOptions {
@@ -36,7 +37,7 @@ export async function runInit(invocation: Invocation, options: InitOptions): Pro
       : { auto: { replicas: auto } };
   const endpoints = await endpointsOf(invocation, options);
   const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
-  const made = await untilTaken(wait, (client) => client.initCluster(request, CALL));
+  const made = await untilTaken(wait, (client) => client.initCluster(request, shortCall(invocation.io)));
   const groups = made.groups.map(({ id, nodes }) => ({ id, nodes }));
   const { clusterId } = made;
   const takesWrites = options.timeout > 0 && (await untilWriting(wait, Number(made.epoch)));
@@ -60,7 +61,7 @@ export async function runAddGroup(invocation: Invocation, options: AddGroupOptio
   const endpoints = await endpointsOf(invocation, options);
   const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
   const request = { group: { id, nodes: [...nodes] } };
-  const { epoch } = await untilTaken(wait, (client) => client.addGroup(request, CALL));
+  const { epoch } = await untilTaken(wait, (client) => client.addGroup(request, shortCall(invocation.io)));
   const takesWrites = options.timeout > 0 && (await untilWriting(wait, Number(epoch)));
   await show(
     invocation,
@@ -76,7 +77,9 @@ export async function runFailover(invocation: Invocation, options: FailoverOptio
   const endpoints = await endpointsOf(invocation, options);
   const request = { group, to: options.to ?? '' };
   const wait = { io: invocation.io, endpoints, timeoutMs: options.timeout };
-  const { to, epoch } = await untilTaken(wait, (client) => client.failoverGroup(request, CALL));
+  const { to, epoch } = await untilTaken(wait, (client) =>
+    client.failoverGroup(request, shortCall(invocation.io)),
+  );
   const term = options.timeout === 0 ? undefined : await untilLed(wait, group, to, Number(epoch));
   await show(
     invocation,
@@ -92,9 +95,9 @@ export async function runDrain(invocation: Invocation, options: DrainOptions): P
   const status = isUndone ? NodeStatus.ACTIVE : NodeStatus.DRAINING;
   const endpoints = await endpointsOf(invocation, options);
   const { epoch } = await callCoordinators(endpoints, (client) =>
-    client.setNodeStatus({ node, status }, CALL),
+    client.setNodeStatus({ node, status }, shortCall(invocation.io)),
   );
-  const draining = isUndone ? undefined : await readDraining(endpoints, node);
+  const draining = isUndone ? undefined : await readDraining(invocation.io, endpoints, node);
   await show(
     invocation,
     () => ({ node, draining: !isUndone, epoch: Number(epoch), ...draining }),
@@ -104,14 +107,21 @@ export async function runDrain(invocation: Invocation, options: DrainOptions): P
 }
 
 /** Undefined where no active coordinator answers any more: the node drains all the same. */
-async function readDraining(endpoints: readonly Endpoint[], node: string): Promise<Draining | undefined> {
+async function readDraining(
+  io: Interruptible,
+  endpoints: readonly Endpoint[],
+  node: string,
+): Promise<Draining | undefined> {
+  const call = readCall(io);
   try {
-    const cluster = await readFromActive(endpoints, (client) => client.getCluster({}, READ));
-    const nodes = await readFromActive(endpoints, (client) => client.listNodes({}, READ));
+    const cluster = await readFromActive(endpoints, (client) => client.getCluster({}, call));
+    const nodes = await readFromActive(endpoints, (client) => client.listNodes({}, call));
     if (cluster.note !== '' || nodes.note !== '') return undefined;
     return judgeDraining(node, cluster.answer, nodes.answer);
   } catch (error) {
     if (error instanceof CliError) return undefined;
-    throw error;
+    if (!(error instanceof InterruptedCallError)) throw error;
+    const advice = 'See how far it is with: walnut cluster nodes';
+    throw new CliError(EXIT.interrupted, `${node} drains; interrupted before it was known how far`, advice);
   }
 }

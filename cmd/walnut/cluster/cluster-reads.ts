@@ -2,6 +2,7 @@
 import type { ShardMap } from '#cluster/shard-map.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { toShardMap } from '#wire/shard-map-codec.ts';
+import type { Interruptible } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show } from '../command-host.ts';
 import type { ClusterOptions } from './cluster-options.ts';
@@ -14,7 +15,7 @@ import {
   nodesText,
   placeOf,
 } from './cluster-views.ts';
-import { callCoordinators, READ, readFromActive } from './coordinators.ts';
+import { callCoordinators, readCall, readFromActive } from './coordinators.ts';
 
 /** The coordinators that the user named, as they are called. */
 export function endpointsOf({ reach }: Invocation, { coordinators }: ClusterOptions): Promise<Endpoint[]> {
@@ -23,7 +24,9 @@ export function endpointsOf({ reach }: Invocation, { coordinators }: ClusterOpti
 
 export async function runStatus(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
   const endpoints = await endpointsOf(invocation, options);
-  const { answer: view, note } = await readFromActive(endpoints, (client) => client.getCluster({}, READ));
+  const { answer: view, note } = await readFromActive(endpoints, (client) =>
+    client.getCluster({}, readCall(invocation.io)),
+  );
   await show(
     invocation,
     () => ({ ...clusterJson(view), note }),
@@ -34,7 +37,9 @@ export async function runStatus(invocation: Invocation, options: ClusterOptions)
 
 export async function runNodes(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
   const endpoints = await endpointsOf(invocation, options);
-  const { answer: view, note } = await readFromActive(endpoints, (client) => client.listNodes({}, READ));
+  const { answer: view, note } = await readFromActive(endpoints, (client) =>
+    client.listNodes({}, readCall(invocation.io)),
+  );
   await show(
     invocation,
     () => ({ ...nodesJson(view), note }),
@@ -44,7 +49,7 @@ export async function runNodes(invocation: Invocation, options: ClusterOptions):
 }
 
 export async function runMap(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
-  const map = await readMap(await endpointsOf(invocation, options));
+  const map = await readMap(await endpointsOf(invocation, options), invocation.io);
   await show(
     invocation,
     () => ({ ...map, groups: [...map.groups.values()], nodes: [...map.nodes.values()] }),
@@ -55,7 +60,7 @@ export async function runMap(invocation: Invocation, options: ClusterOptions): P
 
 export async function runSlot(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
   const key = invocation.args[0] ?? '';
-  const place = placeOf(await readMap(await endpointsOf(invocation, options)), key);
+  const place = placeOf(await readMap(await endpointsOf(invocation, options), invocation.io), key);
   const { slot, group, leader, address } = place;
   const owner = group === '' ? 'no group owns it' : `${group}, led by ${leader || 'nobody now'} ${address}`;
   await show(
@@ -66,8 +71,9 @@ export async function runSlot(invocation: Invocation, options: ClusterOptions): 
   return EXIT.ok;
 }
 
-export async function readMap(endpoints: readonly Endpoint[]): Promise<ShardMap> {
-  const { map } = await callCoordinators(endpoints, (client) => client.getShardMap({}, READ));
+export async function readMap(endpoints: readonly Endpoint[], io: Interruptible): Promise<ShardMap> {
+  const call = readCall(io);
+  const { map } = await callCoordinators(endpoints, (client) => client.getShardMap({}, call));
   return map === undefined ? NO_MAP : toShardMap(map);
 }
 

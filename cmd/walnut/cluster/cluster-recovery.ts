@@ -1,6 +1,6 @@
 /** `walnut cluster recover`: shows what would become of the map, and does it where `--apply` says so. */
 import type { GroupRecovery, RecoverClusterResponse } from '#gen/walnut/v1/coordinator_pb.ts';
-import { CALL } from '../call/connection.ts';
+import { shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, show, usageError } from '../command-host.ts';
 import type { ClusterOptions } from './cluster-options.ts';
@@ -26,7 +26,7 @@ export async function runRecover(invocation: Invocation, options: RecoverOptions
   const endpoints = await endpointsOf(invocation, options);
   const request = { forceGroup: group, apply };
   const wait = { io: invocation.io, endpoints, timeoutMs };
-  const plan = await untilTaken(wait, (client) => client.recoverCluster(request, CALL));
+  const plan = await untilTaken(wait, (client) => client.recoverCluster(request, shortCall(invocation.io)));
   const takesWrites = apply && timeoutMs > 0 && (await untilWriting(wait, Number(plan.epoch)));
   await show(
     invocation,

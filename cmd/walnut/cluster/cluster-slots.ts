@@ -3,9 +3,11 @@ import type { ShardMap } from '#cluster/shard-map.ts';
 import { runsOf, slotsIn } from '#cluster/shard-map.ts';
 import type { Endpoint } from '#dial/endpoint.ts';
 import type { SlotSize } from '#gen/walnut/v1/admin_pb.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { InterruptedCallError } from '../call/call-error.ts';
+import { createNodeClients, type Interruptible, shortCall } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import { type Invocation, parseToldAddress, show, toArgument } from '../command-host.ts';
+import { statusCall } from '../group/group-status.ts';
 import { countOf, showBytes, showCount, showPosition } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
@@ -33,7 +35,7 @@ interface Counted {
 
 export async function runSlots(invocation: Invocation, options: SlotsOptions): Promise<ExitCode> {
   const endpoints = await endpointsOf(invocation, options);
-  const map = await readMap(endpoints);
+  const map = await readMap(endpoints, invocation.io);
   const ids = [...map.groups.keys()]
     .sort()
     .filter((id) => options.group === undefined || id === options.group);
@@ -45,7 +47,7 @@ export async function runSlots(invocation: Invocation, options: SlotsOptions): P
         ? 'Make it with: walnut cluster init'
         : 'See which there are: walnut cluster map',
     );
-  const groups = await Promise.all(ids.map((id) => sizesOf(map, id, endpoints)));
+  const groups = await Promise.all(ids.map((id) => sizesOf(map, id, endpoints, invocation.io)));
   await show(
     invocation,
     () => ({ groups: groups.map((group) => groupJson(group, options.top)) }),
@@ -54,7 +56,12 @@ export async function runSlots(invocation: Invocation, options: SlotsOptions): P
   return groups.some(({ counted }) => counted instanceof CliError) ? EXIT.negative : EXIT.ok;
 }
 
-async function sizesOf(map: ShardMap, id: string, endpoints: readonly Endpoint[]): Promise<GroupSizes> {
+async function sizesOf(
+  map: ShardMap,
+  id: string,
+  endpoints: readonly Endpoint[],
+  io: Interruptible,
+): Promise<GroupSizes> {
   const slots = slotsIn(runsOf(map.slots, id));
   const leader = map.groups.get(id)?.leader?.node ?? '';
   const address = map.nodes.get(leader)?.address;
@@ -62,15 +69,21 @@ async function sizesOf(map: ShardMap, id: string, endpoints: readonly Endpoint[]
   if (address === undefined || by === undefined)
     return { id, slots, counted: new CliError(EXIT.negative, 'it has no leader now') };
   const at = parseToldAddress(address, by);
-  const counted = await count(at).catch((error: unknown) => describeFailure(error, toArgument(at)));
+  const counted = await count(at, io).catch((error: unknown) => {
+    if (error instanceof InterruptedCallError) throw error;
+    return describeFailure(error, toArgument(at));
+  });
   return { id, slots, counted };
 }
 
-async function count(at: Endpoint): Promise<Counted> {
+async function count(at: Endpoint, io: Interruptible): Promise<Counted> {
   const { admin } = createNodeClients(at);
+  const call = shortCall(io);
+  // Counting may take long; a leader that does not even say how it is does not count.
+  await admin.status({}, statusCall(io));
   const sizes: SlotSize[] = [];
   for (let fromSlot = 0; ; ) {
-    const { position, slots, nextSlot } = await admin.getSlotSizes({ fromSlot }, CALL);
+    const { position, slots, nextSlot } = await admin.getSlotSizes({ fromSlot }, call);
     sizes.push(...slots);
     if (nextSlot <= fromSlot)
       return { position: showPosition(position), sizes: sizes.sort((a, b) => Number(b.bytes - a.bytes)) };

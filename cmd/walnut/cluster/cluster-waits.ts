@@ -1,11 +1,15 @@
-/** Waits of `walnut cluster init`, `failover` and `recover` for what they began. Each ends after the time that the user gave. */
+/**
+ * Waits of `walnut cluster init`, `failover` and `recover` for what they began. Each ends after the
+ * time that the user gave, or when it is interrupted, and says then what is known of the change.
+ */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { InterruptedCallError } from '../call/call-error.ts';
 import { callErrorOf } from '../call/persist.ts';
-import { CliError, EXIT } from '../cli-error.ts';
+import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import type { Invocation } from '../command-host.ts';
 import { readMap } from './cluster-reads.ts';
-import { type CoordinatorCall, callCoordinators, READ, readFromActive } from './coordinators.ts';
+import { type CoordinatorCall, callCoordinators, readCall, readFromActive } from './coordinators.ts';
 
 /** How often a coordinator is asked, milliseconds. */
 const POLL_MS = 100;
@@ -21,23 +25,37 @@ interface Wait {
 /** What a look found: the end of the wait, or what is missing yet. */
 type Look<T> = { readonly done: T } | { readonly missing: string };
 
-/** Looks until it is done. `timedOut` makes the failure of what was missing last. */
+/** Why a wait ended before what it waited for came: what begins its message, and what tells the time in it. */
+interface Ending {
+  readonly exitCode: ExitCode;
+  readonly before: '' | 'interrupted: ';
+  readonly after: string;
+}
+
+const INTERRUPTED: Ending = { exitCode: EXIT.interrupted, before: 'interrupted: ', after: '' };
+
+/** Looks until it is done. `failure` tells what was missing last; undefined where no look has ended. */
 async function until<T>(
   { io, timeoutMs }: Wait,
   look: () => Promise<Look<T>>,
-  timedOut: (missing: string) => CliError,
+  failure: (missing: string | undefined, ending: Ending) => CliError,
 ): Promise<T> {
   const clock = createNodeClock();
   const startMs = clock.monotonicMs();
-  for (let told = ''; ; ) {
-    const found = await look();
+  let missing: string | undefined;
+  for (let told: string | undefined; ; ) {
+    const found = await look().catch((error: unknown) => {
+      throw error instanceof InterruptedCallError ? failure(missing, INTERRUPTED) : error;
+    });
     if ('done' in found) return found.done;
-    const { missing } = found;
+    missing = found.missing;
     const waitedMs = clock.monotonicMs() - startMs;
-    if (waitedMs >= timeoutMs) throw timedOut(missing);
+    if (waitedMs >= timeoutMs)
+      throw failure(missing, { exitCode: EXIT.server, before: '', after: ` after ${timeoutMs} ms` });
     if (waitedMs >= SILENT_MS && missing !== told) io.note(`waiting: ${missing}\n`);
     if (waitedMs >= SILENT_MS) told = missing;
-    await clock.sleep(POLL_MS);
+    await clock.sleep(POLL_MS, io.interrupted);
+    if (io.interrupted.aborted) throw failure(missing, INTERRUPTED);
   }
 }
 
@@ -51,12 +69,17 @@ export async function untilTaken<T>(wait: Wait, change: CoordinatorCall<T>): Pro
     try {
       return { done: await callCoordinators(wait.endpoints, change) };
     } catch (error) {
+      // What is known of the change itself is better told by its own call.
+      if (error instanceof InterruptedCallError) throw describeFailure(error, '');
       if (!(error instanceof CliError) || callErrorOf(error)?.code !== 'unavailable') throw error;
       refusal = error;
       return { missing: error.message };
     }
   };
-  return until(wait, look, () => refusal as CliError);
+  return until(wait, look, (_, { exitCode, before }) => {
+    const { message, advice, cause } = refusal as CliError;
+    return new CliError(exitCode, `${before}${message}`, advice, cause);
+  });
 }
 
 /** Resolves with the term that the node leads. `epoch`: of the map that has the plan; an older map shows nothing of it. */
@@ -64,7 +87,7 @@ export function untilLed(wait: Wait, group: string, to: string, epoch: number): 
   return until(
     wait,
     async () => {
-      const map = await readMap(wait.endpoints);
+      const map = await readMap(wait.endpoints, wait.io);
       const recorded = map.groups.get(group);
       if (map.epoch < epoch || recorded?.leader === undefined || recorded.next !== undefined)
         return { missing: `${to} does not lead ${group} yet` };
@@ -76,10 +99,10 @@ export function untilLed(wait: Wait, group: string, to: string, epoch: number): 
         'See why with: walnut cluster status, walnut cluster nodes',
       );
     },
-    () =>
+    (_, { exitCode, before, after }) =>
       new CliError(
-        EXIT.server,
-        `${to} does not lead ${group} after ${wait.timeoutMs} ms; the plan stands`,
+        exitCode,
+        `${before}${to} does not lead ${group}${after || ' yet'}; the plan stands`,
         'See how far it is with: walnut cluster status',
       ),
   );
@@ -87,10 +110,11 @@ export function untilLed(wait: Wait, group: string, to: string, epoch: number): 
 
 /** Resolves once every group of the cluster has a leader that takes writes. */
 export function untilWriting(wait: Wait, epoch: number): Promise<true> {
+  const call = readCall(wait.io);
   return until<true>(
     wait,
     async () => {
-      const { answer, note } = await readFromActive(wait.endpoints, (client) => client.getCluster({}, READ));
+      const { answer, note } = await readFromActive(wait.endpoints, (client) => client.getCluster({}, call));
       if (note !== '') return { missing: note };
       const idle = answer.groups.filter(({ takesWrites }) => !takesWrites).map(({ group }) => group?.id);
       const isNew = Number(answer.epoch) >= epoch;
@@ -98,10 +122,10 @@ export function untilWriting(wait: Wait, epoch: number): Promise<true> {
         ? { done: true }
         : { missing: `${idle.join(', ') || 'the cluster'} does not take writes yet` };
     },
-    (missing) =>
+    (missing = 'it is not known whether the groups take writes', { exitCode, before, after }) =>
       new CliError(
-        EXIT.server,
-        `the map is written, but after ${wait.timeoutMs} ms: ${missing}`,
+        exitCode,
+        `${before}the map is written, but${after === '' ? '' : `${after}:`} ${missing}`,
         'See why with: walnut cluster status, walnut cluster nodes',
       ),
   );

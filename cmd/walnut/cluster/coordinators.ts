@@ -4,15 +4,19 @@
  */
 import type { Endpoint } from '#dial/endpoint.ts';
 import { CallError } from '../call/call-error.ts';
-import type { CallOptions } from '../call/connection.ts';
+import { type CallOptions, callWithin, type Interruptible } from '../call/connection.ts';
 import { type CoordinatorClient, createCoordinatorClient } from '../call/coordinator-client.ts';
 import { CliError, describeFailure, EXIT, leaderHintOf } from '../cli-error.ts';
 import { parseToldAddress, toArgument } from '../command-host.ts';
 
 /** For reads: every coordinator has what it answers in memory, so one that is silent for longer is stuck. */
-export const READ: CallOptions = { timeoutMs: 2_000 };
+const READ_MS_MAX = 2_000;
 /** How often a call follows the address of the active coordinator. */
 const HOPS_MAX = 3;
+
+export function readCall(io: Interruptible): CallOptions {
+  return callWithin(READ_MS_MAX, io);
+}
 
 export type CoordinatorCall<T> = (client: CoordinatorClient) => Promise<T>;
 

@@ -90,7 +90,7 @@ async function examineAll(
     return { findings: await examineConfig(config, kind, io.env, createMachine()), nodes: config };
   }
   if (kind !== undefined) throw usageError('--kind goes with --config');
-  const group = await readGroup(address);
+  const group = await readGroup(address, io);
   return { findings: examine(group), nodes: countOf(group.nodes.length, 'node') };
 }
 

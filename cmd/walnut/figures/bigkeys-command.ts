@@ -5,8 +5,8 @@ import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { utf8Length } from '#model/limits.ts';
 import { entryCost } from '#storage/entry-cost.ts';
 import { parseCount, parseDurationMs } from '../arguments.ts';
-import { InterruptedCallError } from '../call/call-error.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { untilInterrupted } from '../call/call-error.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, showBytes, showCount, showLineKey } from '../output/output.ts';
@@ -86,11 +86,6 @@ async function runBigkeys(invocation: Invocation, options: BigkeysOptions): Prom
   return io.interrupted.aborted ? EXIT.interrupted : EXIT.ok;
 }
 
-/** What was found before an interruption is shown: it ends the walk, and is no failure of it. */
-function unlessInterrupted(error: unknown): undefined {
-  if (!(error instanceof InterruptedCallError)) throw error;
-}
-
 /** False where the walk ended before the last page. */
 async function walk(
   { address, args, io }: Invocation,
@@ -100,13 +95,12 @@ async function walk(
 ): Promise<boolean> {
   const { kv } = createNodeClients(address);
   const [prefix = ''] = args;
-  const call = { ...CALL, signal: io.interrupted };
+  const call = shortCall(io);
   let cursor = '';
   do {
     const wanted = Math.min(PAGE_KEYS, limit - sizes.entries);
-    const page = await kv
-      .scan({ prefix, cursor, limit: wanted, keysOnly: true }, call)
-      .catch(unlessInterrupted);
+    // What was found before an interruption is shown: it ends the walk, and is no failure of it.
+    const page = await untilInterrupted(kv.scan({ prefix, cursor, limit: wanted, keysOnly: true }, call));
     if (page === undefined) return false;
     for (const entry of page.entries) sizes.add({ key: entry.key, ...sizesOf(entry) });
     cursor = page.nextCursor;

@@ -1,10 +1,11 @@
 /** Reads Status and metrics of every node of a group at one moment. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import type { Interruptible } from '../call/connection.ts';
 import { LeanClient } from '../call/lean-client.ts';
 import { CliError, describeFailure } from '../cli-error.ts';
 import { toArgument } from '../command-host.ts';
-import { askGroup, STATUS } from '../group/group-status.ts';
+import { askGroup, STATUS_MS_MAX } from '../group/group-status.ts';
 import { MetricsPage } from './metrics-page.ts';
 
 export interface NodeReading {
@@ -28,7 +29,7 @@ export interface GroupReading {
 
 /** Rejects with `CallError` where the node does not answer, or does not show its metrics to this caller. */
 export async function readPage(endpoint: Endpoint): Promise<MetricsPage> {
-  const client = new LeanClient(endpoint, STATUS.timeoutMs);
+  const client = new LeanClient(endpoint, STATUS_MS_MAX);
   try {
     return new MetricsPage(await client.page('/metrics'));
   } finally {
@@ -37,8 +38,8 @@ export async function readPage(endpoint: Endpoint): Promise<MetricsPage> {
 }
 
 /** Rejects where `asked` itself does not answer. */
-export async function readGroup(asked: Endpoint): Promise<GroupReading> {
-  const { nodes, isWhole } = await askGroup(asked);
+export async function readGroup(asked: Endpoint, io: Interruptible): Promise<GroupReading> {
+  const { nodes, isWhole } = await askGroup(asked, io);
   const readings = nodes.map(async ({ address, endpoint, status }): Promise<NodeReading | SilentNode> => {
     if (status instanceof CliError) return { address, failure: status };
     try {

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { parseCount, parseDurationMs } from '../arguments.ts';
+import { untilInterrupted } from '../call/call-error.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, showAgain } from '../command-host.ts';
 import { renderNodes } from '../group/group-status.ts';
@@ -44,11 +45,12 @@ Examples:
 async function runTop(invocation: Invocation, { interval, count }: TopOptions): Promise<ExitCode> {
   const { io, address, colors } = invocation;
   const intervalMs = Math.max(INTERVAL_MS_MIN, interval);
-  let before = await readGroup(address);
+  let before = await readGroup(address, io);
   for (let shown = 0; shown !== count && !io.interrupted.aborted; shown++) {
     await delay(intervalMs, undefined, { signal: io.interrupted }).catch(() => {});
     if (io.interrupted.aborted) break;
-    const now = await readGroup(address);
+    const now = await untilInterrupted(readGroup(address, io));
+    if (now === undefined) break;
     const rows = rowsOf(before, now);
     await showAgain(
       invocation,

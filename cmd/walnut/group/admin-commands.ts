@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Quarantine } from '#gen/walnut/v1/admin_pb.ts';
 import { parseAddress } from '../arguments.ts';
-import { CALL, createNodeClients, LONG_CALL } from '../call/connection.ts';
+import { createNodeClients, longCall, shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { countOf, showBytes, showDeadline, showPosition } from '../output/output.ts';
@@ -90,7 +90,7 @@ function addQuarantineCommands(program: Command, host: CommandHost): void {
 }
 
 async function runCheckpoint(invocation: Invocation): Promise<ExitCode> {
-  const answer = await createNodeClients(invocation.address).admin.checkpoint({}, LONG_CALL);
+  const answer = await createNodeClients(invocation.address).admin.checkpoint({}, longCall(invocation.io));
   const { deletedSegments } = answer;
   const [position, entries, bytes] = [
     showPosition(answer.position),
@@ -107,7 +107,7 @@ async function runCheckpoint(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function runRotate(invocation: Invocation): Promise<ExitCode> {
-  const answer = await createNodeClients(invocation.address).admin.rotateWal({}, CALL);
+  const answer = await createNodeClients(invocation.address).admin.rotateWal({}, shortCall(invocation.io));
   const [segmentSeq, firstLsn] = [Number(answer.segmentSeq), Number(answer.firstLsn)];
   await show(
     invocation,
@@ -119,7 +119,10 @@ async function runRotate(invocation: Invocation): Promise<ExitCode> {
 
 async function runAddReplica(invocation: Invocation): Promise<ExitCode> {
   const address = replicaArgument(invocation);
-  const { warning } = await createNodeClients(invocation.address).admin.addReplica({ address }, CALL);
+  const { warning } = await createNodeClients(invocation.address).admin.addReplica(
+    { address },
+    shortCall(invocation.io),
+  );
   await show(
     invocation,
     () => ({ address, added: true, ...(warning === '' ? {} : { warning }) }),
@@ -131,7 +134,7 @@ async function runAddReplica(invocation: Invocation): Promise<ExitCode> {
 
 async function runRemoveReplica(invocation: Invocation): Promise<ExitCode> {
   const address = replicaArgument(invocation);
-  await createNodeClients(invocation.address).admin.removeReplica({ address }, CALL);
+  await createNodeClients(invocation.address).admin.removeReplica({ address }, shortCall(invocation.io));
   await show(
     invocation,
     () => ({ address, removed: true }),
@@ -149,7 +152,10 @@ function replicaArgument({ args }: Invocation): string {
 }
 
 async function runQuarantineList(invocation: Invocation): Promise<ExitCode> {
-  const { quarantines } = await createNodeClients(invocation.address).admin.quarantineList({}, CALL);
+  const { quarantines } = await createNodeClients(invocation.address).admin.quarantineList(
+    {},
+    shortCall(invocation.io),
+  );
   await show(
     invocation,
     () => quarantines.map(quarantineToJson),
@@ -202,7 +208,7 @@ async function runQuarantineRelease(invocation: Invocation, options: ReleaseOpti
   }
   const action = options.keep === true ? 'keep' : 'discardLocal';
   const { admin } = createNodeClients(invocation.address);
-  await admin.quarantineRelease({ action: { case: action, value: true } }, LONG_CALL);
+  await admin.quarantineRelease({ action: { case: action, value: true } }, longCall(invocation.io));
   const now =
     options.keep === true ? 'keeps its data and follows no one' : 'follows its master from a fresh start';
   await show(

@@ -1,7 +1,7 @@
 /** `walnut clock`: shows the offset of the log clock from wall time, and removes it with --apply. */
 import type { Command } from 'commander';
 import type { ClockStatus, MendClockResponse } from '#gen/walnut/v1/admin_pb.ts';
-import { createNodeClients, LONG_CALL } from '../call/connection.ts';
+import { createNodeClients, longCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { showDuration, showPosition } from '../output/output.ts';
@@ -44,7 +44,7 @@ Mending goes by the wall clock of the node: put that right first (date -u). Node
 
 async function runClock(invocation: Invocation, options: ClockOptions): Promise<ExitCode> {
   const { admin } = createNodeClients(invocation.address);
-  const told = await admin.mendClock({}, LONG_CALL);
+  const told = await admin.mendClock({}, longCall(invocation.io));
   const clock = clockOf(told);
   const differsMs = wallMsOf(clock) - Date.now();
   if (options.apply !== true) {
@@ -61,7 +61,10 @@ async function runClock(invocation: Invocation, options: ClockOptions): Promise<
       'Put the wrong one right. To go by that of the node all the same: --any-wall-clock',
     );
   }
-  const done = await admin.mendClock({ apply: true, expectedAheadMs: clock.aheadMs }, LONG_CALL);
+  const done = await admin.mendClock(
+    { apply: true, expectedAheadMs: clock.aheadMs },
+    longCall(invocation.io),
+  );
   await show(
     invocation,
     () => ({ isApplied: true, ...answerToJson(done) }),

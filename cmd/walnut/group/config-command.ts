@@ -1,7 +1,7 @@
 /** `walnut config`: shows and changes the keys of a running node that need no restart. */
 import type { Command } from 'commander';
 import type { Setting } from '#gen/walnut/v1/admin_pb.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { renderTable } from '../output/table.ts';
@@ -30,7 +30,7 @@ Examples:
 async function runConfig(invocation: Invocation): Promise<ExitCode> {
   const set = readChanges(invocation.args);
   const { admin } = createNodeClients(invocation.address);
-  const { settings } = await admin.setConfig({ set }, CALL);
+  const { settings } = await admin.setConfig({ set }, shortCall(invocation.io));
   await show(
     invocation,
     () => ({ settings: settings.map(({ key, value, origin }) => ({ key, value, origin })) }),

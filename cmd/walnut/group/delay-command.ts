@@ -4,7 +4,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { ControlDelayRequestSchema, DelayStatus } from '#gen/walnut/v1/admin_pb.ts';
 import { parseCount } from '../arguments.ts';
-import { createNodeClients, LONG_CALL } from '../call/connection.ts';
+import { createNodeClients, longCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { countOf, showDuration, showPosition } from '../output/output.ts';
@@ -83,7 +83,7 @@ function runRelease(invocation: Invocation, options: ReleaseOptions): Promise<Ex
 
 async function control(invocation: Invocation, action: Action): Promise<ExitCode> {
   const { admin } = createNodeClients(invocation.address);
-  const { position, durableLsn, delay } = await admin.controlDelay({ action }, LONG_CALL);
+  const { position, durableLsn, delay } = await admin.controlDelay({ action }, longCall(invocation.io));
   await show(
     invocation,
     () => ({

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseAddress, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
-import { CALL, createNodeClients, waitingCall } from '../call/connection.ts';
+import { createNodeClients, type Interruptible, shortCall, waitingCall } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import {
   type CommandHost,
@@ -74,7 +74,7 @@ async function runDigest(invocation: Invocation, options: DigestOptions): Promis
   }
   const addresses =
     options.compare === true
-      ? await groupOf(invocation.address)
+      ? await groupOf(invocation)
       : [
           invocation.address,
           ...(await Promise.all(options.compare.map((each) => invocation.reach(parseAddress(each))))),
@@ -123,23 +123,23 @@ async function showOne(invocation: Invocation, { at, wait }: DigestOptions): Pro
 }
 
 /** The master, which is `asked` or the node that `asked` follows, and its replicas. */
-async function groupOf(asked: Endpoint): Promise<Endpoint[]> {
-  const status = await statusOf(asked);
+async function groupOf({ address: asked, io }: Invocation): Promise<Endpoint[]> {
+  const status = await statusOf(asked, io);
   if (status.role === Role.MASTER) {
     if (status.replicas.length === 0) throw knowsNobody(asked);
     return [asked, ...status.replicas.map((replica) => parseToldAddress(replica.address, asked))];
   }
   if (!status.master?.address) throw followsNobody(asked);
   const master = parseToldAddress(status.master.address, asked);
-  const { replicas } = await statusOf(master);
+  const { replicas } = await statusOf(master, io);
   // The master may know the asked node by another address.
   const others = replicas.filter(({ nodeId, address }) => nodeId !== status.nodeId && address !== asked.text);
   return [master, asked, ...others.map((replica) => parseToldAddress(replica.address, master))];
 }
 
-async function statusOf(address: Endpoint) {
+async function statusOf(address: Endpoint, io: Interruptible) {
   const status = await createNodeClients(address)
-    .admin.status({}, CALL)
+    .admin.status({}, shortCall(io))
     .catch((error: unknown) => {
       throw describeFailure(error, toArgument(address));
     });

@@ -10,7 +10,7 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { type Position, Role } from '#gen/walnut/v1/types_pb.ts';
 import { CallError, InterruptedCallError } from '../call/call-error.ts';
-import { CALL, createNodeClients, type NodeClients, waitingCall } from '../call/connection.ts';
+import { createNodeClients, type NodeClients, shortCall, waitingCall } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { toArgument } from '../command-host.ts';
 import { enumName, showPosition } from '../output/output.ts';
@@ -157,7 +157,7 @@ async function askStatus(
   { admin }: NodeClients,
   interrupted: AbortSignal,
 ): Promise<StatusResponse | undefined> {
-  return admin.status({}, { ...CALL, signal: interrupted }).catch((error: unknown) => {
+  return admin.status({}, shortCall({ interrupted })).catch((error: unknown) => {
     if (error instanceof InterruptedCallError) throw error;
     return undefined;
   });

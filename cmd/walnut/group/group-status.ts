@@ -2,7 +2,8 @@
 import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
-import { type CallOptions, createNodeClients } from '../call/connection.ts';
+import { InterruptedCallError } from '../call/call-error.ts';
+import { type CallOptions, callWithin, createNodeClients, type Interruptible } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
 import { enumName, showBytes, showCount, showDuration, showPosition } from '../output/output.ts';
@@ -10,7 +11,11 @@ import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
 
 /** For each node: Status is answered from memory, so one that is silent for longer is stopped or stuck. */
-export const STATUS: CallOptions = { timeoutMs: 3_000 };
+export const STATUS_MS_MAX = 3_000;
+
+export function statusCall(io: Interruptible): CallOptions {
+  return callWithin(STATUS_MS_MAX, io);
+}
 
 export interface AskedGroup {
   /** The master first, where one is known, then its replicas. */
@@ -27,23 +32,27 @@ export interface AskedNode {
 }
 
 /** Rejects where `asked` itself does not answer, or is a gateway. */
-export async function askGroup(asked: Endpoint): Promise<AskedGroup> {
-  return groupOf(asked, await createNodeClients(asked).admin.status({}, STATUS));
+export async function askGroup(asked: Endpoint, io: Interruptible): Promise<AskedGroup> {
+  return groupOf(asked, await createNodeClients(asked).admin.status({}, statusCall(io)), io);
 }
 
 /** `first`: what `asked` answered. Rejects where that is a gateway. */
-export async function groupOf(asked: Endpoint, first: StatusResponse): Promise<AskedGroup> {
+export async function groupOf(
+  asked: Endpoint,
+  first: StatusResponse,
+  io: Interruptible,
+): Promise<AskedGroup> {
   refuseGateway(asked, first);
   const upstream = first.role === Role.MASTER ? '' : (first.master?.address ?? '');
   if (upstream === '') {
-    const nodes = [answered(asked, first), ...(await askReplicas(first, asked, []))];
+    const nodes = [answered(asked, first), ...(await askReplicas(first, asked, [], io))];
     return { nodes, isWhole: first.role === Role.MASTER };
   }
   const at = parseToldAddress(upstream, asked);
-  const master = await ask(at);
+  const master = await ask(at, io);
   const own = answered(asked, first);
   if (master.status instanceof CliError) return { nodes: [master, own], isWhole: false };
-  const others = await askReplicas(master.status, at, [asked.text, first.nodeId]);
+  const others = await askReplicas(master.status, at, [asked.text, first.nodeId], io);
   return { nodes: [master, own, ...others], isWhole: true };
 }
 
@@ -62,17 +71,25 @@ function answered(endpoint: Endpoint, status: AskedNode['status']): AskedNode {
 }
 
 /** `except`: addresses and ids of nodes that were asked already; a master may know a node by another address. */
-function askReplicas(master: StatusResponse, by: Endpoint, except: readonly string[]): Promise<AskedNode[]> {
+function askReplicas(
+  master: StatusResponse,
+  by: Endpoint,
+  except: readonly string[],
+  io: Interruptible,
+): Promise<AskedNode[]> {
   const others = master.replicas.filter(
     ({ address, nodeId }) => !except.includes(address) && !except.includes(nodeId),
   );
-  return Promise.all(others.map(({ address }) => ask(parseToldAddress(address, by))));
+  return Promise.all(others.map(({ address }) => ask(parseToldAddress(address, by), io)));
 }
 
-async function ask(endpoint: Endpoint): Promise<AskedNode> {
+async function ask(endpoint: Endpoint, io: Interruptible): Promise<AskedNode> {
   const status = await createNodeClients(endpoint)
-    .admin.status({}, STATUS)
-    .catch((error: unknown) => describeFailure(error, toArgument(endpoint)));
+    .admin.status({}, statusCall(io))
+    .catch((error: unknown) => {
+      if (error instanceof InterruptedCallError) throw error;
+      return describeFailure(error, toArgument(endpoint));
+    });
   return answered(endpoint, status);
 }
 

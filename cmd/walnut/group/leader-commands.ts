@@ -6,7 +6,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatDuration } from '#platform/duration.ts';
 import { type NamedAddress, parseAddress, parseDurationMs } from '../arguments.ts';
-import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
+import { createNodeClients, waitingCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { showDuration, showPosition } from '../output/output.ts';
@@ -89,7 +89,7 @@ function parseTimeoutMs(text: string): number {
 async function runFailover(invocation: Invocation, options: FailoverOptions): Promise<ExitCode> {
   const { admin } = createNodeClients(invocation.address);
   const to = options.to.text;
-  const answer = await admin.failover({ to, timeoutMs: options.timeout }, WAITING_CALL);
+  const answer = await admin.failover({ to, timeoutMs: options.timeout }, waitingCall(invocation.io));
   const { term } = answer;
   const [position, pausedMs] = [showPosition(answer.position), Number(answer.pausedMs)];
   await show(
@@ -104,7 +104,7 @@ async function runFailover(invocation: Invocation, options: FailoverOptions): Pr
 
 async function runPromote(invocation: Invocation, options: PromoteOptions): Promise<ExitCode> {
   const { admin } = createNodeClients(invocation.address);
-  const answer = await admin.promote({ force: options.force === true }, WAITING_CALL);
+  const answer = await admin.promote({ force: options.force === true }, waitingCall(invocation.io));
   const { term, promoted } = answer;
   const position = showPosition(answer.position);
   const node = invocation.address.text;

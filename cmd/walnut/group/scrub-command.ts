@@ -1,7 +1,7 @@
 /** `walnut scrub`: makes a node hash its whole state in memory again, and reports the result. */
 import type { Command } from 'commander';
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
-import { callStream, LONG_CALL } from '../call/connection.ts';
+import { callStream, longCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, showBytes, showCount, showDuration } from '../output/output.ts';
@@ -31,7 +31,7 @@ Progress is shown on stderr. Ctrl-C abandons the scrub.`,
 
 async function runScrub(invocation: Invocation): Promise<ExitCode> {
   const { io } = invocation;
-  const options = { ...LONG_CALL, signal: io.interrupted };
+  const options = longCall(io);
   let last: ScrubResponse | undefined;
   try {
     for await (const progress of callStream(invocation.address, Admin.method.scrub, {}, options)) {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { GetSlowLogResponse, SlowCall } from '#gen/walnut/v1/admin_pb.ts';
 import { SLOW_CALLS_MAX } from '#model/limits.ts';
 import { parseCount } from '../arguments.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, showDeadline, showDuration } from '../output/output.ts';
@@ -40,7 +40,7 @@ Examples:
 
 async function runSlowlog(invocation: Invocation, { limit, after }: SlowlogOptions): Promise<ExitCode> {
   const { admin } = createNodeClients(invocation.address);
-  const answer = await admin.getSlowLog({ limit, afterId: BigInt(after) }, CALL);
+  const answer = await admin.getSlowLog({ limit, afterId: BigInt(after) }, shortCall(invocation.io));
   await show(
     invocation,
     () => toJson(answer),

@@ -11,6 +11,7 @@ import type {
 import type { GetClusterResponse } from '#gen/walnut/v1/coordinator_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from '../arguments.ts';
+import { untilInterrupted } from '../call/call-error.ts';
 import { createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { gatewayJson, gatewayText } from '../cluster/gateway-view.ts';
@@ -28,7 +29,7 @@ import {
 import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
 import { describeDelay } from './delay-command.ts';
-import { type AskedNode, groupOf, renderGroup, STATUS, unwellOf } from './group-status.ts';
+import { type AskedNode, groupOf, renderGroup, statusCall, unwellOf } from './group-status.ts';
 import { statusToJson } from './status-json.ts';
 
 const WATCH_MS_DEFAULT = 1_000;
@@ -76,7 +77,8 @@ async function runStatus(invocation: Invocation, options: StatusOptions): Promis
   }
   const intervalMs = Math.max(WATCH_MS_MIN, options.watch === true ? WATCH_MS_DEFAULT : options.watch);
   while (!io.interrupted.aborted) {
-    const view = await look(invocation);
+    const view = await untilInterrupted(look(invocation));
+    if (view === undefined) break;
     await showAgain(invocation, view.json, view.text);
     await delay(intervalMs, undefined, { signal: io.interrupted }).catch(() => {});
   }
@@ -91,7 +93,7 @@ interface View {
 }
 
 async function lookAtNode(invocation: Invocation): Promise<View> {
-  const status = await createNodeClients(invocation.address).admin.status({}, STATUS);
+  const status = await createNodeClients(invocation.address).admin.status({}, statusCall(invocation.io));
   if (status.cluster !== undefined) return viewOfGateway(status, status.cluster, invocation);
   return { json: () => statusToJson(status), text: () => renderStatus(status, invocation) };
 }
@@ -106,9 +108,9 @@ function viewOfGateway(status: StatusResponse, cluster: GetClusterResponse, invo
 
 async function lookAtGroup(invocation: Invocation): Promise<View> {
   const { address } = invocation;
-  const first = await createNodeClients(address).admin.status({}, STATUS);
+  const first = await createNodeClients(address).admin.status({}, statusCall(invocation.io));
   if (first.cluster !== undefined) return viewOfGateway(first, first.cluster, invocation);
-  const group = await groupOf(address, first);
+  const group = await groupOf(address, first, invocation.io);
   const toJson = ({ address, status }: AskedNode): Record<string, unknown> =>
     status instanceof CliError
       ? { address, error: status.message }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { DeletePrefixResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
-import { type NodeClients, WAITING_CALL } from '../call/connection.ts';
+import { type NodeClients, waitingCall } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
 import { countOf, enumName, showPosition } from '../output/output.ts';
@@ -107,7 +107,7 @@ async function deleteAll(
     const call = (given: NodeClients): Promise<DeletePrefixResponse> => {
       // A cursor is valid only on the node that returned it.
       clients = given;
-      return given.kv.deletePrefix(request, WAITING_CALL);
+      return given.kv.deletePrefix(request, waitingCall(invocation.io));
     };
     const response: DeletePrefixResponse = await (clients === undefined
       ? callFollowing(invocation, options, call)

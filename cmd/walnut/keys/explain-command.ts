@@ -4,7 +4,7 @@ import type { ExplainResponse, WatchEvent } from '#gen/walnut/v1/kv_store_pb.ts'
 import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
 import { EXPLAIN_CHANGES_MAX } from '#model/explain.ts';
 import { parseCount, parseKey } from '../arguments.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import {
@@ -53,7 +53,7 @@ Examples:
 async function runExplain(invocation: Invocation, options: ExplainOptions): Promise<ExitCode> {
   const key = invocation.args[0] ?? '';
   const { kv } = createNodeClients(invocation.address);
-  const answer = await kv.explain({ key, changes: options.changes ?? 0 }, CALL);
+  const answer = await kv.explain({ key, changes: options.changes ?? 0 }, shortCall(invocation.io));
   await show(
     invocation,
     () => toJson(key, answer),

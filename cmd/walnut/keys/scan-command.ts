@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ScanResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { parseCount } from '../arguments.ts';
-import { CALL, createNodeClients, type NodeClients } from '../call/connection.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { entryToJson, showDeadline, showLineKey, showPosition, showValue } from '../output/output.ts';
@@ -53,7 +53,7 @@ async function runScan(invocation: Invocation, options: ScanOptions): Promise<Ex
   const isKeysOnly = options.keysOnly === true;
   const printer = createScanPrinter(invocation, isKeysOnly, options.all === true);
   const page = { prefix: invocation.args[0] ?? '', keysOnly: isKeysOnly, withModified: invocation.isJson };
-  const pages = scanPages(createNodeClients(invocation.address), page, limit);
+  const pages = scanPages(invocation, page, limit);
   let hasMore = false;
   for await (const page of pages) {
     await printer.page(page.entries);
@@ -73,7 +73,7 @@ async function runCount(invocation: Invocation, options: ScanOptions): Promise<E
   let entries = 0;
   let cursor = '';
   do {
-    const page = await kv.scan({ prefix, cursor, countOnly: true }, CALL);
+    const page = await kv.scan({ prefix, cursor, countOnly: true }, shortCall(invocation.io));
     entries += page.count;
     cursor = page.nextCursor;
     if (invocation.io.interrupted.aborted) return EXIT.interrupted;
@@ -88,15 +88,16 @@ async function runCount(invocation: Invocation, options: ScanOptions): Promise<E
 
 /** Reads pages until `limit` entries or the end. Never requests more entries than it needs. */
 async function* scanPages(
-  clients: NodeClients,
+  { address, io }: Invocation,
   what: { readonly prefix: string; readonly keysOnly: boolean; readonly withModified: boolean },
   limit: number,
 ): AsyncGenerator<ScanResponse> {
+  const { kv } = createNodeClients(address);
   const pageSize = what.keysOnly ? PAGE_KEYS_ONLY : PAGE_WITH_VALUES;
   let cursor = '';
   let wanted = limit;
   do {
-    const page = await clients.kv.scan({ ...what, cursor, limit: Math.min(wanted, pageSize) }, CALL);
+    const page = await kv.scan({ ...what, cursor, limit: Math.min(wanted, pageSize) }, shortCall(io));
     yield page;
     wanted -= page.entries.length;
     cursor = page.nextCursor;

@@ -11,7 +11,7 @@ import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
 import { parseCount, parsePath } from '../arguments.ts';
-import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
+import { createNodeClients, waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import {
@@ -132,9 +132,9 @@ async function runList(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function runSeen(invocation: Invocation): Promise<ExitCode> {
-  const { address, args } = invocation;
+  const { address, args, io } = invocation;
   const id = parseTailId(args[0]);
-  await createNodeClients(address).admin.divergedSeen({ id }, WAITING_CALL);
+  await createNodeClients(address).admin.divergedSeen({ id }, waitingCall(io));
   await show(
     invocation,
     () => ({ id, seen: true }),
@@ -195,12 +195,13 @@ async function sourceOf(invocation: Invocation, directory: string | undefined): 
     : directorySource(directory.replace(/(?<=.)\/+$/, ''));
 }
 
-function nodeSource({ address }: Invocation): Source {
+function nodeSource({ address, io }: Invocation): Source {
+  const call = waitingCall(io);
   const { admin } = createNodeClients(address);
   return {
     name: address.text,
     list: async () => {
-      const { tails } = await admin.divergedList({}, WAITING_CALL);
+      const { tails } = await admin.divergedList({}, call);
       return tails.map((tail) =>
         toTail({
           ...tail,
@@ -214,7 +215,7 @@ function nodeSource({ address }: Invocation): Source {
     },
     slice: async (id, afterLsn) => {
       const request = { id, afterLsn: BigInt(afterLsn), maxBytes: SLICE_BYTES };
-      const answer = await admin.divergedShow(request, WAITING_CALL);
+      const answer = await admin.divergedShow(request, call);
       const updates = answer.entries.map(
         (entry): Update => ({
           position: {

@@ -1,7 +1,7 @@
 /** `walnut export`: the entries of a group as NDJSON, which `walnut import` reads. */
 import type { Command } from 'commander';
 import type { ScanResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { persist } from '../call/persist.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import type { CommandHost, Invocation } from '../command-host.ts';
@@ -42,7 +42,7 @@ async function runExport(invocation: Invocation): Promise<ExitCode> {
   let [exported, cursor] = [0, ''];
   do {
     const request = { prefix, cursor, limit: PAGE_ENTRIES };
-    const page: ScanResponse = await persist(() => kv.scan(request, CALL), policy);
+    const page: ScanResponse = await persist(() => kv.scan(request, shortCall(invocation.io)), policy);
     if (page.entries.length > 0) await io.write(`${page.entries.map(entryLine).join('\n')}\n`);
     exported += page.entries.length;
     progress.done(exported, 'exported');

@@ -1,7 +1,7 @@
 /** `walnut import`: the entries of a file of redis, or of NDJSON, into a group. */
 import { type Command, Option } from 'commander';
 import { parseCount, parseKey, parsePath } from '../arguments.ts';
-import { type NodeClients, WAITING_CALL } from '../call/connection.ts';
+import { type NodeClients, waitingCall } from '../call/connection.ts';
 import { persist } from '../call/persist.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
@@ -168,9 +168,10 @@ function createWriter(invocation: Invocation, options: ImportOptions): ImportWri
     };
     return persist(attempt, policy);
   };
+  const call = waitingCall(invocation.io);
   return {
-    batch: (operations) => write(({ kv }) => kv.batch({ operations: [...operations] }, WAITING_CALL)),
-    set: (request) => write(({ kv }) => kv.set(request, WAITING_CALL)),
+    batch: (operations) => write(({ kv }) => kv.batch({ operations: [...operations] }, call)),
+    set: (request) => write(({ kv }) => kv.set(request, call)),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The shell at a terminal: reads a line, runs its command, and asks for the next until the end. */
-import { createNodeClients } from '../call/connection.ts';
+import { callWithin, createNodeClients } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import type { CliIo, Terminal } from '../cli-io.ts';
 import { CommandHost, usageError } from '../command-host.ts';
@@ -156,7 +156,7 @@ async function findKeys({ invocation, session }: Shell, prefix: string): Promise
     let cursor = '';
     for (let page = 0; page < PAGES_MAX && keys.length < PAGE_KEYS; page++) {
       const request = { prefix, cursor, keysOnly: true, limit: PAGE_KEYS };
-      const { entries, nextCursor } = await kv.scan(request, { timeoutMs: PAGE_MS_MAX });
+      const { entries, nextCursor } = await kv.scan(request, callWithin(PAGE_MS_MAX, invocation.io));
       keys.push(...entries.map(({ key }) => key));
       if (nextCursor === '') break;
       cursor = nextCursor;

@@ -6,7 +6,7 @@ import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import { parseCount, parsePath } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
-import { CALL, createNodeClients } from '../call/connection.ts';
+import { createNodeClients, shortCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, parseToldAddress, show, toArgument } from '../command-host.ts';
 import { escapeLine } from '../output/terminal.ts';
@@ -123,8 +123,8 @@ async function runReplay(invocation: Invocation, options: ReplayOptions): Promis
 
 /** Returns the nodes that gets go to. Fails if the address is not a master's, because fills would be refused. */
 async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads']): Promise<Endpoint[]> {
-  const { address } = invocation;
-  const status = await createNodeClients(address).admin.status({}, CALL);
+  const { address, io } = invocation;
+  const status = await createNodeClients(address).admin.status({}, shortCall(io));
   if (status.role === Role.REPLICA) {
     const master = status.master?.address;
     const advice =

@@ -254,9 +254,20 @@ describe('import of NDJSON', () => {
     expect(stopped.err).toContain('line 1501: ');
     expect(stopped.err).toContain('(after 1,000 keys of the file)');
     expect(stopped.err).toContain('run the same command with --skip 1000');
+  });
+
+  it('gives up the write under way when it is interrupted, and says how to go on', async () => {
+    const lines = Array.from({ length: 1_500 }, (_, i) => JSON.stringify({ key: `k${i}`, value: '' }));
     const interrupted = new AbortController();
-    interrupted.abort();
-    const left = await run(['import', await file(lines.join('\n'))], { interrupted: interrupted.signal });
+    const silent = await new FakeNode().start();
+    silent.fault = () => {
+      if (silent.calls['Batch'] !== 2) return 'serve';
+      setImmediate(() => interrupted.abort());
+      return 'silent';
+    };
+    const args = ['import', await file(lines.join('\n')), '--address', silent.address];
+    const left = await runCli(args, { interrupted: interrupted.signal });
+    await silent.stop();
     expect([left.code, left.err]).toEqual([130, expect.stringContaining('--skip 1000')]);
   });
 
