@@ -35,6 +35,7 @@ import { packageVersion } from '../run/package-version.ts';
 import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
+import { openTelemetry } from '../run/telemetry.ts';
 import { openMetadata, openMetadataTls } from './open-metadata.ts';
 
 type CoordinatorConfig = ConfigOf<'coordinator'>;
@@ -71,7 +72,9 @@ async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<vo
   const stored = await openMetadataTls(metadata, security);
   const store = await openMetadata(metadata, stored, security);
   closers.push('metadata store', () => store.close());
-  const tls = await openNodeTls(config, security, stored === undefined ? [] : [stored]);
+  const telemetry = await openTelemetry(config.metrics, security);
+  const more = stored === undefined ? telemetry.tls : [stored, ...telemetry.tls];
+  const tls = await openNodeTls(config, security, more);
   const links = new ClusterLinks({ clock, credential, tls: tls.peer });
   closers.push('links to members', async () => links.close());
   const members = createMembers((address) => links.member(address));
@@ -103,7 +106,9 @@ async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<vo
   closers.push('server', () => server.close(DRAIN_MS));
   closers.push('coordinator', () => coordinator.stop());
   parts.stopOnSignals(() => server.beginDrain());
-  coordinator.start(announcedAddress(config.server, server));
+  const address = announcedAddress(config.server, server);
+  coordinator.start(address);
+  telemetry.start(config.kind, address);
   const { kind } = metadata;
   logger.info({ address: server.address, cluster, metadata: kind, version, pid: process.pid }, 'listening');
 }

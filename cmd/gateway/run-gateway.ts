@@ -26,6 +26,7 @@ import { packageVersion } from '../run/package-version.ts';
 import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts } from '../run/run-process.ts';
+import { openTelemetry } from '../run/telemetry.ts';
 import { openKeptMap } from './kept-map.ts';
 
 type GatewayConfig = ConfigOf<'gateway'>;
@@ -51,7 +52,8 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
   const random = createNodeRandom();
   const security = { fileSystem: createNodeFileSystem(), clock, random, logger, metrics, closers, settings };
   const callers = await openCallers(config, security);
-  const tls = await openNodeTls(config, security);
+  const telemetry = await openTelemetry(config.metrics, security);
+  const tls = await openNodeTls(config, security, telemetry.tls);
   const way = { clock, tls: tls.peer, credential: await openClusterCredential(config, security) };
   const links = new ConnectNodeLinks({ ...way, cluster: () => gateway.map });
   const source = new MapLinks(way);
@@ -92,6 +94,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
   // Closed in reverse: what is under way is answered before the links close.
   closers.push('gateway', () => gateway.stop());
   closers.push('server', () => server.close(DRAIN_MS));
+  telemetry.start(config.kind, server.address);
   parts.stopOnSignals(() => server.beginDrain());
   await gateway.start();
   logger.info({ address: server.address, coordinators, version, pid: process.pid }, 'listening');

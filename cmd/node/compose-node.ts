@@ -23,6 +23,7 @@ import { openServer, type RunningServer } from '#server/open-server.ts';
 import { hostNamesOf } from '../run/host-names.ts';
 import { packageVersion } from '../run/package-version.ts';
 import type { Settings } from '../run/settings.ts';
+import { openTelemetry } from '../run/telemetry.ts';
 import { announcedAddress } from './announced-address.ts';
 import { openDiskMetrics, openNodeMetrics } from './node-metrics.ts';
 import { openNodeSecurity } from './node-security.ts';
@@ -62,7 +63,8 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
   const seams = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom(), logger };
   const security = { ...seams, metrics, closers, settings };
   const { credential, ...callers } = await openNodeSecurity(config, security);
-  const tls = await openNodeTls(config, security);
+  const telemetry = await openTelemetry(config.metrics, security);
+  const tls = await openNodeTls(config, security, telemetry.tls);
   const way = { tls: tls.peer, credential };
   const version = packageVersion();
   const options = {
@@ -107,7 +109,9 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
     settings,
   });
   closers.push('server', () => server.close(DRAIN_MS));
-  return { node, server, start: () => node.start(announcedAddress(config.server, server)) };
+  const address = announcedAddress(config.server, server);
+  telemetry.start(config.kind, address);
+  return { node, server, start: () => node.start(address) };
 }
 
 function toServerOptions(server: NodeConfig['server']) {

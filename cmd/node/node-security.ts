@@ -188,16 +188,24 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
 }
 
 /** Gives the `authorization` header for the token in a file, as it is now. */
-export async function openToken(path: string, parts: SecurityParts): Promise<() => string> {
-  const onChange = (): void => parts.logger.info({ file: path }, 'the token for other nodes changed');
-  const file = await open(parts, path, { parse: readToken, onChange });
-  return () => file.current;
+export function openToken(path: string, parts: SecurityParts): Promise<() => string> {
+  return followSecret(path, 'the token for other nodes', readToken, parts);
 }
 
 /** Gives the password in a file, as it is now. `whose`: for the log line of a change. */
-export async function openPassword(path: string, whose: string, parts: SecurityParts): Promise<() => string> {
-  const onChange = (): void => parts.logger.info({ file: path }, `the password of ${whose} changed`);
-  const file = await open(parts, path, { parse: readPassword, onChange });
+export function openPassword(path: string, whose: string, parts: SecurityParts): Promise<() => string> {
+  return followSecret(path, `the password of ${whose}`, readPassword, parts);
+}
+
+/** Gives what `parse` makes of the secret file, as it is now. `what`: for the log line of a change, in the singular. Throws `SecretFileError`. */
+export async function followSecret<T>(
+  path: string,
+  what: string,
+  parse: (text: string) => T,
+  parts: SecurityParts,
+): Promise<() => T> {
+  const onChange = (): void => parts.logger.info({ file: path }, `${what} changed`);
+  const file = await open(parts, path, { parse, onChange });
   return () => file.current;
 }
 

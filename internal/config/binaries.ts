@@ -9,6 +9,7 @@ import { CLUSTER } from '#config/sections/cluster.ts';
 import { COORDINATOR } from '#config/sections/coordinator.ts';
 import { GATEWAY } from '#config/sections/gateway.ts';
 import { LOG } from '#config/sections/log.ts';
+import { METRICS } from '#config/sections/metrics.ts';
 import { PEER } from '#config/sections/peer.ts';
 import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
 import { EDGE, KEYS_SERVER, SERVER } from '#config/sections/server.ts';
@@ -18,14 +19,15 @@ import { UPSTREAM } from '#config/sections/upstream.ts';
 import { WAL } from '#config/sections/wal.ts';
 import { ownValue } from '#platform/own-value.ts';
 
+const PROCESS = { metrics: METRICS, log: LOG };
 const NODE = { server: SERVER, auth: AUTH, peer: PEER, wal: WAL, snapshot: SNAPSHOT, storage: STORAGE };
 
 const SECTIONS = {
-  master: { ...NODE, replication: REPLICATION, log: LOG },
-  slave: { ...NODE, replication: SLAVE_REPLICATION, log: LOG, master: UPSTREAM },
-  node: { ...NODE, cluster: CLUSTER, replication: REPLICATION, log: LOG },
-  gateway: { server: KEYS_SERVER, auth: AUTH, peer: PEER, log: LOG, gateway: GATEWAY },
-  coordinator: { server: EDGE, auth: AUTH, peer: PEER, log: LOG, coordinator: COORDINATOR },
+  master: { ...NODE, replication: REPLICATION, ...PROCESS },
+  slave: { ...NODE, replication: SLAVE_REPLICATION, ...PROCESS, master: UPSTREAM },
+  node: { ...NODE, cluster: CLUSTER, replication: REPLICATION, ...PROCESS },
+  gateway: { server: KEYS_SERVER, auth: AUTH, peer: PEER, ...PROCESS, gateway: GATEWAY },
+  coordinator: { server: EDGE, auth: AUTH, peer: PEER, ...PROCESS, coordinator: COORDINATOR },
 };
 
 /** The last part of the binary's name: `walnut-master`, `walnut-slave`, `walnut-node`, `walnut-gateway`, `walnut-coordinator`. */

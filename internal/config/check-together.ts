@@ -1,6 +1,7 @@
 /** What keys of a configuration need of each other. Pure. */
 import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
 import { checkMetadata } from '#config/check-metadata.ts';
+import { checkMetrics } from '#config/check-metrics.ts';
 import {
   type CrossProblem,
   checkCoordinatorSecurity,
@@ -9,6 +10,10 @@ import {
 } from '#config/check-security.ts';
 
 export function checkTogether(config: ConfigOf<BinaryKind>): CrossProblem[] {
+  return [...checkMetrics(config.metrics, config.auth.allowClearText), ...checkOwn(config)];
+}
+
+function checkOwn(config: ConfigOf<BinaryKind>): CrossProblem[] {
   if (config.kind === 'gateway') return checkGatewaySecurity(config);
   if (config.kind !== 'coordinator') return checkNodeSecurity(config);
   return [

@@ -81,6 +81,10 @@ export function duration(range: Range, fallback?: number): z.ZodType<number> {
   );
 }
 
+export function optionalDuration(range: Range): z.ZodType<number | undefined> {
+  return duration(range).optional();
+}
+
 /** A size in bytes, from text. */
 export function size(range: Range, fallback?: number): z.ZodType<number> {
   return define(
@@ -148,6 +152,20 @@ export function optionalFile(): z.ZodType<string | undefined> {
 /** Anything, or nothing: who reads the configuration as a whole judges it (`check-together.ts`). */
 export function judgedLater(): z.ZodType<unknown> {
   return z.unknown().optional();
+}
+
+/** A URL of http or https. A name or password in it would be shown wherever the URL is, and a fragment is sent to nobody. `what`: what it is, for messages. */
+export function optionalUrl(what: string): z.ZodType<string | undefined> {
+  return define({
+    expected: `${what}, without a user, a password or a fragment`,
+    read: (value) => (typeof value === 'string' && isPlainUrl(value) ? value : undefined),
+  }).optional();
+}
+
+function isPlainUrl(text: string): boolean {
+  if (!/^https?:\/\/[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return false;
+  const { username, password, hash } = new URL(text);
+  return username === '' && password === '' && hash === '';
 }
 
 /** One line of at most so many characters. `what`: what it is, for messages. */

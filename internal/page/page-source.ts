@@ -45,6 +45,7 @@ export const SHOWN: readonly string[] = [
   'walnut_keys_duration_seconds',
   'walnut_keys_requests_total',
   'walnut_memory_limit_bytes',
+  'walnut_otlp_exports_total',
   'walnut_rpc_duration_seconds',
   'walnut_rpc_handled_total',
   'walnut_slow_calls_total',

@@ -46,6 +46,19 @@ export class HeldHistogram {
     return filled;
   }
 
+  /** How many values are within each bound and above the one before; one more than there are bounds. */
+  get counts(): number[] {
+    return [...this.#counts];
+  }
+
+  get bounds(): readonly number[] {
+    return this.#bounds;
+  }
+
+  get sum(): number {
+    return this.#sum;
+  }
+
   samples(name: string, labels: Readonly<Record<string, string>>): HeldSample[] {
     let count = 0;
     const buckets = [...this.#bounds, '+Inf'].map((le, at) => {

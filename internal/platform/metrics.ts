@@ -42,6 +42,20 @@ export interface Figure {
   readonly buckets?: HeldHistogram['filled'];
 }
 
+/** One metric with all its samples, as plain data. */
+export type WholeMetric = { readonly name: string; readonly help: string } & (
+  | { readonly type: 'counter' | 'gauge'; readonly samples: readonly Sample<string>[] }
+  | { readonly type: 'histogram'; readonly samples: readonly HistogramSample[] }
+);
+
+/** `counts` by bucket and not added up, one more than there are bounds: the last is of values above all. */
+export interface HistogramSample {
+  readonly labels: Labels<string>;
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
 /** The children of a labelled metric, created on first use and kept. */
 export interface Family<Name extends string, Handle> {
   with(labels: Labels<Name>): Handle;
@@ -83,6 +97,19 @@ export class Metrics {
         found[name] = (await metric.get()).values.map(({ labels, value }) => ({ labels, value }));
     }
     return found;
+  }
+
+  /** Everything that a scrape would get. */
+  async readAll(): Promise<WholeMetric[]> {
+    this.#scrapes += 1;
+    const metrics = await this.#registry.getMetricsAsJSON();
+    return metrics.map(({ name, help, type, values }) => {
+      const histogram = this.#histograms.get(name);
+      if (histogram !== undefined)
+        return { name, help, type: 'histogram', samples: [...histogram].map(sampleOf) };
+      const samples = values.map(({ labels, value }) => ({ labels: labels as Labels<string>, value }));
+      return { name, help, type: type === 'counter' ? 'counter' : 'gauge', samples };
+    });
   }
 
   /** A value that several metrics read: `make` is called once for each scrape. What it throws is not kept. */
@@ -220,6 +247,10 @@ function collectSafely(collect: () => void): void {
 
 function* totalsOf<Name extends string>(children: Children<Name, HeldCounter>): Generator<Sample<Name>> {
   for (const { labels, handle } of children) yield { labels, value: handle.total };
+}
+
+function sampleOf({ labels, handle }: Child<string, HeldHistogram>): HistogramSample {
+  return { labels, bounds: handle.bounds, counts: handle.counts, sum: handle.sum };
 }
 
 function labelValues<Name extends string>(labels: Labels<Name>, names: readonly Name[]): string[] {

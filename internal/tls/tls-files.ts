@@ -21,7 +21,7 @@ export interface TlsFilesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The section of the configuration that names the files, for messages and metrics. */
-  readonly section: 'server.tls' | 'peer.tls' | 'coordinator.metadata';
+  readonly section: 'server.tls' | 'peer.tls' | 'coordinator.metadata' | 'metrics.otlp';
   readonly paths: TlsParts;
 }
 

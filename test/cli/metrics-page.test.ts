@@ -4,12 +4,17 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fromBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ExportMetricsServiceRequestSchema, type ResourceMetrics } from '#gen/otlp/otlp_pb.ts';
 import { Authority } from '#test/doubles/certificates.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
+import { packageVersion } from '../../cmd/run/package-version.ts';
 
 const MASTER = new URL('../../cmd/master.ts', import.meta.url).pathname;
 const OPERATIONS = new URL('../../docs/operations.md', import.meta.url);
@@ -17,6 +22,9 @@ const MAX_MEMORY = 50_000_000;
 let directory = '';
 let master: ChildProcess;
 let page = '';
+/** What the node sent to its collector. */
+let exported: Promise<Buffer>;
+let collector: Server;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'walnut-metrics-'));
@@ -27,7 +35,17 @@ beforeAll(async () => {
     { mode: 0o600 },
   );
   // What counts users is shown where there are some; without a credential everything may still be done.
+  let took: (body: Buffer) => void = () => {};
+  exported = new Promise((resolve) => {
+    took = resolve;
+  });
+  collector = createServer(async (request, response) => {
+    took(Buffer.concat(await request.toArray()));
+    response.end();
+  });
+  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
   const sets = [
+    `metrics.otlp.endpoint=http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
     'server.port=0',
     `wal.directory=${join(directory, 'data')}`,
     'storage.max_memory=50MB',
@@ -50,6 +68,7 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(async () => {
   master.kill('SIGKILL');
+  collector.close();
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -93,6 +112,22 @@ describe('/metrics of a process', () => {
       [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map((match) => [match[1] as string, match[2] as string]),
     );
     expect([...shown].sort()).toEqual([...documented].sort());
+  });
+
+  it('is what the collector of metrics.otlp gets, with the name of the process', async () => {
+    const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, await exported);
+    const { resource, scopeMetrics } = resourceMetrics[0] as ResourceMetrics;
+    const names = (scopeMetrics[0]?.metrics ?? []).map(({ name }) => name);
+    // Labels that nothing was counted for have no point yet.
+    expect(familiesOf(page)).toEqual(expect.arrayContaining(names));
+    expect(names).toEqual(expect.arrayContaining(['walnut_node_info', 'process_cpu_seconds_total']));
+    const attributes = resource?.attributes.map(({ key, value }) => [key, value?.value.value]);
+    expect(attributes).toEqual([
+      ['service.name', 'walnut'],
+      ['service.version', packageVersion()],
+      ['service.instance.id', expect.stringMatching(/^127\.0\.0\.1:\d+$/)],
+      ['walnut.kind', 'master'],
+    ]);
   });
 
   it('has the standard metrics of a process, and the limits in force', () => {

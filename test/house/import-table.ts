@@ -61,6 +61,11 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     typesOf: ['replication', 'cluster'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
+  // The metrics of a process, sent to a collector.
+  telemetry: {
+    rooms: ['model', 'gen', 'platform', 'dial'],
+    packages: ['@bufbuild/protobuf', ...PURE_BUILTINS],
+  },
   // The store that decides for a cluster: etcd, or one file.
   metadata: {
     rooms: ['model', 'platform', 'gen', 'dial'],

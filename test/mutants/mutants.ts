@@ -55,6 +55,7 @@ import { SESSION_MUTANTS } from './session-mutants.ts';
 import { SETTINGS_MUTANTS } from './settings-mutants.ts';
 import { SHELL_MUTANTS } from './shell-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
+import { TELEMETRY_MUTANTS } from './telemetry-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TIME_MUTANTS } from './time-mutants.ts';
 import { TLS_MUTANTS } from './tls-mutants.ts';
@@ -287,6 +288,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...NAMED_MUTANTS,
   ...DIGEST_MUTANTS,
   ...SHELL_MUTANTS,
+  ...TELEMETRY_MUTANTS,
   ...TOOL_MUTANTS,
   ...UNREAD_MUTANTS,
   ...ADMISSION_MUTANTS,

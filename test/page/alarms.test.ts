@@ -84,6 +84,7 @@ describe('the page', () => {
     ['WalnutDiskSlow', slow('walnut_wal_fsync_duration_seconds'), 'fdatasync'],
     ['WalnutCallsFail', figure('walnut_rpc_handled_total', 3, { code: 'data_loss' }), '3 calls'],
     ['WalnutCallsSlow', slow('walnut_keys_duration_seconds', { method: 'GET' }), 'One Get in a hundred'],
+    ['WalnutExportFails', figure('walnut_otlp_exports_total', 2, { result: 'failed' }), '2 exports'],
     ['WalnutConnectionsRefused', figure('walnut_connections_refused_total', 2), '2 connections'],
     [
       'WalnutCertificateExpires',

@@ -9,6 +9,7 @@ import { parseYaml } from '#config/yaml-source.ts';
 import { tryEndpoint } from '#dial/endpoint.ts';
 import { planMemory, whyNoRoom } from '#platform/memory-plan.ts';
 import { readPublicFile, readSecretFile } from '#platform/secret-file.ts';
+import { parseHeaderLines } from '#telemetry/header-lines.ts';
 import { checkTlsMaterial, type TlsParts } from '#tls/tls-material.ts';
 import { countOf, showBytes, showDuration } from '../output/output.ts';
 import type { Machine } from './config-machine.ts';
@@ -37,7 +38,9 @@ export const CONFIG_CHECKS: readonly Check[] = [
   ['master', judgeMaster],
   ['server.tls', ({ server }, machine) => judgeTls(tlsOfServer(server.tls), machine)],
   ['peer.tls', ({ peer }, machine) => judgeTls(tlsOfPeer(peer.tls), machine)],
+  ['metrics.otlp', ({ metrics: { otlp } }, machine) => judgeTls(tlsOfOtlp(otlp), machine)],
   ['token', judgeToken],
+  ['headers of exports', judgeHeaders],
   ['users', judgeUsers],
 ];
 
@@ -139,6 +142,10 @@ function tlsOfPeer({ ca, cert, key }: Checked['peer']['tls']): TlsParts | undefi
   return ca === undefined ? undefined : { ca, cert, key };
 }
 
+function tlsOfOtlp({ ca, cert, key }: Checked['metrics']['otlp']): TlsParts | undefined {
+  return ca === undefined && cert === undefined ? undefined : { ca, cert, key };
+}
+
 async function judgeTls(
   paths: TlsParts | undefined,
   { fileSystem, wallMs }: Machine,
@@ -164,11 +171,24 @@ async function judgeTls(
   }
 }
 
-async function judgeToken({ peer }: Checked, { fileSystem }: Machine): Promise<Judgement | undefined> {
-  if (peer.tokenFile === undefined) return undefined;
+function judgeToken({ peer }: Checked, machine: Machine): Promise<Judgement | undefined> {
+  return judgeSecret(peer.tokenFile, () => {}, machine);
+}
+
+function judgeHeaders({ metrics }: Checked, machine: Machine): Promise<Judgement | undefined> {
+  return judgeSecret(metrics.otlp.headersFile, parseHeaderLines, machine);
+}
+
+/** `parse` throws where the text cannot be used. */
+async function judgeSecret(
+  path: string | undefined,
+  parse: (text: string) => unknown,
+  { fileSystem }: Machine,
+): Promise<Judgement | undefined> {
+  if (path === undefined) return undefined;
   try {
-    await readSecretFile(fileSystem, peer.tokenFile);
-    return ok(`${peer.tokenFile} can be read`);
+    parse(await readSecretFile(fileSystem, path));
+    return ok(`${path} can be read`);
   } catch (error) {
     return problem((error as Error).message, runbook('Files of credentials and certificates'));
   }

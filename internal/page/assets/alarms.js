@@ -255,6 +255,19 @@ export const RULES = [
       ),
   },
   {
+    alert: 'WalnutExportFails',
+    severity: 'warning',
+    runbook: `${OPERATIONS}the-metrics-are-not-exported`,
+    kinds: EVERY_KIND,
+    find: (now, before) =>
+      above(
+        riseOf(before, now, 'walnut_otlp_exports_total', ({ result }) => result !== 'ok'),
+        0,
+        (many) =>
+          `${showMany(many, 'export')} of the metrics failed within a minute: the collector does not take them. The log of the process says why.`,
+      ),
+  },
+  {
     alert: 'WalnutCertificateExpires',
     severity: 'warning',
     runbook: `${OPERATIONS}files-of-credentials-and-certificates`,
