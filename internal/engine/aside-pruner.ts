@@ -17,6 +17,7 @@ import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { DivergedTail } from '#model/diverged.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import { type AsideFolder, asideFolders } from '#wal/aside-folders.ts';
 import { ASIDE_NAME, isAsideName, parseSegmentName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
@@ -30,7 +31,7 @@ export interface AsideRule {
   readonly ageMaxMs: number;
 }
 
-export interface AsideFolder {
+export interface JudgedFolder {
   /** Its number; later folders have higher numbers. */
   readonly number: number;
   /** What a node set aside. */
@@ -59,10 +60,10 @@ export function isUnseen({ diverged = [], keepsAsideTo = 0 }: Manifest, seq: num
 
 /** `folders`: oldest first. Pure. */
 export function choosePrunable(
-  folders: readonly AsideFolder[],
+  folders: readonly JudgedFolder[],
   rule: AsideRule,
   nowMs: number,
-): AsideFolder[] {
+): JudgedFolder[] {
   const free = folders.filter(({ isProtected }) => !isProtected);
   let keptBytes = free.reduce((sum, { bytes }) => sum + bytes, 0);
   return free.filter((folder, index) => {
@@ -158,7 +159,7 @@ export class AsidePruner {
       logger.warn({ folder, files, bytes }, 'deleted what was set aside: over wal.aside_max_bytes or _age');
     }
     const kept = folders.filter((folder) => !gone.includes(folder));
-    const sum = (of: readonly AsideFolder[]): number => of.reduce((total, { bytes }) => total + bytes, 0);
+    const sum = (of: readonly JudgedFolder[]): number => of.reduce((total, { bytes }) => total + bytes, 0);
     const { diverged = [] } = manifestOf(directory);
     const seqs = kept.flatMap(({ files }) => files).flatMap((name) => parseSegmentName(name)?.seq ?? []);
     // A tail whose files somebody removed by hand is nobody's any more.
@@ -171,39 +172,30 @@ export class AsidePruner {
     });
   }
 
-  async #folders(): Promise<AsideFolder[]> {
+  async #folders(): Promise<JudgedFolder[]> {
     const { directory } = this.#options;
-    const { fileSystem } = directory;
-    const aside = pathIn(directory, ASIDE_NAME);
-    if ((await fileSystem.stat(aside)) === undefined) return [];
-    const names = (await fileSystem.readDirectory(aside)).filter((name) => /^[1-9]\d{0,14}$/.test(name));
-    const folders: AsideFolder[] = [];
-    for (const number of names.map(Number).sort((a, b) => a - b)) {
-      const path = `${aside}/${number}`;
-      if ((await fileSystem.stat(path))?.isDirectory === true) folders.push(await this.#folder(path, number));
-    }
+    const manifest = manifestOf(directory);
+    const folders = (await asideFolders(directory.fileSystem, directory.path)).map((folder) =>
+      judge(folder, manifest),
+    );
     // One with nothing but files of somebody else is none of the node's any more.
     return folders.filter(({ files, isShared }) => files.length > 0 || !isShared);
   }
+}
 
-  async #folder(path: string, number: number): Promise<AsideFolder> {
-    const { directory } = this.#options;
-    const { fileSystem } = directory;
-    const manifest = manifestOf(directory);
-    const names = (await fileSystem.readDirectory(path)).sort();
-    const files: string[] = [];
-    let bytes = 0;
-    let modifiedMs = (await fileSystem.stat(path))?.modifiedMs ?? 0;
-    for (const name of names.filter(isAsideName)) {
-      const stat = await fileSystem.stat(`${path}/${name}`);
-      if (stat?.isRegular !== true) continue;
-      files.push(name);
-      bytes += stat.sizeBytes;
-      modifiedMs = Math.max(modifiedMs, stat.modifiedMs);
-    }
-    const isShared = files.length < names.length;
-    const seqs = files.flatMap((name) => parseSegmentName(name)?.seq ?? []);
-    const isProtected = seqs.some((seq) => isUnseen(manifest, seq));
-    return { number, files, bytes, modifiedMs, isProtected, isShared };
-  }
+/** Pure. */
+function judge({ number, modifiedMs, files: all, hasOthers }: AsideFolder, manifest: Manifest): JudgedFolder {
+  const own = all.filter(({ name }) => isAsideName(name));
+  const files = own.map(({ name }) => name);
+  return {
+    number,
+    files,
+    bytes: own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    modifiedMs: Math.max(modifiedMs, ...own.map((file) => file.modifiedMs)),
+    isProtected: files.some((name) => {
+      const seq = parseSegmentName(name)?.seq;
+      return seq !== undefined && isUnseen(manifest, seq);
+    }),
+    isShared: hasOthers || own.length < all.length,
+  };
 }

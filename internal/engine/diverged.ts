@@ -12,7 +12,8 @@ import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
-import { ASIDE_NAME, parseSegmentName, type SegmentName } from '#wal/file-names.ts';
+import { asideFolders } from '#wal/aside-folders.ts';
+import { parseSegmentName, type SegmentName } from '#wal/file-names.ts';
 import type { Frame } from '#wal/frame.ts';
 import { headerOf } from '#wal/log-reader.ts';
 import type { Manifest } from '#wal/manifest.ts';
@@ -148,16 +149,11 @@ function segmentsOf(tail: DivergedTail, aside: readonly AsideSegment[]): AsideSe
 
 /** Segment numbers are never used twice in one directory. */
 async function asideSegments(fileSystem: FileSystem, path: string): Promise<AsideSegment[]> {
-  const aside = `${path}/${ASIDE_NAME}`;
-  if ((await fileSystem.stat(aside)) === undefined) return [];
   const found: AsideSegment[] = [];
-  for (const number of await fileSystem.readDirectory(aside)) {
-    const folder = `${ASIDE_NAME}/${number}`;
-    for (const file of await fileSystem.readDirectory(`${path}/${folder}`)) {
-      const segment = parseSegmentName(file);
-      if (segment === undefined) continue;
-      const sizeBytes = (await fileSystem.stat(`${path}/${folder}/${file}`))?.sizeBytes ?? 0;
-      found.push({ name: `${folder}/${file}`, folder, segment, sizeBytes });
+  for (const { name: folder, files } of await asideFolders(fileSystem, path)) {
+    for (const { name, sizeBytes } of files) {
+      const segment = parseSegmentName(name);
+      if (segment !== undefined) found.push({ name: `${folder}/${name}`, folder, segment, sizeBytes });
     }
   }
   return found.sort((a, b) => a.segment.seq - b.segment.seq);

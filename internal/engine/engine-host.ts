@@ -223,6 +223,7 @@ export class EngineHost {
       term: 0,
       snapshot: '',
       lowestSegment,
+      isRestored: undefined,
       quarantine: null,
       applyHold: undefined,
       ...role,

@@ -49,6 +49,11 @@ export function restoredTerms(seen: number): number {
   return Math.max(0, Math.min(TERM_JUMP_MAX / 2, TERM_MAX - TERM_JUMP_MAX - seen));
 }
 
+/** The term above which a node begins its next one, if it decides so itself: `seen`, and those that a restored log leaves out. */
+export function termToExceed(manifest: { readonly isRestored?: boolean | undefined }, seen: number): number {
+  return manifest.isRestored === true ? seen + restoredTerms(seen) : seen;
+}
+
 /** Says what to do when the highest term was seen, so that no promotion is possible. */
 export function describeLastTerm(seen: number): string {
   return (

@@ -12,6 +12,7 @@ import type {
   TakeOverRequest,
 } from '#model/leadership.ts';
 import { termOf } from '#model/position.ts';
+import { termToExceed } from '#model/terms.ts';
 import { receiveAnnouncement } from '#node/announcement.ts';
 import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
 import { grantClaim } from '#node/grant-claim.ts';
@@ -113,7 +114,9 @@ export class Leadership {
     if (objection !== undefined && !isForced) throw new WalnutError('failed_precondition', objection);
     const isMaster = keeper.current?.kind === 'master' && keeper.current.isTakingWrites;
     if (isMaster && objection === undefined) return this.#asItIs();
-    const term = await (options.terms ?? OWN_TERMS).next(highestTold(candidate, asked));
+    const term = await (options.terms ?? OWN_TERMS).next(
+      termToExceed(manifest, highestTold(candidate, asked)),
+    );
     // The old master is asked too if it answers, because it may be about to lead again.
     const reachable = everyone.filter(
       (address) => siblings.includes(address) || asked.some((one) => one.address === address),

@@ -10,7 +10,7 @@ import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { TERM_MAX } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
-import { restoredTerms } from '#model/terms.ts';
+import { termToExceed } from '#model/terms.ts';
 import { adoptedPlace, checkPlace, placeOf } from '#node/member-place.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { pendingHandoverOf } from '#node/pending-handover.ts';
@@ -119,7 +119,7 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
     // A forced master begins a new term, which fences the master before it.
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
     const terms = options.terms ?? OWN_TERMS;
-    const term = await terms.next(manifest.term + (manifest.isRestored ? restoredTerms(manifest.term) : 0));
+    const term = await terms.next(termToExceed(manifest, manifest.term));
     logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
     // A pending handover is dropped: the node that was told to lead must not be told again if this one
     // follows some day.

@@ -195,6 +195,7 @@ export class RoleKeeper {
         promotedTo: term,
         handover: undefined,
         applyHold: undefined,
+        isRestored: undefined,
         quarantine: null,
         replicas: withKnown(host.manifest.replicas, known),
       } as const;

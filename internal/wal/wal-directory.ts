@@ -44,12 +44,6 @@ export interface OpenDirectoryOptions {
   readonly isDraft?: boolean;
 }
 
-export interface AsideFile {
-  /** Relative to the directory: `aside/<n>/<name>`. */
-  readonly name: string;
-  readonly sizeBytes: number;
-}
-
 /** Takes the lock and reads MANIFEST; creates the directory if it is missing. */
 export async function openDirectory(options: OpenDirectoryOptions): Promise<WalDirectory> {
   const { fileSystem, path } = options;
@@ -285,21 +279,6 @@ export class WalDirectory {
     await this.fileSystem.syncDirectory(aside);
     await this.syncNames();
     return folder;
-  }
-
-  /** The files in aside/, in the order in which they were moved there. */
-  async listAside(): Promise<AsideFile[]> {
-    const aside = `${this.path}/${ASIDE_NAME}`;
-    if ((await this.fileSystem.stat(aside)) === undefined) return [];
-    const files: AsideFile[] = [];
-    const folders = await this.fileSystem.readDirectory(aside);
-    for (const folder of folders.sort((a, b) => Number(a) - Number(b))) {
-      for (const name of (await this.fileSystem.readDirectory(`${aside}/${folder}`)).sort()) {
-        const stat = await this.fileSystem.stat(`${aside}/${folder}/${name}`);
-        files.push({ name: `${ASIDE_NAME}/${folder}/${name}`, sizeBytes: stat?.sizeBytes ?? 0 });
-      }
-    }
-    return files;
   }
 
   /** Waits for a running commit, closes the directory and releases the lock. */

@@ -246,6 +246,7 @@ describe('wal inspect', () => {
     await writeFile(join(directory, 'MANIFEST'), encodeManifest({ ...MANIFEST, lowestSegment: 2 }));
     await mkdir(join(directory, 'aside', '1'), { recursive: true });
     await writeFile(join(directory, 'aside', '1', 'old.wal'), 'x');
+    await writeFile(join(directory, 'aside', 'notes.txt'), 'somebody else put this here');
     const whole = await inspect();
     expect(whole).toMatchObject({
       findings: [],

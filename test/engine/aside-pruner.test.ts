@@ -1,11 +1,11 @@
 /** What was set aside is bounded; diverged records that nobody has read are never deleted. */
 import { describe, expect, it } from 'vitest';
 import {
-  type AsideFolder,
   AsidePruner,
   type AsideState,
   choosePrunable,
   isUnseen,
+  type JudgedFolder,
   rememberTail,
 } from '#engine/aside-pruner.ts';
 import type { DivergedTail } from '#model/diverged.ts';
@@ -17,7 +17,7 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DIR, MANIFEST, openInitialised } from '#test/wal/harness.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
-const folder = (number: number, bytes: number, changes: Partial<AsideFolder> = {}): AsideFolder => ({
+const folder = (number: number, bytes: number, changes: Partial<JudgedFolder> = {}): JudgedFolder => ({
   number,
   bytes,
   files: ['x'],
@@ -40,7 +40,7 @@ const tailOf = (id: number, segments: [number, number], seenMs?: number): Diverg
 
 describe('the rule', () => {
   const all = [folder(1, 50), folder(2, 30), folder(3, 20)];
-  const chosen = (folders: readonly AsideFolder[], bytesMax: number, ageMaxMs = Infinity): number[] =>
+  const chosen = (folders: readonly JudgedFolder[], bytesMax: number, ageMaxMs = Infinity): number[] =>
     choosePrunable(folders, { bytesMax, ageMaxMs }, 5_000).map(({ number }) => number);
 
   it.each([

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { listDiverged, readDiverged } from '#engine/diverged.ts';
 import type { DivergedTail } from '#model/diverged.ts';
 import { type Lsn, toLsn } from '#model/position.ts';
+import type { FileSystem } from '#platform/file-system.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { tryDecodeManifest } from '#wal/manifest.ts';
 
@@ -30,6 +31,12 @@ function manifestOf({ fileSystem }: TestNode) {
   return manifest;
 }
 
+async function writeText(fileSystem: FileSystem, path: string): Promise<void> {
+  const file = await fileSystem.open(path, 'create');
+  await file.write(Buffer.from('x'), 0);
+  await file.close();
+}
+
 async function readAll(one: TestNode, tail: DivergedTail, bytesMax: number): Promise<string[]> {
   const keys: string[] = [];
   let afterLsn: Lsn = toLsn(0);
@@ -53,6 +60,15 @@ describe('a tail that was set aside', () => {
     expect((tail?.last.lsn ?? 0) - (tail?.fromLsn ?? 0) + 1).toBe(lost);
     for (const bytesMax of [1, 300, 1 << 20])
       expect(await readAll(two, tail as DivergedTail, bytesMax)).toEqual(expected);
+  });
+
+  it('is listed beside files and folders in aside/ that are not the node’s', async () => {
+    const { two } = await parted(1);
+    const listed = await listDiverged(two.fileSystem, '/data', manifestOf(two));
+    for (const name of ['notes.txt', '7']) await writeText(two.fileSystem, `/data/aside/${name}`);
+    await two.fileSystem.makeDirectory('/data/aside/old');
+    await writeText(two.fileSystem, '/data/aside/old/0000000001-00000000000000000001.wal');
+    expect(await listDiverged(two.fileSystem, '/data', manifestOf(two))).toEqual(listed);
   });
 
   it('is damaged, or removed by hand, and says so', async () => {

@@ -3,6 +3,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { toLsn } from '#model/position.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
+import { asideFilesOf } from '#test/doubles/aside-files.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DIR, LOG_ID, openBareHost, Rig, settled, stateOf, toRecord, watch } from '#test/engine/rig.ts';
@@ -219,7 +220,7 @@ describe('installing a snapshot', () => {
       { old: `${LOG_ID} ${states.get(12)}`, new: `${LOG_ID} ${states.get(tail.lsn)}` },
     );
     expect(calls).toBeGreaterThan(8);
-    const aside = await last.host.directory.listAside();
+    const aside = await asideFilesOf(last.host.directory);
     expect(aside.some(({ name }) => name.endsWith('.wal'))).toBe(true);
     expect(aside.some(({ name }) => name.endsWith('.snapshot'))).toBe(true);
   });
@@ -318,7 +319,7 @@ describe('cutting the tail', () => {
         (disk) => disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(commonLsn) }, WHY),
         { old: `${LOG_ID} ${states.get(20)}`, new: `${LOG_ID} ${states.get(commonLsn) ?? empty}` },
       );
-      expect((await last.host.directory.listAside()).length).toBeGreaterThan(0);
+      expect((await asideFilesOf(last.host.directory)).length).toBeGreaterThan(0);
       await last.append(frames.slice(commonLsn));
       expect(last.engine.applied.lsn).toBe(frames.length);
       expect(last.engine.store.stateDigest()).toBe(states.get(frames.length)?.split(' ')[2]);
@@ -360,7 +361,7 @@ describe('cutting the tail', () => {
     ).toBeUndefined();
     expect(disk.host.engine).toBe(engine);
     expect(disk.state).toBe(`${LOG_ID} ${states.get(frames.length)}`);
-    expect(await disk.host.directory.listAside()).toEqual([]);
+    expect(await asideFilesOf(disk.host.directory)).toEqual([]);
   });
 });
 
@@ -372,7 +373,7 @@ describe('discarding everything', () => {
       (disk) => disk.host.discard(WHY),
       { old: `${LOG_ID} ${states.get(tail.lsn)}`, new: 'fresh' },
     );
-    const aside = await last.host.directory.listAside();
+    const aside = await asideFilesOf(last.host.directory);
     expect(aside.filter(({ name }) => name.endsWith('.snapshot'))).toHaveLength(1);
     expect(aside.filter(({ name }) => name.endsWith('.wal')).length).toBeGreaterThan(1);
     expect(last.host.manifest).toMatchObject({ term: 0, snapshot: '' });

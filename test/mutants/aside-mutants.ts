@@ -28,9 +28,16 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
   {
     name: 'file of somebody else in aside/ deleted',
     file: 'internal/engine/aside-pruner.ts',
-    text: 'names.filter(isAsideName)',
-    replacement: 'names',
+    text: 'all.filter(({ name }) => isAsideName(name))',
+    replacement: '[...all]',
     tests: [PRUNER],
+  },
+  {
+    name: 'stray file in aside/ that is read as a folder',
+    file: 'internal/wal/aside-folders.ts',
+    text: '.filter((name) => /^[1-9]\\d{0,14}$/.test(name))',
+    replacement: '',
+    tests: ['test/engine/diverged.test.ts', 'test/cli/wal-inspect.test.ts'],
   },
   {
     name: 'temporary file of another program deleted at a start',

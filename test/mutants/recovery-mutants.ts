@@ -202,6 +202,20 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     tests: ['test/node/restored-group.test.ts'],
   },
   {
+    name: 'restored group that is promoted to a term that it may have led after the backup',
+    file: 'internal/node/leadership.ts',
+    text: 'termToExceed(manifest, highestTold(candidate, asked))',
+    replacement: 'termToExceed({}, highestTold(candidate, asked))',
+    tests: ['test/node/restored-group.test.ts'],
+  },
+  {
+    name: 'restored group that leaves terms out again after a promotion',
+    file: 'internal/node/role-keeper.ts',
+    text: '        isRestored: undefined,\n',
+    replacement: '',
+    tests: ['test/node/restored-group.test.ts'],
+  },
+  {
     name: 'adopted group that leaves a replica behind',
     file: 'internal/coordinator/adopt-group.ts',
     text: 'if (left.length === 0) return undefined;',

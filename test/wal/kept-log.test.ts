@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ChainPoint } from '#model/replication.ts';
 import { silentLogger } from '#platform/logger.ts';
+import { asideFilesOf } from '#test/doubles/aside-files.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -126,7 +127,7 @@ describe('the log and its snapshot', () => {
     expect(opened.replayed).toEqual([]);
     expect(opened.log.tail).toEqual(from);
     expect(opened.log.earliestLsn).toBe(32);
-    expect((await opened.directory.listAside()).length).toBeGreaterThan(3);
+    expect((await asideFilesOf(opened.directory)).length).toBeGreaterThan(3);
     await appendAll(opened.log, ['thirty-two']);
     await close(opened);
     const again = await open(opened.fileSystem as MemoryFileSystem, { from });
@@ -247,7 +248,7 @@ describe('a directory', () => {
     fileSystem.put(`${DIR}/0000000001-00000000000000000001.wal`, Buffer.alloc(500));
     const opened = await open(fileSystem);
     expect(opened.replayed).toEqual([]);
-    expect((await opened.directory.listAside()).map(({ name }) => name)).toEqual([
+    expect((await asideFilesOf(opened.directory)).map(({ name }) => name)).toEqual([
       'aside/1/0000000001-00000000000000000001.wal',
     ]);
   });

@@ -8,13 +8,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChainPoint } from '#model/replication.ts';
 import type { FileSystem } from '#platform/file-system.ts';
-import {
-  ASIDE_NAME,
-  MANIFEST_NAME,
-  parseSegmentName,
-  parseSnapshotName,
-  type SegmentName,
-} from '#wal/file-names.ts';
+import { asideFolders } from '#wal/aside-folders.ts';
+import { MANIFEST_NAME, parseSegmentName, parseSnapshotName, type SegmentName } from '#wal/file-names.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { hasLaterSegment, whyNotFirst } from '#wal/segment-judge.ts';
@@ -69,7 +64,9 @@ async function inspectOnce(
     segments,
     snapshots,
     excluded: await sizesOf(fileSystem, directory, excluded),
-    aside: await listAside(fileSystem, directory, names),
+    aside: (await asideFolders(fileSystem, directory)).flatMap(({ name: folder, files }) =>
+      files.map(({ name, sizeBytes }) => ({ name: `${folder}/${name}`, bytes: sizeBytes })),
+    ),
     findings,
   };
 }
@@ -196,28 +193,6 @@ async function sizesOf(
   const files: FileReport[] = [];
   for (const name of names) {
     files.push({ name, bytes: (await fileSystem.stat(`${directory}/${name}`))?.sizeBytes ?? 0 });
-  }
-  return files;
-}
-
-async function listAside(
-  fileSystem: FileSystem,
-  directory: string,
-  names: readonly string[],
-): Promise<FileReport[]> {
-  if (!names.includes(ASIDE_NAME)) return [];
-  const folders = await fileSystem.readDirectory(`${directory}/${ASIDE_NAME}`);
-  const files: FileReport[] = [];
-  for (const folder of folders.sort((a, b) => Number(a) - Number(b))) {
-    const path = `${ASIDE_NAME}/${folder}`;
-    const inside = await fileSystem.readDirectory(`${directory}/${path}`);
-    files.push(
-      ...(await sizesOf(
-        fileSystem,
-        directory,
-        inside.sort().map((name) => `${path}/${name}`),
-      )),
-    );
   }
   return files;
 }
