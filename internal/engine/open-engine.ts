@@ -46,6 +46,8 @@ export interface EngineOptions {
   /** The least time between two fdatasyncs that someone waits for. */
   readonly requestedSyncGapMs: number;
   readonly maxFileBytes: number;
+  /** See `OpenLogOptions`. */
+  readonly writeNowBytesMax?: number | undefined;
   /** Bytes of log that are kept for replicas although the snapshot covers them. */
   readonly retentionBytes: number;
   /** A checkpoint is made after this much log. */

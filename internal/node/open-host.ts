@@ -48,6 +48,8 @@ export async function openHost(
       syncIntervalMs: options.walSyncIntervalMs,
       requestedSyncGapMs: options.pushIntervalMs,
       maxFileBytes: options.maxFileBytes,
+      // The calling thread of an observer is that of the program around it.
+      writeNowBytesMax: options.isObserver === true ? 0 : undefined,
       retentionBytes: options.retentionBytes,
       snapshotEveryBytes: options.snapshotEveryBytes,
       snapshotPendingBytesMax: options.snapshotPendingBytesMax,

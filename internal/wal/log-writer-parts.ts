@@ -17,6 +17,8 @@ export interface LogWriterParts {
   readonly syncIntervalMs: number | undefined;
   readonly requestedSyncGapMs: number;
   readonly maxFileBytes: number;
+  /** See `OpenLogOptions`. */
+  readonly writeNowBytesMax: number | undefined;
   readonly meter: LogMeter | undefined;
   /** Deletes segments that are kept only for replicas; returns their number. */
   readonly releaseRetained: () => Promise<number>;

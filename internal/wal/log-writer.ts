@@ -53,7 +53,7 @@ export class LogWriter {
   constructor(parts: LogWriterParts, tail: ChainPoint, durableLsn: number) {
     const { clock, logger, freeBytes } = parts;
     this.#parts = parts;
-    this.#pace = new WritePace(clock);
+    this.#pace = new WritePace(clock, parts.writeNowBytesMax);
     this.#start = new BatchStart(clock, parts.syncsEveryBatch);
     this.#queue = new WriteQueue(tail);
     this.#end = this.#createEnd(tail, durableLsn);

@@ -46,6 +46,8 @@ export interface OpenLogOptions {
   readonly requestedSyncGapMs: number;
   /** A segment is closed before it grows over this; a larger record gets one of its own. */
   readonly maxFileBytes: number;
+  /** Batches of at most so many bytes may be written on the calling thread; default 64 KiB, 0: none. */
+  readonly writeNowBytesMax?: number | undefined;
   /** Bytes of segments that are kept although the snapshot covers them. */
   readonly retentionBytes: number;
   /** The record at which the loaded snapshot was made; zeros without a snapshot. `onFrame` continues after it. */
@@ -134,6 +136,7 @@ export class Log implements LogEvents {
       syncIntervalMs: fsync === 'interval' ? options.syncIntervalMs : undefined,
       requestedSyncGapMs,
       maxFileBytes,
+      writeNowBytesMax: options.writeNowBytesMax,
       meter,
       releaseRetained: () => this.#compact(snapshotLsn(directory), 0, true).catch(noneWithoutSpace),
       freeBytes: () => directory.fileSystem.freeBytes(directory.path),

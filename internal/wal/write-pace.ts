@@ -6,6 +6,9 @@
  * slow writes; the pause doubles each time. One slow write alone says nothing: on a
  * busy machine the thread may have waited for a processor in the middle of it, and a
  * write on another thread would wait for two.
+ *
+ * In a replica inside of another program the calling thread is that program's, and
+ * nobody waits for the log there: nothing is written on it.
  */
 import type { Clock } from '#platform/clock.ts';
 
@@ -24,17 +27,20 @@ export const PAUSE_MS_MAX = 600_000;
 
 export class WritePace {
   readonly #clock: Clock;
+  readonly #nowBytesMax: number;
   #pauseMs = PAUSE_MS_MIN;
   #writesSinceSlow = WRITES_BETWEEN_SLOW;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock) {
+  /** `nowBytesMax`: larger batches are left to another thread; 0: all are. */
+  constructor(clock: Clock, nowBytesMax = NOW_BYTES_MAX) {
     this.#clock = clock;
+    this.#nowBytesMax = nowBytesMax;
   }
 
   /** True if so many bytes should be written on the calling thread. `syncingSinceMs`: when the running fdatasync began; undefined if none runs. */
   allows(bytes: number, syncingSinceMs: number | undefined): boolean {
-    if (bytes > NOW_BYTES_MAX) return false;
+    if (bytes > this.#nowBytesMax) return false;
     const nowMs = this.#clock.monotonicMs();
     if (syncingSinceMs !== undefined && nowMs - syncingSinceMs > SYNCING_MS_MAX) return false;
     return nowMs >= this.#pausedUntilMs;

@@ -82,6 +82,20 @@ describe('an embedded replica', () => {
     await group.until(replica.close());
   });
 
+  it('writes its log on another thread than the one of the program', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const fileSystem = new Disk();
+    const replica = await embed(group, { fileSystem });
+    const { counts } = fileSystem;
+    const before = counts.get('write') ?? 0;
+    await group.set(master, 'a', '1');
+    await level(group, master, replica);
+    expect(counts.get('write')).toBeGreaterThan(before);
+    expect(counts.get('writeNow')).toBeUndefined();
+    await group.until(replica.close());
+  });
+
   it('copies nothing, and never writes over what it gave out', async () => {
     const group = new TestGroup();
     const master = await group.master();

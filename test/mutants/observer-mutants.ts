@@ -140,6 +140,13 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     tests: [EMBEDDED],
   },
   {
+    name: 'embedded: the log is written on the thread of the program',
+    file: 'internal/node/open-host.ts',
+    text: 'writeNowBytesMax: options.isObserver === true ? 0 : undefined,',
+    replacement: '',
+    tests: [EMBEDDED],
+  },
+  {
     name: 'embedded: a new value is written over the one that was given out',
     file: 'internal/storage/slot-table.ts',
     text: 'if (newBytes > oldBytes || this.#arena.isAppendOnly) {',

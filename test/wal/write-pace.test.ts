@@ -82,6 +82,11 @@ describe('the pace of writes', () => {
     expect(other.pace.allows(1, undefined)).toBe(false);
   });
 
+  it('never lets them be written at once where the thread is not the log’s', () => {
+    const pace = new WritePace(new HeldClock(), 0);
+    expect(pace.allows(1, undefined)).toBe(false);
+  });
+
   it('passes on what a write throws', () => {
     const full = new Error('full');
     const measured = (): void =>
