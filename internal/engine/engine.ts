@@ -45,6 +45,11 @@ export interface RecordWitness {
   beforeApply(frame: Frame): void;
 }
 
+declare const checkedBrand: unique symbol;
+
+/** Frames that `checkFrames` has passed. */
+export type CheckedFrames = readonly Frame[] & { readonly [checkedBrand]: true };
+
 /** What recovery passes to a new engine: the state at `applied`, and what the log states besides. */
 export interface EngineParts {
   readonly clock: Clock;
@@ -297,16 +302,21 @@ export class Engine implements RecordState {
   }
 
   /**
-   * Replica: appends its master's frames verbatim. The caller has checked that they
-   * continue the log. If one cannot be applied, this appends nothing and throws
-   * `RecordError`, or `NewerFormatError` if the program does not know the record's kind.
+   * Replica: returns the frames if each can be applied. Throws `RecordError` where one cannot,
+   * and `NewerFormatError` where the program does not know its kind.
    */
-  appendFrames(frames: readonly Frame[], done?: RecordDone): void {
+  checkFrames(frames: readonly Frame[]): CheckedFrames {
     for (const frame of frames) recordKindOf(frame).check(frame);
-    const last = frames.length - 1;
-    frames.forEach((frame, index) => {
-      this.#append({ frame, done: index === last ? done : undefined });
-    });
+    return frames as CheckedFrames;
+  }
+
+  /**
+   * Replica: appends frames `from` to `to` of its master verbatim. The caller knows that they
+   * continue the log. `done` is told what became of the last one.
+   */
+  appendFrames(frames: CheckedFrames, done?: RecordDone, from = 0, to = frames.length): void {
+    for (let i = from; i < to; i++)
+      this.#append({ frame: frames[i] as Frame, done: i === to - 1 ? done : undefined });
   }
 
   /** Throws `storage_failed` once the disk has failed: from then on nothing is acknowledged. */

@@ -263,6 +263,7 @@ function createParts(options: FollowerOptions, signal: AbortSignal): FollowerPar
   const receiver = new Receiver(
     () => host.engine,
     () => host.knownTerm,
+    clock,
   );
   const resync = new FullResync({
     host,

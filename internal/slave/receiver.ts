@@ -3,9 +3,12 @@
  * continue this log (docs/replication.md, rule 2), appends them verbatim and
  * answers when they are committed. It works on one request at a time, so that a
  * repeated push is compared with the records of the first try, not appended twice.
+ *
+ * Frames are appended in pieces, with turns of the event loop in between: after a pause
+ * of the network a push has thousands of records, and reads would wait for all of them.
  */
 
-import type { Engine } from '#engine/engine.ts';
+import type { CheckedFrames, Engine } from '#engine/engine.ts';
 import { tryRecordKindOf } from '#engine/records/record-table.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
@@ -13,6 +16,7 @@ import { NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
 import { checkBelieved } from '#model/terms.ts';
 import { assertNever } from '#platform/assert.ts';
+import type { Clock } from '#platform/clock.ts';
 import { blamedOnPeer } from '#slave/peer-frames.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
@@ -54,15 +58,22 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
 /** How long a durable ack waits for appended frames. */
 const APPLY_TIMEOUT_MS = 30_000;
 
+/** Records that are appended and applied in one turn of the event loop: one or two milliseconds. */
+export const PIECE_RECORDS = 512;
+
 /** One request is worked on, and one more may wait. */
 const TURNS_MAX = 2;
 
 /** The tail of a replica without a log. */
 export const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
+/** Tells why frames are not taken after all; undefined: they are. */
+type Refusal = () => ReplicateVerdict | undefined;
+
 export class Receiver {
   readonly #engine: () => Engine | undefined;
   readonly #knownTerm: () => number | undefined;
+  readonly #clock: Clock;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
@@ -70,21 +81,22 @@ export class Receiver {
    * `engine` returns the engine that is open now, if any. `knownTerm` returns the
    * highest term that this node has persisted, which bounds the terms of frames.
    */
-  constructor(engine: () => Engine | undefined, knownTerm: () => number | undefined) {
+  constructor(engine: () => Engine | undefined, knownTerm: () => number | undefined, clock: Clock) {
     this.#engine = engine;
     this.#knownTerm = knownTerm;
+    this.#clock = clock;
   }
 
   /**
    * Appends those of `frames` that are new; resolves when they are committed, or
-   * durable if `ackWhenDurable`. `refusal` is called when its turn has come, and
-   * may still refuse the frames.
+   * durable if `ackWhenDurable`. `refusal` is called when its turn has come and before
+   * each further piece, and may still refuse what is not appended.
    */
   take(
     previous: ChainPoint,
     frames: readonly Frame[],
     ackWhenDurable: boolean,
-    refusal: () => ReplicateVerdict | undefined = () => undefined,
+    refusal: Refusal = () => undefined,
   ): Promise<ReplicateVerdict> {
     return this.exclusive(async () => {
       const refused = refusal();
@@ -94,7 +106,9 @@ export class Receiver {
       // Terms never fall along a log, so the last frame has the highest.
       const last = frames.at(-1);
       if (last !== undefined) checkBelieved(termOf(last.epoch), this.#knownTerm());
-      return takeInto(engine, previous, frames, ackWhenDurable);
+      const verdict = await this.#takeInto(engine, previous, frames, refusal);
+      if (ackWhenDurable && verdict.kind === 'ok') await untilDurable(engine);
+      return verdict;
     });
   }
 
@@ -108,6 +122,50 @@ export class Receiver {
     return turn;
   }
 
+  async #takeInto(
+    engine: Engine,
+    previous: ChainPoint,
+    frames: readonly Frame[],
+    refusal: Refusal,
+  ): Promise<ReplicateVerdict> {
+    const standing = standingOf(engine.log.tail, previous, frames);
+    switch (standing.kind) {
+      case 'gap':
+        return { kind: 'need', tail: engine.log.tail };
+      case 'conflict':
+        return { kind: 'conflict', epochs: engine.epochStarts() };
+      case 'compare':
+        return (await isOurs(engine, standing.point))
+          ? { kind: 'need', tail: engine.log.tail }
+          : { kind: 'conflict', epochs: engine.epochStarts() };
+      case 'append':
+        return (await this.#append(engine, standing.fresh, refusal)) ?? { kind: 'ok' };
+      default:
+        return assertNever(standing);
+    }
+  }
+
+  /** Resolves when all frames are committed, or with why the rest of them is refused. */
+  async #append(
+    engine: Engine,
+    fresh: readonly Frame[],
+    refusal: Refusal,
+  ): Promise<ReplicateVerdict | undefined> {
+    if (!engine.formats.isTaken && fresh.some(needsStep)) await engine.formats.take();
+    const frames = checked(engine, fresh);
+    // At `always` each piece would wait for an fdatasync of its own.
+    const pieceRecords = engine.log.syncsEveryBatch ? frames.length : PIECE_RECORDS;
+    for (let from = 0; from < frames.length; from += pieceRecords) {
+      if (from > 0) {
+        await this.#clock.yield();
+        const refused = refusal();
+        if (refused !== undefined) return refused;
+      }
+      await committed(engine, frames, from, Math.min(frames.length, from + pieceRecords));
+    }
+    return undefined;
+  }
+
   /** True if one request is worked on and another waits: more would fill the memory while the disk hangs. */
   get isBusy(): boolean {
     return this.#waiting >= TURNS_MAX;
@@ -116,30 +174,6 @@ export class Receiver {
   /** Resolves when everything taken so far is answered. */
   async idle(): Promise<void> {
     await this.#last;
-  }
-}
-
-async function takeInto(
-  engine: Engine,
-  previous: ChainPoint,
-  frames: readonly Frame[],
-  ackWhenDurable: boolean,
-): Promise<ReplicateVerdict> {
-  const standing = standingOf(engine.log.tail, previous, frames);
-  switch (standing.kind) {
-    case 'gap':
-      return { kind: 'need', tail: engine.log.tail };
-    case 'conflict':
-      return { kind: 'conflict', epochs: engine.epochStarts() };
-    case 'compare':
-      return (await isOurs(engine, standing.point))
-        ? { kind: 'need', tail: engine.log.tail }
-        : { kind: 'conflict', epochs: engine.epochStarts() };
-    case 'append':
-      await append(engine, standing.fresh, ackWhenDurable);
-      return { kind: 'ok' };
-    default:
-      return assertNever(standing);
   }
 }
 
@@ -154,22 +188,26 @@ async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
   return ours === undefined || (ours.epoch === point.epoch && ours.crc === point.crc);
 }
 
-async function append(engine: Engine, fresh: readonly Frame[], ackWhenDurable: boolean): Promise<void> {
-  if (!engine.formats.isTaken && fresh.some(needsStep)) await engine.formats.take();
-  if (fresh.length > 0) {
-    await new Promise<void>((resolve, reject) => {
-      try {
-        engine.appendFrames(fresh, (error) => (error === undefined ? resolve() : reject(error)));
-      } catch (error) {
-        reject(blamedOnPeer(error));
-      }
-    });
+/** Rejects with `WalnutError` where they are refused. */
+function committed(engine: Engine, frames: CheckedFrames, from: number, to: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    engine.appendFrames(frames, (error) => (error === undefined ? resolve() : reject(error)), from, to);
+  });
+}
+
+function checked(engine: Engine, frames: readonly Frame[]): CheckedFrames {
+  try {
+    return engine.checkFrames(frames);
+  } catch (error) {
+    throw blamedOnPeer(error);
   }
-  const lsn: Lsn = engine.log.tail.lsn;
-  if (ackWhenDurable && !(await engine.waitDurable(lsn, APPLY_TIMEOUT_MS))) {
-    throw new WalnutError(
-      'unavailable',
-      `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`,
-    );
-  }
+}
+
+async function untilDurable(engine: Engine): Promise<void> {
+  const { lsn } = engine.log.tail;
+  if (await engine.waitDurable(lsn, APPLY_TIMEOUT_MS)) return;
+  throw new WalnutError(
+    'unavailable',
+    `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`,
+  );
 }

@@ -189,6 +189,11 @@ export class Log implements LogEvents {
     return this.#writer.shortage;
   }
 
+  /** True if records are committed once they are durable, and not before. */
+  get syncsEveryBatch(): boolean {
+    return this.#options.fsync === 'always';
+  }
+
   /** Set once, for good. */
   get failure(): Error | undefined {
     return this.#writer.failure;

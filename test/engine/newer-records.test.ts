@@ -207,7 +207,7 @@ describe('frames of a newer master', () => {
       before = frameAfter(before, record);
       return before;
     });
-    expect(() => engine.appendFrames(frames)).toThrow(why);
+    expect(() => engine.checkFrames(frames)).toThrow(why);
     expect(engine.log.tail.lsn).toBe(lsn);
     await rig.set('a', 'after');
     expect(engine.log.tail.lsn).toBe(lsn + 1);

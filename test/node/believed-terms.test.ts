@@ -141,6 +141,7 @@ describe('a term that is too high', () => {
     const receiver = new Receiver(
       () => engine,
       () => 1,
+      group.clock,
     );
     await expect(receiver.take({ epoch: 0, lsn: toLsn(0), crc: 0 }, frames, false)).rejects.toThrow(
       /not believed/,

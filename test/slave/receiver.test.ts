@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { makeEpoch } from '#model/position.ts';
-import { standingOf } from '#slave/receiver.ts';
-import { chainOf, pointOf } from '#test/replication/chain.ts';
+import type { Engine } from '#engine/engine.ts';
+import { encodeEpochParent } from '#engine/records/epoch-record.ts';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
+import { makeEpoch, toLsn } from '#model/position.ts';
+import type { ReplicateVerdict } from '#model/replication.ts';
+import { PIECE_RECORDS, Receiver, standingOf } from '#slave/receiver.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { LOG_ID, openBareHost, settled } from '#test/engine/rig.ts';
+import { chainOf, EPOCH_ONE, pointOf } from '#test/replication/chain.ts';
+import { frameAfter } from '#test/wal/append-record.ts';
+import { encodeFrame, type Frame } from '#wal/frame.ts';
 
 const OURS = chainOf([5, 5, 5, 5, 5, 5]);
 /** The same records up to 3, then others. */
@@ -75,5 +84,81 @@ describe('standingOf', () => {
     expect(standingOf(tail, tail, [...follow(makeEpoch(3, 0)).slice(0, 1), ...falling])).toEqual({
       kind: 'conflict',
     });
+  });
+});
+
+const START = pointOf(undefined);
+const NO_MUTATIONS = { type: RECORD_TYPE.data, payload: Buffer.from([1, 0, 0, 0, 0]) };
+
+/** So many records that an empty replica can apply. */
+function history(records: number): Frame[] {
+  const parent = encodeEpochParent(START);
+  const header = { lsn: toLsn(1), epoch: EPOCH_ONE, prevCrc: 0, flags: 0, timestampMs: 1_000 };
+  const first = encodeFrame({ ...header, type: RECORD_TYPE.epoch }, parent.length, (target, offset) =>
+    target.set(parent, offset),
+  );
+  const frames = [first];
+  while (frames.length < records) frames.push(frameAfter(frames.at(-1) ?? first, NO_MUTATIONS));
+  return frames;
+}
+
+/** An empty replica, and how many records were applied in each turn of the event loop. */
+async function emptyReplica(fsync: FsyncPolicy) {
+  const clock = new VirtualClock();
+  const host = await openBareHost({ clock, role: 'replica', fsync });
+  const engine: Engine = await settled(clock, host.adopt(LOG_ID, 1));
+  const inTurns: number[] = [];
+  let isSameTurn = false;
+  engine.appliedFrames.subscribe(() => {
+    if (!isSameTurn) {
+      isSameTurn = true;
+      setImmediate(() => {
+        isSameTurn = false;
+      });
+      inTurns.push(0);
+    }
+    inTurns[inTurns.length - 1] = (inTurns.at(-1) ?? 0) + 1;
+  });
+  const receiver = new Receiver(
+    () => engine,
+    () => 1,
+    clock,
+  );
+  const take = (frames: readonly Frame[], refusal?: () => ReplicateVerdict | undefined) =>
+    settled(clock, receiver.take(START, frames, false, refusal));
+  return { engine, inTurns, take };
+}
+
+describe('a push of many records', () => {
+  it('is applied in pieces, in turns of the event loop of their own', async () => {
+    const { engine, inTurns, take } = await emptyReplica('interval');
+    expect(await take(history(2 * PIECE_RECORDS + 9))).toEqual({ kind: 'ok' });
+    expect(inTurns).toEqual([PIECE_RECORDS, PIECE_RECORDS, 9]);
+    expect(engine.applied.lsn).toBe(2 * PIECE_RECORDS + 9);
+  });
+
+  it('waits for one fdatasync where each batch has one', async () => {
+    const { inTurns, take } = await emptyReplica('always');
+    expect(await take(history(PIECE_RECORDS + 1))).toEqual({ kind: 'ok' });
+    expect(inTurns).toEqual([PIECE_RECORDS + 1]);
+  });
+
+  it('ends where a higher term is granted between two pieces', async () => {
+    const { engine, take } = await emptyReplica('interval');
+    const fenced: ReplicateVerdict = { kind: 'fenced', term: 9 };
+    const refusal = () => (engine.log.tail.lsn > 0 ? fenced : undefined);
+    expect(await take(history(2 * PIECE_RECORDS), refusal)).toEqual(fenced);
+    expect(engine.log.tail.lsn).toBe(PIECE_RECORDS);
+    // What is here already is compared when the push comes again.
+    expect(await take(history(2 * PIECE_RECORDS))).toEqual({ kind: 'ok' });
+    expect(engine.log.tail.lsn).toBe(2 * PIECE_RECORDS);
+  });
+
+  it('is not appended at all where one of the last cannot be applied', async () => {
+    const { engine, take } = await emptyReplica('interval');
+    const good = history(PIECE_RECORDS + 1);
+    const bad = frameAfter(good.at(-1) as Frame, { ...NO_MUTATIONS, payload: Buffer.from([1, 9, 0, 0, 0]) });
+    await expect(take([...good, bad])).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(engine.log.tail.lsn).toBe(0);
   });
 });
