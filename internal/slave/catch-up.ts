@@ -14,7 +14,7 @@ import type { RegisterAnswer } from '#model/replication.ts';
 import { cutBack } from '#slave/cut-back.ts';
 import { conflictOf, describeQuarantine } from '#slave/describe-quarantine.ts';
 import { divergedBecause, type FollowerParts, noteLevel } from '#slave/follower-parts.ts';
-import { Puller } from '#slave/puller.ts';
+import { OBSERVER_PULL_BYTES_MAX, PULL_BYTES_MAX, Puller } from '#slave/puller.ts';
 import { EMPTY_TAIL } from '#slave/receiver.ts';
 
 export class CatchUp {
@@ -29,6 +29,7 @@ export class CatchUp {
       receiver,
       knownTerm: () => options.host.manifest.term,
       clock: options.clock,
+      bytesMax: options.observer === undefined ? PULL_BYTES_MAX : OBSERVER_PULL_BYTES_MAX,
       onHeard: (lsn) => linkState.heard(lsn, options.clock.monotonicMs()),
       onBehind: (records) => state.set('catching_up', `${counted(records, 'record')} behind`),
     });

@@ -1,7 +1,7 @@
 /**
  * Pulls records from the master's log until the replica is level. The next
  * answer is requested while the last one is applied, so that neither node waits
- * for the other. An answer is small enough to be applied without stalling the
+ * for the other. An answer is small enough to be decoded without stalling the
  * event loop; on a slow network it gets smaller still.
  */
 
@@ -24,14 +24,18 @@ export interface PullerOptions {
   /** The highest term that this node has persisted. */
   readonly knownTerm: () => number;
   readonly clock: Clock;
+  /** Bytes of frames in one answer. */
+  readonly bytesMax: number;
   /** Called for each answer with the last durable LSN of the master. */
   readonly onHeard: (durableLsn: Lsn) => void;
   /** Called with the number of records that are still missing. */
   readonly onBehind: (records: number) => void;
 }
 
-/** Bytes of frames in one answer: a network of 350 kB/s carries them within the 3 s of a call, and they are applied in about 10 ms. */
-const PULL_BYTES_MAX = 1 << 20;
+/** A network of 350 kB/s carries them within the 3 s of a call, and they are decoded in about 5 ms. */
+export const PULL_BYTES_MAX = 1 << 20;
+/** In a replica inside of another program, whose event loop it is. */
+export const OBSERVER_PULL_BYTES_MAX = 256 * 1_024;
 const PULL_BYTES_MIN = 64 * 1_024;
 const PULL_TIMEOUT_MS = 3_000;
 /** Answers that may wait to be applied before the next one is requested. */
@@ -95,10 +99,12 @@ class ReadAhead {
 
 export class Puller {
   readonly #options: PullerOptions;
-  #bytesMax = PULL_BYTES_MAX;
+  /** Bytes of the next answer. */
+  #bytes: number;
 
   constructor(options: PullerOptions) {
     this.#options = options;
+    this.#bytes = options.bytesMax;
   }
 
   /**
@@ -141,21 +147,21 @@ export class Puller {
   }
 
   async #ask(after: ChainPoint, signal: AbortSignal): Promise<Pulled> {
-    const { link, clock } = this.#options;
+    const { link, clock, bytesMax } = this.#options;
     const askedMs = clock.monotonicMs();
     try {
       const answer = await link().getUpdates(
-        { after: { epoch: after.epoch, lsn: after.lsn }, format: 'frames', bytesMax: this.#bytesMax },
+        { after: { epoch: after.epoch, lsn: after.lsn }, format: 'frames', bytesMax: this.#bytes },
         { timeoutMs: PULL_TIMEOUT_MS, signal },
       );
-      this.#bytesMax = Math.min(this.#bytesMax * 2, PULL_BYTES_MAX);
+      this.#bytes = Math.min(this.#bytes * 2, bytesMax);
       const frames = framesFromPeer(answer.frames);
       const last = frames.at(-1);
       const end = last === undefined ? after : pointOf(last);
       return { askedMs, after, answer, frames, end };
     } catch (error) {
       const isLate = clock.monotonicMs() - askedMs >= PULL_TIMEOUT_MS;
-      if (isLate) this.#bytesMax = Math.max(this.#bytesMax / 4, PULL_BYTES_MIN);
+      if (isLate) this.#bytes = Math.max(this.#bytes / 4, PULL_BYTES_MIN);
       throw error;
     }
   }

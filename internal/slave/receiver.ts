@@ -11,7 +11,6 @@
 import type { CheckedFrames, Engine } from '#engine/engine.ts';
 import { tryRecordKindOf } from '#engine/records/record-table.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { Lsn } from '#model/position.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
 import { checkBelieved } from '#model/terms.ts';
@@ -42,15 +41,16 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
   const last = frames.at(-1);
   const end: ChainPoint = last === undefined ? previous : pointOf(last);
   if (end.lsn < tail.lsn) return { kind: 'compare', point: end };
-  const overlapping = frames.find((frame) => frame.lsn === tail.lsn);
-  const atTail = previous.lsn === tail.lsn ? previous : overlapping;
+  const isNext = previous.lsn === tail.lsn;
+  const atTail = isNext ? previous : frames.find((frame) => frame.lsn === tail.lsn);
   if (atTail === undefined || atTail.epoch !== tail.epoch || atTail.crc !== tail.crc)
     return { kind: 'conflict' };
-  const fresh = frames.filter((frame) => frame.lsn > tail.lsn);
-  let term = termOf(tail.epoch);
+  const fresh = isNext ? frames : frames.filter((frame) => frame.lsn > tail.lsn);
+  let { epoch } = tail;
   for (const frame of fresh) {
-    if (termOf(frame.epoch) < term) return { kind: 'conflict' };
-    term = termOf(frame.epoch);
+    if (frame.epoch === epoch) continue;
+    if (termOf(frame.epoch) < termOf(epoch)) return { kind: 'conflict' };
+    epoch = frame.epoch;
   }
   return { kind: 'append', fresh };
 }
@@ -206,8 +206,5 @@ function checked(engine: Engine, frames: readonly Frame[]): CheckedFrames {
 async function untilDurable(engine: Engine): Promise<void> {
   const { lsn } = engine.log.tail;
   if (await engine.waitDurable(lsn, APPLY_TIMEOUT_MS)) return;
-  throw new WalnutError(
-    'unavailable',
-    `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`,
-  );
+  throw new WalnutError('unavailable', `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`);
 }

@@ -4,7 +4,7 @@
  * `decodeFrames` wraps that in a `FrameError` for callers that cannot go on.
  * The layout is specified in README.md.
  */
-import type { Epoch, Lsn } from '#model/position.ts';
+import { type Epoch, type Lsn, NO_LSN } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { asBuffer, readUint53, writeUint32, writeUint53 } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
@@ -101,6 +101,9 @@ class FrameView implements Frame {
 
 export type DecodedFrame =
   | { readonly kind: 'frame'; readonly frame: Frame; readonly nextOffset: number }
+  | Undecoded;
+
+type Undecoded =
   /** `offset` is the end of the bytes. */
   | { readonly kind: 'end' }
   /** The bytes end inside the frame, whose first `bytesNeeded` bytes would tell more. */
@@ -159,11 +162,11 @@ export function sealFrame(header: FrameHeader, bytes: Buffer, offset: number, pa
  * have checked that 44 bytes are there, and must check next that the payload is
  * there and that `isPayloadIntact`.
  */
-export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | string {
+export function tryDecodeFrameHeader(buffer: Buffer, offset: number): FrameView | string {
   const crc = buffer.readUInt32LE(offset);
   if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return HEADER_DIFFERS;
   const payloadBytes = buffer.readUInt32LE(offset + 4);
-  const frame = new FrameView(readHeader(buffer, offset), crc, buffer, offset, payloadBytes, false);
+  const frame = new FrameView(headerAt(buffer, offset), crc, buffer, offset, payloadBytes, false);
   const { lsn, epoch, timestampMs } = frame;
   if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
   if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';
@@ -171,16 +174,25 @@ export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | st
   return frame;
 }
 
-/** Reads the numbers without checking them. */
-function readHeader(buffer: Buffer, offset: number): FrameHeader {
-  return {
-    lsn: readUint53(buffer, offset + 8) as Lsn,
-    epoch: readUint53(buffer, offset + 16),
-    prevCrc: buffer.readUInt32LE(offset + 24),
-    type: buffer[offset + 28] as number,
-    flags: buffer[offset + 29] as number,
-    timestampMs: readUint53(buffer, offset + 32),
-  };
+/** What `headerAt` returns. One object for all, since a replica and a recovery read millions of headers. */
+const HEADER: { -readonly [Field in keyof FrameHeader]: FrameHeader[Field] } = {
+  lsn: NO_LSN,
+  epoch: 0,
+  prevCrc: 0,
+  type: 0,
+  flags: 0,
+  timestampMs: 0,
+};
+
+/** Reads the numbers without checking them; good until the next call. */
+function headerAt(buffer: Buffer, offset: number): FrameHeader {
+  HEADER.lsn = readUint53(buffer, offset + 8) as Lsn;
+  HEADER.epoch = readUint53(buffer, offset + 16);
+  HEADER.prevCrc = buffer.readUInt32LE(offset + 24);
+  HEADER.type = buffer[offset + 28] as number;
+  HEADER.flags = buffer[offset + 29] as number;
+  HEADER.timestampMs = readUint53(buffer, offset + 32);
+  return HEADER;
 }
 
 /**
@@ -211,17 +223,21 @@ export function isPayloadIntact({ buffer, payloadOffset, payloadBytes }: Frame):
 
 /** Decodes the frame at `offset`. The frame's bytes are views: copy what must outlive the buffer. */
 export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame {
+  const found = frameAt(bytes, offset);
+  if (!(found instanceof FrameView)) return found;
+  return { kind: 'frame', frame: found, nextOffset: offset + found.frameBytes };
+}
+
+function frameAt(bytes: Uint8Array, offset: number): FrameView | Undecoded {
   const left = bytes.length - offset;
   if (left === 0) return { kind: 'end' };
   if (left < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES };
   const buffer = asBuffer(bytes);
   const frame = tryDecodeFrameHeader(buffer, offset);
   if (typeof frame === 'string') return { kind: 'bad', why: frame, isIntact: isHeaderIntact(frame) };
-  const nextOffset = offset + FRAME_HEADER_BYTES + frame.payloadBytes;
-  if (nextOffset > bytes.length) return { kind: 'short', bytesNeeded: nextOffset - offset };
-  return isPayloadIntact(frame)
-    ? { kind: 'frame', frame, nextOffset }
-    : { kind: 'bad', why: PAYLOAD_DIFFERS, isIntact: false };
+  const { frameBytes } = frame;
+  if (frameBytes > left) return { kind: 'short', bytesNeeded: frameBytes };
+  return isPayloadIntact(frame) ? frame : { kind: 'bad', why: PAYLOAD_DIFFERS, isIntact: false };
 }
 
 /**
@@ -234,17 +250,17 @@ export function decodeFrames(bytes: Uint8Array): Frame[] {
   const frames: Frame[] = [];
   let offset = 0;
   for (;;) {
-    const decoded = tryDecodeFrame(bytes, offset);
-    if (decoded.kind === 'end') return frames;
-    if (decoded.kind === 'short') throw new FrameError(frames.length, 'the bytes end inside it');
-    if (decoded.kind === 'bad') throw whyBad(frames.length, decoded);
-    const before = frames.at(-1);
-    if (before !== undefined) {
-      const why = whyNotNext(before, decoded.frame);
-      if (why !== undefined) throw new FrameError(frames.length, why);
+    const frame = frameAt(bytes, offset);
+    if (!(frame instanceof FrameView)) {
+      if (frame.kind === 'end') return frames;
+      if (frame.kind === 'short') throw new FrameError(frames.length, 'the bytes end inside it');
+      throw whyBad(frames.length, frame);
     }
-    frames.push(decoded.frame);
-    offset = decoded.nextOffset;
+    const before = frames.at(-1);
+    const why = before && whyNotNext(before, frame);
+    if (why !== undefined) throw new FrameError(frames.length, why);
+    frames.push(frame);
+    offset += frame.frameBytes;
   }
 }
 

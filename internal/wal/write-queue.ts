@@ -8,7 +8,8 @@ import { pointOf } from '#wal/frame-run.ts';
 export class WriteQueue {
   readonly frames = new Fifo<Frame>();
   #bytes = 0;
-  #tail: ChainPoint;
+  /** Made when it is asked for: of thousands of frames of a push only the last is. */
+  #tail: ChainPoint | undefined;
 
   constructor(tail: ChainPoint) {
     this.#tail = tail;
@@ -16,7 +17,13 @@ export class WriteQueue {
 
   /** The last record that was appended, written or not. */
   get tail(): ChainPoint {
+    this.#tail ??= pointOf(this.#newest as Frame);
     return this.#tail;
+  }
+
+  /** Undefined if none is queued. */
+  get #newest(): Frame | undefined {
+    return this.frames.at(this.frames.length - 1);
   }
 
   get bytes(): number {
@@ -24,11 +31,11 @@ export class WriteQueue {
   }
 
   push(frame: Frame): void {
-    const why = whyNotNext(this.#tail, frame);
+    const why = whyNotNext(this.#tail ?? (this.#newest as Frame), frame);
     assert(why === undefined, why ?? '');
     this.frames.push(frame);
     this.#bytes += frame.frameBytes;
-    this.#tail = pointOf(frame);
+    this.#tail = undefined;
   }
 
   find(lsn: number): Frame | undefined {
@@ -38,6 +45,8 @@ export class WriteQueue {
 
   /** Removes the oldest `count` frames, which are written. */
   drop(count: number): void {
+    // It outlives its frame.
+    this.#tail = this.tail;
     for (let i = 0; i < count; i++) this.#bytes -= (this.frames.at(i) as Frame).frameBytes;
     this.frames.drop(count);
   }

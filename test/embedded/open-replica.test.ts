@@ -1,6 +1,7 @@
 /** Embedded replicas, on memory disks, a virtual clock and links within the process. */
 import { describe, expect, it } from 'vitest';
 import { formatPosition } from '#model/position.ts';
+import { OBSERVER_PULL_BYTES_MAX } from '#slave/puller.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { MemoryFileSystem as Disk } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -93,6 +94,22 @@ describe('an embedded replica', () => {
     await level(group, master, replica);
     expect(counts.get('write')).toBeGreaterThan(before);
     expect(counts.get('writeNow')).toBeUndefined();
+    await group.until(replica.close());
+  });
+
+  it('asks for less at once than other replicas, since it decodes it on the thread of the program', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const { ports } = master.node;
+    const keyValue = Object.create(ports.keyValue) as typeof ports.keyValue;
+    const asked: number[] = [];
+    keyValue.getUpdates = (command, signal) => {
+      asked.push(command.bytesMax);
+      return ports.keyValue.getUpdates(command, signal);
+    };
+    group.network.attach('master:1', { ...ports, keyValue });
+    const replica = await embed(group);
+    expect(new Set(asked)).toEqual(new Set([OBSERVER_PULL_BYTES_MAX]));
     await group.until(replica.close());
   });
 

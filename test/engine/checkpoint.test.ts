@@ -386,7 +386,10 @@ describe('the log clock after a recovery', () => {
     const ahead = encodeFrame({ ...frame, timestampMs }, frame.payload.length, (target, at) =>
       target.set(frame.payload, at),
     );
-    await settled(clock, new Promise<void>((resolve) => engine.appendFrames(engine.checkFrames([ahead]), () => resolve())));
+    await settled(
+      clock,
+      new Promise<void>((resolve) => engine.appendFrames(engine.checkFrames([ahead]), () => resolve())),
+    );
     await settled(clock, host.checkpoint());
     await settled(clock, engine.log.rotate());
     await settled(clock, host.close());

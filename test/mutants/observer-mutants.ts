@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const OBSERVERS = 'test/node/observers.test.ts';
 const EMBEDDED = 'test/embedded/open-replica.test.ts';
+const RECEIVER = 'test/slave/receiver.test.ts';
 const READS = 'test/storage/side-reads.test.ts';
 
 export const OBSERVER_MUTANTS: readonly Mutant[] = [
@@ -145,6 +146,41 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     text: 'writeNowBytesMax: options.isObserver === true ? 0 : undefined,',
     replacement: '',
     tests: [EMBEDDED],
+  },
+  {
+    name: 'embedded: decodes a megabyte in one turn of the program',
+    file: 'internal/slave/catch-up.ts',
+    text: 'options.observer === undefined ? PULL_BYTES_MAX : OBSERVER_PULL_BYTES_MAX',
+    replacement: 'PULL_BYTES_MAX',
+    tests: [EMBEDDED],
+  },
+  {
+    name: 'push of many records applied in one turn',
+    file: 'internal/slave/receiver.ts',
+    text: '        await this.#clock.yield();\n',
+    replacement: '',
+    tests: [RECEIVER],
+  },
+  {
+    name: 'push of many records that waits for an fdatasync of each piece',
+    file: 'internal/slave/receiver.ts',
+    text: 'engine.log.syncsEveryBatch ? frames.length : PIECE_RECORDS',
+    replacement: 'PIECE_RECORDS',
+    tests: [RECEIVER],
+  },
+  {
+    name: 'push of many records that goes on though a higher term was granted',
+    file: 'internal/slave/receiver.ts',
+    text: '        const refused = refusal();\n',
+    replacement: '        const refused = undefined;\n',
+    tests: [RECEIVER],
+  },
+  {
+    name: 'push of many records of which the first are appended though the last is bad',
+    file: 'internal/slave/receiver.ts',
+    text: 'const frames = checked(engine, fresh);',
+    replacement: 'const frames = checked(engine, fresh.slice(0, 1)).concat(fresh.slice(1)) as CheckedFrames;',
+    tests: [RECEIVER],
   },
   {
     name: 'embedded: a new value is written over the one that was given out',

@@ -4,7 +4,7 @@ import type { UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
 import { unavailable } from '#model/errors.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
 import type { CallOptions, PeerLink } from '#replication/peer-link.ts';
-import { Puller } from '#slave/puller.ts';
+import { PULL_BYTES_MAX, Puller } from '#slave/puller.ts';
 import type { Receiver } from '#slave/receiver.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { bytesOf, chainOf, pointOf } from '#test/replication/chain.ts';
@@ -45,6 +45,7 @@ class Pull {
         this.#take(frames, refusal),
     } as unknown as Receiver,
     clock: this.clock,
+    bytesMax: PULL_BYTES_MAX,
     knownTerm: () => this.knownTerm,
     onHeard: () => undefined,
     onBehind: (records) => this.behind.push(records),
