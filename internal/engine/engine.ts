@@ -10,6 +10,7 @@
  * nothing of it stays. A failed disk is final (`log.failure`).
  */
 
+import type { CheckedFrames } from '#engine/checked-frames.ts';
 import { DigestWindow } from '#engine/digest-window.ts';
 import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import { Feed } from '#engine/feed/feed.ts';
@@ -44,11 +45,6 @@ import type { Log } from '#wal/log.ts';
 export interface RecordWitness {
   beforeApply(frame: Frame): void;
 }
-
-declare const checkedBrand: unique symbol;
-
-/** Frames that `checkFrames` has passed. */
-export type CheckedFrames = readonly Frame[] & { readonly [checkedBrand]: true };
 
 /** What recovery passes to a new engine: the state at `applied`, and what the log states besides. */
 export interface EngineParts {
@@ -299,15 +295,6 @@ export class Engine implements RecordState {
   submitEpoch(epoch: Epoch, done?: RecordDone): Lsn {
     assert(this.#pending.length === 0, 'an epoch begins on a quiet log');
     return this.#submitControl(RECORD_TYPE.epoch, encodeEpochParent(this.log.tail), done, epoch);
-  }
-
-  /**
-   * Replica: returns the frames if each can be applied. Throws `RecordError` where one cannot,
-   * and `NewerFormatError` where the program does not know its kind.
-   */
-  checkFrames(frames: readonly Frame[]): CheckedFrames {
-    for (const frame of frames) recordKindOf(frame).check(frame);
-    return frames as CheckedFrames;
   }
 
   /**

@@ -8,7 +8,8 @@
  * of the network a push has thousands of records, and reads would wait for all of them.
  */
 
-import type { CheckedFrames, Engine } from '#engine/engine.ts';
+import { type CheckedFrames, checkFrames } from '#engine/checked-frames.ts';
+import type { Engine } from '#engine/engine.ts';
 import { tryRecordKindOf } from '#engine/records/record-table.ts';
 import { WalnutError } from '#model/errors.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
@@ -152,7 +153,7 @@ export class Receiver {
     refusal: Refusal,
   ): Promise<ReplicateVerdict | undefined> {
     if (!engine.formats.isTaken && fresh.some(needsStep)) await engine.formats.take();
-    const frames = checked(engine, fresh);
+    const frames = checked(fresh);
     // At `always` each piece would wait for an fdatasync of its own.
     const pieceRecords = engine.log.syncsEveryBatch ? frames.length : PIECE_RECORDS;
     for (let from = 0; from < frames.length; from += pieceRecords) {
@@ -195,9 +196,9 @@ function committed(engine: Engine, frames: CheckedFrames, from: number, to: numb
   });
 }
 
-function checked(engine: Engine, frames: readonly Frame[]): CheckedFrames {
+function checked(frames: readonly Frame[]): CheckedFrames {
   try {
-    return engine.checkFrames(frames);
+    return checkFrames(frames);
   } catch (error) {
     throw blamedOnPeer(error);
   }

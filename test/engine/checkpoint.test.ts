@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { checkFrames } from '#engine/checked-frames.ts';
 import { loadSnapshot } from '#engine/open-engine.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { File, OpenMode } from '#platform/file-system.ts';
@@ -388,7 +389,7 @@ describe('the log clock after a recovery', () => {
     );
     await settled(
       clock,
-      new Promise<void>((resolve) => engine.appendFrames(engine.checkFrames([ahead]), () => resolve())),
+      new Promise<void>((resolve) => engine.appendFrames(checkFrames([ahead]), () => resolve())),
     );
     await settled(clock, host.checkpoint());
     await settled(clock, engine.log.rotate());

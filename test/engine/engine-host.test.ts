@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { checkFrames } from '#engine/checked-frames.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { toLsn } from '#model/position.ts';
@@ -84,7 +85,7 @@ class ReplicaDisk {
   append(frames: readonly Frame[]): Promise<void> {
     return this.until(
       new Promise<void>((resolve, reject) => {
-        const checked = this.engine.checkFrames(frames);
+        const checked = checkFrames(frames);
         this.engine.appendFrames(checked, (error) => (error === undefined ? resolve() : reject(error)));
       }),
     );
@@ -186,7 +187,7 @@ describe('frames of a master', () => {
     const { frames } = await writeHistory(5);
     const disk = await ReplicaDisk.holding(frames.slice(0, 3));
     const bad = encodeFrame(frames[4] as Frame, 1, (target, at) => target.writeUInt8(9, at));
-    expect(() => disk.engine.checkFrames([frames[3] as Frame, bad])).toThrow('unknown payload version 9');
+    expect(() => checkFrames([frames[3] as Frame, bad])).toThrow('unknown payload version 9');
     expect(disk.engine.log.tail.lsn).toBe(3);
     await disk.append(frames.slice(3));
     expect(disk.engine.applied.lsn).toBe(frames.length);
@@ -330,7 +331,7 @@ describe('cutting the tail', () => {
   it('also takes what is still on its way to disk', async () => {
     const { frames, states } = await writeHistory(10);
     const disk = await ReplicaDisk.holding(frames.slice(0, 6));
-    disk.engine.appendFrames(disk.engine.checkFrames(frames.slice(6)));
+    disk.engine.appendFrames(checkFrames(frames.slice(6)));
     const engine = await disk.until(
       disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(8) }, WHY),
     );

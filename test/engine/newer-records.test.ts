@@ -3,6 +3,7 @@
  * checksum right: of a type, or of a payload version, that this one does not
  * know. They are refused by name. They are never a torn end, never damage.
  */
+
 import { describe, expect, it } from 'vitest';
 import { BackupRepository } from '#backup/backup-repository.ts';
 import { createBackup } from '#backup/create-backup.ts';
@@ -12,6 +13,7 @@ import { planRepair } from '#backup/repair/repair-directory.ts';
 import { restoreImage } from '#backup/restore-backup.ts';
 import { withLogImage } from '#backup/survey-log.ts';
 import { verifyBackup } from '#backup/verify-backup.ts';
+import { checkFrames } from '#engine/checked-frames.ts';
 import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { silentLogger } from '#platform/logger.ts';
@@ -207,7 +209,7 @@ describe('frames of a newer master', () => {
       before = frameAfter(before, record);
       return before;
     });
-    expect(() => engine.checkFrames(frames)).toThrow(why);
+    expect(() => checkFrames(frames)).toThrow(why);
     expect(engine.log.tail.lsn).toBe(lsn);
     await rig.set('a', 'after');
     expect(engine.log.tail.lsn).toBe(lsn + 1);

@@ -178,8 +178,8 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'push of many records of which the first are appended though the last is bad',
     file: 'internal/slave/receiver.ts',
-    text: 'const frames = checked(engine, fresh);',
-    replacement: 'const frames = checked(engine, fresh.slice(0, 1)).concat(fresh.slice(1)) as CheckedFrames;',
+    text: 'const frames = checked(fresh);',
+    replacement: 'const frames = checked(fresh.slice(0, 1)).concat(fresh.slice(1)) as CheckedFrames;',
     tests: [RECEIVER],
   },
   {
