@@ -41,6 +41,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['hotkeys'], load: async () => (await import('./figures/hotkeys-command.ts')).addHotkeysCommand },
   { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },
   { names: ['scrub'], load: async () => (await import('./group/scrub-command.ts')).addScrubCommand },
+  { names: ['bench'], load: async () => (await import('./bench/bench-command.ts')).addBenchCommand },
   { names: ['replay'], load: async () => (await import('./replay/replay-command.ts')).addReplayCommand },
   { names: ['import'], load: async () => (await import('./move/import-command.ts')).addImportCommand },
   { names: ['export'], load: async () => (await import('./move/export-command.ts')).addExportCommand },

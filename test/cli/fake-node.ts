@@ -14,6 +14,7 @@ import {
   type ScrubResponseSchema,
   type SlowCallSchema,
   type StatusResponseSchema,
+  type StoreStatusSchema,
 } from '#gen/walnut/v1/admin_pb.ts';
 import {
   BatchResultSchema,
@@ -74,6 +75,8 @@ export class FakeNode {
   divergedDamage = '';
   slowCalls: MessageInitShape<typeof SlowCallSchema>[] = [];
   slowThresholdMs = 100n;
+  /** What Status says of the store beside the number of entries. */
+  store: MessageInitShape<typeof StoreStatusSchema> = {};
   /** Keys that are used, with the looks that saw each. */
   hotKeys = new Map<string, number>();
   /** The pages of `/metrics`, one for each time it is asked, the last again and again. */
@@ -416,7 +419,7 @@ export class FakeNode {
       ready: true,
       reasons,
       position: this.position(),
-      store: { entries: BigInt(this.data.size) },
+      store: { entries: BigInt(this.data.size), ...this.store },
       ...(master === undefined ? {} : { master: { address: master, linked: true } }),
       ...(replicas === undefined ? {} : { replicas }),
       ...(observers === undefined ? {} : { observers }),

@@ -26,6 +26,7 @@ const FAILING: Readonly<Record<string, readonly string[]>> = {
   status: [],
   digest: [],
   scrub: [],
+  bench: [],
   replay: [NOWHERE],
   'wal inspect': [NOWHERE],
   'wal dump': [NOWHERE],

@@ -11,6 +11,7 @@ import { API_MUTANTS } from './api-mutants.ts';
 import { APPLY_MUTANTS } from './apply-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { AUTH_MUTANTS } from './auth-mutants.ts';
+import { BENCH_COMMAND_MUTANTS } from './bench-command-mutants.ts';
 import { CALLER_TLS_MUTANTS } from './caller-tls-mutants.ts';
 import { CLIENT_MUTANTS } from './client-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
@@ -272,6 +273,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TLS_MUTANTS,
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
+  ...BENCH_COMMAND_MUTANTS,
   ...CALLER_TLS_MUTANTS,
   ...CLOCK_MUTANTS,
   ...COORDINATOR_MUTANTS,

@@ -26,6 +26,20 @@ export function isRetryable(failure: unknown): boolean {
   return error?.code === 'lost' || error?.code === 'unavailable';
 }
 
+/** Codes of failures that every call of the same kind would meet. */
+const HOPELESS = new Set([
+  'failed_precondition',
+  'unimplemented',
+  'unauthenticated',
+  'permission_denied',
+  'unknown',
+]);
+
+/** True if further calls of the same kind would fail in the same way. */
+export function isHopeless({ code }: CallError): boolean {
+  return HOPELESS.has(code);
+}
+
 /** The failure of a call to a master that a replica named has that call's error as its cause. */
 export function callErrorOf(failure: unknown): CallError | undefined {
   const error = failure instanceof CliError ? failure.cause : failure;

@@ -9,10 +9,11 @@ import { CallError } from '../call/call-error.ts';
 import { createNodeClients, shortCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, parseToldAddress, show, toArgument } from '../command-host.ts';
+import { showProgress } from '../output/show-progress.ts';
 import { escapeLine } from '../output/terminal.ts';
 import { replayTrace } from './replay-driver.ts';
 import { ReplayCounters, renderReport } from './replay-report.ts';
-import { showProgress, watchLag } from './replay-watch.ts';
+import { progressOf, watchLag } from './replay-watch.ts';
 import { TraceQueue } from './trace-queue.ts';
 import { openTrace, type TraceFormat } from './trace-source.ts';
 
@@ -85,7 +86,7 @@ async function runReplay(invocation: Invocation, options: ReplayOptions): Promis
     const counters = new ReplayCounters();
     const beside = [
       watchLag(invocation.address, counters, done.signal),
-      showProgress(io, counters, options.limit, done.signal),
+      showProgress(io, progressOf(counters, options.limit), done.signal),
     ];
     const failure = await replayTrace(
       {

@@ -29,7 +29,7 @@ import {
   SetRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { CallError } from '../call/call-error.ts';
-import { isRetryable, type RetryPolicy } from '../call/persist.ts';
+import { isHopeless, isRetryable, type RetryPolicy } from '../call/persist.ts';
 import { ReplayCaller } from './replay-caller.ts';
 import type { ReplayCounters } from './replay-report.ts';
 import { hashText, type TraceOperation } from './trace-operation.ts';
@@ -49,14 +49,6 @@ export interface ReplayPlan {
 const BATCH_BYTES_MAX = 1_024 * 1_024;
 /** How long calls in flight may still be answered after an interruption. */
 const GRACE_MS = 2_000;
-/** Codes of failures that every operation of the same kind would meet. */
-const HOPELESS = new Set([
-  'failed_precondition',
-  'unimplemented',
-  'unauthenticated',
-  'permission_denied',
-  'unknown',
-]);
 const { get: GET, set: SET, delete: DELETE, batch: BATCH } = KVStore.method;
 
 /** Resolves when the trace ends or the replay is interrupted. Rejects with the failure that stopped it. */
@@ -126,7 +118,7 @@ class ReplayWorker {
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       if (stopped.aborted) return;
-      if (isRetryable(error) || HOPELESS.has(error.code)) throw error;
+      if (isRetryable(error) || isHopeless(error)) throw error;
       this.#counters.operations += operations.length;
       for (let i = 0; i < operations.length; i++) this.#counters.recordError(error.code, error.message);
     }

@@ -1,0 +1,146 @@
+/** `walnut bench` against nodes: its keys, its figures and how it ends. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { FakeNode, type FakeNodeOptions } from '../fake-node.ts';
+import { type RunOptions, runCli } from '../memory-io.ts';
+import { RunningMaster } from '../running-node.ts';
+
+const SHORT = ['bench', '--clients', '4', '--keys', '50', '--duration', '30ms', '--warm-up', '5ms'];
+
+describe('a node', () => {
+  let directory: string;
+  let master: RunningMaster;
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
+    master = await RunningMaster.start(directory);
+    await master.set('walnut-bench:mine', 'stays');
+  });
+  afterAll(async () => {
+    await master.stop();
+    rmSync(directory, { recursive: true });
+  });
+  const run = (args: readonly string[], options?: RunOptions) =>
+    runCli([...SHORT, ...args, '--address', master.address], options);
+
+  it.each<[string, string[], string[], number]>([
+    ['gets and sets', ['--mix', '1:1'], ['get', 'set'], 60],
+    ['batches over HTTP/2', ['--batch', '20', '--protocol', 'http2', '--connections', '2'], ['get'], 1_200],
+    ['increments', ['--operation', 'increment', '--durability', 'local'], ['increment'], 60],
+    ['touches', ['--operation', 'touch', '--distribution', 'zipf'], ['touch'], 60],
+  ])('is measured by %s, and keeps its other keys', async (_, args, kinds, operations) => {
+    const { code, out, err } = await run([...args, '--rate', '2000', '--json']);
+    const told = JSON.parse(out);
+    expect([code, told.errors, told.notFound, told.isComplete]).toEqual([0, 0, 0, true]);
+    expect(Object.keys(told.operationKinds)).toEqual(expect.arrayContaining(kinds));
+    expect(told.operations).toBe(operations);
+    expect(err).toMatch(/begin with walnut-bench:[0-9a-f]{16}:; .*\n50 keys deleted\n$/);
+    expect(master.contents()).toEqual({ 'walnut-bench:mine': 'stays' });
+  });
+
+  it('is shown with its figures', async () => {
+    const { code, out } = await run(['--prefix', 'walnut-bench:mine', '--operation', 'get']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^load +4 clients over 4 connections of HTTP\/1\.1, as fast as answers come$/m);
+    expect(out).toMatch(/^get +[\d,]+ +[\d,]+( +\d+\.\d{3}){5}$/m);
+    expect(master.contents()).toEqual({ 'walnut-bench:mine': 'stays' });
+  });
+
+  it('keeps the figures so far and loses the keys at Ctrl-C', async () => {
+    const ctrlC = new AbortController();
+    setTimeout(() => ctrlC.abort(), 60);
+    const { code, out, err } = await run(['--duration', '1h', '--warm-up', '0s', '--json'], {
+      interrupted: ctrlC.signal,
+    });
+    expect(code).toBe(130);
+    expect(JSON.parse(out).isComplete).toBe(false);
+    expect(JSON.parse(err.trimEnd().split('\n').at(-1) ?? '').error.message).toContain('a part of the time');
+    expect(master.contents()).toEqual({ 'walnut-bench:mine': 'stays' });
+  });
+});
+
+describe('the command', () => {
+  const nodes: FakeNode[] = [];
+  const start = async (options?: FakeNodeOptions): Promise<FakeNode> => {
+    const node = await new FakeNode(options).start();
+    nodes.push(node);
+    return node;
+  };
+  afterEach(async () => {
+    await Promise.all(nodes.splice(0).map((node) => node.stop()));
+  });
+
+  it('reads from a replica what it wrote to its master', async () => {
+    const master = await start();
+    const replica = await start({ master: master.address, data: master.data });
+    const { code, out } = await runCli([
+      ...SHORT,
+      '--mix',
+      '1:1',
+      '--rate',
+      '2000',
+      '--json',
+      '--address',
+      replica.address,
+    ]);
+    expect([code, JSON.parse(out).errors]).toEqual([0, 0]);
+    expect([replica.calls['Set'], replica.calls['Batch']]).toEqual([undefined, undefined]);
+    expect(master.calls['Get']).toBeUndefined();
+    expect([replica.calls['Get'], master.calls['Set']]).toEqual([expect.any(Number), expect.any(Number)]);
+  });
+
+  it('ends at Ctrl-C while its keys are not taken', async () => {
+    const node = await start();
+    const ctrlC = new AbortController();
+    node.fault = (method) => {
+      if (method !== 'Batch') return 'serve';
+      setImmediate(() => ctrlC.abort());
+      return 'silent';
+    };
+    const ran = await runCli([...SHORT, '--address', node.address], { interrupted: ctrlC.signal });
+    expect([ran.code, node.calls['Get']]).toEqual([130, undefined]);
+  });
+
+  it('exits 1 with the codes of what failed, and says where keys were left', async () => {
+    const node = await start();
+    let gets = 0;
+    node.fault = (method) => (method === 'Get' && ++gets > 4 ? 'unavailable' : 'serve');
+    const { code, out, err } = await runCli([...SHORT, '--operation', 'get', '--address', node.address]);
+    expect([code, out]).toEqual([1, expect.stringMatching(/^ +unavailable +\d+, first: loading$/m)]);
+    expect(err).toMatch(/could not be deleted: .*\n.*walnut delete-prefix walnut-bench:[0-9a-f]{16}:\n/);
+  });
+
+  it('ends where every call would be refused, after it has shown what it found', async () => {
+    const node = await start();
+    let gets = 0;
+    node.fault = (method) => {
+      if (method === 'Get' && ++gets === 20) node.options.owner = '127.0.0.1:9';
+      return 'serve';
+    };
+    const { code, out, err } = await runCli([...SHORT, '--duration', '1h', '--address', node.address]);
+    expect([code, out]).toEqual([5, expect.stringContaining('(partial)')]);
+    expect(err).toContain('Ask the owner of the key');
+  });
+
+  it('refuses more keys than there is room for, and says how many there is', async () => {
+    const node = await start();
+    node.store = { entries: 40n, maxEntries: 60n, bytes: 0n, maxBytes: 0n };
+    const { code, err } = await runCli([...SHORT, '--address', node.address]);
+    expect([code, err]).toEqual([2, expect.stringContaining('Type at most: --keys 20')]);
+    node.store = { entries: 0n, maxEntries: 0n, bytes: 990_000n, maxBytes: 1_000_000n };
+    const full = await runCli([...SHORT, '--value-size', '1MiB', '--address', node.address]);
+    expect([full.code, full.err]).toEqual([2, expect.stringContaining('a node that has room')]);
+    expect(node.calls).toEqual({ Status: 2 });
+  });
+
+  it.each([
+    [['--rate', '0'], 'from 1 to 1000000'],
+    [['--value-size', '9MiB'], 'of at most 8MiB'],
+    [['--operation', 'get', '--mix', '1:1'], 'cannot be used with'],
+    [['--connections', '2'], 'each client has a connection of its own'],
+  ])('refuses %j', async (args, message) => {
+    const { code, err } = await runCli([...SHORT, ...args, '--address', '127.0.0.1:1']);
+    expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
+});
