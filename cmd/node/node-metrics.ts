@@ -4,7 +4,7 @@ import type { CloserStack } from '#platform/closer-stack.ts';
 import type { LevelLogger } from '#platform/create-logger.ts';
 import { type FreeBytesOptions, followFreeBytes } from '#platform/free-bytes.ts';
 import type { MemoryPlan } from '#platform/memory-plan.ts';
-import { DURATION_BUCKETS_S, type Metrics } from '#platform/metrics.ts';
+import { DURATION_BUCKETS_S, type Metrics, type Sample } from '#platform/metrics.ts';
 import type { OnPush } from '#replication/pusher.ts';
 import type { LogMeter } from '#wal/log-meter.ts';
 import { openProcessMetrics } from '../run/process-metrics.ts';
@@ -44,8 +44,19 @@ export function openDiskMetrics(metrics: Metrics, closers: CloserStack, options:
     'walnut_wal_disk_free_bytes',
     'Bytes free on the disk under wal.directory, at most ten seconds ago.',
     [],
-    () => (disk.bytes === undefined ? [] : [{ labels: {}, value: disk.bytes }]),
+    () => sampleOf(disk.bytes),
   );
+  metrics.gaugeFamilyFrom(
+    'walnut_wal_disk_full_seconds',
+    'Seconds until the disk under wal.directory is full, by the trend of at most six hours.',
+    [],
+    () => sampleOf(disk.fullInS),
+  );
+}
+
+/** No sample where there is no value. */
+function sampleOf(value: number | undefined): Sample<never>[] {
+  return value === undefined ? [] : [{ labels: {}, value }];
 }
 
 function createLogMeter(metrics: Metrics): LogMeter {

@@ -11,6 +11,13 @@ export interface HotKeysCommand {
   readonly limit: number;
 }
 
+/** The key that was used last, and how often any was used. */
+export interface LatestAccess {
+  readonly accesses: number;
+  /** Undefined: the store is empty. */
+  readonly key: string | undefined;
+}
+
 export interface HotKeysAnswer {
   /** The key that was seen most comes first. */
   readonly keys: readonly { readonly key: string; readonly looks: number }[];

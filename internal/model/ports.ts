@@ -37,7 +37,7 @@ import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { EdgeOwner } from '#model/edge.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
-import type { HotKeysAnswer, HotKeysCommand } from '#model/hot-keys.ts';
+import type { HotKeysAnswer, HotKeysCommand, LatestAccess } from '#model/hot-keys.ts';
 import type {
   AnnounceAnswer,
   AnnounceRequest,
@@ -127,6 +127,8 @@ export interface AdminPort {
   scrub(signal: AbortSignal): AsyncIterable<ScrubProgress>;
   /** Looks for so long which keys are used. */
   hotKeys(command: HotKeysCommand, signal?: AbortSignal): Promise<HotKeysAnswer>;
+  /** Undefined where nothing may be read now. */
+  latestAccess(): LatestAccess | undefined;
   /** Adds the replica at `address` (`host:port`). Resolves with what is wrong there now and what to do; empty if nothing is. */
   addReplica(address: string): Promise<string>;
   removeReplica(address: string): Promise<void>;

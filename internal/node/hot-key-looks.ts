@@ -6,7 +6,7 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { checkCaller, WalnutError } from '#model/errors.ts';
-import type { HotKeysAnswer, HotKeysCommand } from '#model/hot-keys.ts';
+import type { HotKeysAnswer, HotKeysCommand, LatestAccess } from '#model/hot-keys.ts';
 import type { Clock } from '#platform/clock.ts';
 
 const LOOK_MS = 5;
@@ -36,6 +36,15 @@ export class HotKeyLooks {
       return await this.#look(command, signal);
     } finally {
       this.#calls--;
+    }
+  }
+
+  /** What was used last, and the count of all uses; undefined where nothing may be read. */
+  latest(): LatestAccess | undefined {
+    try {
+      return this.#engine().store.lastAccess();
+    } catch {
+      return undefined;
     }
   }
 

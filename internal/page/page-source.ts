@@ -1,4 +1,5 @@
 /** What the page shows of the process that serves it: a node, a coordinator or a gateway. */
+import { Stalls, type StallsSeen } from '#page/stalls.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Figure, Metrics } from '#platform/metrics.ts';
 
@@ -15,6 +16,7 @@ export interface Snapshot {
   readonly atMs: number;
   /** What only this kind of process has, as the JSON of its rpcs. */
   readonly view: unknown;
+  readonly stalls: StallsSeen;
   /** By name, the metrics of `SHOWN` that this process has. */
   readonly figures: Readonly<Record<string, readonly Figure[]>>;
 }
@@ -30,7 +32,7 @@ export interface PageSourceOptions {
   readonly view: () => unknown;
 }
 
-/** The metrics that the page shows or raises alarms of. Those of the event loop are not among them: reading resets them. */
+/** The metrics that the page shows or raises alarms of. Those of the event loop are not among them, as reading resets them: `Stalls` has its own. */
 export const SHOWN: readonly string[] = [
   'process_cpu_seconds_total',
   'process_resident_memory_bytes',
@@ -45,6 +47,7 @@ export const SHOWN: readonly string[] = [
   'walnut_keys_duration_seconds',
   'walnut_keys_requests_total',
   'walnut_memory_limit_bytes',
+  'walnut_memory_planned_bytes',
   'walnut_otlp_exports_total',
   'walnut_rpc_duration_seconds',
   'walnut_rpc_handled_total',
@@ -52,13 +55,17 @@ export const SHOWN: readonly string[] = [
   'walnut_tls_certificate_expiry_seconds',
   'walnut_tls_ok',
   'walnut_wal_disk_free_bytes',
+  'walnut_wal_disk_full_seconds',
   'walnut_wal_fsync_duration_seconds',
   'walnut_wal_records_total',
   'walnut_wal_written_bytes_total',
+  'walnut_watch_slow_total',
+  'walnut_watch_waiting_bytes',
   'walnut_watchers',
 ];
 
 export function createPageSource({ kind, version, clock, metrics, view }: PageSourceOptions): PageSource {
+  const stalls = new Stalls(clock);
   return {
     clock,
     snapshot: async () => ({
@@ -66,6 +73,7 @@ export function createPageSource({ kind, version, clock, metrics, view }: PageSo
       version,
       atMs: clock.wallMs(),
       view: view(),
+      stalls: stalls.read(),
       figures: await metrics.read(SHOWN),
     }),
   };

@@ -1,10 +1,12 @@
 /** The page of a node, and what it says of itself to those who ask `/` for text. */
 import { toJson } from '@bufbuild/protobuf';
 import { StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
+import type { LatestAccess } from '#model/hot-keys.ts';
 import type { NodeStatus } from '#model/status.ts';
 import { createPage, type PageOptions } from '#page/create-page.ts';
 import type { LiveEdge } from '#page/live-route.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
+import { HottestKey } from '#server/hottest-key.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
 /** The page reads fields that have their default, too. */
@@ -12,13 +14,18 @@ export const WHOLE = { alwaysEmitImplicit: true };
 
 export type PageBase = Pick<PageOptions, 'version' | 'clock' | 'metrics'>;
 
-/** `status`: the node's, as the server shows it. */
+/** `status`: the node's, as the server shows it. `latest`: the key that was used last. */
 export function createNodePage(
   status: () => NodeStatus,
+  latest: () => LatestAccess | undefined,
   { version, clock, metrics }: PageBase,
   edge: LiveEdge,
 ): HttpRoute[] {
-  const view = (): unknown => toJson(StatusResponseSchema, fromStatus(status()), WHOLE);
+  const hottest = new HottestKey();
+  const view = (): unknown => ({
+    ...(toJson(StatusResponseSchema, fromStatus(status()), WHOLE) as object),
+    hottest: hottest.look(latest()),
+  });
   const text = (): string => pageText(status(), version);
   return createPage({ kind: 'node', version, clock, metrics, view, text }, edge);
 }

@@ -83,7 +83,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         describe: (error) => edge.errors.toHttpError(error),
       }),
     ],
-    routes: [...createNodePage(status, options, edge), ...keys.routes],
+    routes: [...createNodePage(status, () => ports.admin.latestAccess(), options, edge), ...keys.routes],
   };
 }
 

@@ -47,8 +47,11 @@ export function operationsOf(sets: PlainSets): BatchOperation[] {
 }
 
 /** `note`: gets what was asked for. */
-export function hotKeys(note: (command: HotKeysCommand) => void): Pick<AdminPort, 'hotKeys'> {
+export function hotKeys(
+  note: (command: HotKeysCommand) => void,
+): Pick<AdminPort, 'hotKeys' | 'latestAccess'> {
   return {
+    latestAccess: () => undefined,
     hotKeys: async (command) => {
       note(command);
       const keys = [{ key: 'hot', looks: 3 }];

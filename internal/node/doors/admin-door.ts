@@ -9,7 +9,7 @@ import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { HotKeysAnswer, HotKeysCommand } from '#model/hot-keys.ts';
+import type { HotKeysAnswer, HotKeysCommand, LatestAccess } from '#model/hot-keys.ts';
 import type { FailoverAnswer, PromoteAnswer } from '#model/leadership.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
@@ -91,6 +91,10 @@ export class AdminDoor implements AdminPort {
 
   hotKeys(command: HotKeysCommand, signal?: AbortSignal): Promise<HotKeysAnswer> {
     return this.#hotKeys.look(command, signal);
+  }
+
+  latestAccess(): LatestAccess | undefined {
+    return this.#hotKeys.latest();
   }
 
   async checkpoint(): Promise<CheckpointAnswer> {

@@ -13,6 +13,7 @@
  * @property {number} atMs
  * @property {any} view
  * @property {Record<string, Figure[]>} figures
+ * @property {{ seconds: number, late: number, maxMs: number }} [stalls] in how many of the last seconds the event loop ran late
  *
  * @typedef {(labels: Record<string, string>) => boolean} Choice
  */
@@ -27,7 +28,7 @@ const FAULTS = new Set(['internal', 'unknown', 'data_loss']);
 /** @type {Choice} */
 const isEvery = () => true;
 /** @type {Choice} */
-const isKeyCall = ({ method = '' }) => method.startsWith(KEYS) && method !== STREAM;
+export const isKeyCall = ({ method = '' }) => method.startsWith(KEYS) && method !== STREAM;
 /** @type {Choice} */
 const isFault = ({ code = '' }) => FAULTS.has(code);
 
@@ -40,6 +41,17 @@ const isFault = ({ code = '' }) => FAULTS.has(code);
 export function sumOf(snapshot, name, choice = isEvery) {
   const values = (snapshot?.figures[name] ?? []).filter(({ labels }) => choice(labels));
   return values.length === 0 ? undefined : values.reduce((sum, { value = 0 }) => sum + value, 0);
+}
+
+/**
+ * How much of one metric another is; undefined where the process lacks one of them.
+ * @param {Snapshot} snapshot
+ * @param {string} used
+ * @param {string} limit
+ */
+export function shareOf(snapshot, used, limit) {
+  const [part, whole] = [sumOf(snapshot, used), sumOf(snapshot, limit)];
+  return part === undefined || whole === undefined || whole === 0 ? undefined : part / whole;
 }
 
 /**

@@ -78,6 +78,16 @@ export function showTime(ms) {
 }
 
 /**
+ * Where the browser found the process, as `--address` of the tool takes it.
+ * @param {{ protocol: string, host: string, port: string }} location
+ */
+export function addressOf({ protocol, host, port }) {
+  const isTls = protocol === 'https:';
+  const address = port === '' ? `${host}:${isTls ? 443 : 80}` : host;
+  return isTls ? `https://${address}` : address;
+}
+
+/**
  * True if a header can carry this token: `fetch` refuses others without asking the server.
  * @param {string} text
  */

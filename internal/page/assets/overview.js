@@ -1,39 +1,44 @@
 /** The view of everything at once: alarms, the group or cluster as a picture, charts, figures. */
-import { alarmsOf } from './alarms.js';
+import { alarmsOf, checksOf, lostAlarm } from './alarms.js';
 import { Charts } from './charts.js';
+import { hasToken } from './connection.js';
 import { byId, el, say, table, update } from './dom.js';
 import { loadBetween, sumOf } from './figures.js';
-import { showBytes, showCount, showMs, showPercent, showSpan, showWhole, termOf } from './format.js';
+import {
+  addressOf,
+  showBytes,
+  showCount,
+  showMs,
+  showPercent,
+  showSpan,
+  showWhole,
+  termOf,
+} from './format.js';
+import { History } from './history.js';
 import { pictureOf } from './picture.js';
 import { showRunbook } from './runbook.js';
 
-/** Alarms look at about a minute. */
-const KEPT_MS = 60_000;
-const NO_ANSWER = 'docs/operations.md#a-node-does-not-answer';
-
 export class Overview {
   #charts;
-  /** The snapshots of the last minute, oldest first. */
-  #kept = [];
+  #history = new History();
 
   constructor() {
-    byId('alarms').addEventListener('click', ({ target }) => {
-      const { runbook } = target.dataset;
-      if (runbook !== undefined) void showRunbook(runbook);
-    });
+    for (const id of ['alarms', 'checks'])
+      byId(id).addEventListener('click', ({ target }) => {
+        const { runbook } = target.dataset;
+        if (runbook !== undefined) void showRunbook(runbook);
+      });
   }
 
   show(snapshot) {
     byId('overview').classList.remove('old');
-    const last = this.#kept.at(-1);
-    // Another process answers, or the clock of this one was set back: nothing before compares.
-    if (last !== undefined && (last.kind !== snapshot.kind || last.atMs > snapshot.atMs)) this.#forget();
-    const before = this.#kept.at(-1);
-    this.#kept.push(snapshot);
-    while (this.#kept.length > 2 && snapshot.atMs - this.#kept[0].atMs > KEPT_MS) this.#kept.shift();
+    if (!this.#history.takes(snapshot)) this.#forget();
+    const before = this.#history.last;
+    this.#history.add(snapshot);
     this.#charts ??= new Charts(byId('charts'), snapshot.kind);
-    const alarms = alarmsOf(snapshot, this.#kept[0]);
+    const alarms = alarmsOf({ ...this.#history.moments, here: addressOf(location) });
     this.#showAlarms(alarms);
+    this.#showChecks(checksOf(snapshot.kind, alarms));
     this.#showPicture(pictureOf(snapshot, location.host));
     const load = before === undefined ? undefined : loadBetween(before, snapshot);
     if (load !== undefined) this.#charts.push(snapshot.atMs, load);
@@ -44,7 +49,7 @@ export class Overview {
   /** Nothing newer comes: what is shown stays, greyed, and is not said to be all right. */
   lose(text) {
     byId('overview').classList.add('old');
-    this.#showAlarms([{ alert: 'WalnutNodeDown', severity: 'critical', runbook: NO_ANSWER, text }]);
+    this.#showAlarms([lostAlarm(text, this.#history.last, addressOf(location))]);
   }
 
   redraw() {
@@ -53,18 +58,26 @@ export class Overview {
 
   clear() {
     this.#forget();
-    for (const id of ['alarms', 'picture', 'charts', 'facts']) byId(id).replaceChildren();
+    for (const id of ['alarms', 'checks', 'picture', 'charts', 'facts']) byId(id).replaceChildren();
   }
 
   #forget() {
-    this.#kept = [];
+    this.#history = new History();
     this.#charts = undefined;
   }
 
   #showAlarms(alarms) {
     const none = el('li', { class: 'none' }, 'Nothing is wrong, as far as this process knows.');
-    update(byId('alarms'), ...(alarms.length === 0 ? [none] : alarms.map(alarmItem)));
-    say(byId('alarms-said'), alarms.length === 1 ? '1 alarm' : `${alarms.length} alarms`);
+    const real = alarms.filter(({ severity }) => severity !== 'note').length;
+    const shown = alarms.map(alarmItem);
+    update(byId('alarms'), ...(real === 0 ? [none] : []), ...shown);
+    say(byId('alarms-said'), real === 1 ? '1 alarm' : `${real} alarms`);
+    byId('alarms-token').hidden = !hasToken() || alarms.length === 0;
+  }
+
+  #showChecks(checks) {
+    const rows = checks.map(({ alert, state, runbook }) => [alert, state, runbookButton(alert, runbook)]);
+    update(byId('checks'), table('What is looked at', ['Alert', 'Now', 'Runbook'], rows));
   }
 
   #showPicture(groups) {
@@ -73,13 +86,24 @@ export class Overview {
   }
 }
 
-function alarmItem({ severity, text, runbook, alert }) {
+function alarmItem({ severity, text, runbook, alert, type }) {
   return el(
     'li',
     { class: severity },
     el('span', { class: 'severity' }, severity),
     el('span', { class: 'what' }, text),
-    el('button', { type: 'button', 'data-runbook': runbook, 'aria-label': `Runbook of ${alert}` }, 'Runbook'),
+    runbookButton(alert, runbook),
+    type.length === 0
+      ? undefined
+      : el('pre', { class: 'type', 'aria-label': 'Type', tabindex: '0' }, type.join('\n')),
+  );
+}
+
+function runbookButton(alert, runbook) {
+  return el(
+    'button',
+    { type: 'button', 'data-runbook': runbook, 'aria-label': `Runbook of ${alert}` },
+    'Runbook',
   );
 }
 

@@ -1,0 +1,234 @@
+// @ts-check
+/** Rules about what a node may do: its state, its master and its replicas. Pure. */
+import { showMany, showSpan } from './format.js';
+import { commandsIn, EVERY_KIND, OPERATIONS } from './rule.js';
+
+/**
+ * @typedef {import('./rule.js').Rule} Rule
+ * @typedef {import('./rule.js').Moments} Moments
+ */
+
+/** A replica that has just started looks for its master for a moment. */
+const SILENT_MASTER_MS = 5_000;
+const LAG_MS_MAX = 30_000;
+const RESYNCS_MAX = 2;
+const HOUR_MS = 3_600_000;
+const RIVAL = / is a master too, /;
+
+/** @type {readonly Rule[]} */
+export const ROLE_RULES = [
+  inState(
+    'WalnutQuarantined',
+    'QUARANTINED',
+    'quarantine',
+    'The node is quarantined: its data does not belong to the history of its master, and it follows nobody until you decide.',
+    (here) => `walnut quarantine list --address ${here}`,
+  ),
+  inState(
+    'WalnutMasterFenced',
+    'FENCED',
+    'a-master-comes-up-fenced',
+    'The master takes no writes: it has seen a higher term, or a replica that is ahead of it.',
+    (here) => `walnut status --all --address ${here}`,
+  ),
+  inState(
+    'WalnutMasterWithoutLease',
+    'NO_LEASE',
+    'a-cluster-takes-no-writes',
+    'The master takes no writes: neither a coordinator nor enough voters of its group answer it.',
+    () => 'walnut cluster nodes --coordinators COORDINATOR:PORT',
+  ),
+  inState(
+    'WalnutNoSpace',
+    'NO_SPACE',
+    'the-disk-is-full',
+    'The node refuses writes for want of disk space, descriptors or memory. Reads go on.',
+    () => 'df -h',
+  ),
+  {
+    alert: 'WalnutNodeNotReady',
+    severity: 'warning',
+    runbook: `${OPERATIONS}a-node-does-not-answer`,
+    kinds: EVERY_KIND,
+    find: ({ now: { view } }) => {
+      const { ready, reasons } = readinessOf(view);
+      return ready ? [] : [`Not ready: ${reasons.join('; ') || 'no reason is given'}.`];
+    },
+    type: ({ now, here }) => withReasons(now.view, statusOf(now, here)),
+  },
+  {
+    alert: 'WalnutNoMaster',
+    severity: 'critical',
+    runbook: `${OPERATIONS}replacing-a-dead-master`,
+    kinds: ['node'],
+    find: ({ now: { view } }) =>
+      isWithoutMaster(view)
+        ? [
+            `This replica has not heard its master ${view.master.address} for ${showSpan(Number(view.master.lagMs))}. If the pages of the others say so, too, no node takes writes.`,
+          ]
+        : [],
+    type: ({ now: { view }, here }) =>
+      view.member === undefined
+        ? [`walnut status --address ${view.master.address}`, ...promotionsIn(view, here)]
+        : ['walnut cluster status --coordinators COORDINATOR:PORT'],
+  },
+  {
+    alert: 'WalnutSeveralMasters',
+    severity: 'critical',
+    runbook: `${OPERATIONS}two-masters-that-see-each-other`,
+    kinds: ['node'],
+    find: ({ now: { view } }) =>
+      view.reasons
+        .filter((/** @type {string} */ reason) => RIVAL.test(reason))
+        .map((/** @type {string} */ reason) => ({
+          text: `Two masters take writes: ${reason}.`,
+          type: [`walnut status --address ${reason.split(' ', 1)}`, ...commandsIn([reason])],
+        })),
+    type: () => [],
+  },
+  {
+    alert: 'WalnutReplicaFarBehind',
+    severity: 'warning',
+    runbook: `${OPERATIONS}a-replica-is-far-behind`,
+    kinds: ['node'],
+    find: ({ now, here }) => [
+      ...behindOf(now.view),
+      ...(now.view.replicas ?? []).flatMap((/** @type {any} */ one) => troubleOf(one, here)),
+    ],
+    type: ({ here }) => [`walnut status --address ${here}`],
+  },
+  {
+    alert: 'WalnutFullResyncs',
+    severity: 'warning',
+    runbook: `${OPERATIONS}a-replica-is-far-behind`,
+    kinds: ['node'],
+    find: ({ now, past }) =>
+      (now.view.replicas ?? []).flatMap((/** @type {any} */ one) => {
+        const many = resyncsOf(one, now, past);
+        return many > RESYNCS_MAX
+          ? [
+              `The replica ${one.address} loaded ${many} snapshots within an hour: the log that is kept here does not reach back far enough, or the replica cannot use what it loads.`,
+            ]
+          : [];
+      }),
+    type: ({ here }) => [`walnut status --address ${here}`, `walnut info replication --address ${here}`],
+  },
+  {
+    alert: 'Reasons',
+    severity: 'note',
+    runbook: `${OPERATIONS}status-readiness`,
+    kinds: EVERY_KIND,
+    find: ({ now: { view } }) => {
+      const { ready, reasons } = readinessOf(view);
+      return ready && !isTold(view)
+        ? reasons
+            .filter((reason) => !RIVAL.test(reason))
+            .map((reason) => ({ text: `${reason}.`, type: commandsIn([reason]) }))
+        : [];
+    },
+    type: () => [],
+  },
+];
+
+/**
+ * @param {string} alert
+ * @param {string} state
+ * @param {string} anchor
+ * @param {string} text
+ * @param {(here: string) => string} first
+ * @returns {Rule}
+ */
+function inState(alert, state, anchor, text, first) {
+  return {
+    alert,
+    severity: 'critical',
+    runbook: `${OPERATIONS}${anchor}`,
+    kinds: ['node'],
+    find: ({ now: { view } }) =>
+      view.state === `NODE_STATE_${state}` ? [`${text} ${view.reasons.join('; ')}`.trim()] : [],
+    type: ({ now: { view }, here }) => withReasons(view, [first(here)]),
+  };
+}
+
+/**
+ * True if the alarm of its state has the reasons of a node already.
+ * @param {any} view
+ */
+function isTold({ state = '' }) {
+  return /_(QUARANTINED|FENCED|NO_LEASE|NO_SPACE)$/.test(state);
+}
+
+/**
+ * @param {any} view
+ * @returns {{ ready: boolean, reasons: string[] }}
+ */
+function readinessOf(view) {
+  const { isReady, ready, reasons = [] } = view.readiness ?? view;
+  return { ready: (isReady ?? ready) !== false, reasons };
+}
+
+/**
+ * The commands that the reasons name before those that show more, each once.
+ * @param {any} view
+ * @param {string[]} others
+ */
+function withReasons(view, others) {
+  return [...new Set([...others, ...commandsIn(readinessOf(view).reasons)])];
+}
+
+/**
+ * @param {import('./rule.js').Snapshot} snapshot
+ * @param {string} here
+ */
+function statusOf({ kind }, here) {
+  if (kind === 'node') return [`walnut status --all --address ${here}`, `walnut doctor --address ${here}`];
+  return [`walnut cluster status --coordinators ${here}`];
+}
+
+/** @param {any} view */
+function isWithoutMaster({ master }) {
+  return master !== undefined && !master.linked && Number(master.lagMs) > SILENT_MASTER_MS;
+}
+
+/**
+ * The promotion that the node advises, once it has asked the others; until then what shows which is furthest.
+ * @param {any} view
+ * @param {string} here
+ */
+function promotionsIn({ reasons }, here) {
+  const advised = commandsIn(reasons);
+  return advised.length > 0 ? advised : [`walnut status --all --address ${here}`];
+}
+
+/** @param {any} view */
+function behindOf({ master, state }) {
+  if (master === undefined || state === 'NODE_STATE_DELAYED' || Number(master.lagMs) <= LAG_MS_MAX) return [];
+  const far = `${showSpan(Number(master.lagMs))} and ${showMany(Number(master.lagRecords), 'record')}`;
+  return [`This replica is ${far} behind its master.`];
+}
+
+/**
+ * What is wrong with a replica of this master.
+ * @param {any} replica
+ * @param {string} here
+ */
+function troubleOf({ address, problem, lagMs, lagRecords, applyDelayMs }, here) {
+  const isFar = Number(lagMs) > LAG_MS_MAX && Number(applyDelayMs) === 0;
+  const behind = `${showSpan(Number(lagMs))} and ${showMany(Number(lagRecords), 'record')} behind`;
+  const type = [`walnut status --address ${address}`, `walnut status --address ${here}`];
+  if (problem !== '')
+    return [{ text: `The replica ${address}: ${problem}${isFar ? ` (${behind})` : ''}`, type }];
+  return isFar ? [{ text: `The replica ${address} is ${behind}.`, type }] : [];
+}
+
+/**
+ * Full resyncs of a replica within the last hour, as far as this page knows.
+ * @param {any} replica
+ * @param {import('./rule.js').Snapshot} now
+ * @param {import('./rule.js').Snapshot} past
+ */
+function resyncsOf({ address, fullResyncs }, now, past) {
+  if (Number(now.view.uptimeMs) < HOUR_MS) return fullResyncs;
+  const listed = (past.view.replicas ?? []).find((/** @type {any} */ one) => one.address === address);
+  return listed === undefined ? 0 : Math.max(0, fullResyncs - listed.fullResyncs);
+}
