@@ -3,16 +3,22 @@
  * is cleared at once; otherwise a queue that is never quite empty would keep it until
  * the array is cut, and the garbage collector would move it to the old generation.
  */
+
+/** A queue that becomes empty keeps an array of so many items at most: most are filled and emptied all the time. */
+const KEPT_ITEMS_MAX = 32;
+
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
+  /** Behind the newest item. What the array has from here on was removed. */
+  #tail = 0;
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#tail - this.#head;
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    this.#items[this.#tail++] = item;
   }
 
   /** The item at `index`, where 0 is the oldest; undefined after the newest. */
@@ -23,7 +29,7 @@ export class Fifo<T> {
   /** Removes the oldest `count` items. The queue must contain that many. */
   drop(count: number): void {
     const head = this.#head + count;
-    if (head === this.#items.length) {
+    if (head === this.#tail) {
       this.clear();
       return;
     }
@@ -31,18 +37,25 @@ export class Fifo<T> {
     for (let i = this.#head; i < head; i++) this.#items[i] = undefined;
     this.#head = head;
     // Moving the rest is amortised: it is no longer than what was removed.
-    if (head < 1_024 || head * 2 < this.#items.length) return;
-    this.#items = this.#items.slice(head);
+    if (head < 1_024 || head * 2 < this.#tail) return;
+    this.#items = this.#items.slice(head, this.#tail);
+    this.#tail -= head;
     this.#head = 0;
   }
 
   /** Removes and returns everything from `index` on, oldest first. */
   cut(index: number): T[] {
-    return this.#items.splice(this.#head + index) as T[];
+    const from = this.#head + index;
+    const removed = this.#items.slice(from, this.#tail) as T[];
+    this.#items.length = from;
+    this.#tail = from;
+    return removed;
   }
 
   clear(): void {
-    this.#items = [];
+    if (this.#items.length > KEPT_ITEMS_MAX) this.#items = [];
+    else for (let i = this.#head; i < this.#tail; i++) this.#items[i] = undefined;
     this.#head = 0;
+    this.#tail = 0;
   }
 }

@@ -3,7 +3,8 @@ import type { Lsn, Position } from '#model/position.ts';
 import { WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { Fifo } from '#platform/fifo.ts';
 import type { Change } from '#watch/change.ts';
-import { CHUNK_BYTES } from '#watch/event-bytes.ts';
+import { CHUNK_BYTES, Chunk } from '#watch/event-bytes.ts';
+import { packedBytes, packedLsn, unpack } from '#watch/packed-change.ts';
 import type { Holder } from '#watch/room.ts';
 
 /** The changes of one message. */
@@ -18,7 +19,8 @@ export interface Taken {
 
 export class ChangeQueue {
   readonly #room: Holder;
-  readonly #changes = new Fifo<Change>();
+  /** Two for each change: itself and `NOT_PACKED`, or the chunk that it is packed in and its place there. */
+  readonly #slots = new Fifo<Change | Chunk | number>();
   #bytes = 0;
   /** Chunks that its changes lie in. */
   #chunks = 0;
@@ -28,7 +30,7 @@ export class ChangeQueue {
   }
 
   get length(): number {
-    return this.#changes.length;
+    return this.#slots.length / 2;
   }
 
   get bytes(): number {
@@ -42,63 +44,106 @@ export class ChangeQueue {
 
   push(change: Change): void {
     this.#room.hold(change);
-    const last = this.length === 0 ? undefined : this.#changes.at(this.length - 1);
+    this.#push(change, NOT_PACKED, change.bytes);
+  }
+
+  /** The change that is packed at `place` of the chunk. */
+  pushPacked(chunk: Chunk, place: number): void {
+    this.#room.holdPacked(chunk);
+    this.#push(chunk, place, packedBytes(chunk, place));
+  }
+
+  #push(item: Change | Chunk, place: number, bytes: number): void {
+    const chunk = chunkOf(item);
+    const { length } = this;
     // Each run of changes in one chunk counts: only a large change among them makes two of one.
-    if (change.chunk !== undefined && change.chunk !== last?.chunk) this.#chunks++;
-    this.#bytes += change.bytes;
-    this.#changes.push(change);
+    if (chunk !== undefined && (length === 0 || chunkOf(this.#itemAt(length - 1)) !== chunk)) this.#chunks++;
+    this.#bytes += bytes;
+    this.#slots.push(item);
+    this.#slots.push(place);
   }
 
   /** True if every change that waits belongs to the record at `lsn`, so that less cannot wait. */
   isAllOf(lsn: Lsn): boolean {
-    return this.#changes.at(0)?.version.lsn === lsn;
+    return this.length > 0 && this.#lsnAt(0) === lsn;
   }
 
   /** True if the oldest change belongs to a record up to `lsn`. */
   hasUpTo(lsn: Lsn): boolean {
-    const oldest = this.#changes.at(0);
-    return oldest !== undefined && isUpTo(oldest, lsn);
+    return this.length > 0 && this.#isUpTo(0, lsn);
   }
 
   /** Takes as many changes of records up to `lsn` as one message has; undefined if there is none. */
   take(lsn: Lsn): Taken | undefined {
     const changes: Change[] = [];
     let bytes = 0;
-    for (let next = this.#changes.at(0); next !== undefined; next = this.#changes.at(changes.length)) {
-      if (changes.length === WATCH_MESSAGE_EVENTS_MAX || !isUpTo(next, lsn)) break;
-      if (changes.length > 0 && bytes + next.bytes > WATCH_MESSAGE_BYTES) break;
-      bytes += next.bytes;
-      changes.push(next);
+    for (let i = 0; i < this.length && i < WATCH_MESSAGE_EVENTS_MAX && this.#isUpTo(i, lsn); i++) {
+      const change = this.#changeAt(i);
+      if (i > 0 && bytes + change.bytes > WATCH_MESSAGE_BYTES) break;
+      bytes += change.bytes;
+      changes.push(change);
     }
     if (changes.length === 0) return undefined;
     this.#drop(changes, bytes);
     const last = changes.at(-1) as Change;
-    const next = this.#changes.at(0);
-    const isFragment = next !== undefined && isSameRecord(last, next);
+    const isFragment = !last.isInitial && this.isAllOf(last.version.lsn);
     const whole = changes.findLast((one) => !one.isInitial && !(isFragment && isSameRecord(one, last)));
     return { changes, bytes, isFragment, lastWhole: whole?.version };
   }
 
   clear(): void {
-    for (let i = 0; i < this.#changes.length; i++) this.#room.release(this.#changes.at(i) as Change);
-    this.#changes.clear();
+    for (let i = 0; i < this.length; i++) this.#release(this.#itemAt(i));
+    this.#slots.clear();
     this.#bytes = 0;
     this.#chunks = 0;
   }
 
+  #itemAt(index: number): Change | Chunk {
+    return this.#slots.at(2 * index) as Change | Chunk;
+  }
+
+  #placeAt(index: number): number {
+    return this.#slots.at(2 * index + 1) as number;
+  }
+
+  #changeAt(index: number): Change {
+    const item = this.#itemAt(index);
+    return item instanceof Chunk ? unpack(item, this.#placeAt(index)) : item;
+  }
+
+  /** Undefined: the change is an initial one, which belongs to no record. */
+  #lsnAt(index: number): Lsn | undefined {
+    const item = this.#itemAt(index);
+    if (item instanceof Chunk) return packedLsn(item, this.#placeAt(index));
+    return item.isInitial ? undefined : item.version.lsn;
+  }
+
+  #isUpTo(index: number, lsn: Lsn): boolean {
+    const own = this.#lsnAt(index);
+    return own === undefined || own <= lsn;
+  }
+
   #drop(changes: readonly Change[], bytes: number): void {
     for (let i = 0; i < changes.length; i++) {
-      const { chunk } = changes[i] as Change;
-      this.#room.release(changes[i] as Change);
-      if (chunk !== undefined && chunk !== this.#changes.at(i + 1)?.chunk) this.#chunks--;
+      const item = this.#itemAt(i);
+      const chunk = chunkOf(item);
+      this.#release(item);
+      if (chunk !== undefined && chunk !== chunkOf(this.#itemAt(i + 1))) this.#chunks--;
     }
-    this.#changes.drop(changes.length);
+    this.#slots.drop(2 * changes.length);
     this.#bytes -= bytes;
+  }
+
+  #release(item: Change | Chunk): void {
+    if (item instanceof Chunk) this.#room.releasePacked(item);
+    else this.#room.release(item);
   }
 }
 
-function isUpTo({ isInitial, version }: Change, lsn: Lsn): boolean {
-  return isInitial || version.lsn <= lsn;
+const NOT_PACKED = -1;
+
+function chunkOf(item: Change | Chunk | undefined): Chunk | undefined {
+  return item instanceof Chunk ? item : item?.chunk;
 }
 
 function isSameRecord(a: Change, b: Change): boolean {

@@ -10,8 +10,8 @@ import type { EventSource, WatchEvent } from '#model/watch.ts';
 import type { Frame } from '#wal/frame.ts';
 import type { Chunk, EventBytes, KeptSource } from '#watch/event-bytes.ts';
 
-/** What an event takes beside its key and its values. */
-const EVENT_OVERHEAD_BYTES = 200;
+/** What a change takes beside its key and its values. */
+export const CHANGE_BYTES = 200;
 const NO_BYTES = new Uint8Array(0);
 
 /** Which form of an event a watcher gets. */
@@ -70,7 +70,7 @@ export class Change implements WatchEvent {
     this.#forms = undefined;
     const keyBytes = 2 * (source === undefined ? fields.key.length : source.keyBytes);
     const valueBytes = source === undefined ? fields.value.length : source.valueBytes;
-    this.bytes = EVENT_OVERHEAD_BYTES + keyBytes + valueBytes + extraBytes(this);
+    this.bytes = CHANGE_BYTES + keyBytes + valueBytes + extraBytes(this);
   }
 
   /** The buffer that it shares with others. */

@@ -9,12 +9,17 @@ import { isMostOfBuffer } from '#platform/bytes.ts';
 
 /** An event that waits keeps its whole chunk in memory. */
 export const CHUNK_BYTES = 8_192;
+/** Numbers of packed changes lie at multiples of it. */
+export const UNIT_BYTES = 8;
 /** More bytes than this get a buffer of their own. */
 const SHARED_BYTES_MAX = CHUNK_BYTES / 4;
 
-/** A buffer that events share. */
+/** A buffer that events share, whole or packed: see `packed-change.ts`. */
 export class Chunk {
   readonly buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** The same bytes, for the numbers of packed changes. */
+  readonly doubles = new Float64Array(this.buffer.buffer);
+  readonly words = new Int32Array(this.buffer.buffer);
   /** Events in it that wait for a watcher: as long as there is one, all of it stays in memory. */
   holders = 0;
 }
@@ -27,6 +32,19 @@ export interface KeptSource extends EventSource {
 export class EventBytes {
   #chunk: Chunk | undefined;
   #at = 0;
+
+  /** The chunk that the last place was given in. */
+  get chunk(): Chunk {
+    return this.#chunk as Chunk;
+  }
+
+  /** Where `length` bytes are free in `chunk`, at a multiple of eight; undefined for more than events may share. */
+  place(length: number): number | undefined {
+    if (length > SHARED_BYTES_MAX) return undefined;
+    this.#at = Math.ceil(this.#at / UNIT_BYTES) * UNIT_BYTES;
+    this.#chunkFor(length);
+    return this.#at - length;
+  }
 
   /** What an event can be made of when the record is gone. */
   keep(pair: EncodedPair): KeptSource {
@@ -56,10 +74,11 @@ export class EventBytes {
   }
 }
 
-/** Few bytes are copied faster by a loop than by a call out of JavaScript. */
+/** So few bytes are copied faster by a loop than by a call out of JavaScript. */
 const COPY_BY_HAND = 48;
 
-function copy(from: Buffer, fromAt: number, to: Buffer, toAt: number, length: number): void {
+/** Copies `length` bytes. */
+export function copy(from: Buffer, fromAt: number, to: Buffer, toAt: number, length: number): void {
   if (length > COPY_BY_HAND) from.copy(to, toAt, fromAt, fromAt + length);
   else for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i] as number;
 }

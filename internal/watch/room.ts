@@ -6,7 +6,7 @@
 import { WATCH_MESSAGE_BYTES, WATCH_QUEUE_BYTES_MAX } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Change } from '#watch/change.ts';
-import { CHUNK_BYTES } from '#watch/event-bytes.ts';
+import { CHUNK_BYTES, type Chunk } from '#watch/event-bytes.ts';
 
 /** How often one that waits for room looks again. */
 export const LOOK_MS = 20;
@@ -15,6 +15,9 @@ export const LOOK_MS = 20;
 export interface Holder {
   hold(change: Change): void;
   release(change: Change): void;
+  /** The same for one more, or one less, packed change of the chunk. */
+  holdPacked(chunk: Chunk): void;
+  releasePacked(chunk: Chunk): void;
 }
 
 export class Room implements Holder {
@@ -51,7 +54,7 @@ export class Room implements Holder {
     if (change.holders++ > 0) return;
     const { chunk } = change;
     this.#waitingBytes += change.ownBytes;
-    if (chunk !== undefined && chunk.holders++ === 0) this.#waitingBytes += CHUNK_BYTES;
+    if (chunk !== undefined) this.holdPacked(chunk);
   }
 
   /** The change is in one queue less. */
@@ -64,7 +67,15 @@ export class Room implements Holder {
     if (change.isPartlyTaken) this.#partlyTaken.delete(change);
     const { chunk } = change;
     this.#waitingBytes -= change.ownBytes;
-    if (chunk !== undefined && --chunk.holders === 0) this.#waitingBytes -= CHUNK_BYTES;
+    if (chunk !== undefined) this.releasePacked(chunk);
+  }
+
+  holdPacked(chunk: Chunk): void {
+    if (chunk.holders++ === 0) this.#waitingBytes += CHUNK_BYTES;
+  }
+
+  releasePacked(chunk: Chunk): void {
+    if (--chunk.holders === 0) this.#waitingBytes -= CHUNK_BYTES;
   }
 
   /**
@@ -91,6 +102,16 @@ export class Room implements Holder {
     release: (change) => {
       const before = this.#waitingBytes;
       this.release(change);
+      this.#pastBytes += this.#waitingBytes - before;
+    },
+    holdPacked: (chunk) => {
+      const before = this.#waitingBytes;
+      this.holdPacked(chunk);
+      this.#pastBytes += this.#waitingBytes - before;
+    },
+    releasePacked: (chunk) => {
+      const before = this.#waitingBytes;
+      this.releasePacked(chunk);
       this.#pastBytes += this.#waitingBytes - before;
     },
   };

@@ -17,6 +17,7 @@ import { asCaught } from '#watch/ends.ts';
 import { EventBytes } from '#watch/event-bytes.ts';
 import { KeyMatcher } from '#watch/key-matcher.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
+import { pack } from '#watch/packed-change.ts';
 import type { Room } from '#watch/room.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
@@ -85,7 +86,15 @@ export class WatchHub {
 
   /** The watcher is to be woken when more is durable and applied, until the record that it wants is. */
   touch(watcher: Watcher): void {
+    // Its entry in the set is not looked up again for each change.
+    if (watcher.isTouched) return;
+    watcher.isTouched = true;
     this.#touched.add(watcher);
+  }
+
+  #untouch(watcher: Watcher): void {
+    watcher.isTouched = false;
+    this.#touched.delete(watcher);
   }
 
   /** Returns how to close it: nothing is left of it here then. */
@@ -94,7 +103,7 @@ export class WatchHub {
     this.#watchers.add(watcher);
     return () => {
       this.#watchers.delete(watcher);
-      this.#touched.delete(watcher);
+      this.#untouch(watcher);
       if (this.#watchers.size === 0) this.#end();
     };
   }
@@ -102,7 +111,7 @@ export class WatchHub {
   /** From the next applied record on the watcher gets what it wants. Returns how to end that. */
   attach(watcher: Watcher): () => void {
     watcher.wantsLsn = this.engine.appliedLsn;
-    this.#touched.add(watcher);
+    this.touch(watcher);
     const remove = this.#matcher.add(watcher.target, watcher);
     this.engine.witness = this;
     return () => {
@@ -122,6 +131,9 @@ export class WatchHub {
       this.#matcher.match(mutation.bytes, mutation.keyOffset, mutation.keyBytes, found);
       keepConcerned(found, mutation.op);
       if (found.length === 0) continue;
+      const [only] = found;
+      if (found.length === 1 && only?.takesPacked === true && this.#offerPacked(only, mutation, frame))
+        continue;
       version ??= { epoch: frame.epoch, lsn: frame.lsn };
       this.#offer(found, this.#changeOf(mutation, frame, version, found));
     }
@@ -139,11 +151,21 @@ export class WatchHub {
     return change;
   }
 
+  /** Returns false where the change is too large to be packed. */
+  #offerPacked(watcher: Watcher, mutation: EncodedMutation, frame: Frame): boolean {
+    const place = pack(mutation, frame, this.#kept);
+    if (place === undefined) return false;
+    this.#offered(watcher, watcher.offerPacked(this.#kept.chunk, place));
+    return true;
+  }
+
   #offer(found: readonly Watcher[], change: Change): void {
-    for (const watcher of found) {
-      if (watcher.offer(change)) this.#touched.add(watcher);
-      else this.#onSlow();
-    }
+    for (const watcher of found) this.#offered(watcher, watcher.offer(change));
+  }
+
+  #offered(watcher: Watcher, hadRoom: boolean): void {
+    if (hadRoom) this.touch(watcher);
+    else this.#onSlow();
     if (this.#room.isFull) this.#endLongest();
   }
 
@@ -223,8 +245,8 @@ export class WatchHub {
       }
       this.#toWake--;
       bytes += watcher.live.bytes;
-      this.#touched.delete(watcher);
-      if (watcher.wantsLsn > readyLsn) this.#touched.add(watcher);
+      this.#untouch(watcher);
+      if (watcher.wantsLsn > readyLsn) this.touch(watcher);
       watcher.wake();
     }
   }

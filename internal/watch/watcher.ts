@@ -10,6 +10,8 @@ import type { WatchCommand, WatchOp, WatchTarget } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Change, ChangeForm } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
+import type { Chunk } from '#watch/event-bytes.ts';
+import { packedLsn } from '#watch/packed-change.ts';
 import type { Room } from '#watch/room.ts';
 import { bytesOfTarget } from '#watch/target.ts';
 
@@ -27,6 +29,8 @@ export class Watcher implements ChangeForm {
   pastSinceMs = 0;
   /** It is to be woken until this record is durable and applied. */
   wantsLsn: Lsn = NO_LSN;
+  /** Its hub is to wake it; set by the hub. */
+  isTouched = false;
   /** Throws why the watch cannot go on; set by its session. */
   check: () => void = () => {};
   /** Called when it is woken. */
@@ -65,11 +69,26 @@ export class Watcher implements ChangeForm {
     return this.#ops === undefined || this.#ops.includes(op);
   }
 
+  /** It needs nothing of a change but what a packed one has. */
+  get takesPacked(): boolean {
+    return !this.withPrevious;
+  }
+
   /** A change of a record that is being applied. Returns false where it was too much: then the watch is over. */
   offer(change: Change): boolean {
     if (this.#error !== undefined || !this.wants(change.op)) return true;
-    const { lsn } = change.version;
     this.live.push(change);
+    return this.#hasRoomAt(change.version.lsn);
+  }
+
+  /** The same for a change that no other watcher gets, of an operation that it wants. */
+  offerPacked(chunk: Chunk, place: number): boolean {
+    if (this.#error !== undefined) return true;
+    this.live.pushPacked(chunk, place);
+    return this.#hasRoomAt(packedLsn(chunk, place));
+  }
+
+  #hasRoomAt(lsn: Lsn): boolean {
     this.wantsLsn = lsn;
     const bytesMax = this.#room.queueBytesMax;
     if (this.live.bytes <= bytesMax || this.live.isAllOf(lsn)) return true;

@@ -124,17 +124,17 @@ describe.each(WAYS)('a watch from now on, by %s', (way) => {
   });
 
   it('makes no event of a change that nobody wants', async () => {
-    const keep = vi.spyOn(EventBytes.prototype, 'keep');
+    const place = vi.spyOn(EventBytes.prototype, 'place');
     const { group, master } = await oneNode();
     const watch = new Following(master.node, { ops: ['delete'] }, way);
     await group.clock.advance(0);
     await group.set(master, 'a', 'x');
     await group.clock.advance(100);
-    const calls = keep.mock.calls.length;
+    const calls = place.mock.calls.length;
     await group.delete(master, 'a');
     await group.clock.advance(100);
-    expect([calls, keep.mock.calls.length, watch.told]).toEqual([0, 1, ['-a']]);
-    keep.mockRestore();
+    expect([calls, place.mock.calls.length, watch.told]).toEqual([0, 1, ['-a']]);
+    place.mockRestore();
   });
 
   it('counts an expired entry as missing before a set', async () => {
