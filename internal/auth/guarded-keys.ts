@@ -31,11 +31,13 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { BatchId } from '#model/write-id.ts';
 
 export class GuardedKeys implements KeyValuePort {
   readonly #port: KeyValuePort;
@@ -84,12 +86,20 @@ export class GuardedKeys implements KeyValuePort {
     });
   }
 
+  /** Refused as a whole: the outcome that its name stands for has a result for each write. */
+  async namedBatch(
+    writes: readonly WriteOperation[],
+    id: BatchId,
+    signal?: AbortSignal,
+  ): Promise<BatchResult[]> {
+    this.#checkAll(writes);
+    const results = await this.#port.namedBatch(writes, id, signal);
+    return results.map((result, i) => this.#readable(writes[i] as WriteOperation, result));
+  }
+
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     const { operations } = command;
-    for (const [index, operation] of operations.entries()) {
-      const missing = this.#denialOf(operation);
-      if (missing !== undefined) throw denied(missing, `operations[${index}]: `);
-    }
+    this.#checkAll(operations);
     // The bytes of an answer that would be too large tell the size of each value in it.
     const isShown = (key: string): boolean => this.#mayRead(key);
     const answer = await this.#port.atomicBatch({ ...command, isShown }, signal).catch((error) => {
@@ -141,6 +151,13 @@ export class GuardedKeys implements KeyValuePort {
   #write<Answer extends WriteAnswer>(key: string, run: () => Awaitable<Answer>): Awaitable<Answer> {
     this.#checkWrite(key);
     return this.#mayRead(key) ? run() : writtenUnseen(run);
+  }
+
+  #checkAll(operations: readonly BatchOperation[]): void {
+    for (const [index, operation] of operations.entries()) {
+      const missing = this.#denialOf(operation);
+      if (missing !== undefined) throw denied(missing, `operations[${index}]: `);
+    }
   }
 
   #readable({ command }: BatchOperation, result: BatchResult): BatchResult {

@@ -1,6 +1,7 @@
 /** What operations have been decided to answer before their record is on disk. */
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { Entry } from '#model/entry.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 
 /** What an accepted operation will answer once the records it depends on are settled. */
@@ -28,6 +29,8 @@ export interface Accepted {
    * answers nothing of its own.
    */
   readonly outcomes?: readonly (AtomicOutcome | undefined)[] | undefined;
+  /** In a Batch that is not atomic and has a name: what each of its writes came to, or why it was refused. */
+  readonly parts?: readonly (Accepted | WalnutError)[] | undefined;
 }
 
 export type AtomicOutcome =
@@ -49,7 +52,7 @@ export interface WrittenCounter {
 
 /** The same with each entry of its answer, and of those of its outcomes, changed by `change`. The only list of them. */
 export function mapEntries<T extends Accepted>(accepted: T, change: (entry: Entry) => Entry): T {
-  const { previous, current, touched, outcomes } = accepted;
+  const { previous, current, touched, outcomes, parts } = accepted;
   return {
     ...accepted,
     previous: previous && change(previous),
@@ -62,5 +65,6 @@ export function mapEntries<T extends Accepted>(accepted: T, change: (entry: Entr
           ? { kind: 'get', found: outcome.found && change(outcome.found) }
           : { kind: outcome.kind, accepted: mapEntries(outcome.accepted, change) }),
     ),
+    parts: parts?.map((part) => (part instanceof WalnutError ? part : mapEntries(part, change))),
   };
 }

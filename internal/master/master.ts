@@ -7,7 +7,7 @@
 
 import type { Accepted } from '#master/accepted.ts';
 import { type AdmitRead, runAtomicBatch } from '#master/operations/atomic-batch.ts';
-import { runBatch } from '#master/operations/batch.ts';
+import { runBatch, runNamedBatch } from '#master/operations/batch.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
 import { runDeletePrefix } from '#master/operations/delete-prefix.ts';
 import { runTick } from '#master/operations/expire.ts';
@@ -37,10 +37,11 @@ import type {
   TouchAnswer,
   TouchCommand,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import type { Soon } from '#model/later.ts';
 import type { FillStatus } from '#model/status.ts';
-import type { WriteId } from '#model/write-id.ts';
+import type { BatchId, WriteId } from '#model/write-id.ts';
 
 export class Master {
   readonly #path: WritePath;
@@ -126,6 +127,11 @@ export class Master {
     cause: WriteCause = 'client',
   ): Promise<BatchResult[]> {
     return runBatch(this.#path, operations, read, signal, cause);
+  }
+
+  /** A Batch whose writes have one name: it is carried out once. */
+  namedBatch(writes: readonly WriteOperation[], id: BatchId, signal?: AbortSignal): Promise<BatchResult[]> {
+    return runNamedBatch(this.#path, writes, id, signal);
   }
 
   /**

@@ -14,7 +14,7 @@ import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { formatPosition, isSamePosition, type Position } from '#model/position.ts';
-import type { KnownOutcome, WriteId, WriteName, WriteResult } from '#model/write-id.ts';
+import type { KnownOutcome, WriteId, WriteName, WriteOutcome, WriteResult } from '#model/write-id.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 
@@ -60,6 +60,16 @@ export class NamedOnce {
     return this.#carryOut(name, key, operation, builder);
   }
 
+  /** True if no write with this name was, or may have been, carried out: it is one to `state`. */
+  isNew(id: WriteId, nowMs: number): boolean {
+    return !this.knows(id) && this.#whyNotNew(id, nowMs) === undefined;
+  }
+
+  /** Adds what a write came to that `isNew` says is new, and is in this record. `accepted` has no values. */
+  state(name: WriteName, outcome: WriteOutcome, accepted: Accepted, builder: RecordBuilder): void {
+    this.#state(name, keyOf(name), outcome, inRecord(accepted, builder), builder);
+  }
+
   /** True if `once` knows what the first write with this name came to. */
   knows({ name }: WriteId): boolean {
     const key = keyOf(name);
@@ -92,17 +102,24 @@ export class NamedOnce {
     return outcome && { ...operation.recall(outcome.results), position: outcome.position };
   }
 
-  #checkIsNew({ name, since }: WriteId, nowMs: number): void {
+  #checkIsNew(id: WriteId, nowMs: number): void {
+    const why = this.#whyNotNew(id, nowMs);
+    if (why === undefined) return;
+    throw new WalnutError(
+      'aborted',
+      `the outcome of ${show(id.name)} is not known: nothing was done now, but the write may have been carried out ` +
+        `before and forgotten (${why})`,
+    );
+  }
+
+  #whyNotNew({ name, since }: WriteId, nowMs: number): string | undefined {
     const engine = this.#engine;
     const sinceLsn = since?.lsn ?? 0;
     const isForeign = since !== undefined && engine.standingOf(since) !== 'in_history';
     const isUnlogged = name.kind === 'request' && since !== undefined && sinceLsn < this.#unloggedLsn;
-    if (!isForeign && !isUnlogged && !engine.store.requests.mayBeForgotten(name, sinceLsn, nowMs)) return;
-    throw new WalnutError(
-      'aborted',
-      `the outcome of ${show(name)} is not known: nothing was done now, but the write may have been carried out ` +
-        `before and forgotten (${engine.store.requests.isDropped(name) ? DROPPED : whyForgotten(since, isForeign)})`,
-    );
+    const { requests } = engine.store;
+    if (!isForeign && !isUnlogged && !requests.mayBeForgotten(name, sinceLsn, nowMs)) return undefined;
+    return requests.isDropped(name) ? DROPPED : whyForgotten(since, isForeign);
   }
 
   #carryOut(name: WriteName, key: string, operation: NamedOperation, builder: RecordBuilder): Accepted {
@@ -112,17 +129,20 @@ export class NamedOnce {
       assert(name.kind === 'request', 'a client id is refused before the log may have it');
       return this.#remember(key, checksum, accepted);
     }
+    const kept = inRecord(mapEntries(accepted, owned), builder);
+    this.#state(name, key, { checksum, results: operation.resultsOf(accepted) }, kept, builder);
+    return kept;
+  }
+
+  #state(name: WriteName, key: string, outcome: WriteOutcome, kept: InRecord, builder: RecordBuilder): void {
     const { record } = builder;
-    builder.name({ name, checksum, results: operation.resultsOf(accepted) });
-    const { position } = record;
-    const kept = mapEntries({ ...accepted, dependsOn: record, position, isNamed: true }, owned);
-    const answer = { checksum, accepted: kept, isLogged: true };
+    builder.name({ name, ...outcome });
+    const answer = { checksum: outcome.checksum, accepted: kept, isLogged: true };
     this.#inFlight.set(key, answer);
     const keys = this.#keys.get(record);
     if (keys === undefined) this.#keys.set(record, [key]);
     else keys.push(key);
     if (saysMore(kept)) this.#recent.set(key, answer);
-    return kept;
   }
 
   /** A replica could not read the name in the log: only this master knows it. */
@@ -163,9 +183,18 @@ function isOf(recent: RecentAnswer | undefined, outcome: KnownOutcome | undefine
   return outcome === undefined && accepted.dependsOn?.isRefused !== true;
 }
 
+/** What is true as long as its record is. */
+type InRecord = Accepted & { readonly position: Position };
+
+function inRecord(accepted: Accepted, { record }: RecordBuilder): InRecord {
+  return { ...accepted, dependsOn: record, position: record.position, isNamed: true };
+}
+
 /** True if the answer has something that the log does not keep. */
-function saysMore({ previous, current, touched, counter, outcomes }: Accepted): boolean {
-  return [previous, current, touched, counter, outcomes].some((part) => part !== undefined);
+function saysMore({ previous, current, touched, counter, outcomes, parts }: Accepted): boolean {
+  if (previous !== undefined || current !== undefined || touched !== undefined) return true;
+  if (counter !== undefined || outcomes !== undefined) return true;
+  return parts?.some((part) => part instanceof WalnutError || saysMore(part)) === true;
 }
 
 /** Copies the value, because a view kept for minutes would keep the whole request in memory. */

@@ -51,7 +51,7 @@ function bytesOf({ accepted }: RecentAnswer, key: string): number {
 }
 
 function acceptedBytes(accepted: Accepted): number {
-  let bytes = ANSWER_BYTES * (1 + (accepted.outcomes?.length ?? 0));
+  let bytes = ANSWER_BYTES * (1 + (accepted.outcomes?.length ?? 0) + (accepted.parts?.length ?? 0));
   mapEntries(accepted, (entry) => {
     bytes += entry.value.length;
     return entry;

@@ -17,6 +17,7 @@ import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
 import type { Soon } from '#model/later.ts';
 import type { Position } from '#model/position.ts';
+import type { BatchId } from '#model/write-id.ts';
 
 export interface BulkPort {
   /** The state to read from now. Throws `unavailable` if this node cannot answer reads. */
@@ -100,6 +101,8 @@ export interface PlainSets {
   readonly count: number;
   /** All of them or none; nothing is done if one of them is invalid. */
   readonly isAtomic?: boolean;
+  /** The name of all of them together. */
+  readonly name?: BatchId | undefined;
   readonly keyOffsets: Uint32Array;
   readonly keyBytes: Uint16Array;
   readonly valueOffsets: Uint32Array;

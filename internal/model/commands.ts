@@ -172,6 +172,8 @@ export type BatchOperation =
   | { readonly kind: 'increment'; readonly command: IncrementCommand }
   | { readonly kind: 'touch'; readonly command: TouchCommand };
 
+export type WriteOperation = Exclude<BatchOperation, { readonly kind: 'get' }>;
+
 export type BatchResult =
   | { readonly kind: 'get'; readonly answer: GetAnswer }
   | { readonly kind: 'set'; readonly answer: WriteAnswer }

@@ -32,6 +32,7 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { EdgeOwner } from '#model/edge.ts';
@@ -71,6 +72,7 @@ import type {
 } from '#model/status.ts';
 import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import type { CallWish } from '#model/wish.ts';
+import type { BatchId } from '#model/write-id.ts';
 
 export interface KeyValuePort {
   /**
@@ -85,6 +87,11 @@ export interface KeyValuePort {
   touch(command: TouchCommand, signal?: AbortSignal): Awaitable<TouchAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
+  /**
+   * A batch of writes that have one name and none of their own. One that is refused does nothing and has
+   * its error as its result; it stays so when the batch is repeated. Rejects where all of the batch fails.
+   */
+  namedBatch(writes: readonly WriteOperation[], id: BatchId, signal?: AbortSignal): Awaitable<BatchResult[]>;
   /** Throws what refuses a batch as a whole, where that can be known before it begins: for a caller that divides it. */
   checkBatch?(operations: readonly BatchOperation[]): void;
   /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */

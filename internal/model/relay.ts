@@ -32,6 +32,8 @@ export type KeepsPosition = (position: Position) => boolean;
 
 /** What a request asks for, as it was read: valid until control returns to the event loop. */
 interface Relayed {
+  /** False: no operation names a position. */
+  readonly hasPositions: boolean;
   /** The positions that its operations name: what a read must see, or what the name of a write is not older than. */
   positions(): Iterable<Position>;
 }
@@ -42,12 +44,12 @@ export interface RelayedOne extends Relayed {
   message(): OneMessage;
 }
 
-/** The operations of a Batch that is not atomic. */
+/** The operations of a Batch that is neither atomic nor named. */
 export interface RelayedBatch extends Relayed {
-  readonly count: number;
-  slotOf(place: number): number;
-  /** The message with the operations at these places, in order. */
-  message(places: readonly number[]): BatchMessage;
+  /** One message with all of them. */
+  whole(): BatchMessage;
+  /** A message for each owner, with its operations in order. `ownerOf`: of a slot. */
+  divide<O>(ownerOf: (slot: number) => O): Map<O, BatchMessage>;
 }
 
 /** A message for one group. It stays valid, and its value is not copied before `encode`. */
@@ -55,7 +57,7 @@ export interface RelayedMessage {
   readonly method: RelayMethod;
   readonly operations: number;
   readonly isRead: boolean;
-  /** How many of them are writes without a name: each needs one. */
+  /** How many names it needs: one for each write that has none, or one for all where nothing else is in the message. */
   readonly unnamed: number;
   /** How long its reads may wait, milliseconds. */
   readonly waitMs: number;
@@ -63,7 +65,7 @@ export interface RelayedMessage {
   readonly bytes: number;
   /** The first key. */
   key(): string;
-  /** `ids`: one for each write without a name. */
+  /** `ids`: as many as `unnamed`. */
   encode(ids: readonly WriteId[], keeps: KeepsPosition): Uint8Array;
 }
 
@@ -73,6 +75,10 @@ export interface OneMessage extends RelayedMessage {
 }
 
 export interface BatchMessage extends RelayedMessage {
+  /** The places of its operations in the Batch. */
+  readonly places: Uint16Array;
+  /** True if `unnamed` is one name for all of its operations. */
+  readonly hasOneName: boolean;
   /** Throws `invalid_argument` for bytes that are no answer. */
   read(answer: Uint8Array): RelayedResults;
   /** The same operations as commands. */
@@ -108,8 +114,6 @@ export interface RelayedAnswer {
 export interface RelayedPart {
   /** The id of the group that was asked. */
   readonly group: string;
-  /** The places of its operations in the Batch. */
-  readonly places: readonly number[];
   readonly message: BatchMessage;
   readonly results: RelayedResults;
 }

@@ -32,11 +32,19 @@ export interface WriteId {
   readonly since?: Position | undefined;
 }
 
+/** The name of a whole Batch that is not atomic: of its writes, none of which has a name of its own. */
+export interface BatchId extends WriteId {
+  /** CRC-32 of what is asked: see `WriteOutcome`. */
+  readonly checksum: number;
+}
+
 /** What one operation came to. */
 export interface WriteResult {
   readonly applied: boolean;
   /** Its condition was not met. In an atomic Batch this is why nothing was written. */
   readonly isUnmet: boolean;
+  /** In a Batch that is not atomic: it was refused, and did nothing. */
+  readonly isRefused?: true;
   /** The sum that an Increment wrote. */
   readonly value?: bigint | undefined;
 }

@@ -14,7 +14,13 @@ import type { Clock } from '#platform/clock.ts';
 import type { Failure, Told } from '#routing/failure.ts';
 import { judgeAttempt } from '#routing/judge.ts';
 import type { CallLimits, NodeKeys, NodeLinks } from '#routing/node-keys.ts';
-import { fromAtomicBatch, fromBatch, toAtomicAnswer, toBatchResults } from '#wire/batch-request-codec.ts';
+import {
+  fromAtomicBatch,
+  fromBatch,
+  fromNamedBatch,
+  toAtomicAnswer,
+  toBatchResults,
+} from '#wire/batch-request-codec.ts';
 import { ON_BEHALF_OF_HEADER } from '#wire/call-headers.ts';
 import { toError } from '#wire/error-reader.ts';
 import {
@@ -122,6 +128,8 @@ function createKeys(store: Client<typeof KVStore>, bytes: Pick<OwnTransport, 'pa
       toTouchAnswer(await store.touch(fromTouchCommand(command), within(limits))),
     batch: async (operations, limits) =>
       toBatchResults(operations, await store.batch(fromBatch(operations), within(limits))),
+    namedBatch: async (writes, id, limits) =>
+      toBatchResults(writes, await store.batch(fromNamedBatch(writes, id), within(limits))),
     atomicBatch: async (command, limits) =>
       toAtomicAnswer(command, await store.batch(fromAtomicBatch(command), within(limits))),
     scan: async (command, limits) =>

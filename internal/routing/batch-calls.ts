@@ -3,7 +3,7 @@
  * operations. A part that fails is the error of its own operations only; a Batch of one part is
  * refused as a whole, as by a node.
  */
-import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, WriteOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { CallerOptions } from '#routing/call-positions.ts';
@@ -11,6 +11,7 @@ import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import { CALL_MS } from '#routing/group-calls.ts';
 import type { Target } from '#routing/group-routes.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
+import { runNamed } from '#routing/named-call.ts';
 import {
   bytesOfAll,
   divide,
@@ -108,6 +109,7 @@ export class BatchCalls {
       user,
     };
     const { key } = (part[0] as BatchOperation).command;
+    if (part.every(needsName)) return this.#sendNamed(group, kind, part as readonly WriteOperation[]);
     return group.named(
       part.filter(needsName).length,
       bytesOfAll(part),
@@ -117,6 +119,22 @@ export class BatchCalls {
         return this.settle(group, kind, part, named, await this.#call(group, kind, named));
       },
     );
+  }
+
+  /** Writes that nobody named, under one name. */
+  async #sendNamed(
+    group: GroupCalls,
+    kind: CallKind,
+    writes: readonly WriteOperation[],
+  ): Promise<BatchResult[]> {
+    const { key } = (writes[0] as WriteOperation).command;
+    const results = await runNamed(
+      group,
+      { ...kind, bytes: bytesOfAll(writes) },
+      () => key,
+      ({ link, ...limits }, id) => link.namedBatch(writes, id, limits),
+    );
+    return results.map((result) => mapPosition(result, (position) => group.told(position)));
   }
 
   /**

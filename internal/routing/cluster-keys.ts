@@ -24,6 +24,7 @@ import type {
   TouchCommand,
   UpdatesAnswer,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
@@ -33,7 +34,7 @@ import type { RelayPort } from '#model/relay.ts';
 import type { Seen } from '#model/seen.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { CallWish } from '#model/wish.ts';
-import type { WriteId } from '#model/write-id.ts';
+import type { BatchId, WriteId } from '#model/write-id.ts';
 import { BatchCalls } from '#routing/batch-calls.ts';
 import { asLost, type CallerOptions, CallPositions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
@@ -43,7 +44,14 @@ import { runNamed } from '#routing/named-call.ts';
 import type { CallLimits, NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
 import { Relay } from '#routing/relay.ts';
-import { bytesOfAll, checkOneSlot, OPERATION_BYTES, waitOf, waitOfOperation } from '#routing/split-batch.ts';
+import {
+  bytesOfAll,
+  checkOneSlot,
+  mapPosition,
+  OPERATION_BYTES,
+  waitOf,
+  waitOfOperation,
+} from '#routing/split-batch.ts';
 
 export interface ClusterKeysOptions extends Omit<CallerOptions, 'positions'> {
   /** See `CallWish`. */
@@ -116,10 +124,26 @@ export class ClusterKeys implements KeyValuePort {
     return this.#batches.run(operations, signal);
   }
 
+  async namedBatch(
+    writes: readonly WriteOperation[],
+    id: BatchId,
+    signal?: AbortSignal,
+  ): Promise<BatchResult[]> {
+    const key = checkOneSlot(writes, 'a batch with one name');
+    const { positions, user } = this.#options;
+    const kind: CallKind = {
+      ...{ target: 'master', isRepeatable: true, waitMs: Math.max(...writes.map(waitOfOperation)) },
+      ...{ bytes: bytesOfAll(writes), signal, user },
+    };
+    return this.#atKey(key, async (group) => {
+      const own = { ...id, since: await positions.since(group, id.since) };
+      const results = await group.run(kind, ({ link, ...limits }) => link.namedBatch(writes, own, limits));
+      return results.map((result) => mapPosition(result, (position) => group.told(position)));
+    });
+  }
+
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
-    checkOneSlot(command.operations);
-    const [first] = command.operations;
-    if (first === undefined) throw new WalnutError('invalid_argument', 'the batch has no operations');
+    const key = checkOneSlot(command.operations, 'an atomic batch');
     const bytes = bytesOfAll(command.operations);
     const isRead = command.operations.every(({ kind }) => kind === 'get');
     const waitMs = Math.max(waitOf(command), ...command.operations.map(waitOfOperation));
@@ -127,7 +151,6 @@ export class ClusterKeys implements KeyValuePort {
     const kind: CallKind = { target: 'master', isRepeatable: true, isRead, waitMs, bytes, signal, user };
     const send: Send<AtomicBatchCommand, AtomicBatchAnswer> = (link, own, limits) =>
       link.atomicBatch(own, limits);
-    const { key } = first.command;
     return this.#atKey(key, async (group) => {
       const operations = await positions.operationsFor(group, command.operations);
       const own = { ...command, operations };

@@ -16,6 +16,7 @@ import type { HoldLimits } from '#routing/hold.ts';
 import { MapCache } from '#routing/map-cache.ts';
 import type { NodeLinks } from '#routing/node-keys.ts';
 import { SlotOwners } from '#routing/slot-owners.ts';
+import { SlotTable } from '#routing/slot-table.ts';
 
 export interface GroupsOptions {
   readonly links: NodeLinks;
@@ -35,6 +36,7 @@ export class Groups {
   readonly owners: SlotOwners;
   readonly #options: GroupsOptions;
   #groups = new Map<string, GroupCalls>();
+  #bySlot = new SlotTable<GroupCalls>([], () => undefined);
   readonly #epochs: EpochOwners;
   #retries = 0;
 
@@ -64,10 +66,19 @@ export class Groups {
   ofSlot(slot: number): GroupCalls {
     const { map } = this.cache;
     if (map === undefined) throw refused(NO_MAP);
+    if (!this.owners.hasHints) {
+      const owner = this.#bySlot.ownerOf(slot);
+      if (owner !== undefined) return owner;
+    }
     const id = this.owners.ownerOf(slot);
     const group = id === undefined ? undefined : this.#groups.get(id);
     if (group !== undefined) return group;
     throw refused(`slot ${slot} has no owner in the map of epoch ${map.epoch}`);
+  }
+
+  /** The group that owns every slot, where there is one. */
+  get ofEverySlot(): GroupCalls | undefined {
+    return this.owners.hasHints ? undefined : this.#bySlot.ownerOfAll;
   }
 
   /** Throws `invalid_argument` where the map has no such group. */
@@ -132,6 +143,7 @@ export class Groups {
       groups.set(id, this.#groups.get(id) ?? made());
     }
     this.#groups = groups;
+    this.#bySlot = new SlotTable(map.slots, (id) => groups.get(id));
     for (const [id, group] of map.groups) groups.get(id)?.update(membersOf(group, map));
     links.retain(new Set([...map.nodes.values()].map(({ address }) => address)));
     onMap(map);

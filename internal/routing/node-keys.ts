@@ -22,10 +22,12 @@ import type {
   TouchAnswer,
   TouchCommand,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { RelayMethod } from '#model/relay.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { WriteId } from '#model/write-id.ts';
 import type { Limits, Links } from '#routing/router.ts';
 
 export interface CallLimits extends Limits {
@@ -40,6 +42,8 @@ export interface NodeKeys {
   increment(command: IncrementCommand, limits: CallLimits): Promise<IncrementAnswer>;
   touch(command: TouchCommand, limits: CallLimits): Promise<TouchAnswer>;
   batch(operations: readonly BatchOperation[], limits: CallLimits): Promise<BatchResult[]>;
+  /** A batch of writes that have one name. */
+  namedBatch(writes: readonly WriteOperation[], id: WriteId, limits: CallLimits): Promise<BatchResult[]>;
   atomicBatch(command: AtomicBatchCommand, limits: CallLimits): Promise<AtomicBatchAnswer>;
   /** `among` of the command is not sent: a page is of `prefix`. */
   scan(command: ScanCommand, limits: CallLimits): Promise<ScanAnswer>;

@@ -3,8 +3,8 @@
  * What is not the common case goes the way of commands: a position whose group is not known yet,
  * and what a group does not own any more.
  */
+import type { BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { Position } from '#model/position.ts';
 import type {
   BatchMessage,
   EncodedAnswer,
@@ -26,7 +26,7 @@ import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
 import { isMoved, untilOwned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
-import { OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
+import { mapPosition, OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
 
 export interface RelayOptions {
   readonly groups: Groups;
@@ -37,7 +37,6 @@ export interface RelayOptions {
 
 interface Part {
   readonly calls: GroupCalls;
-  readonly places: readonly number[];
   readonly message: BatchMessage;
 }
 
@@ -54,7 +53,7 @@ export class Relay implements RelayPort {
     user: string | undefined,
   ): Promise<RelayedAnswer> | undefined {
     const { groups, clock } = this.#options;
-    if (!this.#knowsAll(call.positions())) return undefined;
+    if (!this.#knowsAll(call)) return undefined;
     const { slot } = call;
     const message = call.message();
     const kind = this.#kindOf(message, signal, user);
@@ -71,7 +70,7 @@ export class Relay implements RelayPort {
     signal: AbortSignal | undefined,
     user: string | undefined,
   ): Promise<RelayedPart[]> | undefined {
-    if (!this.#knowsAll(batch.positions())) return undefined;
+    if (!this.#knowsAll(batch)) return undefined;
     const parts = this.#divide(batch);
     const [only] = parts;
     if (only !== undefined && parts.length === 1)
@@ -82,8 +81,9 @@ export class Relay implements RelayPort {
   }
 
   /** The other way asks the groups whose a position is. */
-  #knowsAll(positions: Iterable<Position>): boolean {
-    for (const position of positions)
+  #knowsAll(call: RelayedOne | RelayedBatch): boolean {
+    if (!call.hasPositions) return true;
+    for (const position of call.positions())
       if (this.#options.groups.ofPosition(position) === undefined) return false;
     return true;
   }
@@ -95,18 +95,10 @@ export class Relay implements RelayPort {
 
   #divide(batch: RelayedBatch): Part[] {
     const { groups } = this.#options;
-    const parts = new Map<GroupCalls, number[]>();
-    for (let place = 0; place < batch.count; place++) {
-      const group = groups.ofSlot(batch.slotOf(place));
-      const places = parts.get(group);
-      if (places === undefined) parts.set(group, [place]);
-      else places.push(place);
-    }
-    return [...parts].map(([calls, places]) => ({
-      calls,
-      places,
-      message: batch.message(places),
-    }));
+    const owner = groups.ofEverySlot;
+    if (owner !== undefined) return [{ calls: owner, message: batch.whole() }];
+    const parts = batch.divide((slot) => groups.ofSlot(slot));
+    return Array.from(parts, ([calls, message]) => ({ calls, message }));
   }
 
   async #one(calls: GroupCalls, kind: CallKind, message: OneMessage): Promise<RelayedAnswer> {
@@ -122,8 +114,7 @@ export class Relay implements RelayPort {
             () => message.key(),
             (attempt, id) => send(attempt, [id]),
           );
-    if (answer.position !== undefined) calls.observe(answer.position);
-    return { group: calls.id, answer };
+    return { group: calls.id, answer: noted(calls, answer) };
   }
 
   /** What a part fails by as a whole is the error of each of its operations. */
@@ -136,7 +127,8 @@ export class Relay implements RelayPort {
       return await this.#results(part, signal, user);
     } catch (error) {
       if (!(error instanceof WalnutError)) throw error;
-      return { kind: 'decoded', results: part.places.map(() => ({ kind: 'error', error })) };
+      const results = Array.from(part.message.places, (): BatchResult => ({ kind: 'error', error }));
+      return { kind: 'decoded', results };
     }
   }
 
@@ -147,6 +139,7 @@ export class Relay implements RelayPort {
   ): Promise<RelayedResults> {
     const kind = this.#kindOf(message, signal, user);
     try {
+      if (message.hasOneName) return await this.#sendNamed(group, kind, message);
       return await group.named(
         message.unnamed,
         kind.bytes ?? 0,
@@ -162,6 +155,20 @@ export class Relay implements RelayPort {
     }
   }
 
+  async #sendNamed(group: GroupCalls, kind: CallKind, message: BatchMessage): Promise<RelayedResults> {
+    const keeps = this.#keepsFor(group);
+    const answered = await runNamed(
+      group,
+      kind,
+      () => message.key(),
+      async ({ link, ...limits }, id) =>
+        message.read(await link.pass(message.method, message.encode([id], keeps), limits)),
+    );
+    if (answered.kind === 'decoded')
+      return { ...answered, results: answered.results.map((result) => toldBy(group, result)) };
+    return noted(group, answered);
+  }
+
   async #send(
     group: GroupCalls,
     kind: CallKind,
@@ -175,10 +182,7 @@ export class Relay implements RelayPort {
       ({ address } = attempt);
       return message.read(await link.pass(message.method, bytes, attempt));
     });
-    if (answered.kind === 'encoded') {
-      if (answered.position !== undefined) group.observe(answered.position);
-      return answered;
-    }
+    if (answered.kind === 'encoded') return noted(group, answered);
     const commands = message.commands();
     const { results } = answered;
     const named = withNames(commands, ids);
@@ -201,6 +205,16 @@ export class Relay implements RelayPort {
   }
 }
 
-function partOf({ calls, places, message }: Part, results: RelayedResults): RelayedPart {
-  return { group: calls.id, places, message, results };
+function partOf({ calls, message }: Part, results: RelayedResults): RelayedPart {
+  return { group: calls.id, message, results };
+}
+
+/** The same answer, whose position is known of the group from now on. */
+function noted(group: GroupCalls, answered: EncodedAnswer): EncodedAnswer {
+  if (answered.position !== undefined) group.observe(answered.position);
+  return answered;
+}
+
+function toldBy(group: GroupCalls, result: BatchResult): BatchResult {
+  return mapPosition(result, (position) => group.told(position));
 }

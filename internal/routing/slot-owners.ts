@@ -19,6 +19,11 @@ export class SlotOwners {
     this.#cache = cache;
   }
 
+  /** True if a refusal may say otherwise than the map. */
+  get hasHints(): boolean {
+    return this.#hints.size > 0;
+  }
+
   /**
    * The id of a group of the map; undefined: none owns the slot, as far as is known. A group that
    * the map does not have has no address here: then only a newer map helps.

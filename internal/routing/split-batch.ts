@@ -28,13 +28,17 @@ export function divide<O>(
   return [...parts].map(([owner, its]) => ({ owner, places: its }));
 }
 
-/** Throws `invalid_argument` unless all keys are of one slot. */
-export function checkOneSlot(operations: readonly BatchOperation[]): void {
-  const [first, ...others] = operations.map(({ command }) => slotOfKey(command.key));
-  const other = others.findIndex((slot) => slot !== first);
-  if (other < 0) return;
+/** The first key. Throws `invalid_argument` unless there is one, and all keys are of its slot. `what`: has to be of one slot. */
+export function checkOneSlot(operations: readonly BatchOperation[], what: string): string {
+  const [first, ...others] = operations;
+  if (first === undefined) throw invalidArgument('the batch has no operations');
+  const { key } = first.command;
+  const slot = slotOfKey(key);
+  const slots = others.map(({ command }) => slotOfKey(command.key));
+  const other = slots.findIndex((each) => each !== slot);
+  if (other < 0) return key;
   throw invalidArgument(
-    `operations[${other + 1}]: its key is of slot ${others[other]}, and that of operations[0] of slot ${first}: an atomic batch is of one slot, which keys share that have the same {tag}`,
+    `operations[${other + 1}]: its key is of slot ${slots[other]}, and that of operations[0] of slot ${slot}: ${what} is of one slot, which keys share that have the same {tag}`,
   );
 }
 

@@ -29,6 +29,7 @@ import {
   fromBatchResults,
   toBatchOperations,
 } from '#wire/batch-codec.ts';
+import { toNamedWrites } from '#wire/batch-name.ts';
 import { fromExplainAnswer, toExplainCommand } from '#wire/explain-codec.ts';
 import { JsonCalls } from '#wire/json-calls.ts';
 import { KeyValueCalls } from '#wire/kv-calls.ts';
@@ -224,7 +225,13 @@ function createWrites(
 
 function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods['batch'] {
   const { limits, relay, describe, views, slices } = options;
-  const general = new BatchBytes({ ...options, batch: views(EVERYBODY).batch, pace: slices });
+  const { port: whole, batch: ofEverybody } = views(EVERYBODY);
+  const general = new BatchBytes({
+    ...options,
+    batch: ofEverybody,
+    namedBatch: (...given) => whole.namedBatch(...given),
+    pace: slices,
+  });
   const bytes = relay === undefined ? general : new RelayedBatches(relay, general, limits);
   return {
     limits: operationsLimits(options.batchBytesMax),
@@ -240,7 +247,13 @@ function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods[
       }
       const parsed = toBatchOperations(request, limits);
       const { operations } = parsed;
-      const results = operations.length === 0 ? [] : await batch(operations, signalOf(operations, context));
+      const signal = signalOf(operations, context);
+      const named = toNamedWrites(request, parsed);
+      if (named !== undefined) {
+        const done = await port.namedBatch(named.writes, named.id, signal);
+        return fromBatchResults(parsed, done, limits, describe);
+      }
+      const results = operations.length === 0 ? [] : await batch(operations, signal);
       return fromBatchResults(parsed, results, limits, describe);
     },
     binaryImpl: (request, context, headroom) =>

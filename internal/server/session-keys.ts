@@ -26,6 +26,7 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
@@ -33,7 +34,7 @@ import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { type Seen, seenAfter, withoutGroup } from '#model/seen.ts';
 import type { WatchMessage } from '#model/watch.ts';
-import type { WriteId } from '#model/write-id.ts';
+import type { BatchId, WriteId } from '#model/write-id.ts';
 import { OwnPositions } from '#server/own-positions.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
@@ -91,6 +92,15 @@ export class SessionKeys implements KeyValuePort {
       (results) => {
         for (const [i, result] of results.entries())
           this.#noteResult(operations[i] as BatchOperation, result);
+      },
+    );
+  }
+
+  namedBatch(writes: readonly WriteOperation[], id: BatchId, signal?: AbortSignal): Awaitable<BatchResult[]> {
+    return this.#noted(
+      () => this.#port.namedBatch(writes, this.#named({ id }).id, signal),
+      (results) => {
+        for (const [i, result] of results.entries()) this.#noteResult(writes[i] as WriteOperation, result);
       },
     );
   }

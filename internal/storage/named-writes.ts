@@ -11,12 +11,14 @@ const REQUEST = 2;
 const APPLIED = 1;
 const WITH_VALUE = 2;
 const UNMET = 4;
-const FLAGS_MAX = APPLIED | WITH_VALUE | UNMET;
+const REFUSED = 8;
+const FLAGS_MAX = APPLIED | WITH_VALUE | UNMET | REFUSED;
 
 /** Results without a number, by their flags: most outcomes share them. */
 const PLAIN_RESULTS: readonly WriteResult[] = Array.from({ length: FLAGS_MAX + 1 }, (_, flags) => ({
   applied: (flags & APPLIED) !== 0,
   isUnmet: (flags & UNMET) !== 0,
+  ...((flags & REFUSED) === 0 ? {} : { isRefused: true as const }),
 }));
 /** The same, each as the only result of a write. */
 const PLAIN_ALONE = new Map(PLAIN_RESULTS.map((result) => [result, [result] as const]));
@@ -80,10 +82,15 @@ function readClientName(reader: RowReader, index: number): WriteName {
 export function writeOutcome(into: RowWriter, { checksum, results }: WriteOutcome): void {
   into.uint32(checksum);
   into.uint16(results.length);
-  for (const { applied, isUnmet, value } of results) {
-    into.uint8((applied ? APPLIED : 0) | (isUnmet ? UNMET : 0) | (value === undefined ? 0 : WITH_VALUE));
-    if (value !== undefined) into.bigInt64(value);
+  for (const result of results) {
+    into.uint8(flagsOf(result));
+    if (result.value !== undefined) into.bigInt64(result.value);
   }
+}
+
+function flagsOf({ applied, isUnmet, isRefused, value }: WriteResult): number {
+  const what = (applied ? APPLIED : 0) | (isUnmet ? UNMET : 0) | (isRefused === true ? REFUSED : 0);
+  return value === undefined ? what : what | WITH_VALUE;
 }
 
 export function readOutcome(reader: RowReader): WriteOutcome {

@@ -10,6 +10,7 @@ import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnsw
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { BatchId } from '#model/write-id.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
@@ -26,6 +27,7 @@ const NOTHING = Buffer.alloc(0);
 export interface BatchBytesOptions {
   /** The port's, in parts if the batch is large. */
   readonly batch: KeyValuePort['batch'];
+  readonly namedBatch: KeyValuePort['namedBatch'];
   /** Between the slices of large answers. */
   readonly pace: SlicePace;
   readonly bulk: BulkPort | undefined;
@@ -68,7 +70,7 @@ export class BatchBytes {
       const isPlain = columns.areSets && bytes.length <= BULK_BYTES_MAX;
       return isPlain ? this.#atomicSets(headroom) : undefined;
     }
-    if (columns.areGets) {
+    if (columns.areGets && columns.name === undefined) {
       const moment = momentFor(columns, bulk);
       if (moment !== undefined) return this.#answerGets(moment, bytes, caller, headroom);
     }
@@ -77,6 +79,7 @@ export class BatchBytes {
       const made = bulk?.sets(columns);
       if (made !== undefined) return mapSoon(made, (settled) => this.#encodeSets(settled, count, headroom));
     }
+    if (columns.name !== undefined) return this.#carryOutNamed(columns.name, caller, headroom);
     if (columns.arePlain && !columns.areGets && !columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const moment = columns.gets === 0 ? undefined : momentFor(columns, bulk);
       const made = this.#mixed?.run(columns, moment, headroom);
@@ -88,6 +91,18 @@ export class BatchBytes {
       new AnswerBudget(this.#options.limits),
       caller,
       headroom,
+    );
+  }
+
+  /** Undefined for what the general way refuses. */
+  #carryOutNamed(id: BatchId, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+    const { namedBatch, limits } = this.#options;
+    const { columns } = this.#reader;
+    const writes = columns.bytes.length <= BULK_BYTES_MAX ? columns.unnamedWrites() : undefined;
+    if (writes === undefined) return undefined;
+    const signal = caller.hasDeadline ? caller.signal : undefined;
+    return mapAwaitable(namedBatch(writes, id, signal), (results) =>
+      this.#encodeAll(results, NOTHING, new AnswerBudget(limits), caller, headroom),
     );
   }
 

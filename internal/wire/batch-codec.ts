@@ -44,10 +44,10 @@ export interface ParsedBatch {
   readonly operations: readonly BatchOperation[];
 }
 
-/** Throws `invalid_argument` unless there are 1 to 1,000 operations, and for what only an atomic batch has. */
+/** Throws `invalid_argument` unless there are 1 to 1,000 operations, and for what only an atomic batch has. `toNamedWrites` reads the name. */
 export function toBatchOperations(request: BatchRequest, limits: BatchLimits): ParsedBatch {
   checkCount(request.operations.length);
-  const given = receiptFieldOf(request);
+  const given = waitFieldOf(request);
   if (given !== undefined) {
     throw invalidArgument(
       `${given} is for atomic batches: expected atomic, or ${given} in each operation that needs it`,
@@ -71,14 +71,18 @@ export function checkCount(count: number): void {
   }
 }
 
+type WaitFields = Pick<BatchRequest, 'durability' | 'minAcks' | 'timeoutMs'>;
+
 /** The name of a field that says what the answer waits for, or that names the write, if one is set. */
-export function receiptFieldOf(
-  message: Partial<Pick<BatchRequest, 'durability' | 'minAcks' | 'timeoutMs'> & IdFields>,
-): string | undefined {
+export function receiptFieldOf(message: Partial<WaitFields & IdFields>): string | undefined {
+  return waitFieldOf(message) ?? idFieldOf(message);
+}
+
+/** The name of a field that says what the answer waits for, if one is set. */
+function waitFieldOf(message: Partial<WaitFields>): string | undefined {
   if ((message.durability ?? 0) !== 0) return 'durability';
   if ((message.minAcks ?? 0) !== 0) return 'min_acks';
-  if ((message.timeoutMs ?? 0) !== 0) return 'timeout_ms';
-  return idFieldOf(message);
+  return (message.timeoutMs ?? 0) === 0 ? undefined : 'timeout_ms';
 }
 
 function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOperation | WalnutError {

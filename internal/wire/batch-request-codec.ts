@@ -8,6 +8,7 @@ import type {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { AtomicBatchAnswer, AtomicBatchCommand, BatchOperation, BatchResult } from '#model/commands.ts';
 import { type ErrorCode, invalidArgument, WalnutError } from '#model/errors.ts';
+import type { WriteId } from '#model/write-id.ts';
 import { toDurability } from '#wire/durability.ts';
 import { RECEIVED_CODES } from '#wire/error-codes.ts';
 import {
@@ -30,6 +31,13 @@ export function fromBatch(
   operations: readonly BatchOperation[],
 ): MessageInitShape<typeof BatchRequestSchema> {
   return { operations: operations.map(fromOperation) };
+}
+
+export function fromNamedBatch(
+  writes: readonly BatchOperation[],
+  id: WriteId,
+): MessageInitShape<typeof BatchRequestSchema> {
+  return { operations: writes.map(fromOperation), ...fromWriteId(id) };
 }
 
 /** One result for each operation. Throws `invalid_argument` for another number of them, or another kind. */

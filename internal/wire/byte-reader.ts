@@ -17,6 +17,11 @@ export class ByteReader {
       this.at = at + 1;
       return first;
     }
+    const second = bytes[at + 1] as number;
+    if (second < 0x80 && at + 1 < end) {
+      this.at = at + 2;
+      return (first & 0x7f) | (second << 7);
+    }
     let value = 0;
     let factor = 1;
     for (;;) {

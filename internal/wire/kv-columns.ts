@@ -12,10 +12,11 @@ import type {
   IncrementCommand,
   SetCommand,
   TouchCommand,
+  WriteOperation,
 } from '#model/commands.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
-import type { WriteId } from '#model/write-id.ts';
+import type { BatchId, WriteId } from '#model/write-id.ts';
 
 /** What an operation is: the tags of BatchOperation. */
 export const { get: GET, set: SET, delete: DELETE } = PLAIN_KIND;
@@ -48,6 +49,8 @@ export class OperationColumns implements MixedBatch {
   names = 0;
   /** True if the batch says that it is all or nothing. */
   isAtomic = false;
+  /** The name of the batch as a whole; only of one that is not atomic. */
+  name: BatchId | undefined;
   readonly kinds: Uint8Array;
   readonly flags: Uint8Array;
   /** The offsets at which the message of each operation begins and ends. */
@@ -92,6 +95,7 @@ export class OperationColumns implements MixedBatch {
     this.bytes = bytes;
     this.count = this.gets = this.positions = this.plainSets = this.plainDeletes = this.names = 0;
     this.isAtomic = false;
+    this.name = undefined;
   }
 
   /** Lets go of the request. */
@@ -149,6 +153,11 @@ export class OperationColumns implements MixedBatch {
     return true;
   }
 
+  /** The same as `operations`; undefined where one of them is a read, or has a name of its own. */
+  unnamedWrites(): WriteOperation[] | undefined {
+    return this.gets + this.names > 0 ? undefined : (this.operations() as WriteOperation[]);
+  }
+
   operations(): BatchOperation[] {
     return Array.from({ length: this.count }, (_, i) => this.#operation(i));
   }
@@ -166,6 +175,11 @@ export class OperationColumns implements MixedBatch {
   atLeast(i: number): Position | undefined {
     if (this.kinds[i] !== GET || this.flags[i] !== AT_LEAST) return undefined;
     return { epoch: this.atLeastEpochs[i] as number, lsn: this.atLeastLsns[i] as Lsn };
+  }
+
+  /** The position that an operation names: what a Get asks for, or what the name of a write is not older than. */
+  namedBy(i: number): Position | undefined {
+    return this.kinds[i] === GET ? this.atLeast(i) : this.idOf(i)?.since;
   }
 
   /** The name of a write that has one. */

@@ -6,6 +6,7 @@
  */
 import { PLAIN_EXPIRY } from '#model/bulk.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX } from '#model/limits.ts';
+import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import { ByteReader } from '#wire/byte-reader.ts';
 import {
@@ -22,11 +23,13 @@ import {
   SET,
   TOUCH,
 } from '#wire/kv-columns.ts';
-import { readName } from '#wire/name-fields.ts';
+import { BATCH, readName } from '#wire/name-fields.ts';
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
 
 const OPERATIONS = 0x0a;
 const ATOMIC = 0x10;
+/** The first field of the name of a whole Batch. */
+const CLIENT_ID = 0x39;
 /** In every operation. */
 const KEY = 0x0a;
 const GET_AT_LEAST = 0x12;
@@ -79,6 +82,7 @@ export class RequestReader {
         columns.isAtomic = reader.varint(total) === 1;
         return columns.isAtomic && reader.at === total && columns.count > 0;
       }
+      if (tag === CLIENT_ID) return columns.count > 0 && this.#batchName(total);
       if (columns.count === BATCH_OPERATIONS_MAX || tag !== OPERATIONS) return false;
       const end = reader.delimited(total);
       if (end < 0) return false;
@@ -98,6 +102,16 @@ export class RequestReader {
   close(): void {
     this.#reader.open(NO_BYTES);
     this.columns.close();
+  }
+
+  /** Reads the name of a whole Batch, which is behind its operations and the tag that it begins with. */
+  #batchName(total: number): boolean {
+    const reader = this.#reader;
+    const operationsEnd = --reader.at;
+    const read = readName(BATCH, reader, total);
+    if (read === undefined) return false;
+    this.columns.name = { ...read.id, checksum: crc32(reader.bytes, 0, 0, operationsEnd) };
+    return true;
   }
 
   #open(bytes: Buffer): void {

@@ -5,8 +5,12 @@ import type { ByteReader } from '#wire/byte-reader.ts';
 import { VARINT_BYTES_MAX, varintBytes, writeVarint } from '#wire/byte-writer.ts';
 import { DELETE, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
 
+/** Stands for a whole Batch where a kind of operation is asked for: no operation has this tag. */
+export const BATCH = 0;
+
 /** The number of `client_id` in each message; `sequence`, `answered_through` and `since` follow it. */
 const FIRST_FIELD: Readonly<Record<number, number>> = {
+  [BATCH]: 7,
   [SET]: 16,
   [DELETE]: 8,
   [INCREMENT]: 13,
@@ -23,7 +27,7 @@ export const NAME_BYTES_MAX =
 
 /**
  * Writes them into `into` and returns how many bytes they are. `kind`: of the write, which is the
- * tag of the operation in a Batch. Throws for a name that is not of a client.
+ * tag of the operation in a Batch, or `BATCH`. Throws for a name that is not of a client.
  */
 export function nameBytes(kind: number, { name, since }: WriteId, into: Buffer): number {
   const field = FIRST_FIELD[kind];

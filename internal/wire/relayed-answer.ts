@@ -41,13 +41,14 @@ const [TAG, FROM, TO, LENGTH_AT, POSITION_FROM, POSITION_TO, MARKS] = [0, 1, 2, 
 const reader = new ByteReader();
 /** The newest position of the answer that is being read. */
 let newest: Position | undefined;
+/** Where the last position stands in it that was read: at first nowhere, as none is empty. */
+let [lastFrom, lastTo] = [0, -1];
 const NO_BYTES = Buffer.alloc(0);
 
 /** The answer to an operation of this kind. Throws `invalid_argument` for what cannot be read. */
 export function readOne(kind: number, answer: Uint8Array): EncodedAnswer {
-  reader.open(asBuffer(answer));
+  begin(answer);
   try {
-    newest = undefined;
     const marks = new Uint32Array(MARKS);
     mark(marks, 0, kind, answer.length);
     return { kind: 'encoded', bytes: answer, marks, position: newest };
@@ -62,15 +63,20 @@ export function readResults(
   answer: Uint8Array,
   commands: () => readonly BatchOperation[],
 ): RelayedResults {
-  reader.open(asBuffer(answer));
+  begin(answer);
   try {
-    newest = undefined;
     const marks = marksOfResults(kinds, answer.length);
     if (marks !== undefined) return { kind: 'encoded', bytes: answer, marks, position: newest };
   } finally {
     reader.open(NO_BYTES);
   }
   return { kind: 'decoded', results: toBatchResults(commands(), fromBinary(BatchResponseSchema, answer)) };
+}
+
+function begin(answer: Uint8Array): void {
+  reader.open(asBuffer(answer));
+  newest = undefined;
+  [lastFrom, lastTo] = [0, -1];
 }
 
 /** How many bytes more an answer has at most with its group. */
@@ -80,17 +86,36 @@ export function groupBytesMax(group: string): number {
 
 /** Writes the answer to one operation, whose position is of the group. Room is reserved. */
 export function writeOne(out: ByteWriter, { bytes, marks }: EncodedAnswer, group: string): void {
-  writeAnswer(out, asBuffer(bytes), marks, 0, group, false);
+  writeAnswer(out, asBuffer(bytes), marks, 0, fieldOf(group), false);
 }
 
-/** The same of the result of an operation of a Batch, by its index in the answer. */
-export function writeResult(
-  out: ByteWriter,
-  { bytes, marks }: EncodedAnswer,
-  index: number,
-  group: string,
-): void {
-  writeAnswer(out, asBuffer(bytes), marks, MARKS * index, group, true);
+/** Writes the results of an answer to a Batch one after the other, with their group. */
+export class AnswerJoiner {
+  readonly #bytes: Buffer;
+  readonly #marks: Uint32Array;
+  readonly #group: Uint8Array;
+  #at = 0;
+
+  constructor({ bytes, marks }: EncodedAnswer, group: string) {
+    this.#bytes = asBuffer(bytes);
+    this.#marks = marks;
+    this.#group = fieldOf(group);
+  }
+
+  /** Room is reserved. */
+  next(out: ByteWriter): void {
+    writeAnswer(out, this.#bytes, this.#marks, this.#at, this.#group, true);
+    this.#at += MARKS;
+  }
+}
+
+/** The field of a position that names its group. The id of a group is ASCII. */
+function fieldOf(group: string): Uint8Array {
+  const field = new Uint8Array(2 + group.length);
+  field[0] = GROUP;
+  field[1] = group.length;
+  for (let i = 0; i < group.length; i++) field[2 + i] = group.charCodeAt(i);
+  return field;
 }
 
 /** The results of an answer, decoded, with their group. */
@@ -153,6 +178,12 @@ function mark(marks: Uint32Array, at: number, kind: number, end: number): void {
 /** A position without an LSN is of no log, and no group is told with it. */
 function markPosition(marks: Uint32Array, at: number, lengthAt: number, end: number): void {
   const from = reader.at;
+  // The results of a Batch mostly have one position.
+  if (isLast(from, end)) {
+    reader.at = end;
+    note(marks, at, lengthAt, from, end);
+    return;
+  }
   let epoch = 0;
   let lsn: Lsn = NO_LSN;
   while (reader.at < end) {
@@ -164,13 +195,24 @@ function markPosition(marks: Uint32Array, at: number, lengthAt: number, end: num
     else throw unreadable();
   }
   if (lsn === NO_LSN) return;
+  note(marks, at, lengthAt, from, end);
+  [lastFrom, lastTo] = [from, end];
+  const position = { epoch, lsn };
+  if (newest === undefined || isAhead(position, newest)) newest = position;
+}
+
+function note(marks: Uint32Array, at: number, lengthAt: number, from: number, end: number): void {
   marks[at + LENGTH_AT] = lengthAt;
   marks[at + POSITION_FROM] = from;
   marks[at + POSITION_TO] = end;
-  // The writes of a Batch mostly have one position.
-  if (newest?.epoch === epoch && newest.lsn === lsn) return;
-  const position = { epoch, lsn };
-  if (newest === undefined || isAhead(position, newest)) newest = position;
+}
+
+/** True if these bytes are those of the last position that was read. */
+function isLast(from: number, end: number): boolean {
+  const { bytes } = reader;
+  if (end - from !== lastTo - lastFrom) return false;
+  for (let i = from, j = lastFrom; i < end; i++, j++) if (bytes[i] !== bytes[j]) return false;
+  return true;
 }
 
 function writeAnswer(
@@ -178,7 +220,7 @@ function writeAnswer(
   bytes: Buffer,
   marks: Uint32Array,
   at: number,
-  group: string,
+  group: Uint8Array,
   isResult: boolean,
 ): void {
   const from = marks[at + FROM] as number;
@@ -187,7 +229,7 @@ function writeAnswer(
   const positionFrom = marks[at + POSITION_FROM] as number;
   const positionTo = marks[at + POSITION_TO] as number;
   // 0: there is none.
-  const position = positionTo === 0 ? 0 : positionTo - positionFrom + 2 + group.length;
+  const position = positionTo === 0 ? 0 : positionTo - positionFrom + group.length;
   const length =
     position === 0 ? to - from : to - from - (positionTo - lengthAt) + varintBytes(position) + position;
   if (isResult) {
@@ -203,10 +245,7 @@ function writeAnswer(
   out.part(bytes, from, lengthAt - from);
   out.varint(position);
   out.part(bytes, positionFrom, positionTo - positionFrom);
-  out.byte(GROUP);
-  out.byte(group.length);
-  // The id of a group is ASCII.
-  for (let i = 0; i < group.length; i++) out.byte(group.charCodeAt(i));
+  out.fewBytes(group);
   out.part(bytes, positionTo, to - positionTo);
 }
 

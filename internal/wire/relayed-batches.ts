@@ -12,7 +12,7 @@ import { ByteWriter } from '#wire/byte-writer.ts';
 import type { Caller, Encoded } from '#wire/kv-calls.ts';
 import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
-import { decodeResults, groupBytesMax, writeResult } from '#wire/relayed-answer.ts';
+import { AnswerJoiner, decodeResults, groupBytesMax } from '#wire/relayed-answer.ts';
 import { ReadBatch } from '#wire/relayed-message.ts';
 
 /** A part whose results need not be decoded. */
@@ -58,6 +58,7 @@ export class RelayedBatches {
     const reader = this.#reader;
     try {
       if (!reader.readBatch(request) || reader.columns.isAtomic) return undefined;
+      if (reader.columns.name !== undefined) return undefined;
       const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
       return this.#relay.batch(this.#batch, signal, caller.wish?.user);
     } finally {
@@ -76,18 +77,13 @@ export class RelayedBatches {
   /** `bytes`: about as many as the results have. */
   #joinBytes(parts: readonly EncodedPart[], bytes: number, headroom: number): Buffer {
     const writer = this.#writer;
-    const partOf = partsOfPlaces(parts);
+    const partOf = parts.length === 1 ? new Uint16Array(countOf(parts)) : partsOfPlaces(parts);
     writer.begin(headroom);
     writer.reserve(
-      bytes + parts.reduce((sum, { group, places }) => sum + places.length * groupBytesMax(group), 0),
+      bytes + parts.reduce((sum, { group, message }) => sum + message.operations * groupBytesMax(group), 0),
     );
-    const next = new Uint32Array(parts.length);
-    for (const which of partOf) {
-      const { results, group } = parts[which] as EncodedPart;
-      const index = next[which] as number;
-      writeResult(writer, results, index, group);
-      next[which] = index + 1;
-    }
+    const joiners = parts.map(({ results, group }) => new AnswerJoiner(results, group));
+    for (const which of partOf) (joiners[which] as AnswerJoiner).next(writer);
     return writer.take();
   }
 }
@@ -99,20 +95,21 @@ function isEncoded(part: RelayedPart): part is EncodedPart {
 /** For each place of the Batch the part that has it. */
 function partsOfPlaces(parts: readonly RelayedPart[]): Uint16Array {
   const partOf = new Uint16Array(countOf(parts));
-  for (const [which, { places }] of parts.entries()) for (const place of places) partOf[place] = which;
+  for (const [which, { message }] of parts.entries())
+    for (const place of message.places) partOf[place] = which;
   return partOf;
 }
 
 function countOf(parts: readonly RelayedPart[]): number {
-  return parts.reduce((sum, { places }) => sum + places.length, 0);
+  return parts.reduce((sum, { message }) => sum + message.operations, 0);
 }
 
 function inOrder(parts: readonly RelayedPart[]): BatchResult[] {
   const all = new Array<BatchResult>(countOf(parts));
-  for (const { group, places, message, results } of parts) {
+  for (const { group, message, results } of parts) {
     const its =
       results.kind === 'decoded' ? results.results : decodeResults(results, message.commands(), group);
-    for (const [i, place] of places.entries()) all[place] = its[i] as BatchResult;
+    for (const [i, place] of message.places.entries()) all[place] = its[i] as BatchResult;
   }
   return all;
 }

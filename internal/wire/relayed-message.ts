@@ -1,14 +1,15 @@
 /**
  * Messages that are cut out of a request for one group each. The bytes of an operation stay as
- * they are, but for the position that they name, which is left out where it is of another group,
- * and a name for a write that has none, which is appended. The bytes are those of `fromBatch` and its
- * like for the same commands.
+ * they are, but for the position that it names, which is left out where it is of another group,
+ * and a name for a write that has none, which is appended. Writes that are a whole message get one
+ * name together. The bytes are those of `fromBatch` and its like for the same commands.
  */
 import { slotOf } from '#cluster/slot-hash.ts';
 import type { BatchOperation } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
 import type {
   BatchMessage,
+  EncodedAnswer,
   KeepsPosition,
   OneMessage,
   RelayedBatch,
@@ -17,11 +18,20 @@ import type {
   RelayMethod,
 } from '#model/relay.ts';
 import type { WriteId } from '#model/write-id.ts';
-import { ByteReader } from '#wire/byte-reader.ts';
-import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
-import { DELETE, GET, INCREMENT, NAMED, type OperationColumns, SET, TOUCH } from '#wire/kv-columns.ts';
-import { NAME_BYTES_MAX, nameBytes } from '#wire/name-fields.ts';
+import { ByteWriter } from '#wire/byte-writer.ts';
+import {
+  AT_LEAST,
+  DELETE,
+  GET,
+  INCREMENT,
+  NAMED,
+  type OperationColumns,
+  SET,
+  TOUCH,
+} from '#wire/kv-columns.ts';
+import { BATCH, NAME_BYTES_MAX, nameBytes } from '#wire/name-fields.ts';
 import { readOne, readResults } from '#wire/relayed-answer.ts';
+import { RelayedOperations } from '#wire/relayed-operations.ts';
 
 const METHODS: Readonly<Record<number, RelayMethod>> = {
   [GET]: 'get',
@@ -30,131 +40,13 @@ const METHODS: Readonly<Record<number, RelayMethod>> = {
   [INCREMENT]: 'increment',
   [TOUCH]: 'touch',
 };
-const OPERATIONS = 0x0a;
-/** The tag of an operation in a Batch, its length, and the same of its message. */
-const AROUND_BYTES_MAX = 2 * (1 + VARINT_BYTES_MAX);
 
 /** One for all messages: each is written in one go. */
 const writer = new ByteWriter();
 const name = Buffer.alloc(NAME_BYTES_MAX);
-const reader = new ByteReader();
 
-/** The numbers that `Operations` has of each: its message in the request, its key, and the position that it names. */
-const [FROM, TO, KEY_FROM, KEY_TO, POSITION_FROM, POSITION_TO, NUMBERS] = [0, 1, 2, 3, 4, 5, 6];
-
-/** Some operations of a request: where they stand in it. */
-class Operations {
-  readonly request: Buffer;
-  readonly count: number;
-  readonly isRead: boolean;
-  readonly unnamed: number;
-  readonly waitMs: number;
-  readonly bytes: number;
-  readonly kinds: Uint8Array;
-  readonly #needNames: Uint8Array;
-  readonly #numbers: Uint32Array;
-  /** Undefined: none of them names a position. */
-  readonly #positions: readonly (Position | undefined)[] | undefined;
-
-  constructor(columns: OperationColumns, places: readonly number[]) {
-    const { bytes, kinds, flags, waitMs, starts, ends } = columns;
-    const hasPositions = columns.positions + columns.names > 0;
-    this.request = bytes;
-    this.count = places.length;
-    this.kinds = new Uint8Array(places.length);
-    this.#needNames = new Uint8Array(places.length);
-    this.#numbers = new Uint32Array(NUMBERS * places.length);
-    this.#positions = hasPositions ? places.map((place) => positionAt(columns, place)) : undefined;
-    let [reads, unnamed, longestMs, size] = [0, 0, 0, 0];
-    for (let i = 0; i < places.length; i++) {
-      const place = places[i] as number;
-      const kind = kinds[place] as number;
-      this.kinds[i] = kind;
-      this.#locate(columns, i, place);
-      size += (ends[place] as number) - (starts[place] as number);
-      if (kind === GET) {
-        reads++;
-        longestMs = Math.max(longestMs, waitMs[place] as number);
-      } else if (((flags[place] as number) & NAMED) === 0) {
-        unnamed++;
-        this.#needNames[i] = 1;
-      }
-    }
-    this.isRead = reads === places.length;
-    this.unnamed = unnamed;
-    this.waitMs = longestMs;
-    this.bytes = size;
-  }
-
-  key(): string {
-    return this.request.toString('utf8', this.#numbers[KEY_FROM], this.#numbers[KEY_TO]);
-  }
-
-  /** `isAlone`: they are one operation, which is no Batch. */
-  encode(ids: readonly WriteId[], keeps: KeepsPosition, isAlone: boolean): Uint8Array {
-    writer.begin(0);
-    writer.reserve(this.bytes + this.count * AROUND_BYTES_MAX + this.unnamed * NAME_BYTES_MAX);
-    let next = 0;
-    for (let i = 0; i < this.count; i++) {
-      const kind = this.kinds[i] as number;
-      const nameLength = this.#needNames[i] === 0 ? 0 : nameBytes(kind, ids[next++] as WriteId, name);
-      const position = this.#positions?.[i];
-      this.#write(i, nameLength, position !== undefined && !keeps(position), isAlone);
-    }
-    return writer.take();
-  }
-
-  #locate(
-    { bytes, kinds, starts, ends, keyOffsets, keyBytes, sinceStarts }: OperationColumns,
-    i: number,
-    place: number,
-  ): void {
-    const numbers = this.#numbers;
-    const at = NUMBERS * i;
-    const to = ends[place] as number;
-    const keyFrom = keyOffsets[place] as number;
-    const keyTo = keyFrom + (keyBytes[place] as number);
-    numbers[at + FROM] = starts[place] as number;
-    numbers[at + TO] = to;
-    numbers[at + KEY_FROM] = keyFrom;
-    numbers[at + KEY_TO] = keyTo;
-    if (this.#positions?.[i] === undefined) return;
-    const isRead = kinds[place] === GET;
-    numbers[at + POSITION_FROM] = isRead ? keyTo : (sinceStarts[place] as number);
-    numbers[at + POSITION_TO] = isRead ? fieldEnd(bytes, keyTo, to) : to;
-  }
-
-  #write(i: number, nameLength: number, dropsPosition: boolean, isAlone: boolean): void {
-    const numbers = this.#numbers;
-    const at = NUMBERS * i;
-    const from = numbers[at + FROM] as number;
-    const to = numbers[at + TO] as number;
-    const upTo = dropsPosition ? (numbers[at + POSITION_FROM] as number) : to;
-    const restFrom = dropsPosition ? (numbers[at + POSITION_TO] as number) : to;
-    const length = upTo - from + (to - restFrom) + nameLength;
-    if (!isAlone) {
-      writer.byte(OPERATIONS);
-      writer.varint(1 + varintBytes(length) + length);
-      writer.byte(this.kinds[i] as number);
-      writer.varint(length);
-    }
-    writer.part(this.request, from, upTo - from);
-    writer.part(this.request, restFrom, to - restFrom);
-    writer.part(name, 0, nameLength);
-  }
-}
-
-/** What a read asks for, or what the name of a write is not older than. */
-function positionAt(columns: OperationColumns, i: number): Position | undefined {
-  return columns.kinds[i] === GET ? columns.atLeast(i) : columns.idOf(i)?.since;
-}
-
-/** Returns the offset at which the field of bytes that begins here ends. */
-function fieldEnd(bytes: Buffer, from: number, end: number): number {
-  reader.open(bytes);
-  reader.at = from + 1;
-  return reader.delimited(end);
-}
+/** Gives the operations of a request of Batch. */
+export type ToCommands = (request: Buffer) => BatchOperation[];
 
 /** What the columns have: valid until the next request is read. */
 abstract class Read {
@@ -166,10 +58,9 @@ abstract class Read {
 
   *positions(): Generator<Position> {
     const { columns } = this;
-    if (columns.positions + columns.names === 0) return;
     let last: Position | undefined;
     for (let i = 0; i < columns.count; i++) {
-      const position = positionAt(columns, i);
+      const position = columns.namedBy(i);
       // Callers bring the same position with each of their operations.
       if (position === undefined || (position.epoch === last?.epoch && position.lsn === last.lsn)) continue;
       last = position;
@@ -177,39 +68,47 @@ abstract class Read {
     }
   }
 
-  slotOf(place: number): number {
+  get hasPositions(): boolean {
+    return this.columns.positions + this.columns.names > 0;
+  }
+
+  protected slotAt(place: number): number {
     const { bytes, keyOffsets, keyBytes } = this.columns;
     const from = keyOffsets[place] as number;
     return slotOf(bytes, from, from + (keyBytes[place] as number));
   }
 }
 
-const FIRST = [0];
+const FIRST = Uint16Array.of(0);
 
 export class ReadOne extends Read implements RelayedOne {
   get slot(): number {
-    return this.slotOf(0);
+    return this.slotAt(0);
   }
 
   message(): OneMessage {
-    const operations = new Operations(this.columns, FIRST);
-    const kind = operations.kinds[0] as number;
-    return {
-      method: METHODS[kind] as RelayMethod,
-      operations: 1,
-      isRead: operations.isRead,
-      unnamed: operations.unnamed,
-      waitMs: operations.waitMs,
-      bytes: operations.bytes,
-      key: () => operations.key(),
-      encode: (ids, keeps) => operations.encode(ids, keeps, true),
-      read: (answer) => readOne(kind, answer),
-    };
+    return new OneOperation(this.columns);
   }
 }
 
-/** Gives the operations of a request of Batch. */
-export type ToCommands = (request: Buffer) => BatchOperation[];
+class OneOperation extends RelayedOperations implements OneMessage {
+  readonly method: RelayMethod;
+  readonly #kind: number;
+
+  constructor(columns: OperationColumns) {
+    super(columns, FIRST);
+    this.#kind = columns.kinds[0] as number;
+    this.method = METHODS[this.#kind] as RelayMethod;
+  }
+
+  encode(ids: readonly WriteId[], keeps: KeepsPosition): Uint8Array {
+    return this.encodeAs(ids, keeps, true);
+  }
+
+  read(answer: Uint8Array): EncodedAnswer {
+    return readOne(this.#kind, answer);
+  }
+}
 
 export class ReadBatch extends Read implements RelayedBatch {
   readonly #toCommands: ToCommands;
@@ -219,28 +118,147 @@ export class ReadBatch extends Read implements RelayedBatch {
     this.#toCommands = toCommands;
   }
 
-  get count(): number {
-    return this.columns.count;
+  whole(): BatchMessage {
+    const places = new Uint16Array(this.columns.count);
+    for (let i = 0; i < places.length; i++) places[i] = i;
+    return this.#messageOf(places);
   }
 
-  message(places: readonly number[]): BatchMessage {
-    const operations = new Operations(this.columns, places);
-    const toCommands = this.#toCommands;
-    const commands = (): BatchOperation[] => {
-      const all = toCommands(operations.request);
-      return places.map((place) => all[place] as BatchOperation);
-    };
-    return {
-      method: 'batch',
-      operations: places.length,
-      isRead: operations.isRead,
-      unnamed: operations.unnamed,
-      waitMs: operations.waitMs,
-      bytes: operations.bytes,
-      key: () => operations.key(),
-      encode: (ids, keeps) => operations.encode(ids, keeps, false),
-      read: (answer): RelayedResults => readResults(operations.kinds, answer, commands),
-      commands,
-    };
+  divide<O>(ownerOf: (slot: number) => O): Map<O, BatchMessage> {
+    const { count } = this.columns;
+    const owners: O[] = [];
+    const counts: number[] = [];
+    const whose = new Uint16Array(count);
+    for (let place = 0; place < count; place++) {
+      const owner = ownerOf(this.slotAt(place));
+      let which = owners.indexOf(owner);
+      if (which < 0) {
+        which = owners.push(owner) - 1;
+        counts.push(0);
+      }
+      counts[which] = (counts[which] as number) + 1;
+      whose[place] = which;
+    }
+    return new Map(
+      owners.map((owner, which) => [owner, this.#messageOf(placesOf(whose, which, counts[which] as number))]),
+    );
+  }
+
+  #messageOf(places: Uint16Array): BatchMessage {
+    const { columns } = this;
+    let [reads, others] = [0, 0];
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i] as number;
+      if (columns.kinds[place] === GET) reads++;
+      if (((columns.flags[place] as number) & (AT_LEAST | NAMED)) !== 0) others++;
+    }
+    return others === 0 && (reads === 0 || reads === places.length)
+      ? new PlainOperations(columns, places, this.#toCommands)
+      : new OtherOperations(columns, places, this.#toCommands);
+  }
+}
+
+function placesOf(whose: Uint16Array, which: number, count: number): Uint16Array {
+  const places = new Uint16Array(count);
+  let next = 0;
+  for (let place = 0; next < count; place++) if (whose[place] === which) places[next++] = place;
+  return places;
+}
+
+/** Reads, or writes under one name: copied out of the request once, as they are. */
+class PlainOperations implements BatchMessage {
+  readonly method = 'batch';
+  readonly hasOneName: boolean;
+  readonly isRead: boolean;
+  readonly unnamed: number;
+  readonly waitMs: number;
+  readonly bytes: number;
+  readonly places: Uint16Array;
+  readonly #kinds: Uint8Array;
+  readonly #operations: Buffer;
+  readonly #toCommands: ToCommands;
+
+  constructor(columns: OperationColumns, places: Uint16Array, toCommands: ToCommands) {
+    const { kinds, waitMs } = columns;
+    this.places = places;
+    this.#toCommands = toCommands;
+    this.#kinds = new Uint8Array(places.length);
+    let longestMs = 0;
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i] as number;
+      this.#kinds[i] = kinds[place] as number;
+      if (kinds[place] === GET) longestMs = Math.max(longestMs, waitMs[place] as number);
+    }
+    this.isRead = this.#kinds[0] === GET;
+    this.hasOneName = !this.isRead;
+    this.unnamed = this.isRead ? 0 : 1;
+    this.waitMs = longestMs;
+    this.#operations = copied(columns, places);
+    this.bytes = this.#operations.length;
+  }
+
+  get operations(): number {
+    return this.places.length;
+  }
+
+  key(): string {
+    return (this.commands()[0] as BatchOperation).command.key;
+  }
+
+  encode([id]: readonly WriteId[]): Uint8Array {
+    if (id === undefined) return this.#operations;
+    return Buffer.concat([this.#operations, name.subarray(0, nameBytes(BATCH, id, name))]);
+  }
+
+  read(answer: Uint8Array): RelayedResults {
+    return readResults(this.#kinds, answer, () => this.commands());
+  }
+
+  commands(): BatchOperation[] {
+    return this.#toCommands(this.#operations);
+  }
+}
+
+/** The operations with what stands around them in a Batch, those that follow each other in one go. */
+function copied({ bytes, ends }: OperationColumns, places: Uint16Array): Buffer {
+  writer.begin(0);
+  writer.reserve(bytes.length);
+  for (let i = 0; i < places.length; i++) {
+    const first = places[i] as number;
+    let last = first;
+    while (places[i + 1] === last + 1) {
+      last++;
+      i++;
+    }
+    // Nothing stands between operations: each begins where the one before it ends.
+    const from = first === 0 ? 0 : (ends[first - 1] as number);
+    writer.part(bytes, from, (ends[last] as number) - from);
+  }
+  return writer.take();
+}
+
+class OtherOperations extends RelayedOperations implements BatchMessage {
+  readonly method = 'batch';
+  readonly hasOneName = false;
+  readonly places: Uint16Array;
+  readonly #toCommands: ToCommands;
+
+  constructor(columns: OperationColumns, places: Uint16Array, toCommands: ToCommands) {
+    super(columns, places);
+    this.places = places;
+    this.#toCommands = toCommands;
+  }
+
+  encode(ids: readonly WriteId[], keeps: KeepsPosition): Uint8Array {
+    return this.encodeAs(ids, keeps, false);
+  }
+
+  read(answer: Uint8Array): RelayedResults {
+    return readResults(this.kinds, answer, () => this.commands());
+  }
+
+  commands(): BatchOperation[] {
+    const all = this.#toCommands(this.request);
+    return Array.from(this.places, (place) => all[place] as BatchOperation);
   }
 }

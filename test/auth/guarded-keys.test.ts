@@ -80,6 +80,7 @@ function open(): { guarded: GuardedKeys; asked: unknown[]; messages: WatchMessag
     increment: written,
     touch: written,
     batch: (operations: readonly BatchOperation[]) => operations.map(resultOf),
+    namedBatch: async (operations: readonly BatchOperation[]) => operations.map(resultOf),
     atomicBatch: async ({ operations }: { operations: readonly BatchOperation[] }) => ({
       results: operations.map(resultOf),
     }),
@@ -198,6 +199,22 @@ describe('a batch', () => {
     expect(asked).toEqual([]);
     const allowed = await guarded.atomicBatch({ ...command, operations: BATCH.slice(1, 2) });
     expect(allowed.results[0]).toMatchObject({ answer: { previous: undefined } });
+  });
+});
+
+describe('a batch with one name', () => {
+  const id = { name: { kind: 'request', requestId: 'r' }, checksum: 1 } as const;
+  const setsOf = (...keys: string[]) => keys.map((key) => ({ kind: 'set', command: setOf(key) }) as const);
+
+  it('is refused whole for one key that may not be written, and shows no value that may not be read', async () => {
+    const { guarded, asked } = open();
+    expect(await codeOf(() => guarded.namedBatch(setsOf('ab:1', 'a:1'), id))).toBe('permission_denied');
+    expect(asked).toEqual([]);
+    const results = await guarded.namedBatch(setsOf('ab:1', 'b:1'), id);
+    expect(results).toMatchObject([
+      { answer: { previous: { key: 'ab:1' } } },
+      { answer: { previous: undefined, current: undefined } },
+    ]);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Mutant } from '#test/mutants/mutant.ts';
 
 const TABLE = 'test/storage/request-table.test.ts';
 const MASTER = 'test/master/named-once.test.ts';
+const PARTS = 'test/master/named-parts.test.ts';
 
 export const NAMED_MUTANTS: readonly Mutant[] = [
   {
@@ -16,7 +17,7 @@ export const NAMED_MUTANTS: readonly Mutant[] = [
     name: 'named write that changed nothing is not logged',
     file: 'internal/master/named-once.ts',
     text: '    builder.name({ name,',
-    replacement: '    if (accepted.applied) builder.name({ name,',
+    replacement: '    if (kept.applied) builder.name({ name,',
     tests: [MASTER],
   },
   {
@@ -95,5 +96,40 @@ export const NAMED_MUTANTS: readonly Mutant[] = [
     text: 'if (!this.#engine.formats.isTaken) {',
     replacement: "if (name.kind === 'request') {",
     tests: ['test/node/named-writes.test.ts'],
+  },
+  {
+    name: 'Batch with one name whose refused write counts as applied in the log',
+    file: 'internal/master/operations/named-parts.ts',
+    text: 'if (part instanceof WalnutError) return REFUSED;',
+    replacement: 'if (part instanceof WalnutError) return { applied: true, isUnmet: false };',
+    tests: [PARTS],
+  },
+  {
+    name: 'Batch with one name of which everything is refused, and whose name is used up',
+    file: 'internal/master/operations/named-parts.ts',
+    text: 'throw first;',
+    replacement: '',
+    tests: [PARTS],
+  },
+  {
+    name: 'plain Sets under a name that is known, done again',
+    file: 'internal/master/operations/plain-sets.ts',
+    text: 'if (name !== undefined && !path.named.isNew(name, builder.nowMs)) return undefined;',
+    replacement: '',
+    tests: ['test/node/byte-batches.test.ts'],
+  },
+  {
+    name: 'plain Sets whose name is not in the log',
+    file: 'internal/master/operations/plain-sets.ts',
+    text: '{ checksum, results }, { ...builder.written, parts }, builder);',
+    replacement: '{ checksum, results }, { ...builder.written }, builder);',
+    tests: ['test/node/byte-batches.test.ts'],
+  },
+  {
+    name: 'name of a Batch whose checksum covers the name',
+    file: 'internal/wire/kv-reader.ts',
+    text: 'checksum: crc32(reader.bytes, 0, 0, operationsEnd)',
+    replacement: 'checksum: crc32(reader.bytes, 0, 0, total)',
+    tests: ['test/node/byte-batches.test.ts'],
   },
 ];

@@ -21,8 +21,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'results that are joined in the order of the groups',
     file: 'internal/wire/relayed-batches.ts',
-    text: 'for (const which of partOf) {',
-    replacement: 'for (const which of partOf.toSorted()) {',
+    text: 'for (const which of partOf) (joiners',
+    replacement: 'for (const which of partOf.toSorted()) (joiners',
     tests: RELAYED,
   },
   {
@@ -55,21 +55,21 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'relayed write without a name',
-    file: 'internal/wire/relayed-message.ts',
+    file: 'internal/wire/relayed-operations.ts',
     text: 'this.#needNames[i] === 0 ? 0 : nameBytes(',
     replacement: 'this.#needNames[i] !== 2 ? 0 : nameBytes(',
     tests: RELAYED,
   },
   {
     name: 'relayed write whose own name is replaced',
-    file: 'internal/wire/relayed-message.ts',
+    file: 'internal/wire/relayed-operations.ts',
     text: '} else if (((flags[place] as number) & NAMED) === 0) {',
     replacement: '} else {',
     tests: ['test/server/named-once.test.ts'],
   },
   {
     name: 'one name for all relayed writes of a Batch',
-    file: 'internal/wire/relayed-message.ts',
+    file: 'internal/wire/relayed-operations.ts',
     text: 'ids[next++] as WriteId',
     replacement: 'ids[0 * next++] as WriteId',
     tests: RELAYED,
@@ -113,7 +113,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'position of a relayed answer that is not kept',
     file: 'internal/routing/relay.ts',
-    text: 'if (answered.position !== undefined) group.observe(answered.position);',
+    text: '  if (answered.position !== undefined) group.observe(answered.position);',
     replacement: '',
     tests: RELAYED,
   },
@@ -130,5 +130,33 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     text: 'answeredThrough >= sequence',
     replacement: 'answeredThrough > sequence',
     tests: ['test/server/kv-bytes.test.ts'],
+  },
+  {
+    name: 'caller with a name for a whole Batch, which a gateway leaves out',
+    file: 'internal/wire/relayed-batches.ts',
+    text: 'if (reader.columns.name !== undefined) return undefined;',
+    replacement: '',
+    tests: RELAYED,
+  },
+  {
+    name: 'relayed writes of several groups in the places of each other',
+    file: 'internal/wire/relayed-message.ts',
+    text: 'const from = first === 0 ? 0 : (ends[first - 1] as number);',
+    replacement: 'const from = i === 0 ? 0 : (ends[first - 1] as number);',
+    tests: RELAYED,
+  },
+  {
+    name: 'relayed writes under one name among reads',
+    file: 'internal/wire/relayed-message.ts',
+    text: 'return others === 0 && (reads === 0 || reads === places.length)',
+    replacement: 'return others === 0',
+    tests: RELAYED,
+  },
+  {
+    name: 'slot between two ranges that counts as the later one',
+    file: 'internal/routing/slot-table.ts',
+    text: '(this.#firsts[low] as number) <= slot ?',
+    replacement: '(this.#firsts[low] as number) >= 0 ?',
+    tests: ['test/routing/slot-table.test.ts'],
   },
 ];

@@ -146,8 +146,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'atomic Batch over two slots',
     file: 'internal/routing/cluster-keys.ts',
-    text: '    checkOneSlot(command.operations);',
-    replacement: '',
+    text: "checkOneSlot(command.operations, 'an atomic batch')",
+    replacement: "(command.operations[0]?.command.key ?? '')",
     tests: [KEYS],
   },
   {

@@ -17,11 +17,19 @@ import { describeState, TestGroup, type TestNode } from '#test/doubles/test-grou
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { toNamedWrites } from '#wire/batch-name.ts';
 
 type Operation = MessageInitShape<typeof BatchOperationSchema>;
 interface Batch {
   readonly operations: Operation[];
   readonly atomic: boolean;
+  /** Its number among those of one client; undefined: it has no name. */
+  readonly sequence?: bigint | undefined;
+}
+
+function requestOf({ sequence, ...rest }: Batch): Uint8Array {
+  const name = sequence === undefined ? {} : { clientId: 7n, sequence };
+  return toBinary(BatchRequestSchema, create(BatchRequestSchema, { ...rest, ...name }));
 }
 
 const LIMITS = { valueBytesMax: 1_000, answerBytesMax: 400 };
@@ -54,6 +62,7 @@ const batch: fc.Arbitrary<Batch> = fc.record({
     },
   ),
   atomic: fc.constantFrom(false, false, true),
+  sequence: fc.constantFrom(undefined, undefined, 1n, 2n, 3n),
 });
 const limits: fc.Arbitrary<StoreLimits> = fc.constantFrom(
   { entriesMax: 100, bytesMax: 0, policy: 'lru' },
@@ -62,14 +71,19 @@ const limits: fc.Arbitrary<StoreLimits> = fc.constantFrom(
   { entriesMax: 0, bytesMax: 450, policy: 'lru' },
 );
 
+const isOneOf = (count: number): fc.Arbitrary<boolean> => fc.nat(count - 1).map((n) => n === 0);
 const of = (name: 'get' | 'set' | 'delete', value: object): Operation =>
   ({ operation: { case: name, value } }) as Operation;
 /** What random batches meet in some runs only: an entry that has expired and is stored still. */
-const DELETE_OF_EXPIRED: [StoreLimits, [Batch, string][]] = [
+const DELETE_OF_EXPIRED: [StoreLimits, [Batch, string, boolean][]] = [
   { entriesMax: 100, bytesMax: 0, policy: 'lru' },
   [
-    [{ operations: [of('set', { key: 'a', expiry: { case: 'ttlMs', value: 40n } })], atomic: false }, 'pass'],
-    [{ operations: [of('get', { key: 'b' }), of('delete', { key: 'a' })], atomic: false }, 'wait'],
+    [
+      { operations: [of('set', { key: 'a', expiry: { case: 'ttlMs', value: 40n } })], atomic: false },
+      'pass',
+      false,
+    ],
+    [{ operations: [of('get', { key: 'b' }), of('delete', { key: 'a' })], atomic: false }, 'wait', false],
   ],
 ];
 
@@ -83,6 +97,11 @@ function byMessages({ node }: TestNode, request: Uint8Array): Promise<string> {
     if (message.atomic)
       return fromAtomicAnswer(await node.atomicBatch(toAtomicBatch(message, LIMITS)), describeError);
     const parsed = toBatchOperations(message, LIMITS);
+    const named = toNamedWrites(message, parsed);
+    if (named !== undefined) {
+      const results = await node.namedBatch(named.writes, named.id);
+      return fromBatchResults(parsed, results, LIMITS, describeError);
+    }
     return fromBatchResults(parsed, await node.batch(parsed.operations), LIMITS, describeError);
   };
   return shown(run().then((answer) => toBinary(BatchResponseSchema, answer)));
@@ -102,11 +121,11 @@ async function master(seed: number, chosen: StoreLimits): Promise<{ group: TestG
 
 describe('batches from bytes', () => {
   it('come to what the same batches come to as messages', async () => {
-    let [taken, refused] = [0, 0];
+    let [taken, named, refused] = [0, 0, 0];
     await fc.assert(
       fc.asyncProperty(
         limits,
-        fc.array(fc.tuple(batch, fc.constantFrom('wait', 'go on', 'pass', 'full')), {
+        fc.array(fc.tuple(batch, fc.constantFrom('wait', 'go on', 'pass', 'full'), isOneOf(8)), {
           minLength: 1,
           maxLength: 12,
         }),
@@ -115,6 +134,7 @@ describe('batches from bytes', () => {
           const { keyValue: port, bulk } = one.one.node.ports;
           const bytes = new BatchBytes({
             batch: (operations, signal) => port.batch(operations, signal),
+            namedBatch: (...given) => port.namedBatch(...given),
             pace: { pause: () => Promise.resolve() },
             bulk,
             limits: LIMITS,
@@ -122,8 +142,10 @@ describe('batches from bytes', () => {
           });
           const pending: Promise<[string, string]>[] = [];
           const both = <T>(act: (each: typeof one) => Promise<T>) => Promise.all([act(one), act(twin)]);
-          for (const [made, then] of steps) {
-            const request = toBinary(BatchRequestSchema, create(BatchRequestSchema, made));
+          for (const [made, then, isOther] of steps) {
+            // A Batch whose name came before is mostly that one again.
+            const first = steps.find(([{ sequence }]) => sequence === made.sequence)?.[0] ?? made;
+            const request = requestOf(made.sequence === undefined || isOther ? made : first);
             await both(async ({ one: { fileSystem } }) => {
               if (then === 'full') fileSystem.bytesMax = fileSystem.usedBytes + 10;
             });
@@ -135,6 +157,7 @@ describe('batches from bytes', () => {
               answer = Promise.reject(error);
             }
             if (answer !== undefined) taken++;
+            if (answer !== undefined && made.sequence !== undefined) named++;
             const short =
               answer === undefined
                 ? byMessages(one.one, request)
@@ -160,6 +183,7 @@ describe('batches from bytes', () => {
       { numRuns: 60, examples: [DELETE_OF_EXPIRED] },
     );
     expect(taken).toBeGreaterThan(100);
+    expect(named).toBeGreaterThan(10);
     expect(refused).toBeGreaterThan(0);
   });
 });

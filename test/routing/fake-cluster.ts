@@ -29,6 +29,7 @@ import type { Limits } from '#routing/router.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { missing } from '#test/routing/fake-bytes.ts';
+import { namedApart } from '#test/routing/named-parts.ts';
 
 /** What becomes of an attempt: `lost` does it and loses the answer, `dead` and `hung` do nothing, which `hung` shows late. */
 export type Fate =
@@ -85,10 +86,18 @@ export class FakeGroup {
     return { entry: undefined, asOf: this.position, stalenessMs: 0 };
   }
 
+  /** Throws where it cannot be told whether a write is new. */
+  checkNew(id: WriteId | undefined): void {
+    if (id?.since !== undefined && this.#lost.has(id.since.epoch)) throw new Broken('forgotten');
+  }
+
   increment({ key, delta, id }: IncrementCommand): IncrementAnswer {
     this.ids.push(id);
-    if (id?.since !== undefined && this.#lost.has(id.since.epoch)) throw new Broken('forgotten');
-    const name = id?.name.kind === 'client' ? `${id.name.clientId}-${id.name.sequence}-${key}` : undefined;
+    this.checkNew(id);
+    const name =
+      id?.name.kind === 'client'
+        ? `${id.name.clientId}-${id.name.sequence}.${id.name.index}-${key}`
+        : undefined;
     const before = name === undefined ? undefined : this.#done.get(name);
     const value = before ?? (this.sums.get(key) ?? 0n) + delta;
     if (before === undefined) {
@@ -210,9 +219,24 @@ export class FakeCluster {
     };
   }
 
+  #batches(address: string, group: FakeGroup, attempt: Attempt): Pick<NodeKeys, 'batch' | 'namedBatch'> {
+    const run = (operations: readonly BatchOperation[], user: string | undefined): BatchResult[] => {
+      this.users.push(user);
+      return operations.map((one) => this.result(address, one) ?? resultOf(group, one));
+    };
+    return {
+      batch: (operations, { user }) => attempt(() => run(operations, user), keysOf(operations)),
+      namedBatch: (writes, id, { user }) =>
+        attempt(() => {
+          group.checkNew(id);
+          return run(namedApart(writes, id), user);
+        }, keysOf(writes)),
+    };
+  }
+
   #nodeAt(address: string): NodeKeys {
     const group = this.group(address.slice(0, address.indexOf('-')));
-    const attempt = async <T>(work: () => T, keys: readonly string[] = [], limits?: Limits): Promise<T> => {
+    const attempt: Attempt = async (work, keys = [], limits) => {
       this.asked.push(address);
       const isForeign = keys.some((key) => ownerOf(this.#slots, slotOfKey(key)) !== group.id);
       const fate = isForeign ? 'moved' : this.fate(address, keys[0] ?? '');
@@ -232,14 +256,7 @@ export class FakeCluster {
           return group.read(command);
         }, [command.key]),
       increment: (command, limits) => attempt(() => group.increment(command), [command.key], limits),
-      batch: (operations, { user }) =>
-        attempt(
-          () => {
-            this.users.push(user);
-            return operations.map((one) => this.result(address, one) ?? resultOf(group, one));
-          },
-          operations.map(({ command: { key } }) => key),
-        ),
+      ...this.#batches(address, group, attempt),
       scan: ({ prefix, cursor }) =>
         attempt(() => pageOf(group, `${prefix}${address}${cursor}`, cursor === '' ? 'second' : '')),
       awaitDurable: ({ position }) =>
@@ -277,6 +294,12 @@ export class FakeCluster {
       ...{ set: none, delete: none, touch: none, explain: none },
     };
   }
+}
+
+type Attempt = <T>(work: () => T, keys?: readonly string[], limits?: Limits) => Promise<T>;
+
+function keysOf(operations: readonly BatchOperation[]): string[] {
+  return operations.map(({ command }) => command.key);
 }
 
 /** A page of one entry. */

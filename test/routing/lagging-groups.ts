@@ -24,6 +24,7 @@ import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
+import { namedApart } from '#test/routing/named-parts.ts';
 
 export interface LogRecord {
   readonly position: Position;
@@ -137,7 +138,8 @@ export class LaggingGroup {
     const { name, since } = id ?? {};
     if (since !== undefined && !includes(node.head, this.#records.get(textOf(since)) as LogRecord))
       throw new Refused('aborted', 'none');
-    const told = name?.kind === 'client' ? `${name.clientId}-${name.sequence}-${key}` : undefined;
+    const told =
+      name?.kind === 'client' ? `${name.clientId}-${name.sequence}.${name.index}-${key}` : undefined;
     const before = told === undefined ? undefined : [...chain(node.head)].find((one) => one.name === told);
     if (before === undefined) node.head = this.#record(node.head, node.head.position.epoch, key, told);
     const { position } = before ?? node.head;
@@ -239,6 +241,8 @@ export class LaggingCluster {
     return {
       get: (command) => attempt((node) => group.read(node, command)),
       set: (command) => attempt((node) => group.write(node, command)),
+      namedBatch: (writes, id) =>
+        attempt((node) => namedApart(writes, id).map((one) => resultOf(group, node, one, true))),
       batch: (operations) => attempt((node) => operations.map((one) => resultOf(group, node, one))),
       awaitDurable: ({ position }) =>
         attempt((node) => {
@@ -257,13 +261,19 @@ export class LaggingCluster {
   }
 }
 
-function resultOf(group: LaggingGroup, node: LaggingNode, { kind, command }: BatchOperation): BatchResult {
+/** `isWhole`: what refuses one refuses the whole. */
+function resultOf(
+  group: LaggingGroup,
+  node: LaggingNode,
+  { kind, command }: BatchOperation,
+  isWhole = false,
+): BatchResult {
   try {
     if (kind === 'get') return { kind, answer: group.read(node, command) };
     if (kind === 'set') return { kind, answer: group.write(node, command) };
   } catch (error) {
     // A write at a replica refuses the whole.
-    if (error instanceof Refused && error.error.code !== 'not_master')
+    if (error instanceof Refused && error.error.code !== 'not_master' && !isWhole)
       return { kind: 'error', error: error.error };
     throw error;
   }

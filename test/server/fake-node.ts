@@ -234,6 +234,11 @@ export class FakeNode {
         this.#note('batch', operations);
         return this.#record(operations);
       },
+      namedBatch: (writes, id) => {
+        // Its checksum is of the bytes that came, which may be spelled in several ways.
+        this.#note('namedBatch', writes, { name: id.name, since: id.since });
+        return this.#names.repeated(this.#record(writes), id);
+      },
       atomicBatch: async (command, signal) => {
         this.#note('atomicBatch', command, signal);
         const answer = runAtomically(this, command, (operations) => this.#record(operations), this.#at);

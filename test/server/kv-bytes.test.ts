@@ -92,6 +92,7 @@ function batchBytes(node: FakeNode, bulk: BulkPort | undefined): BatchBytes {
   const batch: KeyValuePort['batch'] = (...given) => port.batch(...given);
   return new BatchBytes({
     batch,
+    namedBatch: (...given) => port.namedBatch(...given),
     pace: { pause: () => Promise.resolve() },
     bulk,
     limits: LIMITS,

@@ -45,21 +45,29 @@ describe.each(TRANSPORTS)('a name over %s', (_, createTransport) => {
         const operation = { case: 'increment', value: { key: 'n' } } as const;
         return store.batch({ atomic: true, operations: [{ operation }], ...given });
       },
+      async (given: ReturnType<typeof name>) => {
+        const operation = { case: 'increment', value: { key: 'n' } } as const;
+        const { results } = await store.batch({ operations: [{ operation }], ...given });
+        const answer = results[0]?.result.value as { repeated?: boolean } | undefined;
+        return { repeated: answer?.repeated };
+      },
     ];
     for (const write of writes) {
       const given = name();
       expect([(await write(given)).repeated, (await write(given)).repeated]).toEqual([false, true]);
     }
-    const ids = running.node.calls.map(({ argument }) => (argument as { id: WriteId }).id);
+    const ids = running.node.calls.map(({ port, argument, extra }) =>
+      port === 'namedBatch' ? extra : (argument as { id: WriteId }).id,
+    );
     expect(ids).toEqual(
-      [1, 1, 2, 2, 3, 3, 4, 4, 5, 5].map((number) => ({
+      [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6].map((number) => ({
         name: { kind: 'client', clientId: CLIENT, sequence: number, index: 0, answeredThrough: number - 1 },
         since: { epoch: EPOCH, lsn: 3 },
       })),
     );
   });
 
-  it('stands on the operations of a plain Batch', async () => {
+  it('stands on the operations of a plain Batch, too', async () => {
     const running = await start();
     const store = createClient(KVStore, createTransport(running.baseUrl));
     const operations = [
@@ -76,22 +84,34 @@ describe.each(TRANSPORTS)('a name over %s', (_, createTransport) => {
 
 const BAD: readonly [string, string, object, string][] = [
   [
-    'client_id on a plain batch',
+    'a name of a plain batch with a read',
     'Batch',
-    { operations: [{ get: { key: 'k' } }], clientId: '7' },
-    'client_id is for atomic',
+    { operations: [{ set: { key: 'k' } }, { get: { key: 'k' } }], clientId: '7', sequence: '1' },
+    'operations[1] is a get: expected writes only',
+  ],
+  [
+    'a name of a plain batch, and one of its operations',
+    'Batch',
+    { operations: [{ set: { key: 'k', requestId: 'r' } }], requestId: 'b' },
+    'operations[0] has a name, and so has the batch',
+  ],
+  [
+    'a name of a plain batch with an operation that cannot be read',
+    'Batch',
+    { operations: [{ set: { key: 'k' } }, { set: { key: '' } }], requestId: 'b' },
+    'operations[1]: ',
   ],
   [
     'sequence on a plain batch',
     'Batch',
-    { operations: [{ get: { key: 'k' } }], sequence: '7' },
-    'sequence is for atomic',
+    { operations: [{ set: { key: 'k' } }], sequence: '7' },
+    'sequence is given without client_id',
   ],
   [
-    'since on a plain batch',
+    'durability on a plain batch',
     'Batch',
-    { operations: [{ get: { key: 'k' } }], since: {} },
-    'since is for atomic',
+    { operations: [{ set: { key: 'k' } }], requestId: 'b', durability: 'DURABILITY_LOCAL' },
+    'durability is for atomic',
   ],
   [
     'two names',

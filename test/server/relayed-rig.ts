@@ -33,7 +33,8 @@ import { mapOf } from '#test/routing/fake-cluster.ts';
 import { EPOCH, FakeNode } from '#test/server/fake-node.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
-import { fromBatch, toBatchResults } from '#wire/batch-request-codec.ts';
+import { toNamedWrites } from '#wire/batch-name.ts';
+import { fromBatch, fromNamedBatch, toBatchResults } from '#wire/batch-request-codec.ts';
 import { fromError } from '#wire/error-codec.ts';
 import { type Caller, KeyValueCalls } from '#wire/kv-calls.ts';
 import * as answers from '#wire/kv-codec.ts';
@@ -114,8 +115,14 @@ const SINGLES = {
 
 async function batchAtNode(node: FakeNode, request: Uint8Array, alter: Alter): Promise<Uint8Array> {
   const large = { valueBytesMax: 400, answerBytesMax: 1_000_000 };
-  const parsed = toBatchOperations(fromBinary(BatchRequestSchema, request), large);
-  const results = parsed.operations.length === 0 ? [] : await node.ports.keyValue.batch(parsed.operations);
+  const message = fromBinary(BatchRequestSchema, request);
+  const parsed = toBatchOperations(message, large);
+  const named = toNamedWrites(message, parsed);
+  const { keyValue } = node.ports;
+  const results =
+    named === undefined
+      ? await keyValue.batch(parsed.operations)
+      : await keyValue.namedBatch(named.writes, named.id);
   const answer = fromBatchResults(parsed, results, large, describeError);
   alter(answer);
   return toBinary(BatchResponseSchema, answer);
@@ -153,6 +160,7 @@ export class RelayedRig {
     const singles = new KeyValueCalls(keys, undefined, new ProtobufCalls(LIMITS.valueBytesMax));
     const batches = new BatchBytes({
       batch: (...given) => keys.batch(...given),
+      namedBatch: (...given) => keys.namedBatch(...given),
       pace: { pause: () => Promise.resolve() },
       bulk: undefined,
       limits: LIMITS,
@@ -222,6 +230,11 @@ export class RelayedRig {
       const answer = await send('command', 'batch', request);
       return toBatchResults(operations, fromBinary(BatchResponseSchema, answer));
     };
+    const namedBatch: NodeKeys['namedBatch'] = async (writes, id) => {
+      const request = toBinary(BatchRequestSchema, create(BatchRequestSchema, fromNamedBatch(writes, id)));
+      const answer = await send('command', 'batch', request);
+      return toBatchResults(writes, fromBinary(BatchResponseSchema, answer));
+    };
     const none = async (): Promise<never> => {
       throw fromError(new WalnutError('discarded_history', 'not part of this double'));
     };
@@ -230,7 +243,7 @@ export class RelayedRig {
     const rest = { atomicBatch: none, scan: none, deletePrefix: none, explain: none, awaitDurable: none };
     const pass = (method: RelayMethod, request: Uint8Array) =>
       send('bytes', method, Uint8Array.from(request));
-    return { ...singles, ...others, ...rest, pass, batch, watch: () => expectNone() };
+    return { ...singles, ...others, ...rest, pass, batch, namedBatch, watch: () => expectNone() };
   }
 }
 

@@ -18,9 +18,10 @@ import {
 import type { BatchResult } from '#model/commands.ts';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import type { RelayMethod } from '#model/relay.ts';
+import type { ClientName } from '#model/write-id.ts';
 import { badKey, key, type Operation, operationsOf } from '#test/server/byte-operations.ts';
 import { EPOCH, type FakeNode } from '#test/server/fake-node.ts';
-import { RelayedRig } from '#test/server/relayed-rig.ts';
+import { GROUPS, RelayedRig } from '#test/server/relayed-rig.ts';
 
 const RUNS = Number(process.env['WALNUT_FUZZ_RELAYED'] ?? 60);
 const SCHEMAS: Readonly<Record<string, DescMessage>> = {
@@ -146,12 +147,21 @@ describe('a call that is passed on as bytes', () => {
     );
     expect(values).toEqual(KEYS);
     expect(rig.ways.slice(before).every((way) => way.endsWith('batch as bytes'))).toBe(true);
+    // One for all writes of a group: the first Sets, and these.
     const named = [...rig.nodes.values()].flatMap(({ calls }) => calls.flatMap(namesIn));
-    expect(new Set(named).size).toBe(2 * KEYS.length);
+    expect(named.length).toBe(2 * GROUPS.length);
+    expect(new Set(named).size).toBe(named.length);
   });
 
   const SETS = batchOf(
     KEYS.map((key) => ({ operation: { case: 'set', value: { key, value: Buffer.from('v') } } })),
+  );
+  /** Each write has a name of its own. */
+  const MIXED = batchOf(
+    KEYS.flatMap((key): Operation[] => [
+      { operation: { case: 'get', value: { key } } },
+      { operation: { case: 'set', value: { key, value: Buffer.from('v') } } },
+    ]),
   );
   const ONE = oneOf({ operation: { case: 'set', value: { key: 'bar' } } }) as Asked;
 
@@ -168,7 +178,10 @@ describe('a call that is passed on as bytes', () => {
     ['waits for a group that takes no calls', (rig) => once(rig, 'onAttempt', 'unavailable')],
     ['is refused where the node refuses it', (rig) => once(rig, 'onAttempt', 'permission_denied')],
     ['is an error where a node leaves a result out', (rig) => shorten(rig)],
-  ])('a write %s', (_, prepare) => sameAnswers([...HELLO, SETS, ONE, SETS], prepare));
+  ])('a write %s', async (_, prepare) => {
+    await sameAnswers([...HELLO, SETS, ONE, SETS], prepare);
+    await sameAnswers([...HELLO, MIXED, ONE, MIXED], prepare);
+  });
 
   it('refuses the results that are more values together than an answer may have', async () => {
     const value = Buffer.alloc(300, 'v');
@@ -200,11 +213,10 @@ function resultsOf(answer: string | undefined) {
   return fromBinary(BatchResponseSchema, Buffer.from(answer ?? '', 'hex')).results;
 }
 
-function namesIn({ argument }: { readonly argument: unknown }): string[] {
-  if (!Array.isArray(argument)) return [];
-  return argument.flatMap(({ command }) =>
-    command.id === undefined ? [] : [`${command.id.name.clientId} ${command.id.name.sequence}`],
-  );
+function namesIn({ port, extra }: FakeNode['calls'][number]): string[] {
+  if (port !== 'namedBatch') return [];
+  const { clientId, sequence } = (extra as { readonly name: ClientName }).name;
+  return [`${clientId} ${sequence}`];
 }
 
 const SHARD = { slot: 5061, group: 'g2', address: '', mapEpoch: 2 };
@@ -219,15 +231,23 @@ function once(rig: RelayedRig, when: 'onAttempt' | 'onAnswer', code: ErrorCode):
   };
 }
 
-/** Each node has forgotten whether it did the last write of its next Batches. */
+/** Each node has forgotten whether it did its next Batches that have a name, and the last write of its next others. */
 function forget(rig: RelayedRig, times: number): void {
+  const error = new WalnutError('aborted', 'the outcome is unknown');
   for (const node of rig.nodes.values()) {
-    let left = times;
-    alterResults(node, (results) => {
-      if (left-- <= 0) return results;
-      const error = new WalnutError('aborted', 'the outcome is unknown');
-      return results.map((result, i) => (i === results.length - 1 ? { kind: 'error', error } : result));
-    });
+    let [left, leftNamed] = [times, times];
+    alterResults(node, (results) =>
+      left-- <= 0
+        ? results
+        : results.map((result, i) => (i === results.length - 1 ? { kind: 'error', error } : result)),
+    );
+    const { keyValue } = node.ports;
+    const namedBatch = keyValue.namedBatch.bind(keyValue);
+    keyValue.namedBatch = async (...given) => {
+      const results = await namedBatch(...given);
+      if (leftNamed-- > 0) throw error;
+      return results;
+    };
   }
 }
 

@@ -15,17 +15,32 @@ import {
 import { acceptDelete } from '#master/operations/delete.ts';
 import { judgeFill, toFillAnswer } from '#master/operations/fill.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
+import { runNamedParts } from '#master/operations/named-parts.ts';
 import { acceptSet } from '#master/operations/set.ts';
 import { acceptTouch, toTouchAnswer } from '#master/operations/touch.ts';
 import type { RecordBuilder, WriteCause } from '#master/record-builder.ts';
 import type { WritePath } from '#master/write-path.ts';
-import type { BatchOperation, BatchResult, GetAnswer, GetCommand } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, GetAnswer, GetCommand, WriteOperation } from '#model/commands.ts';
 import { isExpired } from '#model/entry.ts';
+import type { BatchId } from '#model/write-id.ts';
 
 /** Answers a Get from the visible state. */
 export type ReadVisible = (command: GetCommand) => GetAnswer;
 
 /** `cause`: the cause that is logged. */
+/** A Batch whose writes have one name, and which has no reads. */
+export function runNamedBatch(
+  path: WritePath,
+  writes: readonly WriteOperation[],
+  id: BatchId,
+  signal: AbortSignal | undefined,
+): Promise<BatchResult[]> {
+  return runNamedParts(path, writes, id, {
+    accept: (write, builder) => acceptWrite(path, write, builder),
+    toResult: (write, accepted) => answerWrite(path, accepted, write, signal),
+  });
+}
+
 export async function runBatch(
   path: WritePath,
   operations: readonly BatchOperation[],
@@ -60,20 +75,23 @@ function plainResult(path: WritePath, { accepted, operation }: PlainWrite, plain
 
 function accept(path: WritePath, operation: BatchOperation, builder: RecordBuilder, read: ReadVisible): Step {
   try {
-    switch (operation.kind) {
-      case 'get':
-        return acceptGet(path, operation.command, builder, read);
-      case 'set':
-        return toStep(acceptSet(path, operation.command, builder), operation, builder);
-      case 'delete':
-        return toStep(acceptDelete(path, operation.command, builder), operation, builder);
-      case 'increment':
-        return toStep(acceptIncrement(path, operation.command, builder), operation, builder);
-      case 'touch':
-        return toStep(acceptTouch(path, operation.command, builder), operation, builder);
-    }
+    if (operation.kind === 'get') return acceptGet(path, operation.command, builder, read);
+    return toStep(acceptWrite(path, operation, builder), operation, builder);
   } catch (error) {
     return toBatchError(error);
+  }
+}
+
+function acceptWrite(path: WritePath, { kind, command }: WriteOperation, builder: RecordBuilder): Accepted {
+  switch (kind) {
+    case 'set':
+      return acceptSet(path, command, builder);
+    case 'delete':
+      return acceptDelete(path, command, builder);
+    case 'increment':
+      return acceptIncrement(path, command, builder);
+    case 'touch':
+      return acceptTouch(path, command, builder);
   }
 }
 
@@ -113,17 +131,25 @@ async function finish(
       await step.record.settled;
       return step.result;
     }
-    const { accepted, operation } = step;
-    const answer = await path.answer(accepted, operation.command, signal);
-    switch (operation.kind) {
-      case 'increment':
-        return { kind: 'increment', answer: toIncrementAnswer(path, accepted, answer) };
-      case 'touch':
-        return { kind: 'touch', answer: toTouchAnswer(path, accepted, answer) };
-      default:
-        return { kind: operation.kind, answer };
-    }
+    return await answerWrite(path, step.accepted, step.operation, signal);
   } catch (error) {
     return toBatchError(error);
+  }
+}
+
+async function answerWrite(
+  path: WritePath,
+  accepted: Accepted,
+  { kind, command }: WriteOperation,
+  signal: AbortSignal | undefined,
+): Promise<BatchResult> {
+  const answer = await path.answer(accepted, command, signal);
+  switch (kind) {
+    case 'increment':
+      return { kind, answer: toIncrementAnswer(path, accepted, answer) };
+    case 'touch':
+      return { kind, answer: toTouchAnswer(path, accepted, answer) };
+    default:
+      return { kind, answer };
   }
 }

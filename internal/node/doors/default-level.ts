@@ -21,14 +21,12 @@ export function withLevel<T extends { readonly durability?: Durability | undefin
 }
 
 /** The same for each write of a batch. */
-export function withLevels(
-  operations: readonly BatchOperation[],
+export function withLevels<O extends BatchOperation>(
+  operations: readonly O[],
   level: DefaultLevel,
-): readonly BatchOperation[] {
+): readonly O[] {
   if (level === undefined) return operations;
   return operations.map((operation) =>
-    operation.kind === 'get'
-      ? operation
-      : ({ ...operation, command: withLevel(operation.command, level) } as BatchOperation),
+    operation.kind === 'get' ? operation : { ...operation, command: withLevel(operation.command, level) },
   );
 }

@@ -24,7 +24,10 @@ export function needOfSet({ contentType, id }: SetCommand): FormatNeed | undefin
   return contentType === undefined ? needOfId(id) : 'required';
 }
 
-export function needOfAll({ operations, id }: AtomicBatchCommand): FormatNeed | undefined {
+export function needOfAll({
+  operations,
+  id,
+}: Pick<AtomicBatchCommand, 'operations' | 'id'>): FormatNeed | undefined {
   const needs = [needOfId(id), ...operations.map(needOf)];
   return needs.find((need) => need === 'required') ?? needs.find((need) => need !== undefined);
 }

@@ -27,6 +27,7 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
+  WriteOperation,
 } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
@@ -34,6 +35,7 @@ import type { Soon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage, type WatchOutlet } from '#model/watch.ts';
+import type { BatchId } from '#model/write-id.ts';
 import type { AccessTimes } from '#node/access-times.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
@@ -137,6 +139,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   sets(sets: PlainSets): Soon<SetsAnswer> | undefined {
     const master = this.#admission.writer();
+    // The log may have to be prepared for a name.
+    if (sets.name !== undefined && !this.#admission.hasFormats) return undefined;
     return this.#owned.servesAll(sets) ? master.sets(sets) : undefined;
   }
 
@@ -244,6 +248,20 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return operations.map((operation) =>
       isRefused(operation, error) ? { kind: 'error', error } : (results[next++] as BatchResult),
     );
+  }
+
+  async namedBatch(
+    given: readonly WriteOperation[],
+    id: BatchId,
+    signal?: AbortSignal,
+  ): Promise<BatchResult[]> {
+    const writes = withLevels(given, this.#level);
+    if (writes.some(asksForQuorum)) this.#checkLevel('quorum');
+    this.#owned.namedBatch(writes, id);
+    const need = needOfAll({ operations: writes, id });
+    const run = (): Promise<BatchResult[]> => this.#admission.writer().namedBatch(writes, id, signal);
+    const results = await (need === undefined ? run() : this.#whenReady(need, run));
+    return withModifiedIn(this.#engine, writes, results);
   }
 
   async atomicBatch(given: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {

@@ -51,6 +51,10 @@ export class OwnedKeys {
 
   /** The same for a batch that has one name, or none. */
   atomicBatch({ id, operations }: AtomicBatchCommand): void {
+    this.namedBatch(operations, id);
+  }
+
+  namedBatch(operations: readonly BatchOperation[], id: WriteId | undefined): void {
     if (this.#admission.partial === undefined) return;
     if (isKnown(this.#begin(operations), id)) return;
     operations.forEach((operation, i) => {

@@ -142,6 +142,7 @@ describe('two groups', () => {
     const calls = new KeyValueCalls(node, node, new ProtobufCalls(LIMITS.valueBytesMax));
     const batches = new BatchBytes({
       batch: (operations, signal) => node.batch(operations, signal),
+      namedBatch: (...given) => node.namedBatch(...given),
       bulk: node,
       pace: undefined as never,
       limits: LIMITS,

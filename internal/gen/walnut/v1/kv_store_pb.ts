@@ -1089,7 +1089,8 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
    * is made by evicting other keys only. Sets have at most 16 MiB of values in
    * all, unless there is only one Set. Operations have no durability,
    * min_acks, timeout_ms and names of their own then, and the fields below are
-   * for the whole; without `atomic` these must be unset.
+   * for the whole; without `atomic` durability, min_acks and timeout_ms must be
+   * unset.
    *
    * @generated from field: bool atomic = 2;
    */
@@ -1118,7 +1119,11 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
   timeoutMs: number;
 
   /**
-   * Names the Batch, so that it is carried out once: see SetRequest.
+   * Names the Batch, so that it is carried out once: see SetRequest. Without
+   * `atomic` all operations are writes without names of their own then, of at most
+   * 16 MiB together. One that is refused does nothing, now and in a repeat; where
+   * every one is, the name stays new. A repeat has the same operations with the
+   * same fields set, in any encoding. Through a gateway all keys are of one slot.
    *
    * @generated from field: string request_id = 6;
    */
