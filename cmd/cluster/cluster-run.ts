@@ -43,7 +43,8 @@ export class ClusterRun {
   readonly #terminal: Terminal;
   readonly #set: ProcessSet<ClusterProcess>;
   /** The last that was printed. */
-  #shown = '';
+  readonly #shown = { table: '', trouble: '' };
+  #hasAnswered = false;
   #isInvited = false;
 
   /** `all`: the coordinator, then the nodes, then the members of etcd where there are. */
@@ -90,16 +91,20 @@ export class ClusterRun {
 
   /** `isLate`: shows what is there, although it is not complete. */
   async #look(isLate: boolean): Promise<void> {
+    let what = `The coordinator ${this.#hasAnswered ? 'does not answer' : 'is not up yet'}`;
     try {
       const view = await this.#calls.read();
       if (this.#set.isStopping) return;
+      this.#hasAnswered = true;
       const isDone = isSettled(view, this.#nodes.length);
-      if (isDone || isLate || this.#isInvited) this.#show(clusterTable(this.#all, view));
+      if (isDone || isLate || this.#isInvited) this.#show('table', clusterTable(this.#all, view));
+      what = 'The gateway is not up yet';
       if (isDone && !this.#isInvited) await this.#invite(view);
+      what = 'The cluster cannot be made yet';
       if (view.cluster.clusterId === '' && areHeard(this.#nodes, view)) await this.#calls.init(this.#groups);
     } catch (error) {
       if (!this.#set.isStopping && (isLate || this.#isInvited))
-        this.#show(`The coordinator does not answer as expected: ${(error as Error).message}\n`);
+        this.#show('trouble', `${what}: ${(error as Error).message}\n`);
     }
   }
 
@@ -110,9 +115,9 @@ export class ClusterRun {
     this.#terminal.say(`${clusterInvitation(this.#all, view)}\n`);
   }
 
-  #show(text: string): void {
-    if (text === this.#shown) return;
-    this.#shown = text;
+  #show(kind: 'table' | 'trouble', text: string): void {
+    if (text === this.#shown[kind]) return;
+    this.#shown[kind] = text;
     this.#terminal.say(`${text}\n`);
   }
 }

@@ -2,6 +2,9 @@
 import type { Group } from '#cluster/shard-map.ts';
 import { TERM_JUMP_MAX, termAfter } from '#model/terms.ts';
 
+/** The first term of a group that begins with an empty log: nobody leads such a log in a lower one. */
+export const FIRST_TERM = 1;
+
 /**
  * How many plans may be withdrawn in one term. Members know of none of these terms, and believe
  * no claim that is more than `TERM_JUMP_MAX` above what they know.

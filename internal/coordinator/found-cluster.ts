@@ -1,5 +1,6 @@
 /** What founds a cluster, and what a further group is, from nodes that are heard. Pure but for new ids. */
 import type { ClusterPlan, GroupPlan } from '#cluster/coordinator-port.ts';
+import { FIRST_TERM } from '#cluster/group-terms.ts';
 import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
 import { isGroupId } from '#cluster/names.ts';
@@ -149,7 +150,7 @@ function whyNotFree(
 function toGroup({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>, random: Random): Group {
   const voters = [...nodes].sort().map((node) => ({ node, incarnation: heard.get(node)?.incarnation ?? 0 }));
   const nobody = { leader: undefined, lastLeader: '', next: undefined, withdrawn: 0, grants: undefined };
-  return { id, logId: random.id128(), voters, term: 1, ...nobody };
+  return { id, logId: random.id128(), voters, term: FIRST_TERM, ...nobody };
 }
 
 function toNodes(heard: ReadonlyMap<string, Heartbeat>): ClusterNode[] {

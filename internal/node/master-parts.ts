@@ -1,4 +1,5 @@
 /** The parts of a node as a master, and what each needs of the others. */
+import { FIRST_TERM } from '#cluster/group-terms.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { Master } from '#master/master.ts';
@@ -98,10 +99,12 @@ export function createMasterParts(around: MasterAround): MasterParts {
   return { master, acks, epoch, fence, gate, lease, newcomers, group, search, readyForFormats };
 }
 
-function createLease({ options: { member }, engine, seat }: MasterAround): MemberLease | undefined {
+function createLease({ options: { member }, host, engine, seat }: MasterAround): MemberLease | undefined {
   if (member === undefined) return undefined;
+  // A master before this one may still hold its lease.
+  const waits = seat.isHandedOver !== true && host.manifest.term > FIRST_TERM;
   const members = (): LoggedMembers | undefined => engine.store.members.current;
-  return new MemberLease({ ...member, members, waits: seat.isHandedOver !== true });
+  return new MemberLease({ ...member, members, waits });
 }
 
 function createQuorum(

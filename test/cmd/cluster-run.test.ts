@@ -92,13 +92,15 @@ function rig() {
   const clock = new VirtualClock();
   const all = clusterFiles(CLUSTER).map((file, index) => new FakeProcess(file, 8_070 + index));
   const inits: LocalGroups[] = [];
-  const now: { answer: Answer | undefined } = { answer: undefined };
+  const now: { answer: Answer | undefined; whyNotReached?: string | undefined } = { answer: undefined };
   const calls = {
     read: async () => {
       if (now.answer === undefined) throw new Error('nobody answers');
       return viewOf(now.answer);
     },
-    reach: async () => {},
+    reach: async () => {
+      if (now.whyNotReached !== undefined) throw new Error(now.whyNotReached);
+    },
     init: async (groups: LocalGroups) => {
       inits.push(groups);
       now.answer = { leader: 'node-2' };
@@ -162,7 +164,7 @@ describe('ClusterRun', () => {
     expect(said()).toMatch(/^node-3 +g1 +master +2 +held /m);
     now.answer = undefined;
     await clock.advance(5_000);
-    expect(said().split('does not answer as expected: nobody answers')).toHaveLength(2);
+    expect(said().split('The coordinator does not answer: nobody answers')).toHaveLength(2);
     await run.stop(0);
   });
 
@@ -171,7 +173,20 @@ describe('ClusterRun', () => {
     await clock.advance(9_000);
     expect(said()).toBe('Starting a coordinator and 3 nodes…\n');
     await clock.advance(2_000);
-    expect(said()).toContain('The coordinator does not answer as expected: nobody answers\n');
+    expect(said()).toContain('The coordinator is not up yet: nobody answers\n');
+    await run.stop(0);
+  });
+
+  it('says once that the gateway is not up yet where only that is missing', async () => {
+    const { clock, run, now, said, tables } = rig();
+    now.answer = { leader: 'node-2' };
+    now.whyNotReached = 'no answer';
+    await clock.advance(15_000);
+    expect(said().split('The gateway is not up yet: no answer\n')).toHaveLength(2);
+    expect([tables(), said()]).toEqual([1, expect.not.stringContaining('Try, in another terminal')]);
+    now.whyNotReached = undefined;
+    await clock.advance(1_000);
+    expect(said()).toContain('Try, in another terminal');
     await run.stop(0);
   });
 

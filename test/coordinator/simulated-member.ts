@@ -5,6 +5,7 @@
  */
 import type { Grant } from '#cluster/choose-leader.ts';
 import { FIRST_WRITE_WAIT_MS, HEARTBEAT_MS } from '#cluster/figures.ts';
+import { FIRST_TERM } from '#cluster/group-terms.ts';
 import type { Heartbeat, HeartbeatAnswer, MemberRole } from '#cluster/heartbeat.ts';
 import { type ClockReading, MasterLease, type SentAt } from '#cluster/lease.ts';
 import type { HandOverAnswer } from '#cluster/member-port.ts';
@@ -112,7 +113,7 @@ export class SimulatedMember {
       const hasData = this.records.some(
         ({ epoch, write }) => termOf(epoch) === this.term && write !== undefined,
       );
-      this.#lead(hasData ? 0 : FIRST_WRITE_WAIT_MS);
+      this.#lead(hasData ? 0 : waitBeforeFirstWrite(this.term));
     }
     this.#repeat(HEARTBEAT_MS, () => this.#sendHeartbeat());
     this.#repeat(PUSH_MS, () => this.#push());
@@ -216,7 +217,7 @@ export class SimulatedMember {
     this.#group ??= group;
     this.term = group.term;
     this.#termLed = group.term;
-    this.#lead(FIRST_WRITE_WAIT_MS);
+    this.#lead(waitBeforeFirstWrite(group.term));
     return true;
   }
 
@@ -381,4 +382,9 @@ export class SimulatedMember {
     const uptimeMs = this.#rate * this.#virtual.monotonicMs();
     return { monotonicMs: this.#nowMs(), wallMs: WALL_START_MS + uptimeMs, uptimeMs };
   }
+}
+
+/** Nobody led the log of a new group in a lower term. */
+function waitBeforeFirstWrite(term: number): number {
+  return term === FIRST_TERM ? 0 : FIRST_WRITE_WAIT_MS;
 }

@@ -36,18 +36,21 @@ export class TestCluster {
   }
 
   /** Starts members of these names and founds the cluster with them as one group; resolves when one takes writes. */
-  found(...names: string[]): Promise<void> {
+  found(...names: string[]): Promise<number> {
     return this.foundGroups({ g1: names });
   }
 
-  /** Starts the members of these groups and founds the cluster; resolves when every group takes writes. */
-  async foundGroups(groups: Readonly<Record<string, readonly string[]>>): Promise<void> {
+  /** Starts the members of these groups and founds the cluster; resolves when every group takes writes, with the virtual milliseconds that this took. */
+  async foundGroups(groups: Readonly<Record<string, readonly string[]>>): Promise<number> {
     for (const name of Object.values(groups).flat()) await this.start(name);
     await this.group.untilTrue(() => this.coordinator.isActive, 'an active coordinator');
     await this.group.clock.advance(1_000);
     const plans = Object.entries(groups).map(([id, nodes]) => ({ id, nodes }));
     await this.group.until(this.coordinator.requests.initCluster({ kind: 'given', groups: plans }));
-    await this.untilLed(20_000, plans.length);
+    const ledMs = await this.untilLed(20_000, plans.length);
+    // By then the others follow, and the coordinator has heard it.
+    await this.group.clock.advance(2_000);
+    return ledMs;
   }
 
   async start(name: string, changes: NodeChanges = {}): Promise<TestNode> {

@@ -35,8 +35,8 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
   {
     name: 'stray file in aside/ that is read as a folder',
     file: 'internal/wal/aside-folders.ts',
-    text: '.filter((name) => /^[1-9]\\d{0,14}$/.test(name))',
-    replacement: '',
+    text: 'if (stat?.isDirectory === true) folders',
+    replacement: 'if (stat !== undefined) folders',
     tests: ['test/engine/diverged.test.ts', 'test/cli/wal-inspect.test.ts'],
   },
   {

@@ -53,6 +53,20 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     tests: [MEMBERS],
   },
   {
+    name: 'new group whose first write waits for the lease of nobody',
+    file: 'internal/node/master-parts.ts',
+    text: 'host.manifest.term > FIRST_TERM;',
+    replacement: 'host.manifest.term >= FIRST_TERM;',
+    tests: [MEMBERS],
+  },
+  {
+    name: 'second leader of a group that waits for no lease',
+    file: 'internal/node/master-parts.ts',
+    text: 'seat.isHandedOver !== true && host.manifest.term > FIRST_TERM;',
+    replacement: 'seat.isHandedOver !== true && host.manifest.term > FIRST_TERM + 1;',
+    tests: [MEMBERS],
+  },
+  {
     name: 'first write while the master before may still have its lease',
     file: 'internal/node/member/member-lease.ts',
     text: 'options.waits ? monotonicMs + FIRST_WRITE_WAIT_MS : monotonicMs',

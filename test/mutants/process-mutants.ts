@@ -56,7 +56,7 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'table of the cluster printed although nothing in it has changed',
     file: 'cmd/cluster/cluster-run.ts',
-    text: '    if (text === this.#shown) return;',
+    text: '    if (text === this.#shown[kind]) return;',
     replacement: '',
     tests: ['test/cmd/cluster-run.test.ts'],
   },

@@ -15,7 +15,7 @@ export interface MemberLeaseOptions {
   readonly readClocks: () => ClockReading;
   /** The newest member list of the log; undefined before the first. */
   readonly members: () => LoggedMembers | undefined;
-  /** True unless the master before handed its role over, and so takes no more writes. */
+  /** False where no master before takes writes: it handed its role over, or there was none. */
   readonly waits: boolean;
   /** `cluster.lease`, milliseconds: at most `LEASE_MS`, since other members wait by that. */
   readonly leaseMs: number;

@@ -1,5 +1,6 @@
 /** Whole members under a real coordinator: who leads, who takes writes, and what outlives a failover. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { FIRST_WRITE_WAIT_MS, HEARTBEAT_MS, SILENCE_MS } from '#cluster/figures.ts';
 import { collectEngines } from '#test/doubles/engines.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
@@ -7,9 +8,10 @@ import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 const engines = collectEngines();
 let cluster: TestCluster;
 
-async function begin(...names: string[]): Promise<void> {
+/** Resolves with the virtual milliseconds from the map to the first write. */
+async function begin(...names: string[]): Promise<number> {
   cluster = new TestCluster(1);
-  await cluster.found(...names);
+  return cluster.found(...names);
 }
 
 const isStreaming = (one: TestNode): boolean => one.node.status().state === 'streaming';
@@ -32,7 +34,8 @@ afterEach(async () => {
 
 describe('a group of three members', () => {
   it('gets its first leader, and writes reach QUORUM', async () => {
-    await begin('a', 'b', 'c');
+    // Nobody led this log before, so no lease has to end first.
+    expect(await begin('a', 'b', 'c')).toBeLessThan(FIRST_WRITE_WAIT_MS);
     expect(cluster.master.node.status()).toMatchObject({ role: 'master', term: 1, isReady: true });
     expect(await write('k', 'v')).toBe('quorum');
     for (const other of others()) expect(isStreaming(other)).toBe(true);
@@ -43,7 +46,9 @@ describe('a group of three members', () => {
     for (let i = 0; i < 20; i++) expect(await write(`k${i}`, `v${i}`)).toBe('quorum');
     const { name } = cluster.master;
     const disk = cluster.kill(name);
-    expect(await cluster.untilLed()).toBeLessThan(5_000);
+    const waitedMs = await cluster.untilLed();
+    expect(waitedMs).toBeGreaterThan(SILENCE_MS + FIRST_WRITE_WAIT_MS - HEARTBEAT_MS);
+    expect(waitedMs).toBeLessThan(5_000);
     for (let i = 0; i < 20; i++) expect(await cluster.group.get(cluster.master, `k${i}`)).toBe(`v${i}`);
     expect(cluster.master.node.status().term).toBe(2);
     expect(await write('after', '1')).toBe('quorum');
