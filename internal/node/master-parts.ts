@@ -101,7 +101,7 @@ export function createMasterParts(around: MasterAround): MasterParts {
 
 function createLease({ options: { member }, host, engine, seat }: MasterAround): MemberLease | undefined {
   if (member === undefined) return undefined;
-  // A master before this one may still hold its lease.
+  // A master before this one may still have its lease.
   const waits = seat.isHandedOver !== true && host.manifest.term > FIRST_TERM;
   const members = (): LoggedMembers | undefined => engine.store.members.current;
   return new MemberLease({ ...member, members, waits });

@@ -36,7 +36,7 @@ export function isLate(code: string | undefined): boolean {
 
 export function describeUnparsed({ code, reason, rawPacket }: ParseError, headerBytesMax: number): Unparsed {
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return { status: 431, message: `the headers are too large: expected at most ${headerBytesMax} bytes` };
+    return headTooLarge(headerBytesMax);
   }
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
     return { status: 413, message: 'the chunk extensions are too large: expected none' };
@@ -52,6 +52,15 @@ export function describeUnparsed({ code, reason, rawPacket }: ParseError, header
   return notHttp(reason);
 }
 
+export function headTooLarge(bytesMax: number): Unparsed {
+  return { status: 431, message: `the headers are too large: expected at most ${bytesMax} bytes` };
+}
+
+/** The body of the answer, in JSON, as of every failure. */
+export function unparsedBody({ status, message }: Unparsed): string {
+  return JSON.stringify({ code: codeOf(status), message });
+}
+
 /** `why`: what the parser found. */
 export function notHttp(why: string | undefined): Unparsed {
   const found = why === undefined || why === '' ? '' : `: ${why}`;
@@ -59,12 +68,13 @@ export function notHttp(why: string | undefined): Unparsed {
 }
 
 /** Answers on the bare socket, and ends it. */
-export function endWith(socket: Socket, clock: Clock, { status, message }: Unparsed): void {
+export function endWith(socket: Socket, clock: Clock, why: Unparsed): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify({ code: codeOf(status), message });
+  const { status } = why;
+  const body = unparsedBody(why);
   const head =
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
     `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { MEMO_BYTES_MAX } from '#http/hpack/head-reader.ts';
 import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
-import { CLIENT_PREFACE, ErrorCode, Flag, FrameType } from '#http/http2/frame.ts';
+import { CLIENT_PREFACE, ErrorCode, Flag, FrameType, SettingId } from '#http/http2/frame.ts';
 import {
   BLOCK_BYTES_MAX,
   OUTPUT_BYTES_HARD,
@@ -48,6 +48,57 @@ function flood(
 const id = (n: number): number => 2 * n + 1;
 /** The acknowledgement of our SETTINGS was one already. */
 const OVERHEAD = RATES.overhead.burst - 1;
+
+/** A head of 17 KiB, in two frames. */
+function largeHead(streamId: number, isEnd: boolean): Buffer {
+  const block = prepareBlock([...GET, 'x-large', '~'.repeat(17_000)]);
+  const flags = isEnd ? Flag.endStream : 0;
+  return Buffer.concat([
+    frame(FrameType.headers, flags, streamId, block.subarray(0, 10_000)),
+    frame(FrameType.continuation, Flag.endHeaders, streamId, block.subarray(10_000)),
+  ]);
+}
+
+describe('a head that is too large', () => {
+  const head = prepareBlock([':status', '431']);
+  const tooLarge = { head, text: Buffer.from('too large') };
+  const answer = `headers 1 ${head.length}`;
+
+  it('is answered in words, and the connection goes on', () => {
+    const peer = openServer({ tooLarge });
+    peer.receive(largeHead(1, true), headers(3));
+    expect(peer.take()).toEqual([answer, 'data 1 9 end']);
+    expect(peer.seen).toEqual(['head 3 GET / end']);
+    expect(peer.connection.holdings).toMatchObject({ streams: 1, held: 1 });
+  });
+
+  it('has its body stopped and ignored', () => {
+    const peer = openServer({ tooLarge });
+    peer.receive(largeHead(1, false), data(1, 4, Flag.endStream));
+    expect(peer.take().slice(0, 3)).toEqual([answer, 'data 1 9 end', `rstStream 1 ${ErrorCode.noError}`]);
+    expect([peer.seen, peer.failure]).toEqual([[], undefined]);
+  });
+
+  it('is answered by the head alone where the windows have no room, and nothing waits', () => {
+    const peer = openServer({ tooLarge });
+    peer.receive(settings([[SettingId.initialWindowSize, 8]]));
+    peer.takeBytes();
+    peer.receive(largeHead(1, true));
+    expect(peer.take()).toEqual([`${answer} end`]);
+    expect(peer.connection.holdings).toMatchObject({ streams: 0, held: 0 });
+  });
+
+  it('counts as a reset, so that a flood of them is cut off', () => {
+    const peer = openServer({ tooLarge });
+    expect(flood(peer, (n) => largeHead(id(n), true), true, 2_000)).toEqual([RATES.resets.burst, 'resets']);
+  });
+
+  it('resets the stream where there is nothing to say', () => {
+    const peer = openServer();
+    peer.receive(largeHead(1, true));
+    expect(peer.take()).toEqual([`rstStream 1 ${ErrorCode.enhanceYourCalm}`]);
+  });
+});
 
 describe('a flood is cut off', () => {
   it.each<[string, (n: number) => Buffer, number, string]>([

@@ -150,6 +150,27 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
     tests: [FLOW],
   },
   {
+    name: 'answers to large heads that cost their sender nothing',
+    file: 'internal/http/http2/head-intake.ts',
+    text: '    return core.countReset();',
+    replacement: '',
+    tests: [LIMITS],
+  },
+  {
+    name: 'answer to a large head past the windows of the peer',
+    file: 'internal/http/http2/outbound.ts',
+    text: 'length <= Math.min(this.streamWindow, this.#window) && output',
+    replacement: 'output',
+    tests: [LIMITS],
+  },
+  {
+    name: 'large head that is refused without a word',
+    file: 'internal/rpc/http2/driven-connection.ts',
+    text: '      tooLarge: HEAD_TOO_LARGE,\n',
+    replacement: '',
+    tests: ['test/rpc/http2/driver.test.ts'],
+  },
+  {
     name: 'new streams served though nobody reads the answers',
     file: 'internal/http/http2/head-intake.ts',
     text: ' || core.output.length >= OUTPUT_BYTES_HARD',

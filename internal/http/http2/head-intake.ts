@@ -8,20 +8,27 @@ import { HeadReader } from '#http/hpack/head-reader.ts';
 import type { Core } from './core.ts';
 import { ErrorCode, FrameType } from './frame.ts';
 import { HEAD_BYTES_MAX, OUTPUT_BYTES_HARD } from './limits.ts';
-import type { Outbound } from './outbound.ts';
+import type { Outbound, WholeAnswer } from './outbound.ts';
 import { Stream, StreamState } from './stream.ts';
 import { judgeFrame, Verdict } from './stream-table.ts';
+
+export interface HeadIntakeOptions {
+  /** Streams of the peer at once. */
+  readonly streamsMax: number;
+  /** As in `Http2Options`. */
+  readonly tooLarge: WholeAnswer | undefined;
+}
 
 export class HeadIntake {
   readonly reader = new HeadReader(HEAD_BYTES_MAX);
   readonly #core: Core;
   readonly #outbound: Outbound;
-  readonly #streamsMax: number;
+  readonly #options: HeadIntakeOptions;
 
-  constructor(core: Core, outbound: Outbound, streamsMax: number) {
+  constructor(core: Core, outbound: Outbound, options: HeadIntakeOptions) {
     this.#core = core;
     this.#outbound = outbound;
-    this.#streamsMax = streamsMax;
+    this.#options = options;
   }
 
   onBlock(id: number, isEnd: boolean, bytes: Buffer, from: number, to: number): void {
@@ -62,8 +69,8 @@ export class HeadIntake {
     const core = this.#core;
     const { streams } = core;
     streams.notePeerId(id);
-    if ('kind' in head) return core.resetUnserved(id, codeOf(head), isEnd);
-    const isFull = streams.held >= this.#streamsMax || core.output.length >= OUTPUT_BYTES_HARD;
+    if ('kind' in head) return this.#refuse(id, head, isEnd);
+    const isFull = streams.held >= this.#options.streamsMax || core.output.length >= OUTPUT_BYTES_HARD;
     if (isFull || id > core.lastTaken) return core.resetUnserved(id, ErrorCode.refusedStream, isEnd);
     if (isEnd && head.contentLength > 0) return core.resetUnserved(id, ErrorCode.protocolError, isEnd);
     const stream = new Stream(id, this.#outbound.streamWindow, core.credits.streamSize);
@@ -75,6 +82,18 @@ export class HeadIntake {
     streams.add(stream);
     core.earn();
     core.events.onHead(stream, head, isEnd);
+  }
+
+  /** A request whose head is well-formed but too large learns why: the block was decoded, so the table is right. */
+  #refuse(id: number, fault: HeadFault, isEnd: boolean) {
+    const core = this.#core;
+    const { tooLarge } = this.#options;
+    const isTold = fault.kind === 'too large' && core.output.length < OUTPUT_BYTES_HARD;
+    if (!isTold || tooLarge === undefined) return core.resetUnserved(id, codeOf(fault), isEnd);
+    this.#outbound.answerUnserved(id, tooLarge);
+    // The rest of the request is not wanted (RFC 9113, 8.1).
+    if (!isEnd) return core.resetUnserved(id, ErrorCode.noError, isEnd);
+    return core.countReset();
   }
 
   /** A head or trailers on a stream that is served. */

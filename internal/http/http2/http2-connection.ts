@@ -28,7 +28,7 @@ import {
   STREAMS_BEFORE_SETTINGS,
   STREAMS_MAX,
 } from './limits.ts';
-import { Outbound, type Sent } from './outbound.ts';
+import { Outbound, type Sent, type WholeAnswer } from './outbound.ts';
 import type { OutputPool } from './output.ts';
 import { encodeSettings } from './settings.ts';
 import { type HeadBlock, Stream } from './stream.ts';
@@ -45,6 +45,8 @@ export interface Http2Options {
   readonly headerTableBytes?: number;
   /** Streams of the peer at once, as a server. */
   readonly streamsMax?: number;
+  /** What a server answers a request whose head is too large. Without it the stream is reset. */
+  readonly tooLarge?: WholeAnswer;
 }
 
 const CONNECTION_WINDOW_DEFAULT = 1024 * 1024;
@@ -90,7 +92,7 @@ export class Http2Connection implements InboundHooks {
     this.#prefaceAt = isClient ? CLIENT_PREFACE.length : 0;
     this.#core = new Core({ isClient, events, pool, connectionWindowBytes, nowMs });
     this.#outbound = new Outbound(this.#core);
-    this.#heads = new HeadIntake(this.#core, this.#outbound, streamsMax);
+    this.#heads = new HeadIntake(this.#core, this.#outbound, { streamsMax, tooLarge: options.tooLarge });
     this.#inbound = new Inbound(this.#core, this.#outbound, this.#heads, this);
     this.#frames = new FrameReader(this.#inbound);
     if (isClient) this.#core.output.raw(CLIENT_PREFACE);

@@ -13,6 +13,14 @@ import type { HeadBlock, Stream } from './stream.ts';
 /** `sent`: it is in the output. `queued`: it waits, and `onDrain` or the stream's end follows. `closed`: dropped. */
 export type Sent = 'sent' | 'queued' | 'closed';
 
+/** The same on every connection. `head` may not announce a length, as `text` goes only where there is room for it. */
+export interface WholeAnswer {
+  /** Prepared. */
+  readonly head: Uint8Array;
+  /** Less than a frame. */
+  readonly text: Uint8Array;
+}
+
 const NOBODY = new Set<Stream>();
 
 export class Outbound {
@@ -49,6 +57,17 @@ export class Outbound {
     this.#writeBlock(stream.id, block, isEnd);
     if (isEnd) this.#core.endLocal(stream);
     return 'sent';
+  }
+
+  /** The whole answer to a stream of the peer that is not served, and so keeps nothing that waits. */
+  answerUnserved(id: number, { head, text }: WholeAnswer): void {
+    const { output } = this.#core;
+    const { length } = text;
+    const hasRoom = length <= Math.min(this.streamWindow, this.#window) && output.length < OUTPUT_BYTES_SOFT;
+    this.#writeBlock(id, head, !hasRoom);
+    if (!hasRoom) return;
+    output.frame(FrameType.data, Flag.endStream, id, text, 0, length);
+    this.#window -= length;
   }
 
   /** Keeps `bytes` by reference while they wait: they must not change until then. */

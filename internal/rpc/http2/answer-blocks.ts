@@ -4,13 +4,22 @@
  * Throws a RangeError for fields that HTTP/2 cannot carry.
  */
 import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
+import { HEAD_BYTES_MAX } from '#http/http2/limits.ts';
+import type { WholeAnswer } from '#http/http2/outbound.ts';
 import { type AnswerHeaders, type Fields, OK_TRAILERS, type PlainHead } from '#rpc/unary/answer.ts';
+import { headTooLarge, unparsedBody } from '#rpc/unparsed.ts';
 
 /** Fields of HTTP/1.1 connections: HTTP/2 forbids them. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
 export const CONTINUE = prepareBlock([':status', '100']);
 const OK_TRAILERS_BLOCK = prepareBlock(fieldsOf(OK_TRAILERS));
+
+/** As over HTTP/1.1. */
+export const HEAD_TOO_LARGE: WholeAnswer = {
+  head: prepareBlock([':status', '431', 'content-type', 'application/json']),
+  text: Buffer.from(unparsedBody(headTooLarge(HEAD_BYTES_MAX))),
+};
 
 /** Lengths of bodies whose blocks are kept, each some hundred bytes. */
 const LENGTHS_KEPT = 4_096;

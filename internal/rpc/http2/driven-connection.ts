@@ -9,7 +9,7 @@ import { ErrorCode } from '#http/http2/frame.ts';
 import { Http2Connection } from '#http/http2/http2-connection.ts';
 import type { Stream } from '#http/http2/stream.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
-import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
+import { type AnswerBlocks, HEAD_TOO_LARGE } from '#rpc/http2/answer-blocks.ts';
 import { CallIntake } from '#rpc/http2/call-intake.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
 import type { Site } from '#rpc/http2/site.ts';
@@ -70,6 +70,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
       nowMs: this.nowMs,
       connectionWindowBytes: CONNECTION_WINDOW_BYTES,
       streamWindowBytes: STREAM_WINDOW_BYTES,
+      tooLarge: HEAD_TOO_LARGE,
     });
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;

@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { Flag, FrameType, SettingId, STREAM_ID_MAX } from '#http/http2/frame.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
 import { type HttpResponse, receiveBody, send } from '#rpc/http-io.ts';
-import { data, frame, ping, reset, settings, settingsAck, windowUpdate } from '#test/http/wire.ts';
+import {
+  data,
+  frame,
+  ping,
+  reset,
+  type SeenFrame,
+  settings,
+  settingsAck,
+  windowUpdate,
+} from '#test/http/wire.ts';
 import { type Call, FakeSocket, fieldsOf, head, ok, PREFACE, startDriver } from '#test/rpc/http2/driven.ts';
 
 const NO_WINDOW = [[SettingId.initialWindowSize, 0]] as const;
@@ -52,6 +61,18 @@ describe('what is written', () => {
       date: 'Thu, 01 Jan 2026 00:00:00 GMT',
     });
     expect(second?.['date']).toBe('Thu, 01 Jan 2026 00:00:02 GMT');
+  });
+
+  it('says in words that a head is too large, as over HTTP/1.1', async () => {
+    const driven = startDriver();
+    const peer = await driven.open();
+    await peer.send(head(1, `/${'x'.repeat(16_400)}`, true));
+    const [first, second] = peer.takeFrames();
+    expect([fieldsOf(first as SeenFrame)[':status'], JSON.parse(String(second?.payload))]).toEqual([
+      '431',
+      { code: 'resource_exhausted', message: 'the headers are too large: expected at most 16384 bytes' },
+    ]);
+    expect(driven.calls).toEqual([]);
   });
 
   it('ends the connection where a write takes more than a minute', async () => {
