@@ -48,13 +48,19 @@ it('walnut cluster backup, backups, drill and restore are one way', async () => 
   expect(missing.err).toContain('a group is missing: slots 8192 to 16383');
   const g2 = await member('g2', 8_192, 16_383);
   const made = await json('backup', '--to', backups, '--from', g1, '--from', g2);
-  expect(made).toMatchObject({ cluster: 'main', groups: [{ group: 'g1' }, { group: 'g2' }] });
+  expect(made).toMatchObject({
+    cluster: 'main',
+    groups: [
+      { group: 'g1', term: 1 },
+      { group: 'g2', term: 1 },
+    ],
+  });
   const text = await run('backup', '--to', backups, '--from', g1, '--from', g2);
   expect(text.out).toMatch(/backup +\S+\n/);
-  expect(text.out).toMatch(/^g2 +\d+-7 .* 8192-16383$/m);
+  expect(text.out).toMatch(/^g2 +1 +\d+-7 .* 8192-16383$/m);
   expect(text.err).toMatch(/^g1: LSN 7, 0 B copied \(1 of 2\)\ng2: LSN 7, 0 B copied \(2 of 2\)\n$/);
   expect(await json('backups', backups)).toMatchObject([{ id: made.id }, { clusterId: 'c'.repeat(32) }]);
-  expect((await run('backups', backups)).out).toMatch(/ main \(c{32}\) +g1 at /);
+  expect((await run('backups', backups)).out).toMatch(/ main \(c{32}\) +g1 at \d+-7, term 1; g2 at /);
   // What --backup names is found by its group.
   expect((await runCli(['backup', 'list', backups])).out).toMatch(/ [0-9a-f]{8} of g2 in main\n/);
   const [listed] = JSON.parse((await runCli(['backup', 'list', backups, '--json'])).out);

@@ -3,7 +3,7 @@ import type { ListedClusterBackup } from '#backup/cluster-backups.ts';
 import type { ClusterManifest, GroupBackup } from '#backup/cluster-manifest.ts';
 import type { CreatedClusterBackup } from '#backup/create-cluster-backup.ts';
 import type { DrilledGroup, RestoredGroup } from '#backup/restore-cluster.ts';
-import { formatPosition } from '#model/position.ts';
+import { formatPosition, type Position, termOf } from '#model/position.ts';
 import { countOf, showBytes, showCount, showDeadline, showDuration } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
@@ -14,10 +14,15 @@ export function manifestJson({ id, createdMs, cluster, clusterId, groups }: Clus
     ...{ id, createdMs, cluster, clusterId },
     groups: groups.map(({ group, backup, to, toTimestampMs, entries, digest, owned }) => ({
       ...{ group, backup },
-      position: formatPosition(to),
+      ...placeJson(to),
       ...{ toTimestampMs, entries, digest, owned },
     })),
   };
+}
+
+/** `term`: the term in which the record at the position was written. */
+function placeJson(at: Position): { readonly position: string; readonly term: number } {
+  return { position: formatPosition(at), term: termOf(at.epoch) };
 }
 
 export function backupText(
@@ -36,9 +41,10 @@ export function backupText(
 }
 
 function groupsTable(colors: Colors, groups: readonly GroupBackup[]): string {
-  const head = ['GROUP', 'POSITION', 'LAST RECORD', 'ENTRIES', 'DIGEST', 'BACKUP', 'SLOTS'];
+  const head = ['GROUP', 'TERM', 'POSITION', 'LAST RECORD', 'ENTRIES', 'DIGEST', 'BACKUP', 'SLOTS'];
   const rows = groups.map(({ group, to, toTimestampMs, entries, digest, backup, owned }) => [
     group,
+    String(termOf(to.epoch)),
     formatPosition(to),
     showDeadline(toTimestampMs),
     showCount(entries),
@@ -60,8 +66,8 @@ export function backupsText(colors: Colors, listed: readonly ListedClusterBackup
   const rows = listed.map((one) => {
     if (one.manifest === undefined) return [one.id, colors.red(`damaged: ${one.why}`)];
     const { id, cluster, clusterId, groups } = one.manifest;
-    const at = groups.map(({ group, to }) => `${group} at ${formatPosition(to)}`);
-    return [id, `${cluster} (${clusterId})`, at.join(', ')];
+    const at = groups.map(({ group, to }) => `${group} at ${formatPosition(to)}, term ${termOf(to.epoch)}`);
+    return [id, `${cluster} (${clusterId})`, at.join('; ')];
   });
   return renderTable(colors, ['BACKUP', 'CLUSTER', 'GROUPS'], rows);
 }
@@ -72,7 +78,7 @@ export function restoredJson({ id, clusterId }: ClusterManifest, groups: readonl
     from: clusterId,
     groups: groups.map(({ group, directory, restored }) => ({
       ...{ group, directory },
-      position: formatPosition(restored.position),
+      ...placeJson(restored.position),
       timestampMs: restored.timestampMs,
       entries: restored.entries,
       digest: restored.digest,
@@ -87,9 +93,10 @@ export function restoredText(
   { id, cluster, clusterId }: ClusterManifest,
   groups: readonly RestoredGroup[],
 ): string {
-  const head = ['GROUP', 'POSITION', 'OF', 'ENTRIES', 'LEFT OUT', 'DIRECTORY'];
+  const head = ['GROUP', 'TERM', 'POSITION', 'OF', 'ENTRIES', 'LEFT OUT', 'DIRECTORY'];
   const rows = groups.map(({ group, directory, restored }) => [
     group,
+    String(termOf(restored.position.epoch)),
     formatPosition(restored.position),
     showDeadline(restored.timestampMs),
     showCount(restored.entries),
@@ -126,7 +133,7 @@ export function drillJson(
       ...(restored === undefined
         ? {}
         : {
-            position: formatPosition(restored.position),
+            ...placeJson(restored.position),
             entries: restored.entries,
             digest: restored.digest,
             recoveryMs: Math.round(restored.recoveryMs),
@@ -155,12 +162,13 @@ export function drillText(
   ]);
   const rows = lines.map(({ group, failure, restored, tookMs }) => [
     group,
+    restored === undefined ? '-' : String(termOf(restored.position.epoch)),
     restored === undefined ? '-' : formatPosition(restored.position),
     restored === undefined ? '-' : showCount(restored.entries),
     showDuration(tookMs),
     failure === undefined ? 'the digest of the backup' : colors.red(failure),
   ]);
-  return `${facts}\n${renderTable(colors, ['GROUP', 'POSITION', 'ENTRIES', 'TOOK', 'OUTCOME'], rows)}`;
+  return `${facts}\n${renderTable(colors, ['GROUP', 'TERM', 'POSITION', 'ENTRIES', 'TOOK', 'OUTCOME'], rows)}`;
 }
 
 /** Each group is restored on a machine of its own. */
