@@ -16,6 +16,7 @@ const os = require('node:os');
 const path = require('node:path');
 const tty = require('node:tty');
 const url = require('node:url');
+const { NODE_ENTRIES, heapMegabytes, processEnvironment, v8Flags } = require('./process-settings.cjs');
 
 const ROOT = path.join(__dirname, '..');
 const NEEDED = '>= 22.18';
@@ -68,24 +69,6 @@ function findNode() {
   );
 }
 
-/** Bytes of memory this process may use: the cgroup's limit or the machine's RAM. */
-function memoryBytes() {
-  const total = os.totalmem();
-  const constrained = process.constrainedMemory === undefined ? 0 : process.constrainedMemory();
-  return constrained > 0 ? Math.min(total, constrained) : total;
-}
-
-const MIB = 1024 * 1024;
-const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: MIB, GiB: 1024 * MIB };
-/** What runs nodes, in this process or as children that inherit its flags. */
-const NODE_ENTRIES = [
-  'cmd/master.ts',
-  'cmd/slave.ts',
-  'cmd/node.ts',
-  'cmd/group.ts',
-  'cmd/cluster.ts',
-  'cmd/cluster-ha.ts',
-];
 /** What reads its configuration again on SIGHUP. */
 const SERVER_ENTRIES = [
   'cmd/master.ts',
@@ -97,76 +80,6 @@ const SERVER_ENTRIES = [
 const TOOL_ENTRY = 'cmd/walnut.ts';
 /** What is started again and again, so that its compiled code is worth keeping. */
 const ENTRIES = [...NODE_ENTRIES, 'cmd/coordinator.ts', 'cmd/gateway.ts', TOOL_ENTRY];
-
-/** `storage.max_memory` in bytes where it is well written, by the precedence of all keys; the node checks the rest. */
-function configuredMemoryBytes(args, env) {
-  const texts = [env.WALNUT_STORAGE__MAX_MEMORY];
-  args.forEach((argument, i) => {
-    const [, name, value = args[i + 1]] = /^--?(set|config)(?:=([\s\S]*))?$/.exec(argument) || [];
-    const set = /^storage\.max_memory=(.*)$/.exec(value || '');
-    if (name === 'set' && set !== null) texts.unshift(set[1]);
-    if (name === 'config' && value !== undefined) texts.push(memoryLineOf(value));
-  });
-  const [, digits, unit] = /^(\d{1,16})([A-Za-z]{1,3})$/.exec(texts.find(Boolean) || '') || [];
-  return SIZE_UNITS[unit] === undefined ? undefined : Number(digits) * SIZE_UNITS[unit];
-}
-
-/** The value of `max_memory` in a YAML file: the name is no other section's. */
-function memoryLineOf(file) {
-  try {
-    const line = /^[^#\n]*\bmax_memory["']?\s*:\s*["']?(\w+)/m.exec(fs.readFileSync(file, 'utf8'));
-    return line === null ? undefined : line[1];
-  } catch {
-    // The node reads it again, and says what is wrong.
-    return undefined;
-  }
-}
-
-/**
- * V8's heap limit in MiB; it cannot be raised later. Entries lie outside the
- * heap, so a node's is what a quarter of `storage.max_memory` and its calls may
- * need, and no more than three quarters of what `max_memory` leaves. By default
- * `max_memory` is less than 0.6 of a small machine (internal/platform/memory-plan.ts),
- * which makes no difference to the limit.
- */
-function heapMegabytes(entry, args, env, availableBytes) {
-  if (!NODE_ENTRIES.includes(entry)) return Math.max(256, Math.floor((availableBytes * 0.75) / MIB));
-  const storeBytes = configuredMemoryBytes(args, env) || availableBytes * 0.6;
-  const wanted = 512 * MIB + storeBytes / 4;
-  const least = Math.min(256, Math.max(96, availableBytes / 4 / MIB));
-  return Math.floor(Math.max(least, Math.min(wanted, (availableBytes - storeBytes) * 0.75) / MIB));
-}
-
-/** Megabytes of V8's two halves for new objects: more is slower to give back, and no faster here. */
-const SEMI_SPACE_MEGABYTES = 4;
-/**
- * The main thread collects so few new objects in 0.3 ms. Other threads have to be woken and
- * waited for: with them Gets and Sets took some 5 % more processor time on busy cores.
- */
-const ONE_COLLECTOR = '--no-parallel-scavenge';
-
-/**
- * V8's threads beside the main one (its default is 4). On two cores, threads of
- * several nodes that collect and compile at once keep all of them from running:
- * with one the slowest Sets take half as long.
- */
-function backgroundThreads() {
-  return Math.max(1, Math.min(4, os.cpus().length - 1));
-}
-
-function v8Flags(entry, args) {
-  const given = process.env.NODE_OPTIONS || '';
-  // SIGUSR1 would open a debugger to everyone on the host.
-  const flags = ['--disable-sigusr1'];
-  if (!/--max[-_]old[-_]space[-_]size/.test(given))
-    flags.push(`--max-old-space-size=${heapMegabytes(entry, args, process.env, memoryBytes())}`);
-  if (NODE_ENTRIES.includes(entry) && !/--max[-_]semi[-_]space[-_]size/.test(given))
-    flags.push(`--max-semi-space-size=${SEMI_SPACE_MEGABYTES}`);
-  if (NODE_ENTRIES.includes(entry) && !/--v8[-_]pool[-_]size/.test(given))
-    flags.push(`--v8-pool-size=${backgroundThreads()}`);
-  if (NODE_ENTRIES.includes(entry)) flags.push(ONE_COLLECTOR);
-  return flags;
-}
 
 /** The script of `package` or `package:command`; read from the manifest, as packages need not export it. */
 function resolveBin(target) {
@@ -201,19 +114,8 @@ function childEnvironment(node, entry) {
   const name = Object.keys(env).find((key) => key.toUpperCase() === 'PATH') || 'PATH';
   const bins = path.join(ROOT, 'node_modules', '.bin');
   env[name] = [path.dirname(node), bins, env[name]].filter(Boolean).join(path.delimiter);
-  // Snapshot reads must not queue ahead of the log's fdatasync.
-  env.UV_THREADPOOL_SIZE = env.UV_THREADPOOL_SIZE || '16';
-  if (NODE_ENTRIES.includes(entry)) {
-    env.WALNUT_PARENT_PID = String(process.pid);
-    // glibc would keep freed buffers for later, and more in each thread's arena. Large buffers get mappings
-    // of their own, so that none that lives long stands between freed ones; but no more than half of what
-    // Linux lets a process have. Smaller ones, such as the record of a batch, come and go too often:
-    // each page of a new mapping costs a fault. Values of up to this size lie in the store's own chunks.
-    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '16384';
-    env.MALLOC_MMAP_MAX_ = env.MALLOC_MMAP_MAX_ || '32768';
-    env.MALLOC_TRIM_THRESHOLD_ = env.MALLOC_TRIM_THRESHOLD_ || '131072';
-    env.MALLOC_ARENA_MAX = env.MALLOC_ARENA_MAX || '2';
-  }
+  Object.assign(env, processEnvironment(entry));
+  if (NODE_ENTRIES.includes(entry)) env.WALNUT_PARENT_PID = String(process.pid);
   if (ENTRIES.includes(entry)) {
     // TypeScript that was stripped before need not be stripped again, by 30 MB of WebAssembly and half a second.
     env.NODE_COMPILE_CACHE = env.NODE_COMPILE_CACHE || path.join(ROOT, 'node_modules', '.cache', 'walnut');

@@ -1,7 +1,7 @@
 /** The version of this project. */
-import { readFileSync } from 'node:fs';
+import { ownFiles } from '#platform/own-files.ts';
 
 export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  const bytes = ownFiles(new URL('../../', import.meta.url)).read('package.json');
+  return (JSON.parse(new TextDecoder().decode(bytes)) as { version: string }).version;
 }

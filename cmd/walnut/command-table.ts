@@ -78,9 +78,13 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   },
 ];
 
-/** Loads the file of the command in `args`, or all files if there is none: for help, and to suggest a command. */
+/**
+ * Loads the file of the command in `args`, or all files if there is none: for help, and to suggest
+ * a command. The version alone needs none.
+ */
 export async function loadCommands(args: readonly string[]): Promise<AddCommands[]> {
   const name = commandNameOf(args);
+  if (name === undefined && args.length > 0 && args.every((argument) => VERSION.has(argument))) return [];
   const file = COMMAND_FILES.find(({ names }) => name !== undefined && names.includes(name));
   return Promise.all((file === undefined ? COMMAND_FILES : [file]).map((one) => one.load()));
 }
@@ -106,7 +110,8 @@ export function commandNameOf(args: readonly string[]): string | undefined {
   return undefined;
 }
 
-const TELLS = new Set(['--help', '-h', '--version', '-V']);
+const VERSION = new Set(['--version', '-V']);
+const TELLS = new Set(['--help', '-h', ...VERSION]);
 
 /** True if the arguments have no command and ask for nothing else. */
 export function isBare(args: readonly string[]): boolean {

@@ -5,9 +5,8 @@
  * into one file has only its code.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { runbooksOf } from '#page/runbooks.ts';
+import { type OwnFiles, ownFiles } from '#platform/own-files.ts';
 
 export interface PageFile {
   readonly type: string;
@@ -28,8 +27,8 @@ const TYPES: Readonly<Record<string, string>> = {
   json: 'application/json',
   svg: 'image/svg+xml',
 };
-const ASSETS = new URL('assets/', import.meta.url);
-const DOCS = new URL('../../docs/', import.meta.url);
+const ROOT = new URL('../../', import.meta.url);
+const ASSETS = 'internal/page/assets';
 /** The documents that have runbooks. */
 const MANUALS = ['operations.md', 'cluster.md', 'gateway.md'];
 const UPLOT = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js', 'uplot.css': 'uplot/dist/uPlot.min.css' };
@@ -41,14 +40,13 @@ export function pageFiles(): PageFiles {
   return kept;
 }
 
-export function readFiles(assets = ASSETS): PageFiles {
-  if (!existsSync(assets)) return new Map();
-  const packages = createRequire(import.meta.url);
-  const own = readdirSync(assets).map((name) => [name, readFileSync(new URL(name, assets))] as const);
-  const charts = Object.entries(UPLOT).map(
-    ([name, path]) => [name, readFileSync(packages.resolve(path))] as const,
-  );
-  const manuals = MANUALS.map((name) => [name, readFileSync(new URL(name, DOCS), 'utf8')] as const);
+export function readFiles(files: OwnFiles = ownFiles(ROOT)): PageFiles {
+  const names = files.list(ASSETS);
+  if (names.length === 0) return new Map();
+  const own = names.map((name) => [name, files.read(`${ASSETS}/${name}`)] as const);
+  const charts = Object.entries(UPLOT).map(([name, path]) => [name, files.readOfPackage(path)] as const);
+  const text = new TextDecoder();
+  const manuals = MANUALS.map((name) => [name, text.decode(files.read(`docs/${name}`))] as const);
   const runbooks = Buffer.from(JSON.stringify(Object.fromEntries(runbooksOf(new Map(manuals)))));
   const all = [...own, ...charts, ['runbooks.json', runbooks] as const];
   return new Map(all.map(([name, bytes]) => [name, fileOf(name, bytes)]));

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { CommandHost } from '../../cmd/walnut/command-host.ts';
-import { COMMAND_FILES, commandNameOf } from '../../cmd/walnut/command-table.ts';
+import { COMMAND_FILES, commandNameOf, loadCommands } from '../../cmd/walnut/command-table.ts';
 import { memoryIo, runCli } from './memory-io.ts';
 
 const NAMES = COMMAND_FILES.flatMap(({ names }) => names);
@@ -23,6 +23,16 @@ describe('the table of commands', () => {
     [[], undefined],
   ])('finds the command in %j', (args, name) => {
     expect(commandNameOf(args)).toBe(name);
+  });
+
+  it('loads one file for a command, none for the version, and all to help', async () => {
+    const counts = [['get', 'k'], ['--version'], ['-V'], ['--help'], ['--version', '--help'], ['gte']].map(
+      async (args) => (await loadCommands(args)).length,
+    );
+    const all = COMMAND_FILES.length;
+    expect(await Promise.all(counts)).toEqual([1, 0, 0, all, all, all]);
+    expect((await runCli(['-V'])).out).toBe((await runCli(['--version'])).out);
+    expect((await runCli(['--version'])).out).toMatch(/^\d+\.\d+\.\d+/);
   });
 
   it('lists every command in --help, and suggests the one that was meant', async () => {

@@ -22,6 +22,7 @@ import { COORDINATOR_MUTANTS } from './coordinator-mutants.ts';
 import { COORDINATOR_SERVICE_MUTANTS } from './coordinator-service-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
+import { EXECUTABLE_MUTANTS } from './executable-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
 import { FILL_MUTANTS } from './fill-mutants.ts';
@@ -242,6 +243,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...CLIENT_MUTANTS,
   ...CLUSTER_CLIENT_MUTANTS,
+  ...EXECUTABLE_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...MEMBER_MUTANTS,
   ...RECOVERY_MUTANTS,

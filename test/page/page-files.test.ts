@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { readFiles } from '#page/page-files.ts';
 import { createIndexRoute } from '#page/page-routes.ts';
+import { filesBeside } from '#platform/own-files.ts';
 
 describe('a program that was bundled into one file', () => {
-  const none = readFiles(new URL('none/', import.meta.url));
+  const none = readFiles(filesBeside(new URL('none/', import.meta.url)));
 
   it('has no page, and starts all the same', () => {
     expect([...none]).toEqual([]);

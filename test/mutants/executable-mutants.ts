@@ -1,0 +1,27 @@
+/** Planted bugs of the single executable, and of how fast the tool starts. */
+import type { Mutant } from './mutant.ts';
+
+export const EXECUTABLE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'executable whose servers have the memory settings of the tool',
+    file: 'cmd/executable.ts',
+    text: '  replaceBy(name, args);',
+    replacement: '  await SERVERS[name]?.();',
+    tests: ['test/package/executable.test.ts'],
+  },
+  {
+    name: 'executable whose page has the files of every directory',
+    file: 'internal/platform/own-files.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: text of a program.
+    text: '.filter((path) => path.startsWith(`${directory}/`))',
+    replacement: '',
+    tests: ['test/platform/own-files.test.ts'],
+  },
+  {
+    name: 'tool that loads all commands to tell its version',
+    file: 'cmd/walnut/command-table.ts',
+    text: '  if (name === undefined && args.length > 0 && args.every((argument) => VERSION.has(argument))) return [];',
+    replacement: '',
+    tests: ['test/cli/program.test.ts'],
+  },
+];
