@@ -14,6 +14,7 @@ import { readConfigFile } from '#config/read-config-file.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { findSwallowed } from '#platform/npm-options.ts';
+import { makeBufferPlain } from '#platform/plain-globals.ts';
 import { SecretFileError } from '#platform/secret-file.ts';
 import { sayOnStandardError } from '#platform/standard-error.ts';
 import { createWriteOut } from '#platform/standard-output.ts';
@@ -44,6 +45,7 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
   argv: readonly string[],
   signals: EarlySignals,
 ): Promise<void> {
+  makeBufferPlain();
   const command = commandOf(binary.kind);
   const swallowed = findSwallowed(process.env, binary.kind, binary.flagNames);
   if (swallowed !== undefined) {

@@ -373,7 +373,7 @@ export class Engine implements RecordState {
 
   /** The only place where records change the state; it reads the record's bytes. */
   #applyFrame(frame: Frame): void {
-    assert(frame.lsn === this.#appliedLsn + 1, `record ${frame.lsn} applies after ${this.#appliedLsn}`);
+    assert(frame.lsn === this.#appliedLsn + 1, 'a record applies right after the one before it');
     this.witness?.beforeApply(frame);
     applyTo(frame, this);
     if (this.#epochsAhead.length > 0)

@@ -192,4 +192,25 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     replacement: '    this.#request?.onGone();\n',
     tests: ['test/rpc/http1/driver.test.ts'],
   },
+  {
+    name: 'time of a turn that is kept although it ends elsewhere',
+    file: 'internal/rpc/turns.ts',
+    text: 'if (this.#isTimeKnown && (this.#isDue || this.#isEnding)) return',
+    replacement: 'if (this.#isTimeKnown) return',
+    tests: [TURNS],
+  },
+  {
+    name: 'time of a turn that is left to the next one',
+    file: 'internal/rpc/turns.ts',
+    text: '    this.#isEnding = false;\n    this.#isTimeKnown = false;',
+    replacement: '    this.#isEnding = false;',
+    tests: [TURNS],
+  },
+  {
+    name: 'global Buffer that stays an accessor',
+    file: 'internal/platform/plain-globals.ts',
+    text: '{ value, writable: true, configurable: true, enumerable: false }',
+    replacement: '{ get: () => value, configurable: true, enumerable: false }',
+    tests: ['test/platform/plain-globals.test.ts'],
+  },
 ];

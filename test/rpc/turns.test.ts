@@ -56,6 +56,47 @@ describe('writes of many connections', () => {
   });
 });
 
+describe('the time of a turn', () => {
+  /** A clock that goes on by 1 ms each time that it is read. */
+  function start(): Turns {
+    let reads = 0;
+    return new Turns(Object.assign(new VirtualClock(), { monotonicMs: () => ++reads + 0.5 }));
+  }
+
+  it('is read once where the turn ends here, for those that write at its end too', async () => {
+    const turns = start();
+    turns.expect();
+    const seen = [turns.nowMs, turns.nowMs];
+    turns.write({ isHeavy: false, flush: () => seen.push(turns.nowMs) });
+    turns.write({ isHeavy: false, flush: () => seen.push(turns.wholeMs) });
+    await nextTurn();
+    expect(seen).toEqual([1.5, 1.5, 1.5, 1]);
+    turns.expect();
+    expect(turns.nowMs).toBe(2.5);
+  });
+
+  it('is not kept by a turn that ends elsewhere', () => {
+    const turns = start();
+    expect([turns.nowMs, turns.nowMs]).toEqual([1.5, 2.5]);
+    turns.expect();
+    expect([turns.nowMs, turns.nowMs]).toEqual([3.5, 3.5]);
+  });
+
+  it('is not left to the next turn by one that wrote at the end of this one', async () => {
+    const turns = start();
+    const again = { isHeavy: false, flush: () => turns.wholeMs };
+    turns.write({
+      isHeavy: false,
+      flush: () => {
+        turns.write(again);
+        return turns.wholeMs;
+      },
+    });
+    await nextTurn();
+    expect(turns.nowMs).toBe(2.5);
+  });
+});
+
 describe('a turn', () => {
   it('that connections of one protocol have spent is spent for those of the other', async () => {
     const one = startHttp1();

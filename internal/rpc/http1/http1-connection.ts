@@ -22,7 +22,6 @@ import { passSocket } from '#rpc/pass-socket.ts';
 import { peerOf } from '#rpc/peer.ts';
 import type { Writer } from '#rpc/turns.ts';
 import { endWith, LATE, notHttp, type Unparsed } from '#rpc/unparsed.ts';
-import { wholeMs } from '#rpc/whole-ms.ts';
 
 /** With so many bytes of answers to be written, the next request waits for the write. */
 const OUTPUT_BYTES_MAX = 65_536;
@@ -66,7 +65,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.heads = site.heads;
     this.#peer = peerOf(socket);
     this.#output = new SocketOutput(socket, this);
-    this.#nowMs = wholeMs(site.clock);
+    this.#nowMs = site.turns.wholeMs;
     this.#time = new PhaseTime(site.limits, this.#nowMs);
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
@@ -79,6 +78,10 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
 
   get isLast(): boolean {
     return this.#isLast || (this.#hasPeerEnded && this.#reader.held === 0);
+  }
+
+  get cameMs(): number {
+    return this.#site.turns.nowMs;
   }
 
   get isWaiting(): boolean {
@@ -150,7 +153,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
 
   /** Once a second or so: what took too long ends. */
   check(): void {
-    const nowMs = wholeMs(this.#site.clock);
+    const nowMs = this.#site.turns.wholeMs;
     this.#nowMs = nowMs;
     if (this.#output.isStalled(nowMs)) {
       this.#site.onStalled();
@@ -190,7 +193,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
    * the socket, at the end of the turn where that is little. Returns how many bytes it wrote.
    */
   #advance(bytes: Buffer, isTurnEnd = false): number {
-    this.#nowMs = wholeMs(this.#site.clock);
+    this.#nowMs = this.#site.turns.wholeMs;
     this.#isAdvancing = true;
     if (bytes.length > 0) this.#reader.push(bytes);
     while (this.#mayGoOn()) this.#reader.next();

@@ -27,6 +27,10 @@ export class SocketExchange implements Exchange, ServedRequest {
     this.#hasBody = hasBody;
   }
 
+  get cameMs(): number {
+    return this.#wire.cameMs;
+  }
+
   read(sink: BodySink): void {
     if (this.#hasBody) this.#sink = sink;
     else sink.onEnd(true);

@@ -19,6 +19,8 @@ export interface ServedRequest {
 export interface Http1Wire {
   readonly socket: Socket;
   readonly heads: AnswerHeads;
+  /** When this turn's bytes came, in milliseconds of the monotonic clock. */
+  readonly cameMs: number;
   /** The connection is to end behind the answer under way. */
   readonly isLast: boolean;
   /** True while bytes that were handed over wait for the peer. */

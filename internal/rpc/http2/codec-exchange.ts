@@ -33,6 +33,10 @@ export class CodecExchange implements Exchange, ServedCall {
     this.#stream = stream;
   }
 
+  get cameMs(): number {
+    return this.#wire.cameMs;
+  }
+
   read(sink: BodySink): void {
     this.#sink = sink;
     const { hasRemoteEnded } = this.#stream;

@@ -16,7 +16,6 @@ import type { Site } from '#rpc/http2/site.ts';
 import type { OpenConnection } from '#rpc/open-connections.ts';
 import { peerOf } from '#rpc/peer.ts';
 import type { Writer } from '#rpc/turns.ts';
-import { wholeMs } from '#rpc/whole-ms.ts';
 import { writeOnce } from '#rpc/write-once.ts';
 
 const STREAM_WINDOW_BYTES = 1_048_576;
@@ -61,7 +60,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#site = site;
     this.#socket = socket;
     this.blocks = site.blocks;
-    this.nowMs = wholeMs(site.clock);
+    this.nowMs = site.turns.wholeMs;
     this.#movedMs = this.nowMs;
     this.connection = new Http2Connection({
       side: 'server',
@@ -79,6 +78,10 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     socket.on('error', () => {});
     socket.on('close', () => this.#onClosed());
     this.touch();
+  }
+
+  get cameMs(): number {
+    return this.#site.turns.nowMs;
   }
 
   get isClogged(): boolean {
@@ -120,7 +123,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
 
   /** The server drains. */
   close(): void {
-    this.nowMs = wholeMs(this.#site.clock);
+    this.nowMs = this.#site.turns.wholeMs;
     this.connection.shutdown(this.nowMs);
     this.touch();
   }
@@ -144,7 +147,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
   flush(): number {
     this.#isDue = false;
     if (this.#isWriting || this.#socket.destroyed) return 0;
-    this.nowMs = wholeMs(this.#site.clock);
+    this.nowMs = this.#site.turns.wholeMs;
     const output = this.connection.takeOutput(this.nowMs);
     this.#lastBytes = output?.length ?? 0;
     if (output !== undefined) this.#write(output);
@@ -155,7 +158,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
   }
 
   check(): void {
-    const nowMs = wholeMs(this.#site.clock);
+    const nowMs = this.#site.turns.wholeMs;
     this.nowMs = nowMs;
     const isOverdue = nowMs - this.#endedMs >= LINGER_MS || nowMs - this.#halfClosedMs >= HALF_CLOSED_MS;
     const isStuck = this.#isWriting && nowMs - this.#writeSinceMs >= STALLED_MS;
@@ -171,7 +174,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
   }
 
   #receive(bytes: Buffer): void {
-    this.nowMs = wholeMs(this.#site.clock);
+    this.nowMs = this.#site.turns.wholeMs;
     this.#movedMs = this.nowMs;
     this.connection.receive(bytes, this.nowMs);
     if (this.connection.hasOutput) this.touch();
@@ -248,7 +251,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
   }
 
   #onPeerEnd(): void {
-    this.nowMs = wholeMs(this.#site.clock);
+    this.nowMs = this.#site.turns.wholeMs;
     this.#halfClosedMs = this.nowMs;
     for (const stream of [...this.connection.liveStreams()])
       (stream.call as ServedCall | undefined)?.onPeerEnd();

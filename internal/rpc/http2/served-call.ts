@@ -27,6 +27,8 @@ export interface CallWire {
   readonly connection: Http2Connection;
   readonly blocks: AnswerBlocks;
   readonly nowMs: number;
+  /** When this turn's bytes came, in milliseconds of the monotonic clock, with their fraction. */
+  readonly cameMs: number;
   /** No further answer should be made now, for this connection or in this turn: see `whenRoom`. */
   readonly isClogged: boolean;
   /** Calls back once, in order, when the connection is no longer clogged; not where it ends before. */

@@ -18,6 +18,8 @@ import { type Answer, wholeHeaders } from '#rpc/unary/answer.ts';
 
 export interface Exchange {
   readonly headers: IncomingHttpHeaders;
+  /** When its head came, in milliseconds of the monotonic clock; absent where only a reading tells. */
+  readonly cameMs?: number;
   /** Gives the body's chunks as they come. */
   read(sink: BodySink): void;
   /** Reads what is left of the body and throws it away. */

@@ -62,7 +62,7 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
     this.#shape = shape;
     this.#exchange = exchange;
     this.#protocol = PROTOCOLS[shape.protocol];
-    this.#startedMs = options.clock.monotonicMs();
+    this.#startedMs = exchange.cameMs ?? options.clock.monotonicMs();
     this.#call = call;
     const { timeoutMs, message } = shape;
     const deadlineMs = timeoutMs === undefined ? undefined : this.#startedMs + timeoutMs;
