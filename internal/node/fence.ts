@@ -18,6 +18,8 @@ export interface FenceOptions {
   readonly logger: Logger;
   /** The term that this master leads. */
   readonly ownTerm: () => number;
+  /** Called when another node is known to lead. */
+  readonly onRaise: () => void;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -113,6 +115,7 @@ export class Fence {
         : `another node leads the same term ${ownTerm}`;
     this.#options.logger.error({ term, ownTerm }, 'fenced: read only from now on');
     this.#unsavedTerm = term;
+    this.#options.onRaise();
     void this.save();
   }
 

@@ -63,9 +63,10 @@ export interface MasterParts {
 }
 
 export function createMasterParts(around: MasterAround): MasterParts {
-  const { options, host, engine, seat } = around;
+  const { options, host, engine, seat, signal } = around;
   const acks = new AckLedger(options.clock);
   acks.quorum = createQuorum(around, () => epoch);
+  signal.addEventListener('abort', () => acks.end(), { once: true });
   const readyForFormats = (): Promise<void> | undefined =>
     engine.formats.isTaken ? undefined : group.takeFormatStep();
   const lease = createLease(around);
@@ -76,6 +77,7 @@ export function createMasterParts(around: MasterAround): MasterParts {
     clock: options.clock,
     logger: options.logger,
     ownTerm: () => epoch.term,
+    onRaise: () => acks.end(),
     onFatal: options.onFatal,
   });
   const gate: WriteGate = new WriteGate({

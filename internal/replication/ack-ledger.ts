@@ -17,6 +17,7 @@ export class AckLedger {
   readonly #clock: Clock;
   readonly #durableLsns = new Map<string, Lsn>();
   readonly #waiters = new Set<AckWaiter>();
+  #isOver = false;
   /** In a cluster: what a majority of the voters has. */
   quorum: QuorumLedger | undefined;
 
@@ -57,8 +58,19 @@ export class AckLedger {
     return count;
   }
 
+  /**
+   * The master's role is over, and nobody acks anything any more: ends all waits, and those that
+   * begin from now on, so that callers learn at once that they have to look elsewhere.
+   */
+  end(): void {
+    this.#isOver = true;
+    for (const { finish } of this.#waiters) finish();
+    this.quorum?.release();
+  }
+
   /** Resolves when `lsn` has reached QUORUM, after `timeoutMs`, or on an abort; at once in a plain group. */
   async waitQuorum(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.#isOver) return;
     const waiting = this.quorum?.wait(lsn, timeoutMs, signal);
     this.waits.tell(lsn);
     await waiting;
@@ -66,8 +78,8 @@ export class AckLedger {
 
   /** Resolves when `count` nodes have `lsn` durable, after `timeoutMs`, or on an abort. */
   wait(lsn: Lsn, count: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.countAtLeast(lsn) >= count || timeoutMs <= 0 || signal?.aborted === true)
-      return Promise.resolve();
+    const isPointless = this.#isOver || timeoutMs <= 0 || signal?.aborted === true;
+    if (isPointless || this.countAtLeast(lsn) >= count) return Promise.resolve();
     return new Promise((resolve) => {
       const finish = (): void => {
         this.#waiters.delete(waiter);

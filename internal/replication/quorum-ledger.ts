@@ -94,6 +94,11 @@ export class QuorumLedger {
     });
   }
 
+  /** Ends all waits, reached or not. */
+  release(): void {
+    for (const { finish } of this.#waiters.splice(0)) finish();
+  }
+
   #endLate(): void {
     const nowMs = this.#options.clock.monotonicMs();
     const isOver = ({ endMs, signal }: Waiter): boolean => nowMs >= endMs || signal?.aborted === true;

@@ -81,6 +81,20 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     tests: [LEASE],
   },
   {
+    name: 'writes that wait for acks wait on after their master was deposed',
+    file: 'internal/replication/ack-ledger.ts',
+    text: '    for (const { finish } of this.#waiters) finish();\n',
+    replacement: '',
+    tests: ['test/node/deposed-writes.test.ts', 'test/replication/ack-ledger.test.ts'],
+  },
+  {
+    name: 'writes that wait for QUORUM wait on after their master was deposed',
+    file: 'internal/replication/ack-ledger.ts',
+    text: '    this.quorum?.release();\n',
+    replacement: '',
+    tests: ['test/replication/ack-ledger.test.ts'],
+  },
+  {
     name: 'QUORUM by a wiped disk under a listed name',
     file: 'internal/replication/quorum-ledger.ts',
     text: 'return said?.incarnation === incarnation ? said.lsn : NO_LSN;',

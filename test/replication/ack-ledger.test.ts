@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
+import { QuorumLedger } from '#replication/quorum-ledger.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 const lsn = (value: number): Lsn => value as Lsn;
@@ -71,6 +72,26 @@ describe('AckLedger', () => {
     wait('aborted', 11, 1, 1_000, AbortSignal.abort());
     await clock.settle();
     expect(settled).toEqual(['reached', 'no time', 'negative time', 'aborted']);
+    expect(acks.hasWaiters).toBe(false);
+  });
+
+  it('ends all waits with the role, and those that begin later', async () => {
+    const { clock, acks, settled, wait } = setUp();
+    const quorum = new QuorumLedger({
+      clock,
+      self: () => ({ node: 'a', incarnation: 1 }),
+      members: () => undefined,
+      durableLsn: () => lsn(0),
+      epochLsn: () => lsn(1),
+    });
+    acks.quorum = quorum;
+    wait('acks', 10, 1, 60_000);
+    void acks.waitQuorum(lsn(10), 60_000).then(() => settled.push('quorum'));
+    acks.end();
+    wait('later acks', 11, 1, 60_000);
+    void acks.waitQuorum(lsn(11), 60_000).then(() => settled.push('later quorum'));
+    await clock.settle();
+    expect(settled.toSorted()).toEqual(['acks', 'later acks', 'later quorum', 'quorum']);
     expect(acks.hasWaiters).toBe(false);
   });
 

@@ -366,7 +366,9 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       const receipt = wantsWait(command)
         ? await awaitReceipt(engine, acks, this.#clock, options, position.lsn, signal)
         : receiptOf(engine, acks, position.lsn);
-      if (engine === this.#engine) return { ...receipt, durable: engine.durablePosition };
+      // A master that was deposed and leads again waits on, in its new term.
+      const leadsAnew = this.#acks !== undefined && this.#acks !== acks;
+      if (engine === this.#engine && !leadsAnew) return { ...receipt, durable: engine.durablePosition };
     }
   }
 
