@@ -36,6 +36,9 @@ export interface Electorate {
 }
 
 /** A group as the metadata store records it. The only place that makes leaders and terms. */
+/** The most groups of a cluster: the store takes the records of all, with epoch, id and slots, in one transaction. */
+export const GROUPS_MAX = 125;
+
 export interface Group {
   readonly id: string;
   /** 128 bits, 32 hex digits. */

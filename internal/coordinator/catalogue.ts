@@ -3,7 +3,13 @@
  * Changes are made one after the other. After a change whose outcome is unknown, or
  * that another coordinator came before, the store is read again before anything else.
  */
-import type { ClusterNode, Group, ShardMap, SlotRange } from '#cluster/shard-map.ts';
+import {
+  type ClusterNode,
+  GROUPS_MAX,
+  type Group,
+  type ShardMap,
+  type SlotRange,
+} from '#cluster/shard-map.ts';
 import type { MetadataStore, StoredEntry, StoreView, StoreWrite } from '#metadata/metadata-store.ts';
 import { WalnutError } from '#model/errors.ts';
 import {
@@ -19,8 +25,8 @@ import {
   encodeSlots,
 } from '#wire/cluster-codec.ts';
 
-/** How many keys a change may write: etcd takes 128 operations. */
-const KEYS_MAX = 100;
+/** How many keys a transaction may write: etcd takes 128 operations. */
+const KEYS_MAX = 128;
 
 export interface Recorded {
   readonly map: ShardMap;
@@ -87,29 +93,41 @@ export class Catalogue {
 
   /**
    * Writes what `decide` makes of the newest map, under the `leader` key with this create
-   * revision. Resolves with true if it is done, with false if `decide` returned undefined
-   * or this coordinator is not the active one or somebody else changed the map. Rejects
-   * if the outcome is unknown.
+   * revision: in one transaction, but for nodes that do not fit, which earlier ones list. Resolves
+   * with true if it is done, with false if `decide` returned undefined or this coordinator is not
+   * the active one or somebody else changed the map. Rejects if the outcome is unknown.
    */
   change(leaderRevision: number, decide: (map: ShardMap) => MapWrites | undefined): Promise<boolean> {
     return this.#inTurn(async () => {
-      const recorded = this.#recorded ?? (await this.#read());
+      let recorded: Recorded | undefined = this.#recorded ?? (await this.#read());
       const writes = decide(recorded.map);
       if (writes === undefined) return false;
-      const map = changed(recorded.map, writes);
-      const askedMs = this.#options.monotonicMs();
-      this.#recorded = undefined;
-      const compare = [
-        { key: this.leaderKey, createRevision: leaderRevision },
-        { key: this.epochKey, modRevision: recorded.epochRevision },
-      ];
-      const { isDone, revision } = await this.#options.store.transact({
-        compare,
-        writes: this.#toStoreWrites(writes, map.epoch),
-      });
-      if (isDone) this.#take({ map, epochRevision: revision, askedMs });
-      return isDone;
+      for (const part of inTransactions(writes)) {
+        recorded = await this.#write(leaderRevision, recorded, part);
+        if (recorded === undefined) return false;
+      }
+      return true;
     });
+  }
+
+  /** Undefined where nothing was written. */
+  async #write(
+    leaderRevision: number,
+    { map: before, epochRevision }: Recorded,
+    writes: MapWrites,
+  ): Promise<Recorded | undefined> {
+    const map = changed(before, writes);
+    const askedMs = this.#options.monotonicMs();
+    this.#recorded = undefined;
+    const compare = [
+      { key: this.leaderKey, createRevision: leaderRevision },
+      { key: this.epochKey, modRevision: epochRevision },
+    ];
+    const { isDone, revision } = await this.#options.store.transact({
+      compare,
+      writes: this.#toStoreWrites(writes, map.epoch),
+    });
+    return isDone ? this.#take({ map, epochRevision: revision, askedMs }) : undefined;
   }
 
   #inTurn<T>(job: () => Promise<T>): Promise<T> {
@@ -133,19 +151,34 @@ export class Catalogue {
 
   #toStoreWrites({ clusterId, groups = [], slots, nodes = [] }: MapWrites, epoch: number): StoreWrite[] {
     const { prefix } = this.#options;
-    const writes = [
+    return [
       { key: this.epochKey, value: encodeEpoch(epoch) },
       ...(clusterId === undefined ? [] : [{ key: `${prefix}meta`, value: encodeMeta(clusterId) }]),
       ...(slots === undefined ? [] : [{ key: `${prefix}slots`, value: encodeSlots(slots) }]),
       ...groups.map((group) => ({ key: `${prefix}groups/${group.id}`, value: encodeGroup(group) })),
       ...nodes.map((node) => ({ key: `${prefix}nodes/${node.name}`, value: encodeNode(node) })),
     ];
-    if (writes.length <= KEYS_MAX) return writes;
-    throw new WalnutError(
-      'invalid_argument',
-      `one change writes at most ${KEYS_MAX} groups and nodes, and this one ${writes.length}: make it in parts`,
-    );
   }
+}
+
+/**
+ * Nodes that do not fit come first, so that no map names a voter without its address; a node that
+ * is listed, and of no group, is nothing yet. Pure. The last has everything else.
+ */
+function inTransactions({ nodes = [], ...others }: MapWrites): MapWrites[] {
+  const { clusterId, slots, groups = [] } = others;
+  const room =
+    KEYS_MAX - 1 - groups.length - (clusterId === undefined ? 0 : 1) - (slots === undefined ? 0 : 1);
+  if (room < 0)
+    throw new WalnutError(
+      'failed_precondition',
+      `a change writes at most ${GROUPS_MAX} groups, and this one has ${groups.length}`,
+    );
+  const early = Math.max(0, nodes.length - room);
+  const parts: MapWrites[] = [];
+  for (let from = 0; from < early; from += KEYS_MAX - 1)
+    parts.push({ nodes: nodes.slice(from, Math.min(early, from + KEYS_MAX - 1)) });
+  return [...parts, { ...others, nodes: nodes.slice(early) }];
 }
 
 /** The map after a change. */

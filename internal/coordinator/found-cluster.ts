@@ -5,7 +5,7 @@ import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts
 import { groupOf } from '#cluster/leasable.ts';
 import { isGroupId } from '#cluster/names.ts';
 import { placeGroups } from '#cluster/placement.ts';
-import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
+import { type ClusterNode, divideSlots, GROUPS_MAX, type Group, type ShardMap } from '#cluster/shard-map.ts';
 import { adoptedGroup, adoptedSlots } from '#coordinator/adopt-group.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -63,6 +63,7 @@ export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): M
   if (there !== undefined && namesOf(there) === [...nodes].sort().join(' ')) return undefined;
   if (there !== undefined) throw new WalnutError('already_exists', `${id} exists, with ${namesOf(there)}`);
   checkPlans([plan]);
+  if (map.groups.size >= GROUPS_MAX) throw tooMany(map.groups.size + 1);
   const taken = nodes.filter((node) => groupOf(map, node) !== undefined);
   if (taken.length > 0)
     throw new WalnutError(
@@ -98,6 +99,7 @@ function checkPlans(plans: readonly GroupPlan[]): void {
       'invalid_argument',
       'a cluster needs at least one group, and each a name and a node',
     );
+  if (plans.length > GROUPS_MAX) throw tooMany(plans.length);
   const misnamed = plans.find(({ id }) => !isGroupId(id));
   if (misnamed !== undefined)
     throw new WalnutError(
@@ -106,6 +108,13 @@ function checkPlans(plans: readonly GroupPlan[]): void {
     );
   if (new Set(names).size < names.length || new Set(plans.map(({ id }) => id)).size < plans.length)
     throw new WalnutError('invalid_argument', 'each group and each node may be named once');
+}
+
+function tooMany(groups: number): WalnutError {
+  return new WalnutError(
+    'invalid_argument',
+    `a cluster has at most ${GROUPS_MAX} groups, and this would be ${groups}: name fewer groups, with more memory each`,
+  );
 }
 
 function checkSize({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>): void {

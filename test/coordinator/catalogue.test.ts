@@ -1,6 +1,6 @@
 /** The record of a cluster in the store: what is written is what is read, and how changes exclude each other. */
 import { describe, expect, it } from 'vitest';
-import { divideSlots, type Group } from '#cluster/shard-map.ts';
+import { divideSlots, GROUPS_MAX, type Group } from '#cluster/shard-map.ts';
 import { Catalogue } from '#coordinator/catalogue.ts';
 import type { LocalStore } from '#metadata/local-store.ts';
 import { makeEpoch, toLsn } from '#model/position.ts';
@@ -98,12 +98,48 @@ describe('the catalogue', () => {
     expect(await catalogue.change(leader, (map) => (map.groups.has('g1') ? {} : undefined))).toBe(true);
   });
 
-  it('refuses a change of more keys than etcd takes', async () => {
-    const { leader, make } = await open();
-    const groups = Array.from({ length: 100 }, (_, i) => ({ ...group, id: `g${i}` }));
-    await expect(make().change(leader, () => ({ groups }))).rejects.toThrow(
-      'one change writes at most 100 groups and nodes, and this one 101: make it in parts',
-    );
-    expect(await make().change(leader, () => ({ groups: groups.slice(1) }))).toBe(true);
+  /** The largest cluster: 125 groups of three. */
+  function largest() {
+    const groups = Array.from({ length: GROUPS_MAX }, (_, i) => ({ ...group, id: `g${i}` }));
+    const nodes = Array.from({ length: 3 * GROUPS_MAX }, (_, i) => {
+      return { name: `n${i}`, address: `n${i}:1`, zone: '', status: 'active' as const };
+    });
+    return { clusterId: CLUSTER_ID, slots: divideSlots(groups.map(({ id }) => id)), groups, nodes };
+  }
+
+  it('lists nodes first where a change has more keys than etcd takes, and all else at once', async () => {
+    const { store, leader, make } = await open();
+    const sizes: string[] = [];
+    const { transact } = store;
+    store.transact = (transaction) => {
+      const has = (part: string) => transaction.writes.filter(({ key }) => key.includes(part)).length;
+      sizes.push(`${transaction.writes.length}: ${has('/groups/')} groups, ${has('/nodes/')} nodes`);
+      return transact.call(store, transaction);
+    };
+    const writes = largest();
+    expect(await make().change(leader, () => writes)).toBe(true);
+    expect(sizes).toEqual([
+      '128: 0 groups, 127 nodes',
+      '128: 0 groups, 127 nodes',
+      '122: 0 groups, 121 nodes',
+      '128: 125 groups, 0 nodes',
+    ]);
+    const { map } = await make().read();
+    expect([map.epoch, map.groups.size, map.nodes.size]).toEqual([4, 125, 375]);
+  });
+
+  it('makes no cluster where another coordinator changes the map between', async () => {
+    const { store, leader, make } = await open();
+    const { transact } = store;
+    let count = 0;
+    store.transact = async (transaction) => {
+      const outcome = await transact.call(store, transaction);
+      if (++count === 2)
+        await store.transact({ compare: [], writes: [{ key: '/walnut/x/epoch', value: Uint8Array.of() }] });
+      return outcome;
+    };
+    expect(await make().change(leader, () => largest())).toBe(false);
+    const { map } = await make().read();
+    expect([map.clusterId, map.groups.size, map.nodes.size]).toEqual(['', 0, 254]);
   });
 });

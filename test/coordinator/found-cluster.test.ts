@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GroupPlan } from '#cluster/coordinator-port.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
-import type { ShardMap } from '#cluster/shard-map.ts';
+import { GROUPS_MAX, type Group, type ShardMap } from '#cluster/shard-map.ts';
 import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
 import { makeEpoch, toLsn } from '#model/position.ts';
 import { heartbeatOf } from '#test/doubles/heartbeat.ts';
@@ -84,6 +84,18 @@ describe('founding a cluster', () => {
     ],
   ])('refuses: %s', (message, plans) => {
     expect(() => found(plans)).toThrow(message);
+  });
+
+  it('refuses more groups than the store takes in one transaction', () => {
+    const plans = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ id: `g${i}`, nodes: [`unheard-${i}`] }));
+    expect(() => found(plans(GROUPS_MAX))).toThrow('unheard-0 is not heard');
+    const most = 'a cluster has at most 125 groups, and this would be 126: name fewer groups';
+    expect(() => found(plans(GROUPS_MAX + 1))).toThrow(most);
+    const groups = new Map(plans(GROUPS_MAX).map(({ id }) => [id, { id, voters: [] } as unknown as Group]));
+    const map = { ...NO_MAP, clusterId: 'c', groups };
+    const founding = { map, observations: heard, nowMs: NOW_MS, random: new SeededRandom(1) };
+    expect(() => addedGroup(founding, { id: 'more', nodes: ['a'] })).toThrow(most);
   });
 
   it('changes nothing where it is repeated, and refuses other groups', () => {

@@ -32,7 +32,7 @@ function groupOf(index: number, term: number, leads: 1 | 2 | undefined): Group {
   return { id: `g${index}`, logId: String(index).padStart(32, '7'), voters, term, leader, ...rest };
 }
 
-/** In parts: one change writes at most 100 groups and nodes. */
+/** A change for each group, as they come. */
 function* founded(): Generator<MapWrites> {
   const ids = Array.from({ length: GROUPS }, (_, index) => `g${index}`);
   yield { clusterId: 'c'.repeat(32), slots: divideSlots(ids) };

@@ -99,24 +99,38 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'change by a coordinator that was deposed and does not know',
     file: 'internal/coordinator/catalogue.ts',
-    text: '        { key: this.leaderKey, createRevision: leaderRevision },\n',
+    text: '      { key: this.leaderKey, createRevision: leaderRevision },\n',
     replacement: '',
     tests: [COORDINATOR, CATALOGUE],
   },
   {
     name: 'change by a map that is old',
     file: 'internal/coordinator/catalogue.ts',
-    text: '        { key: this.epochKey, modRevision: recorded.epochRevision },\n',
+    text: '      { key: this.epochKey, modRevision: epochRevision },\n',
     replacement: '',
     tests: [CATALOGUE],
   },
   {
     name: 'store not read again after a change without an answer',
     file: 'internal/coordinator/catalogue.ts',
-    text: `      this.#recorded = undefined;
-      const compare`,
-    replacement: '      const compare',
+    text: `    this.#recorded = undefined;
+    const compare`,
+    replacement: '    const compare',
     tests: [CATALOGUE],
+  },
+  {
+    name: 'change of more nodes than etcd takes in one transaction',
+    file: 'internal/coordinator/catalogue.ts',
+    text: 'const early = Math.max(0, nodes.length - room);',
+    replacement: 'const early = Math.min(0, nodes.length - room);',
+    tests: [CATALOGUE],
+  },
+  {
+    name: 'more groups than a recovery could write',
+    file: 'internal/coordinator/found-cluster.ts',
+    text: 'if (map.groups.size >= GROUPS_MAX)',
+    replacement: 'if (map.groups.size > GROUPS_MAX)',
+    tests: ['test/coordinator/found-cluster.test.ts'],
   },
   {
     name: 'coordinator that acts although it could not renew its key',

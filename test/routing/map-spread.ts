@@ -175,7 +175,7 @@ function addressOf(node: string): string {
   return `${node}.example.internal:8080`;
 }
 
-/** In parts, since one change has at most 100 groups and nodes. */
+/** In parts, as a cluster grows. */
 function wholeMap(groups: number): MapWrites[] {
   const ids = idsOf(groups);
   const all = ids.map((id) => groupOf(id, 1, `${id}-1`));
