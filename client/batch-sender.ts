@@ -1,11 +1,13 @@
 /**
  * Sends one Batch and gives each of its operations its own result or error. What one
  * Batch cannot answer is sent again: Gets that a replica refused together with writes,
- * Gets that a replica is too far behind for, Gets whose values did not fit, and writes
- * that a node cannot tell from repeats of forgotten ones.
+ * Gets that a replica is too far behind for, Gets whose values did not fit, writes
+ * that a node cannot tell from repeats of forgotten ones, and what a gateway had no
+ * answer for in the time of the attempt.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { slotOfKey } from '#cluster/slot-hash.ts';
+import { RefusalSchema } from '#gen/walnut/v1/errors_pb.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { ShardOwner } from '#model/shard-owner.ts';
@@ -18,7 +20,9 @@ import { ownerNamedBy } from './judge.ts';
 import { isEncodable, isGet, isRepeatable, keyOf, type Operation, waitMsOf, writeOf } from './operations.ts';
 import { WriteNames } from './write-names.ts';
 
+/** Operations that were answered in one attempt, with their results. */
 interface Answered {
+  readonly batch: readonly PendingOperation[];
   readonly results: readonly BatchResult[];
   readonly address: string;
   readonly mayBeRepeat: boolean;
@@ -60,24 +64,33 @@ export class BatchSender {
   async #sendNamed(given: readonly PendingOperation[], target: Target, isRenewed = false): Promise<void> {
     const batch = this.#caller.session.unproven.length === 0 ? given : await this.#proven(given);
     if (batch.length === 0) return;
+    const again: Again = { tooLarge: [], behind: [], unknown: [] };
+    /** What has no answer yet. */
+    let open = batch;
+    const take = (answered: Answered, late: readonly PendingOperation[]): void => {
+      open = late;
+      this.#settle(target, answered, isRenewed, again);
+    };
     try {
-      const answered = await this.#call(batch, target);
-      const again = this.#settle(batch, target, answered, isRenewed);
-      if (again.behind.length > 0) this.#caller.onBehind(answered.address);
-      await this.#sendAgain(again, target);
+      await this.#call(batch, target, take);
     } catch (error) {
-      // If an operation cannot be encoded nothing was sent: fail that one and send the others.
-      const fitting = batch.filter(isEncodable);
-      if (fitting.length < batch.length) return this.#sendNamed(fitting, target);
-      const reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
-      const shard = ownerNamedBy(reason);
-      if (shard !== undefined) return this.#sendOwned(batch, shard, reason, target);
-      // A replica refuses a whole Batch if it contains a write, and applies nothing: send the Gets again.
-      const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
-      const gets = isRefused ? batch.filter(isGet) : [];
-      for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(ofCall(reason, pending));
-      await this.#sendNamed(gets, target);
+      await this.#afterFailure(open, error, target);
     }
+    await this.#sendAgain(again, target);
+  }
+
+  async #afterFailure(batch: readonly PendingOperation[], error: unknown, target: Target): Promise<void> {
+    // If an operation cannot be encoded nothing was sent: fail that one and send the others.
+    const fitting = batch.filter(isEncodable);
+    if (fitting.length < batch.length) return this.#sendNamed(fitting, target);
+    const reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
+    const shard = ownerNamedBy(reason);
+    if (shard !== undefined) return this.#sendOwned(batch, shard, reason, target);
+    // A replica refuses a whole Batch if it contains a write, and applies nothing: send the Gets again.
+    const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
+    const gets = isRefused ? batch.filter(isGet) : [];
+    for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(ofCall(reason, pending));
+    await this.#sendNamed(gets, target);
   }
 
   /**
@@ -129,29 +142,54 @@ export class BatchSender {
     return batch.filter((one) => !failed.has(one));
   }
 
-  #call(batch: readonly PendingOperation[], target: Target): Promise<Answered> {
+  /**
+   * `take`: called with what an attempt answered, and with what it had no answer for. Of that a gateway
+   * says DEADLINE_EXCEEDED; it goes with the next attempt, if the Batch may be repeated.
+   */
+  async #call(
+    batch: readonly PendingOperation[],
+    target: Target,
+    take: (answered: Answered, late: readonly PendingOperation[]) => void,
+  ): Promise<void> {
     const { token } = this.#caller.session;
-    const operations = batch.map(({ operation }) => ({ operation: this.#withToken(operation, token) }));
+    let open = batch;
+    let operations = batch.map(({ operation }) => ({ operation: this.#withToken(operation, token) }));
     const waitMs = Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
-    const signal = endOf(batch);
+    const ends = new AbortController();
+    // The call ends when all callers have given up who have no answer yet.
+    const end = (): void => {
+      if (open.every(({ isGivenUp }) => isGivenUp)) ends.abort();
+    };
+    const isAbortable = batch.every((pending) => pending.isAbortable);
+    if (isAbortable) for (const pending of batch) pending.onGivenUp = end;
+    const signal = isAbortable ? ends.signal : undefined;
     const isSafe = batch.every(({ operation }) => isRepeatable(operation));
-    return this.#caller.run(
+    await this.#caller.run(
       {
         ...{ rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs, signal },
         ...{ isRead: batch.every(isGet), isOfSession: true },
       },
       async (sent) => {
         const { results } = await sent.link.store.batch({ operations }, sent.options);
-        if (results.length !== batch.length)
-          throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
-        return { results, address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
+        if (results.length !== open.length)
+          throw new ConnectError(`${results.length} results for ${open.length} operations`, Code.Internal);
+        const told = { address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
+        if (!isSafe || !results.some(isLate)) return take({ ...told, batch: open, results }, []);
+        const isOpen = (_: unknown, i: number): boolean => isLate(results[i]);
+        const isAnswered = (_: unknown, i: number): boolean => !isOpen(_, i);
+        const answered = { batch: open.filter(isAnswered), results: results.filter(isAnswered) };
+        open = open.filter(isOpen);
+        operations = operations.filter(isOpen);
+        take({ ...told, ...answered }, open);
+        end();
+        throw lateError(results.filter(isOpen));
       },
     );
   }
 
-  #settle(batch: readonly PendingOperation[], target: Target, answered: Answered, isRenewed: boolean): Again {
-    const again: Again = { tooLarge: [], behind: [], unknown: [] };
-    const { token } = answered;
+  #settle(target: Target, answered: Answered, isRenewed: boolean, again: Again): void {
+    const { batch, token } = answered;
+    const behind = again.behind.length;
     for (const [i, { result }] of answered.results.entries()) {
       const pending = batch[i] as PendingOperation;
       const { operation } = pending;
@@ -173,7 +211,7 @@ export class BatchSender {
       } else if (isRenewed) pending.fail(notDone(error));
       else again.unknown.push(pending);
     }
-    return again;
+    if (again.behind.length > behind) this.#caller.onBehind(answered.address);
   }
 
   async #sendAgain({ tooLarge, behind, unknown }: Again, target: Target): Promise<void> {
@@ -217,15 +255,18 @@ export class BatchSender {
   }
 }
 
-/** Aborts when all callers have given up; undefined where one cannot. */
-function endOf(batch: readonly PendingOperation[]): AbortSignal | undefined {
-  if (!batch.every(({ isAbortable }) => isAbortable)) return undefined;
-  const aborter = new AbortController();
-  const end = (): void => {
-    if (batch.every(({ isGivenUp }) => isGivenUp)) aborter.abort();
-  };
-  for (const pending of batch) pending.onGivenUp = end;
-  return aborter.signal;
+/** True for what a gateway had no answer for before the time of the attempt was over. */
+function isLate(result: BatchResult | undefined): boolean {
+  return result?.result.case === 'error' && result.result.value.code === 'deadline_exceeded';
+}
+
+/** The error of an attempt that had no answer for these. */
+function lateError(results: readonly BatchResult[]): ConnectError {
+  const errors = results.flatMap(({ result }) => (result.case === 'error' ? [result.value] : []));
+  const refusal = { desc: RefusalSchema, value: { nothingDone: true } } as const;
+  const isRefused = errors.every(({ nothingDone }) => nothingDone);
+  const why = errors[0]?.message ?? '';
+  return new ConnectError(why, Code.DeadlineExceeded, undefined, isRefused ? [refusal] : []);
 }
 
 /** A read that carries the token of the session. */

@@ -86,7 +86,8 @@ export function errorOf(
     result.case === 'error'
       ? new ConnectError(result.value.message, CODES.get(result.value.code) ?? Code.Unknown)
       : new ConnectError('the result is of another kind', Code.Internal);
-  const isUnclear = mayBeRepeat || UNCLEAR.has(error.code);
+  const isRefused = result.case === 'error' && result.value.nothingDone;
+  const isUnclear = mayBeRepeat || (UNCLEAR.has(error.code) && !isRefused);
   return new CallError(error, {
     outcome: !isRead && isUnclear ? 'unknown' : 'not_done',
     address,

@@ -36,6 +36,8 @@ export type ErrorCode =
   | 'permission_denied'
   /** The caller's deadline passed or it went away. */
   | 'cancelled'
+  /** The caller's deadline is near: what is known by then is told while it still arrives. */
+  | 'deadline_exceeded'
   /** The disk failed; the node is stopping. */
   | 'storage_failed'
   /** A bug; the node's log has the details. */

@@ -19,11 +19,16 @@ export interface RelayPort {
     signal: AbortSignal | undefined,
     user: string | undefined,
   ): Promise<RelayedAnswer> | undefined;
-  /** One element for each group that was asked; rejects where the Batch fails as a whole. Undefined: see `one`. */
+  /**
+   * One element for each group that was asked; rejects where the Batch fails as a whole. Undefined: see
+   * `one`. `leftMs`: the time of the caller; shortly before it is over, groups that have not answered are
+   * left out by errors, and the others have their results. `signal` is there where `leftMs` is.
+   */
   batch(
     batch: RelayedBatch,
     signal: AbortSignal | undefined,
     user: string | undefined,
+    leftMs?: number | undefined,
   ): Promise<RelayedPart[]> | undefined;
 }
 

@@ -1,7 +1,8 @@
 /**
  * Batches of a cluster: a part for each group, side by side, and results in the order of the
- * operations. A part that fails is the error of its own operations only; a Batch of one part is
- * refused as a whole, as by a node.
+ * operations. A part that fails is the error of its own operations only, and so is one that has not
+ * answered when the time of the caller is nearly over; a Batch of one part is refused as a whole, as
+ * by a node.
  */
 import type { BatchOperation, BatchResult, WriteOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -10,6 +11,7 @@ import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import { CALL_MS } from '#routing/group-calls.ts';
 import type { Target } from '#routing/group-routes.ts';
+import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
 import {
@@ -36,6 +38,8 @@ export interface Answered {
 interface Running {
   readonly operations: readonly BatchOperation[];
   readonly results: (BatchResult | undefined)[];
+  /** The places of writes that may have been sent. */
+  readonly sent: Set<number>;
   readonly signal: AbortSignal | undefined;
   readonly user: string | undefined;
   readonly endMs: number;
@@ -54,10 +58,12 @@ export class BatchCalls {
     signal?: AbortSignal,
     user = this.#options.user,
   ): Promise<BatchResult[]> {
-    const endMs = this.#options.clock.monotonicMs() + CALL_MS;
+    const { clock } = this.#options;
+    const endMs = clock.monotonicMs() + CALL_MS;
     const results = new Array<undefined>(operations.length);
-    const running = { operations, results, signal, user, endMs };
-    await this.#runAt(running, [...operations.keys()]);
+    const running = { operations, results, sent: new Set<number>(), signal, user, endMs };
+    const isDone = await inTime(this.#runAt(running, [...operations.keys()]), signal, clock);
+    if (!isDone) return answeredOf(running);
     return running.results as unknown as BatchResult[];
   }
 
@@ -71,7 +77,8 @@ export class BatchCalls {
       parts.map(({ owner, places: its }) =>
         this.#runPart(running, owner, its).catch((error: unknown) => {
           if (!(error instanceof WalnutError)) throw error;
-          for (const place of its) running.results[place] ??= { kind: 'error', error };
+          const errors = errorsOf(operationsAt(running, its), error);
+          for (const [i, place] of its.entries()) running.results[place] ??= errors[i];
         }),
       ),
     );
@@ -79,13 +86,17 @@ export class BatchCalls {
 
   async #runPart(running: Running, group: GroupCalls, places: readonly number[]): Promise<void> {
     const { clock, groups, positions } = this.#options;
-    const given = places.map((place) => running.operations[place] as BatchOperation);
+    const given = operationsAt(running, places);
     const part = await positions.operationsFor(group, given);
+    const onSend = (): void => {
+      for (const [i, place] of places.entries()) if (given[i]?.kind !== 'get') running.sent.add(place);
+    };
     try {
-      const results = positions.resultsOf(group, given, await this.#send(group, part, running));
+      const results = positions.resultsOf(group, given, await this.#send(group, part, running, onSend));
       for (const [i, place] of places.entries()) running.results[place] = results[i];
     } catch (error) {
-      if (!isMoved(error)) throw error;
+      if (!isMoved(error)) throw inCallersTime(error, running.signal);
+      for (const place of places) running.sent.delete(place);
       if (clock.monotonicMs() >= running.endMs) throw unowned(error);
       // A Batch with a key of another group is refused whole, with nothing done.
       await groups.owners.learn(error.details.shard, group.id);
@@ -97,6 +108,7 @@ export class BatchCalls {
     group: GroupCalls,
     part: readonly BatchOperation[],
     { signal, user }: Running,
+    onSend: () => void,
   ): Promise<BatchResult[]> {
     const isRead = part.every(({ kind }) => kind === 'get');
     const kind: CallKind = {
@@ -116,6 +128,7 @@ export class BatchCalls {
       () => key,
       async (ids) => {
         const named = withNames(part, ids);
+        onSend();
         return this.settle(group, kind, part, named, await this.#call(group, kind, named));
       },
     );
@@ -213,6 +226,18 @@ export class BatchCalls {
     const asksLease = part.some(({ kind, command }) => kind === 'get' && command.fill !== undefined);
     return asksLease ? 'master' : this.#options.readFrom;
   }
+}
+
+function operationsAt({ operations }: Running, places: readonly number[]): BatchOperation[] {
+  return places.map((place) => operations[place] as BatchOperation);
+}
+
+/** What there is when the time of the caller is nearly over. Throws where that is nothing. */
+function answeredOf({ operations, results, sent }: Running): BatchResult[] {
+  if (results.every((result) => result === undefined)) throw lateError(sent.size === 0);
+  return operations.map(
+    (_, place) => results[place] ?? { kind: 'error', error: lateError(!sent.has(place)) },
+  );
 }
 
 /** The places of writes that this process named and the group answers ABORTED. */

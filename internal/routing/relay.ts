@@ -20,10 +20,12 @@ import type {
 } from '#model/relay.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { Clock } from '#platform/clock.ts';
+import { earlySignal } from '#platform/early-signal.ts';
 import type { BatchCalls } from '#routing/batch-calls.ts';
 import type { CallKind, GroupAttempt, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
+import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts';
 import { isMoved, untilOwned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
 import { mapPosition, OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
@@ -38,6 +40,8 @@ export interface RelayOptions {
 interface Part {
   readonly calls: GroupCalls;
   readonly message: BatchMessage;
+  /** Its writes may have been sent. */
+  isSent: boolean;
 }
 
 export class Relay implements RelayPort {
@@ -69,15 +73,29 @@ export class Relay implements RelayPort {
     batch: RelayedBatch,
     signal: AbortSignal | undefined,
     user: string | undefined,
+    leftMs?: number | undefined,
   ): Promise<RelayedPart[]> | undefined {
     if (!this.#knowsAll(batch)) return undefined;
     const parts = this.#divide(batch);
     const [only] = parts;
     if (only !== undefined && parts.length === 1)
       return this.#results(only, signal, user).then((results) => [partOf(only, results)]);
-    return Promise.all(
-      parts.map(async (part) => partOf(part, await this.#resultsOrErrors(part, signal, user))),
-    );
+    const ends = signal && earlySignal(signal, leftMs, this.#options.clock);
+    return this.#all(parts, ends, user);
+  }
+
+  /** What has not answered when the time of the caller is nearly over is told by errors. */
+  async #all(
+    parts: readonly Part[],
+    signal: AbortSignal | undefined,
+    user: string | undefined,
+  ): Promise<RelayedPart[]> {
+    const all = new Array<RelayedResults | undefined>(parts.length);
+    const work = parts.map(async (part, i) => {
+      all[i] = await this.#resultsOrErrors(part, signal, user);
+    });
+    await inTime(Promise.all(work), signal, this.#options.clock);
+    return parts.map((part, i) => partOf(part, all[i] ?? failed(part, lateError(!part.isSent))));
   }
 
   /** The other way asks the groups whose a position is. */
@@ -96,9 +114,9 @@ export class Relay implements RelayPort {
   #divide(batch: RelayedBatch): Part[] {
     const { groups } = this.#options;
     const owner = groups.ofEverySlot;
-    if (owner !== undefined) return [{ calls: owner, message: batch.whole() }];
+    if (owner !== undefined) return [{ calls: owner, message: batch.whole(), isSent: false }];
     const parts = batch.divide((slot) => groups.ofSlot(slot));
-    return Array.from(parts, ([calls, message]) => ({ calls, message }));
+    return Array.from(parts, ([calls, message]) => ({ calls, message, isSent: false }));
   }
 
   async #one(calls: GroupCalls, kind: CallKind, message: OneMessage): Promise<RelayedAnswer> {
@@ -117,7 +135,6 @@ export class Relay implements RelayPort {
     return { group: calls.id, answer: noted(calls, answer) };
   }
 
-  /** What a part fails by as a whole is the error of each of its operations. */
   async #resultsOrErrors(
     part: Part,
     signal: AbortSignal | undefined,
@@ -127,27 +144,30 @@ export class Relay implements RelayPort {
       return await this.#results(part, signal, user);
     } catch (error) {
       if (!(error instanceof WalnutError)) throw error;
-      const results = Array.from(part.message.places, (): BatchResult => ({ kind: 'error', error }));
-      return { kind: 'decoded', results };
+      return failed(part, error);
     }
   }
 
   async #results(
-    { calls: group, message }: Part,
+    part: Part,
     signal: AbortSignal | undefined,
     user: string | undefined,
   ): Promise<RelayedResults> {
+    const { calls: group, message } = part;
     const kind = this.#kindOf(message, signal, user);
     try {
-      if (message.hasOneName) return await this.#sendNamed(group, kind, message);
+      if (message.hasOneName) return await this.#sendNamed(part, kind);
       return await group.named(
         message.unnamed,
         kind.bytes ?? 0,
         () => message.key(),
-        (ids) => this.#send(group, { ...kind, bytes: undefined }, message, ids),
+        (ids) => {
+          part.isSent = !message.isRead;
+          return this.#send(group, { ...kind, bytes: undefined }, message, ids);
+        },
       );
     } catch (error) {
-      if (!isMoved(error)) throw error;
+      if (!isMoved(error)) throw inCallersTime(error, signal);
       // A Batch with a key of another group is refused whole, with nothing done.
       const { groups, batches } = this.#options;
       await groups.owners.learn(error.details.shard, group.id);
@@ -155,14 +175,17 @@ export class Relay implements RelayPort {
     }
   }
 
-  async #sendNamed(group: GroupCalls, kind: CallKind, message: BatchMessage): Promise<RelayedResults> {
+  async #sendNamed(part: Part, kind: CallKind): Promise<RelayedResults> {
+    const { calls: group, message } = part;
     const keeps = this.#keepsFor(group);
     const answered = await runNamed(
       group,
       kind,
       () => message.key(),
-      async ({ link, ...limits }, id) =>
-        message.read(await link.pass(message.method, message.encode([id], keeps), limits)),
+      async ({ link, ...limits }, id) => {
+        part.isSent = true;
+        return message.read(await link.pass(message.method, message.encode([id], keeps), limits));
+      },
     );
     if (answered.kind === 'decoded')
       return { ...answered, results: answered.results.map((result) => toldBy(group, result)) };
@@ -203,6 +226,11 @@ export class Relay implements RelayPort {
       user,
     };
   }
+}
+
+/** What a part fails by as a whole is the error of each of its operations. */
+function failed({ message }: Part, error: WalnutError): RelayedResults {
+  return { kind: 'decoded', results: errorsOf(message.commands(), error) };
 }
 
 function partOf({ calls, message }: Part, results: RelayedResults): RelayedPart {

@@ -43,7 +43,7 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
     observe: createKeysObserver(metrics),
   };
   const kv = createKeyValueModule({
-    ...{ port, views, slices, bulk, relay, batchBytesMax, headers: headers.calls },
+    ...{ port, views, slices, bulk, relay, clock, batchBytesMax, headers: headers.calls },
     limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     describe: (error) => errors.toHttpError(error),
   });

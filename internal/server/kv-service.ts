@@ -8,6 +8,8 @@ import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RelayPort } from '#model/relay.ts';
 import { type CallWish, isOnlyUser } from '#model/wish.ts';
+import type { Clock } from '#platform/clock.ts';
+import { earlySignal } from '#platform/early-signal.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import { callOf } from '#rpc/rpc-call.ts';
@@ -32,7 +34,7 @@ import {
 import { toNamedWrites } from '#wire/batch-name.ts';
 import { fromExplainAnswer, toExplainCommand } from '#wire/explain-codec.ts';
 import { JsonCalls } from '#wire/json-calls.ts';
-import { KeyValueCalls } from '#wire/kv-calls.ts';
+import { type Caller, KeyValueCalls } from '#wire/kv-calls.ts';
 import {
   fromDeleteAnswer,
   fromDurableAnswer,
@@ -68,6 +70,7 @@ export interface KeyValueModuleOptions {
   readonly bulk: BulkPort | undefined;
   /** Undefined: this is no gateway. */
   readonly relay: RelayPort | undefined;
+  readonly clock: Clock;
   /** For OpenAPI: see `wishHeaders`. */
   readonly headers: readonly ApiParameter[];
   readonly limits: BatchLimits;
@@ -224,13 +227,17 @@ function createWrites(
 }
 
 function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods['batch'] {
-  const { limits, relay, describe, views, slices } = options;
+  const { limits, relay, describe, views, slices, clock } = options;
   const { port: whole, batch: ofEverybody } = views(EVERYBODY);
+  // A gateway answers what it has of several groups while that still arrives.
+  const early = (caller: Caller): AbortSignal => earlySignal(caller.signal, caller.timeoutMs?.(), clock);
+  const endOf = relay === undefined ? undefined : early;
   const general = new BatchBytes({
     ...options,
     batch: ofEverybody,
     namedBatch: (...given) => whole.namedBatch(...given),
     pace: slices,
+    endOf,
   });
   const bytes = relay === undefined ? general : new RelayedBatches(relay, general, limits);
   return {
@@ -253,7 +260,8 @@ function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods[
         const done = await port.namedBatch(named.writes, named.id, signal);
         return fromBatchResults(parsed, done, limits, describe);
       }
-      const results = operations.length === 0 ? [] : await batch(operations, signal);
+      const ends = signal && (endOf?.(context) ?? signal);
+      const results = operations.length === 0 ? [] : await batch(operations, ends);
       return fromBatchResults(parsed, results, limits, describe);
     },
     binaryImpl: (request, context, headroom) =>

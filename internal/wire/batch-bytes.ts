@@ -33,6 +33,8 @@ export interface BatchBytesOptions {
   readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
   readonly describe: DescribeError;
+  /** What ends the work of a Batch; undefined: the signal of its caller. */
+  readonly endOf?: ((caller: Caller) => AbortSignal) | undefined;
 }
 
 /** One per edge: its buffers serve one request after another. */
@@ -115,7 +117,9 @@ export class BatchBytes {
     headroom: number,
   ): Awaitable<Buffer> {
     const { batch } = this.#options;
-    const signal = caller.hasDeadline || mayWait(operations) ? caller.signal : undefined;
+    const { endOf } = this.#options;
+    const isEnding = caller.hasDeadline || mayWait(operations);
+    const signal = isEnding ? (endOf?.(caller) ?? caller.signal) : undefined;
     return mapAwaitable(batch(operations, signal), (results) =>
       this.#encodeAll(results, encoded, budget, caller, headroom),
     );

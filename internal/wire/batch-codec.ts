@@ -35,7 +35,13 @@ export interface BatchLimits {
 }
 
 /** Converts an error to a BatchError: the wire's code name and a message for callers. */
-export type DescribeError = (error: unknown) => { readonly code: string; readonly message: string };
+export type DescribeError = (error: unknown) => DescribedError;
+
+export interface DescribedError {
+  readonly code: string;
+  readonly message: string;
+  readonly nothingDone?: true | undefined;
+}
 
 /** The operations of a request, each of them runnable or refused already. */
 export interface ParsedBatch {
@@ -219,8 +225,14 @@ export function toResultMessage(result: BatchResult, describe: DescribeError): R
   }
 }
 
-function errorMessage(error: { readonly code: string; readonly message: string }): ResultMessage {
-  return wrap({ case: 'error', value: { $typeName: 'walnut.v1.BatchError', ...error } });
+function errorMessage({ code, message, nothingDone }: DescribedError): ResultMessage {
+  const value = {
+    $typeName: 'walnut.v1.BatchError',
+    code,
+    message,
+    nothingDone: nothingDone === true,
+  } as const;
+  return wrap({ case: 'error', value });
 }
 
 function wrap(result: ResultMessage['result']): ResultMessage {

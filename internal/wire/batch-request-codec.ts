@@ -121,8 +121,13 @@ function toResult({ kind, command }: BatchOperation, { result }: ResultMessage):
     case 'touch':
       if (kind === 'touch') return { kind, answer: toTouchAnswer(result.value) };
       break;
-    case 'error':
-      return { kind: 'error', error: new WalnutError(codeOf(result.value.code), result.value.message) };
+    case 'error': {
+      const { code, message, nothingDone } = result.value;
+      return {
+        kind: 'error',
+        error: new WalnutError(codeOf(code), message, nothingDone ? { nothingDone } : {}),
+      };
+    }
   }
   throw invalidArgument(`batch has the result of a ${result.case ?? 'nothing'} for a ${kind}`);
 }

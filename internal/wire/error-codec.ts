@@ -44,11 +44,13 @@ export interface HttpError {
   readonly code: WireCode;
   readonly message: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly nothingDone?: true | undefined;
 }
 
 export function fromErrorToHttp(error: WalnutError): HttpError {
   const { code, httpStatus } = SENT_CODES[error.code];
-  return { httpStatus, code, message: error.message, headers: headersOf(error.details) };
+  const { message, details } = error;
+  return { httpStatus, code, message, headers: headersOf(details), nothingDone: details.nothingDone };
 }
 
 export function fromError(error: WalnutError): ConnectError {

@@ -67,6 +67,7 @@ export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   unauthenticated: { code: 'unauthenticated', httpStatus: 401 },
   permission_denied: { code: 'permission_denied', httpStatus: 403 },
   cancelled: { code: 'canceled', httpStatus: 499 },
+  deadline_exceeded: { code: 'deadline_exceeded', httpStatus: 504 },
   storage_failed: { code: 'internal', httpStatus: 500 },
   internal: { code: 'internal', httpStatus: 500 },
 };

@@ -23,6 +23,8 @@ export type Encoded = Awaitable<Buffer> | Later<Buffer>;
 export interface Caller {
   readonly hasDeadline: boolean;
   readonly signal: AbortSignal;
+  /** See `UnaryContext`. */
+  timeoutMs?(): number | undefined;
   /** Calls at a gateway tell the nodes its user, and have no other wish. */
   readonly wish?: CallWish | undefined;
   /** A large answer is about to be made in slices: see `Exchange`. */

@@ -60,7 +60,7 @@ export class RelayedBatches {
       if (!reader.readBatch(request) || reader.columns.isAtomic) return undefined;
       if (reader.columns.name !== undefined) return undefined;
       const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
-      return this.#relay.batch(this.#batch, signal, caller.wish?.user);
+      return this.#relay.batch(this.#batch, signal, caller.wish?.user, caller.timeoutMs?.());
     } finally {
       reader.close();
     }

@@ -79,7 +79,8 @@ export function fromRestoreResults(
 function resultOf(result: BatchResult, describe: DescribeError): RestoreResult['result'] {
   switch (result.kind) {
     case 'error': {
-      const value = { $typeName: 'walnut.v1.RestoreError' as const, ...describe(result.error) };
+      const { code, message } = describe(result.error);
+      const value = { $typeName: 'walnut.v1.RestoreError' as const, code, message };
       return { case: 'error', value };
     }
     case 'get':

@@ -92,8 +92,17 @@ describe('an error of an attempt', () => {
 });
 
 describe('an error of one operation', () => {
-  const result = (code: string) =>
-    ({ case: 'error', value: { $typeName: 'walnut.v1.BatchError', code, message: 'x' } }) as const;
+  const result = (code: string, nothingDone = false) =>
+    ({
+      case: 'error',
+      value: { $typeName: 'walnut.v1.BatchError', code, message: 'x', nothingDone },
+    }) as const;
+  it('has done nothing where that is said, unless it may be that of a repeat', () => {
+    const told = (mayBeRepeat: boolean): string =>
+      errorOf(result('deadline_exceeded', true), { isRead: false, mayBeRepeat, address: 'm:1' }).outcome;
+    expect([told(false), told(true)]).toEqual(['not_done', 'unknown']);
+  });
+
   it.each<[string, boolean, boolean, string]>([
     ['invalid_argument', false, false, 'not_done'],
     ['invalid_argument', false, true, 'unknown'],

@@ -8,7 +8,7 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { connect } from '../../client/connect.ts';
 import { CallError } from '../../client/failures.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
-import { type Fault, SimulatedGroup } from './simulated-group.ts';
+import { errorResult, type Fault, SimulatedGroup } from './simulated-group.ts';
 
 const NODES = ['m:1', 'a:1', 'b:1'];
 const text = (value: Uint8Array): string => Buffer.from(value).toString();
@@ -102,6 +102,35 @@ describe('a client of a group', () => {
     const error = await failure(client.set('k', Buffer.from('1')));
     expect([error.code, error.outcome, error.attempts > 5]).toEqual([Code.Unavailable, 'not_done', true]);
     expect((await failure(client.set('a\ud800', Buffer.from('1')))).outcome).toBe('not_done');
+  });
+
+  it('sends again what a gateway had no answer for in time, and tells the others at once', async () => {
+    const { group, client, settle, clock } = open({ addresses: ['m:1'] });
+    let late = 3;
+    group.instead = ({ operation }) =>
+      operation.value?.key === 'slow' && late-- > 0 ? errorResult('deadline_exceeded', 'late') : undefined;
+    const slow = client.increment('slow');
+    const fast = client.increment('fast');
+    expect((await settle(fast)).value).toBe(1n);
+    expect([late, clock.monotonicMs()]).toEqual([2, 0]);
+    expect((await settle(slow)).value).toBe(1n);
+    expect(group.seen.slice(-4).map(([, kinds]) => kinds)).toEqual([
+      ...['increment increment', 'increment', 'increment', 'increment'],
+    ]);
+  });
+
+  it.each([
+    [true, 'not_done'],
+    [false, 'unknown'],
+  ])('says of what a gateway never answers whether nothing was done: %s', async (nothingDone, outcome) => {
+    const { group, client, settle, failure } = open({ addresses: ['m:1'], timeoutMs: 2_000 });
+    group.instead = ({ operation }) =>
+      operation.value?.key === 'slow' ? errorResult('deadline_exceeded', 'late', nothingDone) : undefined;
+    const slow = failure(client.set('slow', Buffer.from('1')));
+    const fast = client.set('fast', Buffer.from('1'));
+    expect((await settle(fast)).applied).toBe(true);
+    const error = await slow;
+    expect([error.code, error.outcome, error.attempts > 2]).toEqual([Code.DeadlineExceeded, outcome, true]);
   });
 
   it('gives a caller up without its neighbours', async () => {

@@ -40,6 +40,8 @@ export class SimulatedGroup {
   moved: (key: string) => ShardOwner | undefined = () => undefined;
   /** What a Batch waits for before it is answered. */
   hold: (request: BatchRequest) => Promise<void> | undefined = () => undefined;
+  /** What a Batch is answered instead of the result of an operation; undefined: its result. */
+  instead: (operation: BatchOperation) => BatchResult | undefined = () => undefined;
   /** The state after each record. */
   #states: State[] = [new Map()];
   /** Where each history begins, the oldest first. */
@@ -122,7 +124,7 @@ export class SimulatedGroup {
     for (const { operation } of operations) this.#checkOwned(operation.value?.key ?? '');
     const results = operations.map((operation) => this.#carryOut(address, operation));
     await this.hold(request);
-    return { results };
+    return { results: results.map((result, i) => this.instead(operations[i] as BatchOperation) ?? result) };
   }
 
   #carryOut(address: string, { operation }: BatchOperation): BatchResult {
@@ -192,6 +194,6 @@ export class SimulatedGroup {
   }
 }
 
-function errorResult(code: string, message: string): BatchResult {
-  return create(BatchResultSchema, { result: { case: 'error', value: { code, message } } });
+export function errorResult(code: string, message: string, nothingDone = false): BatchResult {
+  return create(BatchResultSchema, { result: { case: 'error', value: { code, message, nothingDone } } });
 }

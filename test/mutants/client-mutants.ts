@@ -89,8 +89,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that calls not done what a repeated Batch refused',
     file: 'client/failures.ts',
-    text: '  const isUnclear = mayBeRepeat || UNCLEAR.has(error.code);',
-    replacement: '  const isUnclear = UNCLEAR.has(error.code);',
+    text: '  const isUnclear = mayBeRepeat || (UNCLEAR.has(error.code) && !isRefused);',
+    replacement: '  const isUnclear = UNCLEAR.has(error.code) && !isRefused;',
     tests: ['test/client/failures.test.ts'],
   },
   {
@@ -208,7 +208,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that waits for a Batch that nobody waits for',
     file: 'client/batch-sender.ts',
-    text: '    if (batch.every(({ isGivenUp }) => isGivenUp)) aborter.abort();',
+    text: '      if (open.every(({ isGivenUp }) => isGivenUp)) ends.abort();\n',
     replacement: '',
     tests: [GROUP],
   },

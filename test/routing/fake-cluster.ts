@@ -225,12 +225,17 @@ export class FakeCluster {
       return operations.map((one) => this.result(address, one) ?? resultOf(group, one));
     };
     return {
-      batch: (operations, { user }) => attempt(() => run(operations, user), keysOf(operations)),
-      namedBatch: (writes, id, { user }) =>
-        attempt(() => {
-          group.checkNew(id);
-          return run(namedApart(writes, id), user);
-        }, keysOf(writes)),
+      batch: (operations, limits) =>
+        attempt(() => run(operations, limits.user), keysOf(operations), limits),
+      namedBatch: (writes, id, limits) =>
+        attempt(
+          () => {
+            group.checkNew(id);
+            return run(namedApart(writes, id), limits.user);
+          },
+          keysOf(writes),
+          limits,
+        ),
     };
   }
 
@@ -249,12 +254,16 @@ export class FakeCluster {
       throw new Error('not part of this double');
     };
     return {
-      get: (command, { user }) =>
-        attempt(() => {
-          this.users.push(user);
-          if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
-          return group.read(command);
-        }, [command.key]),
+      get: (command, limits) =>
+        attempt(
+          () => {
+            this.users.push(limits.user);
+            if (command.atLeast !== undefined) this.epochsAsked.push(command.atLeast.epoch);
+            return group.read(command);
+          },
+          [command.key],
+          limits,
+        ),
       increment: (command, limits) => attempt(() => group.increment(command), [command.key], limits),
       ...this.#batches(address, group, attempt),
       scan: ({ prefix, cursor }) =>

@@ -27,6 +27,7 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
       slices,
       bulk: undefined,
       relay: undefined,
+      clock,
       headers: [],
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     }),

@@ -3,6 +3,7 @@
  * bytes of a request as it passes them on, and by decoding and encoding each message.
  */
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
 import {
   BatchRequestSchema,
   type BatchResponse,
@@ -22,17 +23,19 @@ import type { BatchOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { RelayMethod } from '#model/relay.ts';
 import { ConnectNodeLinks } from '#peer/node-links.ts';
+import { earlySignal } from '#platform/early-signal.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { ClusterKeys } from '#routing/cluster-keys.ts';
 import { Groups } from '#routing/groups.ts';
 import type { NodeKeys } from '#routing/node-keys.ts';
+import type { Limits } from '#routing/router.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { settled } from '#test/doubles/settled.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 import { EPOCH, FakeNode } from '#test/server/fake-node.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
-import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { type DescribedError, fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
 import { toNamedWrites } from '#wire/batch-name.ts';
 import { fromBatch, fromNamedBatch, toBatchResults } from '#wire/batch-request-codec.ts';
 import { fromError } from '#wire/error-codec.ts';
@@ -48,8 +51,10 @@ export const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
 const HEADROOM = 5;
 /** Somebody who waits, and does not go away. */
 const CALLER: Caller = { hasDeadline: false, signal: new AbortController().signal };
-const describeError = (error: unknown): { code: string; message: string } =>
-  error instanceof WalnutError ? { code: error.code, message: error.message } : { code: 'bug', message: '' };
+const describeError = (error: unknown): DescribedError => {
+  if (!(error instanceof WalnutError)) return { code: 'bug', message: '' };
+  return { code: error.code, message: error.message, nothingDone: error.details.nothingDone };
+};
 
 interface Single {
   readonly schema: DescMessage;
@@ -139,6 +144,10 @@ export class RelayedRig {
   onAttempt: (group: string, method: RelayMethod) => void = () => undefined;
   /** Called with each answer of a node; what it throws is what comes of it. */
   onAnswer: (group: string, method: RelayMethod) => void = () => undefined;
+  /** Groups that take calls and never answer. */
+  readonly hung = new Set<string>();
+  /** The time of the caller, milliseconds; undefined: it waits. */
+  leftMs: number | undefined;
   /** May alter the answers of nodes to Batches. */
   alter: Alter = () => undefined;
   readonly groups: Groups;
@@ -165,6 +174,7 @@ export class RelayedRig {
       bulk: undefined,
       limits: LIMITS,
       describe: describeError,
+      endOf: ({ signal }) => earlySignal(signal, this.leftMs, clock),
     });
     this.#singles = isRelayed ? new RelayedCalls(keys.relay, singles, LIMITS.valueBytesMax) : singles;
     this.#batches = isRelayed ? new RelayedBatches(keys.relay, batches, LIMITS) : batches;
@@ -190,8 +200,13 @@ export class RelayedRig {
 
   async #ask(method: RelayMethod, request: Uint8Array): Promise<Buffer | undefined> {
     return method === 'batch'
-      ? await settled(this.#batches.batch(request, CALLER, HEADROOM))
+      ? await settled(this.#batches.batch(request, this.#caller, HEADROOM))
       : await settled(this.#singles[method](request, CALLER, HEADROOM));
+  }
+
+  get #caller(): Caller {
+    if (this.leftMs === undefined) return CALLER;
+    return { ...CALLER, hasDeadline: true, timeoutMs: () => this.leftMs };
   }
 
   #links(): ConstructorParameters<typeof Groups>[0]['links'] {
@@ -204,12 +219,23 @@ export class RelayedRig {
     };
   }
 
+  async #noAnswer({ timeoutMs, signal }: Limits = { timeoutMs: 0, signal: undefined }): Promise<never> {
+    await this.clock.sleep(timeoutMs, signal);
+    throw new ConnectError('no answer', signal?.aborted === true ? Code.Canceled : Code.DeadlineExceeded);
+  }
+
   #linkTo(group: string): NodeKeys {
     const node = this.nodes.get(group) as FakeNode;
-    const send = async (way: string, method: RelayMethod, request: Uint8Array): Promise<Uint8Array> => {
+    const send = async (
+      way: string,
+      method: RelayMethod,
+      request: Uint8Array,
+      limits?: Limits,
+    ): Promise<Uint8Array> => {
       this.ways.push(`${group} ${method} as ${way}`);
       try {
         this.onAttempt(group, method);
+        if (this.hung.has(group)) await this.#noAnswer(limits);
         const answer =
           method === 'batch'
             ? await batchAtNode(node, request, (one) => this.alter(one))
@@ -225,14 +251,14 @@ export class RelayedRig {
       const request = toBinary(schema, create(schema, toMessage(command) as Record<string, unknown>));
       return toAnswer(await send('command', method, request), command) as never;
     };
-    const batch = async (operations: readonly BatchOperation[]) => {
+    const batch = async (operations: readonly BatchOperation[], limits: Limits) => {
       const request = toBinary(BatchRequestSchema, create(BatchRequestSchema, fromBatch(operations)));
-      const answer = await send('command', 'batch', request);
+      const answer = await send('command', 'batch', request, limits);
       return toBatchResults(operations, fromBinary(BatchResponseSchema, answer));
     };
-    const namedBatch: NodeKeys['namedBatch'] = async (writes, id) => {
+    const namedBatch: NodeKeys['namedBatch'] = async (writes, id, limits) => {
       const request = toBinary(BatchRequestSchema, create(BatchRequestSchema, fromNamedBatch(writes, id)));
-      const answer = await send('command', 'batch', request);
+      const answer = await send('command', 'batch', request, limits);
       return toBatchResults(writes, fromBinary(BatchResponseSchema, answer));
     };
     const none = async (): Promise<never> => {
@@ -241,8 +267,8 @@ export class RelayedRig {
     const singles = { get: one('get'), set: one('set'), delete: one('delete') };
     const others = { increment: one('increment'), touch: one('touch') };
     const rest = { atomicBatch: none, scan: none, deletePrefix: none, explain: none, awaitDurable: none };
-    const pass = (method: RelayMethod, request: Uint8Array) =>
-      send('bytes', method, Uint8Array.from(request));
+    const pass = (method: RelayMethod, request: Uint8Array, limits: Limits) =>
+      send('bytes', method, Uint8Array.from(request), limits);
     return { ...singles, ...others, ...rest, pass, batch, namedBatch, watch: () => expectNone() };
   }
 }

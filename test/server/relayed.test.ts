@@ -6,6 +6,7 @@
 import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { slotOfKey } from '#cluster/slot-hash.ts';
 import {
   BatchRequestSchema,
   BatchResponseSchema,
@@ -18,6 +19,7 @@ import {
 import type { BatchResult } from '#model/commands.ts';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import type { RelayMethod } from '#model/relay.ts';
+import { SLOTS } from '#model/slots.ts';
 import type { ClientName } from '#model/write-id.ts';
 import { badKey, key, type Operation, operationsOf } from '#test/server/byte-operations.ts';
 import { EPOCH, type FakeNode } from '#test/server/fake-node.ts';
@@ -181,6 +183,56 @@ describe('a call that is passed on as bytes', () => {
   ])('a write %s', async (_, prepare) => {
     await sameAnswers([...HELLO, SETS, ONE, SETS], prepare);
     await sameAnswers([...HELLO, MIXED, ONE, MIXED], prepare);
+  });
+
+  describe.each([
+    ['by commands', false],
+    ['as bytes', true],
+  ])('of which a group does not answer in the time of the caller, %s', (_, isRelayed) => {
+    const told = (answer: string | undefined) =>
+      resultsOf(answer).map(({ result }) =>
+        result.case === 'error' ? [result.value.code, result.value.nothingDone] : result.case,
+      );
+    const open = async (hello: readonly Asked[]): Promise<RelayedRig> => {
+      const rig = new RelayedRig(isRelayed);
+      for (const { method, request } of hello) await rig.ask(method, request);
+      rig.hung.add('g1');
+      rig.leftMs = 800;
+      return rig;
+    };
+    const OF_G1 = new Set(KEYS.filter((one) => slotOfKey(one) < SLOTS / 3));
+
+    it('has the results of the others, and says what is known of each operation', async () => {
+      const rig = await open([...HELLO, SETS]);
+      const startedMs = rig.clock.monotonicMs();
+      const get = (key: string): Operation => ({ operation: { case: 'get', value: { key } } });
+      const mixed = batchOf([...KEYS.map(get), { operation: { case: 'set', value: { key: 'bar' } } }]);
+      expect(told(await rig.ask('batch', mixed.request))).toEqual([
+        ...KEYS.map((one) => (OF_G1.has(one) ? ['deadline_exceeded', true] : 'get')),
+        ['deadline_exceeded', false],
+      ]);
+      expect(rig.clock.monotonicMs() - startedMs).toBeLessThan(800);
+      expect(OF_G1.size).toBeGreaterThan(0);
+    });
+
+    it('has done no write whose name the group was not even asked for', async () => {
+      const rig = await open([]);
+      expect(told(await rig.ask('batch', SETS.request))).toEqual(
+        KEYS.map((one) => (OF_G1.has(one) ? ['deadline_exceeded', true] : 'set')),
+      );
+      expect(rig.clock.monotonicMs()).toBeLessThan(800);
+    });
+
+    it('has done no write that waited for the group', async () => {
+      const rig = await open(HELLO);
+      rig.hung.clear();
+      rig.onAttempt = (group) => {
+        if (group === 'g1') throw new WalnutError('unavailable', 'no lease', { nothingDone: true });
+      };
+      expect(told(await rig.ask('batch', SETS.request))).toEqual(
+        KEYS.map((one) => (OF_G1.has(one) ? ['deadline_exceeded', true] : 'set')),
+      );
+    });
   });
 
   it('refuses the results that are more values together than an answer may have', async () => {

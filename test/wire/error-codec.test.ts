@@ -44,7 +44,9 @@ describe.each(CODES)('%s', (code) => {
   it.each(DETAILS)('comes back with its message and %s', (_name, details) => {
     const error = toError(sent(fromError(new WalnutError(code, 'because', details))));
     const expected =
-      { storage_failed: 'internal', rate_limited: 'resource_exhausted' }[code as string] ?? code;
+      { storage_failed: 'internal', deadline_exceeded: 'cancelled', rate_limited: 'resource_exhausted' }[
+        code as string
+      ] ?? code;
     expect(received(error)).toEqual({ code: expected, message: 'because', ...details });
   });
 

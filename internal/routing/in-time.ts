@@ -1,0 +1,55 @@
+/**
+ * What is answered of a Batch when the time of its caller is nearly over: each operation that has no
+ * answer yet has an error, which says what is known of its effect.
+ */
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { asRefusal, WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import { isDeadlineNear } from '#platform/early-signal.ts';
+
+/** Calls that end by the signal have so long to say what became of them. */
+const GRACE_MS = 3;
+
+/** True once `work` is done; false where the time of the caller is nearly over before that. Rejects like `work`. */
+export async function inTime(
+  work: Promise<unknown>,
+  signal: AbortSignal | undefined,
+  clock: Clock,
+): Promise<boolean> {
+  const done = work.then(() => true);
+  if (signal === undefined) return done;
+  const settled = new AbortController();
+  const late = new Promise<boolean>((resolve) => {
+    const onAbort = (): void => {
+      if (isDeadlineNear(signal)) void clock.sleep(GRACE_MS, settled.signal).then(() => resolve(false));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true, signal: settled.signal });
+  });
+  try {
+    return await Promise.race([done, late]);
+  } finally {
+    settled.abort();
+  }
+}
+
+/** The error of a part that its caller's time ended; any other error as it is. */
+export function inCallersTime(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (!isDeadlineNear(signal) || !(error instanceof WalnutError)) return error;
+  if (error.code !== 'cancelled' && error.code !== 'unavailable') return error;
+  return lateError(error.details.nothingDone === true, `: ${error.message}`);
+}
+
+/** The results of operations of a part that failed as a whole: a Get has no effect that could be unknown. */
+export function errorsOf(operations: readonly BatchOperation[], error: WalnutError): BatchResult[] {
+  return operations.map(({ kind }) => ({
+    kind: 'error',
+    error: kind === 'get' ? (asRefusal(error) as WalnutError) : error,
+  }));
+}
+
+export function lateError(nothingDone: boolean, why = ''): WalnutError {
+  const known = nothingDone ? 'nothing was done' : 'the outcome of a write is unknown';
+  const message = `the group did not answer in the time of the caller, and ${known}${why}`;
+  return new WalnutError('deadline_exceeded', message, nothingDone ? { nothingDone } : {});
+}
