@@ -1,7 +1,5 @@
 /** One group of a cluster as a client calls it: its keys, at the members that the map has. */
-import { Code, ConnectError } from '@connectrpc/connect';
 import type { GroupMembers } from '#routing/group-members.ts';
-import { isEnded } from '#routing/long-attempts.ts';
 import { MappedGroup, PAUSE_MS_MAX, type RefreshMap } from '#routing/mapped-group.ts';
 import { GroupKeys } from './group-keys.ts';
 import type { KeysOptions } from './keys.ts';
@@ -25,14 +23,9 @@ export class ClusterGroup {
     const mapped = new MappedGroup<NodeStub>(refresh);
     this.id = id;
     this.#mapped = mapped;
-    const own = mapped.linksOver({
-      linkTo: (address) => links.linkTo(address),
-      judge: (error) => links.judge(error),
-      toError: (error, told) => links.toError(isEnded(error) ? unanswered(error) : error, told),
-    });
     this.keys = new GroupKeys(options, {
       routes: mapped.routes,
-      links: { ...own, close: () => links.close() },
+      links: { ...mapped.linksOver(links), close: () => links.close() },
       session,
       ownership,
       attempts: mapped.attempts,
@@ -49,9 +42,4 @@ export class ClusterGroup {
   update(members: GroupMembers): void {
     this.#mapped.update(members);
   }
-}
-
-/** The caller's time was over as well. */
-function unanswered(error: unknown): ConnectError {
-  return new ConnectError((error as Error).message, Code.Unavailable);
 }

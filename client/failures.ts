@@ -1,7 +1,7 @@
 /** Errors of calls as callers are told them. */
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Outcome, Told } from '#routing/failure.ts';
+import { EndedAttempt, type Outcome, type Told } from '#routing/failure.ts';
 
 /**
  * What every call of the client rejects with: a `ConnectError` that also says what
@@ -50,7 +50,12 @@ export function givenUp(outcome: 'not_done' | 'unknown'): CallError {
 
 /** The error of a routed call. */
 export function toCallError(error: unknown, told: Told): CallError {
-  return error instanceof CallError ? error : new CallError(ConnectError.from(error), told);
+  if (error instanceof CallError) return error;
+  const isEnded = error instanceof EndedAttempt;
+  return new CallError(
+    isEnded ? new ConnectError(error.message, Code.Unavailable) : ConnectError.from(error),
+    told,
+  );
 }
 
 /** The same error, of a call that did nothing. */

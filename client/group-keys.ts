@@ -139,8 +139,8 @@ export class GroupKeys implements Keys {
   }
 
   watch(what: WatchTarget, options: WatchOptions): AsyncIterable<WatchResponse> {
-    const { clock, readFrom, closed } = this.#options;
-    return openWatch({ router: this.#router, clock, readFrom }, what, options, closed);
+    const { clock, readFrom, closed, timeoutMs: beginMs } = this.#options;
+    return openWatch({ router: this.#router, clock, readFrom, beginMs }, what, options, closed);
   }
 
   /** Resolves when what was called before is settled, but for calls that may wait. */

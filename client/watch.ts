@@ -31,6 +31,8 @@ export interface WatchingClient {
   readonly router: Router<NodeStub>;
   readonly clock: Clock;
   readonly readFrom: Target;
+  /** How long nodes that hang are asked again for the first message, milliseconds. */
+  readonly beginMs: number;
 }
 
 /** Throws INVALID_ARGUMENT for what is no target, and for options that do not exist or are out of range. */
@@ -44,7 +46,7 @@ export function checkWatch(what: WatchTarget, options: WatchOptions): void {
 
 /** `closed` ends the watch, as the caller's signal does. */
 export function openWatch(
-  { router, clock, readFrom }: WatchingClient,
+  { router, clock, readFrom, beginMs }: WatchingClient,
   what: WatchTarget,
   options: WatchOptions,
   closed: AbortSignal,
@@ -55,7 +57,11 @@ export function openWatch(
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
   const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
   const open: OpenWatch = (request, ended) =>
-    router.stream(readFrom, ({ store }) => store.watch(request, { signal: ended, timeoutMs: 0 }), ends);
+    router.stream(
+      readFrom,
+      ({ store }, signal) => store.watch(request, { signal: AbortSignal.any([signal, ended]), timeoutMs: 0 }),
+      { signal: ends, beginMs },
+    );
   return resumingWatch(open, { ...fields, what: target }, { clock, signal: ends, patienceMs, onBreak });
 }
 

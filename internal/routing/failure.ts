@@ -1,4 +1,12 @@
 /** What is known of a call that failed: its effect, and what may help. */
+import { WalnutError } from '#model/errors.ts';
+
+/** Routing itself ended the attempt, so that this is no answer of a node. */
+export class EndedAttempt extends WalnutError {
+  constructor(why: string) {
+    super('unavailable', why);
+  }
+}
 
 /**
  * What became of a call that failed. `done`: it took effect, and only its answer could

@@ -15,7 +15,7 @@ import { Hold, type HoldLimits } from '#routing/hold.ts';
 import { MappedGroup, PAUSE_MS_MAX, type RefreshMap } from '#routing/mapped-group.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { OwnNames } from '#routing/own-names.ts';
-import { type Attempt, Router } from '#routing/router.ts';
+import { type Attempt, Router, type StreamLimits } from '#routing/router.ts';
 import { OPERATION_BYTES } from '#routing/split-batch.ts';
 
 export interface GroupCallsOptions {
@@ -146,11 +146,11 @@ export class GroupCalls {
   /** See `Router.stream`. */
   stream<T>(
     target: Target,
-    open: (link: NodeKeys) => AsyncIterable<T>,
-    signal: AbortSignal,
+    open: (link: NodeKeys, signal: AbortSignal) => AsyncIterable<T>,
+    limits: StreamLimits,
   ): AsyncIterable<T> {
     if (!this.#mapped.hasMembers) throw this.#noMembers();
-    return this.#router.stream(target, open, signal);
+    return this.#router.stream(target, open, limits);
   }
 
   /**

@@ -7,6 +7,7 @@ import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CALL_MS, type GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
+import type { NodeKeys } from '#routing/node-keys.ts';
 import { doubled } from '#routing/pauses.ts';
 
 const PAUSE_MS = 50;
@@ -33,13 +34,11 @@ export async function* groupWatch(
   let told = 0;
   for (let failures = 0; !signal.aborted; failures++) {
     let skipped = told;
-    // A node tells the first message at once; a watch that has no place at the node would wait for ever.
-    const opening = new AbortController();
-    const limit = clock.after(CALL_MS, () => opening.abort());
-    const over = AbortSignal.any([signal, opening.signal]);
+    const beginMs = isBegun ? CALL_MS : startedMs + CALL_MS - clock.monotonicMs();
     try {
-      for await (const message of group.stream(readFrom, (link) => link.watch(next, over, user), signal)) {
-        limit.cancel();
+      const open = (link: NodeKeys, over: AbortSignal): AsyncIterable<WatchMessage> =>
+        link.watch(next, over, user);
+      for await (const message of group.stream(readFrom, open, { signal, beginMs })) {
         failures = 0;
         // The watch that was opened again begins before a record of which a part was told.
         if (skipped > 0 && message.events.length === 0) continue;
@@ -54,26 +53,23 @@ export async function* groupWatch(
         if (events.length > 0 || message.events.length === 0 || message.canResume)
           yield { ...message, events };
       }
-    } catch (thrown) {
+    } catch (error) {
       if (signal.aborted) return;
-      const error = opening.signal.aborted ? notBegun(group.id) : thrown;
       if (!mayGoOn(error)) throw error;
-      if (!isBegun && clock.monotonicMs() - startedMs >= CALL_MS) throw error;
+      if (!isBegun && clock.monotonicMs() - startedMs >= CALL_MS) throw notBegun(group.id, error);
       if (isBegun && !isInitialDone) throw notResumable(group.id, error);
-    } finally {
-      limit.cancel();
     }
     await clock.sleep(doubled(PAUSE_MS, failures, PAUSE_MS_MAX), signal);
   }
 }
 
 /** The node went away, stops, or is not the one to ask. */
-function mayGoOn(error: unknown): boolean {
+function mayGoOn(error: unknown): error is WalnutError {
   return error instanceof WalnutError && (error.code === 'unavailable' || error.code === 'not_master');
 }
 
-function notBegun(group: string): WalnutError {
-  const message = `group ${group} began no watch within ${CALL_MS} ms: too many may be open at its nodes through this process`;
+function notBegun(group: string, error: WalnutError): WalnutError {
+  const message = `group ${group} began no watch within ${CALL_MS} ms: ${error.message}`;
   return new WalnutError('unavailable', message, { nothingDone: true });
 }
 

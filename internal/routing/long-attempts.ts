@@ -3,8 +3,7 @@
  * late. A master that hangs would keep them to the end of their time, so they are ended as
  * soon as another node leads, and are repeated there.
  */
-import { WalnutError } from '#model/errors.ts';
-import type { Failure } from '#routing/failure.ts';
+import { EndedAttempt, type Failure } from '#routing/failure.ts';
 import type { Attempt } from '#routing/router.ts';
 
 /** What is known of an attempt that was ended here. */
@@ -44,9 +43,9 @@ export class LongAttempts<L> {
   }
 }
 
-class EndedError extends WalnutError {
+class EndedError extends EndedAttempt {
   constructor(address: string) {
-    super('unavailable', `${address} did not answer until another node led the group`);
+    super(`${address} did not answer until another node led the group`);
   }
 }
 

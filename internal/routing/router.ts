@@ -12,6 +12,8 @@ import type { Failure, Outcome, Told } from '#routing/failure.ts';
 import type { Gate } from '#routing/gate.ts';
 import type { GroupRoutes, Target } from '#routing/group-routes.ts';
 import { nextStep } from '#routing/next-step.ts';
+import { Opening, SILENT } from '#routing/opening.ts';
+import { doubled } from '#routing/pauses.ts';
 
 /** How nodes are called; implemented by who calls them. `L` is the way to one node. */
 export interface Links<L> {
@@ -47,6 +49,12 @@ export interface RoutedCall {
   readonly at?: (() => string) | undefined;
 }
 
+export interface StreamLimits {
+  readonly signal: AbortSignal | undefined;
+  /** How long nodes that hang are asked again for the first message, milliseconds. */
+  readonly beginMs: number;
+}
+
 export interface Attempt<L> extends Limits {
   readonly link: L;
   readonly address: string;
@@ -70,6 +78,9 @@ export interface RouterOptions<L> {
 /** Nodes that are asked who the master is have so long. */
 const FIND_MS = 1_000;
 const ATTEMPT_DOUBLINGS_MAX = 6;
+/** How long a node has for the first message of a stream, which it tells at once; it doubles where that was too short. */
+const FIRST_MS = 1_000;
+const FIRST_MS_MAX = 2_000;
 
 /** One call while it goes on. */
 interface Progress {
@@ -141,34 +152,50 @@ export class Router<L> {
   }
 
   /**
-   * Opens a stream at the node to ask, and at the next one while none of them gave a
-   * message; one of the master only at who the master is by then. A stream that breaks later is
-   * the caller's to open again. `signal`: with it the caller ends the stream.
+   * Opens a stream at the node to ask, and at the next one while none of them gave a message; one of
+   * the master only at who the master is by then. Where a node hangs, nodes are asked again until
+   * `beginMs` are over. A stream that breaks later is the caller's to open again. `signal`: with it the
+   * caller ends the stream.
    */
   async *stream<T>(
     target: Target,
-    open: (link: L) => AsyncIterable<T>,
-    signal: AbortSignal | undefined,
+    open: (link: L, signal: AbortSignal) => AsyncIterable<T>,
+    { signal, beginMs }: StreamLimits,
   ): AsyncGenerator<T, void, undefined> {
+    const endMs = this.#clock.monotonicMs() + beginMs;
     const tried = new Set<string>();
     let last: Error | undefined;
+    let silences = 0;
     for (;;) {
       const address = await this.#choose({ target, isRead: true }, tried);
-      if (last !== undefined && tried.has(address)) throw last;
+      const leftMs = endMs - this.#clock.monotonicMs();
+      if (last !== undefined && tried.has(address)) {
+        if (silences === 0 || leftMs <= 0) throw last;
+        tried.clear();
+      }
       tried.add(address);
+      const firstMs = Math.ceil(Math.min(leftMs, doubled(FIRST_MS, silences, FIRST_MS_MAX)));
+      const opening = new Opening(Math.max(1, firstMs), signal, this.#clock);
       let hasBegun = false;
       try {
-        for await (const message of open(this.#links.linkTo(address))) {
+        for await (const message of open(this.#links.linkTo(address), opening.signal)) {
+          if (!hasBegun) opening.onMessage();
           hasBegun = true;
           yield message;
         }
         return;
-      } catch (error) {
-        const failure = this.#links.judge(error);
+      } catch (thrown) {
+        const { silence } = opening;
+        if (silence !== undefined) silences++;
+        const error = silence ?? thrown;
+        const failure = silence === undefined ? this.#links.judge(thrown) : SILENT;
         last = this.#links.toError(error, { outcome: 'not_done', address, attempts: tried.size });
         if (isGivenUp({ signal })) throw last;
         this.#routes.onFailure(address, failure, this.#clock.monotonicMs());
-        if (hasBegun || failure.remedy === 'none' || !this.#routes.hasUntried(tried)) throw last;
+        const isLast = silences === 0 && !this.#routes.hasUntried(tried);
+        if (hasBegun || failure.remedy === 'none' || isLast) throw last;
+      } finally {
+        opening.close();
       }
     }
   }

@@ -138,10 +138,17 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'watch without a place at a node that waits for ever',
-    file: 'internal/routing/group-watch.ts',
-    text: 'clock.after(CALL_MS, () => opening.abort())',
-    replacement: 'clock.after(CALL_MS, () => undefined)',
+    file: 'internal/routing/opening.ts',
+    text: '() => this.#over.abort(new EndedAttempt(why))',
+    replacement: '() => void why',
     tests: [WATCH],
+  },
+  {
+    name: 'begins: a stream that is given up with the first node that hangs',
+    file: 'internal/routing/router.ts',
+    text: 'const isLast = silences === 0 && !this',
+    replacement: 'const isLast = !this',
+    tests: [ROUTER, WATCH],
   },
   {
     name: 'atomic Batch over two slots',

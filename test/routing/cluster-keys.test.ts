@@ -407,6 +407,20 @@ describe('a Batch', () => {
 describe('a Scan', () => {
   const SCAN = { prefix: '', cursor: '', limit: 10, keysOnly: false };
 
+  it('that begins while a master hangs goes on at the next one as soon as the map names it', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = (address) => (address === 'g1-1:1' ? 'hung' : 'answer');
+    void cluster.clock.sleep(3_000).then(() => {
+      cluster.map = mapOf(['g1'], 2, { g1: 'g1-2' });
+      cluster.routed.cache.take({ kind: 'whole', map: cluster.map, epoch: 2 });
+    });
+    const page = await cluster.settled(
+      cluster.keys.scan({ prefix: '', cursor: '', limit: 1, keysOnly: false }),
+    );
+    expect(page).toMatchObject({ entries: [{ key: 'g1-2:1' }] });
+    expect(cluster.clock.monotonicMs()).toBeLessThan(4_200);
+  });
+
   it('goes group after group, each at one node', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const keys: string[] = [];

@@ -239,17 +239,34 @@ export class FakeCluster {
     };
   }
 
+  /** What an attempt at the node comes to. `keys`: those of the operations. */
+  async #attempt<T>(address: string, work: () => T, keys: readonly string[], limits?: Limits): Promise<T> {
+    const group = this.#groupAt(address);
+    this.asked.push(address);
+    const isForeign = keys.some((key) => ownerOf(this.#slots, slotOfKey(key)) !== group.id);
+    const fate = isForeign ? 'moved' : this.fate(address, keys[0] ?? '');
+    if (fate === 'answer') return work();
+    if (fate === 'lost') work();
+    if (fate === 'hung') await this.clock.sleep(limits?.timeoutMs ?? 0, limits?.signal);
+    throw new Broken(fate);
+  }
+
+  async *#watch(address: string, signal: AbortSignal): AsyncGenerator<WatchMessage> {
+    const group = this.#groupAt(address);
+    if (group.isSilent || this.fate(address, '') === 'hung') throw await untilAborted(signal);
+    const messages = group.watched.shift();
+    if (messages === undefined) return;
+    yield* messages;
+    throw group.isQuietAfter ? await untilAborted(signal) : new Broken('dead');
+  }
+
+  #groupAt(address: string): FakeGroup {
+    return this.group(address.slice(0, address.indexOf('-')));
+  }
+
   #nodeAt(address: string): NodeKeys {
-    const group = this.group(address.slice(0, address.indexOf('-')));
-    const attempt: Attempt = async (work, keys = [], limits) => {
-      this.asked.push(address);
-      const isForeign = keys.some((key) => ownerOf(this.#slots, slotOfKey(key)) !== group.id);
-      const fate = isForeign ? 'moved' : this.fate(address, keys[0] ?? '');
-      if (fate === 'answer') return work();
-      if (fate === 'lost') work();
-      if (fate === 'hung') await this.clock.sleep(limits?.timeoutMs ?? 0, limits?.signal);
-      throw new Broken(fate);
-    };
+    const group = this.#groupAt(address);
+    const attempt: Attempt = (work, keys = [], limits) => this.#attempt(address, work, keys, limits);
     const none = async (): Promise<never> => {
       throw new Error('not part of this double');
     };
@@ -266,8 +283,12 @@ export class FakeCluster {
         ),
       increment: (command, limits) => attempt(() => group.increment(command), [command.key], limits),
       ...this.#batches(address, group, attempt),
-      scan: ({ prefix, cursor }) =>
-        attempt(() => pageOf(group, `${prefix}${address}${cursor}`, cursor === '' ? 'second' : '')),
+      scan: ({ prefix, cursor }, limits) =>
+        attempt(
+          () => pageOf(group, `${prefix}${address}${cursor}`, cursor === '' ? 'second' : ''),
+          [],
+          limits,
+        ),
       awaitDurable: ({ position }) =>
         attempt(() => {
           this.owned.push(`${group.id} ${position.epoch}`);
@@ -282,13 +303,7 @@ export class FakeCluster {
           const reached = { durabilityReached: 'accepted' as const, replicasAcked: 0 };
           return { isCommitted: true, position: group.position, results, ...reached };
         }),
-      watch: async function* (_command, signal) {
-        if (group.isSilent) throw await untilAborted(signal);
-        const messages = group.watched.shift();
-        if (messages === undefined) return;
-        yield* messages;
-        throw group.isQuietAfter ? await untilAborted(signal) : new Broken('dead');
-      },
+      watch: (_command, signal) => this.#watch(address, signal),
       deletePrefix: () =>
         attempt(() => ({
           ...{ deleted: 0, nextCursor: '', position: group.position },

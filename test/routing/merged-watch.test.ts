@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { WalnutError } from '#model/errors.ts';
 import { toLsn } from '#model/position.ts';
 import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
-import { FakeCluster, type FakeGroup } from '#test/routing/fake-cluster.ts';
+import { FakeCluster, type FakeGroup, mapOf } from '#test/routing/fake-cluster.ts';
 
 const WATCH: WatchCommand = {
   target: { kind: 'prefix', prefix: '' },
@@ -153,6 +153,22 @@ describe('a watch of a cluster', () => {
     const { error } = await read(cluster, 9, { isInitial: true });
     expect(error?.message).toContain('start over');
     expect(error?.details.resumePlaces).toBeUndefined();
+  });
+
+  it('that begins while a master hangs begins at the next one as soon as the map names it', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['a'])]);
+    g2.watched.push([message(g2, 8, [])]);
+    g2.isQuietAfter = true;
+    cluster.fate = (address) => (address === 'g1-1:1' ? 'hung' : 'answer');
+    void cluster.clock.sleep(3_000).then(() => {
+      cluster.map = mapOf(['g1', 'g2'], 2, { g1: 'g1-2' });
+      cluster.routed.cache.take({ kind: 'whole', map: cluster.map, epoch: 2 });
+    });
+    const { keys, error } = await read(cluster, 1);
+    expect([keys, error]).toEqual([['a'], undefined]);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(5_200);
   });
 
   it('of a key watches its group only', async () => {

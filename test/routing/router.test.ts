@@ -225,6 +225,49 @@ describe('what a node does not have yet', () => {
 });
 
 describe('a routed stream', () => {
+  const LIMITS = { signal: undefined, beginMs: 10_000 };
+
+  /** Node `a` takes the stream and says nothing; `b` tells at once. */
+  const hanging = (opened: string[]) =>
+    async function* (link: string, signal: AbortSignal) {
+      opened.push(link);
+      if (link === 'a')
+        await new Promise((_, reject) => signal.addEventListener('abort', reject, { once: true }));
+      yield link;
+    };
+
+  it('begins at the next node where one takes it and says nothing for a second', async () => {
+    const one = group({ a: () => 'answer', b: () => 'answer' });
+    const opened: string[] = [];
+    const begun = one.router.stream('replica', hanging(opened), LIMITS).next();
+    await one.clock.advance(1_000);
+    expect((await begun).value).toBe('b');
+    expect(opened).toEqual(['a', 'b']);
+  });
+
+  it('of a master that hangs begins at the next one as soon as that is known', async () => {
+    const one = group({ a: () => 'answer', b: () => 'answer' });
+    const opened: string[] = [];
+    one.setMaster('a');
+    const begun = one.router.stream('master', hanging(opened), LIMITS).next();
+    await one.clock.advance(2_500);
+    one.setMaster('b');
+    await one.clock.advance(1_000);
+    expect((await begun).value).toBe('b');
+    expect(opened).toEqual(['a', 'a', 'b']);
+  });
+
+  it('is given up after its time where nobody tells anything, and says what it waited for', async () => {
+    const one = group({ a: () => 'answer' });
+    const opened: string[] = [];
+    const error = one.router
+      .stream('master', hanging(opened), LIMITS)
+      .next()
+      .catch((thrown) => thrown);
+    await one.clock.advance(10_000);
+    expect((await error).message).toContain('told');
+    expect(opened.length).toBe(6);
+  });
   it('begins at the next node while none has given anything, and breaks with the node after that', async () => {
     const one = group({ a: () => 'answer', b: () => 'answer' });
     const open = async function* (link: string) {
@@ -234,7 +277,7 @@ describe('a routed stream', () => {
     };
     const given: string[] = [];
     const broken = (async () => {
-      for await (const message of one.router.stream('replica', open, undefined)) given.push(message);
+      for await (const message of one.router.stream('replica', open, LIMITS)) given.push(message);
     })();
     await expect(broken).rejects.toMatchObject({ told: { outcome: 'not_done', address: 'b' } });
     expect(given).toEqual(['b']);
@@ -248,7 +291,7 @@ describe('a routed stream', () => {
       throw refused;
     };
     one.setMaster('a');
-    const begun = one.router.stream('master', open, undefined).next();
+    const begun = one.router.stream('master', open, LIMITS).next();
     await expect(begun).rejects.toMatchObject({ told: { address: 'a', attempts: 1 } });
     expect(opened).toEqual(['a']);
   });
@@ -262,7 +305,9 @@ describe('a routed stream', () => {
       aborter.abort();
       throw refused;
     };
-    await expect(one.router.stream('replica', open, aborter.signal).next()).rejects.toThrow('told');
+    await expect(
+      one.router.stream('replica', open, { ...LIMITS, signal: aborter.signal }).next(),
+    ).rejects.toThrow('told');
     expect(opened).toEqual(['a']);
   });
 });
