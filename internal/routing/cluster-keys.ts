@@ -36,7 +36,7 @@ import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { CallWish } from '#model/wish.ts';
 import type { BatchId, WriteId } from '#model/write-id.ts';
 import { BatchCalls } from '#routing/batch-calls.ts';
-import { asLost, type CallerOptions, CallPositions } from '#routing/call-positions.ts';
+import { type CallerOptions, CallPositions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import { mergedWatch } from '#routing/merged-watch.ts';
 import { untilOwned } from '#routing/moved.ts';
@@ -160,7 +160,7 @@ export class ClusterKeys implements KeyValuePort {
           : await this.#writeTo(group, key, own, kind, send);
         return { ...answer, position: group.told(answer.position) };
       } catch (error) {
-        throw positions.hasSeen ? asLost(error, group) : error;
+        throw positions.atomicError(group, command.operations, error);
       }
     });
   }

@@ -82,20 +82,6 @@ export function bytesOfAll(operations: readonly BatchOperation[]): number {
   return operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
 }
 
-/** The position that an operation names: what it must see, or what its name is not older than. */
-export function namedBy({ kind, command }: BatchOperation): Position | undefined {
-  return kind === 'get' ? command.atLeast : command.id?.since;
-}
-
-/** The operation with this position instead of the one that it names. */
-export function withPosition(operation: BatchOperation, position: Position | undefined): BatchOperation {
-  if (position === namedBy(operation)) return operation;
-  const { kind, command } = operation;
-  if (kind === 'get') return { kind, command: { ...command, atLeast: position } };
-  const id = { ...(command.id as WriteId), since: position };
-  return { kind, command: { ...command, id } } as BatchOperation;
-}
-
 /** How long the node may wait for acks and disks, milliseconds. */
 export function waitOf({ durability, minAcks, timeoutMs }: ReceiptOptions): number {
   return durability === undefined && minAcks === 0 ? 0 : timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;

@@ -28,14 +28,14 @@ import type {
   WriteAnswer,
   WriteOperation,
 } from '#model/commands.ts';
-import { invalidArgument, WalnutError } from '#model/errors.ts';
+import { invalidArgument, notYet, WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
+import { GroupSeen } from '#model/group-seen.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import type { Position } from '#model/position.ts';
+import { isAhead, type Position } from '#model/position.ts';
 import { type Seen, seenAfter, withoutGroup } from '#model/seen.ts';
 import type { WatchMessage } from '#model/watch.ts';
 import type { BatchId, WriteId } from '#model/write-id.ts';
-import { OwnPositions } from '#server/own-positions.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
 export class SessionKeys implements KeyValuePort {
@@ -43,8 +43,9 @@ export class SessionKeys implements KeyValuePort {
   readonly #tell: (seen: Seen) => void;
   /** What the session brought: a read that names no position itself shows all of it. */
   readonly #brought: Seen;
-  /** What the node behind the port has to show; undefined: the port does that itself. */
-  readonly #own: OwnPositions | undefined;
+  /** The group of the node behind the port, and what that has to show; undefined: the port does that itself. */
+  readonly #group: string | undefined;
+  readonly #own: GroupSeen | undefined;
   #seen: Seen;
 
   /**
@@ -53,7 +54,8 @@ export class SessionKeys implements KeyValuePort {
    */
   constructor(port: KeyValuePort, seen: Seen, tell: (seen: Seen) => void, group?: string) {
     this.#port = port;
-    this.#own = group === undefined ? undefined : new OwnPositions(port, group, seen);
+    this.#group = group;
+    this.#own = group === undefined ? undefined : seenOfNode(port, group, seen);
     this.#brought = seen;
     this.#seen = seen;
     this.#tell = tell;
@@ -61,7 +63,7 @@ export class SessionKeys implements KeyValuePort {
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
     return this.#noted(
-      () => this.#own?.get(command, signal) ?? this.#port.get(command, signal),
+      () => this.#read(command, signal),
       ({ asOf }) => this.#note(asOf, this.#includedBy(command)),
     );
   }
@@ -88,7 +90,11 @@ export class SessionKeys implements KeyValuePort {
 
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]> {
     return this.#noted(
-      async () => this.#port.batch((await this.#own?.operations(operations, signal)) ?? operations, signal),
+      async () => {
+        const own = (await this.#own?.operations(operations, signal)) ?? operations;
+        const results = await this.#port.batch(own, signal);
+        return [...(this.#own?.results(operations, results) ?? results)];
+      },
       (results) => {
         for (const [i, result] of results.entries())
           this.#noteResult(operations[i] as BatchOperation, result);
@@ -108,7 +114,11 @@ export class SessionKeys implements KeyValuePort {
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     return this.#written(async () => {
       const operations = (await this.#own?.operations(command.operations, signal)) ?? command.operations;
-      return this.#port.atomicBatch(this.#named({ ...command, operations }), signal);
+      try {
+        return await this.#port.atomicBatch(this.#named({ ...command, operations }), signal);
+      } catch (error) {
+        throw this.#own?.atomicError(command.operations, error) ?? error;
+      }
     });
   }
 
@@ -116,7 +126,7 @@ export class SessionKeys implements KeyValuePort {
     return this.#noted(
       () => this.#port.scan(command, signal),
       ({ asOf, asOfAll = [asOf] }) => {
-        this.#own?.checkShown(asOf);
+        this.#checkShown(asOf);
         for (const position of asOfAll) this.#note(position);
       },
     );
@@ -147,8 +157,23 @@ export class SessionKeys implements KeyValuePort {
     return this.#port.awaitDurable(command, signal);
   }
 
+  #read(command: GetCommand, signal: AbortSignal | undefined): Awaitable<GetAnswer> {
+    if (this.#own === undefined) return this.#port.get(command, signal);
+    return this.#own.reading(command, (atLeast) => this.#port.get({ ...command, atLeast }, signal), signal);
+  }
+
+  /** The write, with the position by which a named one is known to be new. */
   #named<C extends { readonly id?: WriteId | undefined }>(command: C): C {
-    return this.#own?.named(command) ?? command;
+    const { id } = command;
+    if (this.#own === undefined || id === undefined) return command;
+    return { ...command, id: { ...id, since: this.#own.since(id.since) } };
+  }
+
+  /** Throws `unavailable` for a page of an older state. */
+  #checkShown(asOf: Position): void {
+    const newest = this.#own?.newest;
+    if (newest !== undefined && isAhead(newest, asOf))
+      throw notYet('this node is behind what the session has seen of its group: try again, or another node');
   }
 
   #written<A extends { readonly position: Position }>(work: () => Awaitable<A>): Awaitable<A> {
@@ -156,7 +181,7 @@ export class SessionKeys implements KeyValuePort {
   }
 
   #noteResult({ kind, command }: BatchOperation, result: BatchResult): void {
-    if (result.kind === 'error') this.#forget(this.#own?.asLost(result.error) ?? result.error);
+    if (result.kind === 'error') this.#forget(result.error);
     else if (result.kind !== 'get') this.#note(result.answer.position);
     else this.#note(result.answer.asOf, kind === 'get' ? this.#includedBy(command) : []);
   }
@@ -166,7 +191,7 @@ export class SessionKeys implements KeyValuePort {
   }
 
   #note(position: Position, included: Seen = []): void {
-    const { group = this.#own?.group } = position;
+    const { group = this.#group } = position;
     this.#seen = seenAfter(this.#seen, { ...position, group }, included);
   }
 
@@ -194,4 +219,16 @@ export class SessionKeys implements KeyValuePort {
     this.#forget(error);
     return new WalnutError(error.code, error.message, { ...error.details, seen: this.#seen });
   }
+}
+
+/** A node has one history at a time, so its own word proves what was seen before. */
+function seenOfNode(port: KeyValuePort, group: string, seen: Seen): GroupSeen {
+  return new GroupSeen({
+    group,
+    seen,
+    ownOf: (named) => named,
+    prove: async ({ key, waitMs }, { earlier }, signal) => {
+      for (const atLeast of earlier) await port.get({ key, waitMs, atLeast }, signal);
+    },
+  });
 }

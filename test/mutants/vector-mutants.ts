@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const SEEN = 'test/model/seen.test.ts';
+const MODEL = 'test/model/group-seen.test.ts';
 const SESSIONS = 'test/routing/sessions.test.ts';
 const GATEWAY = 'test/server/gateway-headers.test.ts';
 const VOUCHED = 'test/server/vouched.test.ts';
@@ -11,24 +12,24 @@ const CLIENT = 'test/client/group-sessions.test.ts';
 export const VECTOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'vector: a read through a gateway shows nothing of what the session has seen',
-    file: 'internal/routing/call-positions.ts',
-    text: '      return await read(atLeast);',
+    file: 'internal/model/group-seen.ts',
+    text: '      return await read(this.newest);',
     replacement: '      return await read(undefined);',
-    tests: [SESSIONS, GATEWAY],
+    tests: [MODEL, SESSIONS, GATEWAY, NODE],
   },
   {
     name: 'vector: what a failover left unproven is not asked for',
-    file: 'internal/routing/call-positions.ts',
-    text: '      await group.prove(key, earlier, atLeast);\n',
-    replacement: '',
-    tests: [SESSIONS, GATEWAY],
+    file: 'internal/model/group-seen.ts',
+    text: 'if (this.#needed.earlier.length > 0) await this.#options.prove(command, this.#needed, signal);',
+    replacement: 'void signal;',
+    tests: [MODEL, SESSIONS, GATEWAY],
   },
   {
     name: 'vector: Gets of a Batch show nothing of what the session has seen',
-    file: 'internal/routing/call-positions.ts',
-    text: 'withPosition(operation, takesSeen ? (own ?? atLeast) : own)',
-    replacement: 'withPosition(operation, own)',
-    tests: [SESSIONS],
+    file: 'internal/model/group-seen.ts',
+    text: 'withPosition(operation, takesSeen ? (own ?? this.newest) : own)',
+    replacement: 'withPosition(operation, takesSeen ? own : undefined)',
+    tests: [MODEL, SESSIONS],
   },
   {
     name: 'vector: an answer of a write proves what was seen before',
@@ -136,18 +137,25 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
     tests: [VOUCHED],
   },
   {
-    name: 'vector: a node shows nothing of what the session has seen',
-    file: 'internal/server/own-positions.ts',
-    text: '{ ...command, atLeast: this.#needed.atLeast }',
-    replacement: '{ ...command }',
-    tests: [NODE],
-  },
-  {
     name: 'vector: a node takes positions of other groups for its own',
-    file: 'internal/server/own-positions.ts',
+    file: 'internal/model/group-seen.ts',
     text: 'neededOf(seenOf(seen, group).map(',
     replacement: 'neededOf(seen.map(',
-    tests: [NODE],
+    tests: [MODEL, NODE],
+  },
+  {
+    name: 'vector: a session forgets its group for a lost position that its caller named',
+    file: 'internal/model/group-seen.ts',
+    text: "result.kind !== 'error' || !this.#showsSeen(given[i] as BatchOperation)",
+    replacement: "result.kind !== 'error' || given[i] === undefined",
+    tests: [MODEL, NODE],
+  },
+  {
+    name: 'vector: what an atomic Batch has lost is told for ever',
+    file: 'internal/model/group-seen.ts',
+    text: 'return isOfSeen ? this.#asLost(error) : error;',
+    replacement: 'return isOfSeen ? error : this.#asLost(error);',
+    tests: [MODEL, NODE],
   },
   {
     name: 'vector: the group is not in protobuf',

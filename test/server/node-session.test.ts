@@ -43,6 +43,26 @@ describe('a node of a cluster', () => {
     expect(askedOf(running)).toEqual([{ epoch: 4, lsn: toLsn(9) }]);
   });
 
+  it('keeps its group where a Get of a Batch names a position that is lost, and forgets it where an atomic Batch has lost it', async () => {
+    const { running } = await open('g1');
+    const { keyValue } = running.node.ports;
+    const gone = new WalnutError('discarded_history', 'gone');
+    keyValue.batch = async () => [{ kind: 'error', error: gone }];
+    keyValue.atomicBatch = async () => {
+      throw gone;
+    };
+    const ask = (get: object, atomic: boolean): Promise<PlainAnswer> =>
+      http1(running, 'POST', '/walnut.v1.KVStore/Batch', {
+        headers: { 'content-type': 'application/json', [SEEN]: 'g2=7-7,g1=4-9' },
+        body: JSON.stringify({ operations: [{ get: { key: 'k', ...get } }], atomic }),
+      });
+    const own = { atLeast: { epoch: '5', lsn: '1' } };
+    expect((await ask(own, false)).headers[SEEN]).toBe('g2=7-7,g1=4-9');
+    expect((await ask({}, false)).headers[SEEN]).toBe('g2=7-7');
+    expect((await ask(own, true)).headers[SEEN]).toBeUndefined();
+    expect((await ask({}, true)).headers[SEEN]).toBe('g2=7-7');
+  });
+
   it('refuses a page that is older than what the session has seen', async () => {
     const { get } = await open('g1');
     const answer = await get(`g1=${2 ** 52}-900000`, '/v1/keys');
