@@ -225,8 +225,7 @@ export class FakeCluster {
       return operations.map((one) => this.result(address, one) ?? resultOf(group, one));
     };
     return {
-      batch: (operations, limits) =>
-        attempt(() => run(operations, limits.user), keysOf(operations), limits),
+      batch: (operations, limits) => attempt(() => run(operations, limits.user), keysOf(operations), limits),
       namedBatch: (writes, id, limits) =>
         attempt(
           () => {
