@@ -1,6 +1,6 @@
 /** The suites by name, what options each takes, and what it does without them. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchDeletePrefix } from './delete-prefix.ts';
@@ -12,6 +12,7 @@ import { benchGateway } from './gateway/gateway-bench.ts';
 import { benchLatency } from './latency/latency-bench.ts';
 import { benchMemory } from './memory/memory-bench.ts';
 import { benchMixed } from './mixed/mixed-bench.ts';
+import { benchPace } from './pace/pace-bench.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
 import type { SuiteReport } from './report.ts';
@@ -29,6 +30,7 @@ export interface Options {
   readonly entries?: readonly number[];
   readonly only?: string;
   readonly trace?: string;
+  readonly beside?: string;
 }
 
 export type OptionName = keyof Options;
@@ -69,6 +71,10 @@ export const OPTIONS: { readonly [name in OptionName]-?: Option<NonNullable<Opti
     },
   },
   only: { expected: 'a text', read: (text) => text },
+  beside: {
+    expected: 'the directory of another checkout of Walnut, in which npm ci was run',
+    read: (text) => (existsSync(join(text, 'node_modules')) ? resolve(text) : undefined),
+  },
   trace: { expected: 'an existing file', read: (text) => (existsSync(text) ? text : undefined) },
 };
 
@@ -119,6 +125,11 @@ export const SUITES: Readonly<Record<string, Suite>> = {
     takes: ['rounds', 'entries', 'seconds', 'rate'],
     run: ({ rounds = ROUNDS, entries: [entries = 4_000_000] = [], seconds = 10, rate = 5_000 }) =>
       benchLatency({ rounds, entries, seconds, rate }),
+  },
+  pace: {
+    takes: ['rounds', 'seconds', 'rate', 'beside'],
+    run: ({ rounds = ROUNDS, seconds = 10, rate = 12_000, beside }) =>
+      benchPace({ rounds, seconds, rate, beside }),
   },
   eviction: {
     takes: ['rounds', 'entries', 'seconds', 'trace'],

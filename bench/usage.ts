@@ -32,6 +32,9 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 were deleted, next to redis-server where it is installed
   latency       times of Gets and Sets at a fixed rate with many entries and a checkpoint
                 in the middle, each from when it was due, next to redis-server (BGSAVE)
+  pace          times of Gets and Sets over HTTP/1.1 at a rate that leaves the server half
+                idle, each from when it was due, next to bare node:http and to another
+                checkout
   eviction      Sets into caches that are full, by entries and by bytes, and the hits of
                 a zipf-like stream and of a recorded trace, next to redis-server with
                 allkeys-lru and to an exact LRU; of the trace also what Belady's optimum
@@ -53,9 +56,9 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
   --seconds N      of each measurement under load; default 1 for mixed, 2 for unary,
                    batch, gateway, durable, watch, eviction and flat, 5 for embedded, 10 for
-                   replication, latency and checkpoint
-  --rate N         replication, checkpoint, embedded: writes per second; latency: requests;
-                   default 5000, and 20000 for embedded
+                   replication, latency, pace and checkpoint
+  --rate N         replication, checkpoint, embedded: writes per second; latency,
+                   pace: requests; default 5000, 12000 for pace, and 20000 for embedded
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
                    and 100000,1000000,4000000; memory: default 1000000;
                    flat: default 10000,10000000, compared with the first;
@@ -64,6 +67,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary, batch, gateway, mixed, durable, stalls: calls whose name has
                    this text, such as "get"
+  --beside DIR     pace: another checkout of Walnut, in which npm ci was run, such as that of
+                   the last release (git worktree add DIR TAG)
   --trace FILE     eviction: gzipped little-endian 32-bit keys; default orm-busy.trace.gz
                    in the folder that WALNUT_TRACES names; skipped without either
   --json FILE      write every round as JSON, too

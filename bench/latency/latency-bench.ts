@@ -80,6 +80,7 @@ async function measure(
     entries,
     connections: CONNECTIONS,
     setPercent: SET_PERCENT,
+    tickMs: 1,
   };
   const child = spawn(process.execPath, [LOAD, JSON.stringify(order)], {
     stdio: ['ignore', 'pipe', 'inherit'],

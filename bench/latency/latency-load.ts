@@ -20,6 +20,8 @@ export interface LatencyOrder {
   readonly connections: number;
   /** How many of 100 requests are Sets. */
   readonly setPercent: number;
+  /** How long it pauses between two looks at what is due; 0: as long as a turn of its loop takes. */
+  readonly tickMs: number;
 }
 
 /** Milliseconds. */
@@ -39,7 +41,6 @@ export interface LatencyFigures {
   readonly late: Quantiles;
 }
 
-const TICK_MS = 1;
 const WARM_UP_MS = 1_000;
 const ANSWER_MS_MAX = 30_000;
 
@@ -77,7 +78,7 @@ function send(number: number, dueMs: number, isMeasured: boolean): void {
   });
 }
 
-/** Every 1 ms, what has become due since. */
+/** What has become due, at each look. */
 async function drive(forMs: number, isMeasured: boolean): Promise<void> {
   const startMs = performance.now();
   const total = Math.floor((forMs * order.rate) / 1_000);
@@ -88,8 +89,15 @@ async function drive(forMs: number, isMeasured: boolean): Promise<void> {
       send(next++, dueMs, isMeasured);
       dueMs = startMs + (next * 1_000) / order.rate;
     }
-    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    await pause();
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    if (order.tickMs > 0) setTimeout(resolve, order.tickMs);
+    else setImmediate(resolve);
+  });
 }
 
 function quantilesOf(histogram: RecordableHistogram): Quantiles {

@@ -1,7 +1,8 @@
 /**
  * Load from a process of its own: wrk for HTTP/1.1 and h2load for HTTP/2 where
  * they are installed, else own-load.ts, which is slower and so flatters the
- * slower server. One thread each: 32 connections, or 8 with 16 streams.
+ * slower server. HTTP/2 with heads of their own is own-http2-load.ts. One thread each:
+ * 32 connections, or 8 with 16 streams.
  */
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -30,9 +31,9 @@ export function createLoad(directory: string): Load {
   return (port, call, seconds) => {
     if (call.http === 1 && hasWrk) return wrk(directory, port, call, seconds);
     // Every request of h2load has the same head.
-    if (call.http === 2 && hasH2load && call.isHeadOwn !== true)
-      return h2load(directory, port, call, seconds);
-    return ownLoad(port, call, seconds);
+    if (call.http === 2 && call.isHeadOwn === true) return ownLoad('own-http2-load.ts', port, call, seconds);
+    if (call.http === 2 && hasH2load) return h2load(directory, port, call, seconds);
+    return ownLoad('own-load.ts', port, call, seconds);
   };
 }
 
@@ -80,7 +81,7 @@ function urlOf(port: number, { isTls, path }: MeasuredCall): string {
   return `${isTls ? 'https' : 'http'}://127.0.0.1:${port}${path}`;
 }
 
-async function ownLoad(port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
+async function ownLoad(program: string, port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
   const body = Buffer.from(call.body).toString('base64');
   const shape = JSON.stringify({
     connections: CONNECTIONS,
@@ -91,7 +92,7 @@ async function ownLoad(port: number, call: MeasuredCall, seconds: number): Promi
     sessions: SESSIONS,
     streams: STREAMS,
   });
-  const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'own-load.ts'), shape]);
+  const { stdout } = await run(process.execPath, [join(import.meta.dirname, program), shape]);
   return { requests: Number(stdout), seconds };
 }
 

@@ -2,6 +2,7 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { OwnHeads } from './own-head.ts';
 
 interface Shape {
   readonly http: 1 | 2;
@@ -23,17 +24,13 @@ const body = Buffer.from(shape.body, 'base64');
 let answered = 0;
 let isOver = false;
 
-let numbered = 0;
+const heads = new OwnHeads();
 
 /** The fields in which the head of each request differs from others. */
 function ownHead(): Record<string, string> {
   if (shape.isHeadOwn !== true) return {};
-  numbered++;
-  const id = numbered.toString(16);
-  return {
-    'connect-timeout-ms': String(5_000 + (numbered % 5_000)),
-    traceparent: `00-${id.padStart(32, '0')}-${id.padStart(16, '0')}-01`,
-  };
+  const { timeoutMs, traceparent } = heads.next();
+  return { 'connect-timeout-ms': timeoutMs, traceparent };
 }
 
 /** One request after the other; answers carry a content-length. */

@@ -18,6 +18,7 @@ export function asShipped(entry: string, args: readonly string[]) {
 }
 
 const START_MS_MAX = 30_000;
+const LISTENS = /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/;
 
 export interface Target {
   readonly port: number;
@@ -40,7 +41,16 @@ export function startWalnut(directory: string, more: readonly string[] = []): Pr
   const { nodeFlags, env } = asShipped(entry, args);
   const argv = [...nodeFlags, join(ROOT, entry), ...args];
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'], env });
-  return started(child, /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/);
+  return started(child, LISTENS);
+}
+
+/** A master of another checkout, with its dependencies in place, started as its own launcher does. */
+export function startOther(checkout: string, directory: string): Promise<Target> {
+  const sets = ['server.port=0', 'server.address=127.0.0.1', `wal.directory=${directory}`, 'log.format=json'];
+  const args = sets.flatMap((set) => ['--set', set]);
+  const argv = [join(checkout, 'bin/launch.cjs'), 'cmd/master.ts', ...args];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'], cwd: checkout });
+  return started(child, LISTENS);
 }
 
 export function startYardstick(argv: readonly string[]): Promise<Target> {

@@ -66,9 +66,12 @@ export class HpackEncoder {
   #lowest: number | undefined;
   #sizeNext = TABLE_BYTES_DEFAULT;
 
-  /** Without `indexes` the table stays empty, so blocks never depend on what was sent before. */
-  constructor(indexes: boolean) {
-    this.#learned = indexes ? new LearnedFields() : undefined;
+  /**
+   * Without `indexes` the table stays empty, so blocks never depend on what was sent before.
+   * `passing`: names of fields that are not put into it.
+   */
+  constructor(indexes: boolean, passing: ReadonlySet<string> = PASSING) {
+    this.#learned = indexes ? new LearnedFields(passing) : undefined;
   }
 
   get tableBytes(): number {
@@ -124,8 +127,9 @@ export class HpackEncoder {
     const learned = this.#learned;
     const index = learned?.indexOf(name, value) ?? 0;
     if (index > 0) return WRITER.integer(0x80, 0x7f, index);
-    const isToPass = NEVER_INDEXED.has(name) || PASSING.has(name) || STATIC_INDEX.has(`${name}\0${value}`);
-    if (learned === undefined || isToPass) return writeStatic(WRITER, name, value);
+    const isToPass = NEVER_INDEXED.has(name) || STATIC_INDEX.has(`${name}\0${value}`);
+    if (learned === undefined || isToPass || learned.passing.has(name))
+      return writeStatic(WRITER, name, value);
     const field = new Field(name, value);
     // Larger than half of the table, it would push out nearly all that repeats.
     if (field.size > learned.table.sizeMax / 2) return writeStatic(WRITER, name, value);
@@ -139,10 +143,12 @@ export class HpackEncoder {
 /** The table with which the peer decodes, as this side knows it. */
 class LearnedFields {
   readonly table: DynamicTable;
+  readonly passing: ReadonlySet<string>;
   /** Name, or name NUL value, to the number of the newest insertion that has it. */
   readonly #insertionOf = new Map<string, number>();
 
-  constructor() {
+  constructor(passing: ReadonlySet<string>) {
+    this.passing = passing;
     this.table = new DynamicTable(TABLE_BYTES_DEFAULT, (field, insertion) => this.#unlearn(field, insertion));
   }
 
