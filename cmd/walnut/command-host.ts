@@ -6,6 +6,7 @@
 import type { Command } from 'commander';
 import { type Endpoint, tryEndpoint, writtenAddress } from '#dial/endpoint.ts';
 import { Callee } from './call/callee.ts';
+import { kept } from './call/kept.ts';
 import type { Reach } from './call/reach.ts';
 import { Session } from './call/session.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
@@ -159,15 +160,11 @@ export function usageError(message: string, advice?: string): CliError {
 export function parseToldAddress(text: string, by: Endpoint): Endpoint {
   const told = TOLD.get(by) ?? new Map<string, Endpoint>();
   TOLD.set(by, told);
-  if (told.size >= TOLD_MAX) told.clear();
-  const endpoint = told.get(text) ?? toldEndpoint(text, by);
-  told.set(text, endpoint);
-  return endpoint;
+  return kept(told, text, () => toldEndpoint(text, by));
 }
 
 /** The addresses that an endpoint named before: the same object is called by the same connection. */
 const TOLD = new WeakMap<Endpoint, Map<string, Endpoint>>();
-const TOLD_MAX = 64;
 
 function toldEndpoint(text: string, by: Endpoint): Endpoint {
   const told = tryEndpoint(text);

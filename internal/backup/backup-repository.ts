@@ -37,9 +37,19 @@ export interface StoredObject {
 }
 
 /** A manifest that cannot be read is listed with the reason. */
-export type ListedBackup =
-  | { readonly id: string; readonly manifest: BackupManifest }
+export type Listed<Manifest> =
+  | { readonly id: string; readonly manifest: Manifest }
   | { readonly id: string; readonly manifest: undefined; readonly why: string };
+export type ListedBackup = Listed<BackupManifest>;
+
+/** Manifests of one kind: the end of the names of their files, and how these are read. */
+export interface ManifestKind<Manifest> {
+  readonly suffix: string;
+  /** The manifest, or what is wrong with it. */
+  readonly tryDecode: (bytes: Uint8Array) => Manifest | string;
+}
+
+const BACKUPS: ManifestKind<BackupManifest> = { suffix: SUFFIX, tryDecode: tryDecodeBackupManifest };
 
 /**
  * The one of `all`, oldest first, with the id, or whose id alone begins so; the last for `latest`. Throws
@@ -163,15 +173,8 @@ export class BackupRepository {
     await fileSystem.syncDirectory(this.path);
   }
 
-  /** The bytes of a file beside the manifests; undefined if there is none. */
-  async readNamed(name: string): Promise<Buffer | undefined> {
-    const { fileSystem } = this.#parts;
-    const path = `${this.path}/${name}`;
-    return (await fileSystem.stat(path)) === undefined ? undefined : readWholeFile(fileSystem, path);
-  }
-
-  /** What stands before the suffix in the names of files beside the manifests, sorted: ids begin with their time. */
-  async idsOf(suffix: string): Promise<string[]> {
+  /** What stands before the suffix in the names of manifests, sorted: ids begin with their time. */
+  async #idsOf(suffix: string): Promise<string[]> {
     const { fileSystem } = this.#parts;
     if ((await fileSystem.stat(this.path))?.isDirectory !== true) {
       throw new BackupRequestError(`there is no directory ${this.path}`);
@@ -181,10 +184,17 @@ export class BackupRepository {
   }
 
   /** All backups, oldest first. */
-  async list(): Promise<ListedBackup[]> {
-    const listed: ListedBackup[] = [];
-    for (const id of await this.idsOf(SUFFIX)) {
-      const manifest = await this.#tryRead(id);
+  list(): Promise<ListedBackup[]> {
+    return this.listOf(BACKUPS);
+  }
+
+  /** All manifests of a kind, oldest first. */
+  async listOf<Manifest extends { readonly id: string }>(
+    kind: ManifestKind<Manifest>,
+  ): Promise<Listed<Manifest>[]> {
+    const listed: Listed<Manifest>[] = [];
+    for (const id of await this.#idsOf(kind.suffix)) {
+      const manifest = await this.#tryRead(id, kind);
       listed.push(
         typeof manifest === 'string' ? { id, manifest: undefined, why: manifest } : { id, manifest },
       );
@@ -192,16 +202,28 @@ export class BackupRepository {
     return listed;
   }
 
+  /** The manifest of what was listed. Throws `ImageDamageError` where it is damaged. */
+  readable<Manifest>(found: Listed<Manifest>, { suffix }: ManifestKind<Manifest>): Manifest {
+    if (!('why' in found)) return found.manifest;
+    const file = `${this.path}/${found.id}${suffix}`;
+    throw new ImageDamageError({ file, byte: 0, lsn: 0, why: found.why });
+  }
+
   /** Finds a backup by `latest`, by its id, or by the beginning of exactly one id. */
   async find(idOrStart: string): Promise<BackupManifest> {
     const found = findById(await this.list(), idOrStart, `${this.path} contains no backup ${idOrStart}`);
-    if (found.manifest !== undefined) return found.manifest;
-    throw new ImageDamageError({ file: this.#manifestPath(found.id), byte: 0, lsn: 0, why: found.why });
+    return this.readable(found, BACKUPS);
   }
 
-  async #tryRead(id: string): Promise<BackupManifest | string> {
-    const bytes = await readWholeFile(this.#parts.fileSystem, this.#manifestPath(id));
-    const manifest = tryDecodeBackupManifest(bytes);
+  async #tryRead<Manifest extends { readonly id: string }>(
+    id: string,
+    { suffix, tryDecode }: ManifestKind<Manifest>,
+  ): Promise<Manifest | string> {
+    const { fileSystem } = this.#parts;
+    const path = `${this.path}/${id}${suffix}`;
+    // Somebody may have removed it since its name was read.
+    if ((await fileSystem.stat(path)) === undefined) return 'it was removed';
+    const manifest = tryDecode(await readWholeFile(fileSystem, path));
     if (typeof manifest === 'string') return manifest;
     return manifest.id === id ? manifest : `it is the manifest of ${manifest.id}`;
   }
@@ -261,9 +283,5 @@ export class BackupRepository {
 
   #temporaryPath(): string {
     return `${this.path}/tmp/${this.#parts.random.id128()}`;
-  }
-
-  #manifestPath(id: string): string {
-    return `${this.path}/${id}${SUFFIX}`;
   }
 }

@@ -1,6 +1,11 @@
 /** The backups of whole clusters in a repository, each a manifest `<id>.cluster.json` that names backups of groups. */
 import { imageOfBackup } from '#backup/backup-manifest.ts';
-import { type BackupRepository, findById } from '#backup/backup-repository.ts';
+import {
+  type BackupRepository,
+  findById,
+  type Listed,
+  type ManifestKind,
+} from '#backup/backup-repository.ts';
 import {
   type ClusterManifest,
   encodeClusterManifest,
@@ -8,14 +13,12 @@ import {
   tryDecodeClusterManifest,
 } from '#backup/cluster-manifest.ts';
 import { type FoldTarget, whyNotIn } from '#backup/fold-log.ts';
-import { BackupRequestError, ImageDamageError } from '#backup/log-image.ts';
+import { BackupRequestError } from '#backup/log-image.ts';
 
 const SUFFIX = '.cluster.json';
+const CLUSTERS: ManifestKind<ClusterManifest> = { suffix: SUFFIX, tryDecode: tryDecodeClusterManifest };
 
-/** A manifest that cannot be read is listed with the reason. */
-export type ListedClusterBackup =
-  | { readonly id: string; readonly manifest: ClusterManifest }
-  | { readonly id: string; readonly manifest: undefined; readonly why: string };
+export type ListedClusterBackup = Listed<ClusterManifest>;
 
 export class ClusterBackups {
   readonly repository: BackupRepository;
@@ -30,17 +33,8 @@ export class ClusterBackups {
   }
 
   /** All of them, oldest first. */
-  async list(): Promise<ListedClusterBackup[]> {
-    const listed: ListedClusterBackup[] = [];
-    for (const id of await this.repository.idsOf(SUFFIX)) {
-      const bytes = await this.repository.readNamed(`${id}${SUFFIX}`);
-      const read = bytes === undefined ? 'it was removed' : tryDecodeClusterManifest(bytes);
-      const manifest = typeof read === 'string' || read.id === id ? read : `it is the manifest of ${read.id}`;
-      listed.push(
-        typeof manifest === 'string' ? { id, manifest: undefined, why: manifest } : { id, manifest },
-      );
-    }
-    return listed;
+  list(): Promise<ListedClusterBackup[]> {
+    return this.repository.listOf(CLUSTERS);
   }
 
   /**
@@ -56,7 +50,7 @@ export class ClusterBackups {
         ? `${path} contains no backup of a cluster: make one with walnut cluster backup --to ${path}`
         : `${path} contains no backup ${idOrStart} of a cluster. Expected REPOSITORY, a directory, or REPOSITORY/ID: see walnut cluster backups REPOSITORY`,
     );
-    return this.#readable(found);
+    return this.repository.readable(found, CLUSTERS);
   }
 
   /**
@@ -83,16 +77,10 @@ export class ClusterBackups {
         listed.manifest === undefined
           ? `${listed.id}: ${listed.why}`
           : await whyNotReached(this.repository, listed.manifest.groups, target);
-      if (why === undefined) return this.#readable(listed);
+      if (why === undefined) return this.repository.readable(listed, CLUSTERS);
       reasons.push(why);
     }
     throw new BackupRequestError(`no backup in ${path} reaches there\n${reasons.join('\n')}`);
-  }
-
-  #readable(found: ListedClusterBackup): ClusterManifest {
-    if (found.manifest !== undefined) return found.manifest;
-    const file = `${this.repository.path}/${found.id}${SUFFIX}`;
-    throw new ImageDamageError({ file, byte: 0, lsn: 0, why: found.why });
   }
 }
 

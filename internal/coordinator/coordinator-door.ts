@@ -1,4 +1,6 @@
 /** A coordinator as nodes, operators and readers of the map call it: the port of its service. */
+
+import { groupsOf, type Heard, nodesOf } from '#cluster/cluster-views.ts';
 import type {
   Answering,
   ClusterPlan,
@@ -15,7 +17,6 @@ import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
 import type { RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { NodeStatus, ShardMap } from '#cluster/shard-map.ts';
 import type { Coordinator } from '#coordinator/coordinator.ts';
-import { groupsOf, type Heard, nodesOf } from '#coordinator/views.ts';
 import type { Readiness } from '#model/edge.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';

@@ -12,17 +12,15 @@ import {
   type HttpRequest,
   type HttpResponse,
   send,
-  sendMethodNotAllowed,
   sendProblem,
   sendText,
 } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import { answer, problem, TEXT } from '#rpc/openapi/operation.ts';
-import { pageApi } from '#rpc/plain-routes.ts';
+import { pageApi, readOnly } from '#rpc/plain-routes.ts';
 
 const TEXT_PAGE = operationOf('/');
 const FILE = operationOf('/page/{file}');
-const READ_ONLY = 'GET, HEAD';
 const PREFIX = '/page/';
 
 /** Nothing comes from elsewhere, nothing runs that is no file of the page, and nobody frames it. */
@@ -71,12 +69,11 @@ export function createIndexRoute(files: PageFiles, text: () => string): HttpRout
       '200': answer('Page or text', types),
     }),
     operation: (_verb, _query, headers) => (index !== undefined && wantsPage(headers) ? FILE : TEXT_PAGE),
-    serve: (request, response, { operation }) => {
-      if (!isRead(request)) return sendMethodNotAllowed(request, response, READ_ONLY);
+    serve: readOnly((request, response, { operation }) => {
       response.setHeader('vary', 'accept');
       if (operation !== FILE) return sendText(request, response, 200, text());
       sendFile(request, response, index as PageFile);
-    },
+    }),
   };
 }
 
@@ -86,13 +83,12 @@ export function createFilesRoute(files: PageFiles): HttpRoute {
     shown: FILE.name,
     api: FILE_API,
     operation: () => FILE,
-    serve: (request, response, { path }) => {
-      if (!isRead(request)) return sendMethodNotAllowed(request, response, READ_ONLY);
+    serve: readOnly((request, response, { path }) => {
       const file = files.get(path.slice(PREFIX.length));
       if (file !== undefined) return sendFile(request, response, file);
       const message = 'the page has no such file: expected / in a browser';
       sendProblem(request, response, 404, { code: 'not_found', message });
-    },
+    }),
   };
 }
 
@@ -100,10 +96,6 @@ function sendFile(request: HttpRequest, response: HttpResponse, { type, bytes, e
   const headers = { ...SECURITY_HEADERS, 'content-type': type, 'cache-control': 'no-cache', etag };
   const isKept = request.headers['if-none-match']?.includes(etag) === true;
   send(request, response, isKept ? 304 : 200, headers, isKept ? '' : bytes);
-}
-
-function isRead({ method }: HttpRequest): boolean {
-  return method === 'GET' || method === 'HEAD';
 }
 
 function wantsPage({ accept }: IncomingHttpHeaders): boolean {

@@ -71,10 +71,15 @@ export function createPlainRoute(
     path,
     api,
     operation: () => operation,
-    serve: (request, response, { query }) => {
-      if (request.method === 'GET' || request.method === 'HEAD') return carryOut(request, response, query);
-      sendMethodNotAllowed(request, response, 'GET, HEAD');
-    },
+    serve: readOnly((request, response, { query }) => carryOut(request, response, query)),
+  };
+}
+
+/** Answers GET and HEAD, and refuses other methods. */
+export function readOnly(serve: HttpRoute['serve']): HttpRoute['serve'] {
+  return (request, response, around) => {
+    if (request.method === 'GET' || request.method === 'HEAD') return serve(request, response, around);
+    return sendMethodNotAllowed(request, response, 'GET, HEAD');
   };
 }
 

@@ -13,19 +13,12 @@ import { operationOf } from '#model/methods.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
-import {
-  type HttpRequest,
-  type HttpResponse,
-  isOver,
-  send,
-  sendMethodNotAllowed,
-  sendProblem,
-} from '#rpc/http-io.ts';
+import { type EventSource, sendEvents } from '#rpc/event-stream.ts';
+import { type HttpRequest, type HttpResponse, send, sendMethodNotAllowed } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
-import { untilRetired } from '#rpc/until-retired.ts';
 import { WATCH_API } from '#server/keys-api.ts';
 import type { KeysViews } from '#server/keys-views.ts';
 import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
@@ -54,13 +47,6 @@ const OPS: ReadonlyMap<string, Op> = new Map([
   ['delete', Op.DELETE],
   ['touch', Op.TOUCH],
 ]);
-/** No comma, quote or control character stands in a `resume`. */
-const EVENT_STREAM = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-store',
-  'x-content-type-options': 'nosniff',
-};
-
 const END_OF_EVENT = Buffer.from('\n\n');
 
 export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
@@ -73,33 +59,23 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   };
 }
 
-async function serve(
+function serve(
   { views, errors, sendStream, slices }: WatchRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
   query: string,
   call: RpcCall,
-): Promise<void> {
+): void | Promise<void> {
   if (request.method === 'OPTIONS') return send(request, response, 204, { allow: METHODS }, '');
   if (request.method !== 'GET') return sendMethodNotAllowed(request, response, METHODS);
-  const { retired } = call.principal;
-  const aborter = new AbortController();
-  response.once('close', () => aborter.abort());
-  try {
-    const command = toCommand(query, request.headers['last-event-id']);
-    const watched = views(call).port.watch(command, aborter.signal);
-    const told = retired === undefined ? watched : untilRetired(watched, retired);
-    const messages = told[Symbol.asyncIterator]();
-    // A refused watch is answered with the status of its error, before the stream begins.
-    const first = await messages.next();
-    const body = toEvents(first, messages, errors, slices);
-    await sendStream({ status: 200, header: new Headers(EVENT_STREAM), body }, response);
-  } catch (error) {
-    if (isOver(response)) return;
-    const { httpStatus, code, message, headers } = errors.toHttpError(error);
-    call.onEnd?.(code);
-    sendProblem(request, response, httpStatus, { code, message }, headers);
-  }
+  const source: EventSource<WatchMessage> = {
+    errors,
+    sendStream,
+    open: (signal) => views(call).port.watch(toCommand(query, request.headers['last-event-id']), signal),
+    toEvent: (message) => toEvent(message, slices),
+    endOf: (error) => ({ resume: error instanceof WalnutError ? endTextOf(error.details) : undefined }),
+  };
+  return sendEvents(source, request, response, call);
 }
 
 /** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */
@@ -151,25 +127,7 @@ function readOps(text: string | undefined): Op[] {
   });
 }
 
-async function* toEvents(
-  first: IteratorResult<WatchMessage>,
-  messages: AsyncIterator<WatchMessage>,
-  errors: ErrorMapper,
-  slices: SlicePace,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for (let next = first; next.done !== true; next = await messages.next())
-      yield* toEvent(next.value, slices);
-  } catch (error) {
-    const { code, message } = errors.toHttpError(error);
-    const resume = error instanceof WalnutError ? endTextOf(error.details) : undefined;
-    const last = resume === undefined ? { code, message } : { code, message, resume };
-    yield Buffer.from(`event: end\ndata: ${JSON.stringify(last)}\n\n`);
-  } finally {
-    await messages.return?.();
-  }
-}
-
+/** No line feed stands in a `resume`. */
 function toEvent(message: WatchMessage, slices: SlicePace): AsyncGenerator<Uint8Array> {
   const id = message.canResume ? `id: ${resumeTextOf(message)}\n` : '';
   const before = Buffer.from(`${id}data: `);

@@ -16,7 +16,7 @@ const varint = (field: number): number => field * 8;
 
 const RESULTS = delimited(1);
 /** The tags of BatchResult's fields. */
-const RESULT_TAGS = {
+export const RESULT_TAGS = {
   get: delimited(1),
   set: delimited(2),
   delete: delimited(3),

@@ -10,19 +10,20 @@ import { invalidArgument } from '#model/errors.ts';
 import { isAhead, type Lsn, NO_LSN, type Position } from '#model/position.ts';
 import type { EncodedAnswer, RelayedResults } from '#model/relay.ts';
 import { asBuffer } from '#platform/bytes.ts';
+import { RESULT_TAGS } from '#wire/answer-writer.ts';
 import { toBatchResults } from '#wire/batch-request-codec.ts';
 import { ByteReader } from '#wire/byte-reader.ts';
 import { type ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
 import { DELETE, GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
 
 const RESULTS = 0x0a;
-/** The tags of the results of each kind of operation in a BatchResult. */
-const RESULT_TAGS: Readonly<Record<number, number>> = {
-  [GET]: 0x0a,
-  [SET]: 0x12,
-  [DELETE]: 0x1a,
-  [INCREMENT]: 0x2a,
-  [TOUCH]: 0x32,
+/** The tags of the results by the kinds of their operations. */
+const TAG_OF_KIND: Readonly<Record<number, number>> = {
+  [GET]: RESULT_TAGS.get,
+  [SET]: RESULT_TAGS.set,
+  [DELETE]: RESULT_TAGS.delete,
+  [INCREMENT]: RESULT_TAGS.increment,
+  [TOUCH]: RESULT_TAGS.touch,
 };
 /** The tags of the position in each answer: `as_of` of a GetResponse, `position` of the others. */
 const POSITION_TAGS: Readonly<Record<number, number>> = {
@@ -144,7 +145,7 @@ function marksOfResults(kinds: Uint8Array, total: number): Uint32Array | undefin
     if (reader.at >= total || reader.bytes[reader.at++] !== RESULTS) return undefined;
     const end = reader.delimited(total);
     if (end < 0 || reader.at === end) return undefined;
-    if (reader.bytes[reader.at++] !== RESULT_TAGS[kind]) return undefined;
+    if (reader.bytes[reader.at++] !== TAG_OF_KIND[kind]) return undefined;
     if (reader.delimited(end) !== end) return undefined;
     mark(marks, MARKS * i, kind, end);
     reader.at = end;
@@ -154,7 +155,7 @@ function marksOfResults(kinds: Uint8Array, total: number): Uint32Array | undefin
 
 /** Notes where an answer stands that begins here, and reads its fields up to its position. */
 function mark(marks: Uint32Array, at: number, kind: number, end: number): void {
-  marks[at + TAG] = RESULT_TAGS[kind] as number;
+  marks[at + TAG] = TAG_OF_KIND[kind] as number;
   marks[at + FROM] = reader.at;
   marks[at + TO] = end;
   const positionTag = POSITION_TAGS[kind];

@@ -84,7 +84,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'relayed results that are errors and are not looked at',
     file: 'internal/wire/relayed-answer.ts',
-    text: 'if (reader.bytes[reader.at++] !== RESULT_TAGS[kind]) return undefined;',
+    text: 'if (reader.bytes[reader.at++] !== TAG_OF_KIND[kind]) return undefined;',
     replacement: 'if (reader.bytes[reader.at++] === RESULT_TAGS[0]) return undefined;',
     tests: RELAYED,
   },

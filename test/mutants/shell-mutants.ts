@@ -18,8 +18,8 @@ export const SHELL_MUTANTS: readonly Mutant[] = [
   {
     name: 'contexts that any user of the machine may read',
     file: 'cmd/walnut/context/context-file.ts',
-    text: "{ mode: 0o600, flag: 'wx', flush: true }",
-    replacement: "{ mode: 0o644, flag: 'wx', flush: true }",
+    text: 'renderContexts(contexts), 0o600)',
+    replacement: 'renderContexts(contexts), 0o644)',
     tests: [CONTEXT],
   },
   {

@@ -3,9 +3,10 @@
  * The file is replaced atomically. When a drill fails, the time of the last success is
  * carried over from the old file, so that an alert can use its age.
  */
-import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import type { DrillReport } from '#backup/drill.ts';
 import type { Invocation } from '../command-host.ts';
+import { replaceFile } from '../replace-file.ts';
 
 /** The collector runs as another user. */
 const MODE = 0o644;
@@ -51,16 +52,7 @@ async function writeDrillMetrics(
 ): Promise<void> {
   await refuseOtherThanFile(path);
   const lastSuccess = outcome?.isPassed === true ? nowMs / 1_000 : await readLastSuccess(path, label);
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, renderDrillMetrics(outcome, nowMs / 1_000, lastSuccess, label), {
-      mode: MODE,
-    });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
+  await replaceFile(path, renderDrillMetrics(outcome, nowMs / 1_000, lastSuccess, label), MODE);
 }
 
 /** Renaming would replace a device, a pipe or a link by a plain file. */

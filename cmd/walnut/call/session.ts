@@ -6,12 +6,10 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import type { NamedAddress } from '../arguments.ts';
 import type { Target } from '../context/choose-context.ts';
 import { firstAnswering } from '../context/first-answering.ts';
+import { kept } from './kept.ts';
 import { createReach, type Reach } from './reach.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Beyond so many, all are forgotten and reached again. */
-const KEPT_MAX = 64;
 
 export class Session {
   /** Begins each message about a failure: `line 3: `. */
@@ -45,11 +43,4 @@ export class Session {
   forget(): void {
     for (const map of [this.#reaches, this.#endpoints, this.#chosen]) map.clear();
   }
-}
-
-function kept<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
-  if (map.size >= KEPT_MAX) map.clear();
-  const found = map.get(key) ?? make();
-  map.set(key, found);
-  return found;
 }

@@ -2,11 +2,11 @@
  * The file of the contexts. It decides where the tool sends a token, so it is refused
  * where another user can change or read it. Every failure is a `CliError`.
  */
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
+import { replaceFile } from '../replace-file.ts';
 import { type Contexts, NO_CONTEXTS, parseContexts, renderContexts } from './contexts.ts';
 import { userDirectory } from './user-directory.ts';
 
@@ -42,13 +42,6 @@ export async function readContexts(path: string | undefined): Promise<Contexts> 
 
 /** Replaces the whole file, so that no reader sees a part of it. */
 export async function writeContexts(path: string, contexts: Contexts): Promise<void> {
-  const beside = `${path}.${randomUUID()}`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  try {
-    await writeFile(beside, renderContexts(contexts), { mode: 0o600, flag: 'wx', flush: true });
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
+  await replaceFile(path, renderContexts(contexts), 0o600);
 }

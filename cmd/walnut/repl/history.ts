@@ -3,11 +3,11 @@
  * user only. What may be a secret is not kept. A file that cannot be used costs the history
  * and nothing else.
  */
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { userDirectory } from '../context/user-directory.ts';
+import { replaceFile } from '../replace-file.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -63,7 +63,7 @@ export class History {
       await file.chmod(MODE);
       const { lines, isLong } = await readLines(file);
       if (isLong) {
-        await replace(path, lines);
+        await replaceFile(path, `${lines.join('\n')}\n`, MODE);
         await file.close();
         file = await open(path, flags, MODE);
       }
@@ -83,18 +83,6 @@ export class History {
 
   async close(): Promise<void> {
     await this.#file?.close();
-  }
-}
-
-/** Writes the file beside and renames it, so that a crash loses no line. */
-async function replace(path: string, lines: readonly string[]): Promise<void> {
-  const beside = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(beside, `${lines.join('\n')}\n`, { mode: MODE, flag: 'wx' });
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a coordinator shows of its cluster, from the map and what was heard. Pure. */
+/** What is shown of a cluster, from its map and what was heard of the nodes. Pure. */
 import type { GroupStatus, NodeHealth } from '#cluster/coordinator-port.ts';
 import { isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
@@ -8,6 +8,9 @@ export interface Heard {
   readonly observations: ReadonlyMap<string, Observation>;
   readonly nowMs: number;
 }
+
+/** For a process with a map that hears no node. */
+export const NOBODY_HEARD: Heard = { observations: new Map(), nowMs: 0 };
 
 /** Sorted by id. */
 export function groupsOf(map: ShardMap, heard: Heard): GroupStatus[] {
