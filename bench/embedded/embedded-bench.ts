@@ -2,7 +2,9 @@
  * An embedded replica in a program of its own: how fast it is read, beside a Map with the
  * same keys and values and a redis-server on this machine. And how much replication delays
  * the event loop of a program, while the master is written to: of one without that Map, whose
- * millions of objects delay it by themselves whenever they are marked.
+ * millions of objects delay it by themselves whenever they are marked. A program with nothing
+ * in it tells in the same seconds how much of that is the machine, whose processors master and
+ * load share.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,6 +38,11 @@ interface Delay {
   readonly maxMs: number;
   readonly records: number;
 }
+/** The delays of one round: with a replica inside, and with nothing. */
+interface Delays {
+  readonly replica: Delay;
+  readonly nothing: Delay;
+}
 
 /**
  * GETs of one redis client under way at once: a program that awaits each before the next, as it
@@ -61,6 +68,7 @@ export async function benchEmbedded(options: EmbeddedBench): Promise<SuiteReport
   const redis = isInstalled('redis-server') ? await startRedis(directory) : undefined;
   if (redis === undefined) process.stderr.write('redis-server is not installed: not compared\n');
   let program: Program | undefined;
+  let nothing: Program | undefined;
   try {
     await fillWith('walnut', master.port, entries);
     if (redis !== undefined) await fillWith('redis', redis.port, entries);
@@ -80,14 +88,16 @@ export async function benchEmbedded(options: EmbeddedBench): Promise<SuiteReport
     }
     await program.stop();
     program = await Program.start([address, join(directory, 'replica'), '0']);
-    const delays: Delay[] = [];
+    nothing = await Program.start([]);
+    const delays: Delays[] = [];
     for (let round = 0; round < rounds; round++) {
-      delays.push(await watchLoop(program, address, rate, seconds));
+      delays.push(await watchLoops({ replica: program, nothing }, address, rate, seconds));
       process.stderr.write(`delay: round ${round + 1} of ${rounds}\n`);
     }
     return { suite: 'embedded', how: describe(options), ...reported(rates, delays, rate) };
   } finally {
     await program?.stop();
+    await nothing?.stop();
     await redis?.stop();
     await master.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -103,7 +113,7 @@ function describe({ entries, seconds, rate }: EmbeddedBench): string {
 
 function reported(
   rates: Rates,
-  delays: readonly Delay[],
+  delays: readonly Delays[],
   rate: number,
 ): Pick<SuiteReport, 'pairs' | 'figures'> {
   const cpu = (of: readonly Rate[]): number[] => of.map(({ cpuRate }) => cpuRate);
@@ -122,15 +132,20 @@ function reported(
     {
       what: `delay of the event loop ${during}, p99.9`,
       unit: 'ms',
-      values: delays.map(({ p999Ms }) => p999Ms),
+      values: delays.map(({ replica }) => replica.p999Ms),
       aim: 'at most 5',
+    },
+    {
+      what: 'the same in a program with nothing in it',
+      unit: 'ms',
+      values: delays.map(({ nothing }) => nothing.p999Ms),
     },
     {
       what: `delay of the event loop ${during}, longest`,
       unit: 'ms',
-      values: delays.map(({ maxMs }) => maxMs),
+      values: delays.map(({ replica }) => replica.maxMs),
     },
-    { what: `records applied ${during}`, unit: '1/s', values: delays.map(({ records }) => records) },
+    { what: `records applied ${during}`, unit: '1/s', values: delays.map(({ replica }) => replica.records) },
   ];
   return { pairs, figures };
 }
@@ -141,18 +156,31 @@ async function fillWith(kind: Kind, port: number, entries: number): Promise<void
   speaker.close();
 }
 
-/** How late the event loop of the program ran while the master was written to. */
-async function watchLoop(program: Program, master: string, rate: number, seconds: number): Promise<Delay> {
-  let before: Promise<Delay> | undefined;
-  let after: Promise<Delay> | undefined;
+/** How late the event loops of the programs ran while the master was written to. */
+async function watchLoops(
+  programs: Readonly<Record<keyof Delays, Program>>,
+  master: string,
+  rate: number,
+  seconds: number,
+): Promise<Delays> {
+  const look = async (): Promise<Delays> => {
+    const [replica, nothing] = await Promise.all([
+      programs.replica.ask<Delay>({ kind: 'delay' }),
+      programs.nothing.ask<Delay>({ kind: 'delay' }),
+    ]);
+    return { replica, nothing };
+  };
+  let before: Promise<Delays> | undefined;
+  let after: Promise<Delays> | undefined;
   const order = { master, replicas: [], rate, seconds, connections: 64, depth: 1 };
   const { seconds: took } = await runLoad(order, (mark) => {
-    if (mark === 'measuring') before = program.ask({ kind: 'delay' });
-    else after = program.ask({ kind: 'delay' });
+    if (mark === 'measuring') before = look();
+    else after = look();
   });
   if (before === undefined || after === undefined) throw new Error('the load did not say what it does');
-  const [{ records: from }, { p999Ms, maxMs, records }] = await Promise.all([before, after]);
-  return { p999Ms, maxMs, records: (records - from) / took };
+  const from = (await before).replica.records;
+  const { replica, nothing } = await after;
+  return { replica: { ...replica, records: (replica.records - from) / took }, nothing };
 }
 
 async function readRedis(port: number, entries: number, seconds: number, depth: number): Promise<Rate> {
