@@ -101,6 +101,11 @@ export class Arena {
     return this.#chunks[id] as ArenaChunk;
   }
 
+  /** Undefined: it was released. */
+  tryChunk(id: number): ArenaChunk | undefined {
+    return this.#chunks[id];
+  }
+
   /** Calls `visit` with every chunk except the open one. */
   forEachClosed(visit: (chunk: ArenaChunk) => void): void {
     for (let id = 0; id < this.#chunks.length; id++) {

@@ -25,14 +25,21 @@ const MERGED_ENTRIES_MAX = 1_024;
 interface Segment {
   /** Pairs of hash and slot + 1; 0 is an empty cell. */
   cells: Int32Array<ArrayBuffer>;
+  /** For each cell the place of the key that `findNear` found by it last; undefined: none yet. */
+  hints: Int32Array<ArrayBuffer> | undefined;
   entries: number;
   /** How many leading bits of the hash all its entries share. */
   depth: number;
 }
 
-/** Compares the key stored in `slot` with `key`. */
+/** What the index knows of stored keys. */
 export interface KeyMatcher {
+  /** Compares the key stored in `slot` with `key`. */
   matches(slot: number, key: KeyBytes): boolean;
+  /** Where the key of `slot` lies, as a 32-bit number. */
+  placeOf(slot: number): number;
+  /** For prefetching: reads what lies at a place, which may be another key's by now, or nobody's. */
+  touch(place: number): void;
 }
 
 export class KeyIndex {
@@ -54,6 +61,36 @@ export class KeyIndex {
       const slot = cells[at + 1] as number;
       if (slot === 0) return NO_SLOT;
       if (cells[at] === hash && this.#matcher.matches(slot - 1, key)) return slot - 1;
+      at += 2;
+      if (at === end) at = 0;
+    }
+  }
+
+  /**
+   * `find` for reads one at a time, of which each waits for memory three times: for the cell, for
+   * the slot, which says where the key lies, and for the key. This keeps beside each cell where
+   * the key lay last time, so that the processor fetches slot and key together. It takes 4 bytes
+   * a cell in segments that are read by it.
+   */
+  findNear(key: KeyBytes): number {
+    const { hash } = key;
+    const matcher = this.#matcher;
+    const segment = this.#segmentOf(hash);
+    const { cells } = segment;
+    segment.hints ??= new Int32Array(cells.length >>> 1);
+    const { hints } = segment;
+    const end = cells.length;
+    let at = homeOf(hash, end);
+    for (;;) {
+      const slot = cells[at + 1] as number;
+      if (slot === 0) return NO_SLOT;
+      if (cells[at] === hash) {
+        const hint = hints[at >>> 1] as number;
+        matcher.touch(hint);
+        const place = matcher.placeOf(slot - 1);
+        if (place !== hint) hints[at >>> 1] = place;
+        if (matcher.matches(slot - 1, key)) return slot - 1;
+      }
       at += 2;
       if (at === end) at = 0;
     }
@@ -105,7 +142,8 @@ export class KeyIndex {
 
   /** Bytes of all segments, for memory figures. */
   get heldBytes(): number {
-    return [...new Set(this.#directory)].reduce((sum, { cells }) => sum + cells.byteLength, 0);
+    const segments = [...new Set(this.#directory)];
+    return segments.reduce((sum, { cells, hints }) => sum + cells.byteLength + (hints?.byteLength ?? 0), 0);
   }
 
   #segmentOf(hash: number): Segment {
@@ -168,7 +206,7 @@ export class KeyIndex {
 }
 
 function createSegment(cells: number, depth: number): Segment {
-  return { cells: new Int32Array(2 * cells), entries: 0, depth };
+  return { cells: new Int32Array(2 * cells), hints: undefined, entries: 0, depth };
 }
 
 /** Frees the memory now: with so few objects on the heap the next garbage collection may be far off. */
@@ -179,6 +217,7 @@ function release(cells: Int32Array<ArrayBuffer>): void {
 function resize(segment: Segment, count: number): void {
   const old = segment.cells;
   segment.cells = new Int32Array(2 * count);
+  segment.hints = undefined;
   moveCells(old, segment.cells);
   release(old);
 }

@@ -58,7 +58,7 @@ export class SideReads {
 
   /** The slot of an entry that has not expired, or `NO_SLOT`; counts a hit or a miss. */
   #find(key: string, clock: ReadClock): number {
-    const slot = this.#key.load(key) ? this.#index.find(this.#key) : NO_SLOT;
+    const slot = this.#key.load(key) ? this.#index.findNear(this.#key) : NO_SLOT;
     if (slot !== NO_SLOT) {
       const expireAtMs = this.#slots.expireAtMsOf(slot);
       if (expireAtMs === NEVER || !isExpired(expireAtMs, clock.readNowMs())) {

@@ -28,6 +28,8 @@ import {
   hasOwnAt,
   keyBytesAt,
   lsnAt,
+  PLACE_BITS,
+  PLACE_MASK,
   peekCellAt,
   setCellAt,
   setHasDeadlineAt,
@@ -66,6 +68,8 @@ export class SlotTable {
   readonly #compactor: Compactor;
   /** Bytes of the arena that the current operation has freed. */
   #freedBytes = 0;
+  /** Collects what was read ahead, so that the compiler does not remove the reads. */
+  #sink = 0;
 
   /** `sharesValues`: values are given out where they lie, and nothing is written over. */
   constructor(sharesValues = false) {
@@ -208,6 +212,17 @@ export class SlotTable {
     const count = wordsFor(key.length);
     for (let i = 0; i < count; i++) if (cells[first + i] !== key.words[i]) return false;
     return true;
+  }
+
+  /** Where the slot's cell lies in the first 16 GiB of the arena; beyond that, somewhere else. */
+  placeOf(slot: number): number {
+    return this.#slots.wordsOf(slot)[firstWordOf(slot)] as number;
+  }
+
+  /** For prefetching: reads the first word at what `placeOf` returned once. */
+  touch(place: number): void {
+    const chunk = this.#arena.tryChunk(place >>> PLACE_BITS);
+    if (chunk !== undefined) this.#sink ^= chunk.words[place & PLACE_MASK] as number;
   }
 
   /** For prefetching: reads the slot's first and last word, and so both cache lines it may span. */

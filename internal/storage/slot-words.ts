@@ -26,8 +26,8 @@ const STATE_MASK = 3 << STATE_SHIFT;
 const VALUE_MASK = OWN_BIT - 1;
 const CHUNK_LOW_BITS = 14;
 const CHUNK_HIGH_SHIFT = 19;
-const PLACE_BITS = 18;
-const PLACE_MASK = (1 << PLACE_BITS) - 1;
+export const PLACE_BITS = 18;
+export const PLACE_MASK = (1 << PLACE_BITS) - 1;
 /** A number below 2^53 has this many bits above its low 32. */
 const HIGH_BITS = 21;
 const HIGH_MASK = (1 << HIGH_BITS) - 1;

@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 const OBSERVERS = 'test/node/observers.test.ts';
 const EMBEDDED = 'test/embedded/open-replica.test.ts';
 const RECEIVER = 'test/slave/receiver.test.ts';
+const INDEX = 'test/storage/key-index.test.ts';
 const READS = 'test/storage/side-reads.test.ts';
 
 export const OBSERVER_MUTANTS: readonly Mutant[] = [
@@ -215,6 +216,34 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
     file: 'internal/storage/side-reads.ts',
     text: 'return slot === NO_SLOT ? undefined : this.#slots.valueOf(slot);',
     replacement: 'return slot === NO_SLOT ? undefined : this.#slots.viewOf(slot);',
+    tests: [READS],
+  },
+  {
+    name: 'embedded: read ahead where a key lay at first',
+    file: 'internal/storage/key-index.ts',
+    text: 'if (place !== hint) hints[at >>> 1] = place;',
+    replacement: 'if (hint === 0) hints[at >>> 1] = place;',
+    tests: [INDEX],
+  },
+  {
+    name: 'embedded: places of keys kept for other cells when a segment grows',
+    file: 'internal/storage/key-index.ts',
+    text: '  segment.hints = undefined;\n',
+    replacement: '',
+    tests: [INDEX],
+  },
+  {
+    name: 'embedded: place read ahead for another key than the one that is read',
+    file: 'internal/storage/key-index.ts',
+    text: '        matcher.touch(hint);\n',
+    replacement: '        matcher.touch(hints[0] as number);\n',
+    tests: [INDEX],
+  },
+  {
+    name: 'embedded: read ahead in a chunk that was released',
+    file: 'internal/storage/slot-table.ts',
+    text: 'if (chunk !== undefined) this.#sink',
+    replacement: 'if (chunk === undefined) throw new Error();\n    this.#sink',
     tests: [READS],
   },
   {

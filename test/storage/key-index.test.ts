@@ -5,10 +5,12 @@ import { NO_SLOT } from '#storage/slot-table.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { keyOf } from '#test/storage/helpers.ts';
 
-/** An index whose keys are numbers: slot `n` has the key `k<n>`. */
-function numbered(): KeyIndex {
+/** An index whose keys are numbers: slot `n` has the key `k<n>`. `places`: where keys lie, else at 0; what is touched is noted. */
+function numbered(places: ReadonlyMap<number, number> = new Map(), touched: number[] = []): KeyIndex {
   return new KeyIndex({
     matches: (slot, key) => Buffer.from(key.bytes.subarray(0, key.length)).toString() === `k${slot}`,
+    placeOf: (slot) => places.get(slot) ?? 0,
+    touch: (place) => touched.push(place),
   });
 }
 
@@ -109,7 +111,8 @@ describe('key index', () => {
         const slot = random.below(count);
         const key = keyOf(`k${slot}`, 1, hashMask);
         const isThere = present.has(slot);
-        expect(index.find(key)).toBe(isThere ? slot : NO_SLOT);
+        const find = random.below(2) === 0 ? 'find' : 'findNear';
+        expect(index[find](key)).toBe(isThere ? slot : NO_SLOT);
         if (isThere && (i > 2 * count || random.below(3) === 0)) {
           index.remove(key.hash, slot);
           present.delete(slot);
@@ -122,6 +125,35 @@ describe('key index', () => {
         expect(index.find(keyOf(`k${slot}`, 1, hashMask))).toBe(present.has(slot) ? slot : NO_SLOT);
       }
     }
+  });
+
+  it('touches the place of a key before the key is compared, as it was when it was last read', () => {
+    const places = new Map<number, number>();
+    const touched: number[] = [];
+    const index = numbered(places, touched);
+    const keys = Array.from({ length: 500 }, (_, slot) => keyOf(`k${slot}`));
+    const readAll = (): number[] => {
+      touched.length = 0;
+      for (const [slot, key] of keys.entries()) expect(index.findNear(key)).toBe(slot);
+      return [...touched];
+    };
+    const lie = (at: number): number[] => {
+      for (const slot of keys.keys()) places.set(slot, at + slot);
+      return [...places.values()];
+    };
+    for (const [slot, { hash }] of keys.entries()) index.add(hash, slot);
+    const first = lie(10_000);
+    const unread = index.heldBytes;
+    expect(new Set(readAll())).toEqual(new Set([0]));
+    expect(index.heldBytes).toBe(1.5 * unread);
+    expect(readAll()).toEqual(first);
+    const second = lie(-20_000);
+    expect(readAll()).toEqual(first);
+    expect(readAll()).toEqual(second);
+    // Cells move when their segment grows: nothing is known of the new ones.
+    for (let slot = 500; slot < 1_200; slot++) index.add(keyOf(`k${slot}`).hash, slot);
+    expect(new Set(readAll())).toEqual(new Set([0]));
+    expect(readAll()).toEqual(second);
   });
 
   it('takes 10 to 14 bytes an entry when large, and nearly nothing once it is empty again', () => {

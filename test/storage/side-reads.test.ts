@@ -47,6 +47,19 @@ describe('side reads', () => {
     expect(reads.value('missing', never)).toBeUndefined();
   });
 
+  it('find a key wherever it lies now, though what it was read from before is released', () => {
+    const store = createStore({ limits: UNLIMITED, sharesValues: true });
+    const reads = store.sideReads();
+    // More than a chunk of the arena.
+    const keys = Array.from({ length: 80 }, (_, i) => `key ${i}`);
+    let lsn = 0;
+    for (const value of ['first', 'second', 'third']) {
+      for (const key of keys) store.apply(set(key, value.padEnd(16_000, '.')), at(++lsn));
+      for (let round = 0; round < 2; round++)
+        for (const key of keys) expect(text(reads.value(key, clockAt(1)))?.startsWith(value)).toBe(true);
+    }
+  });
+
   it('order nothing: the next victim stays the one that was used least recently', () => {
     const store = newStore();
     const reads = store.sideReads();
