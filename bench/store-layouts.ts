@@ -190,7 +190,7 @@ export function createMapLayout(hasLruCache: boolean, isArena: boolean, value: U
 export function createIndexLayout(value: Uint8Array): Layout {
   const pair = pairOf(value);
   const slots = new SlotTable();
-  const index = new KeyIndex(slots);
+  const index = new KeyIndex(slots, slots.peeks);
   const list = new RecencyList(slots);
   const key = new KeyBytes(77);
   const find = (text: string): number => (key.load(text) ? index.find(key) : NO_SLOT);

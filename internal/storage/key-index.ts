@@ -32,10 +32,13 @@ interface Segment {
   depth: number;
 }
 
-/** What the index knows of stored keys. */
+/** Compares the key stored in `slot` with `key`. */
 export interface KeyMatcher {
-  /** Compares the key stored in `slot` with `key`. */
   matches(slot: number, key: KeyBytes): boolean;
+}
+
+/** Where stored keys lie. */
+export interface KeyPlaces {
   /** Where the key of `slot` lies, as a 32-bit number. */
   placeOf(slot: number): number;
   /** For prefetching: reads what lies at a place, which may be another key's by now, or nobody's. */
@@ -44,11 +47,13 @@ export interface KeyMatcher {
 
 export class KeyIndex {
   readonly #matcher: KeyMatcher;
+  readonly #places: KeyPlaces;
   #directory: Segment[] = [createSegment(CELLS_MIN, 0)];
   #depth = 0;
 
-  constructor(matcher: KeyMatcher) {
+  constructor(matcher: KeyMatcher, places: KeyPlaces) {
     this.#matcher = matcher;
+    this.#places = places;
   }
 
   /** The key's slot, or `NO_SLOT`. */
@@ -74,7 +79,7 @@ export class KeyIndex {
    */
   findNear(key: KeyBytes): number {
     const { hash } = key;
-    const matcher = this.#matcher;
+    const places = this.#places;
     const segment = this.#segmentOf(hash);
     const { cells } = segment;
     segment.hints ??= new Int32Array(cells.length >>> 1);
@@ -86,10 +91,10 @@ export class KeyIndex {
       if (slot === 0) return NO_SLOT;
       if (cells[at] === hash) {
         const hint = hints[at >>> 1] as number;
-        matcher.touch(hint);
-        const place = matcher.placeOf(slot - 1);
+        places.touch(hint);
+        const place = places.placeOf(slot - 1);
         if (place !== hint) hints[at >>> 1] = place;
-        if (matcher.matches(slot - 1, key)) return slot - 1;
+        if (this.#matcher.matches(slot - 1, key)) return slot - 1;
       }
       at += 2;
       if (at === end) at = 0;

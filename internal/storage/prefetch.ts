@@ -51,11 +51,11 @@ export class Prefetcher {
     for (let i = 0; i < count; i++) {
       const slot = this.#index.candidate(hashes[i] as number);
       found[i] = slot;
-      if (slot !== NO_SLOT) sink ^= this.#slots.peek(slot);
+      if (slot !== NO_SLOT) sink ^= this.#slots.peeks.peek(slot);
     }
     for (let i = 0; i < count; i++) {
       const slot = found[i] as number;
-      if (slot !== NO_SLOT) sink ^= this.#slots.peekCell(slot);
+      if (slot !== NO_SLOT) sink ^= this.#slots.peeks.peekCell(slot);
     }
     this.#sink = sink;
   }

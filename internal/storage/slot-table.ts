@@ -18,7 +18,8 @@ import { Compactor } from '#storage/compactor.ts';
 import { EpochIds } from '#storage/epoch-ids.ts';
 import { type KeyBytes, STORED_KEY_BYTES_MAX } from '#storage/key-bytes.ts';
 import { OwnValues } from '#storage/own-values.ts';
-import { firstWordOf, indexOf, SLOT_WORDS, SlotChunks } from '#storage/slot-chunks.ts';
+import { firstWordOf, indexOf, SlotChunks } from '#storage/slot-chunks.ts';
+import { SlotPeeks } from '#storage/slot-peeks.ts';
 import {
   cellBytesAt,
   cellWordAt,
@@ -28,9 +29,6 @@ import {
   hasOwnAt,
   keyBytesAt,
   lsnAt,
-  PLACE_BITS,
-  PLACE_MASK,
-  peekCellAt,
   setCellAt,
   setHasDeadlineAt,
   setKeyAt,
@@ -66,15 +64,16 @@ export class SlotTable {
   /** Values with buffers of their own. The cell contains the number here, behind the key. */
   readonly #own = new OwnValues();
   readonly #compactor: Compactor;
+  /** Reads ahead. */
+  readonly peeks: SlotPeeks;
   /** Bytes of the arena that the current operation has freed. */
   #freedBytes = 0;
-  /** Collects what was read ahead, so that the compiler does not remove the reads. */
-  #sink = 0;
 
   /** `sharesValues`: values are given out where they lie, and nothing is written over. */
   constructor(sharesValues = false) {
     this.#arena = new Arena(sharesValues);
     this.#compactor = new Compactor(this.#arena, this);
+    this.peeks = new SlotPeeks(this.#slots, this.#arena);
   }
 
   /** One past the highest slot that may be in use. */
@@ -212,37 +211,6 @@ export class SlotTable {
     const count = wordsFor(key.length);
     for (let i = 0; i < count; i++) if (cells[first + i] !== key.words[i]) return false;
     return true;
-  }
-
-  /** Where the slot's cell lies in the first 16 GiB of the arena; beyond that, somewhere else. */
-  placeOf(slot: number): number {
-    return this.#slots.wordsOf(slot)[firstWordOf(slot)] as number;
-  }
-
-  /** For prefetching: reads the first word at what `placeOf` returned once. */
-  touch(place: number): void {
-    const chunk = this.#arena.tryChunk(place >>> PLACE_BITS);
-    if (chunk !== undefined) this.#sink ^= chunk.words[place & PLACE_MASK] as number;
-  }
-
-  /** For prefetching: reads the slot's first and last word, and so both cache lines it may span. */
-  peek(slot: number): number {
-    const words = this.#slots.wordsOf(slot);
-    const at = firstWordOf(slot);
-    return (words[at] as number) ^ (words[at + SLOT_WORDS - 1] as number);
-  }
-
-  /** For prefetching: reads up to a kilobyte of the slot's cell, and the two slots that touching it writes to. */
-  peekCell(slot: number): number {
-    const words = this.#slots.wordsOf(slot);
-    const at = firstWordOf(slot);
-    let seen = peekCellAt(words, at, this.#chunkAt(words, at).words);
-    const newer = words[at + 4] as number;
-    const older = words[at + 5] as number;
-    // The links of a taken victim may lead to slots whose chunk was released.
-    if (newer !== NO_SLOT) seen ^= this.#slots.tryWordsOf(newer)?.[firstWordOf(newer) + 5] ?? 0;
-    if (older !== NO_SLOT) seen ^= this.#slots.tryWordsOf(older)?.[firstWordOf(older) + 4] ?? 0;
-    return seen;
   }
 
   /** True if the slot's key begins with these bytes of UTF-8. */

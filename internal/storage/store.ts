@@ -101,7 +101,7 @@ export class Store {
 
   constructor(options: StoreOptions) {
     this.#slots = new SlotTable(options.sharesValues);
-    this.#index = new KeyIndex(this.#slots);
+    this.#index = new KeyIndex(this.#slots, this.#slots.peeks);
     this.#expiry = new ExpiryIndex(this.#slots);
     this.#recency = new RecencyList(this.#slots);
     this.#victimParts = { slots: this.#slots, recency: this.#recency, expiry: this.#expiry };

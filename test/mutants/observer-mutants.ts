@@ -235,13 +235,13 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'embedded: place read ahead for another key than the one that is read',
     file: 'internal/storage/key-index.ts',
-    text: '        matcher.touch(hint);\n',
-    replacement: '        matcher.touch(hints[0] as number);\n',
+    text: '        places.touch(hint);\n',
+    replacement: '        places.touch(hints[0] as number);\n',
     tests: [INDEX],
   },
   {
     name: 'embedded: read ahead in a chunk that was released',
-    file: 'internal/storage/slot-table.ts',
+    file: 'internal/storage/slot-peeks.ts',
     text: 'if (chunk !== undefined) this.#sink',
     replacement: 'if (chunk === undefined) throw new Error();\n    this.#sink',
     tests: [READS],

@@ -7,11 +7,10 @@ import { keyOf } from '#test/storage/helpers.ts';
 
 /** An index whose keys are numbers: slot `n` has the key `k<n>`. `places`: where keys lie, else at 0; what is touched is noted. */
 function numbered(places: ReadonlyMap<number, number> = new Map(), touched: number[] = []): KeyIndex {
-  return new KeyIndex({
-    matches: (slot, key) => Buffer.from(key.bytes.subarray(0, key.length)).toString() === `k${slot}`,
-    placeOf: (slot) => places.get(slot) ?? 0,
-    touch: (place) => touched.push(place),
-  });
+  return new KeyIndex(
+    { matches: (slot, key) => Buffer.from(key.bytes.subarray(0, key.length)).toString() === `k${slot}` },
+    { placeOf: (slot) => places.get(slot) ?? 0, touch: (place) => touched.push(place) },
+  );
 }
 
 describe('key hash', () => {
