@@ -19,6 +19,7 @@ import { KeyMatcher } from '#watch/key-matcher.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
 import { pack } from '#watch/packed-change.ts';
 import type { Room } from '#watch/room.ts';
+import { WakeLine } from '#watch/wake-line.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
 /** How often it looks whether the watchers may go on: role and engine may change. */
@@ -44,7 +45,7 @@ export class WatchHub {
   readonly #matcher: KeyMatcher<Watcher>;
   readonly #watchers = new Set<Watcher>();
   /** Those to wake when more is durable and applied. */
-  readonly #touched = new Set<Watcher>();
+  readonly #touched = new WakeLine<Watcher>();
   #endFeed: (() => void) | undefined;
   /** How many of them, from the first on, had something to take when the feed last said so. */
   #toWake = 0;
@@ -86,15 +87,7 @@ export class WatchHub {
 
   /** The watcher is to be woken when more is durable and applied, until the record that it wants is. */
   touch(watcher: Watcher): void {
-    // Its entry in the set is not looked up again for each change.
-    if (watcher.isTouched) return;
-    watcher.isTouched = true;
     this.#touched.add(watcher);
-  }
-
-  #untouch(watcher: Watcher): void {
-    watcher.isTouched = false;
-    this.#touched.delete(watcher);
   }
 
   /** Returns how to close it: nothing is left of it here then. */
@@ -103,7 +96,7 @@ export class WatchHub {
     this.#watchers.add(watcher);
     return () => {
       this.#watchers.delete(watcher);
-      this.#untouch(watcher);
+      this.#touched.remove(watcher);
       if (this.#watchers.size === 0) this.#end();
     };
   }
@@ -237,15 +230,13 @@ export class WatchHub {
   #wakeTouched(): void {
     const { readyLsn } = this;
     let bytes = 0;
-    for (const watcher of this.#touched) {
-      if (this.#toWake === 0) return;
+    for (; this.#toWake > 0 && this.#touched.size > 0; this.#toWake--) {
       if (bytes >= WAKE_BYTES) {
         this.#pauseFor(0, false);
         return;
       }
-      this.#toWake--;
+      const watcher = this.#touched.next() as Watcher;
       bytes += watcher.live.bytes;
-      this.#untouch(watcher);
       if (watcher.wantsLsn > readyLsn) this.touch(watcher);
       watcher.wake();
     }

@@ -14,8 +14,9 @@ import type { Chunk } from '#watch/event-bytes.ts';
 import { packedLsn } from '#watch/packed-change.ts';
 import type { Room } from '#watch/room.ts';
 import { bytesOfTarget } from '#watch/target.ts';
+import type { InLine } from '#watch/wake-line.ts';
 
-export class Watcher implements ChangeForm {
+export class Watcher implements ChangeForm, InLine {
   readonly target: WatchTarget;
   /** The same as UTF-8. */
   readonly targetBytes: Buffer;
@@ -29,8 +30,7 @@ export class Watcher implements ChangeForm {
   pastSinceMs = 0;
   /** It is to be woken until this record is durable and applied. */
   wantsLsn: Lsn = NO_LSN;
-  /** Its hub is to wake it; set by the hub. */
-  isTouched = false;
+  isInLine = false;
   /** Throws why the watch cannot go on; set by its session. */
   check: () => void = () => {};
   /** Called when it is woken. */

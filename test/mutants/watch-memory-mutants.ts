@@ -32,10 +32,17 @@ export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'watcher that was woken once and never again',
-    file: 'internal/watch/watch-hub.ts',
-    text: '    watcher.isTouched = false;\n',
+    file: 'internal/watch/wake-line.ts',
+    text: '        one.isInLine = false;\n',
     replacement: '',
     tests: ['test/watch/watch.test.ts'],
+  },
+  {
+    name: 'watchers that have gone and stay in the line of those to wake',
+    file: 'internal/watch/wake-line.ts',
+    text: ' this.#compact();',
+    replacement: ' this.#left = LEFT_MAX;',
+    tests: ['test/watch/wake-line.test.ts'],
   },
   {
     name: 'watcher ended for its bytes, while another keeps more in chunks',
