@@ -10,8 +10,9 @@ import { freePorts } from '#test/doubles/free-ports.ts';
 import { expectReady } from '#test/torture/link-group.ts';
 import { NodeProcess, pause } from '#test/torture/node-process.ts';
 import { RELEASE_0_1_0, unpackRelease, whyNoRelease } from './old-release.ts';
+import { SteadyLoad } from './steady-load.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 180_000;
 const LEVEL_MS_MAX = 30_000;
 const KEYS = 300;
 
@@ -28,7 +29,10 @@ describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
     old = await unpackRelease(RELEASE_0_1_0, join(scratch, 'old'));
   });
 
+  let load: SteadyLoad | undefined;
+
   afterAll(async () => {
+    await load?.stop();
     for (const node of running) await node.destroy();
     await rm(scratch, { recursive: true, force: true });
   });
@@ -89,7 +93,7 @@ describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
   }
 
   it(
-    'is upgraded node by node without losing a write, and goes back while nothing new is used',
+    'is upgraded node by node under load without losing a write, and goes back while nothing new is used',
     async () => {
       const [one = 0, two = 0] = await freePorts(2);
       const first: Member = { name: 'first', port: one, follows: undefined };
@@ -100,26 +104,33 @@ describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
       let replica = start(second, old);
       await expectReady(replica);
       await write(master, 0);
-      expect(await untilLevel(master, replica)).toBe(KEYS - 1);
+      const writing = new SteadyLoad([one, two].map((port) => `127.0.0.1:${port}`));
+      load = writing;
+      const expectLevel = async (leader: NodeProcess, follower: NodeProcess, keys: number): Promise<void> => {
+        const loaded = await writing.hold();
+        expect(await untilLevel(leader, follower)).toBe(keys + loaded);
+        writing.release();
+      };
+      await expectLevel(master, replica, KEYS - 1);
 
       // The replica first, under the old master.
       await stop(replica);
       await write(master, KEYS);
       replica = start(second);
       await expectReady(replica);
-      expect(await untilLevel(master, replica)).toBe(2 * (KEYS - 1));
+      await expectLevel(master, replica, 2 * (KEYS - 1));
 
       // Then the master's role moves to it, and the old master becomes its replica, still old.
       const moved = await master.call('Admin/Failover', { to: `127.0.0.1:${two}` });
       expect(moved).toMatchObject({ status: 200 });
       await write(replica, 2 * KEYS);
-      expect(await untilLevel(replica, master)).toBe(3 * (KEYS - 1));
+      await expectLevel(replica, master, 3 * (KEYS - 1));
       await stop(master);
       master = start(first);
       await expectReady(master);
       // A request id would be logged now, which is something new.
       await write(replica, 3 * KEYS, {});
-      expect(await untilLevel(replica, master)).toBe(4 * (KEYS - 1));
+      await expectLevel(replica, master, 4 * (KEYS - 1));
 
       // Back again: what this version wrote is read by the old one.
       await stop(master);
@@ -128,7 +139,13 @@ describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
       await expectReady(replica);
       master = start(first, old);
       await expectReady(master);
-      expect(await untilLevel(replica, master)).toBe(4 * (KEYS - 1));
+      await expectLevel(replica, master, 4 * (KEYS - 1));
+      // Each step was felt, and nothing that was acknowledged is missing on either node.
+      expect(writing.refusals).toBeGreaterThan(3);
+      await writing.hold();
+      await writing.stop();
+      await untilLevel(replica, master);
+      for (const port of [one, two]) expect(await writing.missingAt(`127.0.0.1:${port}`)).toEqual([]);
       await stop(master);
       await stop(replica);
     },
