@@ -70,8 +70,8 @@ export function reportBug(error: unknown, args: readonly string[], io: CliIo): E
   return new CommandHost(io, asksForJson(args)).report(describeBug(error));
 }
 
-/** `output`: gets the text of --help. */
-async function createProgram(
+/** The program with the commands that `args` need. `output`: gets the text of --help. */
+export async function createProgram(
   args: readonly string[],
   host: CommandHost,
   output: string[],

@@ -157,12 +157,6 @@ it.each([
   expect((await runCli([...args, '--address', NOBODY])).code).toBe(6);
 });
 
-it.each(Object.keys(FAILING))('examples in the help of walnut %s can be pasted', async (name) => {
-  const { out } = await runCli([...name.split(' '), '--help']);
-  const examples = out.split('Examples:')[1]?.split('\n\n')[0] ?? '';
-  expect(examples).not.toMatch(/^ {2}\S.* {3,}[^\s#]/m);
-});
-
 it('a bug outside of a command is reported in the same way', () => {
   const { io, err } = memoryIo();
   expect(reportBug(new Error('unexpected'), ['get', 'k', '--json'], io)).toBe(70);

@@ -1,4 +1,4 @@
-/** Planted bugs of the single executable, and of how fast the tool starts. */
+/** Planted bugs of the single executable, of how fast the tool starts, and of its help. */
 import type { Mutant } from './mutant.ts';
 
 export const EXECUTABLE_MUTANTS: readonly Mutant[] = [
@@ -23,5 +23,12 @@ export const EXECUTABLE_MUTANTS: readonly Mutant[] = [
     text: '  if (name === undefined && args.length > 0 && args.every((argument) => VERSION.has(argument))) return [];',
     replacement: '',
     tests: ['test/cli/program.test.ts'],
+  },
+  {
+    name: 'help with an example that the tool refuses',
+    file: 'cmd/walnut/figures/hotkeys-command.ts',
+    text: '  walnut hotkeys --for 30s --top 5',
+    replacement: '  walnut hotkeys --during 30s --top 5',
+    tests: ['test/cli/examples.test.ts'],
   },
 ];
