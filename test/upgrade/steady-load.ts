@@ -44,7 +44,7 @@ export class SteadyLoad {
     const missing: string[] = [];
     for (let i = 0; i < this.#written; i++) {
       const { body } = await call(address, 'Get', { key: keyOf(i) });
-      if (body['value'] !== valueOf(i)) missing.push(keyOf(i));
+      if (body['value'] !== valueText(i)) missing.push(keyOf(i));
     }
     return missing;
   }
@@ -64,7 +64,7 @@ export class SteadyLoad {
   }
 
   async #isTaken(address: string): Promise<boolean> {
-    const request = { key: keyOf(this.#written), value: valueOf(this.#written) };
+    const request = { key: keyOf(this.#written), value: valueText(this.#written) };
     try {
       return (await call(address, 'Set', request)).status === 200;
     } catch {
@@ -77,7 +77,7 @@ function keyOf(i: number): string {
   return `load-${i}`;
 }
 
-function valueOf(i: number): string {
+function valueText(i: number): string {
   return Buffer.from(`load ${i}`).toString('base64');
 }
 
