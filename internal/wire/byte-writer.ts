@@ -24,6 +24,12 @@ export function writeVarint(target: Buffer, value: number, start: number): numbe
   return at;
 }
 
+/** Copies the `length` bytes of `source` at `from` to `target` at `at`. `target` must have room. */
+export function copyPart(source: Buffer, from: number, length: number, target: Buffer, at: number): void {
+  if (length > FEW_BYTES) source.copy(target, at, from, from + length);
+  else for (let i = 0; i < length; i++) target[at + i] = source[from + i] as number;
+}
+
 export class ByteWriter {
   readonly #keptBytes: number;
   buffer: Buffer<ArrayBuffer>;
@@ -69,10 +75,8 @@ export class ByteWriter {
 
   /** The `length` bytes of `source` at `from`. */
   part(source: Buffer, from: number, length: number): void {
-    const { buffer, at } = this;
-    if (length > FEW_BYTES) source.copy(buffer, at, from, from + length);
-    else for (let i = 0; i < length; i++) buffer[at + i] = source[from + i] as number;
-    this.at = at + length;
+    copyPart(source, from, length, this.buffer, this.at);
+    this.at += length;
   }
 
   /** `bytes` that is faster for a few bytes. */

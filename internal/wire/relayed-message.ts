@@ -18,7 +18,7 @@ import type {
   RelayMethod,
 } from '#model/relay.ts';
 import type { WriteId } from '#model/write-id.ts';
-import { ByteWriter } from '#wire/byte-writer.ts';
+import { copyPart } from '#wire/byte-writer.ts';
 import {
   AT_LEAST,
   DELETE,
@@ -41,8 +41,6 @@ const METHODS: Readonly<Record<number, RelayMethod>> = {
   [TOUCH]: 'touch',
 };
 
-/** One for all messages: each is written in one go. */
-const writer = new ByteWriter();
 const name = Buffer.alloc(NAME_BYTES_MAX);
 
 /** Gives the operations of a request of Batch. */
@@ -165,7 +163,7 @@ function placesOf(whose: Uint16Array, which: number, count: number): Uint16Array
   return places;
 }
 
-/** Reads, or writes under one name: copied out of the request once, as they are. */
+/** Reads, or writes under one name: the request itself, or a copy of what stands in it. */
 class PlainOperations implements BatchMessage {
   readonly method = 'batch';
   readonly hasOneName: boolean;
@@ -193,7 +191,7 @@ class PlainOperations implements BatchMessage {
     this.hasOneName = !this.isRead;
     this.unnamed = this.isRead ? 0 : 1;
     this.waitMs = longestMs;
-    this.#operations = copied(columns, places);
+    this.#operations = places.length === columns.count ? columns.bytes : cutOut(columns, places);
     this.bytes = this.#operations.length;
   }
 
@@ -220,9 +218,14 @@ class PlainOperations implements BatchMessage {
 }
 
 /** The operations with what stands around them in a Batch, those that follow each other in one go. */
-function copied({ bytes, ends }: OperationColumns, places: Uint16Array): Buffer {
-  writer.begin(0);
-  writer.reserve(bytes.length);
+function cutOut({ bytes, ends }: OperationColumns, places: Uint16Array): Buffer {
+  let size = 0;
+  for (let i = 0; i < places.length; i++) {
+    const place = places[i] as number;
+    size += (ends[place] as number) - startOf(ends, place);
+  }
+  const cut = Buffer.allocUnsafe(size);
+  let at = 0;
   for (let i = 0; i < places.length; i++) {
     const first = places[i] as number;
     let last = first;
@@ -230,11 +233,17 @@ function copied({ bytes, ends }: OperationColumns, places: Uint16Array): Buffer 
       last++;
       i++;
     }
-    // Nothing stands between operations: each begins where the one before it ends.
-    const from = first === 0 ? 0 : (ends[first - 1] as number);
-    writer.part(bytes, from, (ends[last] as number) - from);
+    const from = startOf(ends, first);
+    const length = (ends[last] as number) - from;
+    copyPart(bytes, from, length, cut, at);
+    at += length;
   }
-  return writer.take();
+  return cut;
+}
+
+/** Nothing stands between operations: each begins where the one before it ends. */
+function startOf(ends: Uint32Array, place: number): number {
+  return place === 0 ? 0 : (ends[place - 1] as number);
 }
 
 class OtherOperations extends RelayedOperations implements BatchMessage {

@@ -176,8 +176,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'relayed writes of several groups in the places of each other',
     file: 'internal/wire/relayed-message.ts',
-    text: 'const from = first === 0 ? 0 : (ends[first - 1] as number);',
-    replacement: 'const from = i === 0 ? 0 : (ends[first - 1] as number);',
+    text: 'const from = startOf(ends, first);',
+    replacement: 'const from = startOf(ends, i);',
     tests: RELAYED,
   },
   {
