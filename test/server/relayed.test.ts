@@ -248,6 +248,20 @@ describe('a call that is passed on as bytes', () => {
     expect(cases).toEqual(['get', 'get', 'get', 'error', 'error', 'error', 'error', 'error']);
   });
 
+  it('leaves a Batch that its caller named to the way of commands, with that name', async () => {
+    const namedOf = (...keys: string[]): Asked => {
+      const operations = keys.map((key) => ({ operation: { case: 'increment' as const, value: { key } } }));
+      const message = create(BatchRequestSchema, { operations, clientId: 9n, sequence: 4n });
+      return { method: 'batch', request: toBinary(BatchRequestSchema, message) };
+    };
+    const rig = new RelayedRig(true);
+    for (const { method, request } of HELLO) await rig.ask(method, request);
+    await rig.ask('batch', namedOf('{tag}1', '{tag}2').request);
+    expect([...rig.nodes.values()].flatMap(({ calls }) => calls.flatMap(namesIn))).toEqual(['9 4']);
+    const several = await rig.ask('batch', namedOf('bar', 'foo').request);
+    expect(several).toContain('a batch with one name is of one slot');
+  });
+
   it('leaves an atomic Batch to the way of commands', async () => {
     const rig = new RelayedRig(true);
     const message = create(BatchRequestSchema, {
