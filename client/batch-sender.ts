@@ -164,7 +164,7 @@ export class BatchSender {
     if (isAbortable) for (const pending of batch) pending.onGivenUp = end;
     const signal = isAbortable ? ends.signal : undefined;
     const isSafe = batch.every(({ operation }) => isRepeatable(operation));
-    await this.#caller.run(
+    const last = await this.#caller.run(
       {
         ...{ rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs, signal },
         ...{ isRead: batch.every(isGet), isOfSession: true },
@@ -174,7 +174,7 @@ export class BatchSender {
         if (results.length !== open.length)
           throw new ConnectError(`${results.length} results for ${open.length} operations`, Code.Internal);
         const told = { address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
-        if (!isSafe || !results.some(isLate)) return take({ ...told, batch: open, results }, []);
+        if (!isSafe || !results.some(isLate)) return { ...told, batch: open, results };
         const isOpen = (_: unknown, i: number): boolean => isLate(results[i]);
         const isAnswered = (_: unknown, i: number): boolean => !isOpen(_, i);
         const answered = { batch: open.filter(isAnswered), results: results.filter(isAnswered) };
@@ -185,6 +185,8 @@ export class BatchSender {
         throw lateError(results.filter(isOpen));
       },
     );
+    // What the answer says of the whole session is known by now.
+    take(last, []);
   }
 
   #settle(target: Target, answered: Answered, isRenewed: boolean, again: Again): void {

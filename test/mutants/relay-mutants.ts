@@ -141,8 +141,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'late: a client gives up what a gateway had no answer for in one attempt',
     file: 'client/batch-sender.ts',
-    text: 'if (!isSafe || !results.some(isLate)) return take(',
-    replacement: 'if (!isSafe || results.length > 0) return take(',
+    text: 'if (!isSafe || !results.some(isLate)) return {',
+    replacement: 'if (!isSafe || results.length > 0) return {',
     tests: ['test/client/group-client.test.ts'],
   },
   {
