@@ -4,50 +4,31 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import type { Lsn } from '#model/position.ts';
+import { formatPositions, parsePositions } from '#wire/call-headers.ts';
+import { fromPosition } from '#wire/position-codec.ts';
 
-export const POSITIONS_HEADER = 'x-walnut-positions';
-
-/** What gateways take. What was seen longest ago is left out of a longer one. */
-const CHARACTERS_MAX = 8_192;
-const GROUPS_MAX = 250;
 /** Positions of one group. */
 const OF_GROUP_MAX = 5;
 /** Every number of a position is below. */
 const NUMBER_END = 2n ** 53n;
-const PART = /^([A-Za-z0-9-]{1,64})=(\d{1,16})-(\d{1,16})$/;
 
 /** Each with its group; the newest last. */
 export type GroupPositions = readonly Position[];
 
 export function formatHeader(seen: GroupPositions): string {
-  return joined(seen, ({ group, epoch, lsn }) => `${group}=${epoch}-${lsn}`, ',');
-}
-
-/** The newest parts in their order, as many as one header may have. */
-export function joined(
-  seen: GroupPositions,
-  partOf: (position: Position) => string,
-  between: string,
-): string {
-  const parts: string[] = [];
-  const groups = new Set<string>();
-  let characters = 0;
-  for (const position of seen.toReversed()) {
-    const part = partOf(position);
-    characters += part.length + between.length;
-    groups.add(position.group);
-    if (characters > CHARACTERS_MAX || groups.size > GROUPS_MAX) break;
-    parts.push(part);
-  }
-  return parts.reverse().join(between);
+  return formatPositions(
+    seen.map(({ group, epoch, lsn }) => ({ group, epoch: Number(epoch), lsn: Number(lsn) as Lsn })),
+  );
 }
 
 /** Undefined for a text that no gateway sends. */
 export function parseHeader(text: string): GroupPositions | undefined {
-  if (text.length > CHARACTERS_MAX) return undefined;
-  const parts = text.trim() === '' ? [] : text.split(',').map((part) => PART.exec(part.trim()));
-  const positions = parts.map((match) => match && positionOf(match));
-  return positions.every((one) => one !== null) ? positions : undefined;
+  try {
+    return parsePositions(text).map(fromPosition);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Null where it is none: `match` has the group, the epoch and the LSN. */

@@ -17,12 +17,12 @@
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { shown } from '#platform/shown.ts';
+import { newestParts } from '#wire/call-headers.ts';
 import { invalid } from './failures.ts';
 import {
   afterAnswer,
   formatHeader,
   type GroupPositions,
-  joined,
   parseHeader,
   positionOf,
   withPositions,
@@ -126,7 +126,7 @@ export class Session {
     const positions = this.#token === undefined ? [] : [this.#token, ...this.#unproven];
     const plain = positions.map(({ epoch, lsn }) => `${epoch}-${lsn}`);
     if (this.#ofGroups.length === 0) return [VERSION, ...plain].join('.');
-    const groups = joined(this.#ofGroups, ({ group, epoch, lsn }) => `${group}_${epoch}-${lsn}`, '.');
+    const groups = newestParts(this.#ofGroups, ({ group, epoch, lsn }) => `${group}_${epoch}-${lsn}`, '.');
     return [VERSION_OF_GROUPS, ...plain, groups].join('.');
   }
 

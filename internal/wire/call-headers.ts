@@ -55,18 +55,26 @@ export function parsePositions(text: string): Seen {
 }
 
 export function formatPositions(seen: Seen): string {
+  return newestParts(seen, (position) => `${position.group}=${formatPosition(position)}`, ',');
+}
+
+/** A text of parts in their order, the newest last, as many as one header may have: what was seen longest ago is left out. */
+export function newestParts<P extends { readonly group?: string | undefined }>(
+  seen: readonly P[],
+  partOf: (position: P) => string,
+  between: string,
+): string {
   const parts: string[] = [];
   const groups = new Set<string | undefined>();
   let characters = 0;
-  // The newest is last, and what does not fit is what was seen longest ago.
   for (const position of seen.toReversed()) {
-    const part = `${position.group}=${formatPosition(position)}`;
-    characters += part.length + 1;
+    const part = partOf(position);
+    characters += part.length + between.length;
     groups.add(position.group);
     if (characters > POSITIONS_CHARACTERS_MAX || groups.size > GROUPS_MAX) break;
     parts.push(part);
   }
-  return parts.reverse().join(',');
+  return parts.reverse().join(between);
 }
 
 function parseOne(text: string): Position {

@@ -107,6 +107,16 @@ it('walnut cluster reads through it, and what changes the map goes to the coordi
   expect(elsewhere).toMatchObject({ code: 5, err: expect.stringContaining('no coordinator answered') });
 });
 
+it('tells who follows its map to follow the coordinator, by its address', async () => {
+  const links = new MapLinks({ clock: createNodeClock() });
+  closers.push(async () => links.close());
+  const { signal } = new AbortController();
+  const followed = links.follow(gateway.address, '', 0, signal)[Symbol.asyncIterator]().next();
+  await expect(followed).rejects.toThrow(
+    `a gateway does not answer WatchShardMap: call the coordinator at ${active.address}`,
+  );
+});
+
 it('without an active coordinator it shows the map, and says that nobody is heard', async () => {
   gateway = await open(NOBODY);
   const { code, out } = await walnut('status');
