@@ -1,6 +1,6 @@
 /**
  * Keeps a `MapCache` up to date: a stream of changes from one coordinator, and while none is
- * open a question to each in turn, every 2 s. What is wrong with a coordinator is logged once
+ * open a question to each in turn, soon again at first and then every 2 s. What is wrong with a coordinator is logged once
  * until it changes.
  */
 import type { MapNews } from '#cluster/coordinator-port.ts';
@@ -29,6 +29,8 @@ export interface MapFollowerOptions {
 
 /** Between two rounds over all coordinators while none of them streams. */
 const POLL_MS = 2_000;
+/** After the first round, and twice as long after each: a coordinator that starts or changes is soon there. */
+const FIRST_POLL_MS = 100;
 /** Between one coordinator and the next. */
 const TURN_MS = 50;
 /** A coordinator says something every 5 s. */
@@ -93,8 +95,10 @@ export class MapFollower {
       const address = coordinators[turn % coordinators.length] as string;
       const hasStreamed = await this.#stream(address);
       failed = hasStreamed ? 0 : failed + 1;
-      const isRoundOver = failed > 0 && failed % coordinators.length === 0;
-      await clock.sleep(isRoundOver ? POLL_MS : TURN_MS, signal);
+      const rounds = failed / coordinators.length;
+      const isRoundOver = rounds > 0 && Number.isInteger(rounds);
+      const pauseMs = Math.min(POLL_MS, FIRST_POLL_MS * 2 ** (rounds - 1));
+      await clock.sleep(isRoundOver ? pauseMs : TURN_MS, signal);
     }
   }
 

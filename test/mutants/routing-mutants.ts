@@ -10,6 +10,13 @@ const LINKS = 'test/peer/node-links.test.ts';
 
 export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
+    name: 'gateway that looks for a coordinator again and again without a pause to speak of',
+    file: 'internal/routing/map-follower.ts',
+    text: 'FIRST_POLL_MS * 2 ** (rounds - 1)',
+    replacement: 'FIRST_POLL_MS',
+    tests: ['test/routing/map.test.ts'],
+  },
+  {
     name: 'coordinator that hangs and is waited for as long as one that streams',
     file: 'internal/routing/map-follower.ts',
     text: 'clock.after(FIRST_MS, () => endSilent(FIRST_MS))',
