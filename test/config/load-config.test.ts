@@ -113,6 +113,7 @@ describe('documented files', () => {
         snapshotBytesPerSecond: 64_000_000,
         snapshotLogBytesMax: 1_000_000_000,
       },
+      metrics: { otlp: {} },
       log: { level: 'info', format: 'auto' },
     });
   });
@@ -193,7 +194,7 @@ describe('shipped files', () => {
       .replace(/^ {2}(audit_file| {2}(cert|key|client_ca)): .*\n/gm, '');
     // Examples and a default that depends on the machine, not defaults to compare.
     const comparable = commentedOut.replace(
-      /^ {2}(advertise|max_connections_per_address|max_memory|file|token_file| {2}(ca|server_name|username|password_file)): .*\n/gm,
+      /^ {2}(advertise|max_connections_per_address|max_memory|file|token_file| {2}(ca|server_name|username|password_file|endpoint|interval|headers_file)): .*\n/gm,
       '',
     );
     expect(load(kind, comparable)).toEqual(load(kind, text));
