@@ -113,8 +113,7 @@ describe('documented files', () => {
         snapshotBytesPerSecond: 64_000_000,
         snapshotLogBytesMax: 1_000_000_000,
       },
-      metrics: { otlp: {} },
-      log: { level: 'info', format: 'auto' },
+      ...{ metrics: { otlp: {} }, log: { level: 'info', format: 'auto' } },
     });
   });
 

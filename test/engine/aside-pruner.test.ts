@@ -6,6 +6,7 @@ import {
   choosePrunable,
   isUnseen,
   type JudgedFolder,
+  noteSeen,
   rememberTail,
 } from '#engine/aside-pruner.ts';
 import type { DivergedTail } from '#model/diverged.ts';
@@ -90,6 +91,31 @@ describe('diverged tails', () => {
 });
 
 describe('a node’s aside/', () => {
+  it('tells within seconds of a tail that was set aside, and that somebody has seen it', async () => {
+    const disk = new MemoryFileSystem();
+    const clock = new VirtualClock();
+    const directory = await openInitialised(disk);
+    disk.put(
+      `${DIR}/${await directory.makeAsideFolder()}/0000000007-00000000000000000001.wal`,
+      Buffer.alloc(9),
+    );
+    const unseen: number[] = [];
+    const pruner = new AsidePruner({
+      ...{ directory, clock, logger: silentLogger, rule: { bytesMax: Infinity, ageMaxMs: Infinity } },
+      onState: ({ unseenTails }) => unseen.push(unseenTails),
+    });
+    pruner.start();
+    await clock.settle();
+    await directory.update((current) => ({ ...MANIFEST, ...current, diverged: [tailOf(1, [7, 7])] }));
+    await clock.advance(2_000);
+    await noteSeen(directory, 1, 5);
+    await clock.advance(2_000);
+    expect(unseen).toEqual([0, 1, 0]);
+    await clock.advance(50_000);
+    expect(unseen).toHaveLength(3);
+    await pruner.stop();
+  });
+
   it('is looked through every minute, and what goes is gone with its folder', async () => {
     const disk = new MemoryFileSystem();
     const clock = new VirtualClock();

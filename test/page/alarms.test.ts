@@ -118,6 +118,14 @@ describe('the page', () => {
     ['WalnutWatchersSlow', figure('walnut_watch_slow_total', 2), '2 watches within a minute were ended'],
     ['WalnutNodeDown', silent(61_000), 'The node n2 has been silent for 1 min 1 s.'],
     ['Reasons', ofNode({ reasons: ['replica r:1 is known here and does not follow'] }), 'replica r:1'],
+    [
+      'Delayed',
+      ofNode({
+        reasons: ['applies 3600000 ms after its master: 8 records wait, the next for 3583664 ms'],
+        delay: { applyDelayMs: '3600000', held: true, waitingRecords: '8' },
+      }),
+      '1 h 0 min after its master, on purpose (replication.apply_delay), and an operator has paused it: 8 records wait',
+    ],
     ['Evictions', ofNode({ store: { ...FULL, evicted: '12' } }), '12 entries within a minute were evicted'],
     ['HotKey', ofNode({ hottest: { share: 0.6, looks: 60 } }), 'One key gets about 60.0 % of all reads'],
     [
@@ -197,7 +205,7 @@ describe('the page', () => {
       master,
       replicas: [replicaOf({ lagMs: '99000', applyDelayMs: '3600000' })],
     });
-    expect(look(delayed)).toEqual([]);
+    expect(look(delayed).map(({ alert }) => alert)).toEqual(['Delayed']);
     const failed = figure('walnut_rpc_handled_total', 3, { code: 'data_loss' });
     expect(look(failed)).toEqual([]);
   });
@@ -205,6 +213,21 @@ describe('the page', () => {
   it('does not count a slow write, whose caller decides what it waits for', () => {
     const now = slow('walnut_keys_duration_seconds', { method: 'PUT' });
     expect(look(now, snapshotOf())).toEqual([]);
+  });
+
+  it('says that there is no coordinator because there is no etcd, and asks etcd first', () => {
+    const readiness = { isReady: true, reasons: ['the metadata store does not answer: refused'] };
+    const cluster = { isActive: false, activeCoordinator: '', groups: [], alarms: [] };
+    const [alarm] = look(snapshotOf({ kind: 'coordinator', view: { readiness, cluster } }));
+    expect([alarm?.text, alarm?.type[0]]).toEqual([
+      'No coordinator is active, as the metadata store (etcd) does not answer: masters go on, and one that is lost is not replaced.',
+      'etcdctl endpoint health --endpoints ETCD:2379',
+    ]);
+  });
+
+  it('gives the reasons of a state once, also where it is not ready', () => {
+    const now = ofNode({ ready: false, state: 'NODE_STATE_NO_SPACE', reasons: ['the disk is full'] });
+    expect(look(now).map(({ text }) => text.includes('the disk is full'))).toEqual([true, false]);
   });
 
   it('tells critical ones first', () => {
@@ -277,10 +300,12 @@ describe('what to type', () => {
     const reason =
       'if the data here is right, stop the master at m:1 and then: walnut promote --address [::1]:81 --force; ' +
       'all choices: walnut quarantine list --address h:2, or (walnut remove-replica r:3 --address h:2). See walnut status';
-    expect(commandsIn([reason, reason])).toEqual([
+    const other = 'if it is gone: walnut remove-replica 127.0.0.1:81. See: walnut checkpoint tries again';
+    expect(commandsIn([reason, reason, other], HERE)).toEqual([
       'walnut promote --address [::1]:81 --force',
       'walnut quarantine list --address h:2',
       'walnut remove-replica r:3 --address h:2',
+      `walnut remove-replica 127.0.0.1:81 --address ${HERE}`,
     ]);
   });
 

@@ -29,16 +29,21 @@ export const CLUSTER = `${OPERATIONS}a-cluster-takes-no-writes`;
 /** @type {Snapshot['kind'][]} */
 export const EVERY_KIND = ['node', 'coordinator', 'gateway'];
 
-/** A command with its address, as reasons name it: what comes behind is text again. */
+/** A command with an address, as reasons name it: what comes behind is text again. */
 const COMMAND =
-  /walnut [a-z-]+(?: [a-z]+)?(?: [\w.[\]-]+:\d+)?(?: --(?:address|to) [\w.:[\]-]*\w\]?)+(?: --force)?/g;
+  /walnut [a-z-]+(?: [a-z]+(?![\w.:-]))?(?: [\w.:[\]-]*:\d+)?(?: --(?:address|to) [\w.:[\]-]*:\d+)*(?: --force)?/g;
 
 /**
- * The commands that a reason of a node names.
+ * The commands that reasons of a node name, each once. One that names another node and does not say which
+ * to call, such as `walnut remove-replica`, is for the node itself.
  * @param {readonly string[]} reasons
+ * @param {string} here
  */
-export function commandsIn(reasons) {
-  return [...new Set(reasons.flatMap((reason) => reason.match(COMMAND) ?? []))];
+export function commandsIn(reasons, here) {
+  const named = reasons.flatMap((reason) => reason.match(COMMAND) ?? []).filter((each) => /:\d/.test(each));
+  return [
+    ...new Set(named.map((each) => (each.includes(' --address ') ? each : `${each} --address ${here}`))),
+  ];
 }
 
 /**

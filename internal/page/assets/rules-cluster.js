@@ -29,9 +29,12 @@ export const CLUSTER_RULES = [
     kinds: ['coordinator'],
     find: ({ now: { view } }) =>
       view.cluster !== undefined && view.cluster.activeCoordinator === ''
-        ? ['No coordinator is active: a master that is lost is not replaced.']
+        ? [`No coordinator is active${whyNone(view)}: masters go on, and one that is lost is not replaced.`]
         : [],
-    type: statusHere,
+    type: ({ now: { view }, here }) =>
+      whyNone(view) === ''
+        ? [`walnut cluster status --coordinators ${here}`]
+        : ['etcdctl endpoint health --endpoints ETCD:2379', `walnut cluster status --coordinators ${here}`],
   },
   {
     alert: 'WalnutGroupWithoutWrites',
@@ -69,6 +72,17 @@ export const CLUSTER_RULES = [
     type: statusHere,
   },
 ];
+
+/**
+ * Begins with a comma; empty where the store of the cluster answers.
+ * @param {any} view
+ */
+function whyNone({ readiness }) {
+  const isLost = (readiness?.reasons ?? []).some((/** @type {string} */ reason) =>
+    /metadata store/.test(reason),
+  );
+  return isLost ? ', as the metadata store (etcd) does not answer' : '';
+}
 
 /** @param {import('./rule.js').Moments} moments */
 function statusHere({ here }) {

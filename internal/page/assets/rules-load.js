@@ -158,7 +158,7 @@ export const LOAD_RULES = [
         .filter(({ value = 0 }) => value < CERTIFICATE_S_MIN)
         .map(
           ({ labels, value = 0 }) =>
-            `A certificate of the section ${labels['section']} (${labels['certificate']}) ${value > 0 ? `expires in ${showSpan(value * 1_000)}` : `expired ${showSpan(-value * 1_000)} ago`}.`,
+            `A certificate of the section ${labels['section']} (${labels['certificate']}) ${value > 0 ? `expires in ${showSpan(value * 1_000)}` : `expired ${showSpan(-value * 1_000)} ago: nobody who checks it connects any more`}. Replace its file; a restart is not needed.`,
         ),
     type: () => ['walnut doctor --config FILE', 'openssl x509 -noout -subject -enddate -in CERTIFICATE'],
   },
@@ -224,7 +224,7 @@ export const LOAD_RULES = [
           share,
           HOT_SHARE_MIN,
           (part) =>
-            `One key gets about ${showPercent(part)} of all reads and writes, as ${looks} looks of the last minute show. hotkeys names it.`,
+            `One key gets about ${showPercent(part)} of all reads and writes, as ${looks} looks of the last minute show.`,
         ),
         ...above(
           busy,

@@ -14,6 +14,8 @@ const LAG_MS_MAX = 30_000;
 const RESYNCS_MAX = 2;
 const HOUR_MS = 3_600_000;
 const RIVAL = / is a master too, /;
+/** The note of a delayed replica says it in words. */
+const DELAY = /^applies \d+ ms after its master/;
 
 /** @type {readonly Rule[]} */
 export const ROLE_RULES = [
@@ -52,9 +54,11 @@ export const ROLE_RULES = [
     kinds: EVERY_KIND,
     find: ({ now: { view } }) => {
       const { ready, reasons } = readinessOf(view);
-      return ready ? [] : [`Not ready: ${reasons.join('; ') || 'no reason is given'}.`];
+      if (ready) return [];
+      if (isTold(view)) return ['Not ready, as the alarm of its state says.'];
+      return [`Not ready: ${reasons.join('; ') || 'no reason is given'}.`];
     },
-    type: ({ now, here }) => withReasons(now.view, statusOf(now, here)),
+    type: ({ now, here }) => withReasons(now.view, statusOf(now, here), here),
   },
   {
     alert: 'WalnutNoMaster',
@@ -77,12 +81,12 @@ export const ROLE_RULES = [
     severity: 'critical',
     runbook: `${OPERATIONS}two-masters-that-see-each-other`,
     kinds: ['node'],
-    find: ({ now: { view } }) =>
+    find: ({ now: { view }, here }) =>
       view.reasons
         .filter((/** @type {string} */ reason) => RIVAL.test(reason))
         .map((/** @type {string} */ reason) => ({
           text: `Two masters take writes: ${reason}.`,
-          type: [`walnut status --address ${reason.split(' ', 1)}`, ...commandsIn([reason])],
+          type: [`walnut status --address ${reason.split(' ', 1)}`, ...commandsIn([reason], here)],
         })),
     type: () => [],
   },
@@ -114,16 +118,27 @@ export const ROLE_RULES = [
     type: ({ here }) => [`walnut status --address ${here}`, `walnut info replication --address ${here}`],
   },
   {
+    alert: 'Delayed',
+    severity: 'note',
+    runbook: `${OPERATIONS}a-delayed-replica`,
+    kinds: ['node'],
+    find: ({ now: { view } }) => [...ownDelayOf(view.delay), ...(view.replicas ?? []).flatMap(delayOf)],
+    type: ({ here }) => [
+      `walnut delay resume --address ${here}`,
+      `walnut delay release --all --address ${here}`,
+    ],
+  },
+  {
     alert: 'Reasons',
     severity: 'note',
     runbook: `${OPERATIONS}status-readiness`,
     kinds: EVERY_KIND,
-    find: ({ now: { view } }) => {
+    find: ({ now: { view }, here }) => {
       const { ready, reasons } = readinessOf(view);
       return ready && !isTold(view)
         ? reasons
-            .filter((reason) => !RIVAL.test(reason))
-            .map((reason) => ({ text: `${reason}.`, type: commandsIn([reason]) }))
+            .filter((reason) => !RIVAL.test(reason) && !DELAY.test(reason))
+            .map((reason) => ({ text: `${reason}.`, type: commandsIn([reason], here) }))
         : [];
     },
     type: () => [],
@@ -146,7 +161,7 @@ function inState(alert, state, anchor, text, first) {
     kinds: ['node'],
     find: ({ now: { view } }) =>
       view.state === `NODE_STATE_${state}` ? [`${text} ${view.reasons.join('; ')}`.trim()] : [],
-    type: ({ now: { view }, here }) => withReasons(view, [first(here)]),
+    type: ({ now: { view }, here }) => withReasons(view, [first(here)], here),
   };
 }
 
@@ -168,12 +183,13 @@ function readinessOf(view) {
 }
 
 /**
- * The commands that the reasons name before those that show more, each once.
+ * The commands that show more, and behind them those that the reasons name, each once.
  * @param {any} view
  * @param {string[]} others
+ * @param {string} here
  */
-function withReasons(view, others) {
-  return [...new Set([...others, ...commandsIn(readinessOf(view).reasons)])];
+function withReasons(view, others, here) {
+  return [...new Set([...others, ...commandsIn(readinessOf(view).reasons, here)])];
 }
 
 /**
@@ -196,7 +212,7 @@ function isWithoutMaster({ master }) {
  * @param {string} here
  */
 function promotionsIn({ reasons }, here) {
-  const advised = commandsIn(reasons);
+  const advised = commandsIn(reasons, here);
   return advised.length > 0 ? advised : [`walnut status --all --address ${here}`];
 }
 
@@ -214,11 +230,10 @@ function behindOf({ master, state }) {
  */
 function troubleOf({ address, problem, lagMs, lagRecords, applyDelayMs }, here) {
   const isFar = Number(lagMs) > LAG_MS_MAX && Number(applyDelayMs) === 0;
-  const behind = `${showSpan(Number(lagMs))} and ${showMany(Number(lagRecords), 'record')} behind`;
+  const behind = `is ${showSpan(Number(lagMs))} and ${showMany(Number(lagRecords), 'record')} behind`;
   const type = [`walnut status --address ${address}`, `walnut status --address ${here}`];
-  if (problem !== '')
-    return [{ text: `The replica ${address}: ${problem}${isFar ? ` (${behind})` : ''}`, type }];
-  return isFar ? [{ text: `The replica ${address} is ${behind}.`, type }] : [];
+  if (problem !== '') return [{ text: `The replica ${address} ${behind}: ${problem}.`, type }];
+  return isFar ? [{ text: `The replica ${address} ${behind}.`, type }] : [];
 }
 
 /**
@@ -231,4 +246,23 @@ function resyncsOf({ address, fullResyncs }, now, past) {
   if (Number(now.view.uptimeMs) < HOUR_MS) return fullResyncs;
   const listed = (past.view.replicas ?? []).find((/** @type {any} */ one) => one.address === address);
   return listed === undefined ? 0 : Math.max(0, fullResyncs - listed.fullResyncs);
+}
+
+/** @param {any} delay undefined: none is configured */
+function ownDelayOf(delay) {
+  if (delay === undefined) return [];
+  const late = `${showSpan(Number(delay.applyDelayMs))} after its master, on purpose (replication.apply_delay)`;
+  const paused = delay.held ? ', and an operator has paused it' : '';
+  return [
+    `This replica applies records ${late}${paused}: ${showMany(Number(delay.waitingRecords), 'record')} wait.`,
+  ];
+}
+
+/** @param {any} replica */
+function delayOf({ address, applyDelayMs }) {
+  if (Number(applyDelayMs) === 0) return [];
+  const late = `${showSpan(Number(applyDelayMs))} after this master, on purpose (replication.apply_delay)`;
+  return [
+    { text: `The replica ${address} applies records ${late}.`, type: [`walnut status --address ${address}`] },
+  ];
 }
