@@ -21,6 +21,7 @@ const COPIED = [
   'internal',
   'client',
   'cmd',
+  'package',
   'embedded',
   'test',
   'bin',
