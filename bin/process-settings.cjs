@@ -118,4 +118,4 @@ function processEnvironment(entry) {
   return env;
 }
 
-module.exports = { NODE_ENTRIES, heapMegabytes, processEnvironment, v8Flags };
+module.exports = { NODE_ENTRIES, YOUNG_AT_FIRST, heapMegabytes, processEnvironment, v8Flags };

@@ -5,7 +5,8 @@
  * V8's limits of memory are chosen when a process starts, so a server first replaces this process
  * by one with its own: same process id, same terminal, same supervisor.
  */
-import { processEnvironment, v8Flags } from '../bin/process-settings.cjs';
+import { setFlagsFromString } from 'node:v8';
+import { processEnvironment, v8Flags, YOUNG_AT_FIRST } from '../bin/process-settings.cjs';
 
 const SERVERS: Readonly<Record<string, () => Promise<unknown>>> = {
   master: () => import('./master.ts'),
@@ -17,12 +18,16 @@ const SERVERS: Readonly<Record<string, () => Promise<unknown>>> = {
 /** Stands before the name of a server whose process has its settings. */
 const SETTLED = '--settled';
 /** Given to every process of the executable when it is built; Node takes others at its start only. */
-const BUILT_IN = new Set(['--disable-sigusr1', '--no-parallel-scavenge']);
+const BUILT_IN = ['--disable-sigusr1', '--no-parallel-scavenge'];
+/** Node takes it at its start only, too; but with it the tool could not use the compiled code that Node brings. */
+const SET_LATER = [YOUNG_AT_FIRST];
+const NOT_OPTIONS = new Set([...BUILT_IN, ...SET_LATER]);
 
 const [first = '', ...rest] = process.argv.slice(2);
 const [name = '', ...args] = first === SETTLED ? rest : [first, ...rest];
 if (first === SETTLED) {
   process.argv = [process.execPath, name, ...args];
+  for (const flag of SET_LATER) setFlagsFromString(flag);
   await SERVERS[name]?.();
 } else if (Object.hasOwn(SERVERS, name)) {
   replaceBy(name, args);
@@ -32,7 +37,7 @@ if (first === SETTLED) {
 
 function replaceBy(server: string, given: readonly string[]): void {
   const entry = `cmd/${server}.ts`;
-  const flags = v8Flags(entry, given).filter((flag) => !BUILT_IN.has(flag));
+  const flags = v8Flags(entry, given).filter((flag) => !NOT_OPTIONS.has(flag));
   const command = [process.execPath, `--node-options=${flags.join(' ')}`, SETTLED, server, ...given];
   if (process.execve === undefined) throw new Error('this system cannot replace a process by another');
   process.execve(process.execPath, command, { ...process.env, ...processEnvironment(entry) });
