@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FrameRing } from '#engine/feed/frame-ring.ts';
 import type { Lsn } from '#model/position.ts';
 import { bytesOf, chainOf, pointOf } from '#test/replication/chain.ts';
-import { decodeFrames, type Frame, sealFrame } from '#wal/frame.ts';
+import { decodeFrames, FRAME_HEADER_BYTES, type Frame, sealFrame } from '#wal/frame.ts';
 
 const lsn = (value: number): Lsn => value as Lsn;
 const sizeOf = (frames: readonly Frame[]): number =>
@@ -65,6 +65,35 @@ describe('FrameRing', () => {
     for (const frame of frames.slice(20)) ring.add(frame, 20_000);
     expect(ring.oldestLsn).toBeGreaterThan(20);
     expect(run?.bytes).toEqual(bytesOf(frames.slice(2, 15)));
+  });
+
+  it('fills chunks again of which nobody has a view', () => {
+    const allocated = vi.spyOn(Buffer, 'allocUnsafeSlow');
+    const ring = new FrameRing(2_000);
+    const frames = chainOf(Array.from({ length: 2_000 }, () => 60));
+    allocated.mockClear();
+    for (const frame of frames) {
+      ring.add(frame, 20_000);
+      expect(ring.at(frame.lsn)).toEqual(pointOf(frame));
+    }
+    const times = allocated.mock.calls.length;
+    allocated.mockRestore();
+    expect(times).toBeGreaterThan(0);
+    expect(times * 2_000).toBeLessThanOrEqual(20_000);
+    const oldest = ring.oldestLsn as Lsn;
+    const kept = frames.filter((frame) => frame.lsn >= oldest);
+    expect(ring.read(oldest, lsn(2_000), 1 << 20)?.bytes).toEqual(bytesOf(kept));
+  });
+
+  it('never writes to the memory of a large frame, which it keeps without a copy', () => {
+    const frames = chainOf(Array.from({ length: 8 }, () => 100_000 - FRAME_HEADER_BYTES));
+    const [own, ...others] = frames as [Frame, ...Frame[]];
+    const copy = Buffer.from(own.bytes);
+    const ring = new FrameRing(100_000);
+    for (const frame of [own, ...others.flatMap(({ bytes }) => decodeFrames(bytes))])
+      ring.add(frame, 300_000);
+    expect(ring.oldestLsn).toBeGreaterThan(1);
+    expect(Buffer.compare(own.bytes, copy)).toBe(0);
   });
 
   it('takes a frame that is larger than all it may keep', () => {

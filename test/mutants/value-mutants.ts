@@ -63,6 +63,27 @@ export const VALUE_MUTANTS: readonly Mutant[] = [
     tests: ['test/engine/frame-ring.test.ts'],
   },
   {
+    name: 'ring of records that writes to what a reader has a view of',
+    file: 'internal/engine/feed/frame-ring.ts',
+    text: '      chunk.isLent = true;\n',
+    replacement: '',
+    tests: ['test/engine/frame-ring.test.ts'],
+  },
+  {
+    name: 'ring of records that writes to the memory of a frame',
+    file: 'internal/engine/feed/frame-ring.ts',
+    text: 'isLent: own !== undefined',
+    replacement: 'isLent: false',
+    tests: ['test/engine/frame-ring.test.ts'],
+  },
+  {
+    name: 'ring of records that leaves every chunk to the collector',
+    file: 'internal/engine/feed/frame-ring.ts',
+    text: 'if (!dropped.isLent && dropped.buffer',
+    replacement: 'if (dropped.count < 0 && dropped.buffer',
+    tests: ['test/engine/frame-ring.test.ts'],
+  },
+  {
     name: 'ring of records that keeps a buffer twice as long as it counts',
     file: 'internal/engine/feed/frame-ring.ts',
     text: ' && isMostOfBuffer(frame.bytes)',

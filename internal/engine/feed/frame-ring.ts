@@ -5,7 +5,9 @@
  * The frames lie one after another in chunks, which are filled once and dropped as a
  * whole. So a read returns a view without copying, and hundreds of thousands of records
  * are few objects for the garbage collector. A large frame that nobody writes to again,
- * and whose buffer has little else, is a chunk by itself without a copy.
+ * and whose buffer has little else, is a chunk by itself without a copy. A chunk of which
+ * nobody has a view is filled again when it is dropped: chunks live for too long to be
+ * collected as new objects, so each would otherwise bring the next full collection nearer.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -23,6 +25,8 @@ interface Chunk {
   /** The offset in `buffer` where each frame ends. */
   readonly ends: Uint32Array;
   count: number;
+  /** Somebody else has the buffer, or a view of it. */
+  isLent: boolean;
 }
 
 export class FrameRing {
@@ -91,6 +95,7 @@ export class FrameRing {
       if (beyond === begin) break;
       const end = endOf(chunk, beyond - 1);
       parts.push(chunk.buffer.subarray(start, end));
+      chunk.isLent = true;
       bytes += end - start;
       last = pointOfFrameAt(chunk.buffer, endOf(chunk, beyond - 2));
       if (beyond < chunk.count || last.lsn === lastLsn) break;
@@ -147,14 +152,19 @@ export class FrameRing {
     const bytes = Math.max(this.#chunkBytes, frameBytes);
     // A frame at least as large as a chunk gets a chunk for itself.
     const frames = frameBytes >= this.#chunkBytes ? 1 : Math.ceil(bytes / FRAME_HEADER_BYTES);
+    let spare: Chunk | undefined;
     while (this.#chunks.length > 0 && this.#bytes + bytes + 4 * frames > bytesMax) {
-      this.#bytes -= bytesOf(this.#chunks.shift() as Chunk);
+      const dropped = this.#chunks.shift() as Chunk;
+      this.#bytes -= bytesOf(dropped);
+      if (!dropped.isLent && dropped.buffer.length === bytes && dropped.ends.length === frames)
+        spare = dropped;
     }
     const chunk: Chunk = {
-      buffer: own ?? Buffer.allocUnsafeSlow(bytes),
+      buffer: own ?? spare?.buffer ?? Buffer.allocUnsafeSlow(bytes),
       firstLsn: lsn,
-      ends: new Uint32Array(frames),
+      ends: spare?.ends ?? new Uint32Array(frames),
       count: 0,
+      isLent: own !== undefined,
     };
     this.#chunks.push(chunk);
     this.#bytes += bytesOf(chunk);
