@@ -89,6 +89,12 @@ export class LogEnd {
     return this.#open;
   }
 
+  /** The open segment if a record of that size still fits; undefined: see `openFor`. */
+  readyFor(frameBytes: number): OpenSegment | undefined {
+    const open = this.#open;
+    return open !== undefined && this.fits(open, frameBytes) ? open : undefined;
+  }
+
   /** Returns the open segment if a record of that size still fits, otherwise a new one. A record larger than a segment gets its own. */
   async openFor(frameBytes: number): Promise<OpenSegment> {
     const open = await this.open();

@@ -281,7 +281,8 @@ export class LogWriter {
     const end = this.#end;
     const { frames } = this.#queue;
     const { events, syncsEveryBatch, meter } = this.#parts;
-    const open = await end.openFor((frames.at(0) as Frame).frameBytes);
+    const { frameBytes } = frames.at(0) as Frame;
+    const open = end.readyFor(frameBytes) ?? (await end.openFor(frameBytes));
     do {
       // The LSN that the prefixes state: a parallel fdatasync may raise the durable LSN during the write.
       const vouchedLsn = end.durableLsn;

@@ -4,7 +4,7 @@
  * The layout is specified in README.md.
  */
 import type { Epoch, Lsn } from '#model/position.ts';
-import { readUint53, writeUint53 } from '#platform/bytes.ts';
+import { readUint53, writeUint32, writeUint53 } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 
@@ -92,12 +92,12 @@ function unknownFormat(bytes: Buffer): string | undefined {
 /** Writes the prefix of a record whose frame already stands at `offset + 12`: the CRC covers its hcrc. */
 export function writeRecordPrefix(target: Buffer, offset: number, salt: number, durLag: number): void {
   writePrefix(target, offset, ITEM_KIND.record, durLag);
-  target.writeUInt32LE(crc32(target, salt, offset + 4, offset + 16), offset);
+  writeUint32(target, crc32(target, salt, offset + 4, offset + 16), offset);
 }
 
 function writePrefix(target: Buffer, offset: number, kind: number, durLag: number): void {
-  target.writeUInt32LE(kind, offset + 4);
-  target.writeUInt32LE(Math.min(durLag, DUR_LAG_MAX), offset + 8);
+  writeUint32(target, kind, offset + 4);
+  writeUint32(target, Math.min(durLag, DUR_LAG_MAX), offset + 8);
 }
 
 export interface Mark {
