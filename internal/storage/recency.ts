@@ -24,7 +24,7 @@ export class RecencyList {
     this.#slots = slots;
   }
 
-  /** The stamp of the newest access. */
+  /** The stamp of the newest access, which is the number of all, those before this start included. */
   get lastStamp(): number {
     return this.#lastStamp;
   }
@@ -52,11 +52,6 @@ export class RecencyList {
     if (slot === this.#newest) return;
     this.remove(slot);
     this.#append(slot);
-  }
-
-  /** How many accesses there were, those before this start included. */
-  get accesses(): number {
-    return this.#lastStamp;
   }
 
   /** The slot that was accessed last; `NO_SLOT` if its entry is gone. */

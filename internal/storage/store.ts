@@ -206,7 +206,7 @@ export class Store {
 
   /** How many accesses there were, of which only differences mean anything, and the key of the last; undefined if it is gone. */
   lastAccess(): { readonly accesses: number; readonly key: string | undefined } {
-    const { accesses, last } = this.#recency;
+    const { lastStamp: accesses, last } = this.#recency;
     return { accesses, key: last === NO_SLOT ? undefined : this.#slots.keyOf(last) };
   }
 

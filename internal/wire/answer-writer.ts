@@ -7,7 +7,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { BatchResultSchema, type BatchResult as ResultMessage } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
-import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { ByteWriter, numberBytes, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
 import { fromDurability } from '#wire/durability.ts';
 
 /** A field's number and type, as its tag. */
@@ -112,7 +112,7 @@ export class AnswerWriter {
   beginFound(valueBytes: number, expireAtMs: number, epoch: number, lsn: number, contentType = ''): void {
     if (epoch !== this.#epoch) this.#keepEpoch(epoch);
     const value = valueBytes === 0 ? 0 : 1 + varintBytes(valueBytes) + valueBytes;
-    const deadline = expireAtMs === 0 ? 0 : 1 + varintBytes(expireAtMs);
+    const deadline = numberBytes(expireAtMs);
     const type = contentType === '' ? 0 : 1 + varintBytes(contentType.length) + contentType.length;
     const inner = 2 + value + 2 + this.#versionBytes(lsn) + deadline + this.#freshness.length + type;
     const out = this.#out;
@@ -209,7 +209,7 @@ export class AnswerWriter {
   }
 
   #versionBytes(lsn: number): number {
-    return this.#epochField.length + (lsn === 0 ? 0 : 1 + varintBytes(lsn));
+    return this.#epochField.length + numberBytes(lsn);
   }
 
   #keepEpoch(epoch: number): void {
@@ -283,7 +283,7 @@ function writeNumber(out: ByteWriter, tag: number, value: number): void {
 
 /** The id of a group is ASCII, so that its characters are its bytes. */
 function writePosition(out: ByteWriter, tag: number, { epoch, lsn, group }: Position): void {
-  const numbers = (epoch === 0 ? 0 : 1 + varintBytes(epoch)) + (lsn === 0 ? 0 : 1 + varintBytes(lsn));
+  const numbers = numberBytes(epoch) + numberBytes(lsn);
   out.byte(tag);
   out.byte(group === undefined ? numbers : numbers + 2 + group.length);
   writeNumber(out, varint(1), epoch);

@@ -120,3 +120,8 @@ export function varintBytes(value: number): number {
   for (; rest > 0x7f; rest >>>= 7) bytes++;
   return bytes;
 }
+
+/** Bytes of a number as a field whose tag has one byte; none for 0, which is not written. */
+export function numberBytes(value: number): number {
+  return value === 0 ? 0 : 1 + varintBytes(value);
+}

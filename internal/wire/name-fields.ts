@@ -2,7 +2,7 @@
 import { type Lsn, NO_LSN, type Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { ByteReader } from '#wire/byte-reader.ts';
-import { VARINT_BYTES_MAX, varintBytes, writeVarint } from '#wire/byte-writer.ts';
+import { numberBytes, VARINT_BYTES_MAX, writeVarint } from '#wire/byte-writer.ts';
 import { DELETE, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
 
 /** Stands for a whole Batch where a kind of operation is asked for: no operation has this tag. */
@@ -48,11 +48,6 @@ export function nameBytes(kind: number, { name, since }: WriteId, into: Buffer):
 /** Writes a field, or nothing for 0. */
 function writeNumber(into: Buffer, tag: number, value: number, at: number): number {
   return value === 0 ? at : writeVarint(into, value, writeVarint(into, tag, at));
-}
-
-/** Bytes of a field whose tag has one. */
-function numberBytes(value: number): number {
-  return value === 0 ? 0 : 1 + varintBytes(value);
 }
 
 export interface ReadName {

@@ -6,7 +6,7 @@
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
-import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { ByteWriter, numberBytes, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
 import { resumeTextOf } from '#wire/resume-text.ts';
 import { CAUSES, OPS } from '#wire/scan-codec.ts';
 
@@ -206,10 +206,6 @@ function writeNumber(field: number, value: number): void {
   if (value === 0) return;
   writer.byte(varintTag(field));
   writer.varint(value);
-}
-
-function numberBytes(value: number): number {
-  return value === 0 ? 0 : 1 + varintBytes(value);
 }
 
 function writeText(field: number, text: string, bytes: number): void {
