@@ -12,7 +12,13 @@ import { type DivergedFrom, leavingTail } from '#engine/diverged-from.ts';
 import type { Engine } from '#engine/engine.ts';
 import { newIncarnation } from '#engine/incarnation.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
-import { type Base, type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
+import {
+  type Base,
+  type EngineOptions,
+  loadSnapshot,
+  type OpenedEngine,
+  openEngine,
+} from '#engine/open-engine.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { DivergedWhy } from '#model/diverged.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -37,7 +43,7 @@ export class EngineHost {
   #engine: Engine | undefined;
   #checkpointer: Checkpointer | undefined;
   #delayed: DelayedApply | undefined;
-  #wasClean = true;
+  #recovered: Pick<OpenedEngine, 'wasClean' | 'dataTerm'> = { wasClean: true, dataTerm: 0 };
 
   /** Tells each new engine, before it serves. */
   readonly engines = new Listeners<Engine>();
@@ -59,7 +65,12 @@ export class EngineHost {
 
   /** True if the log ended with a clean stop when it was opened. */
   get wasClean(): boolean {
-    return this.#wasClean;
+    return this.#recovered.wasClean;
+  }
+
+  /** The term of the last DATA record that was replayed as the log was opened; 0: none was. */
+  get dataTerm(): number {
+    return this.#recovered.dataTerm;
   }
 
   get manifest(): Manifest {
@@ -77,7 +88,7 @@ export class EngineHost {
     const checkpointer = new Checkpointer(this, opened.engine, opened.replayedBytes);
     opened.engine.log.holdBack = () => checkpointer.holdBack();
     opened.engine.appliedFrames.subscribe((frame) => checkpointer.noteAppended(frame.frameBytes));
-    this.#wasClean = opened.wasClean;
+    this.#recovered = { wasClean: opened.wasClean, dataTerm: opened.dataTerm };
     this.#engine = opened.engine;
     this.#checkpointer = checkpointer;
     this.#delayed = opened.delayed;

@@ -9,12 +9,13 @@ import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import { Engine } from '#engine/engine.ts';
 import { FormatStep } from '#engine/format-step.ts';
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { stateAt } from '#engine/records/state-at.ts';
 import { bytesToRecover, RecoveryMeter, type RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
-import { formatPosition, NO_LSN } from '#model/position.ts';
+import { formatPosition, NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
@@ -65,6 +66,8 @@ export interface OpenedEngine {
   readonly engine: Engine;
   /** True if the log ended with a clean stop. */
   readonly wasClean: boolean;
+  /** The term of the last DATA record that was replayed; 0: none was. */
+  readonly dataTerm: number;
   /** Bytes of log applied on top of the snapshot: they count towards the next checkpoint. */
   readonly replayedBytes: number;
   /** On a delayed replica: the application of records, not started yet. */
@@ -106,6 +109,7 @@ export async function openEngine(
     holds: delayMs > 0,
   });
   let replayedBytes = 0;
+  let dataTerm = 0;
   const { log, wasClean } = await openLog({
     ...options,
     meter: options.logMeter,
@@ -115,6 +119,7 @@ export async function openEngine(
     onFrame: (frame) => {
       if (delayMs > 0) return engine.hold(frame);
       engine.replay(frame);
+      if (frame.type === RECORD_TYPE.data) dataTerm = termOf(frame.epoch);
       replayedBytes += FRAME_HEADER_BYTES + frame.payloadBytes;
     },
     onProgress: ({ bytesDone, bytesTotal, records }) => meter.log(bytesDone, bytesTotal, records),
@@ -131,7 +136,7 @@ export async function openEngine(
     throw error;
   }
   meter.done();
-  return { engine, wasClean, replayedBytes, delayed };
+  return { engine, wasClean, dataTerm, replayedBytes, delayed };
 }
 
 /** Without room for it the node serves reads; the next write that needs it tries again. */

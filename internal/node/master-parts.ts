@@ -103,8 +103,9 @@ export function createMasterParts(around: MasterAround): MasterParts {
 
 function createLease({ options: { member }, host, engine, seat }: MasterAround): MemberLease | undefined {
   if (member === undefined) return undefined;
-  // A master before this one may still have its lease.
-  const waits = seat.isHandedOver !== true && host.manifest.term > FIRST_TERM;
+  const { term } = host.manifest;
+  // A master before this one may still have its lease, unless this term had a write already: it waited for that.
+  const waits = seat.isHandedOver !== true && term > FIRST_TERM && host.dataTerm !== term;
   const members = (): LoggedMembers | undefined => engine.store.members.current;
   return new MemberLease({ ...member, members, waits });
 }

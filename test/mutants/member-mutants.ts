@@ -55,15 +55,29 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
     name: 'new group whose first write waits for the lease of nobody',
     file: 'internal/node/master-parts.ts',
-    text: 'host.manifest.term > FIRST_TERM;',
-    replacement: 'host.manifest.term >= FIRST_TERM;',
+    text: 'term > FIRST_TERM &&',
+    replacement: 'term >= FIRST_TERM &&',
     tests: [MEMBERS],
   },
   {
     name: 'second leader of a group that waits for no lease',
     file: 'internal/node/master-parts.ts',
-    text: 'seat.isHandedOver !== true && host.manifest.term > FIRST_TERM;',
-    replacement: 'seat.isHandedOver !== true && host.manifest.term > FIRST_TERM + 1;',
+    text: 'seat.isHandedOver !== true && term > FIRST_TERM',
+    replacement: 'seat.isHandedOver !== true && term > FIRST_TERM + 1',
+    tests: [MEMBERS],
+  },
+  {
+    name: 'master that waits again after a restart in a term that has writes',
+    file: 'internal/node/master-parts.ts',
+    text: ' && host.dataTerm !== term;',
+    replacement: ';',
+    tests: [MEMBERS],
+  },
+  {
+    name: 'new leader that takes a write of the term before for one of its own',
+    file: 'internal/node/master-parts.ts',
+    text: 'host.dataTerm !== term;',
+    replacement: 'host.dataTerm === 0;',
     tests: [MEMBERS],
   },
   {

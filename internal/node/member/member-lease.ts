@@ -15,7 +15,7 @@ export interface MemberLeaseOptions {
   readonly readClocks: () => ClockReading;
   /** The newest member list of the log; undefined before the first. */
   readonly members: () => LoggedMembers | undefined;
-  /** False where no master before takes writes: it handed its role over, or there was none. */
+  /** False where no master before takes writes: it handed its role over, there was none, or its lease was waited for. */
   readonly waits: boolean;
   /** `cluster.lease`, milliseconds: at most `LEASE_MS`, since other members wait by that. */
   readonly leaseMs: number;

@@ -60,6 +60,38 @@ describe('a group of three members', () => {
     expect(await cluster.group.get(old, 'after')).toBe('1');
   });
 
+  /** A group whose second master is killed and restarts at once; resolves with the virtual milliseconds until writes are taken. */
+  async function restarted(hasWrite: boolean): Promise<number> {
+    await begin('a', 'b', 'c');
+    cluster.kill(cluster.master.name);
+    await cluster.untilLed();
+    if (hasWrite) expect(await write('k', 'v')).toBe('quorum');
+    const { name } = cluster.master;
+    await cluster.start(name, { fileSystem: cluster.kill(name) });
+    return cluster.untilLed();
+  }
+
+  it('keeps a master that restarts in a term that has writes, and waits for no lease again', async () => {
+    expect(await restarted(true)).toBeLessThan(2 * HEARTBEAT_MS);
+    expect(cluster.master.node.status().term).toBe(2);
+    expect(await write('l', 'w')).toBe('quorum');
+  });
+
+  it('waits again for the lease of the master before where its own restarts without a write', async () => {
+    expect(await restarted(false)).toBeGreaterThan(FIRST_WRITE_WAIT_MS - HEARTBEAT_MS);
+  });
+
+  it('waits for the lease of the master before, also where its log has writes of that one from its start on', async () => {
+    await begin('a', 'b', 'c');
+    expect(await write('k', 'v')).toBe('quorum');
+    for (const { name } of others()) {
+      const again = await cluster.start(name, { fileSystem: cluster.kill(name) });
+      await cluster.group.untilTrue(() => isStreaming(again), 'it follows again');
+    }
+    cluster.kill(cluster.master.name);
+    expect(await cluster.untilLed()).toBeGreaterThan(SILENCE_MS + FIRST_WRITE_WAIT_MS - HEARTBEAT_MS);
+  });
+
   it('keeps its master by the acks of its voters while there is no coordinator', async () => {
     await begin('a', 'b', 'c');
     const { master } = cluster;
