@@ -7,7 +7,6 @@
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { slotOfKey } from '#cluster/slot-hash.ts';
-import { RefusalSchema } from '#gen/walnut/v1/errors_pb.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { ShardOwner } from '#model/shard-owner.ts';
@@ -17,6 +16,7 @@ import type { PendingOperation } from './batch-queue.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, errorOf, notDone, toCallError } from './failures.ts';
 import { ownerNamedBy } from './judge.ts';
+import { isLate, lateError } from './late-results.ts';
 import { isEncodable, isGet, isRepeatable, keyOf, type Operation, waitMsOf, writeOf } from './operations.ts';
 import { WriteNames } from './write-names.ts';
 
@@ -35,6 +35,8 @@ interface Again {
   readonly tooLarge: PendingOperation[];
   readonly behind: PendingOperation[];
   readonly unknown: PendingOperation[];
+  /** An earlier attempt may have carried them out. */
+  readonly doubtful: { readonly pending: PendingOperation; readonly error: CallError }[];
 }
 
 /** What nodes refuse by reason of the key alone. */
@@ -64,7 +66,7 @@ export class BatchSender {
   async #sendNamed(given: readonly PendingOperation[], target: Target, isRenewed = false): Promise<void> {
     const batch = this.#caller.session.unproven.length === 0 ? given : await this.#proven(given);
     if (batch.length === 0) return;
-    const again: Again = { tooLarge: [], behind: [], unknown: [] };
+    const again: Again = { tooLarge: [], behind: [], unknown: [], doubtful: [] };
     /** What has no answer yet. */
     let open = batch;
     const take = (answered: Answered, late: readonly PendingOperation[]): void => {
@@ -207,21 +209,47 @@ export class BatchSender {
       const { code } = error;
       if (isRead && code === Code.ResourceExhausted && batch.length > 1) again.tooLarge.push(pending);
       else if (isRead && code === Code.Unavailable && target !== 'master') again.behind.push(pending);
-      else if (code !== Code.Aborted || answered.mayBeRepeat || !this.#isOurs(operation)) {
+      else if (code !== Code.Aborted || !this.#isOurs(operation)) {
         if (isRead && operation.value.atLeast === undefined) this.#caller.onError(error, token);
         pending.fail(error);
-      } else if (isRenewed) pending.fail(notDone(error));
+      } else if (answered.mayBeRepeat) again.doubtful.push({ pending, error });
+      else if (isRenewed) pending.fail(notDone(error));
       else again.unknown.push(pending);
     }
     if (again.behind.length > behind) this.#caller.onBehind(answered.address);
   }
 
-  async #sendAgain({ tooLarge, behind, unknown }: Again, target: Target): Promise<void> {
+  async #sendAgain({ tooLarge, behind, unknown, doubtful }: Again, target: Target): Promise<void> {
+    /** By the position that writes were named with, which many share. */
+    const lost = new Map<string, CallError | undefined>();
+    for (const { pending, error } of doubtful) {
+      const { epoch, lsn } = writeOf(pending.operation)?.since ?? { epoch: 0n, lsn: 0n };
+      const since = `${epoch}-${lsn}`;
+      if (!lost.has(since)) lost.set(since, await this.#lossOf(pending));
+      pending.fail(lost.get(since) ?? error);
+    }
     // An answer is limited in bytes of values; a Get that did not fit is repeated alone.
     for (const pending of tooLarge) await this.#sendNamed([pending], target);
     // The master has every position that a session can have.
     await this.#sendNamed(behind, 'master');
     if (unknown.length > 0) await this.#renew(unknown, target);
+  }
+
+  /**
+   * The loss of a write that the group answers by ABORTED, and of which an attempt may have been carried
+   * out: where a failover discarded the position that the client had before, it discarded every attempt
+   * with it, which came after it. Undefined: nothing is known of such a loss.
+   */
+  async #lossOf({ operation }: PendingOperation): Promise<CallError | undefined> {
+    const since = writeOf(operation)?.since;
+    if (since === undefined) return undefined;
+    try {
+      await this.#caller.ask(keyOf(operation), 'master', since);
+      return undefined;
+    } catch (error) {
+      this.#caller.onError(error as CallError, since);
+      return (error as CallError).code === Code.DataLoss ? notDone(error as CallError) : undefined;
+    }
   }
 
   /**
@@ -255,20 +283,6 @@ export class BatchSender {
     const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
     return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
   }
-}
-
-/** True for what a gateway had no answer for before the time of the attempt was over. */
-function isLate(result: BatchResult | undefined): boolean {
-  return result?.result.case === 'error' && result.result.value.code === 'deadline_exceeded';
-}
-
-/** The error of an attempt that had no answer for these. */
-function lateError(results: readonly BatchResult[]): ConnectError {
-  const errors = results.flatMap(({ result }) => (result.case === 'error' ? [result.value] : []));
-  const refusal = { desc: RefusalSchema, value: { nothingDone: true } } as const;
-  const isRefused = errors.every(({ nothingDone }) => nothingDone);
-  const why = errors[0]?.message ?? '';
-  return new ConnectError(why, Code.DeadlineExceeded, undefined, isRefused ? [refusal] : []);
 }
 
 /** A read that carries the token of the session. */

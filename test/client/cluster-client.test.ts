@@ -5,6 +5,7 @@ import { mapOf } from '#test/routing/fake-cluster.ts';
 import { CallError } from '../../client/failures.ts';
 import { Session } from '../../client/session.ts';
 import { OF_G1, OF_G2, SimulatedCluster } from './simulated-cluster.ts';
+import { errorResult } from './simulated-group.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const textOf = (answer: unknown): string => Buffer.from((answer as { value: Uint8Array }).value).toString();
@@ -85,6 +86,36 @@ describe('a client of a cluster', () => {
     expect(await cluster.settled(during)).toMatchObject({ value: 1n });
     expect(g1.seen.at(-1)).toEqual(['g1-2:1', 'increment']);
     expect(cluster.clock.monotonicMs()).toBeLessThan(6_000);
+  });
+
+  it('says of a write that a failover lost with all of its attempts that nothing was done', async () => {
+    const cluster = new SimulatedCluster();
+    const client = cluster.open();
+    await cluster.settled(client.set(OF_G1, bytes('1')));
+    const g1 = cluster.group('g1');
+    g1.fault = (address) => (address === 'g1-1:1' ? 'lost_answer' : 'none');
+    const during = client.increment('n{bar}');
+    await cluster.clock.advance(10);
+    expect(g1.state.has('n{bar}')).toBe(true);
+    g1.promote('g1-2:1', 0);
+    cluster.map = mapOf(['g1', 'g2'], 2, { g1: 'g1-2' });
+    expect(await cluster.settled(during)).toMatchObject({ code: Code.DataLoss, outcome: 'not_done' });
+    // The loss is told once, and the write may be made again.
+    expect(await cluster.settled(client.increment('n{bar}'))).toMatchObject({ value: 1n });
+  });
+
+  it('says of a write that the group forgot otherwise that it may have been done', async () => {
+    const cluster = new SimulatedCluster();
+    const client = cluster.open();
+    await cluster.settled(client.set(OF_G1, bytes('1')));
+    const g1 = cluster.group('g1');
+    let losses = 1;
+    g1.fault = () => (losses-- > 0 ? 'lost_answer' : 'none');
+    g1.instead = ({ operation }) =>
+      operation.case === 'increment' ? errorResult('aborted', 'the outcome is unknown') : undefined;
+    expect(await cluster.settled(client.increment('n{bar}'))).toMatchObject({
+      ...{ code: Code.Aborted, outcome: 'unknown' },
+    });
   });
 
   it('leaves a master that hangs as soon as the map names another one', async () => {

@@ -70,6 +70,10 @@ export class SimulatedGroup {
   promote(address: string, kept: number): void {
     const last = this.#epochs.at(-1) as { epoch: bigint };
     this.#states = this.#states.slice(0, kept + 1);
+    for (const [name, { result }] of this.#outcomes) {
+      const lsn = result.case === 'set' || result.case === 'increment' ? result.value.position?.lsn : 0n;
+      if (Number(lsn) > kept) this.#outcomes.delete(name);
+    }
     this.#epochs = this.#epochs.filter(({ firstLsn }) => firstLsn <= kept);
     // A master begins its history with a record.
     this.#epochs.push({ epoch: last.epoch + TERM, firstLsn: kept + 1 });

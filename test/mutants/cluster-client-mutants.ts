@@ -70,6 +70,13 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [CLIENT],
   },
   {
+    name: 'client that cannot tell that a failover lost all attempts of a write',
+    file: 'client/batch-sender.ts',
+    text: 'pending.fail(lost.get(since) ?? error);',
+    replacement: 'pending.fail(error);',
+    tests: [CLIENT],
+  },
+  {
     name: 'refused call that asks for an owner that is known by now',
     file: 'internal/routing/slot-owners.ts',
     text: '    if (owner !== undefined && owner !== by) return;\n',
