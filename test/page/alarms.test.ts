@@ -225,6 +225,24 @@ describe('the page', () => {
     ]);
   });
 
+  it('tells a replica of another group so, and advises nothing for its master', () => {
+    const why = 'quarantined: the replica has log ab, the master log cd; if the data here is right, …';
+    const now = ofNode({
+      ...{ state: 'NODE_STATE_QUARANTINED', replicas: [], reasons: [why] },
+      master: { ...master, linked: false },
+    });
+    const alarms = look(now);
+    expect(alarms.map(({ alert }) => alert)).toEqual(['WalnutQuarantined']);
+    expect(alarms[0]?.text).toContain('names a master of another group');
+  });
+
+  it('does not say twice that a clock is wrong', () => {
+    const reasons = ["the log clock is 60s behind this machine's wall clock: check"];
+    expect(look(ofNode({ reasons, clock: { aheadMs: '-60000' } })).map(({ alert }) => alert)).toEqual([
+      'WalnutClockWrong',
+    ]);
+  });
+
   it('gives the reasons of a state once, also where it is not ready', () => {
     const now = ofNode({ ready: false, state: 'NODE_STATE_NO_SPACE', reasons: ['the disk is full'] });
     expect(look(now).map(({ text }) => text.includes('the disk is full'))).toEqual([true, false]);

@@ -147,6 +147,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
     const running = await start();
     running.node.statusOverrides = { isReady: false, state: 'quarantined', reasons: ['another history'] };
     const { page } = await open(running.baseUrl);
+    const address = new URL(running.baseUrl).host;
     const alarm = page.locator('#alarms li.critical', { hasText: 'another history' });
     await alarm.getByRole('button', { name: 'Runbook of WalnutQuarantined' }).focus();
     await page.keyboard.press('Enter');
@@ -156,6 +157,18 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
     expect(await page.evaluate(`document.activeElement.getAttribute('aria-label')`)).toBe(
       'Runbook of WalnutQuarantined',
     );
+    await page.locator('#alarms .type', { hasText: `quarantine list --address ${address}` }).waitFor();
+    await page.getByText('Everything that is looked at').click();
+    await page.locator('#checks tr', { hasText: /WalnutQuarantined\s*critical/ }).waitFor();
+    for (const [name, size, colorScheme] of SCREENSHOTS === undefined ? LOOKS.slice(0, 2) : LOOKS) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme });
+      if (SCREENSHOTS !== undefined)
+        await page.screenshot({ path: join(SCREENSHOTS, `${name} alarms.png`), fullPage: true });
+      expect([name, await violationsOf(page)]).toEqual([name, []]);
+      const isWithin = await page.evaluate('document.documentElement.scrollWidth <= innerWidth');
+      expect([name, isWithin]).toEqual([name, true]);
+    }
     await page.context().close();
   });
 

@@ -12,10 +12,13 @@ import { commandsIn, EVERY_KIND, OPERATIONS } from './rule.js';
 const SILENT_MASTER_MS = 5_000;
 const LAG_MS_MAX = 30_000;
 const RESYNCS_MAX = 2;
+const QUARANTINED = 'NODE_STATE_QUARANTINED';
 const HOUR_MS = 3_600_000;
 const RIVAL = / is a master too, /;
-/** The note of a delayed replica says it in words. */
-const DELAY = /^applies \d+ ms after its master/;
+/** The note of a delayed replica, and the alarm of a wrong clock, say it in words. */
+const TOLD = /^(?:applies \d+ ms after its master|the log clock is )/;
+/** Of a quarantine: the logs are not the same. */
+const OTHER_LOG = /the replica has log \w+, the master log \w+/;
 
 /** @type {readonly Rule[]} */
 export const ROLE_RULES = [
@@ -58,7 +61,7 @@ export const ROLE_RULES = [
       if (isTold(view)) return ['Not ready, as the alarm of its state says.'];
       return [`Not ready: ${reasons.join('; ') || 'no reason is given'}.`];
     },
-    type: ({ now, here }) => withReasons(now.view, statusOf(now, here), here),
+    type: ({ now, here }) => (isTold(now.view) ? [] : withReasons(now.view, statusOf(now, here), here)),
   },
   {
     alert: 'WalnutNoMaster',
@@ -137,7 +140,7 @@ export const ROLE_RULES = [
       const { ready, reasons } = readinessOf(view);
       return ready && !isTold(view)
         ? reasons
-            .filter((reason) => !RIVAL.test(reason) && !DELAY.test(reason))
+            .filter((reason) => !RIVAL.test(reason) && !TOLD.test(reason))
             .map((reason) => ({ text: `${reason}.`, type: commandsIn([reason], here) }))
         : [];
     },
@@ -160,9 +163,23 @@ function inState(alert, state, anchor, text, first) {
     runbook: `${OPERATIONS}${anchor}`,
     kinds: ['node'],
     find: ({ now: { view } }) =>
-      view.state === `NODE_STATE_${state}` ? [`${text} ${view.reasons.join('; ')}`.trim()] : [],
+      view.state === `NODE_STATE_${state}`
+        ? [[text, ...otherGroupOf(view.reasons), view.reasons.join('; ')].join(' ').trim()]
+        : [],
     type: ({ now: { view }, here }) => withReasons(view, [first(here)], here),
   };
+}
+
+/**
+ * What most often makes the log of a replica another one than that of its master.
+ * @param {readonly string[]} reasons
+ */
+function otherGroupOf(reasons) {
+  return reasons.some((reason) => OTHER_LOG.test(reason))
+    ? [
+        'The two have different logs: either master.address in the file of this replica names a master of another group, which you correct there before you start the replica again, or that master was started on an empty directory.',
+      ]
+    : [];
 }
 
 /**
@@ -202,8 +219,11 @@ function statusOf({ kind }, here) {
 }
 
 /** @param {any} view */
-function isWithoutMaster({ master }) {
-  return master !== undefined && !master.linked && Number(master.lagMs) > SILENT_MASTER_MS;
+function isWithoutMaster({ master, state }) {
+  // A master takes no notice of a replica that is quarantined.
+  return (
+    state !== QUARANTINED && master !== undefined && !master.linked && Number(master.lagMs) > SILENT_MASTER_MS
+  );
 }
 
 /**
@@ -218,7 +238,8 @@ function promotionsIn({ reasons }, here) {
 
 /** @param {any} view */
 function behindOf({ master, state }) {
-  if (master === undefined || state === 'NODE_STATE_DELAYED' || Number(master.lagMs) <= LAG_MS_MAX) return [];
+  if (master === undefined || state === QUARANTINED) return [];
+  if (state === 'NODE_STATE_DELAYED' || Number(master.lagMs) <= LAG_MS_MAX) return [];
   const far = `${showSpan(Number(master.lagMs))} and ${showMany(Number(master.lagRecords), 'record')}`;
   return [`This replica is ${far} behind its master.`];
 }
