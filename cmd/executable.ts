@@ -19,7 +19,7 @@ const SERVERS: Readonly<Record<string, () => Promise<unknown>>> = {
 const SETTLED = '--settled';
 /** Given to every process of the executable when it is built; Node takes others at its start only. */
 const BUILT_IN = ['--disable-sigusr1', '--no-parallel-scavenge'];
-/** Node takes it at its start only, too; but with it the tool could not use the compiled code that Node brings. */
+/** Not built in: the tool could not use the compiled code that Node brings. V8 takes it while a process runs. */
 const SET_LATER = [YOUNG_AT_FIRST];
 const NOT_OPTIONS = new Set([...BUILT_IN, ...SET_LATER]);
 
