@@ -14,6 +14,11 @@ export interface BenchLink {
 
 /** A call that takes as long has failed. */
 export const CALL_MS_MAX = 10_000;
+/**
+ * How long calls under way may still be answered after an interruption: a write that is given up
+ * may be carried out after the keys of the load were deleted.
+ */
+export const GRACE_MS = 2_000;
 
 /** The link of each caller to a node, in their order. */
 export async function openLinks(endpoint: Endpoint, plan: BenchPlan): Promise<BenchLink[]> {

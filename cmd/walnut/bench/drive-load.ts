@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { CallError } from '../call/call-error.ts';
 import { isHopeless } from '../call/persist.ts';
 import type { BenchCall } from './bench-calls.ts';
-import type { BenchLink } from './bench-links.ts';
+import { type BenchLink, GRACE_MS } from './bench-links.ts';
 import type { LoadFigures } from './load-figures.ts';
 import type { Pace } from './pace.ts';
 import { Turns } from './turns.ts';
@@ -26,8 +26,6 @@ export interface Load {
   readonly interrupted: AbortSignal;
 }
 
-/** How long calls under way may still be answered after an interruption. */
-const GRACE_MS = 2_000;
 /** Without a rate, a caller whose call failed pauses so long, so that a node that is down is not called in a circle. */
 const PAUSE_MS = 100;
 

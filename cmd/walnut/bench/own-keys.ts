@@ -16,7 +16,7 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { parseToldAddress, usageError } from '../command-host.ts';
 import { showBytes, showCount } from '../output/output.ts';
 import type { BenchCalls } from './bench-calls.ts';
-import { type BenchLink, CALL_MS_MAX } from './bench-links.ts';
+import { type BenchLink, CALL_MS_MAX, GRACE_MS } from './bench-links.ts';
 import type { BenchPlan } from './bench-plan.ts';
 
 /** Bytes of values in one Batch of the fill. */
@@ -105,7 +105,10 @@ async function givenUpAt<T>(
   link: BenchLink,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
-  const giveUp = (): void => link.close();
+  let grace: NodeJS.Timeout | undefined;
+  const giveUp = (): void => {
+    grace = setTimeout(() => link.close(), GRACE_MS);
+  };
   interrupted.addEventListener('abort', giveUp, { once: true });
   try {
     return await work();
@@ -114,6 +117,7 @@ async function givenUpAt<T>(
     throw error;
   } finally {
     interrupted.removeEventListener('abort', giveUp);
+    clearTimeout(grace);
   }
 }
 
