@@ -64,7 +64,7 @@ describe('status', () => {
       interrupted: interruption.signal,
     });
     node.fault = (_method, call) => {
-      if (call === 2) interruption.abort();
+      if (call === 3) interruption.abort();
       return 'serve';
     };
     const { code, out } = await running;
