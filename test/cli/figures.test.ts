@@ -236,6 +236,8 @@ describe('info', () => {
       'walnut_log_clock_offset_seconds',
       'walnut_uptime_seconds',
       'walnut_log_lines_dropped_total',
+      'walnut_otlp_exports_total',
+      'walnut_otlp_last_success_timestamp_seconds',
     ]);
   });
 });

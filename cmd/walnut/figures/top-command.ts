@@ -45,8 +45,8 @@ Examples:
 async function runTop(invocation: Invocation, { interval, count }: TopOptions): Promise<ExitCode> {
   const { io, address, colors } = invocation;
   const intervalMs = Math.max(INTERVAL_MS_MIN, interval);
-  let before = await readGroup(address, io);
-  for (let shown = 0; shown !== count && !io.interrupted.aborted; shown++) {
+  let before = await untilInterrupted(readGroup(address, io));
+  for (let shown = 0; before !== undefined && shown !== count && !io.interrupted.aborted; shown++) {
     await delay(intervalMs, undefined, { signal: io.interrupted }).catch(() => {});
     if (io.interrupted.aborted) break;
     const now = await untilInterrupted(readGroup(address, io));
