@@ -151,7 +151,7 @@ describe('the page', () => {
     ],
     ['WalnutStateDiffers', ofNode({ replicas: [replicaOf({ different: true })] }), 'r:8081'],
     ['WalnutStateDiffers', ofNode({ integrity: { digestMismatches: '1' } }), 'differed'],
-    ['WalnutMemoryAltered', ofNode({ integrity: { alteredFound: '2' } }), '2 altered entries'],
+    ['WalnutMemoryAltered', ofNode({ integrity: { alteredFound: '2' } }), 'since the start: 2'],
     ['WalnutDivergedRecords', figure('walnut_diverged_unseen_tails', 1), '1 tail of the log'],
     ['WalnutClockWrong', ofNode({ clock: { aheadMs: '-11000' } }), 'behind the wall clock'],
     ['WalnutWritesRefused', figure('walnut_wal_records_total', 7, { result: 'refused' }), '7 records'],

@@ -159,7 +159,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
     );
     await page.locator('#alarms .type', { hasText: `quarantine list --address ${address}` }).waitFor();
     await page.getByText('Everything that is looked at').click();
-    await page.locator('#checks tr', { hasText: /WalnutQuarantined\s*critical/ }).waitFor();
+    await page.locator('#checks li', { hasText: /WalnutQuarantined\s*critical/ }).waitFor();
     for (const [name, size, colorScheme] of SCREENSHOTS === undefined ? LOOKS.slice(0, 2) : LOOKS) {
       await page.setViewportSize(size);
       await page.emulateMedia({ colorScheme });

@@ -18,6 +18,9 @@ import { History } from './history.js';
 import { pictureOf } from './picture.js';
 import { showRunbook } from './runbook.js';
 
+/** What a check finds, if it finds something. */
+const SEVERITIES = new Set(['critical', 'warning', 'note']);
+
 export class Overview {
   #charts;
   #history = new History();
@@ -76,8 +79,7 @@ export class Overview {
   }
 
   #showChecks(checks) {
-    const rows = checks.map(({ alert, state, runbook }) => [alert, state, runbookButton(alert, runbook)]);
-    update(byId('checks'), table('What is looked at', ['Alert', 'Now', 'Runbook'], rows));
+    update(byId('checks'), ...checks.map(checkItem));
   }
 
   #showPicture(groups) {
@@ -96,6 +98,19 @@ function alarmItem({ severity, text, runbook, alert, type }) {
     type.length === 0
       ? undefined
       : el('pre', { class: 'type', 'aria-label': 'Type', tabindex: '0' }, type.join('\n')),
+  );
+}
+
+/** The name of the check opens its runbook. */
+function checkItem({ alert, state, runbook }) {
+  const name = el('button', { type: 'button', class: 'inline', 'data-runbook': runbook }, alert);
+  const isFound = SEVERITIES.has(state);
+  return el(
+    'li',
+    { class: isFound ? state : 'well' },
+    name,
+    ' ',
+    el('span', isFound ? { class: 'severity' } : {}, state),
   );
 }
 

@@ -37,7 +37,7 @@ export const DATA_RULES = [
     find: ({ now: { view } }) =>
       Number(view.integrity?.alteredFound ?? 0) > 0
         ? [
-            `${view.integrity.alteredFound} altered entries were found in memory since the start. Suspect the memory of the machine.`,
+            `Altered entries found in memory since the start: ${view.integrity.alteredFound}. Suspect the memory of the machine.`,
           ]
         : [],
     type: ({ here }) => [`walnut scrub --address ${here}`],
