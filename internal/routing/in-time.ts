@@ -4,33 +4,42 @@
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { asRefusal, WalnutError } from '#model/errors.ts';
-import type { Clock } from '#platform/clock.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
 import { isDeadlineNear } from '#platform/early-signal.ts';
 
 /** Calls that end by the signal have so long to say what became of them. */
 const GRACE_MS = 3;
+const ONCE = { once: true } as const;
 
 /** True once `work` is done; false where the time of the caller is nearly over before that. Rejects like `work`. */
-export async function inTime(
+export function inTime(
   work: Promise<unknown>,
   signal: AbortSignal | undefined,
   clock: Clock,
 ): Promise<boolean> {
-  const done = work.then(() => true);
-  if (signal === undefined) return done;
-  const settled = new AbortController();
-  const late = new Promise<boolean>((resolve) => {
+  if (signal === undefined) return work.then(() => true);
+  return new Promise((resolve, reject) => {
+    let limit: Timer | undefined;
     const onAbort = (): void => {
-      if (isDeadlineNear(signal)) void clock.sleep(GRACE_MS, settled.signal).then(() => resolve(false));
+      if (isDeadlineNear(signal)) limit = clock.after(GRACE_MS, () => resolve(false));
+    };
+    const end = (): void => {
+      limit?.cancel();
+      signal.removeEventListener('abort', onAbort);
     };
     if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true, signal: settled.signal });
+    else signal.addEventListener('abort', onAbort, ONCE);
+    work.then(
+      () => {
+        end();
+        resolve(true);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
   });
-  try {
-    return await Promise.race([done, late]);
-  } finally {
-    settled.abort();
-  }
 }
 
 /** The error of a part that its caller's time ended; any other error as it is. */

@@ -120,8 +120,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'late: a Batch by commands waits for its slowest group to the end of the caller’s time',
     file: 'internal/routing/in-time.ts',
-    text: 'if (isDeadlineNear(signal)) void clock',
-    replacement: 'if (!isDeadlineNear(signal)) void clock',
+    text: 'if (isDeadlineNear(signal)) limit = clock',
+    replacement: 'if (!isDeadlineNear(signal)) limit = clock',
     tests: RELAYED,
   },
   {
