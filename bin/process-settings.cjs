@@ -24,6 +24,9 @@ const NODE_ENTRIES = [
   'cmd/cluster-ha.ts',
 ];
 
+/** What serves many short calls: nodes, and what passes calls on to them. */
+const SERVING_ENTRIES = [...NODE_ENTRIES, 'cmd/gateway.ts'];
+
 /** `storage.max_memory` in bytes where it is well written, by the precedence of all keys; the node checks the rest. */
 function configuredMemoryBytes(args, env) {
   const texts = [env.WALNUT_STORAGE__MAX_MEMORY];
@@ -94,11 +97,11 @@ function v8Flags(entry, args) {
   const flags = ['--disable-sigusr1'];
   if (!/--max[-_]old[-_]space[-_]size/.test(given))
     flags.push(`--max-old-space-size=${heapMegabytes(entry, args, process.env, memoryBytes())}`);
-  if (NODE_ENTRIES.includes(entry) && !/--max[-_]semi[-_]space[-_]size/.test(given))
+  if (!SERVING_ENTRIES.includes(entry)) return flags;
+  if (!/--max[-_]semi[-_]space[-_]size/.test(given))
     flags.push(`--max-semi-space-size=${SEMI_SPACE_MEGABYTES}`);
-  if (NODE_ENTRIES.includes(entry) && !/--v8[-_]pool[-_]size/.test(given))
-    flags.push(`--v8-pool-size=${backgroundThreads()}`);
-  if (NODE_ENTRIES.includes(entry)) flags.push(ONE_COLLECTOR, YOUNG_AT_FIRST);
+  if (!/--v8[-_]pool[-_]size/.test(given)) flags.push(`--v8-pool-size=${backgroundThreads()}`);
+  flags.push(ONE_COLLECTOR, YOUNG_AT_FIRST);
   return flags;
 }
 
@@ -106,7 +109,7 @@ function v8Flags(entry, args) {
 function processEnvironment(entry) {
   // Snapshot reads must not queue ahead of the log's fdatasync.
   const env = { UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE || '16' };
-  if (!NODE_ENTRIES.includes(entry)) return env;
+  if (!SERVING_ENTRIES.includes(entry)) return env;
   // glibc would keep freed buffers for later, and more in each thread's arena. Large buffers get mappings
   // of their own, so that none that lives long stands between freed ones; but no more than half of what
   // Linux lets a process have. Smaller ones, such as the record of a batch, come and go too often:

@@ -18,6 +18,7 @@ export function asShipped(entry: string, args: readonly string[]) {
 }
 
 const START_MS_MAX = 30_000;
+const STOP_MS_MAX = 10_000;
 const LISTENS = /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/;
 
 export interface Target {
@@ -95,7 +96,8 @@ export function targetOf(child: ChildProcess, port: number): Target {
     cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
     stop: () => {
       child.kill('SIGTERM');
-      return exited;
+      const last = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
+      return exited.finally(() => clearTimeout(last));
     },
   };
 }

@@ -161,20 +161,26 @@ describe('launcher', () => {
     expect(limit('cmd/walnut.ts', '--config', file)).toBe(15_360);
   });
 
-  it('gives nodes, and nothing else, as many threads beside the main one as there are cores for', () => {
+  it('gives nodes and gateways, and nothing else, as many threads beside the main one as there are cores for', () => {
     const threads = (entry: string) =>
       v8Flags(entry, []).flatMap((flag) => /^--v8-pool-size=(\d+)$/.exec(flag)?.[1] ?? []);
     const [count = ''] = threads('cmd/master.ts');
     expect(Number(count)).toBe(Math.max(1, Math.min(4, cpus().length - 1)));
-    for (const entry of ['cmd/node.ts', 'cmd/group.ts', 'cmd/cluster.ts', 'cmd/cluster-ha.ts'])
+    for (const entry of [
+      'cmd/node.ts',
+      'cmd/gateway.ts',
+      'cmd/group.ts',
+      'cmd/cluster.ts',
+      'cmd/cluster-ha.ts',
+    ])
       expect(threads(entry)).toEqual([count]);
     expect(threads('cmd/walnut.ts')).toEqual([]);
   });
 
-  it('has the new objects of nodes, and of nothing else, made where one thread collects them', () => {
-    const FLAGS = ['--no-parallel-scavenge', '--no-allocation-site-pretenuring'];
+  it('has the new objects of nodes and gateways, and of nothing else, made where one thread collects them', () => {
+    const FLAGS = ['--max-semi-space-size=4', '--no-parallel-scavenge', '--no-allocation-site-pretenuring'];
     const ofNodes = (entry: string) => v8Flags(entry, []).filter((flag) => FLAGS.includes(flag));
-    for (const entry of ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts'])
+    for (const entry of ['cmd/master.ts', 'cmd/slave.ts', 'cmd/node.ts', 'cmd/gateway.ts'])
       expect(ofNodes(entry)).toEqual(FLAGS);
     expect(ofNodes('cmd/walnut.ts')).toEqual([]);
   });
