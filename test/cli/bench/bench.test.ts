@@ -97,7 +97,7 @@ describe('the command', () => {
       '--mix',
       '1:1',
       '--rate',
-      '2000',
+      '500',
       '--json',
       '--address',
       replica.address,
