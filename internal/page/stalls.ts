@@ -12,6 +12,8 @@ export interface StallsSeen {
 
 const KEPT_MAX = 60;
 const LATE_MS = 100;
+/** Finds every stall of that length, for a fifth of the samples that scrapers get. */
+const SAMPLE_MS = 50;
 /** After a longer pause nobody looked, and what came before is no part of the last minute. */
 const PAUSE_MS = 5_000;
 
@@ -23,7 +25,7 @@ export class Stalls {
   #readMs = Number.NEGATIVE_INFINITY;
   #kept: { readonly isLate: boolean; readonly maxMs: number }[] = [];
 
-  constructor(clock: Clock, open: () => EventLoopMonitor = startEventLoopMonitor) {
+  constructor(clock: Clock, open = (): EventLoopMonitor => startEventLoopMonitor(SAMPLE_MS)) {
     this.#clock = clock;
     this.#open = open;
   }

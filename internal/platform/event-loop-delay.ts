@@ -26,12 +26,13 @@ export interface EventLoopMonitor {
   close(): void;
 }
 
-export function startEventLoopMonitor(): EventLoopMonitor {
-  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+/** `resolutionMs`: between two samples, each of which wakes the process. */
+export function startEventLoopMonitor(resolutionMs = RESOLUTION_MS): EventLoopMonitor {
+  const histogram = monitorEventLoopDelay({ resolution: resolutionMs });
   histogram.enable();
   // A sample is the time between two timer calls, so an idle loop measures the resolution.
   const toDelayMs = (nanoseconds: number): number =>
-    Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS) : 0;
+    Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / NANOSECONDS_PER_MS - resolutionMs) : 0;
   return {
     read: () => {
       const delay = {
