@@ -240,7 +240,12 @@ const BAD_INPUT: readonly [string, string, unknown, string][] = [
   ['durability on a plain batch', 'Batch', { operations: GETS, durability: 2 }, 'durability is for atomic'],
   ['min_acks on a plain batch', 'Batch', { operations: GETS, minAcks: 1 }, 'min_acks is for atomic'],
   ['timeout_ms on a plain batch', 'Batch', { operations: GETS, timeoutMs: 1 }, 'timeout_ms is for atomic'],
-  ['request_id on a plain batch', 'Batch', { operations: GETS, requestId: 'r' }, 'request_id is for atomic'],
+  [
+    'a name of a plain batch that reads',
+    'Batch',
+    { operations: GETS, requestId: 'r' },
+    'writes only in a batch',
+  ],
   ['an empty atomic batch', 'Batch', { atomic: true }, 'batch has 0 operations'],
   [
     'a request id without a write',
