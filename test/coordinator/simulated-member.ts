@@ -48,6 +48,8 @@ export interface Push {
   readonly term: number;
   /** The name of the pusher. */
   readonly leader: string;
+  /** Whom the group consists of, as the MEMBERS record of a real log says it: its receiver may lead before a coordinator hears it. */
+  readonly group: Group | undefined;
   readonly records: readonly SimulatedRecord[];
 }
 
@@ -250,12 +252,13 @@ export class SimulatedMember {
     return true;
   }
 
-  receive({ term, leader, records }: Push): PushAnswer {
+  receive({ term, leader, group, records }: Push): PushAnswer {
     if (term < this.term) return { fencedBy: this.term };
     if (term > this.term) this.#follow(term);
     if (this.#role === 'master') throw new Error(`two masters of term ${term}`);
     if (term > this.#leader.term) this.#leader = { term, node: leader };
     if (leader !== this.#leader.node) throw new Error(`${this.#leader.node} leads term ${term} here`);
+    this.#group ??= group;
     const shared = Math.min(records.length, this.lsn);
     let matched = 0;
     while (matched < shared && this.records[matched]?.epoch === records[matched]?.epoch) matched++;
@@ -332,11 +335,11 @@ export class SimulatedMember {
 
   #push(): void {
     if (!this.isMaster || this.#lease === undefined) return;
-    const { term, process } = this;
+    const { process } = this;
     const lease = this.#lease;
     for (const node of this.#matched.keys()) {
       const sent: SentAt = lease.sent(this.#readClocks());
-      this.#around.push(this, node, { term, leader: this.name, records: [...this.records] }, (answer) => {
+      this.#around.push(this, node, this.#nextPush(), (answer) => {
         if (process !== this.process || lease !== this.#lease || !this.isMaster) return;
         if ('fencedBy' in answer) {
           const isBelieved = whyNotBelieved(answer.fencedBy, this.term) === undefined;
@@ -350,6 +353,10 @@ export class SimulatedMember {
         this.#settle();
       });
     }
+  }
+
+  #nextPush(): Push {
+    return { term: this.term, leader: this.name, group: this.#group, records: [...this.records] };
   }
 
   /** Answers what is at QUORUM, if the lease is still there. */

@@ -1,13 +1,13 @@
 /**
  * A group under coordinators, with random faults of everything at once.
- * `WALNUT_SEEDS=500` runs more of them, `WALNUT_SEED=17` runs one;
+ * `WALNUT_SEEDS=2000` runs more of them, `WALNUT_SEED=17` runs one;
  * `npm run test:torture -- --only clusters` runs them by the thousand.
  */
 import { describe, expect, it } from 'vitest';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 import { clusterOf, HAPPENINGS, runFaults, runOlderStore } from './simulated-faults.ts';
 
-const SEEDS_DEFAULT = 30;
+const SEEDS_DEFAULT = 250;
 const SEED_MS_MAX = 10_000;
 const TRACE_LINES = 60;
 
