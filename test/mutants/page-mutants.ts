@@ -9,6 +9,13 @@ const ROUTES = 'test/server/page.test.ts';
 
 export const PAGE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'page of a delayed replica that advises to apply a mistake',
+    file: 'internal/page/assets/rules-delay.js',
+    text: 'if (!delay?.held) return',
+    replacement: 'if (delay?.held) return',
+    tests: [ALARMS],
+  },
+  {
     name: 'page that runs scripts within its text',
     file: 'internal/page/page-routes.ts',
     text: `"script-src 'self'",`,

@@ -11,6 +11,8 @@ import { AT_MS, replicaOf, snapshotOf, statusOf } from '#test/page/snapshots.ts'
 const SECTIONS = runbooksOf(new Map([['operations.md', readText('docs/operations.md')]]));
 const ofNode = (changes: object, figures: Snapshot['figures'] = {}): Snapshot =>
   snapshotOf({ view: statusOf(changes), figures });
+const ofDelay = (changes: object): Snapshot =>
+  ofNode({ delay: { applyDelayMs: '3600000', held: false, waitingRecords: '8', ...changes } });
 const figure = (name: string, value: number, labels = {}): Snapshot =>
   snapshotOf({ figures: { [name]: [{ labels, value }] } });
 const ready = { state: 'active', isReady: true, reasons: [] };
@@ -126,6 +128,7 @@ describe('the page', () => {
       }),
       '1 h 0 min after its master, on purpose (replication.apply_delay), and an operator has paused it: 8 records wait',
     ],
+    ['Delayed', ofDelay({ waitingRecords: '1' }), ': 1 record waits.'],
     ['Evictions', ofNode({ store: { ...FULL, evicted: '12' } }), '12 entries within a minute were evicted'],
     ['HotKey', ofNode({ hottest: { share: 0.6, looks: 60 } }), 'One key gets about 60.0 % of all reads'],
     [
@@ -176,6 +179,7 @@ describe('the page', () => {
     ],
     ['WalnutGroupWithoutWrites', ofGateway({ leader: '' }), 'no leader'],
     ['WalnutGroupWithoutWrites', ofGateway({ isHeld: true }), '12 calls wait'],
+    ['WalnutGroupWithoutWrites', ofGateway({ isHeld: true, calls: 1 }), '1 call waits'],
     [
       'WalnutCoordinatorAlarm',
       ofCoordinator({ alarms: [{ why: 'two disks are gone', sinceMs: '1' }] }),
@@ -234,6 +238,12 @@ describe('the page', () => {
     const alarms = look(now);
     expect(alarms.map(({ alert }) => alert)).toEqual(['WalnutQuarantined']);
     expect(alarms[0]?.text).toContain('names a master of another group');
+  });
+
+  it('says once that a replica is paused', () => {
+    const reasons = ['paused by an operator: 8 records wait; go on with: walnut delay resume'];
+    const delay = { applyDelayMs: '3600000', held: true, waitingRecords: '8' };
+    expect(look(ofNode({ reasons, delay })).map(({ alert }) => alert)).toEqual(['Delayed']);
   });
 
   it('does not say twice that a clock is wrong', () => {
@@ -311,6 +321,25 @@ describe('what to type', () => {
       'of the clock of a replica is for its master',
       ofNode({ clock: { aheadMs: '20000' }, replicas: [], master: { ...master, linked: true, lagMs: '0' } }),
       ['date -u', 'walnut clock --address m:1', 'walnut clock --apply --address m:1'],
+    ],
+    [
+      'at a delayed replica stops what it applies first',
+      ofDelay({ held: false }),
+      [`walnut delay pause --address ${HERE}`],
+    ],
+    [
+      'at a paused replica finds the mistake, applies what stands before it, and goes on',
+      ofDelay({ held: true }),
+      [
+        'walnut wal dump DIRECTORY --from LSN',
+        `walnut delay release --to-lsn LSN --address ${HERE}`,
+        `walnut delay resume --address ${HERE}`,
+      ],
+    ],
+    [
+      'at the master of a delayed replica stops what that one applies',
+      ofNode({ replicas: [replicaOf({ applyDelayMs: '3600000' })] }),
+      ['walnut status --address r:8081', 'walnut delay pause --address r:8081'],
     ],
   ])('%s', (_, now, commands) => expect(typed(now)[0]).toEqual(commands));
 

@@ -11,6 +11,7 @@ const SNAPSHOTS = [
   snapshotOf(),
   snapshotOf({ view: statusOf({ master, replicas: [] }) }),
   snapshotOf({ view: statusOf({ master, replicas: [], member: {} }) }),
+  snapshotOf({ view: statusOf({ delay: { held: true } }) }),
   snapshotOf({ kind: 'gateway', view: { readiness: {}, reasons: [] } }),
 ];
 

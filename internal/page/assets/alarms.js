@@ -6,6 +6,7 @@
 import { lsnOf } from './format.js';
 import { CLUSTER_RULES } from './rules-cluster.js';
 import { DATA_RULES } from './rules-data.js';
+import { DELAY_RULES } from './rules-delay.js';
 import { LOAD_RULES } from './rules-load.js';
 import { ROLE_RULES } from './rules-role.js';
 
@@ -22,7 +23,7 @@ import { ROLE_RULES } from './rules-role.js';
  */
 
 /** @type {readonly Rule[]} */
-export const RULES = [...ROLE_RULES, ...DATA_RULES, ...LOAD_RULES, ...CLUSTER_RULES];
+export const RULES = [...ROLE_RULES, ...DELAY_RULES, ...DATA_RULES, ...LOAD_RULES, ...CLUSTER_RULES];
 
 /** @type {readonly import('./rule.js').Severity[]} */
 const ORDER = ['critical', 'warning', 'note'];

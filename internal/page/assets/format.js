@@ -47,6 +47,15 @@ export function showMany(many, one) {
   return `${showWhole(many)} ${one}${many === 1 ? '' : 's'}`;
 }
 
+/**
+ * How many wait, as a clause: `1 record waits`, `2 records wait`.
+ * @param {number} many
+ * @param {string} one its noun; more of it take an s
+ */
+export function showWaiting(many, one) {
+  return `${showMany(many, one)} ${many === 1 ? 'waits' : 'wait'}`;
+}
+
 /** @param {number} ratio 0 to 1 */
 export function showPercent(ratio) {
   return `${(ratio * 100).toFixed(ratio === 1 || ratio === 0 ? 0 : 1)} %`;

@@ -1,6 +1,6 @@
 // @ts-check
 /** The group or cluster around the process as plain data: groups of nodes, each with what matters of it. Pure. */
-import { lsnOf, showEnum, showMany, showSpan, showWhole, termOf } from './format.js';
+import { lsnOf, showEnum, showMany, showSpan, showWaiting, showWhole, termOf } from './format.js';
 
 /**
  * @typedef {object} PictureNode
@@ -113,7 +113,7 @@ function delayFacts({ applyDelayMs, held, waitingRecords }) {
   return [
     [
       'Delay',
-      `${showSpan(Number(applyDelayMs))}${held ? ', paused' : ''}: ${showWhole(Number(waitingRecords))} records wait`,
+      `${showSpan(Number(applyDelayMs))}${held ? ', paused' : ''}: ${showWaiting(Number(waitingRecords), 'record')}`,
     ],
   ];
 }

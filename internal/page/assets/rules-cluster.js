@@ -1,6 +1,6 @@
 // @ts-check
 /** Rules about clusters: coordinators, groups, and nodes that a coordinator does not hear. Pure. */
-import { showSpan, showWhole } from './format.js';
+import { showSpan, showWaiting } from './format.js';
 import { CLUSTER, OPERATIONS } from './rule.js';
 
 /** A minute, as the alert has it. */
@@ -55,7 +55,7 @@ export const CLUSTER_RULES = [
         .filter((/** @type {any} */ one) => one.isHeld)
         .map(
           (/** @type {any} */ one) =>
-            `The group ${one.id} does not answer: ${showWhole(one.calls)} calls wait in this gateway.`,
+            `The group ${one.id} does not answer: ${showWaiting(one.calls, 'call')} in this gateway.`,
         ),
     ],
     type: ({ here }) => [

@@ -16,7 +16,7 @@ const QUARANTINED = 'NODE_STATE_QUARANTINED';
 const HOUR_MS = 3_600_000;
 const RIVAL = / is a master too, /;
 /** The note of a delayed replica, and the alarm of a wrong clock, say it in words. */
-const TOLD = /^(?:applies \d+ ms after its master|the log clock is )/;
+const TOLD = /^(?:applies \d+ ms after its master|paused by an operator: |the log clock is )/;
 /** Of a quarantine: the logs are not the same. */
 const OTHER_LOG = /the replica has log \w+, the master log \w+/;
 
@@ -119,17 +119,6 @@ export const ROLE_RULES = [
           : [];
       }),
     type: ({ here }) => [`walnut status --address ${here}`, `walnut info replication --address ${here}`],
-  },
-  {
-    alert: 'Delayed',
-    severity: 'note',
-    runbook: `${OPERATIONS}a-delayed-replica`,
-    kinds: ['node'],
-    find: ({ now: { view } }) => [...ownDelayOf(view.delay), ...(view.replicas ?? []).flatMap(delayOf)],
-    type: ({ here }) => [
-      `walnut delay resume --address ${here}`,
-      `walnut delay release --all --address ${here}`,
-    ],
   },
   {
     alert: 'Reasons',
@@ -267,23 +256,4 @@ function resyncsOf({ address, fullResyncs }, now, past) {
   if (Number(now.view.uptimeMs) < HOUR_MS) return fullResyncs;
   const listed = (past.view.replicas ?? []).find((/** @type {any} */ one) => one.address === address);
   return listed === undefined ? 0 : Math.max(0, fullResyncs - listed.fullResyncs);
-}
-
-/** @param {any} delay undefined: none is configured */
-function ownDelayOf(delay) {
-  if (delay === undefined) return [];
-  const late = `${showSpan(Number(delay.applyDelayMs))} after its master, on purpose (replication.apply_delay)`;
-  const paused = delay.held ? ', and an operator has paused it' : '';
-  return [
-    `This replica applies records ${late}${paused}: ${showMany(Number(delay.waitingRecords), 'record')} wait.`,
-  ];
-}
-
-/** @param {any} replica */
-function delayOf({ address, applyDelayMs }) {
-  if (Number(applyDelayMs) === 0) return [];
-  const late = `${showSpan(Number(applyDelayMs))} after this master, on purpose (replication.apply_delay)`;
-  return [
-    { text: `The replica ${address} applies records ${late}.`, type: [`walnut status --address ${address}`] },
-  ];
 }
