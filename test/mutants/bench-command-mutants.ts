@@ -50,6 +50,13 @@ export const BENCH_COMMAND_MUTANTS: readonly Mutant[] = [
     tests: [BENCH],
   },
   {
+    name: 'bench that fills groups behind a gateway without a look at their room',
+    file: 'cmd/walnut/bench/own-keys.ts',
+    text: '  if (store === undefined)\n    throw',
+    replacement: '  if (store === undefined) return;\n  if (plan.keys === 0)\n    throw',
+    tests: [BENCH],
+  },
+  {
     name: 'bench that writes to a replica',
     file: 'cmd/walnut/bench/own-keys.ts',
     text: '  if (status?.role !== Role.REPLICA) return address;',

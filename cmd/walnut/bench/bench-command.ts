@@ -25,9 +25,10 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
     .description(
       'Writes keys of its own, calls the node for a while, shows how many operations a second were carried out ' +
         'and how long the calls took, and deletes its keys. It reads, writes and deletes no other key: each run ' +
-        'has a prefix that no other has, and refuses more keys than there is room for. Of a replica it measures ' +
-        'the reads; writes go to its master. The load takes processor time and, if it writes, disk: think ' +
-        'before you measure a group that is in use.',
+        'has a prefix that no other has, and refuses more keys than there is room for. A gateway does not tell how ' +
+        'much that is, so it needs --allow-eviction. Of a replica it measures the reads; writes go to its ' +
+        'master. The load takes processor time and, if it writes, disk: think before you measure a group ' +
+        'that is in use.',
     );
   addLoadOptions(command);
   addKeyOptions(command).addHelpText('after', DETAILS).action(host.action<BenchOptions>(runBench));
@@ -74,7 +75,11 @@ function addKeyOptions(command: Command): Command {
     .addOption(
       new Option('--durability <level>', 'of writes, as for: walnut set').choices(Object.keys(LEVELS)),
     )
-    .option('--prefix <prefix>', 'before the random part of its keys', parseKey, PREFIX_DEFAULT);
+    .option('--prefix <prefix>', 'before the random part of its keys', parseKey, PREFIX_DEFAULT)
+    .option(
+      '--allow-eviction',
+      'do not look whether the keys fit: other entries may be evicted for them, or writes refused',
+    );
 }
 
 function durationOption(flags: string, description: string, text: string): Option {
@@ -99,4 +104,5 @@ Examples:
   walnut bench --operation set --durability quorum --clients 64
   walnut bench --mix 1:1 --distribution zipf --value-size 4KiB --keys 20000
   walnut bench --batch 100 --protocol http2 --connections 4
+  walnut bench --address GATEWAY:8080 --keys 1000 --allow-eviction
   walnut bench --rate 1000 --json | jq '.operationKinds.get.timesMs.p99'`;

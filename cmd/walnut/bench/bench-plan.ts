@@ -27,6 +27,7 @@ export interface BenchOptions {
   readonly batch: number;
   readonly durability?: keyof typeof LEVELS;
   readonly prefix: string;
+  readonly allowEviction?: boolean;
 }
 
 /** Shares of gets and sets. */

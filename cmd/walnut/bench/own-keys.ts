@@ -4,10 +4,10 @@
  */
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import type { Endpoint } from '#dial/endpoint.ts';
-import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import type { StatusResponse, StoreStatus } from '#gen/walnut/v1/admin_pb.ts';
 import { type BatchResponse, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Position, Role } from '#gen/walnut/v1/types_pb.ts';
-import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
+import { BATCH_OPERATIONS_MAX, utf8Length } from '#model/limits.ts';
 import { entryCost } from '#storage/entry-cost.ts';
 import { CallError } from '../call/call-error.ts';
 import { createNodeClients, type Interruptible, shortCall } from '../call/connection.ts';
@@ -52,10 +52,17 @@ export function writerOf(address: Endpoint, status: StatusResponse | undefined):
   );
 }
 
-/** Throws where the keys do not fit beside what is stored: other entries would be evicted for them, or writes refused. */
-export function checkRoom({ store }: StatusResponse, plan: BenchPlan): void {
-  if (store === undefined) return;
-  const cost = entryCost(plan.prefix.length + String(plan.keys).length, plan.valueBytes);
+/**
+ * Throws where the keys do not fit beside what is stored, because other entries would be evicted
+ * for them, or writes refused; and where `writer` does not tell how much room it has.
+ */
+export function checkRoom(writer: Endpoint, store: StoreStatus | undefined, plan: BenchPlan): void {
+  if (store === undefined)
+    throw usageError(
+      `${writer.text} does not tell how much room it has, as a gateway or for a user without the right to Status: the keys of the load might evict other entries`,
+      'Where that may happen: --allow-eviction; else measure each master by itself, as a user with the role operator',
+    );
+  const cost = entryCost(utf8Length(plan.prefix) + String(plan.keys).length, plan.valueBytes);
   const bytesLeft = Number(store.maxBytes - store.bytes);
   const entriesLeft = Number(store.maxEntries - store.entries);
   const fitting = Math.min(

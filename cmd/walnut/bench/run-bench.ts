@@ -33,8 +33,11 @@ export async function runBench(invocation: Invocation, options: BenchOptions): P
   const { address, io } = invocation;
   const plan = planOf(options, randomBytes(8).toString('hex'));
   const status = await askStatus(address, io);
-  if (status !== undefined) checkRoom(status, plan);
   const writer = writerOf(address, status);
+  if (!options.allowEviction) {
+    const told = writer === address ? status : await askStatus(writer, io);
+    checkRoom(writer, told?.store, plan);
+  }
   const reads = await openLinks(address, plan);
   const writes = writer === address ? reads : await openLinks(writer, plan);
   io.note(`The keys of this run begin with ${plan.prefix}; they are deleted at its end.\n`);

@@ -67,7 +67,10 @@ it('measures a gateway, whose groups keep none of its keys', async () => {
   try {
     const address = `127.0.0.1:${gateway.server.port}`;
     const args = [...SHORT, '--mix', '1:1', '--batch', '5', '--rate', '500', '--json', '--address', address];
-    const { code, out, err } = await runCli(args);
+    const refused = await runCli(args);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('--allow-eviction')]);
+    expect(refused.err).not.toContain('keys of this run');
+    const { code, out, err } = await runCli([...args, '--allow-eviction']);
     const told = JSON.parse(out);
     expect([code, told.errorsByCode, told.notFound, told.operations]).toEqual([0, {}, 0, 75]);
     expect(err).toContain('\n50 keys deleted\n');
@@ -149,7 +152,11 @@ describe('the command', () => {
     node.store = { entries: 0n, maxEntries: 0n, bytes: 990_000n, maxBytes: 1_000_000n };
     const full = await runCli([...SHORT, '--value-size', '1MiB', '--address', node.address]);
     expect([full.code, full.err]).toEqual([2, expect.stringContaining('a node that has room')]);
-    expect(node.calls).toEqual({ Status: 2 });
+    // 50 keys of 419 bytes in UTF-8, with values of 100 and an overhead of 80, need 29,950.
+    node.store = { entries: 0n, maxEntries: 0n, bytes: 0n, maxBytes: 25_000n };
+    const wide = await runCli([...SHORT, '--prefix', 'ä'.repeat(200), '--address', node.address]);
+    expect([wide.code, wide.err]).toEqual([2, expect.stringContaining('Type at most')]);
+    expect(node.calls).toEqual({ Status: 3 });
   });
 
   it.each([
