@@ -75,13 +75,26 @@ export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): M
   return { groups: [toGroup(plan, heard, random)], nodes: toNodes(heard) };
 }
 
-/** Groups of the nodes that are heard and free, as many as these suffice for. */
+/**
+ * Groups of the nodes that are heard and free, as many as these suffice for. Throws where a node waits
+ * with a log to be adopted: a cluster of the empty nodes alone would leave that data outside for good.
+ */
 function placedPlans(
   replicas: number,
   observations: ReadonlyMap<string, Observation>,
   nowMs: number,
 ): GroupPlan[] {
-  const free = [...observations.values()]
+  const heard = [...observations.values()].filter((observation) => isHeard(observation, nowMs));
+  const adoptable = heard
+    .filter(({ heartbeat: { role, plain } }) => role === 'unassigned' && plain !== undefined)
+    .map(({ heartbeat: { node } }) => node);
+  if (adoptable.length > 0)
+    throw new WalnutError(
+      'failed_precondition',
+      `${adoptable.sort().join(', ')} ${adoptable.length === 1 ? 'has a log' : 'have logs'} to be adopted, which placing by itself would leave out: ` +
+        'name each group and its nodes: walnut cluster init --group GROUP=NODE,NODE (or stop the nodes with logs)',
+    );
+  const free = heard
     .filter((observation) => whyNotFree(observation, nowMs) === undefined)
     .map(({ heartbeat: { node, zone } }) => ({ name: node, zone }));
   const plans = placeGroups(free, replicas + 1);

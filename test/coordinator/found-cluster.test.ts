@@ -168,6 +168,37 @@ describe('adopting a plain group', () => {
   });
 });
 
+describe('placing nodes by themselves', () => {
+  const placed = (...nodes: Observation[]) =>
+    foundCluster({
+      map: NO_MAP,
+      plan: { kind: 'auto', replicas: 1 },
+      observations: new Map(nodes.map((each) => [each.heartbeat.node, each])),
+      nowMs: NOW_MS,
+      random: new SeededRandom(1),
+    });
+  const empty = [observation('a'), observation('b')];
+  const withLog = {
+    tail: { epoch: makeEpoch(4, 1), lsn: toLsn(9) },
+    plain: { isMaster: true, replicas: [] },
+  };
+
+  it('takes those that are heard and empty', () => {
+    expect(placed(...empty, observation('full', { tail: withLog.tail }))?.nodes?.length).toBe(2);
+    expect(() => placed(observation('a'))).toThrow('needs 2 nodes that are heard and empty, and there are 1');
+  });
+
+  it('is refused while a node waits with a log to be adopted, and names it and the command', () => {
+    expect(() => placed(...empty, observation('r', withLog), observation('m', withLog))).toThrow(
+      'm, r have logs to be adopted, which placing by itself would leave out: name each group and its nodes: walnut cluster init --group GROUP=NODE,NODE',
+    );
+    expect(() => placed(...empty, observation('m', withLog))).toThrow('m has a log to be adopted');
+    // One that is gone cannot be named either, and one that has a group is no restored one.
+    expect(placed(...empty, observation('m', withLog, NOW_MS - 1_500))?.nodes?.length).toBe(2);
+    expect(placed(...empty, observation('m', { ...withLog, role: 'master' }))?.nodes?.length).toBe(2);
+  });
+});
+
 describe('adopting groups that were restored from a backup of a cluster', () => {
   const log = (digit: string) => digit.repeat(32);
   const node = (name: string, digit: string, first: number, last: number): Observation =>

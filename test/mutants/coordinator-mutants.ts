@@ -126,6 +126,13 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: [CATALOGUE],
   },
   {
+    name: 'cluster of the empty nodes alone, beside those with a restored log',
+    file: 'internal/coordinator/found-cluster.ts',
+    text: '  if (adoptable.length > 0)\n',
+    replacement: '  if (adoptable.length > heard.length)\n',
+    tests: ['test/coordinator/found-cluster.test.ts'],
+  },
+  {
     name: 'more groups than a recovery could write',
     file: 'internal/coordinator/found-cluster.ts',
     text: 'if (map.groups.size >= GROUPS_MAX)',
