@@ -121,7 +121,7 @@ export class BatchCalls {
       user,
     };
     const { key } = (part[0] as BatchOperation).command;
-    if (part.every(needsName)) return this.#sendNamed(group, kind, part as readonly WriteOperation[]);
+    if (part.every(needsName)) return this.#sendNamed(group, kind, part as readonly WriteOperation[], onSend);
     return group.named(
       part.filter(needsName).length,
       bytesOfAll(part),
@@ -139,13 +139,17 @@ export class BatchCalls {
     group: GroupCalls,
     kind: CallKind,
     writes: readonly WriteOperation[],
+    onSend: () => void,
   ): Promise<BatchResult[]> {
     const { key } = (writes[0] as WriteOperation).command;
     const results = await runNamed(
       group,
       { ...kind, bytes: bytesOfAll(writes) },
       () => key,
-      ({ link, ...limits }, id) => link.namedBatch(writes, id, limits),
+      ({ link, ...limits }, id) => {
+        onSend();
+        return link.namedBatch(writes, id, limits);
+      },
     );
     return results.map((result) => mapPosition(result, (position) => group.told(position)));
   }

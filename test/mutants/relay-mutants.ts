@@ -125,6 +125,13 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     tests: RELAYED,
   },
   {
+    name: 'late: writes of a part that shares one name never count as sent',
+    file: 'internal/routing/batch-calls.ts',
+    text: '        onSend();\n        return link.namedBatch',
+    replacement: '        return link.namedBatch',
+    tests: ['test/routing/late-batches.test.ts'],
+  },
+  {
     name: 'late: a write that was sent is told as not done',
     file: 'internal/routing/in-time.ts',
     text: 'return lateError(error.details.nothingDone === true, `',

@@ -1,0 +1,47 @@
+/** What a Batch says of its operations when the time of its caller is nearly over. */
+import { expect, it } from 'vitest';
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import { FakeCluster, incrementOf } from '#test/routing/fake-cluster.ts';
+
+const [OF_G1, OF_G2] = ['bar', 'foo'];
+const incrementsOf = (...keys: string[]): BatchOperation[] =>
+  keys.map((key) => ({ kind: 'increment', command: incrementOf(key) }));
+
+/** The results of a Batch whose caller has 3 s. */
+async function lateResults(
+  cluster: FakeCluster,
+  operations: readonly BatchOperation[],
+): Promise<BatchResult[] | WalnutError> {
+  const early = new AbortController();
+  const done = cluster.keys.batch(operations, early.signal);
+  cluster.clock.after(3_000, () =>
+    early.abort(new WalnutError('deadline_exceeded', 'the time of the caller is nearly over')),
+  );
+  return cluster.settled(done);
+}
+
+it('never says that nothing was done of a write that was sent', async () => {
+  const cluster = new FakeCluster(['g1', 'g2']);
+  let attempts = 0;
+  // The position is learned; the write is done and its answer lost; the repeat is forgotten; what then asks hangs.
+  cluster.fate = (_, key) =>
+    key === OF_G1 ? ((['answer', 'lost', 'forgotten'] as const)[attempts++] ?? 'hung') : 'answer';
+  const results = (await lateResults(cluster, incrementsOf(OF_G1, OF_G2))) as BatchResult[];
+  expect(cluster.group('g1').sums.get(OF_G1)).toBe(1n);
+  expect(results).toMatchObject([
+    { kind: 'error', error: { code: 'deadline_exceeded' } },
+    { kind: 'increment', answer: { value: 1n } },
+  ]);
+  expect(results[0]).not.toMatchObject({ error: { details: { nothingDone: true } } });
+});
+
+it('says that nothing was done of a write that was never sent', async () => {
+  const cluster = new FakeCluster(['g1', 'g2']);
+  // What learns the position hangs.
+  cluster.fate = (_, key) => (key === OF_G1 ? 'hung' : 'answer');
+  expect(await lateResults(cluster, incrementsOf(OF_G1, OF_G2))).toMatchObject([
+    { kind: 'error', error: { code: 'deadline_exceeded', details: { nothingDone: true } } },
+    { kind: 'increment' },
+  ]);
+});
