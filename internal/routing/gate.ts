@@ -6,4 +6,6 @@ export interface Gate {
   onFailure(): void;
   /** The caller gave up, which says nothing of the group. */
   onGivenUp(): void;
+  /** A replica was asked in place of the master and referred to it, which says nothing of the group either. */
+  onReplica(): void;
 }

@@ -133,12 +133,18 @@ export class Hold {
     else this.#release();
   }
 
+  /** A replica was asked in place of the master. Nothing is known by it, and the next call asks at once. */
+  onReplica(): void {
+    this.#underWay--;
+    if (this.#isOpen) this.#askNow();
+    else this.#release();
+  }
+
   /** Another node leads now: one call asks at once, and others soon, since it may not take calls yet. */
   onChange(): void {
     if (!this.#isOpen) return;
     this.#pauses = 0;
-    this.#probe?.cancel();
-    if (this.#waiting.size > 0) this.#ask();
+    if (this.#waiting.size > 0) this.#askNow();
     else this.#close();
   }
 
@@ -195,11 +201,16 @@ export class Hold {
     if (this.#waiting.size === 0) this.#closeWhenIdle();
     if (this.#waiting.size === 0 || this.#probe !== undefined) return;
     const { clock, random } = this.#options;
-    const longestMs = doubled(PAUSE_MS, this.#pauses++, PAUSE_MS_MAX);
-    this.#probe = clock.after(jittered(longestMs, random.uint32() / 2 ** 32), () => this.#ask());
+    const longestMs = doubled(PAUSE_MS, this.#pauses, PAUSE_MS_MAX);
+    this.#probe = clock.after(jittered(longestMs, random.uint32() / 2 ** 32), () => {
+      this.#pauses++;
+      this.#askNow();
+    });
   }
 
-  #ask(): void {
+  /** Lets one ask, and another after a pause. */
+  #askNow(): void {
+    this.#probe?.cancel();
     this.#probe = undefined;
     this.#letOne();
     this.#schedule();

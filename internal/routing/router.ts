@@ -254,7 +254,8 @@ export class Router<L> {
     const { master = address } = this.#routes;
     // One that refers to the master that is known already is a replica that was asked instead.
     const isOfReplica = remedy === 'elsewhere' && master !== address;
-    if (isGivenUp(call) || isOfReplica || remedy === 'ended') gate.onGivenUp();
+    if (isGivenUp(call) || remedy === 'ended') gate.onGivenUp();
+    else if (isOfReplica) gate.onReplica();
     else if (remedy === 'later' || remedy === 'elsewhere') gate.onFailure();
     else gate.onAnswer();
   }

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const KEYS = 'test/routing/cluster-keys.test.ts';
 const HOLD = 'test/routing/hold.test.ts';
+const NO_LEASE = 'test/routing/no-lease.test.ts';
 const MAP = 'test/routing/map.test.ts';
 const ROUTER = 'test/routing/router.test.ts';
 const WATCH = 'test/routing/merged-watch.test.ts';
@@ -275,6 +276,20 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     text: '  onGivenUp(): void {\n    this.#underWay--;',
     replacement: '  onGivenUp(): void {\n    this.onFailure();\n    return;',
     tests: [HOLD],
+  },
+  {
+    name: 'turn of a held call that is lost at a replica',
+    file: 'internal/routing/hold.ts',
+    text: 'if (this.#isOpen) this.#askNow();',
+    replacement: 'if (this.#isOpen) this.#schedule();',
+    tests: [HOLD, NO_LEASE],
+  },
+  {
+    name: 'replica that refers to the master and counts as a failure of the group',
+    file: 'internal/routing/router.ts',
+    text: 'else if (isOfReplica) gate.onReplica();',
+    replacement: 'else if (isOfReplica) gate.onFailure();',
+    tests: [NO_LEASE],
   },
   {
     name: 'held calls without a bound',

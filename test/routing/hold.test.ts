@@ -136,6 +136,27 @@ describe('the queue of a group', () => {
     expect(gone).toBe(2);
   });
 
+  it('lets the next one ask at once where a replica was asked, without shorter or longer pauses', async () => {
+    const { clock, hold } = open();
+    expect(hold.enter(1_000, undefined)).toBeUndefined();
+    hold.onReplica();
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    }
+    let gone = 0;
+    for (let i = 0; i < 200; i++) void hold.enter(60_000, undefined)?.then(() => gone++);
+    await clock.advance(25);
+    expect(gone).toBe(1);
+    for (let i = 0; i < 100; i++) hold.onReplica();
+    await clock.settle();
+    expect([hold.isOpen, gone]).toEqual([true, 101]);
+    await clock.advance(24);
+    expect(gone).toBe(101);
+    await clock.advance(26);
+    expect(gone).toBe(102);
+  });
+
   it('takes so many calls and bytes, and one that alone is larger', () => {
     const { hold } = open();
     hold.begin(1_000);
