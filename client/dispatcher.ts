@@ -1,10 +1,10 @@
 /**
  * The order of a client's calls. Writes, and reads of the master, take effect in the
  * order of their calls. Reads of other nodes go beside them, unless a write of their key
- * is not answered yet. A call that may wait for long goes alone after those before it,
- * and if it writes, later calls of its keys wait for it.
+ * is not answered yet. A call that may wait for other nodes goes alone after those before
+ * it, and if it writes, later calls of its keys wait for it.
  */
-import type { BatchRequest, BatchResponse, GetRequest, GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchRequest, BatchResponse, GetRequest } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
@@ -13,17 +13,20 @@ import { BatchSender } from './batch-sender.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, givenUp, invalid, toCallError } from './failures.ts';
 import { ownerNamedBy } from './judge.ts';
-import { KeyOrder } from './key-order.ts';
+import { KeyOrder, type Turn } from './key-order.ts';
 import type { Value } from './keys.ts';
 import { Lane } from './lane.ts';
+import { isLone, sendLoneGet } from './lone-get.ts';
 import {
   checkText,
+  getsOf,
   isEncodable,
   keyOf,
   mayWait,
   type Operation,
   sizeOf,
   waitMsOf,
+  waitsForNodes,
   writeOf,
 } from './operations.ts';
 import { Places } from './places.ts';
@@ -45,6 +48,13 @@ const READS_MAX = 8;
 /** Calls that may wait, at once. A connection has 256 streams, and what they wait for needs one. */
 const WAITING_MAX = 64;
 
+/** A call that goes alone and may wait for other nodes. */
+interface Aside extends Omit<Turn, 'begin'> {
+  readonly bytes: number;
+  /** Settles the call. Never rejects. */
+  readonly send: () => Promise<void>;
+}
+
 export class Dispatcher {
   readonly #caller: Caller;
   readonly #readFrom: Target;
@@ -53,10 +63,11 @@ export class Dispatcher {
   readonly #keys: KeyOrder;
   readonly #alone: BatchSender;
   readonly #atomicNames: WriteNames;
-  readonly #places = new Places(WAITING_MAX);
+  readonly #places: Places;
   /** Apart from the others, since a Get with a fill lease may wait for a write of this client. */
-  readonly #fills = new Places(WAITING_MAX);
+  readonly #fills: Places;
   readonly #countsWrites: boolean;
+  readonly #waitMs: number;
   /** Writes of each key that are not answered, if reads may go elsewhere. */
   readonly #writes = new Map<string, number>();
   readonly #underWay = new Set<Promise<void>>();
@@ -65,10 +76,13 @@ export class Dispatcher {
     const ordered = new BatchSender(caller, random, waitMs);
     this.#caller = caller;
     this.#readFrom = readFrom;
+    this.#waitMs = waitMs;
     this.#countsWrites = countsWrites || readFrom !== 'master';
     this.#alone = new BatchSender(caller, random, waitMs);
     this.#atomicNames = new WriteNames(random);
     this.#keys = new KeyOrder(limits.queuedOperationsMax);
+    this.#places = new Places(WAITING_MAX, limits);
+    this.#fills = new Places(WAITING_MAX, limits);
     this.#order = new Lane({ limits, batchesMax: 1, send: (batch) => ordered.send(batch, 'master') });
     this.#reads = new Lane({
       limits,
@@ -83,12 +97,10 @@ export class Dispatcher {
     return new Promise<Value>((resolve, reject) => {
       checkText(operation);
       if (signal?.aborted === true) throw givenUp('not_done');
-      if (operation.case === 'get' && operation.value.fillLeaseMs > 0) {
-        this.#fills.run(() => this.#fill(operation.value, signal)).then(resolve, reject);
-        return;
-      }
       const pending = this.#pendingOf(operation, signal, resolve, reject);
-      this.#begin(pending, key);
+      if (operation.case === 'get' && operation.value.fillLeaseMs > 0)
+        this.#fill(pending, operation.value, signal);
+      else this.#begin(pending, key, signal);
     });
   }
 
@@ -99,7 +111,7 @@ export class Dispatcher {
       if (!request.requestId.isWellFormed()) throw invalid('ill-formed text: request_id has lone surrogates');
       const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
       const begin = (): Promise<void> => this.#sendAtomic(request, signal).then(resolve, reject);
-      if (request.minAcks > 0) this.#aside(keys, bytes, begin, reject);
+      if (waitsForNodes(request)) this.#aside({ keys, keepsKeys: true, bytes, send: begin, fail: reject });
       else {
         const push = (): void => this.#order.push({ kind: 'alone', bytes, begin });
         this.#keys.enter({ keys, keepsKeys: false, begin: push, fail: reject });
@@ -115,47 +127,41 @@ export class Dispatcher {
 
   /** Resolves when everything that was called before is settled, what goes alone too. */
   async settled(): Promise<void> {
-    await Promise.all([this.#order.settled(), this.#reads.settled()]);
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    do {
+      await Promise.all(this.#underWay);
+      // Calls of the same keys, which waited for those, are in the lanes by now.
+      await Promise.all([this.#order.settled(), this.#reads.settled()]);
+    } while (this.#underWay.size > 0);
   }
 
-  #begin(pending: PendingOperation, key: string): void {
-    const { operation } = pending;
+  #begin(pending: PendingOperation, key: string, signal: AbortSignal | undefined): void {
+    const { operation, bytes, fail } = pending;
     const isWrite = writeOf(operation) !== undefined;
-    const { bytes, fail } = pending;
     if (mayWait(operation)) {
       const target = isWrite ? 'master' : this.#targetOf(key);
-      this.#aside(isWrite ? [key] : [], bytes, () => this.#alone.send([pending], target), fail);
+      const send = (): Promise<void> =>
+        operation.case === 'get' && isLone(operation.value)
+          ? sendLoneGet(this.#caller, pending, this.#patient(operation.value), signal)
+          : this.#alone.send([pending], target);
+      this.#aside({ keys: [key], keepsKeys: isWrite, bytes, send, fail });
       return;
     }
     const lane = !isWrite && this.#targetOf(key) !== 'master' ? this.#reads : this.#order;
     this.#keys.enter({ keys: [key], keepsKeys: false, begin: () => lane.push(pending), fail });
   }
 
-  /** A Get with a fill lease: of the master, after what was called before, and not in a Batch. */
-  async #fill(request: GetRequest, signal: AbortSignal | undefined): Promise<GetResponse> {
-    await this.#order.settled();
-    const { session } = this.#caller;
-    if (request.atLeast === undefined) await this.#caller.prove(request.key);
-    const { token } = session;
-    const atLeast = request.atLeast ?? token;
-    const sent = atLeast === undefined ? request : { ...request, atLeast };
-    try {
-      const kind = {
-        rpc: 'Get',
-        target: 'master',
-        isRepeatable: true,
-        waitMs: request.waitMs,
-        signal,
-        isOfSession: true,
-      } as const;
-      const answer = await this.#caller.run(kind, ({ link, options }) => link.store.get(sent, options));
-      session.observe(answer.asOf, atLeast);
-      return answer;
-    } catch (error) {
-      if (request.atLeast === undefined) this.#caller.onError(error as CallError, token);
-      throw error;
-    }
+  /** A Get with a fill lease, after what was called before except calls that may wait. */
+  #fill(pending: PendingOperation, request: GetRequest, signal: AbortSignal | undefined): void {
+    const send = async (): Promise<void> => {
+      await this.#order.settled();
+      await sendLoneGet(this.#caller, pending, request, signal);
+    };
+    this.#fills.run(pending.bytes, send).catch(pending.fail);
+  }
+
+  /** The Get with this client's wait, where its caller asked for none. */
+  #patient(request: GetRequest): GetRequest {
+    return request.waitMs > 0 ? request : { ...request, waitMs: this.#waitMs };
   }
 
   /** True if a write of the key is not answered yet. */
@@ -168,22 +174,20 @@ export class Dispatcher {
     return this.#writes.has(key) ? 'master' : this.#readFrom;
   }
 
-  /** Sends after what was called before; later calls wait for it only if they are of these keys. */
-  #aside(
-    keys: readonly string[],
-    bytes: number,
-    send: () => Promise<void>,
-    fail: (error: CallError) => void,
-  ): void {
+  /** Sends after what was called before; later calls wait for it only if it keeps their keys. */
+  #aside({ keys, keepsKeys, bytes, send, fail }: Aside): void {
     const launch = async (): Promise<void> => {
-      const sent = this.#places.run(send).finally(() => {
-        this.#underWay.delete(sent);
-        this.#keys.leave(turn);
-      });
+      const sent = this.#places
+        .run(bytes, send)
+        .catch(fail)
+        .finally(() => {
+          this.#underWay.delete(sent);
+          if (keepsKeys) this.#keys.leave(turn);
+        });
       this.#underWay.add(sent);
     };
     const begin = (): void => this.#order.push({ kind: 'alone', bytes, begin: launch });
-    const turn = { keys, keepsKeys: true, begin, fail };
+    const turn = { keys, keepsKeys, begin, fail };
     this.#keys.enter(turn);
   }
 
@@ -290,8 +294,4 @@ export class Dispatcher {
     if (asOf === undefined) this.#caller.session.observeWrite(position);
     else this.#caller.session.observe(asOf, included);
   }
-}
-
-function getsOf({ operations }: BatchRequest): GetRequest[] {
-  return operations.flatMap(({ operation }) => (operation.case === 'get' ? operation.value : []));
 }

@@ -5,14 +5,17 @@ import {
   type AwaitDurableRequestSchema,
   type BatchOperation,
   BatchOperationSchema,
+  type BatchRequest,
   type BatchRequestSchema,
   type DeleteRequestSchema,
+  type GetRequest,
   type GetRequestSchema,
   type GetUpdatesRequestSchema,
   type IncrementRequestSchema,
   type SetRequestSchema,
   type TouchRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { shown } from '#platform/shown.ts';
 import { messageOf } from '#platform/thrown.ts';
 import type { PendingOperation } from './batch-queue.ts';
@@ -59,6 +62,9 @@ export type AtomicOptions = Omit<
 >;
 
 export type Operation = PendingOperation['operation'];
+
+/** What an answer to a write waits for. */
+type Receipt = Pick<BatchRequest, 'durability' | 'minAcks'>;
 
 /** The longest wait that nodes accept. */
 const WAIT_MS_MAX = 60_000;
@@ -155,6 +161,10 @@ export function isGet({ operation }: PendingOperation): boolean {
   return operation.case === 'get';
 }
 
+export function getsOf({ operations }: BatchRequest): GetRequest[] {
+  return operations.flatMap(({ operation }) => (operation.case === 'get' ? operation.value : []));
+}
+
 export function requestIdOf(operation: Operation): string {
   return writeOf(operation)?.requestId ?? '';
 }
@@ -187,8 +197,17 @@ export function isRepeatable(operation: Operation): boolean {
   return write === undefined || hasName(write);
 }
 
-/** True if the node may have the answer wait for others: such a call goes alone, so that no other waits for it. */
+/**
+ * True if the answer may wait for other nodes, or for another caller: such a call goes alone, so that no
+ * other waits for it. DURABILITY_LOCAL does not make a call one of these: it waits for the master's disk
+ * only, and calls that go together share one fdatasync.
+ */
 export function mayWait({ case: kind, value }: Operation): boolean {
   if (kind === undefined) return false;
-  return kind === 'get' ? value.waitMs > 0 : value.minAcks > 0;
+  return kind === 'get' ? value.waitMs > 0 || value.linearizable : waitsForNodes(value);
+}
+
+/** True if a write is answered only once other nodes have it. */
+export function waitsForNodes({ durability, minAcks }: Receipt): boolean {
+  return minAcks > 0 || durability === Durability.QUORUM;
 }

@@ -2,7 +2,7 @@
 import { Code } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BatchRequest } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { connect } from '../../client/connect.ts';
@@ -178,28 +178,107 @@ describe('a client of a group', () => {
     expect(group.state.has('b')).toBe(true);
   });
 
-  it('lets a write wait for replicas, and nothing but calls of its key wait for it', async () => {
-    const { group, client, settle } = open();
-    let release: (() => void) | undefined;
-    const isPatient = (request: BatchRequest): boolean =>
-      request.operations.some(({ operation: { case: kind, value } }) => kind === 'set' && value.minAcks > 0);
-    group.hold = (request) =>
-      isPatient(request) ? new Promise((resolve) => (release = resolve)) : undefined;
-    const settled: string[] = [];
-    const told = (name: string) => () => settled.push(name);
-    const patient = client
-      .set('k', Buffer.from('1'), { minAcks: 1, timeoutMs: 30_000 })
-      .then(told('patient'));
-    const same = client.set('k', Buffer.from('2')).then(told('same'));
-    await settle(client.set('other', Buffer.from('1')).then(told('other')));
-    await settle(client.get('other').then(told('get')));
-    expect(settled).toEqual(['other', 'get']);
-    while (release === undefined) await settle(Promise.resolve());
-    release();
-    await settle(Promise.all([patient, same]));
-    expect(settled).toEqual(['other', 'get', 'patient', 'same']);
-    expect(text(group.state.get('k') as Uint8Array)).toBe('2');
+  describe.each([
+    ['for replicas', { minAcks: 1 }],
+    ['for a quorum that is missing', { durability: Durability.QUORUM }],
+  ])('whose write waits %s', (_, receipt) => {
+    type Client = WalnutClient;
+    const write = {
+      set: (client: Client) => client.set('k', Buffer.from('1'), { ...receipt, timeoutMs: 30_000 }),
+      'atomic Batch': (client: Client) =>
+        client.atomic([{ set: { key: 'k', value: Buffer.from('1') } }], { ...receipt, timeoutMs: 30_000 }),
+    };
+
+    function openWaiting() {
+      const opened = open();
+      const { group, settle } = opened;
+      let end: (() => void) | undefined;
+      group.hold = ({ durability, minAcks, operations }) => {
+        const [first] = operations;
+        const own = first?.operation.case === 'set' ? first.operation.value : undefined;
+        const isPatient = [{ durability, minAcks }, own].some(
+          (one) => (one?.minAcks ?? 0) > 0 || one?.durability === Durability.QUORUM,
+        );
+        return isPatient ? new Promise((resolve) => (end = resolve)) : undefined;
+      };
+      const release = async (): Promise<void> => {
+        for (let i = 0; i < 20 && end === undefined; i++) await settle(Promise.resolve());
+        end?.();
+      };
+      return { ...opened, release };
+    }
+
+    it.each(Object.entries(write))(
+      'by %s, has it wait alone with later calls of its key',
+      async (_, call) => {
+        const { client, settle, release, clock, group } = openWaiting();
+        const settled: string[] = [];
+        const told = (name: string) => () => settled.push(name);
+        const patient = call(client).then(told('patient'));
+        const same = client.set('k', Buffer.from('2')).then(told('same'));
+        const read = client.get('k', { waitMs: 1 }).then(({ value }) => told(text(value))());
+        const strict = client.get('k', { linearizable: true }).then(({ value }) => told(text(value))());
+        await settle(client.set('other', Buffer.from('1')).then(told('other')));
+        await settle(client.get('other').then(told('get')));
+        expect(settled).toEqual(['other', 'get']);
+        expect(clock.monotonicMs()).toBeLessThan(1_000);
+        await release();
+        await settle(Promise.all([patient, same, read, strict]));
+        expect(settled.slice(0, 4)).toEqual(['other', 'get', 'patient', 'same']);
+        expect(settled.slice(4)).toEqual(['2', '2']);
+        expect(text(group.state.get('k') as Uint8Array)).toBe('2');
+      },
+    );
+
+    it('waits at its close for the calls behind that write', async () => {
+      const { client, settle, release, group } = openWaiting();
+      const patient = write.set(client);
+      const calls = [patient, client.set('k', Buffer.from('2')), client.set('k', Buffer.from('3'))];
+      const closed = client.close();
+      await release();
+      await settle(closed);
+      expect(await settle(Promise.allSettled(calls))).toMatchObject(
+        calls.map(() => ({ status: 'fulfilled' })),
+      );
+      expect(text(group.state.get('k') as Uint8Array)).toBe('3');
+    });
+
+    it('bounds what waits behind such writes', async () => {
+      const { client, failure, clock } = (() => {
+        const group = new SimulatedGroup(NODES);
+        group.hold = () => new Promise(() => undefined);
+        return open({ queuedOperationsMax: 2 }, group);
+      })();
+      const calls: Promise<unknown>[] = [];
+      for (let i = 0; i < 68; i++) {
+        calls.push(client.set(`k${i}`, Buffer.from('1'), receipt));
+        calls.at(-1)?.catch(() => undefined);
+        for (let turn = 0; turn < 5; turn++) await clock.settle();
+      }
+      const error = await failure(Promise.all(calls));
+      expect(error).toMatchObject({ code: Code.ResourceExhausted, outcome: 'not_done' });
+      expect(error.message).toContain('expected at most 2 (queuedOperationsMax)');
+    });
   });
+
+  it.each(['master', 'replica', 'nearest'] as const)(
+    'asks the master by itself for a linearizable answer, with readFrom %s',
+    async (readFrom) => {
+      const { group, client, settle } = open({ readFrom });
+      await settle(client.set('k', Buffer.from('1')));
+      group.master = 'b:1';
+      group.sync('b:1');
+      group.gets = 0;
+      const calls = [client.set('k', Buffer.from('2')), client.get('k', { linearizable: true })] as const;
+      expect(text((await settle(Promise.all(calls)))[1].value)).toBe('2');
+      expect(group.seen.filter(([, kinds]) => kinds.includes('get'))).toEqual([]);
+      expect(group.gets).toBeGreaterThan(0);
+      const gone = new AbortController();
+      const late = client.get('k', { linearizable: true, signal: gone.signal }).catch((error) => error);
+      gone.abort();
+      expect(await settle(late)).toMatchObject({ code: Code.Canceled, outcome: 'not_done' });
+    },
+  );
 
   it('carries out every increment once, and says which, whatever is lost on the way', async () => {
     const fault = fc.constantFrom<Fault>('none', 'none', 'lost_request', 'lost_answer', 'refused');

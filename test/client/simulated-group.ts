@@ -89,7 +89,10 @@ export class SimulatedGroup {
       );
       rpc(KVStore.method.get, (request) => {
         this.gets++;
-        return this.#faulty(address, 'get', () => this.#get(address, request));
+        return this.#faulty(address, 'get', () => {
+          if (request.linearizable && address !== this.master) throw this.#notMaster();
+          return this.#get(address, request);
+        });
       });
       rpc(KVStore.method.scan, () => this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) })));
       rpc(KVStore.method.awaitDurable, ({ position }) =>
@@ -121,14 +124,19 @@ export class SimulatedGroup {
   async #batch(address: string, request: BatchRequest): Promise<{ results: BatchResult[] }> {
     const { operations } = request;
     this.seen.push([address, operations.map(({ operation }) => operation.case).join(' ')]);
-    if (address !== this.master && operations.some(({ operation }) => operation.case !== 'get')) {
-      const hint = new Headers({ 'x-leader-hint': this.master });
-      throw new ConnectError('a replica', Code.FailedPrecondition, hint, [NOTHING_DONE]);
-    }
+    if (address !== this.master && operations.some(({ operation }) => operation.case !== 'get'))
+      throw this.#notMaster();
+    if (operations.some(({ operation: { case: kind, value } }) => kind === 'get' && value.linearizable))
+      throw new ConnectError('linearizable in a Batch', Code.InvalidArgument);
     for (const { operation } of operations) this.#checkOwned(operation.value?.key ?? '');
     const results = operations.map((operation) => this.#carryOut(address, operation));
     await this.hold(request);
     return { results: results.map((result, i) => this.instead(operations[i] as BatchOperation) ?? result) };
+  }
+
+  #notMaster(): ConnectError {
+    const hint = new Headers({ 'x-leader-hint': this.master });
+    return new ConnectError('a replica', Code.FailedPrecondition, hint, [NOTHING_DONE]);
   }
 
   #carryOut(address: string, { operation }: BatchOperation): BatchResult {

@@ -103,8 +103,36 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that lets calls overtake a waiting write of their key',
     file: 'client/dispatcher.ts',
-    text: '    const turn = { keys, keepsKeys: true, begin, fail };',
-    replacement: '    const turn = { keys: [], keepsKeys: true, begin, fail };',
+    text: '    const turn = { keys, keepsKeys, begin, fail };',
+    replacement: '    const turn = { keys: [], keepsKeys, begin, fail };',
+    tests: [GROUP],
+  },
+  {
+    name: 'client whose write at QUORUM holds up all others',
+    file: 'client/operations.ts',
+    text: 'minAcks > 0 || durability === Durability.QUORUM',
+    replacement: 'minAcks > 0',
+    tests: [GROUP],
+  },
+  {
+    name: 'client that sends a linearizable Get in a Batch',
+    file: 'client/lone-get.ts',
+    text: 'return fillLeaseMs > 0 || linearizable;',
+    replacement: 'return fillLeaseMs > 0;',
+    tests: [GROUP],
+  },
+  {
+    name: 'client whose close ends the calls behind a waiting write',
+    file: 'client/dispatcher.ts',
+    text: '    } while (this.#underWay.size > 0);',
+    replacement: '    } while (false);',
+    tests: [GROUP],
+  },
+  {
+    name: 'client that keeps without bound what waits behind waiting writes',
+    file: 'client/places.ts',
+    text: 'length >= queuedOperationsMax || ',
+    replacement: '',
     tests: [GROUP],
   },
   {
