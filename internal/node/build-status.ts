@@ -30,7 +30,7 @@ export interface StatusParts {
   readonly integrity: IntegrityStatus & ScrubStatus;
   /** Why the state of a master is being rebuilt; empty if it is not. */
   readonly doubt: string;
-  /** In a cluster: why no coordinator hears this node; undefined: one does. */
+  /** In a cluster: for how long no coordinator has answered this node, and why; undefined: one does. */
   readonly whyUnheard?: string | undefined;
   readonly isDraining: boolean;
   readonly watch: WatchStatus;

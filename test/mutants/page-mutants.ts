@@ -9,6 +9,20 @@ const ROUTES = 'test/server/page.test.ts';
 
 export const PAGE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'page of a node that is silent about coordinators that are gone',
+    file: 'internal/page/assets/rules-cluster.js',
+    text: "if (kind === 'node') return unansweredNode(view);",
+    replacement: "if (kind === 'node') return [];",
+    tests: [ALARMS],
+  },
+  {
+    name: 'page of a gateway that takes an old map for an answer',
+    file: 'internal/page/assets/rules-cluster.js',
+    text: 'mapAgeMs < UNANSWERED_MS',
+    replacement: 'mapAgeMs !== undefined',
+    tests: [ALARMS],
+  },
+  {
     name: 'page of a delayed replica that advises to apply a mistake',
     file: 'internal/page/assets/rules-delay.js',
     text: 'if (!delay?.held) return',

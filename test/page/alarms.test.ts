@@ -26,6 +26,14 @@ const ofGateway = (changes: object): Snapshot => {
   return snapshotOf({ kind: 'gateway', view: { readiness: ready, groups: [own] } });
 };
 const master = { address: 'm:1', linked: true, lagRecords: '9', lagMs: '40000' };
+const UNANSWERED = 'no coordinator has answered this node for 12 s: c1:1: refused; c2:1: refused';
+const deafGateway = (mapAgeMs: number | undefined, changes = {}): Snapshot => {
+  const readiness = { ...ready, reasons: ['coordinator c1:1: refused', 'coordinator c2:1: refused'] };
+  return snapshotOf({
+    kind: 'gateway',
+    view: { readiness, groups: [], isFollowing: false, mapAgeMs, ...changes },
+  });
+};
 const slow = (name: string, labels = {}): Snapshot =>
   snapshotOf({ figures: { [name]: [{ labels, buckets: [[0.25, 0.5, 9]] }] } });
 
@@ -78,7 +86,7 @@ describe('the rules of the page', () => {
     const states = new Map(checks.map(({ alert, state }) => [alert, state]));
     expect([states.get('WalnutCheckpointsFail'), states.get('WalnutDiskSlow')]).toEqual(['warning', 'well']);
     expect(states.get('WalnutDrillOverdue')).toContain('walnut drill --from');
-    expect(states.has('WalnutNoActiveCoordinator')).toBe(false);
+    expect(states.has('WalnutNodeDown')).toBe(false);
   });
 });
 
@@ -172,6 +180,9 @@ describe('the page', () => {
     ['WalnutSecurityFileUnusable', figure('walnut_auth_file_ok', 0), 'users'],
     ['WalnutSecurityFileUnusable', figure('walnut_tls_ok', 0, { section: 'peer.tls' }), 'peer.tls'],
     ['WalnutNoActiveCoordinator', ofCoordinator({ activeCoordinator: '' }), 'No coordinator'],
+    ['WalnutNoActiveCoordinator', ofNode({ reasons: [UNANSWERED] }), 'this node for 12 s: c1:1: refused'],
+    ['WalnutNoActiveCoordinator', deafGateway(12_000), 'this gateway for 12 s: coordinator c1:1: refused'],
+    ['WalnutNoActiveCoordinator', deafGateway(undefined), 'this gateway since it started'],
     [
       'WalnutGroupWithoutWrites',
       ofCoordinator({ groups: [{ ...group, takesWrites: false, votersHeard: 1 }] }),
@@ -238,6 +249,11 @@ describe('the page', () => {
     const alarms = look(now);
     expect(alarms.map(({ alert }) => alert)).toEqual(['WalnutQuarantined']);
     expect(alarms[0]?.text).toContain('names a master of another group');
+  });
+
+  it('raises no alarm of a coordinator where another one answers a gateway', () => {
+    for (const now of [deafGateway(6_900), deafGateway(9_000, { isFollowing: true })])
+      expect(look(now).map(({ severity }) => severity)).toEqual(['note', 'note']);
   });
 
   it('says once that a replica is paused', () => {
@@ -321,6 +337,16 @@ describe('what to type', () => {
       'of the clock of a replica is for its master',
       ofNode({ clock: { aheadMs: '20000' }, replicas: [], master: { ...master, linked: true, lagMs: '0' } }),
       ['date -u', 'walnut clock --address m:1', 'walnut clock --apply --address m:1'],
+    ],
+    [
+      'of a node that no coordinator answers asks those that it tried',
+      ofNode({ reasons: [UNANSWERED] }),
+      ['walnut cluster status --coordinators c1:1,c2:1', "systemctl status 'walnut@*'"],
+    ],
+    [
+      'of a gateway that no coordinator answers asks those that it tried',
+      deafGateway(12_000),
+      ['walnut cluster status --coordinators c1:1,c2:1', "systemctl status 'walnut@*'"],
     ],
     [
       'at a delayed replica stops what it applies first',

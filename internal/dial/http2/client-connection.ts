@@ -270,7 +270,8 @@ function callOf(stream: Stream): OutgoingCall {
 }
 
 function silence(ms: number): string {
-  return `no sign of life for ${Math.round(ms)} ms`;
+  // This is how long a call waited. The peer may have been away for much longer.
+  return `no sign of life while a call waited ${(ms / 1_000).toFixed(1)} s`;
 }
 
 function nameOf(code: number): string {

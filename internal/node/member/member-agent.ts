@@ -76,12 +76,13 @@ export class MemberAgent {
     return this.#nodes.get(node)?.address;
   }
 
-  /** Why no coordinator hears this node, once that lasts; undefined if one does. */
+  /** For how long no coordinator has answered, and why, once that lasts; undefined if one does. */
   get whyUnheard(): string | undefined {
     const { clock } = this.#parts.options;
-    if (this.#problems.size === 0 || clock.monotonicMs() - this.#answeredMs < UNHEARD_MS) return undefined;
+    const silentMs = clock.monotonicMs() - this.#answeredMs;
+    if (this.#problems.size === 0 || silentMs < UNHEARD_MS) return undefined;
     const whys = [...this.#problems].slice(-TOLD_MAX).map(([address, why]) => `${address}: ${why}`);
-    return `no coordinator hears this node: ${whys.join('; ')}`;
+    return `no coordinator has answered this node for ${Math.floor(silentMs / 1_000)} s: ${whys.join('; ')}`;
   }
 
   /** See `EdgeOwner`. A master with a lease goes by its log: nobody else has its slots without its own record. */

@@ -29,6 +29,15 @@ export const CLUSTER = `${OPERATIONS}a-cluster-takes-no-writes`;
 /** @type {Snapshot['kind'][]} */
 export const EVERY_KIND = ['node', 'coordinator', 'gateway'];
 
+/**
+ * What a process says is wrong with it.
+ * @param {any} view
+ * @returns {string[]}
+ */
+export function reasonsOf(view) {
+  return (view.readiness ?? view).reasons ?? [];
+}
+
 /** A command with an address, as reasons name it: what comes behind is text again. */
 const COMMAND =
   /walnut [a-z-]+(?: [a-z]+(?![\w.:-]))?(?: [\w.:[\]-]*:\d+)?(?: --(?:address|to) [\w.:[\]-]*:\d+)*(?: --force)?/g;

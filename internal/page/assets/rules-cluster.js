@@ -1,10 +1,18 @@
 // @ts-check
 /** Rules about clusters: coordinators, groups, and nodes that a coordinator does not hear. Pure. */
 import { showSpan, showWaiting } from './format.js';
-import { CLUSTER, OPERATIONS } from './rule.js';
+import { CLUSTER, EVERY_KIND, OPERATIONS, reasonsOf } from './rule.js';
 
 /** A minute, as the alert has it. */
 const SILENT_MS = 60_000;
+/** Another coordinator may take so long to act. */
+const UNANSWERED_MS = 7_000;
+/** The reason of a node of a cluster whose heartbeats no coordinator answers. */
+const UNANSWERED = /^no coordinator has answered this node for /;
+/** A reason of a gateway. */
+const OF_COORDINATOR = /^coordinator (\S+:\d+): /;
+/** Within the reason of a node, behind the duration. */
+const TRIED = /^(?:.* for \d+ s: )?(\S+:\d+): /;
 
 /** @type {readonly import('./rule.js').Rule[]} */
 export const CLUSTER_RULES = [
@@ -26,15 +34,24 @@ export const CLUSTER_RULES = [
     alert: 'WalnutNoActiveCoordinator',
     severity: 'critical',
     runbook: CLUSTER,
-    kinds: ['coordinator'],
-    find: ({ now: { view } }) =>
-      view.cluster !== undefined && view.cluster.activeCoordinator === ''
+    kinds: EVERY_KIND,
+    find: ({ now: { kind, view } }) => {
+      if (kind === 'node') return unansweredNode(view);
+      if (kind === 'gateway') return unansweredGateway(view);
+      return view.cluster !== undefined && view.cluster.activeCoordinator === ''
         ? [`No coordinator is active${whyNone(view)}: masters go on, and one that is lost is not replaced.`]
-        : [],
-    type: ({ now: { view }, here }) =>
-      whyNone(view) === ''
+        : [];
+    },
+    type: ({ now: { kind, view }, here }) => {
+      if (kind !== 'coordinator')
+        return [
+          `walnut cluster status --coordinators ${triedBy(view).join(',') || 'COORDINATOR:PORT'}`,
+          "systemctl status 'walnut@*'",
+        ];
+      return whyNone(view) === ''
         ? [`walnut cluster status --coordinators ${here}`]
-        : ['etcdctl endpoint health --endpoints ETCD:2379', `walnut cluster status --coordinators ${here}`],
+        : ['etcdctl endpoint health --endpoints ETCD:2379', `walnut cluster status --coordinators ${here}`];
+    },
   },
   {
     alert: 'WalnutGroupWithoutWrites',
@@ -77,11 +94,55 @@ export const CLUSTER_RULES = [
  * Begins with a comma; empty where the store of the cluster answers.
  * @param {any} view
  */
-function whyNone({ readiness }) {
-  const isLost = (readiness?.reasons ?? []).some((/** @type {string} */ reason) =>
-    /metadata store/.test(reason),
-  );
+function whyNone(view) {
+  const isLost = reasonsOf(view).some((reason) => /metadata store/.test(reason));
   return isLost ? ', as the metadata store (etcd) does not answer' : '';
+}
+
+const ALONE = 'Keys are served as before; a master that is lost now is not replaced.';
+
+/**
+ * A node of a cluster, which says for how long no coordinator answered its heartbeats.
+ * @param {any} view
+ */
+function unansweredNode(view) {
+  return unansweredBy(view).map((reason) => `${reason.replace(/^no/, 'No')}. ${ALONE}`);
+}
+
+/**
+ * A gateway has one map, and knows how long ago a coordinator last said that it is the newest.
+ * @param {any} view
+ */
+function unansweredGateway(view) {
+  const [whys, { mapAgeMs }] = [unansweredBy(view), view];
+  if (whys.length === 0) return [];
+  const since = mapAgeMs === undefined ? 'since it started' : `for ${showSpan(mapAgeMs)}`;
+  return [`No coordinator has answered this gateway ${since}: ${whys.join('; ')}. ${ALONE}`];
+}
+
+/**
+ * The reasons by which a node or a gateway says that no coordinator answers; empty where one does.
+ * @param {any} view
+ */
+export function unansweredBy(view) {
+  const { isFollowing, mapAgeMs } = view;
+  const isAnswered = isFollowing || mapAgeMs < UNANSWERED_MS;
+  return reasonsOf(view).filter(
+    (reason) =>
+      UNANSWERED.test(reason) || (isFollowing !== undefined && !isAnswered && OF_COORDINATOR.test(reason)),
+  );
+}
+
+/**
+ * The coordinators that a node or a gateway tried in vain.
+ * @param {any} view
+ */
+function triedBy(view) {
+  return unansweredBy(view).flatMap((reason) =>
+    UNANSWERED.test(reason)
+      ? reason.split('; ').flatMap((why) => TRIED.exec(why)?.[1] ?? [])
+      : (OF_COORDINATOR.exec(reason)?.[1] ?? []),
+  );
 }
 
 /** @param {import('./rule.js').Moments} moments */

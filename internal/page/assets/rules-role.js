@@ -1,7 +1,8 @@
 // @ts-check
 /** Rules about what a node may do: its state, its master and its replicas. Pure. */
 import { showMany, showSpan } from './format.js';
-import { commandsIn, EVERY_KIND, OPERATIONS } from './rule.js';
+import { commandsIn, EVERY_KIND, OPERATIONS, reasonsOf } from './rule.js';
+import { unansweredBy } from './rules-cluster.js';
 
 /**
  * @typedef {import('./rule.js').Rule} Rule
@@ -127,9 +128,10 @@ export const ROLE_RULES = [
     kinds: EVERY_KIND,
     find: ({ now: { view }, here }) => {
       const { ready, reasons } = readinessOf(view);
+      const unanswered = unansweredBy(view);
       return ready && !isTold(view)
         ? reasons
-            .filter((reason) => !RIVAL.test(reason) && !TOLD.test(reason))
+            .filter((reason) => !RIVAL.test(reason) && !TOLD.test(reason) && !unanswered.includes(reason))
             .map((reason) => ({ text: `${reason}.`, type: commandsIn([reason], here) }))
         : [];
     },
@@ -184,8 +186,8 @@ function isTold({ state = '' }) {
  * @returns {{ ready: boolean, reasons: string[] }}
  */
 function readinessOf(view) {
-  const { isReady, ready, reasons = [] } = view.readiness ?? view;
-  return { ready: (isReady ?? ready) !== false, reasons };
+  const { isReady, ready } = view.readiness ?? view;
+  return { ready: (isReady ?? ready) !== false, reasons: reasonsOf(view) };
 }
 
 /**

@@ -60,8 +60,10 @@ describe('a member', () => {
     const { lines, soon, reasons } = await beat(async (address) => {
       throw unavailable(`${address} is away`);
     });
-    expect(soon.join()).not.toContain('hears');
-    expect(reasons).toContain('no coordinator hears this node: c1:1: c1:1 is away; c2:1: c2:1 is away');
+    expect(soon.join()).not.toContain('answered');
+    expect(reasons).toContain(
+      'no coordinator has answered this node for 9 s: c1:1: c1:1 is away; c2:1: c2:1 is away',
+    );
     expect(lines).toEqual([
       { coordinator: 'c1:1', why: 'c1:1 is away' },
       { coordinator: 'c2:1', why: 'c2:1 is away' },
