@@ -57,6 +57,13 @@ export const BENCH_COMMAND_MUTANTS: readonly Mutant[] = [
     tests: [BENCH],
   },
   {
+    name: 'bench that shows figures of a load that never began',
+    file: 'cmd/walnut/bench/run-bench.ts',
+    text: '  if (interrupted.aborted) throw',
+    replacement: '  if (interrupted.aborted && when === "") throw',
+    tests: [BENCH],
+  },
+  {
     name: 'bench that writes to a replica',
     file: 'cmd/walnut/bench/own-keys.ts',
     text: '  if (status?.role !== Role.REPLICA) return address;',

@@ -138,9 +138,11 @@ function describeLate({ lateMs }: BenchReport): string {
 
 /** What the times are, which differs more than most readers expect. */
 function describeTimes({ ratePerS }: BenchPlan): string {
-  return ratePerS === undefined
-    ? 'Closed loop: each client waits for its answer before it calls again, so while the node is slow fewer calls are made, and few of them are slow. For the times that users would see, type --rate.'
-    : 'Open loop: times count from when a call was due, so that none is left out because another was late.';
+  const loop =
+    ratePerS === undefined
+      ? 'Closed loop: each client waits for its answer before it calls again, so while the node is slow fewer calls are made, and few of them are slow. For the times that users would see, type --rate.'
+      : 'Open loop: times count from when a call was due, also where all clients were waiting then.';
+  return `${loop} Calls that failed without an answer have no part in the times.`;
 }
 
 function timesOf(times: Times | undefined): string[] {

@@ -1,9 +1,10 @@
 /** One run of `walnut bench`: keys, load, report, and the keys again. */
 import { randomBytes, randomInt } from 'node:crypto';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { type Invocation, show, toArgument } from '../command-host.ts';
-import { countOf, showCount, showDuration } from '../output/output.ts';
+import { countOf, shellWord, showCount, showDuration } from '../output/output.ts';
 import { type Progress, withProgress } from '../output/show-progress.ts';
 import { type BenchCall, BenchCalls } from './bench-calls.ts';
 import { type BenchLink, openLinks } from './bench-links.ts';
@@ -54,7 +55,7 @@ export async function runBench(invocation: Invocation, options: BenchOptions): P
     return report.errors === 0 && report.unsent === 0 ? EXIT.ok : EXIT.negative;
   } finally {
     for (const link of [...reads, ...writes]) link.close();
-    await cleanUp(invocation, plan, () => deleteKeys(writer, plan));
+    await cleanUp(invocation, plan, writer, () => deleteKeys(writer, plan));
   }
 }
 
@@ -63,9 +64,11 @@ async function measure({ address, io }: Invocation, plan: BenchPlan, callers: Ca
   const pace = new RealPace();
   const calls = new BenchCalls(plan, randomInt(1, 2 ** 31), randomBytes(plan.valueBytes));
   await fill(io, plan, calls, callers);
+  endIfInterrupted(io, 'while keys were written');
   const drive = createDrive(io, plan, calls, callers, pace);
   const warmUpMs = pace.nowMs();
   await drive(new LoadFigures(warmUpMs), warmUpMs, plan.warmUpMs, 0);
+  endIfInterrupted(io, 'during the warm-up');
   const beginMs = pace.nowMs();
   const figures = new LoadFigures(beginMs);
   const own = new OwnLoad(pace);
@@ -80,6 +83,11 @@ async function measure({ address, io }: Invocation, plan: BenchPlan, callers: Ca
     generatorBusy: Number(own.busy.toFixed(3)),
   };
   return { report: reportOf(figures, Math.min(beginMs + plan.durationMs, pace.nowMs()), rest), failure };
+}
+
+/** What follows would measure nothing, and its figures would be read as some of the node. */
+function endIfInterrupted({ interrupted }: CliIo, when: string): void {
+  if (interrupted.aborted) throw new CliError(EXIT.interrupted, `interrupted ${when}: nothing was measured`);
 }
 
 type Drive = (figures: LoadFigures, beginMs: number, forMs: number, overtimeMs: number) => Promise<number>;
@@ -153,16 +161,18 @@ function progressOf(
 
 /** A failure is told and does not hide that of the run: the keys expire by themselves. */
 async function cleanUp(
-  { io, address }: Invocation,
+  { io }: Invocation,
   { prefix }: BenchPlan,
+  writer: Endpoint,
   remove: () => Promise<number>,
 ): Promise<void> {
   try {
     io.note(`${countOf(await remove(), 'key')} deleted\n`);
   } catch (error) {
-    const { message } = describeFailure(error, toArgument(address));
+    const address = toArgument(writer);
+    const { message } = describeFailure(error, address);
     io.note(
-      `The keys of this run could not be deleted: ${message}\nThey expire within an hour of its end. To delete them: walnut delete-prefix ${prefix}\n`,
+      `The keys of this run could not be deleted: ${message}\nThey expire within an hour of its end. To delete them: walnut delete-prefix --address ${address} ${shellWord(prefix)}\n`,
     );
   }
 }

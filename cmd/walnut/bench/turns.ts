@@ -31,20 +31,26 @@ export class Turns {
   constructor(options: TurnOptions, onLate: (lateMs: number) => void) {
     this.#options = options;
     this.#onLate = onLate;
+    const { pace, stopped } = options;
+    const onStop = (): void => {
+      this.#stoppedMs = pace.nowMs();
+    };
+    if (stopped.aborted) onStop();
+    else stopped.addEventListener('abort', onStop, { once: true });
   }
 
   /** Resolves, when the caller's next call is to begin, with the time from which it counts; with undefined at the end. */
   async next(): Promise<number | undefined> {
     const { pace, ratePerS, endMs, overtimeMs, stopped } = this.#options;
     const nowMs = pace.nowMs();
-    if (stopped.aborted) return this.#stop(nowMs);
+    if (stopped.aborted) return undefined;
     if (ratePerS === undefined) return nowMs < endMs ? nowMs : undefined;
     const dueMs = this.#dueMs(this.#taken, ratePerS);
     if (dueMs >= endMs || nowMs >= endMs + overtimeMs) return undefined;
     this.#taken++;
     if (dueMs <= nowMs) return dueMs;
     await pace.until(dueMs, stopped);
-    if (stopped.aborted) return this.#stop(pace.nowMs());
+    if (stopped.aborted) return undefined;
     this.#onLate(pace.nowMs() - dueMs);
     return dueMs;
   }
@@ -60,9 +66,5 @@ export class Turns {
 
   #dueMs(index: number, ratePerS: number): number {
     return this.#options.beginMs + (index * MS_PER_S) / ratePerS;
-  }
-
-  #stop(nowMs: number): undefined {
-    this.#stoppedMs ??= nowMs;
   }
 }

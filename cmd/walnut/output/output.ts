@@ -108,6 +108,11 @@ export function renderJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+/** The text as one word of a command line of a shell, which changes nothing in it. */
+export function shellWord(text: string): string {
+  return /^[\w.:/@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** The key unchanged, unless it would break the line or could be mistaken for a quoted key. */
 export function showLineKey(key: string): string {
   const quoted = showText(key, Number.POSITIVE_INFINITY);

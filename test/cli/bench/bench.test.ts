@@ -120,16 +120,35 @@ describe('the command', () => {
       return 'unavailable';
     };
     const ran = await runCli([...SHORT, '--address', node.address], { interrupted: ctrlC.signal });
-    expect([ran.code, node.calls['Get']]).toEqual([130, undefined]);
+    expect([ran.code, ran.out, node.calls['Get']]).toEqual([130, '', undefined]);
+    expect(ran.err).toContain('interrupted while keys were written: nothing was measured');
+  });
+
+  it('shows no figures at Ctrl-C before there are some, and loses its keys', async () => {
+    const node = await start();
+    const ctrlC = new AbortController();
+    node.fault = (method) => {
+      if (method === 'Get') ctrlC.abort();
+      return 'serve';
+    };
+    const args = [...SHORT, '--operation', 'get', '--rate', '500', '--warm-up', '1h'];
+    const { code, out, err } = await runCli([...args, '--address', node.address], {
+      interrupted: ctrlC.signal,
+    });
+    expect([code, out]).toEqual([130, '']);
+    expect(err).toContain('interrupted during the warm-up: nothing was measured');
+    expect(node.calls['DeletePrefix']).toBe(1);
   });
 
   it('exits 1 with the codes of what failed, and says where keys were left', async () => {
     const node = await start();
     let gets = 0;
     node.fault = (method) => (method === 'Get' && ++gets > 4 ? 'unavailable' : 'serve');
-    const { code, out, err } = await runCli([...SHORT, '--operation', 'get', '--address', node.address]);
+    const args = [...SHORT, '--operation', 'get', '--prefix', "it's mine:", '--address', node.address];
+    const { code, out, err } = await runCli(args);
     expect([code, out]).toEqual([1, expect.stringMatching(/^ +unavailable +\d+, first: loading$/m)]);
-    expect(err).toMatch(/could not be deleted: .*\n.*walnut delete-prefix walnut-bench:[0-9a-f]{16}:\n/);
+    expect(err).toContain(`walnut delete-prefix --address ${node.address} 'it'\\''s mine:`);
+    expect(err).toMatch(/could not be deleted: .*\n.*mine:[0-9a-f]{16}:'\n/);
   });
 
   it('ends where every call would be refused, after it has shown what it found', async () => {

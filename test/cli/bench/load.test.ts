@@ -138,6 +138,14 @@ describe('a load', () => {
   it('makes no call once it is interrupted', async () => {
     const { calls, unsent } = await drive(2, 100, () => 1, { interrupted: AbortSignal.abort() });
     expect([calls, unsent]).toEqual([0, 0]);
+    const ctrlC = new AbortController();
+    // Both callers wait when it comes, and are not free again before the grace is over.
+    const serviceMs = (): number => {
+      setImmediate(() => ctrlC.abort());
+      return 1_500;
+    };
+    const waiting = await drive(2, 100, serviceMs, { interrupted: ctrlC.signal });
+    expect([waiting.calls, waiting.unsent]).toEqual([2, 0]);
   });
 });
 
