@@ -149,7 +149,9 @@ function heardFree(
 ): Heartbeat {
   const why = whyNotFree(observation, nowMs, mayBePlain);
   if (observation !== undefined && why === undefined) return observation.heartbeat;
-  throw new WalnutError('failed_precondition', `${name} ${why}`);
+  // A node that is starting is heard moments later, so the same call may succeed then.
+  const isAbsent = observation === undefined || !isHeard(observation, nowMs);
+  throw new WalnutError(isAbsent ? 'unavailable' : 'failed_precondition', `${name} ${why}`);
 }
 
 /** Why a node cannot become a voter of a new group; undefined if it can. */

@@ -1,5 +1,5 @@
 /** Which coordinators `walnut cluster …` calls: those that answer, and the active one for what only that one answers. */
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { tryEndpoint } from '#dial/endpoint.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -65,6 +65,25 @@ describe('the coordinators that are called', () => {
       code: 5,
       err: expect.stringContaining('answered UNAVAILABLE: no coordinator is known to be active yet'),
     });
+  });
+
+  it('are asked again while none answers, as while they start', async () => {
+    const { port } = new URL(`http://${one.address}`);
+    let refused = 0;
+    const starting = createServer((socket) => {
+      if (++refused <= 3) return void socket.destroy();
+      const through = connect(Number(port), '127.0.0.1');
+      for (const end of [socket, through]) end.on('error', () => end.destroy());
+      socket.pipe(through).pipe(socket);
+    });
+    await new Promise<void>((resolve) => starting.listen(0, '127.0.0.1', resolve));
+    closers.push(async () => void starting.close());
+    const named = `127.0.0.1:${(starting.address() as AddressInfo).port}`;
+    expect(await runCli(['cluster', 'init', '--auto', '1', '--coordinators', named])).toMatchObject({
+      code: 0,
+      err: '',
+    });
+    expect(refused).toBeGreaterThan(3);
   });
 
   it('may name one that is gone: the message says so, and how long it takes until another one acts', async () => {

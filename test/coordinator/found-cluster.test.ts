@@ -3,6 +3,7 @@ import type { GroupPlan } from '#cluster/coordinator-port.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import { GROUPS_MAX, type Group, type ShardMap } from '#cluster/shard-map.ts';
 import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
+import type { WalnutError } from '#model/errors.ts';
 import { makeEpoch, toLsn } from '#model/position.ts';
 import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -84,6 +85,20 @@ describe('founding a cluster', () => {
     ],
   ])('refuses: %s', (message, plans) => {
     expect(() => found(plans)).toThrow(message);
+  });
+
+  it('may be asked again where a node is not heard yet, and not where it is not free', () => {
+    const codeOf = (node: string) => {
+      try {
+        return found([{ id: 'g1', nodes: [node] }]);
+      } catch (error) {
+        return (error as WalnutError).code;
+      }
+    };
+    expect(['x', 'late', 'busy', 'full'].map(codeOf)).toEqual([
+      ...['unavailable', 'unavailable'],
+      ...['failed_precondition', 'failed_precondition'],
+    ]);
   });
 
   it('refuses more groups than the store takes in one transaction', () => {

@@ -133,6 +133,20 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: ['test/coordinator/found-cluster.test.ts'],
   },
   {
+    name: 'init that does not wait for a coordinator that starts',
+    file: 'cmd/walnut/cluster/cluster-waits.ts',
+    text: "(error?.code === 'lost' && tlsFailure(error.cause) === undefined)",
+    replacement: "(error?.code === 'lost' && tlsFailure(error.cause) !== undefined)",
+    tests: ['test/cli/cluster-coordinators.test.ts'],
+  },
+  {
+    name: 'node that is not heard yet, and is refused for good',
+    file: 'internal/coordinator/found-cluster.ts',
+    text: "isAbsent ? 'unavailable' : 'failed_precondition'",
+    replacement: "isAbsent ? 'failed_precondition' : 'failed_precondition'",
+    tests: ['test/coordinator/found-cluster.test.ts'],
+  },
+  {
     name: 'more groups than a recovery could write',
     file: 'internal/coordinator/found-cluster.ts',
     text: 'if (map.groups.size >= GROUPS_MAX)',

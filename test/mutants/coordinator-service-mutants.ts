@@ -21,8 +21,8 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
   {
     name: 'coordinator: the tool gives up where none is active yet',
     file: 'cmd/walnut/cluster/cluster-waits.ts',
-    text: "callErrorOf(error)?.code !== 'unavailable'",
-    replacement: "callErrorOf(error)?.code !== 'lost'",
+    text: "error?.code === 'unavailable' ||",
+    replacement: "error?.code === 'aborted' ||",
     tests: ['test/cli/cluster-coordinators.test.ts'],
   },
   {

@@ -3,8 +3,9 @@
  * time that the user gave, or when it is interrupted, and says then what is known of the change.
  */
 import type { Endpoint } from '#dial/endpoint.ts';
+import { tlsFailure } from '#dial/why-lost.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import { InterruptedCallError } from '../call/call-error.ts';
+import { type CallError, InterruptedCallError } from '../call/call-error.ts';
 import { callErrorOf } from '../call/persist.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import type { Invocation } from '../command-host.ts';
@@ -60,8 +61,9 @@ async function until<T>(
 }
 
 /**
- * The answer to a change. It is safe to repeat, so it is asked for again while a coordinator says
- * UNAVAILABLE, as all do until one is active. Rejects with the last refusal.
+ * The answer to a change. It is safe to repeat, so it is asked for again while no coordinator answers,
+ * as before they listen, or one says UNAVAILABLE, as all do until one is active and hears the nodes
+ * that are named. Rejects with the last refusal.
  */
 export async function untilTaken<T>(wait: Wait, change: CoordinatorCall<T>): Promise<T> {
   let refusal: CliError | undefined;
@@ -71,7 +73,7 @@ export async function untilTaken<T>(wait: Wait, change: CoordinatorCall<T>): Pro
     } catch (error) {
       // What is known of the change itself is better told by its own call.
       if (error instanceof InterruptedCallError) throw describeFailure(error, '');
-      if (!(error instanceof CliError) || callErrorOf(error)?.code !== 'unavailable') throw error;
+      if (!(error instanceof CliError) || !mayPass(callErrorOf(error))) throw error;
       refusal = error;
       return { missing: error.message };
     }
@@ -80,6 +82,11 @@ export async function untilTaken<T>(wait: Wait, change: CoordinatorCall<T>): Pro
     const { message, advice, cause } = refusal as CliError;
     return new CliError(exitCode, `${before}${message}`, advice, cause);
   });
+}
+
+/** Time alone mends no failure of TLS: the certificates or the options are wrong. */
+function mayPass(error: CallError | undefined): boolean {
+  return error?.code === 'unavailable' || (error?.code === 'lost' && tlsFailure(error.cause) === undefined);
 }
 
 /** Resolves with the term that the node leads. `epoch`: of the map that has the plan; an older map shows nothing of it. */

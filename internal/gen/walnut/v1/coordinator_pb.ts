@@ -1308,8 +1308,8 @@ export const Coordinator: GenService<{
   },
   /**
    * Makes the cluster of nodes that are heard and empty. A repeat with the same
-   * groups is answered alike; ALREADY_EXISTS with others. Active coordinator
-   * only.
+   * groups is answered alike; ALREADY_EXISTS with others; UNAVAILABLE while a
+   * node that is named is not heard. Active coordinator only.
    *
    * @generated from rpc walnut.v1.Coordinator.InitCluster
    */
