@@ -23,6 +23,13 @@ export function wantsWait(options: ReceiptOptions): boolean {
   return durability === 'local' || durability === 'quorum' || minAcks > 0;
 }
 
+/** Pure: whether a record has reached all that was asked of it. */
+export function isMet(receipt: Receipt, asked: Pick<ReceiptOptions, 'durability' | 'minAcks'>): boolean {
+  if (receipt.replicasAcked < asked.minAcks) return false;
+  if (asked.durability === 'quorum') return receipt.durabilityReached === 'quorum';
+  return asked.durability !== 'local' || receipt.durabilityReached !== 'accepted';
+}
+
 /** How long to wait if the caller asks for `timeoutMs`. */
 export function receiptTimeoutMs(timeoutMs: number): number {
   return timeoutMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : timeoutMs;

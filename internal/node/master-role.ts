@@ -300,6 +300,12 @@ export class MasterRole {
     return this.master;
   }
 
+  /** The acks, for callers who wait for more of them; throws where nobody acks to this master any more. */
+  countable(): AckLedger {
+    if (this.acks.isOver) throw this.#gate.refusal('counts no more acks: its role is over');
+    return this.acks;
+  }
+
   /** To be awaited before a write whose record release 0.1.0 cannot read; undefined if such writes are accepted already. */
   readyForFormats(): Promise<void> | undefined {
     return this.#readyForFormats();

@@ -101,13 +101,14 @@ export class WriteGate {
     return `${describeShortage(this.#parts.engine.log.shortage ?? 'space')}: reads only until that is over`;
   }
 
+  /** A caller that knows the other nodes asks them, so that a failover is no error to it. */
+  refusal(why: string): WalnutError {
+    return new WalnutError('not_master', `this master ${why}`, { leaderHint: this.#pausedFor });
+  }
+
   /** Throws if writes are refused. */
   check(): void {
-    // A caller that knows the other nodes asks them, so that a failover is no error to it.
-    if (this.#fence.isUp)
-      throw new WalnutError('not_master', `this master is read only: ${this.#fence.why}`, {
-        leaderHint: this.#pausedFor,
-      });
+    if (this.#fence.isUp) throw this.refusal(`is read only: ${this.#fence.why}`);
     if (this.#pausedFor !== undefined) {
       throw unavailable(
         `a failover to ${this.#pausedFor} is under way: try again in a moment, there or here`,

@@ -68,6 +68,11 @@ export class AckLedger {
     this.quorum?.release();
   }
 
+  /** True if nobody acks anything to this master any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Resolves when `lsn` has reached QUORUM, after `timeoutMs`, or on an abort; at once in a plain group. */
   async waitQuorum(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     if (this.#isOver) return;

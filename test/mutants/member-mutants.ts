@@ -41,8 +41,8 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
     name: 'deposed master refuses writes as wrong, so that no other node is asked',
     file: 'internal/node/write-gate.ts',
-    text: "throw new WalnutError('not_master',",
-    replacement: "throw new WalnutError('failed_precondition',",
+    text: "return new WalnutError('not_master',",
+    replacement: "return new WalnutError('failed_precondition',",
     tests: ['test/node/restart-hazards.test.ts'],
   },
   {
@@ -100,6 +100,13 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     text: '    for (const { finish } of this.#waiters) finish();\n',
     replacement: '',
     tests: ['test/node/deposed-writes.test.ts', 'test/replication/ack-ledger.test.ts'],
+  },
+  {
+    name: 'AwaitDurable that gives up where another master may still get the acks',
+    file: 'internal/node/doors/keys-door.ts',
+    text: 'if (engine === this.#engine && !isCutShort)',
+    replacement: 'if (engine === this.#engine)',
+    tests: ['test/node/await-durable.test.ts'],
   },
   {
     name: 'writes that wait for QUORUM wait on after their master was deposed',

@@ -86,6 +86,57 @@ describe('AwaitDurable on a master', () => {
   });
 });
 
+describe('AwaitDurable of acks while another node comes to lead', () => {
+  it('is refused with the new master named where its master hands over, and answered there', async () => {
+    const { group, master, one } = await trio();
+    separate(group, 'two');
+    const { position } = await group.set(master, 'a', '1');
+    const startMs = group.clock.monotonicMs();
+    const outcome = refusalOf(ask(master, position, { minAcks: 2, timeoutMs: 60_000 }));
+    await group.clock.advance(50);
+    await group.until(master.node.failover('one:1', 2_000));
+    expect(await group.until(outcome)).toEqual({ code: 'not_master', leaderHint: 'one:1' });
+    expect(group.clock.monotonicMs() - startMs).toBeLessThan(5_000);
+    const there = await group.until(ask(one, position, { minAcks: 1 }));
+    expect(there).toMatchObject({ durabilityReached: 'local', replicasAcked: 1 });
+  });
+
+  it('is refused at once by a fenced master, to who waits and to who comes later', async () => {
+    const { group, master } = await trio();
+    separate(group, 'one');
+    separate(group, 'two');
+    const { position } = await group.set(master, 'a', '1');
+    const outcome = refusalOf(ask(master, position, { minAcks: 1, timeoutMs: 60_000 }));
+    await group.clock.advance(50);
+    const startMs = group.clock.monotonicMs();
+    await expect(master.node.replicate(pushOf(master, 2))).rejects.toThrow();
+    expect(master.node.status().state).toBe('fenced');
+    expect(await group.until(outcome)).toEqual({ code: 'not_master', leaderHint: undefined });
+    const later = refusalOf(ask(master, position, { minAcks: 1, timeoutMs: 60_000 }));
+    expect(await group.until(later)).toEqual({ code: 'not_master', leaderHint: undefined });
+    expect(group.clock.monotonicMs() - startMs).toBeLessThan(1_000);
+    // Its own disk needs no replicas.
+    expect(await group.until(ask(master, position))).toMatchObject({ durabilityReached: 'local' });
+  });
+});
+
+/** A push by which another master says that it leads `term`. */
+function pushOf({ node }: TestNode, term: number) {
+  const { logId } = node.status();
+  const previous = { epoch: 0, lsn: toLsn(0), crc: 0 };
+  const nothing = { frames: new Uint8Array(0), durableLsn: toLsn(0), logClockMs: 0, ackWhenDurable: false };
+  return { masterNodeId: 'another', logId, term, previous, ...nothing };
+}
+
+/** How a call that must fail fails. */
+async function refusalOf(call: Promise<unknown>) {
+  const { code, details } = await call.then(
+    (answer) => expect.unreachable(JSON.stringify(answer)),
+    (error: { code: string; details: { leaderHint?: string } }) => error,
+  );
+  return { code, leaderHint: details.leaderHint };
+}
+
 describe('AwaitDurable on a replica', () => {
   it('waits for the position, then for its own disk', async () => {
     const { group, master, one } = await trio();

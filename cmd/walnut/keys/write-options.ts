@@ -119,18 +119,21 @@ export async function callFollowing<T>(
   }
 }
 
-/** What was asked for and had not been reached when the time was up. */
+/** A node also answers before the time is over: its role as master ended, and nobody acks anything to it any more. */
+const BEFORE_THE_END = 'before the time was over or the master handed over';
+
+/** What was asked for and had not been reached when the node answered. */
 export function missedGuarantee(
   response: { readonly durabilityReached: Durability; readonly replicasAcked: number },
   options: Pick<ReceiptOptions, 'durability' | 'minAcks'>,
 ): string | undefined {
   if (options.durability === 'quorum' && response.durabilityReached < Durability.QUORUM)
-    return 'not known to be on the disks of a majority of its group in time';
+    return `not known to be on the disks of a majority of its group ${BEFORE_THE_END}`;
   if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL)
     return 'not known to be on the disk of the node in time';
   const wanted = options.minAcks ?? 0;
   if (response.replicasAcked >= wanted) return undefined;
-  return `only ${response.replicasAcked} of ${wanted} replicas had it on disk in time`;
+  return `only ${response.replicasAcked} of ${wanted} replicas had it on disk ${BEFORE_THE_END}`;
 }
 
 /** The exit code of a write that was made; throws where it is not as safe as asked. */

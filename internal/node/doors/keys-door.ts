@@ -1,7 +1,7 @@
 /** The node as its clients see it: reads on every node, writes on the master. */
 
 import type { Engine } from '#engine/engine.ts';
-import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
+import { awaitReceipt, isMet, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import type { BulkPort, MixedAnswer, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
 import type {
@@ -353,22 +353,26 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
     const admission = this.#admission;
-    const { position, minAcks } = command;
+    const { position, durability, minAcks } = command;
+    const asksReplicas = minAcks > 0 || durability === 'quorum';
     const endMs = this.#clock.monotonicMs() + receiptTimeoutMs(command.timeoutMs);
     for (;;) {
       // Asked again in each turn, because role and engine may change during the wait.
-      this.#checkLevel(command.durability);
-      const acks = minAcks > 0 ? admission.master('count the acks of replicas').acks : this.#acks;
+      this.#checkLevel(durability);
+      const acks = asksReplicas ? admission.master('count the acks of replicas').countable() : this.#acks;
       const leftMs = Math.max(0, endMs - this.#clock.monotonicMs());
       const engine = await this.reader.untilLogged(position, leftMs, signal);
-      const { durability } = command;
       const options = { durability, minAcks, timeoutMs: Math.max(1, endMs - this.#clock.monotonicMs()) };
       const receipt = wantsWait(command)
         ? await awaitReceipt(engine, acks, this.#clock, options, position.lsn, signal)
         : receiptOf(engine, acks, position.lsn);
-      // A master that was deposed and leads again waits on, in its new term.
-      const leadsAnew = this.#acks !== undefined && this.#acks !== acks;
-      if (engine === this.#engine && !leadsAnew) return { ...receipt, durable: engine.durablePosition };
+      // Another master may still get the acks, or this node where it leads again.
+      const isCutShort =
+        asksReplicas &&
+        acks?.isOver === true &&
+        !isMet(receipt, command) &&
+        this.#clock.monotonicMs() < endMs;
+      if (engine === this.#engine && !isCutShort) return { ...receipt, durable: engine.durablePosition };
     }
   }
 

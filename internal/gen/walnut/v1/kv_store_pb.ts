@@ -2472,8 +2472,9 @@ export const KVStore: GenService<{
    * Waits until a position is as safe as asked, whoever wrote it and over
    * whichever connection: on a master its disk and its replicas', on a replica
    * its own disk. DATA_LOSS where the position is of a discarded history,
-   * UNAVAILABLE where it is not here in time; `min_acks` on a replica is
-   * FAILED_PRECONDITION with `x-leader-hint`.
+   * UNAVAILABLE where it is not here in time; `min_acks` and QUORUM on a replica
+   * are FAILED_PRECONDITION with `x-leader-hint`, also where a master becomes one
+   * meanwhile, and on a fenced master without a hint.
    *
    * @generated from rpc walnut.v1.KVStore.AwaitDurable
    */
