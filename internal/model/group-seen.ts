@@ -55,6 +55,22 @@ export class GroupSeen {
     }
   }
 
+  /**
+   * Rejects unless a page as of `asOf` shows what the session has seen, for which a page cannot ask
+   * itself. `prove` gets the positions of which `asOf` alone does not tell that, and rejects like that
+   * of the options.
+   */
+  async showing(asOf: Position, prove: (unshown: readonly Position[]) => Promise<void>): Promise<void> {
+    const { atLeast, earlier } = this.#needed;
+    const unshown = [...earlier, ...(atLeast === undefined ? [] : [atLeast])].filter(
+      ({ epoch, lsn }) => epoch !== asOf.epoch || lsn > asOf.lsn,
+    );
+    if (unshown.length === 0) return;
+    await prove(unshown).catch((error: unknown) => {
+      throw this.#asLost(error);
+    });
+  }
+
   /** The position that shows whether a named write is new. */
   since(named: Position | undefined): Position | undefined {
     return this.#options.ownOf(named) ?? this.newest;

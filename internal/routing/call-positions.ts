@@ -4,13 +4,14 @@
  * (`model/group-seen.ts`).
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
-import { GroupSeen, namedBy, neededIn } from '#model/group-seen.ts';
+import { GroupSeen, namedBy } from '#model/group-seen.ts';
 import type { Position } from '#model/position.ts';
 import type { Seen } from '#model/seen.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
+import { isMoved, unowned } from '#routing/moved.ts';
 
 /** What the parts of the port share that serve one caller. */
 export interface CallerOptions {
@@ -38,9 +39,19 @@ export class CallPositions {
     return this.#seen.length > 0;
   }
 
-  /** The newest position that the session has seen of the group, as a node is told it. */
-  newestOf({ id }: GroupCalls): Position | undefined {
-    return neededIn(this.#seen, id).atLeast;
+  /** Rejects unless a page of the group as of `asOf` shows what the session has seen of it. */
+  async checkPage(group: GroupCalls, asOf: Position): Promise<void> {
+    if (!this.hasSeen) return;
+    const own = this.#of(group);
+    await own.showing(asOf, async (unshown) => {
+      const key = this.#groups.keyOf(group);
+      // A group that owns no slot has no key that a page could show.
+      if (key === undefined) return;
+      await group.prove(key, unshown, asOf).catch((error: unknown) => {
+        throw isMoved(error) ? unowned(error) : error;
+      });
+    });
+    group.checkNotBehind(asOf, own.newest);
   }
 
   /** See `GroupSeen.reading`. */

@@ -6,6 +6,7 @@ import type { ShardMap } from '#cluster/shard-map.ts';
 import { slotOfKey } from '#cluster/slot-hash.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
+import { SLOTS } from '#model/slots.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
@@ -30,6 +31,9 @@ export interface GroupsOptions {
   /** Called with each newer map. */
   readonly onMap: (map: ShardMap) => void;
 }
+
+/** Enough that a group that owns one slot only has one of these keys, but for one case in 10,000,000. */
+const KEYS_TRIED_MAX = 16 * SLOTS;
 
 export class Groups {
   readonly cache: MapCache;
@@ -61,6 +65,15 @@ export class Groups {
   /** Throws `unavailable` where no group owns the key's slot, as far as is known. */
   ofKey(key: string): GroupCalls {
     return this.ofSlot(slotOfKey(key));
+  }
+
+  /** A key that the group owns, which need not be there; undefined: it owns no slot. */
+  keyOf({ id }: GroupCalls): string | undefined {
+    const { map } = this.cache;
+    const isOwner = map?.slots.some(({ group }) => group === id) === true;
+    for (let i = 0; isOwner && i < KEYS_TRIED_MAX; i++)
+      if (this.owners.ownerOf(slotOfKey(`${i}`)) === id) return `${i}`;
+    return undefined;
   }
 
   ofSlot(slot: number): GroupCalls {

@@ -61,7 +61,7 @@ export class PagedKeys {
       address = asked;
       return link.scan(page, limits);
     });
-    group.checkNotBehind(answer.asOf, positions.newestOf(group));
+    await positions.checkPage(group, answer.asOf);
     const asOf = group.told(answer.asOf);
     const nextCursor = this.#next({ ...at, address }, answer.nextCursor, prefixes.length);
     return { ...answer, asOf, asOfAll: [asOf], nextCursor };

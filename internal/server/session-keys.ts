@@ -38,6 +38,9 @@ import type { WatchMessage } from '#model/watch.ts';
 import type { BatchId, WriteId } from '#model/write-id.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
+/** A position that is in the log of a node, without a wait worth the name. */
+const IN_LOG = { durability: 'accepted', minAcks: 0, timeoutMs: 1 } as const;
+
 export class SessionKeys implements KeyValuePort {
   readonly #port: KeyValuePort;
   readonly #tell: (seen: Seen) => void;
@@ -124,10 +127,9 @@ export class SessionKeys implements KeyValuePort {
 
   scan(command: ScanCommand, signal?: AbortSignal): Awaitable<ScanAnswer> {
     return this.#noted(
-      () => this.#port.scan(command, signal),
+      () => this.#page(command, signal),
       ({ asOf, asOfAll = [asOf] }) => {
-        this.#checkShown(asOf);
-        for (const position of asOfAll) this.#note(position);
+        for (const position of asOfAll) this.#note(position, this.#brought);
       },
     );
   }
@@ -169,11 +171,25 @@ export class SessionKeys implements KeyValuePort {
     return { ...command, id: { ...id, since: this.#own.since(id.since) } };
   }
 
+  #page(command: ScanCommand, signal: AbortSignal | undefined): Awaitable<ScanAnswer> {
+    if (this.#own === undefined) return this.#port.scan(command, signal);
+    return this.#shownPage(this.#own, command, signal);
+  }
+
   /** Throws `unavailable` for a page of an older state. */
-  #checkShown(asOf: Position): void {
-    const newest = this.#own?.newest;
-    if (newest !== undefined && isAhead(newest, asOf))
+  async #shownPage(
+    own: GroupSeen,
+    command: ScanCommand,
+    signal: AbortSignal | undefined,
+  ): Promise<ScanAnswer> {
+    const page = await this.#port.scan(command, signal);
+    await own.showing(page.asOf, async (unshown) => {
+      // Asks for the log alone: the caller may be allowed to read no key that this node owns.
+      for (const position of unshown) await this.#port.awaitDurable({ position, ...IN_LOG }, signal);
+    });
+    if (own.newest !== undefined && isAhead(own.newest, page.asOf))
       throw notYet('this node is behind what the session has seen of its group: try again, or another node');
+    return page;
   }
 
   #written<A extends { readonly position: Position }>(work: () => Awaitable<A>): Awaitable<A> {

@@ -81,4 +81,32 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     replacement: '    if (caller.session.token === undefined) await caller.prove(',
     tests,
   },
+  {
+    name: 'session that scans: what it saw in an earlier epoch is not proven',
+    file: 'internal/model/group-seen.ts',
+    text: 'epoch !== asOf.epoch || lsn > asOf.lsn',
+    replacement: 'epoch === asOf.epoch && lsn > asOf.lsn',
+    tests: ['test/routing/scan-sessions.test.ts', 'test/server/node-session.test.ts'],
+  },
+  {
+    name: 'session that scans: what is beyond the end of the epoch is told as not there yet',
+    file: 'internal/model/group-seen.ts',
+    text: 'epoch !== asOf.epoch || lsn > asOf.lsn',
+    replacement: 'epoch !== asOf.epoch && lsn !== asOf.lsn + 0.5',
+    tests: ['test/routing/scan-sessions.test.ts'],
+  },
+  {
+    name: 'session that scans: a loss is told without the group that it is of',
+    file: 'internal/model/group-seen.ts',
+    text: 'await prove(unshown).catch((error: unknown) => {\n      throw this.#asLost(error);',
+    replacement: 'await prove(unshown).catch((error: unknown) => {\n      throw error;',
+    tests: ['test/routing/scan-sessions.test.ts'],
+  },
+  {
+    name: 'session that scans: each page proves what the one before has proven',
+    file: 'internal/server/session-keys.ts',
+    text: 'for (const position of asOfAll) this.#note(position, this.#brought);',
+    replacement: 'for (const position of asOfAll) this.#note(position);',
+    tests: ['test/routing/scan-sessions.test.ts'],
+  },
 ];

@@ -82,7 +82,8 @@ export class FakeGroup {
   }
 
   read({ atLeast }: GetCommand): GetAnswer {
-    if (atLeast !== undefined && this.#lost.has(atLeast.epoch)) throw new Broken('discarded');
+    const isBeyond = atLeast?.epoch === this.epoch && atLeast.lsn > this.lsn;
+    if (isBeyond || (atLeast !== undefined && this.#lost.has(atLeast.epoch))) throw new Broken('discarded');
     return { entry: undefined, asOf: this.position, stalenessMs: 0 };
   }
 

@@ -63,6 +63,23 @@ describe('a node of a cluster', () => {
     expect((await ask({}, true)).headers[SEEN]).toBe('g2=7-7');
   });
 
+  it('tells a session that only scans once what is lost, and keeps no position that a page has shown', async () => {
+    const { running, get } = await open('g1');
+    const { keyValue } = running.node.ports;
+    const { awaitDurable } = keyValue;
+    keyValue.awaitDurable = async (command, signal) => {
+      if (command.position.epoch === 4) throw new WalnutError('discarded_history', 'gone');
+      return awaitDurable(command, signal);
+    };
+    const lost = await get('g2=7-7,g1=4-9', '/v1/keys');
+    expect([lost.status, lost.headers[SEEN]]).toEqual([410, 'g2=7-7']);
+    await http1(running, 'PUT', '/v1/keys/k', { body: 'x' });
+    const shown = await get('g2=7-7,g1=3-9', '/v1/keys');
+    expect(shown.status).toBe(200);
+    expect(shown.headers[SEEN]).toMatch(/^g2=7-7,g1=[0-9]+-[0-9]+$/);
+    expect(shown.headers[SEEN]).not.toContain('g1=3-9');
+  });
+
   it('refuses a page that is older than what the session has seen', async () => {
     const { get } = await open('g1');
     const answer = await get(`g1=${2 ** 52}-900000`, '/v1/keys');
