@@ -6,6 +6,7 @@
  */
 import type { BatchOperation, BatchResult, WriteOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
@@ -121,10 +122,13 @@ export class BatchCalls {
       user,
     };
     const { key } = (part[0] as BatchOperation).command;
-    if (part.every(needsName)) return this.#sendNamed(group, kind, part as readonly WriteOperation[], onSend);
+    const bytes = bytesOfAll(part);
+    // What has one name is one record. The writes of a larger part have a name each.
+    if (bytes <= ATOMIC_BYTES_MAX && part.every(needsName))
+      return this.#sendNamed(group, { ...kind, bytes }, part as readonly WriteOperation[], onSend);
     return group.named(
       part.filter(needsName).length,
-      bytesOfAll(part),
+      bytes,
       () => key,
       async (ids) => {
         const named = withNames(part, ids);
@@ -144,7 +148,7 @@ export class BatchCalls {
     const { key } = (writes[0] as WriteOperation).command;
     const results = await runNamed(
       group,
-      { ...kind, bytes: bytesOfAll(writes) },
+      kind,
       () => key,
       ({ link, ...limits }, id) => {
         onSend();

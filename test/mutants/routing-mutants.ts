@@ -278,6 +278,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [HOLD],
   },
   {
+    name: 'writes under one name that are too large for one record',
+    file: 'internal/routing/batch-calls.ts',
+    text: 'if (bytes <= ATOMIC_BYTES_MAX && part',
+    replacement: 'if (bytes <= 100 * ATOMIC_BYTES_MAX && part',
+    tests: ['test/routing/named-batches.test.ts'],
+  },
+  {
     name: 'turn of a held call that is lost at a replica',
     file: 'internal/routing/hold.ts',
     text: 'if (this.#isOpen) this.#askNow();',

@@ -27,4 +27,23 @@ describe('a Batch', () => {
     ]);
     expect(cluster.group('g1').sums.get(OF_G1)).toBe(2n);
   });
+
+  it.each([
+    [4, 1],
+    [9, 2],
+  ])('of two Sets of %i MiB that nobody named has %i names', async (mebibytes, names) => {
+    const cluster = new FakeCluster(['g1'], { callsMax: 100, bytesMax: 100_000_000 });
+    const sequences = new Set<number>();
+    cluster.result = (_, { command }) => {
+      const name = 'id' in command ? command.id?.name : undefined;
+      if (name?.kind === 'client') sequences.add(name.sequence);
+      return undefined;
+    };
+    const value = new Uint8Array(mebibytes * 1_024 * 1_024);
+    const receipt = { minAcks: 0, timeoutMs: 0, returnPrevious: false };
+    const command = { value, expiry: { kind: 'default' }, ...receipt } as const;
+    const sets = ['a', 'b'].map((key): WriteOperation => ({ kind: 'set', command: { key, ...command } }));
+    await cluster.settled(cluster.keys.batch(sets));
+    expect(sequences.size).toBe(names);
+  });
 });
