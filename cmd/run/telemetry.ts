@@ -5,6 +5,7 @@ import { type MetricsConfig, OTLP_INTERVAL_MS, type OtlpConfig } from '#config/s
 import type { Endpoint, TlsDialer } from '#dial/endpoint.ts';
 import { createPost } from '#dial/post.ts';
 import { createTlsDialer } from '#dial/tls-dialer.ts';
+import { withoutQuery } from '#telemetry/export-outcome.ts';
 import { parseHeaderLines } from '#telemetry/header-lines.ts';
 import { OtlpExporter } from '#telemetry/otlp-exporter.ts';
 import type { TlsFiles } from '#tls/tls-files.ts';
@@ -34,15 +35,15 @@ export async function openTelemetry({ otlp }: MetricsConfig, parts: SecurityPart
       : await followSecret(headersFile, 'the headers of exports', parseHeaderLines, parts);
   const url = new URL(text);
   const endpoint = toEndpoint(url, tls);
-  const path = url.pathname === '/' ? METRICS_PATH : `${url.pathname}${url.search}`;
+  if (url.pathname === '/') url.pathname = METRICS_PATH;
+  const path = `${url.pathname}${url.search}`;
   return {
     tls: tls === undefined ? [] : [tls],
     start: (kind, address) => {
       const { metrics, clock, random, logger, closers } = parts;
       const exporter = new OtlpExporter({
         ...{ metrics, clock, random, logger, headers, intervalMs },
-        // A query may be a credential, which no log has.
-        endpoint: `${url.origin}${url.pathname}`,
+        endpoint: withoutQuery(url),
         post: createPost(endpoint, path),
         resource: {
           'service.name': 'walnut',

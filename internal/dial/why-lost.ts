@@ -42,7 +42,7 @@ export function tlsFailure(error: unknown): string | undefined {
   const code = codeOf(error);
   const explanation = Object.hasOwn(EXPLANATIONS, code) ? EXPLANATIONS[code] : undefined;
   if (explanation !== undefined) return explanation;
-  if (UNKNOWN_AUTHORITY.has(code)) return 'its certificate is of an authority that is not trusted here';
+  if (isOfUnknownAuthority(error)) return 'its certificate is of an authority that is not trusted here';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     const { reason = '' } = error as { reason?: string };
     return `its certificate is for another name: ${reason.slice(0, REASON_CHARACTERS_MAX)}`;
@@ -50,6 +50,10 @@ export function tlsFailure(error: unknown): string | undefined {
   if (code === 'ECONNRESET' && message.includes('before secure TLS connection'))
     return 'it closed the connection during the TLS handshake: does it speak TLS on this port?';
   return code.startsWith('ERR_SSL_') ? `TLS failed (${code})` : undefined;
+}
+
+export function isOfUnknownAuthority(error: unknown): boolean {
+  return error instanceof Error && UNKNOWN_AUTHORITY.has(codeOf(error));
 }
 
 /** A write that meets a failure of TLS has the code EPROTO, and the reason of OpenSSL in its message. */

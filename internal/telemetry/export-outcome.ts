@@ -11,9 +11,12 @@ export interface Outcome {
   readonly retryAfterMs?: number;
 }
 
+/** A part of the points, or all of them: then what answered is no collector. */
+export type Refusal = Pick<Outcome, 'why'> & { readonly result: 'partial' | 'refused' };
+
 export interface OutcomeParts {
-  /** What a collector that answered 200 did not take; undefined: nothing. */
-  readonly refused: (answer: PostAnswer) => string | undefined;
+  /** What a collector that answered 200 did not take; undefined: it took everything. */
+  readonly refused: (answer: PostAnswer) => Refusal | undefined;
   /** Wall time: an answer may name a date. */
   readonly nowMs: number;
 }
@@ -28,13 +31,9 @@ const JITTER = 0.2;
 
 export function outcomeOf(answer: PostAnswer, { refused, nowMs }: OutcomeParts): Outcome {
   const { status, headers, body } = answer;
-  if (status >= 200 && status < 300) {
-    const why = refused(answer);
-    return why === undefined
-      ? { result: 'ok', isWorthRetry: false }
-      : { result: 'partial', why, isWorthRetry: false };
-  }
-  const why = `HTTP ${status}${textOf(body)}`;
+  if (status >= 200 && status < 300)
+    return { ...(refused(answer) ?? { result: 'ok' as const }), isWorthRetry: false };
+  const why = `HTTP ${status}${targetOf(answer)}${textOf(body)}`;
   if (!WORTH_RETRY.has(status)) return { result: 'refused', why, isWorthRetry: false };
   const retryAfterMs = retryAfterOf(headers['retry-after'], nowMs);
   return {
@@ -43,6 +42,18 @@ export function outcomeOf(answer: PostAnswer, { refused, nowMs }: OutcomeParts):
     isWorthRetry: true,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
+}
+
+/** Where a redirection points to, without its query, which may be a credential. */
+function targetOf({ status, headers: { location } }: PostAnswer): string {
+  if (status < 300 || status >= 400 || location === undefined) return '';
+  const [text = ''] = URL.canParse(location) ? [withoutQuery(new URL(location))] : location.split(/[?#]/);
+  return ` to ${text.slice(0, WHY_CHARACTERS_MAX)}`;
+}
+
+/** The URL as logs may have it: a query may be a credential. */
+export function withoutQuery({ origin, pathname }: URL): string {
+  return `${origin}${pathname}`;
 }
 
 /** Begins with a blank; empty where the answer is no text. */

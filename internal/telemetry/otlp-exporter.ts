@@ -7,14 +7,15 @@
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Post, PostAnswer } from '#dial/post.ts';
-import { ExportMetricsServiceResponseSchema } from '#gen/otlp/otlp_pb.ts';
+import { isOfUnknownAuthority, whyLost } from '#dial/why-lost.ts';
+import { type ExportMetricsServiceResponse, ExportMetricsServiceResponseSchema } from '#gen/otlp/otlp_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { CounterHandle, Family, GaugeHandle, Metrics } from '#platform/metrics.ts';
 import type { Random } from '#platform/random.ts';
-import { messageOf } from '#platform/thrown.ts';
-import { type Outcome, outcomeOf, waitOf } from '#telemetry/export-outcome.ts';
+import { asError } from '#platform/thrown.ts';
+import { type Outcome, outcomeOf, type Refusal, waitOf } from '#telemetry/export-outcome.ts';
 import { exportRequestOf, type ResourceAttributes } from '#telemetry/export-request.ts';
 
 export interface OtlpExporterOptions {
@@ -94,7 +95,7 @@ export class OtlpExporter {
         nowMs: clock.wallMs(),
       });
     } catch (error) {
-      const why = ends.signal.aborted ? `no answer within ${TIMEOUT_MS / 1_000} s` : messageOf(error);
+      const why = ends.signal.aborted ? `no answer within ${TIMEOUT_MS / 1_000} s` : whyFailed(error);
       return { result: 'failed', why, isWorthRetry: true };
     } finally {
       timer.cancel();
@@ -114,12 +115,32 @@ export class OtlpExporter {
   }
 }
 
-/** What a collector says that it refused; undefined: nothing. Throws where the answer is not that of OTLP. */
-function refusedOf({ headers, body }: PostAnswer): string | undefined {
-  if (headers['content-type']?.startsWith(PROTOBUF) !== true) return undefined;
-  const { partialSuccess } = fromBinary(ExportMetricsServiceResponseSchema, body);
+function whyFailed(error: unknown): string {
+  const why = whyLost(asError(error));
+  return isOfUnknownAuthority(error) ? `${why}: expected it in metrics.otlp.ca` : why;
+}
+
+/** What a collector says that it refused; undefined: nothing. An empty answer is one of OTLP that refuses nothing. */
+function refusedOf({ headers, body }: PostAnswer): Refusal | undefined {
+  if (body.length === 0) return undefined;
+  const type = headers['content-type'] ?? 'none';
+  if (!type.startsWith(PROTOBUF)) return notOtlp(`content-type ${type}`);
+  let answer: ExportMetricsServiceResponse;
+  try {
+    answer = fromBinary(ExportMetricsServiceResponseSchema, body);
+  } catch {
+    return notOtlp('a body that cannot be decoded');
+  }
+  const { partialSuccess } = answer;
   if (partialSuccess === undefined) return undefined;
   const { rejectedDataPoints: points, errorMessage } = partialSuccess;
   if (points === 0n && errorMessage === '') return undefined;
-  return `${points} points were refused: ${errorMessage || 'no reason is given'}`;
+  return {
+    result: 'partial',
+    why: `${points} points were refused: ${errorMessage || 'no reason is given'}`,
+  };
+}
+
+function notOtlp(what: string): Refusal {
+  return { result: 'refused', why: `the answer is not that of OTLP (${what})` };
 }

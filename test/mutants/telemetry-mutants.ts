@@ -58,6 +58,13 @@ export const TELEMETRY_MUTANTS: readonly Mutant[] = [
     tests: [EXPORTER],
   },
   {
+    name: 'export that any page which answers 200 takes',
+    file: 'internal/telemetry/otlp-exporter.ts',
+    text: 'if (!type.startsWith(PROTOBUF)) return notOtlp(',
+    replacement: 'if (type === PROTOBUF) return notOtlp(',
+    tests: [EXPORTER],
+  },
+  {
     name: 'export whose waits after failures do not grow',
     file: 'internal/telemetry/otlp-exporter.ts',
     text: 'failures = outcome.isWorthRetry ? failures + 1 : 0;',

@@ -1,20 +1,34 @@
 /** What answers of a collector mean, and how long it is left alone. */
 import { describe, expect, it } from 'vitest';
 import type { PostAnswer } from '#dial/post.ts';
-import { outcomeOf, waitOf } from '#telemetry/export-outcome.ts';
+import { outcomeOf, type Refusal, waitOf } from '#telemetry/export-outcome.ts';
 
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
 const answer = (status: number, headers: PostAnswer['headers'] = {}, text = ''): PostAnswer => ({
   ...{ status, headers, body: Buffer.from(text) },
 });
-const judge = (given: PostAnswer, refused?: string) =>
+const judge = (given: PostAnswer, refused?: Refusal) =>
   outcomeOf(given, { refused: () => refused, nowMs: NOW_MS });
 
 describe('the answer of a collector', () => {
-  it.each([
+  it.each<[PostAnswer, Refusal | undefined, object]>([
     [answer(200), undefined, { result: 'ok', isWorthRetry: false }],
     [answer(202), undefined, { result: 'ok', isWorthRetry: false }],
-    [answer(200), '2 points', { result: 'partial', why: '2 points', isWorthRetry: false }],
+    [
+      answer(200),
+      { result: 'partial', why: '2 points' },
+      { result: 'partial', why: '2 points', isWorthRetry: false },
+    ],
+    [
+      answer(307, { location: 'https://u:p@c:1/v1/metrics?token=t' }),
+      undefined,
+      { result: 'refused', why: 'HTTP 307 to https://c:1/v1/metrics', isWorthRetry: false },
+    ],
+    [
+      answer(308, { location: '/v1/metrics/?token=t' }),
+      undefined,
+      { result: 'refused', why: 'HTTP 308 to /v1/metrics/', isWorthRetry: false },
+    ],
     [answer(400, {}, 'bad\n'), undefined, { result: 'refused', why: 'HTTP 400: bad', isWorthRetry: false }],
     [answer(401), undefined, { result: 'refused', why: 'HTTP 401', isWorthRetry: false }],
     [answer(301), undefined, { result: 'refused', why: 'HTTP 301', isWorthRetry: false }],

@@ -103,6 +103,32 @@ describe('the export of metrics', () => {
     expect([sent.length, lines.length]).toEqual([2, 1]);
   });
 
+  it('names the key of the authority where that of the collector is not trusted', async () => {
+    const foreign = Object.assign(new Error('self-signed certificate in certificate chain'), {
+      code: 'SELF_SIGNED_CERT_IN_CHAIN',
+    });
+    const { clock, lines, exporter } = rig([foreign]);
+    await clock.advance(0);
+    expect(lines[0]?.['why']).toBe(
+      'its certificate is of an authority that is not trusted here: expected it in metrics.otlp.ca',
+    );
+    await exporter.close();
+  });
+
+  it('is not taken by what answers 200 and is no collector', async () => {
+    const body = Buffer.from('<html>welcome</html>');
+    const { clock, metrics, lines, exporter, counted } = rig([
+      { status: 200, headers: { 'content-type': 'text/html' }, body },
+      { status: 200, headers: {}, body },
+    ]);
+    await clock.advance(2 * INTERVAL_MS - 1);
+    expect(await counted()).toEqual({ refused: 2 });
+    expect(lines[0]?.['why']).toBe('the answer is not that of OTLP (content-type text/html)');
+    const name = 'walnut_otlp_last_success_timestamp_seconds';
+    expect((await metrics.read([name]))[name]?.[0]?.value).toBe(0);
+    await exporter.close();
+  });
+
   it('tells what a collector took in part, and counts it', async () => {
     const body = toBinary(
       ExportMetricsServiceResponseSchema,
@@ -121,8 +147,11 @@ describe('the export of metrics', () => {
       { status: 200, headers, body: Buffer.from('no protobuf') },
     ]);
     await clock.advance(2 * INTERVAL_MS);
-    expect(await counted()).toEqual({ partial: 1, ok: 1, failed: 1 });
-    expect(lines[0]?.['why']).toBe('2 points were refused: too old');
+    expect(await counted()).toEqual({ partial: 1, ok: 1, refused: 1 });
+    expect(lines.map(({ why }) => why)).toEqual([
+      '2 points were refused: too old',
+      'the answer is not that of OTLP (a body that cannot be decoded)',
+    ]);
     await exporter.close();
   });
 });
