@@ -8,12 +8,10 @@ import type {
   GetUpdatesResponse,
   WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import { GetUpdatesRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { GroupRoutes } from '#routing/group-routes.ts';
 import type { LongAttempts } from '#routing/long-attempts.ts';
 import { type Links, Router } from '#routing/router.ts';
-import { checkNames, isSignal, optionNames } from './call-options.ts';
 import { Caller, type CallKind } from './caller.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Keys, KeysOptions, Value } from './keys.ts';
@@ -46,7 +44,6 @@ export interface GroupParts {
   readonly pauseMsMax?: number | undefined;
 }
 
-const GET_UPDATES = optionNames(GetUpdatesRequestSchema, [], ['signal']);
 const READ: Pick<CallKind, 'isRepeatable' | 'isRead' | 'waitMs'> = {
   isRepeatable: true,
   isRead: true,
@@ -127,7 +124,6 @@ export class GroupKeys implements Keys {
   }
 
   async getUpdates(options: GetUpdatesOptions & CallOptions): Promise<GetUpdatesResponse> {
-    checkNames(options, GET_UPDATES);
     const { signal, ...fields } = options;
     const kind = { ...READ, rpc: 'GetUpdates', target: this.#options.readFrom, signal };
     return this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(fields, sent));
@@ -163,9 +159,8 @@ export class GroupKeys implements Keys {
   }
 }
 
-/** True for a Get of nothing but the value. One with wrong options goes to where they are refused. */
+/** True for a Get of nothing but the value. */
 function isPlain(options: GetOptions & CallOptions): boolean {
-  if (typeof options !== 'object' || options === null) return false;
   for (const name in options) if (name !== 'signal') return false;
-  return options.signal === undefined || isSignal(options.signal);
+  return true;
 }

@@ -75,8 +75,7 @@ export class NearCache {
   }
 
   covers(key: string): boolean {
-    // Another than a text goes to where it is refused.
-    return typeof key === 'string' && key.startsWith(this.prefix);
+    return key.startsWith(this.prefix);
   }
 
   /**

@@ -100,10 +100,11 @@ export function operationOf(
   return { case: name, value: create(schema, { ...withExpiry(options), key, value }) } as Operation;
 }
 
-/** Throws INVALID_ARGUMENT as for each operation, and for what is no list of them. */
+/** Throws INVALID_ARGUMENT as for each operation, and for what is no list of at least one. */
 export function toMessages(operations: readonly AtomicOperation[]): BatchOperation[] {
-  if (Array.isArray(operations)) return operations.map(toMessage);
-  throw invalid(`operations is ${shown(operations)}: expected a list such as [{ set: { key, value } }]`);
+  if (Array.isArray(operations) && operations.length > 0) return operations.map(toMessage);
+  const given = Array.isArray(operations) ? 'an empty list' : shown(operations);
+  throw invalid(`operations is ${given}: expected a list such as [{ set: { key, value } }]`);
 }
 
 /** Throws INVALID_ARGUMENT unless there is one operation, for a field that does not exist, and for text that no message can contain. */

@@ -21,14 +21,24 @@ export type ScanOptions = Omit<
 const DELETE_PREFIX = optionNames(DeletePrefixRequestSchema, ['prefix', 'cursor'], ['signal']);
 const SCAN = optionNames(ScanRequestSchema, ['prefix', 'cursor', 'countOnly'], ['signal']);
 
+/** Throws INVALID_ARGUMENT for what `deletePages` does not take. */
+export function checkDeletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): void {
+  checkPrefix(prefix);
+  checkNames(options, DELETE_PREFIX);
+}
+
+/** Throws INVALID_ARGUMENT for what `scanPages` does not take. */
+export function checkScan(prefix: string, options: ScanOptions & CallOptions): void {
+  checkPrefix(prefix);
+  checkNames(options, SCAN);
+}
+
 /** Resolves with the number of entries that were deleted. A page whose answer is lost is not called again: it has no name. */
 export async function deletePages(
   caller: Caller,
   prefix: string,
   options: DeletePrefixOptions & CallOptions,
 ): Promise<number> {
-  checkPrefix(prefix);
-  checkNames(options, DELETE_PREFIX);
   const { signal, ...fields } = options;
   const kind = {
     rpc: 'DeletePrefix',
@@ -63,8 +73,6 @@ export async function* scanPages(
   prefix: string,
   options: ScanOptions & CallOptions,
 ): AsyncGenerator<Entry, void, undefined> {
-  checkPrefix(prefix);
-  checkNames(options, SCAN);
   const { signal, ...fields } = options;
   let cursor = '';
   let at: string | undefined;

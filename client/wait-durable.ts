@@ -9,12 +9,16 @@ import type { AwaitDurableOptions, CallOptions } from './operations.ts';
 const AWAIT_MS = 5_000;
 const NAMES = optionNames(AwaitDurableRequestSchema, [], ['signal']);
 
+/** Throws INVALID_ARGUMENT for options that do not exist or are of another type. */
+export function checkAwaitDurable(options: AwaitDurableOptions & CallOptions): void {
+  checkNames(options, NAMES);
+}
+
 /** Does what `WalnutClient.awaitDurable` says. DATA_LOSS of a position of the session is told once. */
 export async function waitDurable(
   caller: Caller,
   options: AwaitDurableOptions & CallOptions,
 ): Promise<AwaitDurableResponse> {
-  checkNames(options, NAMES);
   const { signal, ...fields } = options;
   const { session } = caller;
   const call = (position: AwaitDurableOptions['position']): Promise<AwaitDurableResponse> => {

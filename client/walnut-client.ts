@@ -14,7 +14,6 @@ import {
   BatchRequestSchema,
   type BatchResponse,
   type DeleteResponse,
-  ExplainRequestSchema,
   type ExplainResponse,
   type GetResponse,
   type GetUpdatesResponse,
@@ -25,8 +24,8 @@ import {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { Clock } from '#platform/clock.ts';
-import { checkKey, checkNames, type OptionNames, optionNames } from './call-options.ts';
 import { closedError } from './caller.ts';
+import { checkAtomic, checkExplain, checkGet, checkGetUpdates } from './check-calls.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
 import { tellOperation, tellRetry } from './diagnostics.ts';
@@ -49,16 +48,14 @@ import {
   type TouchOptions,
   toMessages,
 } from './operations.ts';
-import type { DeletePrefixOptions, ScanOptions } from './paged-calls.ts';
+import { checkDeletePrefix, checkScan, type DeletePrefixOptions, type ScanOptions } from './paged-calls.ts';
 import type { Session } from './session.ts';
+import { checkAwaitDurable } from './wait-durable.ts';
 import type { WatchOptions, WatchTarget } from './watch.ts';
 
 const TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 1_000;
 const WAIT_MS = 1_000;
-const ATOMIC = optionNames(BatchRequestSchema, ['operations', 'atomic'], ['signal']);
-const EXPLAIN = optionNames(ExplainRequestSchema, ['key']);
-const CALL: OptionNames = new Map([['signal', 'signal']]);
 
 export type { WalnutClientOptions } from './client-options.ts';
 
@@ -168,7 +165,7 @@ export class WalnutClient implements AsyncDisposable {
     options: AtomicOptions & CallOptions = {},
   ): Promise<BatchResponse> {
     return this.#run('atomic', () => {
-      checkNames(options, ATOMIC);
+      checkAtomic(options);
       const { signal, ...fields } = options;
       const messages = toMessages(operations);
       const request = create(BatchRequestSchema, { ...fields, atomic: true, operations: messages });
@@ -181,7 +178,10 @@ export class WalnutClient implements AsyncDisposable {
    * called before. Resolves with how many there were; keys written meanwhile may stay.
    */
   deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions = {}): Promise<number> {
-    return this.#run('deletePrefix', () => this.#keys.deletePrefix(prefix, options));
+    return this.#run('deletePrefix', () => {
+      checkDeletePrefix(prefix, options);
+      return this.#keys.deletePrefix(prefix, options);
+    });
   }
 
   /**
@@ -194,6 +194,7 @@ export class WalnutClient implements AsyncDisposable {
     options: ScanOptions & CallOptions = {},
   ): AsyncGenerator<Entry, void, undefined> {
     this.#checkOpen();
+    checkScan(prefix, options);
     yield* this.#keys.scan(prefix, options);
   }
 
@@ -204,7 +205,10 @@ export class WalnutClient implements AsyncDisposable {
    * has no position, and with DATA_LOSS if the position belongs to a discarded history.
    */
   awaitDurable(options: AwaitDurableOptions & CallOptions = {}): Promise<AwaitDurableResponse> {
-    return this.#run('awaitDurable', () => this.#keys.awaitDurable(options));
+    return this.#run('awaitDurable', () => {
+      checkAwaitDurable(options);
+      return this.#keys.awaitDurable(options);
+    });
   }
 
   /**
@@ -213,15 +217,16 @@ export class WalnutClient implements AsyncDisposable {
    * them. `watch` gives changes as they happen.
    */
   getUpdates(options: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
-    return this.#run('getUpdates', () => this.#keys.getUpdates(options));
+    return this.#run('getUpdates', () => {
+      checkGetUpdates(options);
+      return this.#keys.getUpdates(options);
+    });
   }
 
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
   explain(key: string, changes = 0, options: CallOptions = {}): Promise<ExplainResponse> {
     return this.#run('explain', () => {
-      checkKey(key);
-      checkNames({ changes }, EXPLAIN);
-      checkNames(options, CALL);
+      checkExplain(key, changes, options);
       return this.#keys.explain(key, changes, options.signal);
     });
   }
@@ -265,6 +270,7 @@ export class WalnutClient implements AsyncDisposable {
   /** Throws what is wrong with the arguments into its promise. */
   async #get(key: string, options: GetOptions & CallOptions): Promise<GetResponse> {
     this.#checkOpen();
+    checkGet(key, options);
     return this.#keys.get(key, options);
   }
 

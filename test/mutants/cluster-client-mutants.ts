@@ -35,6 +35,20 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [CLIENT],
   },
   {
+    name: 'client of a cluster that asks for the map before it looks at the key',
+    file: 'client/walnut-client.ts',
+    text: '    checkGet(key, options);\n',
+    replacement: '',
+    tests: ['test/client/call-options.test.ts'],
+  },
+  {
+    name: 'client of a cluster that asks for the map before it looks at a prefix',
+    file: 'client/paged-calls.ts',
+    text: '  checkPrefix(prefix);\n  checkNames(options, SCAN);',
+    replacement: '',
+    tests: ['test/client/call-options.test.ts'],
+  },
+  {
     name: 'client that takes the position of an atomic read to another group',
     file: 'client/dispatcher.ts',
     text: '        for (const get of gets) get.atLeast = undefined;\n',
