@@ -7,6 +7,7 @@ import { LiveLog } from '#test/backup/live-log.ts';
 import { runCli } from '#test/cli/memory-io.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 import type { Manifest } from '#wal/manifest.ts';
+import { longestMs } from '../../cmd/walnut/cluster/backup-views.ts';
 
 let root: string;
 let backups: string;
@@ -146,6 +147,12 @@ it('damage ends a drill with 1, and says of which group', async () => {
   expect(drilled.out).toMatch(/^g1 .* the digest of the backup$/m);
   expect(drilled.err).toContain('SHA-256 differs (2 of 2)');
   expect((await run('restore', backups, '--to', join(root, 'x'))).code).toBe(1);
+});
+
+it('the RTO of a drill is the time of its slowest group, as the table shows it', () => {
+  const restored = { recoveryMs: 5 };
+  const lines = [900, 1_200, 30].map((tookMs) => ({ tookMs, restored }));
+  expect([longestMs(lines), longestMs([])]).toEqual([1_200, 0]);
 });
 
 it('a drill leaves metrics, and keeps the time of the last success', async () => {
