@@ -94,6 +94,18 @@ describe('the checks of a node', () => {
     expect(bad(reading(status, metrics))).toEqual([`${level}: ${check}`]);
   });
 
+  it.each([
+    ['data_loss', '12 calls, none failed by a fault of the node; 3 answered DATA_LOSS, to positions of a'],
+    ['internal', '3 of 12 calls failed by a fault of the node'],
+  ])('tell calls that ended with %s as what they are', (code, text) => {
+    const metric = `walnut_rpc_handled_total{method="walnut.v1.KVStore/Get",code="${code}"} 3`;
+    const [found] = examine({ nodes: [reading({}, [metric])], isWhole: true }).filter(
+      ({ check }) => check === 'calls',
+    );
+    expect(found?.level).toBe('warning');
+    expect(found?.found).toContain(text);
+  });
+
   it.each<[string, Status, string[]]>([
     ['is level', replica({ lagMs: 5n }), []],
     ['is late', replica({ lagMs: 30_001n }), ['problem: master']],

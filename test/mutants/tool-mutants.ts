@@ -6,6 +6,20 @@ const FIGURES = 'test/cli/figures.test.ts';
 
 export const TOOL_MUTANTS: readonly Mutant[] = [
   {
+    name: 'RTO of a drill that leaves groups out',
+    file: 'cmd/walnut/cluster/backup-views.ts',
+    text: 'Math.max(0, ...lines.map(({ tookMs }) => tookMs))',
+    replacement: 'Math.min(...lines.map(({ tookMs }) => tookMs))',
+    tests: ['test/cli/cluster-backup.test.ts'],
+  },
+  {
+    name: 'doctor: an answer of DATA_LOSS is told as a fault of the node',
+    file: 'cmd/walnut/figures/call-figures.ts',
+    text: "new Set(['internal', 'unknown'])",
+    replacement: "new Set(['internal', 'unknown', 'data_loss'])",
+    tests: ['test/cli/doctor.test.ts'],
+  },
+  {
     name: 'tool that takes a short write of its output for a whole one',
     file: 'internal/platform/standard-output.ts',
     text: '  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at);',

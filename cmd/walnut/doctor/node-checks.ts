@@ -166,12 +166,17 @@ export const NODE_CHECKS: readonly Check[] = [
   {
     name: 'calls',
     judge: ({ page }) => {
-      const { calls, faults } = callsOf(page);
-      if (faults === 0) return ok(`${countOf(calls, 'call')}, none failed by a fault of the node`);
-      return warning(
-        `${faults} of ${countOf(calls, 'call')} failed by a fault of the node`,
-        runbook('Calls fail'),
-      );
+      const { calls, faults, discarded } = callsOf(page);
+      const all = countOf(calls, 'call');
+      // A restore or a failover that lost writes is told so to each session once: no fault of the node.
+      const lost = `${discarded} answered DATA_LOSS, to positions of a discarded history`;
+      if (faults > 0)
+        return warning(
+          `${faults} of ${all} failed by a fault of the node${discarded === 0 ? '' : `; ${lost}`}`,
+          runbook('Calls fail'),
+        );
+      const well = `${all}, none failed by a fault of the node`;
+      return discarded === 0 ? ok(well) : warning(`${well}; ${lost}`, runbook('Calls fail'));
     },
   },
   {

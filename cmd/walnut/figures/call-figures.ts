@@ -27,13 +27,17 @@ const WAYS: readonly Way[] = [
 ];
 
 /** Codes that are the fault of the node, and no answer that a caller has to expect. */
-const FAULTS = new Set(['internal', 'unknown', 'data_loss']);
+const FAULTS = new Set(['internal', 'unknown']);
+/** The answer to a session or position of a history that was discarded, as after a restore. */
+const DISCARDED = 'data_loss';
 
 export interface CallFigures {
   /** Calls of clients that were answered. */
   readonly calls: number;
   /** Those of them that failed by a fault of the node. */
   readonly faults: number;
+  /** Those that asked with a position of a discarded history (DATA_LOSS, 410). */
+  readonly discarded: number;
   readonly seconds: Histogram;
 }
 
@@ -48,6 +52,7 @@ export function callsOf(page: MetricsPage): CallFigures {
   return {
     calls: sumOf(() => true),
     faults: sumOf(({ code = '' }) => FAULTS.has(code)),
+    discarded: sumOf(({ code }) => code === DISCARDED),
     seconds: (rpcs as Histogram).with(keys as Histogram),
   };
 }
