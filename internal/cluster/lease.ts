@@ -22,12 +22,6 @@ export interface SentAt {
   readonly pauses: number;
 }
 
-/** How far wall time and uptime are ahead of monotonic time. */
-interface Ahead {
-  readonly wallMs: number;
-  readonly uptimeMs: number;
-}
-
 /**
  * Counts the pauses of the machine. It compares each reading with the least difference
  * of the last one to two windows: a minimum, so that a wall clock that was set back
@@ -36,8 +30,12 @@ interface Ahead {
 export class PauseWatch {
   readonly #windowMs: number;
   #windowStartMs = Number.NEGATIVE_INFINITY;
-  #current: Ahead | undefined;
-  #previous: Ahead | undefined;
+  // The least by which wall time and uptime were ahead of monotonic time, in this window and in the one before.
+  // Numbers, since every write that is taken or answered asks.
+  #wallMs = Number.POSITIVE_INFINITY;
+  #uptimeMs = Number.POSITIVE_INFINITY;
+  #wallMsBefore = Number.POSITIVE_INFINITY;
+  #uptimeMsBefore = Number.POSITIVE_INFINITY;
   #pauses = 0;
 
   /** `windowMs`: at least as long as the longest lease that is judged by it. */
@@ -48,26 +46,31 @@ export class PauseWatch {
   /** The moment of a reading. Every check and every message sent passes here. */
   at(reading: ClockReading): SentAt {
     const { monotonicMs } = reading;
-    const ahead = { wallMs: reading.wallMs - monotonicMs, uptimeMs: reading.uptimeMs - monotonicMs };
-    const least = least2(this.#current ?? ahead, this.#previous ?? ahead);
-    if (ahead.wallMs - least.wallMs > PAUSE_MS || ahead.uptimeMs - least.uptimeMs > PAUSE_MS) {
+    const wallMs = reading.wallMs - monotonicMs;
+    const uptimeMs = reading.uptimeMs - monotonicMs;
+    const wallLeastMs = Math.min(this.#wallMs, this.#wallMsBefore);
+    const uptimeLeastMs = Math.min(this.#uptimeMs, this.#uptimeMsBefore);
+    if (wallMs - wallLeastMs > PAUSE_MS || uptimeMs - uptimeLeastMs > PAUSE_MS) {
       this.#pauses += 1;
-      this.#windowStartMs = monotonicMs;
-      this.#previous = ahead;
-      this.#current = ahead;
+      this.#begin(monotonicMs, wallMs, uptimeMs);
+      this.#wallMsBefore = wallMs;
+      this.#uptimeMsBefore = uptimeMs;
     } else if (monotonicMs - this.#windowStartMs > this.#windowMs) {
-      this.#windowStartMs = monotonicMs;
-      this.#previous = this.#current;
-      this.#current = ahead;
+      this.#wallMsBefore = this.#wallMs;
+      this.#uptimeMsBefore = this.#uptimeMs;
+      this.#begin(monotonicMs, wallMs, uptimeMs);
     } else {
-      this.#current = least2(this.#current ?? ahead, ahead);
+      this.#wallMs = Math.min(this.#wallMs, wallMs);
+      this.#uptimeMs = Math.min(this.#uptimeMs, uptimeMs);
     }
     return { monotonicMs, pauses: this.#pauses };
   }
-}
 
-function least2(a: Ahead, b: Ahead): Ahead {
-  return { wallMs: Math.min(a.wallMs, b.wallMs), uptimeMs: Math.min(a.uptimeMs, b.uptimeMs) };
+  #begin(monotonicMs: number, wallMs: number, uptimeMs: number): void {
+    this.#windowStartMs = monotonicMs;
+    this.#wallMs = wallMs;
+    this.#uptimeMs = uptimeMs;
+  }
 }
 
 /** True if no more than `ms` passed since `sent`, and no pause. */

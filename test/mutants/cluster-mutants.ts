@@ -16,7 +16,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
   {
     name: 'pause hidden by a wall clock that was set back',
     file: 'internal/cluster/lease.ts',
-    text: ' || ahead.uptimeMs - least.uptimeMs > PAUSE_MS',
+    text: ' || uptimeMs - uptimeLeastMs > PAUSE_MS',
     replacement: '',
     tests: [LEASE],
   },
