@@ -90,6 +90,7 @@ export class Room {
 
   #full(moreEntries: number, moreBytes: number): WalnutError {
     const { store, accepted } = this.#parts;
+    store.counts.refused++;
     const { entriesMax, bytesMax, policy } = store.limits;
     const entries = accepted.entries + moreEntries;
     const why =

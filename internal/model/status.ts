@@ -39,6 +39,8 @@ export interface StoreStatus {
   /** Entries deleted with the cause `evicted`, and with the cause `expired`. */
   readonly evicted: number;
   readonly expired: number;
+  /** Sets refused because the store was full and nothing could be evicted. */
+  readonly refused: number;
 }
 
 /** Checks of the state in memory since the process started. */
@@ -92,6 +94,7 @@ export const STORE_UNKNOWN: StoreStatus = {
   misses: 0,
   evicted: 0,
   expired: 0,
+  refused: 0,
 };
 export const INTEGRITY_UNKNOWN: IntegrityStatus = { digestComparisons: 0, digestMismatches: 0, rebuilds: 0 };
 export const SCRUB_UNKNOWN: ScrubStatus = {

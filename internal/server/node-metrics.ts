@@ -130,6 +130,11 @@ function registerStore(metrics: Metrics, status: () => NodeStatus): void {
     () => status().store.evicted,
   );
   metrics.counterFrom('walnut_store_expired_total', 'Entries deleted on time.', () => status().store.expired);
+  metrics.counterFrom(
+    'walnut_store_refused_total',
+    'Sets refused because the store was full.',
+    () => status().store.refused,
+  );
 }
 
 function registerIntegrity(metrics: Metrics, status: () => NodeStatus): void {

@@ -96,8 +96,8 @@ export class Store {
   #bytes = 0;
   #hits = 0;
   #misses = 0;
-  #evicted = 0;
-  #expired = 0;
+  /** What was deleted for room or on time, and the sets that the master refused for want of room. */
+  readonly counts = { evicted: 0, expired: 0, refused: 0 };
 
   constructor(options: StoreOptions) {
     this.#slots = new SlotTable(options.sharesValues);
@@ -251,8 +251,8 @@ export class Store {
       this.#touch(slot, mutation.expireAtMs);
       return;
     }
-    if (mutation.cause === 'evicted') this.#evicted++;
-    else if (mutation.cause === 'expired') this.#expired++;
+    if (mutation.cause === 'evicted') this.counts.evicted++;
+    else if (mutation.cause === 'expired') this.counts.expired++;
     this.#delete(slot);
   }
 
@@ -312,8 +312,7 @@ export class Store {
       bytesMax: this.limits.bytesMax,
       hits: this.#hits,
       misses: this.#misses,
-      evicted: this.#evicted,
-      expired: this.#expired,
+      ...this.counts,
     };
   }
 

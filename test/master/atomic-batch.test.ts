@@ -239,6 +239,7 @@ describe('an atomic batch', () => {
       code: 'resource_exhausted',
     });
     expect([rig.get('b'), rig.get('c')]).toEqual([undefined, undefined]);
+    expect(rig.engine.store.stats().refused).toBeGreaterThan(0);
     await settled(rig, [set('b', 'b'), set('c', 'c'), del('a')]);
     expect([rig.get('a'), rig.get('b'), rig.get('c')]).toEqual([undefined, 'b', 'c']);
   });

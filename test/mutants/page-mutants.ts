@@ -9,6 +9,20 @@ const ROUTES = 'test/server/page.test.ts';
 
 export const PAGE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'page that advises to look at the store where the disk is full',
+    file: 'internal/page/assets/rules-store.js',
+    text: "if (now.view.state === 'NODE_STATE_NO_SPACE') return 'disk';",
+    replacement: '',
+    tests: [ALARMS],
+  },
+  {
+    name: 'full store whose refusals are not counted',
+    file: 'internal/master/room.ts',
+    text: '    store.counts.refused++;\n',
+    replacement: '',
+    tests: ['test/master/atomic-batch.test.ts'],
+  },
+  {
     name: 'page of a node that is silent about coordinators that are gone',
     file: 'internal/page/assets/rules-cluster.js',
     text: "if (kind === 'node') return unansweredNode(view);",

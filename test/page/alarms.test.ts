@@ -26,6 +26,10 @@ const ofGateway = (changes: object): Snapshot => {
   return snapshotOf({ kind: 'gateway', view: { readiness: ready, groups: [own] } });
 };
 const master = { address: 'm:1', linked: true, lagRecords: '9', lagMs: '40000' };
+const refused = (changes: object): Snapshot => ({
+  ...figure('walnut_keys_requests_total', 1, { method: 'PUT', code: 'resource_exhausted' }),
+  view: statusOf(changes),
+});
 const UNANSWERED = 'no coordinator has answered this node for 12 s: c1:1: refused; c2:1: refused';
 const deafGateway = (mapAgeMs: number | undefined, changes = {}): Snapshot => {
   const readiness = { ...ready, reasons: ['coordinator c1:1: refused', 'coordinator c2:1: refused'] };
@@ -41,7 +45,7 @@ const HERE = '127.0.0.1:8080';
 const look = (now: Snapshot, before = now, past = before) => alarmsOf({ now, before, past, here: HERE });
 
 const FULL = {
-  ...{ entries: '10', bytes: '999000', hits: '90', misses: '10', evicted: '0', expired: '0' },
+  ...{ entries: '10', bytes: '999000', hits: '90', misses: '10', evicted: '0', expired: '0', refused: '0' },
   ...{ maxEntries: '0', maxBytes: '1000000' },
 };
 const stalled = (late: number): Snapshot => snapshotOf({ stalls: { seconds: 60, late, maxMs: 300 } });
@@ -115,15 +119,15 @@ describe('the page', () => {
     [
       'WalnutCallsRefused',
       figure('walnut_rpc_handled_total', 3, { method: 'walnut.v1.KVStore/Set', code: 'resource_exhausted' }),
-      '3 calls within a minute were refused with RESOURCE_EXHAUSTED.',
+      '3 calls within a minute were refused with RESOURCE_EXHAUSTED: the message of each says which limit',
     ],
     [
       'WalnutCallsRefused',
       {
         ...figure('walnut_keys_requests_total', 1, { method: 'PUT', code: 'resource_exhausted' }),
-        view: statusOf({ store: FULL }),
+        view: statusOf({ store: { ...FULL, bytes: '700000', refused: '1' } }),
       },
-      'the store is full (976 KiB of 977 KiB), and nothing may be evicted',
+      'the store is full (684 KiB of 977 KiB), and nothing may be evicted',
     ],
     ['WalnutWatchersSlow', figure('walnut_watch_slow_total', 2), '2 watches within a minute were ended'],
     ['WalnutNodeDown', silent(61_000), 'The node n2 has been silent for 1 min 1 s.'],
@@ -256,6 +260,13 @@ describe('the page', () => {
       expect(look(now).map(({ severity }) => severity)).toEqual(['note', 'note']);
   });
 
+  it('says nothing of the store where the disk is full', () => {
+    const alarm = look(refused({ state: 'NODE_STATE_NO_SPACE' }), snapshotOf()).find(
+      ({ alert }) => alert === 'WalnutCallsRefused',
+    );
+    expect([alarm?.type, alarm?.text]).toEqual([[], expect.stringContaining(': the disk is full, as')]);
+  });
+
   it('says once that a replica is paused', () => {
     const reasons = ['paused by an operator: 8 records wait; go on with: walnut delay resume'];
     const delay = { applyDelayMs: '3600000', held: true, waitingRecords: '8' };
@@ -310,8 +321,6 @@ describe('the page', () => {
 });
 
 describe('what to type', () => {
-  const typed = (now: Snapshot): string[][] => look(now).map(({ type }) => type);
-
   it.each<[string, Snapshot, string[]]>([
     [
       'of a replica without its master is what the replica advises',
@@ -349,6 +358,20 @@ describe('what to type', () => {
       ['walnut cluster status --coordinators c1:1,c2:1', "systemctl status 'walnut@*'"],
     ],
     [
+      'where the store refused Sets makes room in it',
+      refused({ store: { ...FULL, refused: '1' } }),
+      [
+        `walnut info store --address ${HERE}`,
+        `walnut bigkeys --address ${HERE}`,
+        `walnut delete-prefix PREFIX --address ${HERE}`,
+      ],
+    ],
+    [
+      'where a limit of calls refused them looks at calls',
+      refused({ store: FULL }),
+      [`walnut info calls --address ${HERE}`],
+    ],
+    [
       'at a delayed replica stops what it applies first',
       ofDelay({ held: false }),
       [`walnut delay pause --address ${HERE}`],
@@ -367,7 +390,7 @@ describe('what to type', () => {
       ofNode({ replicas: [replicaOf({ applyDelayMs: '3600000' })] }),
       ['walnut status --address r:8081', 'walnut delay pause --address r:8081'],
     ],
-  ])('%s', (_, now, commands) => expect(typed(now)[0]).toEqual(commands));
+  ])('%s', (_, now, commands) => expect(look(now, snapshotOf())[0]?.type).toEqual(commands));
 
   it('is taken from reasons up to the text that follows', () => {
     const reason =

@@ -46,6 +46,7 @@ export function fakeStatus(lsn: number, entries: number): NodeStatus {
       misses: 4,
       evicted: 5,
       expired: 6,
+      refused: 7,
     },
     integrity: {
       digestComparisons: 7,

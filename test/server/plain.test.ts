@@ -133,6 +133,7 @@ describe('/metrics', () => {
       'walnut_store_misses_total 4',
       'walnut_store_evicted_total 5',
       'walnut_store_expired_total 6',
+      'walnut_store_refused_total 7',
       'walnut_upstream_lag_records{master="m:8080"} 7',
       'walnut_upstream_lag_seconds{master="m:8080"} 1.5',
       `walnut_replica_acked_lsn{node="${NODE_ID}"} 41`,

@@ -334,6 +334,7 @@ describe('the model survives the wire', () => {
         misses: number,
         evicted: number,
         expired: number,
+        refused: number,
       }),
       integrity: fc.record({
         digestComparisons: number,

@@ -9,6 +9,7 @@ import { DATA_RULES } from './rules-data.js';
 import { DELAY_RULES } from './rules-delay.js';
 import { LOAD_RULES } from './rules-load.js';
 import { ROLE_RULES } from './rules-role.js';
+import { STORE_RULES } from './rules-store.js';
 
 /**
  * @typedef {import('./rule.js').Rule} Rule
@@ -23,7 +24,14 @@ import { ROLE_RULES } from './rules-role.js';
  */
 
 /** @type {readonly Rule[]} */
-export const RULES = [...ROLE_RULES, ...DELAY_RULES, ...DATA_RULES, ...LOAD_RULES, ...CLUSTER_RULES];
+export const RULES = [
+  ...ROLE_RULES,
+  ...DELAY_RULES,
+  ...DATA_RULES,
+  ...LOAD_RULES,
+  ...STORE_RULES,
+  ...CLUSTER_RULES,
+];
 
 /** @type {readonly import('./rule.js').Severity[]} */
 const ORDER = ['critical', 'warning', 'note'];

@@ -1,14 +1,6 @@
 // @ts-check
-/** Rules about calls, memory, connections and files of security. Pure. */
-import {
-  faultsBetween,
-  getBucketsBetween,
-  isKeyCall,
-  quantileOf,
-  riseOf,
-  shareOf,
-  sumOf,
-} from './figures.js';
+/** Rules about calls that fail or are slow, memory, connections and files of security. Pure. */
+import { faultsBetween, getBucketsBetween, quantileOf, riseOf, shareOf, sumOf } from './figures.js';
 import { showBytes, showMany, showMs, showPercent, showSpan, showWhole } from './format.js';
 import { above, EVERY_KIND, OPERATIONS } from './rule.js';
 
@@ -17,7 +9,6 @@ const MEMORY_RATIO_MAX = 0.95;
 const CERTIFICATE_S_MIN = 14 * 86_400;
 /** Of the last minute. */
 const LATE_RATIO_MAX = 0.1;
-const STORE_FULL_RATIO = 0.98;
 const HOT_SHARE_MIN = 0.25;
 const BUSY_RATIO = 0.9;
 const WATCH_SHARE_MAX = 0.25;
@@ -38,26 +29,6 @@ export const LOAD_RULES = [
     type: ({ now, here }) => [
       "journalctl -u 'walnut@*' -g 'a request failed unexpectedly'",
       ...(now.kind === 'node' ? [`walnut diverged list --address ${here}`] : []),
-    ],
-  },
-  {
-    alert: 'WalnutCallsRefused',
-    severity: 'warning',
-    runbook: `${OPERATIONS}calls-are-refused`,
-    kinds: ['node', 'gateway'],
-    find: ({ now, before }) => {
-      const calls = riseOf(before, now, 'walnut_rpc_handled_total', isRefusedCall);
-      const requests = riseOf(before, now, 'walnut_keys_requests_total', isExhausted);
-      return above(
-        calls + requests,
-        0,
-        (many) =>
-          `${showMany(many, 'call')} within a minute ${many === 1 ? 'was' : 'were'} refused with RESOURCE_EXHAUSTED${whyFull(now.view.store)}.`,
-      );
-    },
-    type: ({ now, here }) => [
-      ...(now.kind === 'node' ? [`walnut info store --address ${here}`] : []),
-      `walnut bigkeys --address ${here}`,
     ],
   },
   {
@@ -181,20 +152,6 @@ export const LOAD_RULES = [
     type: () => ['walnut auth check FILE', 'walnut doctor --config FILE'],
   },
   {
-    alert: 'Evictions',
-    severity: 'note',
-    runbook: `${OPERATIONS}calls-are-refused`,
-    kinds: ['node'],
-    find: ({ now, before }) =>
-      above(
-        Math.max(0, Number(now.view.store?.evicted ?? 0) - Number(before.view.store?.evicted ?? 0)),
-        0,
-        (many) =>
-          `The store is full (${fillOf(now.view.store)}): ${showMany(many, 'entry').replace(/entrys$/, 'entries')} within a minute ${many === 1 ? 'was' : 'were'} evicted to make room.`,
-      ),
-    type: ({ here }) => [`walnut info store --address ${here}`, `walnut bigkeys --address ${here}`],
-  },
-  {
     alert: 'WatchersBehind',
     severity: 'note',
     runbook: `${OPERATIONS}watchers-are-too-slow`,
@@ -237,38 +194,6 @@ export const LOAD_RULES = [
     type: ({ here }) => [`walnut hotkeys --address ${here}`, `walnut top --count 3 --address ${here}`],
   },
 ];
-
-/** @param {Record<string, string>} labels */
-function isExhausted({ code }) {
-  return code === 'resource_exhausted';
-}
-
-/** @param {Record<string, string>} labels */
-function isRefusedCall(labels) {
-  return isKeyCall(labels) && isExhausted(labels);
-}
-
-/**
- * Begins with a colon; empty where the store is not what is full.
- * @param {any} store
- */
-function whyFull(store) {
-  const [entries, most] = [Number(store?.entries ?? 0), Number(store?.maxEntries ?? 0)];
-  const [bytes, max] = [Number(store?.bytes ?? 0), Number(store?.maxBytes ?? 0)];
-  const isFull =
-    (most > 0 && entries >= STORE_FULL_RATIO * most) || (max > 0 && bytes >= STORE_FULL_RATIO * max);
-  return isFull ? `: the store is full (${fillOf(store)}), and nothing may be evicted` : '';
-}
-
-/** @param {any} store */
-function fillOf({ entries, maxEntries, bytes, maxBytes }) {
-  const count =
-    Number(maxEntries) > 0
-      ? `, ${showWhole(Number(entries))} of ${showWhole(Number(maxEntries))} entries`
-      : '';
-  const size = Number(maxBytes) > 0 ? ` of ${showBytes(Number(maxBytes))}` : '';
-  return `${showBytes(Number(bytes))}${size}${count}`;
-}
 
 /**
  * Seconds of processor time a second; undefined until ten seconds are known.

@@ -1,0 +1,106 @@
+// @ts-check
+/** Rules about a store that is full, and calls that are refused for want of room. Pure. */
+import { isKeyCall, riseOf } from './figures.js';
+import { showBytes, showMany, showWhole } from './format.js';
+import { above, OPERATIONS } from './rule.js';
+
+const WHY = {
+  store: 'the store is full',
+  disk: 'the disk is full, as the alarm of its state says',
+  other: 'the message of each says which limit it met',
+};
+
+/** @type {readonly import('./rule.js').Rule[]} */
+export const STORE_RULES = [
+  {
+    alert: 'WalnutCallsRefused',
+    severity: 'warning',
+    runbook: `${OPERATIONS}calls-are-refused`,
+    kinds: ['node', 'gateway'],
+    find: (moments) => {
+      const { now, before } = moments;
+      const calls = riseOf(before, now, 'walnut_rpc_handled_total', isRefusedCall);
+      const requests = riseOf(before, now, 'walnut_keys_requests_total', isExhausted);
+      return above(
+        calls + requests,
+        0,
+        (many) =>
+          `${showMany(many, 'call')} within a minute ${many === 1 ? 'was' : 'were'} refused with RESOURCE_EXHAUSTED: ${whyRefused(moments)}.`,
+      );
+    },
+    type: (moments) => {
+      const { now, here } = moments;
+      if (now.kind === 'gateway') return [`walnut bigkeys --address ${here}`];
+      const cause = causeOf(moments);
+      if (cause === 'disk') return [];
+      if (cause === 'other') return [`walnut info calls --address ${here}`];
+      return [
+        `walnut info store --address ${here}`,
+        `walnut bigkeys --address ${here}`,
+        `walnut delete-prefix PREFIX --address ${here}`,
+      ];
+    },
+  },
+  {
+    alert: 'Evictions',
+    severity: 'note',
+    runbook: `${OPERATIONS}calls-are-refused`,
+    kinds: ['node'],
+    find: ({ now, before }) =>
+      above(
+        grownBy(now, before, 'evicted'),
+        0,
+        (many) =>
+          `The store is full (${fillOf(now.view.store)}): ${showMany(many, 'entry').replace(/entrys$/, 'entries')} within a minute ${many === 1 ? 'was' : 'were'} evicted to make room.`,
+      ),
+    type: ({ here }) => [`walnut info store --address ${here}`, `walnut bigkeys --address ${here}`],
+  },
+];
+
+/** @param {Record<string, string>} labels */
+function isExhausted({ code }) {
+  return code === 'resource_exhausted';
+}
+
+/** @param {Record<string, string>} labels */
+function isRefusedCall(labels) {
+  return isKeyCall(labels) && isExhausted(labels);
+}
+
+/**
+ * What refused calls had no room in. The node counts those that its store refused.
+ * @param {import('./rule.js').Moments} moments
+ * @returns {keyof typeof WHY}
+ */
+function causeOf({ now, before }) {
+  if (now.view.state === 'NODE_STATE_NO_SPACE') return 'disk';
+  return grownBy(now, before, 'refused') > 0 ? 'store' : 'other';
+}
+
+/** @param {import('./rule.js').Moments} moments */
+function whyRefused(moments) {
+  const cause = causeOf(moments);
+  return cause === 'store'
+    ? `${WHY.store} (${fillOf(moments.now.view.store)}), and nothing may be evicted. Delete what is not needed; or raise storage.max_memory or storage.max_entries, or set storage.eviction_policy to lru, in the file of the master, and restart it`
+    : WHY[cause];
+}
+
+/**
+ * By how much a count of the store grew.
+ * @param {import('./rule.js').Snapshot} now
+ * @param {import('./rule.js').Snapshot} before
+ * @param {'evicted' | 'refused'} count
+ */
+function grownBy(now, before, count) {
+  return Math.max(0, Number(now.view.store?.[count] ?? 0) - Number(before.view.store?.[count] ?? 0));
+}
+
+/** @param {any} store */
+function fillOf({ entries, maxEntries, bytes, maxBytes }) {
+  const count =
+    Number(maxEntries) > 0
+      ? `, ${showWhole(Number(entries))} of ${showWhole(Number(maxEntries))} entries`
+      : '';
+  const size = Number(maxBytes) > 0 ? ` of ${showBytes(Number(maxBytes))}` : '';
+  return `${showBytes(Number(bytes))}${size}${count}`;
+}
