@@ -59,8 +59,12 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
 /** How long a durable ack waits for appended frames. */
 const APPLY_TIMEOUT_MS = 30_000;
 
-/** Records that are appended and applied in one turn of the event loop: one or two milliseconds. */
+/**
+ * What is appended and applied in one turn of the event loop: one or two milliseconds. A record
+ * of a Batch may have 1,000 changes, so bytes count, too; one record is never divided.
+ */
 export const PIECE_RECORDS = 512;
+export const PIECE_BYTES = 32_768;
 
 /** One request is worked on, and one more may wait. */
 const TURNS_MAX = 2;
@@ -155,14 +159,16 @@ export class Receiver {
     if (!engine.formats.isTaken && fresh.some(needsStep)) await engine.formats.take();
     const frames = checked(fresh);
     // At `always` each piece would wait for an fdatasync of its own.
-    const pieceRecords = engine.log.syncsEveryBatch ? frames.length : PIECE_RECORDS;
-    for (let from = 0; from < frames.length; from += pieceRecords) {
+    const endOf = engine.log.syncsEveryBatch ? (): number => frames.length : pieceEnd;
+    for (let from = 0; from < frames.length; ) {
       if (from > 0) {
         await this.#clock.yield();
         const refused = refusal();
         if (refused !== undefined) return refused;
       }
-      await committed(engine, frames, from, Math.min(frames.length, from + pieceRecords));
+      const to = endOf(frames, from);
+      await committed(engine, frames, from, to);
+      from = to;
     }
     return undefined;
   }
@@ -176,6 +182,19 @@ export class Receiver {
   async idle(): Promise<void> {
     await this.#last;
   }
+}
+
+/** Where the piece that begins at `from` ends. Pure. */
+function pieceEnd(frames: readonly Frame[], from: number): number {
+  const endMax = Math.min(frames.length, from + PIECE_RECORDS);
+  let to = from + 1;
+  let bytes = (frames[from] as Frame).frameBytes;
+  while (to < endMax) {
+    bytes += (frames[to] as Frame).frameBytes;
+    if (bytes > PIECE_BYTES) break;
+    to++;
+  }
+  return to;
 }
 
 /** True if release 0.1.0 could not read the record. The append refuses a record that this program does not know either. */

@@ -165,8 +165,15 @@ export const OBSERVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'push of many records that waits for an fdatasync of each piece',
     file: 'internal/slave/receiver.ts',
-    text: 'engine.log.syncsEveryBatch ? frames.length : PIECE_RECORDS',
-    replacement: 'PIECE_RECORDS',
+    text: 'engine.log.syncsEveryBatch ? (): number => frames.length : pieceEnd',
+    replacement: 'pieceEnd',
+    tests: [RECEIVER],
+  },
+  {
+    name: 'push of a few records of many changes applied in one turn',
+    file: 'internal/slave/receiver.ts',
+    text: '    if (bytes > PIECE_BYTES) break;\n',
+    replacement: '',
     tests: [RECEIVER],
   },
   {

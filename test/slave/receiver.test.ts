@@ -5,8 +5,9 @@ import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import { makeEpoch, toLsn } from '#model/position.ts';
 import type { ReplicateVerdict } from '#model/replication.ts';
-import { PIECE_RECORDS, Receiver, standingOf } from '#slave/receiver.ts';
+import { PIECE_BYTES, PIECE_RECORDS, Receiver, standingOf } from '#slave/receiver.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { payloadOf } from '#test/engine/payload-of.ts';
 import { LOG_ID, openBareHost, settled } from '#test/engine/rig.ts';
 import { chainOf, EPOCH_ONE, pointOf } from '#test/replication/chain.ts';
 import { frameAfter } from '#test/wal/append-record.ts';
@@ -90,6 +91,15 @@ describe('standingOf', () => {
 const START = pointOf(undefined);
 const NO_MUTATIONS = { type: RECORD_TYPE.data, payload: Buffer.from([1, 0, 0, 0, 0]) };
 
+/** A record whose frame takes some more than so many bytes. */
+function recordOf(bytes: number) {
+  const value = Buffer.alloc(bytes);
+  const set = { op: 'set', key: 'a', value, expireAtMs: 0, cause: 'client' } as const;
+  const header = { lsn: toLsn(1), epoch: EPOCH_ONE, prevCrc: 0, flags: 0, timestampMs: 1_000 };
+  const { payload } = payloadOf([set]).toFrame({ ...header, type: RECORD_TYPE.data });
+  return { type: RECORD_TYPE.data, payload };
+}
+
 /** So many records that an empty replica can apply. */
 function history(records: number): Frame[] {
   const parent = encodeEpochParent(START);
@@ -135,6 +145,16 @@ describe('a push of many records', () => {
     expect(await take(history(2 * PIECE_RECORDS + 9))).toEqual({ kind: 'ok' });
     expect(inTurns).toEqual([PIECE_RECORDS, PIECE_RECORDS, 9]);
     expect(engine.applied.lsn).toBe(2 * PIECE_RECORDS + 9);
+  });
+
+  it('has pieces of fewer records where these are large, and never divides one', async () => {
+    const { inTurns, take } = await emptyReplica('interval');
+    const [first] = history(1) as [Frame];
+    const sizes = [PIECE_BYTES / 2, PIECE_BYTES / 2 - 1_000, 4_000, 2 * PIECE_BYTES, 10];
+    const frames = [first];
+    for (const bytes of sizes) frames.push(frameAfter(frames.at(-1) ?? first, recordOf(bytes)));
+    expect(await take(frames)).toEqual({ kind: 'ok' });
+    expect(inTurns).toEqual([3, 1, 1, 1]);
   });
 
   it('waits for one fdatasync where each batch has one', async () => {
