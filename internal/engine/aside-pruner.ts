@@ -134,9 +134,11 @@ export class AsidePruner {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger, directory } = this.#options;
+    const { logger, directory } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
+      // Read before the look: a list that changes during it is looked at again.
+      const { diverged } = manifestOf(directory);
       try {
         await this.look();
         this.#isTroubled = false;
@@ -144,15 +146,18 @@ export class AsidePruner {
         if (!this.#isTroubled) logger.warn({ err: error }, 'aside/ cannot be looked through');
         this.#isTroubled = true;
       }
-      const { diverged } = manifestOf(directory);
-      for (
-        let ms = 0;
-        ms < LOOK_EVERY_MS && manifestOf(directory).diverged === diverged;
-        ms += TAILS_EVERY_MS
-      ) {
-        await clock.sleep(TAILS_EVERY_MS, signal);
-        if (signal.aborted) return;
-      }
+      await this.#untilDue(diverged);
+    }
+  }
+
+  /** Resolves after a minute, within seconds of a change of the list of diverged tails, or on an abort. */
+  async #untilDue(diverged: Manifest['diverged']): Promise<void> {
+    const { clock, directory } = this.#options;
+    const { signal } = this.#abort;
+    let ms = 0;
+    while (ms < LOOK_EVERY_MS && manifestOf(directory).diverged === diverged && !signal.aborted) {
+      await clock.sleep(TAILS_EVERY_MS, signal);
+      ms += TAILS_EVERY_MS;
     }
   }
 

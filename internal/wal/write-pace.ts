@@ -7,8 +7,9 @@
  * busy machine the thread may have waited for a processor in the middle of it, and a
  * write on another thread would wait for two.
  *
- * In a replica inside of another program the calling thread is that program's, and
- * nobody waits for the log there: nothing is written on it.
+ * In a replica inside of another program the calling thread is that program's, and nothing
+ * is written on it: its reads never wait for the log, and a write that waits to be visible
+ * there takes one hop more.
  */
 import type { Clock } from '#platform/clock.ts';
 

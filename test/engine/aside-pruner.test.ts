@@ -116,6 +116,34 @@ describe('a node’s aside/', () => {
     await pruner.stop();
   });
 
+  it('is looked through again where a tail was set aside during a look', async () => {
+    const disk = new MemoryFileSystem();
+    const clock = new VirtualClock();
+    const directory = await openInitialised(disk);
+    const put = async (seq: number): Promise<void> => {
+      const name = `000000000${seq}-00000000000000000001.wal`;
+      disk.put(`${DIR}/${await directory.makeAsideFolder()}/${name}`, Buffer.alloc(9));
+    };
+    await put(2);
+    await put(3);
+    const remove = disk.remove.bind(disk);
+    disk.remove = async (path) => {
+      await remove(path);
+      await put(7);
+      await directory.update((current) => ({ ...MANIFEST, ...current, diverged: [tailOf(1, [7, 7])] }));
+    };
+    const unseen: number[] = [];
+    const pruner = new AsidePruner({
+      ...{ directory, clock, logger: silentLogger, rule: { bytesMax: 10, ageMaxMs: Infinity } },
+      onState: ({ unseenTails }) => unseen.push(unseenTails),
+    });
+    pruner.start();
+    await clock.settle();
+    await clock.advance(4_000);
+    expect(unseen).toEqual([0, 1]);
+    await pruner.stop();
+  });
+
   it('is looked through every minute, and what goes is gone with its folder', async () => {
     const disk = new MemoryFileSystem();
     const clock = new VirtualClock();

@@ -26,6 +26,13 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
     tests: [PRUNER],
   },
   {
+    name: 'tail that was set aside during a look told a minute late',
+    file: 'internal/engine/aside-pruner.ts',
+    text: 'await this.#untilDue(diverged);',
+    replacement: 'await this.#untilDue(manifestOf(directory).diverged);',
+    tests: [PRUNER],
+  },
+  {
     name: 'file of somebody else in aside/ deleted',
     file: 'internal/engine/aside-pruner.ts',
     text: 'all.filter(({ name }) => isAsideName(name))',

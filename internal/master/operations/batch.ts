@@ -27,7 +27,6 @@ import type { BatchId } from '#model/write-id.ts';
 /** Answers a Get from the visible state. */
 export type ReadVisible = (command: GetCommand) => GetAnswer;
 
-/** `cause`: the cause that is logged. */
 /** A Batch whose writes have one name, and which has no reads. */
 export function runNamedBatch(
   path: WritePath,
@@ -41,6 +40,7 @@ export function runNamedBatch(
   });
 }
 
+/** `cause`: the cause that is logged. */
 export async function runBatch(
   path: WritePath,
   operations: readonly BatchOperation[],
