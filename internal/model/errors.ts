@@ -100,10 +100,18 @@ export function invalidArgument(message: string, details?: ErrorDetails): Walnut
   return new WalnutError('invalid_argument', message, { nothingDone: true, ...details });
 }
 
+/** Ends the message of an error after which nobody knows what was done. */
+export const OUTCOME_UNKNOWN = '; its outcome is unknown';
+
+/** The message without what it says of an unknown outcome. */
+export function withoutOutcome(message: string): string {
+  return message.endsWith(OUTCOME_UNKNOWN) ? message.slice(0, -OUTCOME_UNKNOWN.length) : message;
+}
+
 /** Returns the same error with `nothingDone` set, unless what was done before is not known. */
 export function asRefusal(error: unknown): unknown {
   if (!(error instanceof WalnutError) || error.code === 'aborted') return error;
-  return new WalnutError(error.code, error.message, { ...error.details, nothingDone: true });
+  return new WalnutError(error.code, withoutOutcome(error.message), { ...error.details, nothingDone: true });
 }
 
 /** Returns the same error without `nothingDone`, for a call of which a part was done before. */

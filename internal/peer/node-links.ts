@@ -7,7 +7,7 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import { failureOf } from '#dial/http2/call-failure.ts';
 import { createOwnTransport, type OwnTransport } from '#dial/http2/own-transport.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { type ErrorCode, WalnutError } from '#model/errors.ts';
+import { type ErrorCode, OUTCOME_UNKNOWN, WalnutError } from '#model/errors.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
 import { notAnAddress, type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -99,7 +99,7 @@ export class ConnectNodeLinks implements NodeLinks {
     const nothingDone = outcome === 'not_done' ? (true as const) : undefined;
     const where = address === '' ? '' : `${address}: `;
     const after = attempts > 1 ? ` (after ${attempts} attempts)` : '';
-    const told = outcome === 'unknown' && isUnclear(error.code) ? '; its outcome is unknown' : '';
+    const told = outcome === 'unknown' && isUnclear(error.code) ? OUTCOME_UNKNOWN : '';
     const message = `${where}${error.message}${after}${told}`;
     return new WalnutError(toldCode(error, thrown), message, { ...details, nothingDone });
   }

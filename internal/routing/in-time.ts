@@ -3,7 +3,7 @@
  * answer yet has an error, which says what is known of its effect.
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
-import { asRefusal, WalnutError } from '#model/errors.ts';
+import { asRefusal, OUTCOME_UNKNOWN, WalnutError, withoutOutcome } from '#model/errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import { isDeadlineNear } from '#platform/early-signal.ts';
 
@@ -46,7 +46,7 @@ export function inTime(
 export function inCallersTime(error: unknown, signal: AbortSignal | undefined): unknown {
   if (!isDeadlineNear(signal) || !(error instanceof WalnutError)) return error;
   if (error.code !== 'cancelled' && error.code !== 'unavailable') return error;
-  return lateError(error.details.nothingDone === true, `: ${error.message}`);
+  return lateError(error.details.nothingDone === true, `: ${withoutOutcome(error.message)}`);
 }
 
 /** The results of operations of a part that failed as a whole: a Get has no effect that could be unknown. */
@@ -58,7 +58,7 @@ export function errorsOf(operations: readonly BatchOperation[], error: WalnutErr
 }
 
 export function lateError(nothingDone: boolean, why = ''): WalnutError {
-  const known = nothingDone ? 'nothing was done' : 'the outcome of a write is unknown';
-  const message = `the group did not answer in the time of the caller, and ${known}${why}`;
+  const known = nothingDone ? '' : OUTCOME_UNKNOWN;
+  const message = `the group did not answer in the time of the caller${why}${known}`;
   return new WalnutError('deadline_exceeded', message, nothingDone ? { nothingDone } : {});
 }

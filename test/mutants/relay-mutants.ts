@@ -132,6 +132,13 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     tests: ['test/routing/late-batches.test.ts'],
   },
   {
+    name: 'late: a Get is told of the unknown outcome of a write',
+    file: 'internal/model/errors.ts',
+    text: 'new WalnutError(error.code, withoutOutcome(error.message), {',
+    replacement: 'new WalnutError(error.code, error.message, {',
+    tests: ['test/routing/late-batches.test.ts'],
+  },
+  {
     name: 'late: a write that was sent is told as not done',
     file: 'internal/routing/in-time.ts',
     text: 'return lateError(error.details.nothingDone === true, `',

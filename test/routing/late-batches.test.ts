@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import { errorsOf, inCallersTime } from '#routing/in-time.ts';
 import { FakeCluster, incrementOf } from '#test/routing/fake-cluster.ts';
 
 const [OF_G1, OF_G2] = ['bar', 'foo'];
@@ -43,5 +44,17 @@ it('says that nothing was done of a write that was never sent', async () => {
   expect(await lateResults(cluster, incrementsOf(OF_G1, OF_G2))).toMatchObject([
     { kind: 'error', error: { code: 'deadline_exceeded', details: { nothingDone: true } } },
     { kind: 'increment' },
+  ]);
+});
+
+it('says of an unknown outcome once, and to writes only', async () => {
+  const late = new WalnutError('unavailable', 'g1-1:1: no answer; its outcome is unknown');
+  const caller = AbortSignal.abort(new WalnutError('deadline_exceeded', 'nearly over'));
+  const error = inCallersTime(late, caller) as WalnutError;
+  const get: BatchOperation = { kind: 'get', command: { key: OF_G1, waitMs: 0 } };
+  const said = 'the group did not answer in the time of the caller: g1-1:1: no answer';
+  expect(errorsOf([get, ...incrementsOf(OF_G1)], error)).toMatchObject([
+    { error: { message: said, details: { nothingDone: true } } },
+    { error: { message: `${said}; its outcome is unknown` } },
   ]);
 });
