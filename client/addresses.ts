@@ -6,6 +6,8 @@ import { invalid } from './failures.ts';
 
 const HTTPS = 'https://';
 export const ADDRESSES_MAX = 32;
+/** The port of nodes, also of the tool's `--address`. */
+const PORT_DEFAULT = 8080;
 
 /** The addresses to call: of nodes, or with `cluster` of coordinators. Throws INVALID_ARGUMENT unless they are given in one way. */
 export function addressesOf({
@@ -26,10 +28,17 @@ export function addressesOf({
       throw invalid(`readFrom is ${readFrom}: expected addresses with it, since address is the only node`);
     if (address === undefined)
       throw invalid('no node is named: expected addresses, such as ["127.0.0.1:8080"], or cluster');
-    return [address];
+    return [withPort(address)];
   }
   if (address !== undefined) throw invalid('address and addresses are given: expected one of them');
-  return listed('addresses', addresses);
+  return listed('addresses', addresses.map(withPort));
+}
+
+/** The address of a node with the default port, where it names none; another text as it is. */
+function withPort(address: string): string {
+  return /^(https:\/\/)?(\[[\da-fA-F:.]+\]|[^\s:/[\]]+)$/.test(address)
+    ? `${address}:${PORT_DEFAULT}`
+    : address;
 }
 
 /** Each once. */

@@ -13,10 +13,10 @@ import type { NearOptions } from './near-cache.ts';
 import type { Session } from './session.ts';
 
 export interface WalnutClientOptions extends Partial<QueueLimits> {
-  /** `host:port` of the only node that is called, over HTTP/2: in clear text, or by TLS as `https://host:port`. */
+  /** `host:port` of the only node that is called (without `:port` it is 8080), over HTTP/2: in clear text, or by TLS as `https://host:port`. */
   readonly address?: string;
   /**
-   * Nodes of one group, instead of `address`, all by TLS or none. Writes go to the master,
+   * Nodes of one group, instead of `address` and written as it is, all by TLS or none. Writes go to the master,
    * reads where `readFrom` says. Nodes that these name are called too, but without TLS
    * only if there is no token.
    */

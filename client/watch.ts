@@ -67,6 +67,11 @@ export function openWatch(
 
 function checkTarget(what: WatchTarget): void {
   const [name, ...others] = typeof what === 'object' && what !== null ? Object.keys(what) : [];
+  const extra = [name, ...others].find((one) => one !== undefined && one !== 'key' && one !== 'prefix');
+  if (others.length > 0 && extra !== undefined)
+    throw invalid(
+      `the target has ${extra}: expected { key } or { prefix } alone; options, such as signal, are the second argument`,
+    );
   if (others.length > 0 || (name !== 'key' && name !== 'prefix'))
     throw invalid(`${shown(what)} is no target: expected { key } or { prefix }`);
   checkKey(Object.values(what)[0], name);

@@ -160,6 +160,9 @@ it.each(CLIENTS)('refuses calls without what they need, and says what that is: %
   expect(() => client.map('m:', none)).toThrow('codec is undefined: expected json(), text(), bytes()');
   expect(() => client.watch(none)).toThrow('undefined is no target: expected { key } or { prefix }');
   expect(() => client.watch({ key: 'k', prefix: 'k' })).toThrow('expected { key } or { prefix }');
+  expect(() => client.watch({ prefix: '', signal: new AbortController().signal } as never)).toThrow(
+    'the target has signal: expected { key } or { prefix } alone; options, such as signal, are the second argument',
+  );
   const watch = (options: unknown) => () => client.watch({ key: 'k' }, options as never);
   expect(watch(null)).toThrow('options are null: expected an object');
   expect(watch({ progressEveryMs: 'x' })).toThrow('progressEveryMs is "x": expected a whole number');

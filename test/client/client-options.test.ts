@@ -62,7 +62,7 @@ describe('TLS', () => {
     [{ address: 'https://a:1', tls: { cert: 'x', key: 'x' } }, 'tls.cert: expected a certificate in PEM'],
     [{ address: 'https://a:1', tls: { ca: 'garbage' } }, 'tls.ca: expected a certificate in PEM'],
     [{ address: 'https://a:1', tls: { serverName: '10.0.0.1' } }, 'expected a host name'],
-    [{ address: 'https://a' }, 'or https://host:port'],
+    [{ address: 'https://a:' }, 'or https://host:port'],
     [{ tls: {}, transport: createRouterTransport(() => {}) }, 'tls goes with address'],
   ])('is refused with %o', (options, why) => {
     expect(() => connect({ address: '127.0.0.1:1', ...options })).toThrow(why);

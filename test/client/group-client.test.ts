@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { addressesOf } from '../../client/addresses.ts';
 import { connect } from '../../client/connect.ts';
 import { CallError } from '../../client/failures.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
@@ -234,12 +235,12 @@ describe('a client of a group', () => {
       const { client, settle, release, group } = openWaiting();
       const patient = write.set(client);
       const calls = [patient, client.set('k', Buffer.from('2')), client.set('k', Buffer.from('3'))];
-      const closed = client.close();
+      let answered = 0;
+      const all = calls.map((call) => call.then(() => answered++));
+      const closed = client.close().then(() => answered);
       await release();
-      await settle(closed);
-      expect(await settle(Promise.allSettled(calls))).toMatchObject(
-        calls.map(() => ({ status: 'fulfilled' })),
-      );
+      expect(await settle(closed)).toBe(3);
+      await Promise.all(all);
       expect(text(group.state.get('k') as Uint8Array)).toBe('3');
     });
 
@@ -330,10 +331,22 @@ describe('a client of a group', () => {
 });
 
 describe('the addresses of a client', () => {
+  it.each<[WalnutClientOptions, string[]]>([
+    [{ address: '127.0.0.1' }, ['127.0.0.1:8080']],
+    [{ address: '[::1]' }, ['[::1]:8080']],
+    [{ addresses: ['a', 'a:8080', 'b:1'] }, ['a:8080', 'b:1']],
+    [{ addresses: ['https://a', 'https://b:1'] }, ['https://a:8080', 'https://b:1']],
+    [{ cluster: ['a:1'] }, ['a:1']],
+  ])('%j have the port 8080 where they name none', (options, addresses) => {
+    expect(addressesOf(options)).toEqual(addresses);
+  });
+
   it.each<[WalnutClientOptions, string]>([
     [{}, 'expected addresses'],
     [{ addresses: [] }, 'expected 1 to 32'],
-    [{ addresses: ['a:1', 'b'] }, 'expected host:port'],
+    [{ addresses: ['a:1', 'b:'] }, 'expected host:port'],
+    [{ address: 'a b' }, 'expected host:port'],
+    [{ cluster: ['a'] }, 'expected host:port'],
     [{ address: 'a:1', addresses: ['a:1'] }, 'expected one of them'],
     [{ addresses: ['a:1', 'https://b:1'] }, 'expected all or none'],
     [{ address: 'a:1', readFrom: 'replica' }, 'expected addresses with it'],

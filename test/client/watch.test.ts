@@ -4,13 +4,42 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WatchEndSchema } from '#gen/walnut/v1/errors_pb.ts';
 import { type WatchResponse, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
+import { codeBlocksOf } from '#test/doubles/markdown.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { readText } from '#test/house/source-files.ts';
 import { connect } from '../../client/connect.ts';
 import { resumingWatch, type WatchInit } from '../../client/resuming-watch.ts';
+import { watchUsers } from './watch-example.ts';
+
+it('goes as the example of the README does, which is typed here and tells each change', async () => {
+  const shown = codeBlocksOf(readText('client/README.md')).find(({ heading }) =>
+    heading.startsWith('Watching'),
+  );
+  const lines = (shown?.text ?? 'none').trimEnd().split('\n');
+  expect(readText('test/client/watch-example.ts')).toContain(lines.map((line) => `  ${line}`).join('\n'));
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-watch-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const master = await RunningMaster.start(directory);
+  onTestFinished(() => master.stop());
+  await using client = connect(master.address);
+  const log = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+  onTestFinished(() => log.mockRestore());
+  const watching = watchUsers(client);
+  const writing = new AbortController();
+  const writes = (async () => {
+    // The watch tells what is written after it has begun.
+    for (let i = 0; i < 1_000 && !writing.signal.aborted; i++)
+      await client.set('user:last', Buffer.from('1'));
+  })();
+  await watching;
+  writing.abort();
+  await writes;
+  expect(log.mock.calls).toContainEqual(['user:last', 'has changed']);
+});
 
 const PREFIX = { what: { case: 'prefix', value: '' } } as const;
 

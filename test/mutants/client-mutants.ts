@@ -115,6 +115,13 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [GROUP],
   },
   {
+    name: 'client that calls an address without a port as it is written',
+    file: 'client/addresses.ts',
+    text: 'return [withPort(address)];',
+    replacement: 'return [address];',
+    tests: [GROUP],
+  },
+  {
     name: 'client that sends a linearizable Get in a Batch',
     file: 'client/lone-get.ts',
     text: 'return fillLeaseMs > 0 || linearizable;',
