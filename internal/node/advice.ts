@@ -87,15 +87,22 @@ function isFollowing({ status }: Asked, master: Asked): boolean {
 /** How many nodes, and how many logs, a master names. */
 const TOLD_MAX = 3;
 
-/** True if a node has another history than this master, and follows nobody who leads that history. */
-export function holdsOther(self: Self, one: Asked): boolean {
+/**
+ * True if a node has another history than this master, and follows nobody who leads that
+ * history. `isRegistered`: it counts among the replicas of this master. Only of such a one
+ * does a quarantine tell that its records of the same log differ: another was
+ * quarantined by the master of another log, which it was pointed at.
+ */
+export function holdsOther(self: Self, one: Asked, isRegistered: boolean): boolean {
   const { status } = one;
-  const isLed = status.role === 'master' || status.upstream?.isLinked === true;
+  const isSameLog = status.logId === self.logId;
+  const isQuarantined = status.state === 'quarantined';
+  const isLed = !isQuarantined && (status.role === 'master' || status.upstream?.isLinked === true);
   return (
     status.nodeId !== self.nodeId &&
     status.logId !== '' &&
     endOf(status) > 0 &&
-    (status.state === 'quarantined' || (status.logId !== self.logId && !isLed)) &&
+    (isSameLog ? isQuarantined && isRegistered : !isLed) &&
     whyDisbelieved(one, self) === undefined
   );
 }

@@ -91,6 +91,7 @@ export class OtherHistories {
     const { options, self, signal } = this.#parts;
     const asked = await askNodes(options.dialer, addresses, options.logger, signal);
     const own = self();
-    this.#asked = asked.filter((one) => holdsOther(own, one));
+    const registered = new Set(this.#replicasIn('quarantined').map(({ address }) => address));
+    this.#asked = asked.filter((one) => holdsOther(own, one, registered.has(one.address)));
   }
 }

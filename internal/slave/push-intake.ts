@@ -34,11 +34,13 @@ export class PushIntake {
     if (request.logId === manifest.logId && request.term < manifest.term)
       return this.answer({ kind: 'fenced', term: manifest.term });
     checkMeant(request.replicaNodeId, manifest.nodeId);
-    if (!state.takesPushes) return this.#refuse(engine);
-    if (request.masterNodeId !== state.masterNodeId) {
+    // A conflict would tell another master that its history differs from what is here.
+    const isOfAnother = request.masterNodeId !== state.masterNodeId;
+    if (isOfAnother && (state.takesPushes || state.masterNodeId !== '')) {
       const why = `this replica is not registered with node ${request.masterNodeId}`;
       throw new WalnutError('failed_precondition', why);
     }
+    if (!state.takesPushes) return this.#refuse(engine);
     if (engine === undefined) return this.answer({ kind: 'need', tail: EMPTY_TAIL });
     if (request.logId !== manifest.logId) {
       rejoin.request();

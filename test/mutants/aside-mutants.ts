@@ -33,6 +33,20 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
     tests: [PRUNER],
   },
   {
+    name: 'conflict told to another master than the one that quarantined',
+    file: 'internal/slave/push-intake.ts',
+    text: "(state.takesPushes || state.masterNodeId !== '')",
+    replacement: 'state.takesPushes',
+    tests: ['test/node/ways-out.test.ts'],
+  },
+  {
+    name: 'replica quarantined by a foreign master said to have another history',
+    file: 'internal/node/advice.ts',
+    text: 'isQuarantined && isRegistered',
+    replacement: 'isQuarantined',
+    tests: ['test/node/advice.test.ts'],
+  },
+  {
     name: 'file of somebody else in aside/ deleted',
     file: 'internal/engine/aside-pruner.ts',
     text: 'all.filter(({ name }) => isAsideName(name))',

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
-import { adviceFor, leaderFor } from '#node/advice.ts';
+import { adviceFor, holdsOther, leaderFor } from '#node/advice.ts';
 import type { Asked } from '#node/ask-replicas.ts';
 import type { Self } from '#node/self.ts';
 
@@ -78,5 +78,22 @@ describe('an empty node', () => {
   it('follows the only one that leads', () => {
     const one = asked('one', 'a', 5, leading);
     expect(leaderFor(EMPTY, [one, asked('two', 'b', 9)])).toBe(one);
+  });
+});
+
+describe('a node has another history than a master', () => {
+  const self: Self = { ...EMPTY, logId: 'a', tail: { epoch: makeEpoch(1, 1), lsn: toLsn(9) }, term: 1 };
+  const quarantined = { state: 'quarantined' } as const;
+
+  it.each<[string, Asked, boolean, boolean]>([
+    ['of the same log, quarantined by it', asked('one', 'a', 5, quarantined), true, true],
+    ['of the same log, quarantined by another', asked('one', 'a', 5, quarantined), false, false],
+    ['of the same log, catching up', asked('one', 'a', 5), true, false],
+    ['of another log, quarantined', asked('one', 'b', 5, quarantined), false, true],
+    ['of another log that nobody leads', asked('one', 'b', 5), false, true],
+    ['of another log that it leads', asked('one', 'b', 5, leading), false, false],
+    ['without records', asked('one', 'b', 0, quarantined), true, false],
+  ])('%s', (_case, one, isRegistered, holds) => {
+    expect(holdsOther(self, one, isRegistered)).toBe(holds);
   });
 });

@@ -293,6 +293,20 @@ describe('a replica quarantined by a master of the same log', () => {
   });
 });
 
+describe('a replica that was pointed at the master of another log', () => {
+  it('is not said to have another history by the master of its own', async () => {
+    const { group, master, one } = await threeNodes();
+    const other = await group.start('other', 'master');
+    await group.set(other, 'k', 'of another log');
+    const disk = await group.stop(one);
+    const away = await group.start('one', 'replica', { fileSystem: disk, upstream: 'other:1' });
+    await group.untilTrue(() => away.node.status().state === 'quarantined', 'it is quarantined there');
+    await group.clock.advance(40_000);
+    expect(reasonsOf(master)).not.toMatch(/another history|walnut promote/);
+    expect(reasonsOf(master)).toMatch(/one:1/);
+  });
+});
+
 describe('a master started on an empty directory', () => {
   async function emptied() {
     const { group, master, one, two } = await threeNodes();
