@@ -23,6 +23,7 @@ import {
   waitOfOperation,
   withNames,
 } from '#routing/split-batch.ts';
+import { hasUnclearWrite, untilClear } from '#routing/unclear.ts';
 
 type NamedOperation = Exclude<BatchOperation, { kind: 'get' }>;
 
@@ -146,14 +147,18 @@ export class BatchCalls {
     onSend: () => void,
   ): Promise<BatchResult[]> {
     const { key } = (writes[0] as WriteOperation).command;
-    const results = await runNamed(
-      group,
-      kind,
-      () => key,
-      ({ link, ...limits }, id) => {
-        onSend();
-        return link.namedBatch(writes, id, limits);
-      },
+    const results = await untilClear(
+      (given: BatchResult[]) => hasUnclearWrite(given, () => writes),
+      (check) =>
+        runNamed(
+          group,
+          kind,
+          () => key,
+          async ({ link, ...limits }, id) => {
+            onSend();
+            return check(await link.namedBatch(writes, id, limits));
+          },
+        ),
     );
     return results.map((result) => mapPosition(result, (position) => group.told(position)));
   }
@@ -179,11 +184,15 @@ export class BatchCalls {
   async #call(group: GroupCalls, kind: CallKind, operations: readonly BatchOperation[]): Promise<Answered> {
     let mayBeRepeat = false;
     let address = '';
-    const results = await group.run(kind, ({ link, ...attempt }) => {
-      mayBeRepeat ||= attempt.mayBeRepeat;
-      address = attempt.address;
-      return link.batch(operations, attempt);
-    });
+    const results = await untilClear(
+      (given: BatchResult[]) => hasUnclearWrite(given, () => operations),
+      (check) =>
+        group.run(kind, async ({ link, ...attempt }) => {
+          mayBeRepeat ||= attempt.mayBeRepeat;
+          address = attempt.address;
+          return check(await link.batch(operations, attempt));
+        }),
+    );
     return { results, mayBeRepeat, address };
   }
 

@@ -52,6 +52,7 @@ import {
   waitOf,
   waitOfOperation,
 } from '#routing/split-batch.ts';
+import { hasUnclearWrite, untilClear } from '#routing/unclear.ts';
 
 export interface ClusterKeysOptions extends Omit<CallerOptions, 'positions'> {
   /** See `CallWish`. */
@@ -137,7 +138,11 @@ export class ClusterKeys implements KeyValuePort {
     };
     return this.#atKey(key, async (group) => {
       const own = { ...id, since: await positions.since(group, id.since) };
-      const results = await group.run(kind, ({ link, ...limits }) => link.namedBatch(writes, own, limits));
+      const results = await untilClear(
+        (given: BatchResult[]) => hasUnclearWrite(given, () => writes),
+        (check) =>
+          group.run(kind, async ({ link, ...limits }) => check(await link.namedBatch(writes, own, limits))),
+      );
       return results.map((result) => mapPosition(result, (position) => group.told(position)));
     });
   }

@@ -6,6 +6,7 @@ import type { GroupMembers } from '#routing/group-members.ts';
 import { GroupRoutes } from '#routing/group-routes.ts';
 import { ENDED, isEnded, LongAttempts } from '#routing/long-attempts.ts';
 import type { Links } from '#routing/router.ts';
+import { isUnclear, UNCLEAR } from '#routing/unclear.ts';
 
 /** Asks for a newer map, and waits for it at most so long. Never rejects. */
 export type RefreshMap = (limitMs: number) => Promise<void>;
@@ -56,8 +57,11 @@ export class MappedGroup<L> {
   linksOver(links: Omit<Links<L>, 'findMaster'>): Links<L> {
     return {
       linkTo: (address) => links.linkTo(address),
-      judge: (error) => (isEnded(error) ? ENDED : links.judge(error)),
-      toError: (error, told) => links.toError(error, told),
+      judge: (error) => {
+        if (isUnclear(error)) return UNCLEAR;
+        return isEnded(error) ? ENDED : links.judge(error);
+      },
+      toError: (error, told) => (isUnclear(error) ? (error as Error) : links.toError(error, told)),
       findMaster: async (_, { timeoutMs }) => {
         await this.#refresh(timeoutMs);
         return this.#leaderAddress;

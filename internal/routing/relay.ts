@@ -29,6 +29,7 @@ import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts'
 import { isMoved, untilOwned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
 import { mapPosition, OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
+import { hasUnclearWrite, untilClear } from '#routing/unclear.ts';
 
 export interface RelayOptions {
   readonly groups: Groups;
@@ -178,14 +179,18 @@ export class Relay implements RelayPort {
   async #sendNamed(part: Part, kind: CallKind): Promise<RelayedResults> {
     const { calls: group, message } = part;
     const keeps = this.#keepsFor(group);
-    const answered = await runNamed(
-      group,
-      kind,
-      () => message.key(),
-      async ({ link, ...limits }, id) => {
-        part.isSent = true;
-        return message.read(await link.pass(message.method, message.encode([id], keeps), limits));
-      },
+    const answered = await untilClear(
+      (given: RelayedResults) => isUnclearFor(message, given),
+      (check) =>
+        runNamed(
+          group,
+          kind,
+          () => message.key(),
+          async ({ link, ...limits }, id) => {
+            part.isSent = true;
+            return check(message.read(await link.pass(message.method, message.encode([id], keeps), limits)));
+          },
+        ),
     );
     if (answered.kind === 'decoded')
       return { ...answered, results: answered.results.map((result) => toldBy(group, result)) };
@@ -200,11 +205,15 @@ export class Relay implements RelayPort {
   ): Promise<RelayedResults> {
     const bytes = message.encode(ids, this.#keepsFor(group));
     let [mayBeRepeat, address] = [false, ''];
-    const answered = await group.run(kind, async ({ link, ...attempt }) => {
-      mayBeRepeat ||= attempt.mayBeRepeat;
-      ({ address } = attempt);
-      return message.read(await link.pass(message.method, bytes, attempt));
-    });
+    const answered = await untilClear(
+      (given: RelayedResults) => isUnclearFor(message, given),
+      (check) =>
+        group.run(kind, async ({ link, ...attempt }) => {
+          mayBeRepeat ||= attempt.mayBeRepeat;
+          ({ address } = attempt);
+          return check(message.read(await link.pass(message.method, bytes, attempt)));
+        }),
+    );
     if (answered.kind === 'encoded') return noted(group, answered);
     const commands = message.commands();
     const { results } = answered;
@@ -235,6 +244,10 @@ function failed({ message }: Part, error: WalnutError): RelayedResults {
 
 function partOf({ calls, message }: Part, results: RelayedResults): RelayedPart {
   return { group: calls.id, message, results };
+}
+
+function isUnclearFor(message: BatchMessage, given: RelayedResults): boolean {
+  return given.kind === 'decoded' && hasUnclearWrite(given.results, () => message.commands());
 }
 
 /** The same answer, whose position is known of the group from now on. */

@@ -127,8 +127,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'late: writes of a part that shares one name never count as sent',
     file: 'internal/routing/batch-calls.ts',
-    text: '        onSend();\n        return link.namedBatch',
-    replacement: '        return link.namedBatch',
+    text: '            onSend();\n            return check(await link.namedBatch',
+    replacement: '            return check(await link.namedBatch',
     tests: ['test/routing/late-batches.test.ts'],
   },
   {

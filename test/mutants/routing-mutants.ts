@@ -285,6 +285,27 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: ['test/routing/named-batches.test.ts'],
   },
   {
+    name: 'Batch told as of unknown outcome where a repeat would show it',
+    file: 'internal/routing/unclear.ts',
+    text: 'if (!hasUnclear(answer)) return answer;',
+    replacement: 'if (!hasUnclear(answer) || answer !== undefined) return answer;',
+    tests: ['test/routing/unclear.test.ts', 'test/server/relayed.test.ts'],
+  },
+  {
+    name: 'Batch without the results that it had where its time is over',
+    file: 'internal/routing/unclear.ts',
+    text: 'if (last === undefined || !isOfGroup) throw error;',
+    replacement: 'if (last === undefined || isOfGroup) throw error;',
+    tests: ['test/routing/unclear.test.ts'],
+  },
+  {
+    name: 'Batch that repeats writes that were refused',
+    file: 'internal/routing/unclear.ts',
+    text: 'result.error.details.nothingDone !== true',
+    replacement: 'true',
+    tests: ['test/routing/unclear.test.ts'],
+  },
+  {
     name: 'turn of a held call that is lost at a replica',
     file: 'internal/routing/hold.ts',
     text: 'if (this.#isOpen) this.#askNow();',

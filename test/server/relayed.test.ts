@@ -10,6 +10,7 @@ import { slotOfKey } from '#cluster/slot-hash.ts';
 import {
   BatchRequestSchema,
   BatchResponseSchema,
+  BatchResultSchema,
   DeleteRequestSchema,
   GetRequestSchema,
   IncrementRequestSchema,
@@ -183,6 +184,20 @@ describe('a call that is passed on as bytes', () => {
   ])('a write %s', async (_, prepare) => {
     await sameAnswers([...HELLO, SETS, ONE, SETS], prepare);
     await sameAnswers([...HELLO, MIXED, ONE, MIXED], prepare);
+  });
+
+  it.each([SETS, MIXED])('a Batch with a write of unknown outcome is sent again', async (asked) => {
+    const rig = new RelayedRig(true);
+    for (const { method, request } of [...HELLO, SETS]) await rig.ask(method, request);
+    let left = 2;
+    rig.alter = ({ results }) => {
+      const last = results.length - 1;
+      const value = { code: 'unavailable', message: 'unknown', nothingDone: false };
+      if (left-- > 0) results[last] = create(BatchResultSchema, { result: { case: 'error', value } });
+    };
+    const results = resultsOf(await rig.ask('batch', asked.request));
+    expect(results.map(({ result }) => result.case)).not.toContain('error');
+    expect(left).toBeLessThan(0);
   });
 
   describe.each([
