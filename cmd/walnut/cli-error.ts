@@ -103,7 +103,7 @@ function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string):
   if (leaderHint !== undefined) return `Ask the master instead: --address ${scheme}${escapeLine(leaderHint)}`;
   switch (code) {
     case 'unavailable':
-      return 'The node is up but cannot answer now; see why with: walnut status';
+      return `It is up but cannot answer now; see why with: walnut status --address ${address} (a gateway or coordinator: its /readyz?verbose)`;
     case 'unimplemented':
       return 'Is that a Walnut node, and as new as this tool? Check with: walnut status; a coordinator: walnut cluster status; a gateway serves keys only, and says how it is at /readyz?verbose';
     case 'unauthenticated':
@@ -114,9 +114,12 @@ function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string):
     case 'permission_denied':
       return 'The roles of the user are in auth.file or auth.users of the node, and its names in server.allowed_hosts.';
     case 'resource_exhausted':
-      return 'A limit was reached and nothing was written; see entries and bytes with: walnut status';
+      return (
+        `Nothing was written; the message says which limit was reached. See its state (no_space: the disk is full), entries and bytes with: walnut status --address ${address}\n` +
+        'What to do: docs/operations.md, "Calls are refused", "The disk is full"'
+      );
     case 'deadline_exceeded':
-      return 'The node took too long; see what it is doing with: walnut status';
+      return `It took too long; see what it is doing with: walnut status --address ${address} (a gateway or coordinator: its /readyz?verbose)`;
     case 'data_loss':
       return 'The position belongs to a discarded history: begin again from what the node has now.';
     default:

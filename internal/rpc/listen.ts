@@ -29,7 +29,12 @@ export function listen(mux: Server, { host, port }: BindOptions): Promise<Addres
 function addressError(error: NodeJS.ErrnoException, host: string, port: number): ServerAddressError {
   const { code } = error;
   if (code === 'EADDRINUSE') {
-    return new ServerAddressError(`${host}:${port} is in use: choose another server.port`, { cause: error });
+    return new ServerAddressError(
+      `${host}:${port} is in use: choose another server.port (--set server.port=PORT)`,
+      {
+        cause: error,
+      },
+    );
   }
   if (code === 'EACCES') {
     return new ServerAddressError(`${host}:${port} may not be bound: choose a server.port above 1023`, {

@@ -83,7 +83,7 @@ describe('diverged', () => {
     const { code, out } = await run('diverged', 'seen', '1');
     expect({ code, out }).toEqual({
       code: 0,
-      out: expect.stringContaining('kept no longer than anything else'),
+      out: expect.stringContaining('else in aside/: for wal.aside_max_age,'),
     });
     expect(JSON.parse((await run('diverged', 'seen', '1', '--json')).out)).toEqual({ id: 1, seen: true });
     expect((await run('diverged', 'seen', '7')).err).toContain('no tail 7 was set aside here');

@@ -109,7 +109,7 @@ Backup ${id} of cluster ${cluster} (${clusterId}) is restored. A new cluster beg
   start a coordinator on an empty metadata store
   start walnut-node with cluster.adopt: true on each directory, and the other nodes of each group on empty ones
   walnut cluster init ${init}
-The first NODE of a group may be any of its nodes, and all of them are named.
+Name all nodes of each group, in any order.
 `;
 }
 

@@ -138,7 +138,8 @@ async function runSeen(invocation: Invocation): Promise<ExitCode> {
   await show(
     invocation,
     () => ({ id, seen: true }),
-    () => `tail ${id} of ${address.text} is kept no longer than anything else in aside/\n`,
+    () =>
+      `tail ${id} of ${address.text} is kept no longer than anything else in aside/: for wal.aside_max_age, and less where all takes more than wal.aside_max_bytes\n`,
   );
   return EXIT.ok;
 }

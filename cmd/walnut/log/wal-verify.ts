@@ -184,7 +184,7 @@ function describeUnvouched(inspected: WalReport): string[] {
   const reach = unvouchedOf(inspected);
   if (reach === undefined) return [];
   return [
-    `The log was not stopped cleanly: MANIFEST vouches for records up to LSN ${reach.lsn} only. Later ones that`,
+    `The log was not stopped cleanly, or its node is running: MANIFEST vouches for records up to LSN ${reach.lsn} only. Later ones that`,
     `vanished whole from the end of ${reach.segment} leave no trace here.`,
     'A replica may still have them: compare its position with the end of this log.',
   ];
