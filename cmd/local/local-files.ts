@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig } from '#config/load-config.ts';
+import { readEnvironment } from '#config/overrides.ts';
 import type { LocalScript } from './local-script.ts';
 
 export interface LocalFile<Kind extends BinaryKind = BinaryKind> {
@@ -78,6 +79,13 @@ export function readConfigs<Kind extends BinaryKind>(
     }
   });
   if (problems.length === 0) return configs;
+  const isNamed = (label: string): boolean => problems.some((problem) => problem.startsWith(label));
+  const labels = readEnvironment(env).flatMap(({ label }) => (isNamed(label) ? [label] : []));
+  // The files are not what is wrong.
+  if (labels.length > 0 && problems.every((problem) => labels.some((label) => problem.startsWith(label))))
+    throw new LocalRefusal(
+      `${[...new Set(problems)].join('\n')}\nCorrect that, or type: env ${labels.map((label) => `-u ${label}`).join(' ')} ${again}`,
+    );
   throw new LocalRefusal(
     `${problems.join('\n')}\nCorrect that, and type: ${again}\n` +
       'Or take the files as they came with the project: git checkout -- configs',

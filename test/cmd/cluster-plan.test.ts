@@ -86,6 +86,13 @@ describe('planCluster', () => {
     expect(peers[1]).toEqual(peers[0]);
   });
 
+  it('says how to go on without a variable whose value is wrong', () => {
+    const env = { WALNUT_SERVER__MAX_VALUE_BYTES: 'much' };
+    const plan = () => planCluster(CLUSTER, { texts, env, firstPort: 9_070 });
+    expect(plan).toThrow('type: env -u WALNUT_SERVER__MAX_VALUE_BYTES npm run cluster:ha -- --port 9070');
+    expect(plan).not.toThrow('git checkout');
+  });
+
   it.each([
     ['WALNUT_SERVER__PORT', '9000'],
     ['WALNUT_WAL__DIRECTORY', './data'],
