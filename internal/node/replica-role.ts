@@ -119,7 +119,9 @@ export class ReplicaRole {
     const reasons: string[] = [];
     const handover = pendingHandoverOf(this.#host.manifest);
     if (handover !== undefined) reasons.push(describeHandover(handover, this.#options.member !== undefined));
+    const { isLinked, address } = this.#follower.upstream;
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
+    else if (!isLinked) reasons.push(`its master ${address} is silent`);
     if (this.#advice.text !== '' && this.#advice.wasLinked === this.isLinked) reasons.push(this.#advice.text);
     if (this.#follower.check.reason !== '') reasons.push(this.#follower.check.reason);
     const shortage = this.#host.engine?.log.shortage;

@@ -9,6 +9,13 @@ const ROUTES = 'test/server/page.test.ts';
 
 export const PAGE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'replica that gives no reason while its master is silent',
+    file: 'internal/node/replica-role.ts',
+    text: 'else if (!isLinked) reasons',
+    replacement: 'else if (false) reasons',
+    tests: ['test/node/replication.test.ts'],
+  },
+  {
     name: 'page that advises to look at the store where the disk is full',
     file: 'internal/page/assets/rules-store.js',
     text: "if (now.view.state === 'NODE_STATE_NO_SPACE') return 'disk';",

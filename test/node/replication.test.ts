@@ -92,6 +92,23 @@ describe('a broken link', () => {
     expect(one.node.status().isReady).toBe(true);
   });
 
+  it('that makes a master silent is a reason of its replica at every moment', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.untilLevel([master, one]);
+    group.network.stall('master:1', 'one:1');
+    group.network.stall('one:1', 'master:1');
+    const unready: (readonly string[])[] = [];
+    for (let at = 0; at < 4_000; at += 100) {
+      await group.clock.advance(100);
+      const { isReady, reasons } = one.node.status();
+      if (!isReady) unready.push(reasons);
+    }
+    expect(unready[0]).toEqual(['its master master:1 is silent']);
+    expect(unready.filter((reasons) => reasons.length === 0)).toEqual([]);
+  });
+
   it('from replica to master only: pushes still come', async () => {
     const group = new TestGroup();
     const master = await group.master();

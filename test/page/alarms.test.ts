@@ -30,6 +30,13 @@ const refused = (changes: object): Snapshot => ({
   ...figure('walnut_keys_requests_total', 1, { method: 'PUT', code: 'resource_exhausted' }),
   view: statusOf(changes),
 });
+const stuckLeader = (): Snapshot => {
+  const stuck = { ...group.group, leader: { voter: { node: 'n1' } } };
+  const groups = [{ ...group, group: stuck, takesWrites: false }];
+  const cluster = { isActive: true, activeCoordinator: 'c:1', groups, alarms: [] };
+  const nodes = { nodes: [{ node: { name: 'n1' }, heartbeat: { whyNoWrites: 'its log is short' } }] };
+  return snapshotOf({ kind: 'coordinator', view: { readiness: ready, cluster, nodes } });
+};
 const UNANSWERED = 'no coordinator has answered this node for 12 s: c1:1: refused; c2:1: refused';
 const deafGateway = (mapAgeMs: number | undefined, changes = {}): Snapshot => {
   const readiness = { ...ready, reasons: ['coordinator c1:1: refused', 'coordinator c2:1: refused'] };
@@ -190,7 +197,18 @@ describe('the page', () => {
     [
       'WalnutGroupWithoutWrites',
       ofCoordinator({ groups: [{ ...group, takesWrites: false, votersHeard: 1 }] }),
-      '1 of its 3 voters',
+      'it has no leader; 1 of its 3 voters',
+    ],
+    ['WalnutGroupWithoutWrites', stuckLeader(), 'its leader n1 says: its log is short; 3 of its 3 voters'],
+    [
+      'WalnutMasterWithoutLease',
+      ofNode({ state: 'NODE_STATE_NO_LEASE', reasons: ['its log has no member list yet'] }),
+      'its group is being founded',
+    ],
+    [
+      'WalnutReplicaFarBehind',
+      ofNode({ replicas: [replicaOf({ problem: 'it takes no pushes: refused', lagMs: '600' })] }),
+      'takes no pushes: it is down, is just starting, or cannot be reached, and is 0.6 s',
     ],
     ['WalnutGroupWithoutWrites', ofGateway({ leader: '' }), 'no leader'],
     ['WalnutGroupWithoutWrites', ofGateway({ isHeld: true }), '12 calls wait'],

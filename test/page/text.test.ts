@@ -169,6 +169,13 @@ describe('the picture', () => {
     expect(group?.nodes[1]?.facts).toContainEqual(['Behind', '1,234 records']);
   });
 
+  it('of a master does not show a replica that takes no pushes as one that catches up', () => {
+    const problem = 'it takes no pushes: refused';
+    const replicas = [replicaOf({ state: 'NODE_STATE_CATCHING_UP', problem })];
+    const [group] = pictureOf(snapshotOf({ view: statusOf({ replicas }) }), 'here:1');
+    expect([group?.nodes[1]?.state, group?.nodes[1]?.health]).toEqual(['takes no pushes', 'bad']);
+  });
+
   it('of a cluster has each group with its term, slots and members', () => {
     const heartbeat = { state: 'NODE_STATE_SERVING', tail: { lsn: '50' }, term: 4, whyNoWrites: '' };
     const late = { ...heartbeat, state: 'NODE_STATE_STREAMING', tail: { lsn: '20' } };

@@ -145,13 +145,15 @@ function masterOf(master) {
  */
 function replicaOf(replica) {
   const state = showEnum(replica.state, 'NODE_STATE_');
-  const isWrong = replica.different || replica.problem !== '';
+  const isDeaf = replica.problem.startsWith('it takes no pushes');
+  const health = isDeaf || replica.different ? 'bad' : replica.problem === '' ? healthOf(state) : 'warn';
+  const shown = isDeaf ? 'takes no pushes' : state;
   return {
     name: replica.address,
     address: replica.address,
     role: 'replica',
-    state: replica.different ? `${state}, differs` : state,
-    health: replica.different ? 'bad' : isWrong ? 'warn' : healthOf(state),
+    state: replica.different ? `${shown}, differs` : shown,
+    health,
     isHere: false,
     isLeader: false,
     facts: [

@@ -63,7 +63,7 @@ export const CLUSTER_RULES = [
         .filter((/** @type {any} */ one) => !one.takesWrites)
         .map(
           (/** @type {any} */ one) =>
-            `The group ${one.group.id} takes no writes: ${one.votersHeard} of its ${one.group.voters.length} voters are heard.`,
+            `The group ${one.group.id} takes no writes: ${whyNoWrites(one.group, view)}${one.votersHeard} of its ${one.group.voters.length} voters are heard.`,
         ),
       ...(view.groups ?? [])
         .filter((/** @type {any} */ one) => one.leader === '')
@@ -97,6 +97,19 @@ export const CLUSTER_RULES = [
 function whyNone(view) {
   const isLost = reasonsOf(view).some((reason) => /metadata store/.test(reason));
   return isLost ? ', as the metadata store (etcd) does not answer' : '';
+}
+
+/**
+ * What the leader of a group says of it; ends with a semicolon, and is empty where nothing is known.
+ * @param {any} group
+ * @param {any} view
+ */
+function whyNoWrites({ leader }, view) {
+  const name = leader?.voter?.node ?? '';
+  if (name === '') return 'it has no leader; ';
+  const listed = (view.nodes?.nodes ?? []).find((/** @type {any} */ { node }) => node?.name === name);
+  const why = listed?.heartbeat?.whyNoWrites ?? '';
+  return why === '' ? '' : `its leader ${name} says: ${why}; `;
 }
 
 const ALONE = 'Keys are served as before; a master that is lost now is not replaced.';

@@ -15,9 +15,13 @@ const LAG_MS_MAX = 30_000;
 const RESYNCS_MAX = 2;
 const QUARANTINED = 'NODE_STATE_QUARANTINED';
 const HOUR_MS = 3_600_000;
+/** The problem of a replica at which a push failed. */
+const DEAF = /^it takes no pushes: /;
 const RIVAL = / is a master too, /;
 /** The note of a delayed replica, and the alarm of a wrong clock, say it in words. */
 const TOLD = /^(?:applies \d+ ms after its master|paused by an operator: |the log clock is )/;
+/** Of a master of a new group. */
+const FOUNDING = /has no member list yet/;
 /** Of a quarantine: the logs are not the same. */
 const OTHER_LOG = /the replica has log \w+, the master log \w+/;
 
@@ -41,7 +45,10 @@ export const ROLE_RULES = [
     'WalnutMasterWithoutLease',
     'NO_LEASE',
     'a-cluster-takes-no-writes',
-    'The master takes no writes: neither a coordinator nor enough voters of its group answer it.',
+    (reasons) =>
+      reasons.some((reason) => FOUNDING.test(reason))
+        ? 'The master takes no writes yet: its group is being founded, which takes a few seconds.'
+        : 'The master takes no writes: neither a coordinator nor enough voters of its group answer it.',
     () => 'walnut cluster nodes --coordinators COORDINATOR:PORT',
   ),
   inState(
@@ -49,7 +56,7 @@ export const ROLE_RULES = [
     'NO_SPACE',
     'the-disk-is-full',
     'The node refuses writes for want of disk space, descriptors or memory. Reads go on.',
-    () => 'df -h',
+    () => 'df -h DIRECTORY',
   ),
   {
     alert: 'WalnutNodeNotReady',
@@ -143,7 +150,7 @@ export const ROLE_RULES = [
  * @param {string} alert
  * @param {string} state
  * @param {string} anchor
- * @param {string} text
+ * @param {string | ((reasons: readonly string[]) => string)} text
  * @param {(here: string) => string} first
  * @returns {Rule}
  */
@@ -155,7 +162,15 @@ function inState(alert, state, anchor, text, first) {
     kinds: ['node'],
     find: ({ now: { view } }) =>
       view.state === `NODE_STATE_${state}`
-        ? [[text, ...otherGroupOf(view.reasons), view.reasons.join('; ')].join(' ').trim()]
+        ? [
+            [
+              typeof text === 'string' ? text : text(view.reasons),
+              ...otherGroupOf(view.reasons),
+              view.reasons.join('; '),
+            ]
+              .join(' ')
+              .trim(),
+          ]
         : [],
     type: ({ now: { view }, here }) => withReasons(view, [first(here)], here),
   };
@@ -244,6 +259,13 @@ function troubleOf({ address, problem, lagMs, lagRecords, applyDelayMs }, here) 
   const isFar = Number(lagMs) > LAG_MS_MAX && Number(applyDelayMs) === 0;
   const behind = `is ${showSpan(Number(lagMs))} and ${showMany(Number(lagRecords), 'record')} behind`;
   const type = [`walnut status --address ${address}`, `walnut status --address ${here}`];
+  if (DEAF.test(problem))
+    return [
+      {
+        text: `The replica ${address} takes no pushes: it is down, is just starting, or cannot be reached, and ${behind} (${problem.replace(DEAF, '')}).`,
+        type,
+      },
+    ];
   if (problem !== '') return [{ text: `The replica ${address} ${behind}: ${problem}.`, type }];
   return isFar ? [{ text: `The replica ${address} ${behind}.`, type }] : [];
 }
