@@ -49,6 +49,8 @@ export const SHOWN: readonly string[] = [
   'walnut_memory_limit_bytes',
   'walnut_memory_planned_bytes',
   'walnut_otlp_exports_total',
+  'walnut_otlp_interval_seconds',
+  'walnut_otlp_last_success_timestamp_seconds',
   'walnut_rpc_duration_seconds',
   'walnut_rpc_handled_total',
   'walnut_slow_calls_total',

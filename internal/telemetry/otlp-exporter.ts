@@ -58,8 +58,11 @@ export class OtlpExporter {
     );
     this.#lastSuccess = metrics.gauge(
       'walnut_otlp_last_success_timestamp_seconds',
-      'When the collector last took an export.',
+      'When the collector last took a whole export.',
     );
+    metrics
+      .gauge('walnut_otlp_interval_seconds', 'How long the process waits between two exports that are taken.')
+      .set(options.intervalMs / 1_000);
     this.#done = this.#run();
   }
 
@@ -106,7 +109,7 @@ export class OtlpExporter {
   #tell({ result, why }: Outcome): void {
     const { clock, logger, endpoint } = this.#options;
     this.#exports.with({ result }).inc();
-    if (result === 'ok' || result === 'partial') this.#lastSuccess.set(clock.wallMs() / 1_000);
+    if (result === 'ok') this.#lastSuccess.set(clock.wallMs() / 1_000);
     const pace = why === undefined ? undefined : this.#paces.take(result);
     if (pace === undefined) return;
     const fields = { endpoint, why, ...pace };

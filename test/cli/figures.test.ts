@@ -238,6 +238,7 @@ describe('info', () => {
       'walnut_log_lines_dropped_total',
       'walnut_otlp_exports_total',
       'walnut_otlp_last_success_timestamp_seconds',
+      'walnut_otlp_interval_seconds',
     ]);
   });
 });

@@ -65,6 +65,13 @@ export const TELEMETRY_MUTANTS: readonly Mutant[] = [
     tests: [EXPORTER],
   },
   {
+    name: 'alarm of exports that a slow interval raises',
+    file: 'internal/page/assets/rules-load.js',
+    text: "EXPORT_LATE_S + 2 * (sumOf(now, 'walnut_otlp_interval_seconds') ?? 0)",
+    replacement: 'EXPORT_LATE_S',
+    tests: ['test/page/alarms.test.ts'],
+  },
+  {
     name: 'export whose waits after failures do not grow',
     file: 'internal/telemetry/otlp-exporter.ts',
     text: 'failures = outcome.isWorthRetry ? failures + 1 : 0;',

@@ -62,6 +62,15 @@ const silent = (heardAgoMs: number): Snapshot => {
   const nodes = { nodes: [{ heard: true, heardAgoMs: String(heardAgoMs), heartbeat }] };
   return snapshotOf({ kind: 'coordinator', view: { readiness: ready, cluster, nodes } });
 };
+/** `lastMs`: of the last success; 0: there was none. Two exports failed. */
+const exported = (lastMs: number, intervalS: number): Snapshot =>
+  snapshotOf({
+    figures: {
+      walnut_otlp_last_success_timestamp_seconds: [{ labels: {}, value: lastMs / 1_000 }],
+      walnut_otlp_interval_seconds: [{ labels: {}, value: intervalS }],
+      walnut_otlp_exports_total: [{ labels: { result: 'failed' }, value: 2 }],
+    },
+  });
 const waiting = (value: number): Snapshot =>
   snapshotOf({
     figures: {
@@ -102,7 +111,7 @@ describe('the rules of the page', () => {
 });
 
 describe('the page', () => {
-  it.each([snapshotOf(), ofCoordinator({}), ofGateway({})])(
+  it.each([snapshotOf(), ofCoordinator({}), ofGateway({}), exported(AT_MS - 7_000_000, 3_600)])(
     'raises none where nothing is wrong: $kind',
     (snapshot) => {
       expect(look(snapshot)).toEqual([]);
@@ -181,7 +190,12 @@ describe('the page', () => {
     ['WalnutDiskSlow', slow('walnut_wal_fsync_duration_seconds'), 'fdatasync'],
     ['WalnutCallsFail', figure('walnut_rpc_handled_total', 3, { code: 'data_loss' }), '3 calls'],
     ['WalnutCallsSlow', slow('walnut_keys_duration_seconds', { method: 'GET' }), 'One Get in a hundred'],
-    ['WalnutExportFails', figure('walnut_otlp_exports_total', 2, { result: 'failed' }), '2 exports'],
+    [
+      'WalnutExportFails',
+      exported(AT_MS - 700_000, 15),
+      'no whole export of the metrics for 11 min 40 s; 2 exports',
+    ],
+    ['WalnutExportFails', exported(0, 3_600), 'since it started; 2 exports'],
     ['WalnutConnectionsRefused', figure('walnut_connections_refused_total', 2), '2 connections'],
     [
       'WalnutCertificateExpires',

@@ -71,6 +71,7 @@ describe('the export of metrics', () => {
     expect(sent[1]?.names).toEqual([
       'walnut_otlp_exports_total',
       'walnut_otlp_last_success_timestamp_seconds',
+      'walnut_otlp_interval_seconds',
       'walnut_level',
     ]);
     expect(sent[0]?.headers).toEqual({

@@ -9,6 +9,8 @@ const MEMORY_RATIO_MAX = 0.95;
 const CERTIFICATE_S_MIN = 14 * 86_400;
 /** Of the last minute. */
 const LATE_RATIO_MAX = 0.1;
+/** Beyond two intervals. */
+const EXPORT_LATE_S = 600;
 const HOT_SHARE_MIN = 0.25;
 const BUSY_RATIO = 0.9;
 const WATCH_SHARE_MAX = 0.25;
@@ -110,13 +112,17 @@ export const LOAD_RULES = [
     severity: 'warning',
     runbook: `${OPERATIONS}the-metrics-are-not-exported`,
     kinds: EVERY_KIND,
-    find: ({ now, before }) =>
-      above(
-        riseOf(before, now, 'walnut_otlp_exports_total', ({ result }) => result !== 'ok'),
-        0,
-        (many) =>
-          `${showMany(many, 'export')} of the metrics failed within a minute: the collector does not take them. The log of the process says why.`,
-      ),
+    find: ({ now }) => {
+      const lastS = sumOf(now, 'walnut_otlp_last_success_timestamp_seconds') ?? 0;
+      const failed = sumOf(now, 'walnut_otlp_exports_total', ({ result }) => result !== 'ok') ?? 0;
+      const since = lastS === 0 ? 'since it started' : `for ${showSpan(now.atMs - lastS * 1_000)}`;
+      return above(
+        failed === 0 ? undefined : now.atMs / 1_000 - lastS,
+        EXPORT_LATE_S + 2 * (sumOf(now, 'walnut_otlp_interval_seconds') ?? 0),
+        () =>
+          `The collector has taken no whole export of the metrics ${since}; ${showMany(failed, 'export')} failed. The log of the process says why.`,
+      );
+    },
     type: () => ["journalctl -u 'walnut@*' -g 'the collector'"],
   },
   {
