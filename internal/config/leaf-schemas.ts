@@ -13,6 +13,8 @@ import { DURATION_FORM, formatDuration, parseDuration } from '#platform/duration
 /** Reads a value that is there; undefined where it is not what was expected. */
 interface Leaf<T> {
   readonly expected: string;
+  /** A refused value may have a credential, which no message shows. */
+  readonly isSecret?: boolean;
   read(value: unknown): T | undefined;
 }
 
@@ -22,7 +24,7 @@ function define<T>(leaf: Leaf<T>, fallback?: T): z.ZodType<T> {
     const result = value === undefined ? undefined : leaf.read(value);
     if (result !== undefined) return result;
     const what = value === undefined ? 'missing: expected' : 'expected';
-    const got = value === undefined ? '' : `, got ${show(value)}`;
+    const got = value === undefined || leaf.isSecret === true ? '' : `, got ${show(value)}`;
     context.addIssue({ code: 'custom', message: `${what} ${leaf.expected}${got}` });
     return z.NEVER;
   });
@@ -158,8 +160,15 @@ export function judgedLater(): z.ZodType<unknown> {
 export function optionalUrl(what: string): z.ZodType<string | undefined> {
   return define({
     expected: `${what}, without a user, a password or a fragment`,
+    isSecret: true,
     read: (value) => (typeof value === 'string' && isPlainUrl(value) ? value : undefined),
   }).optional();
+}
+
+/** The URL without its query, which may be a credential. */
+export function printedUrl(text: string): string {
+  const at = text.indexOf('?');
+  return at < 0 ? text : `${text.slice(0, at)}?HIDDEN`;
 }
 
 function isPlainUrl(text: string): boolean {

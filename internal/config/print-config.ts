@@ -1,4 +1,4 @@
-/** A configuration as YAML in the file's own spelling; loading it gives the same configuration. */
+/** A configuration as YAML in the file's own spelling; loading it gives the same configuration, but for the query of a URL, which may be a credential. */
 import { type Document, isScalar, parseDocument, stringify } from 'yaml';
 import { type BinaryKind, type ConfigOf, sectionsOf } from '#config/binaries.ts';
 import { nestGroups } from '#config/groups.ts';

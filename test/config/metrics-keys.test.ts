@@ -33,11 +33,18 @@ describe('the keys of metrics.otlp', () => {
   it.each([
     '',
     CLEAR,
-    `${TLS}, interval: 1m, headers_file: "/h", ca: "/a", cert: "/c", key: "/k"`,
+    `endpoint: "https://collector.example/otlp", interval: 1m, headers_file: "/h", ca: "/a", cert: "/c", key: "/k"`,
     'endpoint: "http://127.0.0.1:9090/api/v1/otlp/v1/metrics", headers_file: "/h"',
   ])('load what they print: %s', (otlp) => {
     const config = load(otlp);
     expect(loadConfig({ kind: 'master', file: 'm.yaml', text: printConfig(config) })).toEqual(config);
+  });
+
+  it('print and refuse no credential of a URL', () => {
+    const printed = printConfig(load('endpoint: "https://collector.example/otlp?token=secret"'));
+    expect(printed).toContain('endpoint: https://collector.example/otlp?HIDDEN\n');
+    for (const url of ['https://u:secret@collector', 'collector:4318?token=secret'])
+      expect(problemsOf(`endpoint: "${url}"`)).toEqual([expect.not.stringContaining('secret')]);
   });
 
   it('let a credential go in clear text where that is allowed', () => {

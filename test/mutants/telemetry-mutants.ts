@@ -72,6 +72,13 @@ export const TELEMETRY_MUTANTS: readonly Mutant[] = [
     tests: ['test/page/alarms.test.ts'],
   },
   {
+    name: 'refused URL whose password is shown',
+    file: 'internal/config/leaf-schemas.ts',
+    text: '    isSecret: true,\n',
+    replacement: '',
+    tests: [KEYS],
+  },
+  {
     name: 'export whose waits after failures do not grow',
     file: 'internal/telemetry/otlp-exporter.ts',
     text: 'failures = outcome.isWorthRetry ? failures + 1 : 0;',

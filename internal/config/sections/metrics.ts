@@ -1,5 +1,5 @@
 /** `metrics`: where a process sends its metrics, besides answering them at `/metrics`. */
-import { absolute, optionalDuration, optionalFile, optionalUrl } from '#config/leaf-schemas.ts';
+import { absolute, optionalDuration, optionalFile, optionalUrl, printedUrl } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 import { formatDuration } from '#platform/duration.ts';
 
@@ -47,7 +47,7 @@ export const METRICS = defineSection({
   }),
   print: ({ otlp: { endpoint, intervalMs, headersFile, ca, cert, key } }) => {
     const values = {
-      'otlp.endpoint': endpoint,
+      'otlp.endpoint': endpoint === undefined ? undefined : printedUrl(endpoint),
       'otlp.interval': intervalMs === undefined ? undefined : formatDuration(intervalMs),
       'otlp.headers_file': headersFile,
       'otlp.ca': ca,
