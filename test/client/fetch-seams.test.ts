@@ -81,7 +81,7 @@ describe('a call by fetch', () => {
   it.each<[WalnutClientOptions, string]>([
     [{ address: 'a:1', tls: {} }, 'tls is for Node'],
     [{ address: 'a:1', token: 'walnut_a' }, 'expected https://a:1, or allowClearText: true'],
-    [{ address: 'a' }, 'expected host:port'],
+    [{ address: 'a:x' }, 'expected host:port'],
   ])('is not made with %o', (options, why) => {
     expect(() => connect(options)).toThrow(why);
   });

@@ -433,7 +433,7 @@ describe('failures', () => {
     expect(() => connect({ address: 'a:1', queuedBytesMax: 0 })).toThrow('queuedBytesMax');
   });
 
-  it.each(['', 'localhost', 'http://localhost:8080', 'a:0'])(
+  it.each(['', 'a b', 'http://localhost:8080', 'a:0'])(
     'of the address %j say what is expected',
     (address) => {
       const open = (): unknown => connect({ address });

@@ -100,7 +100,7 @@ class Duel {
     }
     const { hits, misses, evicted, expired } = this.#model;
     const sums = { entries: this.#model.map.size, bytes: this.#model.bytes, entriesMax: 0, bytesMax: 0 };
-    expect(this.#store.stats()).toEqual({ ...sums, hits, misses, evicted, expired });
+    expect(this.#store.stats()).toEqual({ ...sums, hits, misses, evicted, expired, refused: 0 });
     expect(this.#store.stateDigest()).toBe(this.#model.digest());
     this.told.push(this.#store.stats(), this.#store.stateDigest());
   }

@@ -131,6 +131,7 @@ describe('store against a plain model', () => {
           entriesMax: 0,
           bytesMax: 0,
           hits,
+          refused: 0,
           misses,
           evicted,
           expired,
