@@ -16,8 +16,9 @@ const ROOT = join(import.meta.dirname, '..');
 const BINARIES = ['walnut', 'master', 'slave', 'node', 'coordinator', 'gateway'];
 /** What the page of a node is made of, beside the compiled code of either format: its files, and the manuals with its runbooks. */
 const OF_PAGE = ['internal/page/assets', 'docs/operations.md', 'docs/cluster.md', 'docs/gateway.md'];
-/** Files and directories that are copied unchanged. */
+/** Files and directories that are copied unchanged, without declarations: those in `bin` are for the executable's own source. */
 const COPIED = ['bin', 'configs', 'api/walnut', 'LICENSE'];
+const DECLARATIONS = /\.d\.c?ts$/;
 
 /** What the compiler is told beside the repository's own settings. Node 22 has no `using`. */
 const COMPILER_OPTIONS = {
@@ -55,7 +56,8 @@ export function buildPackage(place = join(ROOT, 'dist')): string {
 }
 
 function copy(paths: readonly string[], target: string): void {
-  for (const path of paths) cpSync(join(ROOT, path), join(target, path), { recursive: true });
+  const filter = (path: string): boolean => !DECLARATIONS.test(path);
+  for (const path of paths) cpSync(join(ROOT, path), join(target, path), { recursive: true, filter });
 }
 
 /** What `walnut man` prints. */
