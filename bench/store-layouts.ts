@@ -4,7 +4,7 @@
  * `slots` of all of them are those of the store; its digest and deadlines are in none.
  */
 import { LRUCache } from 'lru-cache';
-import type { EncodedPair } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
 import { RecencyList } from '#storage/recency.ts';

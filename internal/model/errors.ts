@@ -2,10 +2,9 @@
  * Every error that a caller can get, as a closed union of codes. Only
  * `wire/error-codes.ts` maps them to Connect codes.
  */
-import type { Position } from '#model/position.ts';
+import type { GroupPlace, Position } from '#model/position.ts';
 import type { Seen } from '#model/seen.ts';
 import type { ShardOwner } from '#model/shard-owner.ts';
-import type { GroupPlace } from '#model/watch.ts';
 
 export type ErrorCode =
   /** The request is wrong in every state; the message names what was expected. */

@@ -19,6 +19,13 @@ export interface Position {
   readonly group?: string | undefined;
 }
 
+/** A place in the log of one group of a cluster. */
+export interface GroupPlace {
+  /** The group's id. */
+  readonly group: string;
+  readonly position: Position;
+}
+
 /** One row of the epoch table: the history `epoch` begins at `firstLsn` (its EPOCH record). */
 export interface EpochStart {
   readonly epoch: Epoch;

@@ -1,6 +1,7 @@
 /** What a watcher asks for and gets (docs/adr/0015-watch.md). */
-import type { Cause, EncodedPair, Entry, Mutation } from '#model/entry.ts';
-import type { Position } from '#model/position.ts';
+import type { EncodedPair } from '#model/encoded.ts';
+import type { Cause, Entry, Mutation } from '#model/entry.ts';
+import type { GroupPlace, Position } from '#model/position.ts';
 
 /** Watchers of one node. */
 export const WATCHERS_MAX = 4_096;
@@ -24,13 +25,6 @@ export type WatchTarget =
   | { readonly kind: 'prefix'; readonly prefix: string };
 
 export type WatchOp = Mutation['op'];
-
-/** A place in the log of one group of a cluster. */
-export interface GroupPlace {
-  /** The group's id. */
-  readonly group: string;
-  readonly position: Position;
-}
 
 export interface WatchCommand {
   readonly target: WatchTarget;

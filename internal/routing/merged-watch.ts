@@ -5,8 +5,8 @@
  * another group goes on.
  */
 import { checkCaller, invalidArgument, WalnutError } from '#model/errors.ts';
-import { NO_POSITION } from '#model/position.ts';
-import type { GroupPlace, WatchCommand, WatchMessage } from '#model/watch.ts';
+import { type GroupPlace, NO_POSITION } from '#model/position.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import { Arrivals } from '#routing/arrivals.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';

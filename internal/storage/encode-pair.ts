@@ -1,5 +1,6 @@
 /** Encodes a key string and a value as the bytes that the store applies. */
-import { type EncodedMutation, type EncodedPair, type Mutation, stated } from '#model/entry.ts';
+import type { EncodedMutation, EncodedPair } from '#model/encoded.ts';
+import { type Mutation, stated } from '#model/entry.ts';
 import { assert } from '#platform/assert.ts';
 
 export function encodePair(

@@ -9,7 +9,8 @@
  * A deadline and its place in the expiry index take 12 bytes more, in arrays that a
  * chunk gets with its first deadline. Word 0 of a free slot links the chunk's free slots.
  */
-import { type EncodedPair, type Entry, NEVER } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
+import { type Entry, NEVER } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';

@@ -5,7 +5,7 @@
  * `SnapshotError` and is never read as a wrong value.
  */
 
-import type { EncodedPair } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
 import { KEY_BYTES_MAX } from '#model/limits.ts';
 import { BlockError } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';

@@ -10,14 +10,8 @@
 
 import type { EntryReads } from '#model/bulk.ts';
 import type { ScanCommand } from '#model/commands.ts';
-import {
-  type EncodedMutation,
-  type EncodedPair,
-  type Entry,
-  isExpired,
-  type Mutation,
-  type StoreLimits,
-} from '#model/entry.ts';
+import type { EncodedMutation, EncodedPair } from '#model/encoded.ts';
+import { type Entry, isExpired, type Mutation, type StoreLimits } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';

@@ -4,7 +4,8 @@
  * own event, whose key and value become text and views only where somebody asks for them.
  */
 import { contentTypeOf } from '#engine/records/data-record.ts';
-import { type EncodedMutation, type Entry, isExpired } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/encoded.ts';
+import { type Entry, isExpired } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { EventSource, WatchEvent } from '#model/watch.ts';
 import type { Frame } from '#wal/frame.ts';

@@ -3,7 +3,7 @@
  * event costs no buffer of its own. A long value gets one, or stays in its record where
  * nobody writes to that again and it has little else.
  */
-import type { EncodedPair } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
 import type { EventSource } from '#model/watch.ts';
 import { isMostOfBuffer } from '#platform/bytes.ts';
 

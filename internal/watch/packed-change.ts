@@ -10,7 +10,7 @@
  *     i32  length of the value
  *     key, value and content type
  */
-import type { EncodedMutation } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/encoded.ts';
 import type { Lsn } from '#model/position.ts';
 import type { Frame } from '#wal/frame.ts';
 import { CHANGE_BYTES, Change } from '#watch/change.ts';

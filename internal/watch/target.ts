@@ -1,5 +1,5 @@
 /** Which keys a target means, by bytes of UTF-8, in which well-formed texts have the same prefixes. */
-import type { EncodedPair } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
 import type { WatchTarget } from '#model/watch.ts';
 
 /** The key or the prefix. */

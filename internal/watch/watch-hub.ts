@@ -7,7 +7,8 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { recordKindOf } from '#engine/records/record-table.ts';
-import type { EncodedMutation, Entry } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/encoded.ts';
+import type { Entry } from '#model/entry.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { WatchEvent, WatchOp } from '#model/watch.ts';
 import type { Clock, Timer } from '#platform/clock.ts';

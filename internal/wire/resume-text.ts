@@ -11,8 +11,8 @@
  * A node writes one part without a name. A gateway writes a part for each group, at most 255.
  */
 import { type ErrorDetails, invalidArgument, type WalnutError } from '#model/errors.ts';
-import type { Lsn, Position } from '#model/position.ts';
-import type { GroupPlace, WatchMessage } from '#model/watch.ts';
+import type { GroupPlace, Lsn, Position } from '#model/position.ts';
+import type { WatchMessage } from '#model/watch.ts';
 import { crc32 } from '#platform/crc32.ts';
 
 const VERSION = 1;

@@ -1,7 +1,7 @@
 /** Reaches into running nodes: the engines that were opened, to damage what they contain. */
 import { afterEach, beforeEach } from 'vitest';
 import { Engine } from '#engine/engine.ts';
-import type { EncodedMutation } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/encoded.ts';
 import { Store } from '#storage/store.ts';
 
 /** Collects every engine of the test file's nodes in the order in which they finish opening. */

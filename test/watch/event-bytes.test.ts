@@ -1,7 +1,7 @@
 /** Keys and values of events stay as they were, whatever becomes of the records that they came from. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EncodedPair } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
 import { EventBytes } from '#watch/event-bytes.ts';
 
 /** Around where bytes are copied by hand, get a buffer of their own, and fill a chunk. */

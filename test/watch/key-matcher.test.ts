@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EncodedPair } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
 import type { WatchTarget } from '#model/watch.ts';
 import { KeyMatcher } from '#watch/key-matcher.ts';
 import { bytesOfTarget, isWatched } from '#watch/target.ts';

@@ -24,7 +24,8 @@ import {
   VERSION,
   VERSION_2,
 } from '#engine/records/record-layout.ts';
-import type { Cause, EncodedMutation, Mutation } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/encoded.ts';
+import type { Cause, Mutation } from '#model/entry.ts';
 import type { NamedWrite } from '#model/write-id.ts';
 import { readBlocks } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';

@@ -1,7 +1,8 @@
 /** What a kind of record has to answer, so that nobody who reads the log switches over kinds. */
 import type { EpochTable } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
-import type { EncodedMutation, Mutation } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/encoded.ts';
+import type { Mutation } from '#model/entry.ts';
 import type { Store } from '#storage/store.ts';
 import type { TimeTable } from '#storage/time-table.ts';
 import type { Frame } from '#wal/frame.ts';

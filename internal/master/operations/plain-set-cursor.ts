@@ -3,7 +3,8 @@
  * deadline, which the caller sets.
  */
 import type { PlainSets } from '#model/bulk.ts';
-import { type EncodedPair, NEVER } from '#model/entry.ts';
+import type { EncodedPair } from '#model/encoded.ts';
+import { NEVER } from '#model/entry.ts';
 
 export class PlainSetCursor implements EncodedPair {
   readonly bytes: Buffer;
