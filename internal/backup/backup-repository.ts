@@ -130,9 +130,15 @@ export class BackupRepository {
     return `${this.path}/objects/${sha256.slice(0, 2)}/${sha256}`;
   }
 
-  /** Stores the first `bytes` bytes of the file at `path`. Throws `LogMovedError` if they change meanwhile. */
-  async putObject(path: string, bytes: number): Promise<StoredObject> {
-    const { fileSystem } = this.#parts;
+  /**
+   * Stores the first `bytes` bytes of the file at `path`, which is opened in `fileSystem`.
+   * Throws `LogMovedError` if they change meanwhile.
+   */
+  async putObject(
+    { fileSystem }: Pick<ImageReaderParts, 'fileSystem'>,
+    path: string,
+    bytes: number,
+  ): Promise<StoredObject> {
     const source = await fileSystem.open(path, 'read');
     try {
       const sha256 = await this.#hash(source, bytes);

@@ -48,10 +48,10 @@ export async function createBackup(
   repository: BackupRepository,
   { isReplayed }: CreateBackupOptions,
 ): Promise<CreatedBackup> {
-  const created = await withLogImage(parts, from, async (image) => {
+  const created = await withLogImage(parts, from, async (image, held) => {
     if (image.last.lsn === 0) throw new BackupRequestError(`${from} has no record yet`);
     await repository.prepare();
-    return copyImage(parts, image, repository);
+    return copyImage(held, image, repository);
   });
   const state = isReplayed ? await replay(parts, created.manifest, repository) : null;
   const manifest = { ...created.manifest, state };
@@ -68,7 +68,7 @@ async function copyImage(
   const counts = { copiedBytes: 0, reusedBytes: 0, copiedFiles: 0, reusedFiles: 0 };
   const files: BackupFile[] = [];
   const put = async (file: Omit<BackupFile, 'sha256'>, path: string): Promise<string> => {
-    const { sha256, isReused } = await repository.putObject(path, file.bytes);
+    const { sha256, isReused } = await repository.putObject(parts, path, file.bytes);
     counts[isReused ? 'reusedBytes' : 'copiedBytes'] += file.bytes;
     counts[isReused ? 'reusedFiles' : 'copiedFiles']++;
     files.push({ ...file, sha256 });

@@ -82,9 +82,9 @@ async function drill(parts: ShadowParts, options: DrillOptions): Promise<DrillRe
   const { fileSystem } = parts;
   const held = copyIn(options);
   await fileSystem.makeDirectory(held);
-  const image = await withLogImage(parts, options.from, async (source) => {
+  const image = await withLogImage(parts, options.from, async (source, reading) => {
     for (const name of await fileSystem.readDirectory(held)) await fileSystem.remove(`${held}/${name}`);
-    await writeImage(parts, source, held);
+    await writeImage(reading, source, held);
     const copy = movedTo(source, held);
     const tail = copy.segments.at(-1);
     if (tail !== undefined && !tail.isSealed) await checkTail(parts, tail, copy.last);

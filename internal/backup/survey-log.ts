@@ -4,14 +4,15 @@
  * closing any descriptor of that file would release the owner's lock.
  *
  * The files may change while they are read, so the snapshot and the segments must
- * form one chain of CRCs. If a checkpoint or a cut replaces files meanwhile, a file
- * is missing or the chain is broken, and the survey begins again, a bounded number
- * of times.
+ * form one chain of CRCs. They are opened at once and kept open, so that one which a
+ * checkpoint removes meanwhile can still be read. If a file is missing even so, or a
+ * cut broke the chain, the survey begins again, a bounded number of times.
  *
  * Throws `ImageDamageError` if durable bytes are damaged or missing, and
  * `BackupRequestError` if there is no log.
  */
 
+import { withHeldFiles } from '#backup/held-files.ts';
 import { walkLiveSegment } from '#backup/live-segment.ts';
 import {
   BackupRequestError,
@@ -50,19 +51,20 @@ const PAUSE_MS = 100;
 
 /**
  * Surveys the log in `directory` and runs `work` on it; both begin again if the node
- * replaced files meanwhile. Damage is reported only if it is found twice at the same
+ * replaced files meanwhile. `work` is to read the image by the parts that it is given:
+ * these read files of the log that the node has removed since the survey, too. Damage is reported only if it is found twice at the same
  * place with no change of MANIFEST between.
  */
-export async function withLogImage<T>(
-  parts: ImageReaderParts,
+export async function withLogImage<T, Parts extends ImageReaderParts>(
+  parts: Parts,
   directory: string,
-  work: (image: LogImage) => Promise<T>,
+  work: (image: LogImage, parts: Parts) => Promise<T>,
 ): Promise<T> {
   let lastDamage = '';
   for (let attempt = 1; ; attempt++) {
     const manifestBytes = await readManifestBytes(parts, directory);
     try {
-      return await work(await surveyOnce(parts, directory, manifestBytes));
+      return await surveyOnce(parts, directory, manifestBytes, work);
     } catch (error) {
       const isGone = isMissingFileOf(directory, error) || error instanceof LogMovedError;
       if (!isGone && !(error instanceof ImageDamageError)) throw error;
@@ -99,11 +101,12 @@ async function readManifestBytes({ fileSystem }: ImageReaderParts, directory: st
   return readWholeFile(fileSystem, path);
 }
 
-async function surveyOnce(
-  parts: ImageReaderParts,
+async function surveyOnce<T, Parts extends ImageReaderParts>(
+  parts: Parts,
   directory: string,
   manifestBytes: Buffer,
-): Promise<LogImage> {
+  work: (image: LogImage, parts: Parts) => Promise<T>,
+): Promise<T> {
   const manifest = tryDecodeManifest(manifestBytes);
   if (typeof manifest === 'string') {
     throw new ImageDamageError({ file: `${directory}/${MANIFEST_NAME}`, byte: 0, lsn: 0, why: manifest });
@@ -111,11 +114,22 @@ async function surveyOnce(
   if (manifest.logId === '') {
     throw new BackupRequestError(`${directory} has no log yet: this replica has not met its master`);
   }
-  const base = await readBase(parts, directory, manifest);
   const names = await liveSegments(parts, directory, manifest);
-  const image = await new Survey(parts, directory, manifest, base).run(names);
-  // An image may end before the LSN that MANIFEST demands, so a directory made of it must not demand it.
-  return { ...image, manifest: { ...manifest, reaches: undefined } };
+  const { snapshot } = manifest;
+  const needed = neededAfter(names, parseSnapshotName(snapshot)?.lsn ?? 0).map(({ name }) => name);
+  const paths = [...(snapshot === '' ? [] : [snapshot]), ...needed].map((name) => `${directory}/${name}`);
+  return withHeldFiles(parts, paths, async (held) => {
+    const base = await readBase(held, directory, manifest);
+    const image = await new Survey(held, directory, manifest, base).run(names);
+    // An image may end before the LSN that MANIFEST demands, so a directory made of it must not demand it.
+    return work({ ...image, manifest: { ...manifest, reaches: undefined } }, held);
+  });
+}
+
+/** The segments from the one that has the record after `lsn`. Pure. */
+function neededAfter(names: readonly SegmentName[], lsn: number): readonly SegmentName[] {
+  const start = names.findLastIndex(({ firstLsn }) => firstLsn <= lsn + 1);
+  return names.slice(Math.max(0, start));
 }
 
 async function readBase(
@@ -183,8 +197,7 @@ class Survey {
     const first = names[0];
     const late = first && whyNotFirst(first.firstLsn, this.#from.lsn);
     if (first !== undefined && late !== undefined) throw this.#damage(first, 0, late);
-    const start = names.findLastIndex(({ firstLsn }) => firstLsn <= this.#from.lsn + 1);
-    const needed = names.slice(Math.max(0, start));
+    const needed = neededAfter(names, this.#from.lsn);
     const segments: ImageSegment[] = [];
     const seqs = names.map(({ seq }) => seq);
     for (const [index, name] of needed.entries()) {

@@ -6,7 +6,7 @@ import { type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
 import { BackupRepository } from '#backup/backup-repository.ts';
 import { createBackup } from '#backup/create-backup.ts';
 import { foldLog } from '#backup/fold-log.ts';
-import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log-image.ts';
+import { BackupRequestError, type ImageBase, ImageDamageError, type LogImage } from '#backup/log-image.ts';
 import { restoreImage } from '#backup/restore-backup.ts';
 import { withLogImage } from '#backup/survey-log.ts';
 import { verifyBackup } from '#backup/verify-backup.ts';
@@ -87,9 +87,13 @@ describe.each(FORMAT_LEVELS)('a backup of a running node, at format level %i', (
       }
     })();
     const backups = [];
-    for (let i = 0; i < 12; i++) backups.push(await create());
-    isOver = true;
-    await writing;
+    try {
+      for (let i = 0; i < 12; i++) backups.push(await create());
+    } finally {
+      // No write is left behind where a backup fails.
+      isOver = true;
+      await writing;
+    }
     for (const { manifest } of backups) {
       expect((await verify(manifest)).digest).toBe(live.digests[manifest.to.lsn]);
     }
@@ -160,6 +164,25 @@ describe.each(FORMAT_LEVELS)('a backup of a running node, at format level %i', (
     expect(await readdir(join(repository.path, 'tmp'))).toEqual([]);
     expect(await repository.list()).toEqual([]);
     expect((await create(true)).manifest.to.lsn).toBe(live.digests.length - 1);
+  });
+
+  it('reads on in files that checkpoints took away meanwhile', async () => {
+    await live.write(50);
+    await live.checkpoint();
+    await live.write(100);
+    let attempts = 0;
+    const folded = await withLogImage(fileParts, data, async (image, held) => {
+      attempts++;
+      await live.checkpoint();
+      await live.write(50);
+      await live.checkpoint();
+      const { base, segments } = image;
+      for (const { path } of [base as ImageBase, ...segments])
+        await expect(stat(path)).rejects.toThrow('ENOENT');
+      return foldLog(held, image);
+    });
+    expect(attempts).toBe(1);
+    expect(folded.store.stateDigest()).toBe(live.digests[151]);
   });
 
   it('begins anew where a checkpoint took its files away', async () => {

@@ -76,4 +76,18 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     replacement: '        const why = whyNotNewest(0, this.#chain.lsn);',
     tests: [JUDGE],
   },
+  {
+    name: 'files of a survey read by names that a checkpoint removes',
+    file: 'internal/backup/held-files.ts',
+    text: "mode === 'read' ? held.get(path) : undefined;",
+    replacement: "mode === 'write' ? held.get(path) : undefined;",
+    tests: ['test/backup/backup.test.ts'],
+  },
+  {
+    name: 'files of a survey left open',
+    file: 'internal/backup/held-files.ts',
+    text: 'for (const file of held.values()) await file.close();',
+    replacement: 'for (const file of held.values()) await file.stat();',
+    tests: ['test/backup/open-handles.test.ts'],
+  },
 ];

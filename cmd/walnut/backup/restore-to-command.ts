@@ -152,8 +152,8 @@ interface Source {
 
 async function openSource(parts: ShadowParts, path: string, target: FoldTarget): Promise<Source> {
   if ((await parts.fileSystem.stat(`${path}/${MANIFEST_NAME}`)) !== undefined) {
-    return withLogImage(parts, path, async (image) => {
-      const folded = await foldLog(parts, image, { target });
+    return withLogImage(parts, path, async (image, held) => {
+      const folded = await foldLog(held, image, { target });
       return { name: path, logId: image.manifest.logId, folded };
     });
   }
