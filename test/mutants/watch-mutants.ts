@@ -381,7 +381,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '  const { op, cause, expireAtMs } = mutation;',
     replacement: `  const { cause, expireAtMs } = mutation;
   const op = mutation.op === 'touch' ? 'delete' : mutation.op;`,
-    tests: ['test/node/api-model.test.ts'],
+    tests: ['test/watch/packed-change.test.ts', 'test/node/api-model.test.ts'],
   },
   {
     name: 'content type of the entry before a change left out in protobuf',
