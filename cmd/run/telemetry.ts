@@ -20,7 +20,7 @@ export interface Telemetry {
   start(kind: BinaryKind, address: string): void;
 }
 
-/** Where collectors take metrics, unless the endpoint has a path of its own. */
+/** The path at which collectors take metrics, unless the endpoint has one of its own. */
 const METRICS_PATH = '/v1/metrics';
 const NOTHING: Telemetry = { tls: [], start: () => {} };
 

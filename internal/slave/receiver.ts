@@ -184,7 +184,7 @@ export class Receiver {
   }
 }
 
-/** Where the piece that begins at `from` ends. Pure. */
+/** The end of the piece that begins at `from`. Pure. */
 function pieceEnd(frames: readonly Frame[], from: number): number {
   const endMax = Math.min(frames.length, from + PIECE_RECORDS);
   let to = from + 1;

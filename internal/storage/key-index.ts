@@ -37,9 +37,9 @@ export interface KeyMatcher {
   matches(slot: number, key: KeyBytes): boolean;
 }
 
-/** Where stored keys lie. */
+/** Finds the bytes of stored keys. */
 export interface KeyPlaces {
-  /** Where the key of `slot` lies, as a 32-bit number. */
+  /** The place of the key of `slot`, as a 32-bit number. */
   placeOf(slot: number): number;
   /** For prefetching: reads what lies at a place, which may be another key's by now, or nobody's. */
   touch(place: number): void;

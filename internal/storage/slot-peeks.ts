@@ -37,7 +37,7 @@ export class SlotPeeks {
     return seen;
   }
 
-  /** Where the slot's cell lies in the first 16 GiB of the arena; beyond that, somewhere else. */
+  /** The place of the slot's cell, if that is in the first 16 GiB of the arena; else another place. */
   placeOf(slot: number): number {
     return this.#slots.wordsOf(slot)[firstWordOf(slot)] as number;
   }

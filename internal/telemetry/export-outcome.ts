@@ -44,7 +44,7 @@ export function outcomeOf(answer: PostAnswer, { refused, nowMs }: OutcomeParts):
   };
 }
 
-/** Where a redirection points to, without its query, which may be a credential. */
+/** The target of a redirection, without its query, which may be a credential. */
 function targetOf({ status, headers: { location } }: PostAnswer): string {
   if (status < 300 || status >= 400 || location === undefined) return '';
   const [text = ''] = URL.canParse(location) ? [withoutQuery(new URL(location))] : location.split(/[?#]/);

@@ -38,7 +38,7 @@ export class EventBytes {
     return this.#chunk as Chunk;
   }
 
-  /** Where `length` bytes are free in `chunk`, at a multiple of eight; undefined for more than events may share. */
+  /** The place of `length` free bytes in `chunk`, at a multiple of eight; undefined for more than events may share. */
   place(length: number): number | undefined {
     if (length > SHARED_BYTES_MAX) return undefined;
     this.#at = Math.ceil(this.#at / UNIT_BYTES) * UNIT_BYTES;

@@ -42,7 +42,7 @@ const [TAG, FROM, TO, LENGTH_AT, POSITION_FROM, POSITION_TO, MARKS] = [0, 1, 2, 
 const reader = new ByteReader();
 /** The newest position of the answer that is being read. */
 let newest: Position | undefined;
-/** Where the last position stands in it that was read: at first nowhere, as none is empty. */
+/** The place in it of the last position that was read; at first none, since no position is empty. */
 let [lastFrom, lastTo] = [0, -1];
 const NO_BYTES = Buffer.alloc(0);
 

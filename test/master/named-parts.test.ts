@@ -17,7 +17,7 @@ async function open(): Promise<Rig> {
 const run = (rig: Rig, writes: readonly WriteOperation[], id: BatchId): Promise<BatchResult[]> =>
   rig.until(rig.master.namedBatch(writes, id));
 
-/** Of each result: whether it was applied and repeated, or the code of its error. */
+/** Tells of each result if it was applied and repeated, or the code of its error. */
 const told = (results: readonly BatchResult[]): unknown[] =>
   results.map((result) => {
     if (result.kind === 'error') return result.error.code;

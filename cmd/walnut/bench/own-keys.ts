@@ -40,7 +40,7 @@ export async function askStatus(address: Endpoint, io: Interruptible): Promise<S
   }
 }
 
-/** Where writes go: to the master of a replica, else to the node, or the gateway, itself. */
+/** The address that writes go to: that of a replica's master, else that of the node or gateway itself. */
 export function writerOf(address: Endpoint, status: StatusResponse | undefined): Endpoint {
   if (status?.role !== Role.REPLICA) return address;
   const master = status.master?.address ?? '';

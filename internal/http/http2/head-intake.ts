@@ -15,7 +15,7 @@ import { judgeFrame, Verdict } from './stream-table.ts';
 export interface HeadIntakeOptions {
   /** Streams of the peer at once. */
   readonly streamsMax: number;
-  /** As in `Http2Options`. */
+  /** The same as in `Http2Options`. */
   readonly tooLarge: WholeAnswer | undefined;
 }
 

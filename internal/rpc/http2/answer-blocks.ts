@@ -15,7 +15,7 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'tra
 export const CONTINUE = prepareBlock([':status', '100']);
 const OK_TRAILERS_BLOCK = prepareBlock(fieldsOf(OK_TRAILERS));
 
-/** As over HTTP/1.1. */
+/** The same answer as over HTTP/1.1. */
 export const HEAD_TOO_LARGE: WholeAnswer = {
   head: prepareBlock([':status', '431', 'content-type', 'application/json']),
   text: Buffer.from(unparsedBody(headTooLarge(HEAD_BYTES_MAX))),
