@@ -112,8 +112,11 @@ describe.skipIf(process.platform !== 'linux')('a node whose log cannot be writte
     const node = await nodes.start();
     await node.ready();
     node.child.stderr?.destroy();
-    await expectService(node);
-    expect(await node.metric('walnut_log_lines_dropped_total')).toBeGreaterThanOrEqual(1);
+    // The system may close this end of the pipe after the first lines: they are read then, not lost.
+    await eventually(async () => {
+      await expectService(node);
+      return (await node.metric('walnut_log_lines_dropped_total')) >= 1;
+    }, 'a line that was lost');
     await expectCleanStop(node);
   }, 60_000);
 });
