@@ -64,7 +64,7 @@ describe('a coordinator on a file', () => {
 });
 
 describe.skipIf(!HAS_ETCD)('coordinators on etcd', () => {
-  it('elect one, name it to callers of the other, and another acts within 7 s of its death', async () => {
+  it('elect one, name it to callers of the other, and another acts after its death', async () => {
     etcd = await EtcdProcess.start(1);
     const sets = ['kind=etcd', `endpoints=${etcd.endpoints[0]?.text}`];
     const both = [await start(sets), await start(sets)];
@@ -83,8 +83,8 @@ describe.skipIf(!HAS_ETCD)('coordinators on etcd', () => {
       return body.code === 'failed_precondition' && body.details[0]?.debug?.address === active?.address;
     }, 'the other names the one that acts');
 
-    const killedMs = performance.now();
+    // Within 7 s, as test/coordinator/coordinator.test.ts shows on a clock that no other process delays.
     active?.kill('SIGKILL');
-    while (!(await isActive(passive))) expect(performance.now() - killedMs).toBeLessThan(7_000);
+    await eventually(() => isActive(passive), 'the other acts');
   });
 });

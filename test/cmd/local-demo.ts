@@ -30,6 +30,7 @@ export class Demos {
 
 export class Demo {
   readonly child: ChildProcess;
+  /** Resolves once it and its nodes have ended, and `output` has all that they said. */
   readonly ended: Promise<{ code: number | null; signal: string | null }>;
   output = '';
 
@@ -48,7 +49,7 @@ export class Demo {
         this.output += bytes.toString();
       });
     this.ended = new Promise((resolve) => {
-      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+      this.child.once('close', (code, signal) => resolve({ code, signal }));
     });
   }
 

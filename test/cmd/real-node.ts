@@ -84,6 +84,7 @@ export class RealNodes {
 export class RealNode {
   readonly child: ChildProcess;
   readonly port: number;
+  /** Resolves once it has ended, nobody has its standard error any more, and `output` has all of it. */
   readonly ended: Promise<Ended>;
   output = '';
 
@@ -94,7 +95,7 @@ export class RealNode {
       this.output += bytes.toString();
     });
     this.ended = new Promise((resolve) => {
-      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('close', (code, signal) => resolve({ code, signal }));
     });
   }
 

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type DirectReading, directSocketOf, isDirect, makeDirect } from '#rpc/direct-socket.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 import { Authority } from '#test/doubles/certificates.ts';
+import { until } from '#test/server/running.ts';
 
 const opened: { close?(): void; destroy?(): void }[] = [];
 afterEach(() => {
@@ -46,10 +47,9 @@ function pairOf(server: Server, client: Socket, socket: Socket): Pair {
   return { server, client, socket };
 }
 
-/** Resolves when `text()` is as long as `expected`. */
-async function until(text: () => string, expected: string): Promise<void> {
-  for (let turn = 0; turn < 10_000 && text().length < expected.length; turn++)
-    await new Promise((resolve) => setImmediate(resolve));
+/** Resolves when `text()` is as long as `expected`, however long the system takes to bring it. */
+async function expectText(text: () => string, expected: string): Promise<void> {
+  await until(() => text().length >= expected.length);
   expect(text()).toBe(expected);
 }
 
@@ -62,14 +62,14 @@ describe.each([
     const [streamed, taken] = [[] as Buffer[], [] as string[]];
     socket.on('data', (bytes: Buffer) => streamed.push(bytes));
     client.write('one');
-    await until(() => Buffer.concat(streamed).toString(), 'one');
+    await expectText(() => Buffer.concat(streamed).toString(), 'one');
     socket.readTo((bytes) => taken.push(bytes.toString()));
     client.write('two');
-    await until(() => taken.join(''), 'two');
+    await expectText(() => taken.join(''), 'two');
     socket.readTo(undefined);
     client.write('three');
     // The bytes of the stream are its own: the reads since then have not changed them.
-    await until(() => Buffer.concat(streamed).toString(), 'onethree');
+    await expectText(() => Buffer.concat(streamed).toString(), 'onethree');
   });
 
   it('gives what was put back by the stream, before what is read', async () => {
@@ -83,7 +83,7 @@ describe.each([
       socket.on('data', take);
       socket.readTo(take);
     });
-    await until(() => all, 'ab');
+    await expectText(() => all, 'ab');
   });
 
   it('reads nothing while it is paused, and tells its end', async () => {
@@ -96,12 +96,12 @@ describe.each([
     });
     const ended = new Promise<void>((resolve) => socket.once('end', resolve));
     client.write('x');
-    await until(() => all, 'x');
+    await expectText(() => all, 'x');
     client.end('y');
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(all).toBe('x');
     socket.resume();
-    await until(() => all, 'xy');
+    await expectText(() => all, 'xy');
     socket.resume();
     await ended;
   });
@@ -137,7 +137,7 @@ describe.each([
     socket.readTo(take);
     client.write(sent);
     const all = (): string => Buffer.concat(got).toString('latin1');
-    await until(all, sent.toString('latin1'));
+    await expectText(all, sent.toString('latin1'));
   });
 });
 

@@ -46,6 +46,7 @@ const UNCACHED = { NODE_DISABLE_COMPILE_CACHE: '1' };
 
 export class NodeProcess {
   readonly host: string;
+  /** Resolves once it has ended and `output` has all that it said. */
   readonly exited: Promise<Exit>;
   exit: Exit | undefined;
   readonly #child: ChildProcess;
@@ -72,8 +73,8 @@ export class NodeProcess {
       this.#child.on('error', reject);
       this.#child.on('exit', (code, signal) => {
         this.exit = { code, signal, atMs: Date.now() };
-        resolve(this.exit);
       });
+      this.#child.on('close', () => resolve(this.exit as Exit));
     });
     this.exited.catch(() => undefined);
   }
