@@ -62,6 +62,10 @@ export class BatchQueue {
     return this.#waiting.length - this.#head;
   }
 
+  get isNextAlone(): boolean {
+    return this.#waiting[this.#head]?.kind === 'alone';
+  }
+
   /** Adds an operation. Throws RESOURCE_EXHAUSTED if too much is waiting. */
   push(pending: Pending): void {
     const { queuedOperationsMax, queuedBytesMax } = this.#limits;

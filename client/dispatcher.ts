@@ -1,8 +1,8 @@
 /**
  * The order of a client's calls. Writes, and reads of the master, take effect in the
  * order of their calls. Reads of other nodes go beside them, unless a write of their key
- * is not answered yet. A call that may wait for other nodes goes alone after those before
- * it, and if it writes, later calls of its keys wait for it.
+ * is not answered yet. A call that may wait for other nodes goes after those before it, by
+ * itself or with writes that wait for the same; if it writes, later calls of its keys wait for it.
  */
 import type { BatchRequest, BatchResponse, GetRequest } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
@@ -24,12 +24,14 @@ import {
   keyOf,
   mayWait,
   type Operation,
+  receiptWaitMs,
   sizeOf,
   waitMsOf,
   waitsForNodes,
   writeOf,
 } from './operations.ts';
-import { Places } from './places.ts';
+import { loadOf, Places } from './places.ts';
+import { SharedWaits } from './shared-waits.ts';
 import { hasName, WriteNames } from './write-names.ts';
 
 export interface DispatcherOptions {
@@ -48,10 +50,10 @@ const READS_MAX = 8;
 /** Calls that may wait, at once. A connection has 256 streams, and what they wait for needs one. */
 const WAITING_MAX = 64;
 
-/** A call that goes alone and may wait for other nodes. */
+/** A call that may wait for other nodes, so that no other of the lanes waits for it. */
 interface Aside extends Omit<Turn, 'begin'> {
   readonly bytes: number;
-  /** Settles the call. Never rejects. */
+  /** Settles the call. Rejects, and has done nothing, if too much waits. */
   readonly send: () => Promise<void>;
 }
 
@@ -64,6 +66,7 @@ export class Dispatcher {
   readonly #alone: BatchSender;
   readonly #atomicNames: WriteNames;
   readonly #places: Places;
+  readonly #shared: SharedWaits;
   /** Apart from the others, since a Get with a fill lease may wait for a write of this client. */
   readonly #fills: Places;
   readonly #countsWrites: boolean;
@@ -82,6 +85,8 @@ export class Dispatcher {
     this.#atomicNames = new WriteNames(random);
     this.#keys = new KeyOrder(limits.queuedOperationsMax);
     this.#places = new Places(WAITING_MAX, limits);
+    const send = (batch: readonly PendingOperation[]): Promise<void> => this.#alone.send(batch, 'master');
+    this.#shared = new SharedWaits({ places: this.#places, limits, send });
     this.#fills = new Places(WAITING_MAX, limits);
     this.#order = new Lane({ limits, batchesMax: 1, send: (batch) => ordered.send(batch, 'master') });
     this.#reads = new Lane({
@@ -111,8 +116,10 @@ export class Dispatcher {
       if (!request.requestId.isWellFormed()) throw invalid('ill-formed text: request_id has lone surrogates');
       const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
       const begin = (): Promise<void> => this.#sendAtomic(request, signal).then(resolve, reject);
-      if (waitsForNodes(request)) this.#aside({ keys, keepsKeys: true, bytes, send: begin, fail: reject });
-      else {
+      if (waitsForNodes(request)) {
+        const send = (): Promise<void> => this.#places.run(loadOf(bytes), begin);
+        this.#aside({ keys, keepsKeys: true, bytes, send, fail: reject });
+      } else {
         const push = (): void => this.#order.push({ kind: 'alone', bytes, begin });
         this.#keys.enter({ keys, keepsKeys: false, begin: push, fail: reject });
       }
@@ -139,15 +146,24 @@ export class Dispatcher {
     const isWrite = writeOf(operation) !== undefined;
     if (mayWait(operation)) {
       const target = isWrite ? 'master' : this.#targetOf(key);
-      const send = (): Promise<void> =>
-        operation.case === 'get' && isLone(operation.value)
-          ? sendLoneGet(this.#caller, pending, this.#patient(operation.value), signal)
-          : this.#alone.send([pending], target);
+      const send = (): Promise<void> => this.#sendWaiting(pending, target, signal);
       this.#aside({ keys: [key], keepsKeys: isWrite, bytes, send, fail });
       return;
     }
     const lane = !isWrite && this.#targetOf(key) !== 'master' ? this.#reads : this.#order;
     this.#keys.enter({ keys: [key], keepsKeys: false, begin: () => lane.push(pending), fail });
+  }
+
+  #sendWaiting(pending: PendingOperation, target: Target, signal: AbortSignal | undefined): Promise<void> {
+    const { operation, bytes } = pending;
+    const isWrite = operation.case !== 'get' && operation.case !== undefined;
+    // Through a gateway each may wait for another group.
+    if (isWrite && !this.#caller.session.isOfGroups) return this.#shared.send(pending, operation.value);
+    return this.#places.run(loadOf(bytes), () =>
+      operation.case === 'get' && isLone(operation.value)
+        ? sendLoneGet(this.#caller, pending, this.#patient(operation.value), signal)
+        : this.#alone.send([pending], target),
+    );
   }
 
   /** A Get with a fill lease, after what was called before except calls that may wait. */
@@ -156,7 +172,7 @@ export class Dispatcher {
       await this.#order.settled();
       await sendLoneGet(this.#caller, pending, request, signal);
     };
-    this.#fills.run(pending.bytes, send).catch(pending.fail);
+    this.#fills.run(loadOf(pending.bytes), send).catch(pending.fail);
   }
 
   /** The Get with this client's wait, where its caller asked for none. */
@@ -177,8 +193,7 @@ export class Dispatcher {
   /** Sends after what was called before; later calls wait for it only if it keeps their keys. */
   #aside({ keys, keepsKeys, bytes, send, fail }: Aside): void {
     const launch = async (): Promise<void> => {
-      const sent = this.#places
-        .run(bytes, send)
+      const sent = send()
         .catch(fail)
         .finally(() => {
           this.#underWay.delete(sent);
@@ -192,10 +207,8 @@ export class Dispatcher {
   }
 
   async #sendAtomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {
-    const waitMs = Math.max(
-      request.timeoutMs,
-      ...request.operations.map(({ operation }) => waitMsOf(operation)),
-    );
+    const waits = request.operations.map(({ operation }) => waitMsOf(operation));
+    const waitMs = Math.max(receiptWaitMs(request), ...waits);
     const isWrite = request.operations.some(({ operation }) => writeOf(operation) !== undefined);
     const [first] = request.operations;
     const key = first === undefined ? '' : keyOf(first.operation);

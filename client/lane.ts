@@ -52,7 +52,7 @@ export class Lane {
         await next.begin();
       }
       // Callers that just got an answer can still add a call to the next Batch.
-      await endOfTurn();
+      if (!this.#queue.isNextAlone) await endOfTurn();
     }
     this.#running = undefined;
   }
@@ -68,7 +68,7 @@ export class Lane {
 }
 
 /** Resolves after all callbacks of pending promises have run. */
-async function endOfTurn(): Promise<void> {
+export async function endOfTurn(): Promise<void> {
   await undefined;
   await new Promise<void>((resolve) => afterPromises(resolve));
 }

@@ -63,11 +63,13 @@ export type AtomicOptions = Omit<
 
 export type Operation = PendingOperation['operation'];
 
-/** What an answer to a write waits for. */
-type Receipt = Pick<BatchRequest, 'durability' | 'minAcks'>;
+/** What an answer to a write waits for, and how long. */
+export type Receipt = Pick<BatchRequest, 'durability' | 'minAcks' | 'timeoutMs'>;
 
 /** The longest wait that nodes accept. */
 const WAIT_MS_MAX = 60_000;
+/** How long a node waits for durability by default, milliseconds. */
+const RECEIPT_MS = 5_000;
 /** An upper bound for the bytes of an operation besides its value and its texts. */
 const OPERATION_BYTES = 192;
 const UTF8_BYTES_PER_UNIT = 3;
@@ -173,7 +175,18 @@ export function requestIdOf(operation: Operation): string {
 /** How long the node may wait for this operation, as its caller requested. */
 export function waitMsOf({ case: kind, value }: Operation): number {
   if (kind === undefined) return 0;
-  return Math.min(WAIT_MS_MAX, kind === 'get' ? value.waitMs : value.timeoutMs);
+  return kind === 'get' ? Math.min(WAIT_MS_MAX, value.waitMs) : receiptWaitMs(value);
+}
+
+/** How long the node may wait until a write is as durable as its caller requested. */
+export function receiptWaitMs({ durability = 0, minAcks = 0, timeoutMs = 0 }: Partial<Receipt>): number {
+  const waits = durability === Durability.LOCAL || waitsForNodes({ durability, minAcks });
+  return waits ? durableWaitMs(timeoutMs) : Math.min(WAIT_MS_MAX, timeoutMs);
+}
+
+/** How long a node waits for durability where its caller requests `timeoutMs`; 0: does not say. */
+export function durableWaitMs(timeoutMs: number): number {
+  return Math.min(WAIT_MS_MAX, timeoutMs || RECEIPT_MS);
 }
 
 /** True if the operation can be encoded; otherwise fails its call, for instance for a negative number. */
@@ -209,6 +222,6 @@ export function mayWait({ case: kind, value }: Operation): boolean {
 }
 
 /** True if a write is answered only once other nodes have it. */
-export function waitsForNodes({ durability, minAcks }: Receipt): boolean {
+export function waitsForNodes({ durability, minAcks }: Omit<Receipt, 'timeoutMs'>): boolean {
   return minAcks > 0 || durability === Durability.QUORUM;
 }

@@ -6,7 +6,7 @@ import type { Target } from '#routing/group-routes.ts';
 import { checkKey, checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { invalid } from './failures.ts';
-import type { CallOptions } from './operations.ts';
+import { type CallOptions, receiptWaitMs } from './operations.ts';
 
 /** The fields of the message without what the client sets. */
 export type DeletePrefixOptions = Omit<
@@ -44,7 +44,7 @@ export async function deletePages(
     rpc: 'DeletePrefix',
     target: 'master',
     isRepeatable: false,
-    waitMs: options.timeoutMs ?? 0,
+    waitMs: receiptWaitMs(options),
     signal,
     isOfSession: true,
   } as const;

@@ -4,8 +4,15 @@ import { Fifo } from '#platform/fifo.ts';
 import type { QueueLimits } from './batch-queue.ts';
 import { refusedHere } from './failures.ts';
 
+/** What takes one place: calls, and the bytes that they keep in memory. */
+export interface Load {
+  calls: number;
+  bytes: number;
+  isWaiting: boolean;
+}
+
 interface Waiting {
-  readonly bytes: number;
+  readonly load: Load;
   readonly begin: () => void;
 }
 
@@ -13,7 +20,8 @@ export class Places {
   readonly #limits: Pick<QueueLimits, 'queuedOperationsMax' | 'queuedBytesMax'>;
   readonly #queue = new Fifo<Waiting>();
   #free: number;
-  /** Bytes of the calls that wait. */
+  /** All loads that wait have so many calls and bytes. */
+  #calls = 0;
   #bytes = 0;
 
   constructor(places: number, limits: Pick<QueueLimits, 'queuedOperationsMax' | 'queuedBytesMax'>) {
@@ -21,10 +29,10 @@ export class Places {
     this.#limits = limits;
   }
 
-  /** Rejects with RESOURCE_EXHAUSTED, and does nothing, if too much waits. `bytes`: what the call keeps in memory. */
-  async run<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+  /** Rejects with RESOURCE_EXHAUSTED, and does nothing, if too much waits. */
+  async run<T>(load: Load, work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
-    else await this.#turn(bytes);
+    else await this.#turn(load);
     try {
       return await work();
     } finally {
@@ -32,22 +40,42 @@ export class Places {
       if (next === undefined) this.#free++;
       else {
         this.#queue.drop(1);
-        this.#bytes -= next.bytes;
+        this.#calls -= next.load.calls;
+        this.#bytes -= next.load.bytes;
+        next.load.isWaiting = false;
         next.begin();
       }
     }
   }
 
-  #turn(bytes: number): Promise<void> {
+  /** One call more takes the place of `load`. Throws RESOURCE_EXHAUSTED, and does nothing, if too much waits. */
+  join(load: Load, bytes: number): void {
+    if (load.isWaiting) this.#add(1, bytes);
+    load.calls++;
+    load.bytes += bytes;
+  }
+
+  #turn(load: Load): Promise<void> {
+    this.#add(load.calls, load.bytes);
+    load.isWaiting = true;
+    return new Promise((begin) => this.#queue.push({ load, begin }));
+  }
+
+  #add(calls: number, bytes: number): void {
     const { queuedOperationsMax, queuedBytesMax } = this.#limits;
-    const { length } = this.#queue;
-    if (length > 0 && (length >= queuedOperationsMax || this.#bytes + bytes > queuedBytesMax))
+    const isTooMuch = this.#calls >= queuedOperationsMax || this.#bytes + bytes > queuedBytesMax;
+    if (this.#calls > 0 && isTooMuch)
       throw refusedHere(
-        `${length} calls of ${this.#bytes} bytes wait for others that wait at a node: expected at most ` +
+        `${this.#calls} calls of ${this.#bytes} bytes wait for others that wait at a node: expected at most ` +
           `${queuedOperationsMax} (queuedOperationsMax) of ${queuedBytesMax} (queuedBytesMax)`,
         Code.ResourceExhausted,
       );
+    this.#calls += calls;
     this.#bytes += bytes;
-    return new Promise((begin) => this.#queue.push({ bytes, begin }));
   }
+}
+
+/** What one call takes. */
+export function loadOf(bytes: number): Load {
+  return { calls: 1, bytes, isWaiting: false };
 }

@@ -3,10 +3,8 @@ import { AwaitDurableRequestSchema, type AwaitDurableResponse } from '#gen/walnu
 import { checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, invalid } from './failures.ts';
-import type { AwaitDurableOptions, CallOptions } from './operations.ts';
+import { type AwaitDurableOptions, type CallOptions, durableWaitMs } from './operations.ts';
 
-/** How long a node waits in AwaitDurable by default, milliseconds. */
-const AWAIT_MS = 5_000;
 const NAMES = optionNames(AwaitDurableRequestSchema, [], ['signal']);
 
 /** Throws INVALID_ARGUMENT for options that do not exist or are of another type. */
@@ -22,7 +20,7 @@ export async function waitDurable(
   const { signal, ...fields } = options;
   const { session } = caller;
   const call = (position: AwaitDurableOptions['position']): Promise<AwaitDurableResponse> => {
-    const waitMs = options.timeoutMs || AWAIT_MS;
+    const waitMs = durableWaitMs(options.timeoutMs ?? 0);
     const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs, signal } as const;
     return caller.run(kind, (sent) => sent.link.store.awaitDurable({ ...fields, position }, sent.options));
   };

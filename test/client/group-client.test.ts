@@ -1,13 +1,16 @@
 /** A client of several nodes: where calls go, what is repeated, and what errors say. */
+import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Durability } from '#gen/walnut/v1/types_pb.ts';
+import { Durability, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { addressesOf } from '../../client/addresses.ts';
 import { connect } from '../../client/connect.ts';
 import { CallError } from '../../client/failures.ts';
+import type { SetOptions } from '../../client/operations.ts';
+import { Session } from '../../client/session.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
 import { errorResult, type Fault, SimulatedGroup } from './simulated-group.ts';
 
@@ -260,6 +263,63 @@ describe('a client of a group', () => {
       expect(error).toMatchObject({ code: Code.ResourceExhausted, outcome: 'not_done' });
       expect(error.message).toContain('expected at most 2 (queuedOperationsMax)');
     });
+  });
+
+  /** No attempt ends by its time, which passes for real in these transports. */
+  const PATIENT = { attemptMs: 600_000, timeoutMs: 600_000 };
+
+  it('sends writes that wait for the same in one Batch, and others do not wait for it', async () => {
+    const { group, client, clock } = open(PATIENT);
+    await client.get('before');
+    group.seen.length = 0;
+    const ends: (() => void)[] = [];
+    group.hold = ({ operations: [first] }) =>
+      first?.operation.case === 'set' ? new Promise((resolve) => ends.push(resolve)) : undefined;
+    const settled: string[] = [];
+    const call = (key: string, options: SetOptions): void => {
+      void client.set(key, Buffer.from('1'), options).then(() => settled.push(key));
+    };
+    const quorum = { durability: Durability.QUORUM };
+    for (const key of ['a', 'b', 'c', 'a']) call(key, quorum);
+    for (const key of ['d', 'e']) call(key, { minAcks: 1 });
+    call('f', { ...quorum, timeoutMs: 9_000 });
+    void client.increment('n', quorum).then(() => settled.push('n'));
+    void client.increment('other').then(() => settled.push('other'));
+    for (let i = 0; i < 20; i++) await clock.settle();
+    expect(group.seen.map(([, kinds]) => kinds).sort()).toEqual([
+      ...['increment', 'set', 'set set', 'set set set increment'],
+    ]);
+    expect(settled).toEqual(['other']);
+    for (let i = 0; i < 4; i++) {
+      ends.splice(0).map((end) => end());
+      for (let turn = 0; turn < 20; turn++) await clock.settle();
+    }
+    expect(settled.sort()).toEqual(['a', 'a', 'b', 'c', 'd', 'e', 'f', 'n', 'other']);
+    expect(group.seen.map(([, kinds]) => kinds).at(-1)).toBe('set');
+  });
+
+  it('sends each write that waits by itself through a gateway, where each may be of another group', async () => {
+    const position = create(PositionSchema, { group: 'g1', epoch: 1n, lsn: 1n });
+    const { group, client, settle } = open({ session: Session.ofGroups([position]) });
+    await settle(Promise.all(['a', 'b'].map((key) => client.increment(key, { minAcks: 1 }))));
+    expect(group.seen.map(([, kinds]) => kinds)).toEqual(['increment', 'increment']);
+  });
+
+  it('gathers writes that wait for the same while all places are taken', async () => {
+    const { group, client, clock } = open({ batchOperationsMax: 3, ...PATIENT });
+    await client.get('before');
+    const ends: (() => void)[] = [];
+    group.hold = () => new Promise((resolve) => ends.push(resolve));
+    const calls: Promise<unknown>[] = [];
+    for (let i = 0; i < 71; i++) {
+      calls.push(client.increment(`k${i}`, { minAcks: 1 }));
+      for (let turn = 0; turn < 5; turn++) await clock.settle();
+    }
+    expect(ends.length).toBe(64);
+    group.hold = () => undefined;
+    for (const end of ends) end();
+    await Promise.all(calls);
+    expect(group.seen.slice(-3).map(([, kinds]) => kinds.split(' ').length)).toEqual([3, 3, 1]);
   });
 
   it.each(['master', 'replica', 'nearest'] as const)(

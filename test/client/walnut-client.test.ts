@@ -3,12 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError, createRouterTransport, type Transport } from '@connectrpc/connect';
+import {
+  Code,
+  ConnectError,
+  createRouterTransport,
+  type HandlerContext,
+  type Transport,
+} from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BatchRequest, BatchResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { Durability, type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { connect } from '../../client/connect.ts';
 import { Session } from '../../client/session.ts';
@@ -355,6 +361,34 @@ describe('failures', () => {
     expect(timeouts[1]).toBeLessThanOrEqual(32_000);
     // A node refuses that by itself; a timer of that length would end at once.
     expect(timeouts[2]).toBeLessThanOrEqual(62_000);
+  });
+
+  it('of time leave writes what a node takes for their durability, also where the caller does not say', async () => {
+    const timeoutMs = 4_900;
+    const timeouts: number[] = [];
+    const note = (_: unknown, context: HandlerContext): object => {
+      timeouts.push(context.timeoutMs() ?? 0);
+      return { results: [{ result: { case: 'increment', value: {} } }] };
+    };
+    const transport = createRouterTransport(({ rpc }) => {
+      rpc(KVStore.method.batch, note);
+      rpc(KVStore.method.deletePrefix, note);
+      rpc(KVStore.method.awaitDurable, note);
+    });
+    const session = new Session(create(PositionSchema, { epoch: 1n, lsn: 1n }));
+    const client = open({ address: 'told:1', transport, session, attemptMs: timeoutMs, timeoutMs });
+    await client.increment('a');
+    await client.increment('a', { durability: Durability.QUORUM });
+    await client.increment('a', { durability: Durability.LOCAL });
+    await client.increment('a', { minAcks: 1, timeoutMs: 100_000 });
+    await client.increment('a', { timeoutMs: 2_000 });
+    await client.atomic([{ increment: { key: 'a' } }], { minAcks: 1 });
+    await client.deletePrefix('a', { minAcks: 1 });
+    await client.awaitDurable({ position: { epoch: 1n, lsn: 1n }, timeoutMs: 4_000_000_000 });
+    for (const [i, seconds] of [0, 5, 5, 60, 2, 5, 5, 60].entries()) {
+      expect(timeouts[i]).toBeGreaterThan(seconds * 1_000);
+      expect(timeouts[i]).toBeLessThanOrEqual(seconds * 1_000 + timeoutMs);
+    }
   });
 
   it('of a node that cannot be reached are UNAVAILABLE', async () => {

@@ -136,9 +136,16 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [GROUP],
   },
   {
+    name: 'client whose writes wait for what others of their Batch wait for',
+    file: 'client/shared-waits.ts',
+    text: 'const open = this.#open.get(what);',
+    replacement: 'const [open] = this.#open.values();',
+    tests: [GROUP],
+  },
+  {
     name: 'client that keeps without bound what waits behind waiting writes',
     file: 'client/places.ts',
-    text: 'length >= queuedOperationsMax || ',
+    text: 'this.#calls >= queuedOperationsMax || ',
     replacement: '',
     tests: [GROUP],
   },
