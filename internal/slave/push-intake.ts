@@ -34,9 +34,8 @@ export class PushIntake {
     if (request.logId === manifest.logId && request.term < manifest.term)
       return this.answer({ kind: 'fenced', term: manifest.term });
     checkMeant(request.replicaNodeId, manifest.nodeId);
-    // A conflict would tell another master that its history differs from what is here.
-    const isOfAnother = request.masterNodeId !== state.masterNodeId;
-    if (isOfAnother && (state.takesPushes || state.masterNodeId !== '')) {
+    // A conflict would tell another master that its history differs from what is here. Which master gave a quarantine is not known after a start, until this replica registers.
+    if (request.masterNodeId !== state.masterNodeId) {
       const why = `this replica is not registered with node ${request.masterNodeId}`;
       throw new WalnutError('failed_precondition', why);
     }

@@ -35,8 +35,8 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
   {
     name: 'conflict told to another master than the one that quarantined',
     file: 'internal/slave/push-intake.ts',
-    text: "(state.takesPushes || state.masterNodeId !== '')",
-    replacement: 'state.takesPushes',
+    text: 'if (request.masterNodeId !== state.masterNodeId) {',
+    replacement: 'if (request.masterNodeId !== state.masterNodeId && state.takesPushes) {',
     tests: ['test/node/ways-out.test.ts'],
   },
   {

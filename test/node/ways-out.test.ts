@@ -304,6 +304,11 @@ describe('a replica that was pointed at the master of another log', () => {
     await group.clock.advance(40_000);
     expect(reasonsOf(master)).not.toMatch(/another history|walnut promote/);
     expect(reasonsOf(master)).toMatch(/one:1/);
+    await group.stop(other);
+    await group.start('one', 'replica', { fileSystem: await group.stop(away), upstream: 'other:1' });
+    await group.clock.advance(40_000);
+    expect(master.node.status().replicas.map(({ state }) => state)).not.toContain('quarantined');
+    expect(reasonsOf(master)).not.toMatch(/another history|walnut promote/);
   });
 });
 
