@@ -51,11 +51,9 @@ export function givenUp(outcome: 'not_done' | 'unknown'): CallError {
 /** The error of a routed call. */
 export function toCallError(error: unknown, told: Told): CallError {
   if (error instanceof CallError) return error;
-  const isEnded = error instanceof EndedAttempt;
-  return new CallError(
-    isEnded ? new ConnectError(error.message, Code.Unavailable) : ConnectError.from(error),
-    told,
-  );
+  if (!(error instanceof EndedAttempt)) return new CallError(ConnectError.from(error), told);
+  const code = error.code === 'deadline_exceeded' ? Code.DeadlineExceeded : Code.Unavailable;
+  return new CallError(new ConnectError(error.message, code), told);
 }
 
 /** The same error, of a call that did nothing. */

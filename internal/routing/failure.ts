@@ -3,8 +3,8 @@ import { WalnutError } from '#model/errors.ts';
 
 /** Routing itself ended the attempt, so that this is no answer of a node. */
 export class EndedAttempt extends WalnutError {
-  constructor(why: string) {
-    super('unavailable', why);
+  constructor(why: string, code: 'unavailable' | 'deadline_exceeded' = 'unavailable') {
+    super(code, why);
   }
 }
 

@@ -2,7 +2,7 @@
  * The watch of one group, opened again from its place each time that it breaks, until its caller
  * stops or what it asks for cannot be had. Every change is told once.
  */
-import { WalnutError } from '#model/errors.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CALL_MS, type GroupCalls } from '#routing/group-calls.ts';
@@ -63,9 +63,11 @@ export async function* groupWatch(
   }
 }
 
-/** The node went away, stops, or is not the one to ask. */
+/** The node went away, stops, is not the one to ask, or had no time left. */
+const MENDED: ReadonlySet<ErrorCode> = new Set(['unavailable', 'not_master', 'deadline_exceeded']);
+
 function mayGoOn(error: unknown): error is WalnutError {
-  return error instanceof WalnutError && (error.code === 'unavailable' || error.code === 'not_master');
+  return error instanceof WalnutError && MENDED.has(error.code);
 }
 
 function notBegun(group: string, error: WalnutError): WalnutError {

@@ -5,6 +5,12 @@ import { EndedAttempt, type Failure } from '#routing/failure.ts';
 /** The node is asked last for a while, as one that does not answer a call. */
 export const SILENT: Failure = { outcome: 'not_done', remedy: 'later', isLate: true };
 
+/** The caller's time, milliseconds, was over before a node had time enough. */
+export function outOfTime(beginMs: number): EndedAttempt {
+  const why = `no node told a first message in the ${Math.max(0, Math.round(beginMs))} ms that its caller had`;
+  return new EndedAttempt(why, 'deadline_exceeded');
+}
+
 export class Opening {
   readonly #over = new AbortController();
   readonly #caller: AbortSignal | undefined;

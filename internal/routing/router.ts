@@ -12,7 +12,7 @@ import type { Failure, Outcome, Told } from '#routing/failure.ts';
 import type { Gate } from '#routing/gate.ts';
 import type { GroupRoutes, Target } from '#routing/group-routes.ts';
 import { nextStep } from '#routing/next-step.ts';
-import { Opening, SILENT } from '#routing/opening.ts';
+import { Opening, outOfTime, SILENT } from '#routing/opening.ts';
 import { doubled } from '#routing/pauses.ts';
 
 /** How nodes are called; implemented by who calls them. `L` is the way to one node. */
@@ -155,7 +155,7 @@ export class Router<L> {
    * Opens a stream at the node to ask, and at the next one while none of them gave a message; one of
    * the master only at who the master is by then. Where a node hangs, nodes are asked again until
    * `beginMs` are over. A stream that breaks later is the caller's to open again. `signal`: with it the
-   * caller ends the stream.
+   * caller ends the stream. Where no node had its whole time, the error is that the caller's is over.
    */
   async *stream<T>(
     target: Target,
@@ -187,10 +187,14 @@ export class Router<L> {
       } catch (thrown) {
         const { silence } = opening;
         if (silence !== undefined) silences++;
-        const error = silence ?? thrown;
+        // A node that had less than the time of a first message did not fail: the caller's time is over.
+        const isCut = silence !== undefined && firstMs < FIRST_MS;
+        const error = isCut ? outOfTime(beginMs) : (silence ?? thrown);
         const failure = silence === undefined ? this.#links.judge(thrown) : SILENT;
+        const earlier = last;
         last = this.#links.toError(error, { outcome: 'not_done', address, attempts: tried.size });
         if (isGivenUp({ signal })) throw last;
+        if (isCut) throw earlier ?? last;
         this.#routes.onFailure(address, failure, this.#clock.monotonicMs());
         const isLast = silences === 0 && !this.#routes.hasUntried(tried);
         if (hasBegun || failure.remedy === 'none' || isLast) throw last;

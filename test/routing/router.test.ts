@@ -17,8 +17,8 @@ const WRITE: RoutedCall = { target: 'master', isRepeatable: true, timeoutMs: 10_
 
 class Told2 extends Error {
   readonly told: Told;
-  constructor(told: Told) {
-    super('told');
+  constructor(told: Told, cause: unknown) {
+    super('told', { cause });
     this.told = told;
   }
 }
@@ -36,7 +36,7 @@ function group(doings: Record<string, () => Doing>, mayFollow = true) {
     links: {
       linkTo: (address) => address,
       judge: (error) => error as Failure,
-      toError: (_, told) => new Told2(told),
+      toError: (error, told) => new Told2(told, error),
       findMaster: async (link) => {
         if (master === undefined) throw new Error('nobody says');
         return link === master ? 'itself' : master;
@@ -268,6 +268,29 @@ describe('a routed stream', () => {
     expect((await error).message).toContain('told');
     expect(opened.length).toBe(6);
   });
+  it.each([300, -5])('that has only %i ms left says so, and nothing of the node', async (beginMs) => {
+    const one = group({ a: () => 'answer', b: () => 'answer' });
+    one.routes.setMaster('a');
+    const opened: string[] = [];
+    const error = one.router
+      .stream('master', hanging(opened), { ...LIMITS, beginMs })
+      .next()
+      .catch((thrown) => thrown);
+    await one.clock.advance(2_000);
+    expect((await error).cause).toMatchObject({ code: 'deadline_exceeded' });
+    expect([opened, one.routes.master]).toEqual([['a'], 'a']);
+  });
+
+  it('that a node took in silence says so of that node, also where the next one had no time left', async () => {
+    const one = group({ a: () => 'answer' });
+    const error = one.router
+      .stream('master', hanging([]), { ...LIMITS, beginMs: 1_200 })
+      .next()
+      .catch((thrown) => thrown);
+    await one.clock.advance(2_000);
+    expect((await error).cause).toMatchObject({ code: 'unavailable' });
+  });
+
   it('begins at the next node while none has given anything, and breaks with the node after that', async () => {
     const one = group({ a: () => 'answer', b: () => 'answer' });
     const open = async function* (link: string) {
