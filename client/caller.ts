@@ -64,6 +64,10 @@ export class Caller {
     this.#options = options;
   }
 
+  get nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
   get ownership(): Ownership | undefined {
     return this.#options.ownership;
   }
@@ -83,7 +87,7 @@ export class Caller {
       if (sent === undefined) return attempt({ ...given, options });
       const headers = { [POSITIONS_HEADER]: sent.text };
       const onHeader = (header: Headers): void => {
-        told.text = header.get(POSITIONS_HEADER);
+        told.text = header.get(POSITIONS_HEADER) ?? told.text;
       };
       return attempt({ ...given, options: { ...options, headers, onHeader } });
     };
@@ -97,7 +101,7 @@ export class Caller {
     return hasCallListeners() ? this.#told(kind, last, noted) : noted;
   }
 
-  /** Notes what the session has seen now, as the answer says it. */
+  /** Notes what the session has seen now, as the answer says it, or the last one of a part where the rest fails. */
   async #noted<T>(
     sent: SentPositions,
     told: { readonly text: string | null },
@@ -108,7 +112,7 @@ export class Caller {
       this.session.onAnswer(sent, told.text);
       return answer;
     } catch (error) {
-      this.session.onAnswer(sent, (error as CallError).metadata.get(POSITIONS_HEADER));
+      this.session.onAnswer(sent, (error as CallError).metadata.get(POSITIONS_HEADER) ?? told.text);
       throw error;
     }
   }

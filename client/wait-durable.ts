@@ -19,10 +19,15 @@ export async function waitDurable(
 ): Promise<AwaitDurableResponse> {
   const { signal, ...fields } = options;
   const { session } = caller;
+  const waitMs = durableWaitMs(options.timeoutMs ?? 0);
+  const endMs = caller.nowMs + (options.timeoutMs || waitMs);
   const call = (position: AwaitDurableOptions['position']): Promise<AwaitDurableResponse> => {
-    const waitMs = durableWaitMs(options.timeoutMs ?? 0);
     const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs, signal } as const;
-    return caller.run(kind, (sent) => sent.link.store.awaitDurable({ ...fields, position }, sent.options));
+    return caller.run(kind, ({ link, options: limits }) => {
+      // Earlier positions and attempts have used some of the time.
+      const timeoutMs = Math.max(1, Math.ceil(endMs - caller.nowMs));
+      return link.store.awaitDurable({ ...fields, position, timeoutMs }, limits);
+    });
   };
   if (options.position !== undefined) return call(options.position);
   const { unproven } = session;

@@ -206,7 +206,7 @@ export class ClusterKeys implements KeyValuePort {
   }
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
-    const { groups, user } = this.#options;
+    const { groups, clock, user } = this.#options;
     const { position } = command;
     await groups.learnEpochOf(position);
     const group = groups.ofPosition(position) ?? onlyOne(groups.all);
@@ -224,8 +224,12 @@ export class ClusterKeys implements KeyValuePort {
       user,
     };
     const { epoch, lsn } = position;
-    const own = { ...command, position: { epoch, lsn } };
-    const answer = await group.run(kind, ({ link, ...limits }) => link.awaitDurable(own, limits));
+    const endMs = clock.monotonicMs() + kind.waitMs;
+    const answer = await group.run(kind, ({ link, ...limits }) => {
+      // Earlier attempts, and the wait for a group that does not answer, have used some of the time.
+      const timeoutMs = Math.max(1, Math.ceil(endMs - clock.monotonicMs()));
+      return link.awaitDurable({ ...command, position: { epoch, lsn }, timeoutMs }, limits);
+    });
     return { ...answer, durable: group.told(answer.durable) };
   }
 

@@ -67,6 +67,8 @@ export class FakeNode {
   readonly delayRequests: ControlDelayRequest[] = [];
   /** The expected offset in each MendClock request. */
   readonly mended: (bigint | undefined)[] = [];
+  /** Called with what an AwaitDurable may wait, before it is answered. */
+  onAwait: (timeoutMs: number) => void = () => undefined;
   /** How far the wall clock of this node is ahead of the test's, in milliseconds. */
   wallAheadMs = 0;
   /** `to timeout_ms` of each Failover request. */
@@ -272,6 +274,7 @@ export class FakeNode {
         return { results: operations.map(({ operation }) => this.#batchOne(operation)) };
       },
       awaitDurable: (request) => {
+        this.onAwait(request.timeoutMs);
         if (request.minAcks > 0) this.#refuseOnReplica();
         if ((request.position?.lsn ?? 0n) > this.lsn) throw new ConnectError('not here', Code.Unavailable);
         return { durabilityReached: Durability.LOCAL, replicasAcked: 1, durable: this.position() };

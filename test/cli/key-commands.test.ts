@@ -1,7 +1,7 @@
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EPOCH, FakeNode } from './fake-node.ts';
 import { type RunOptions, runCli } from './memory-io.ts';
 
@@ -107,6 +107,26 @@ describe('await', () => {
       replicasAcked: 1,
       durable: `${EPOCH}-1`,
     });
+  });
+
+  it('waits at the master for what a node that was asked before has left of the time', async () => {
+    await run(['set', 'k', 'v']);
+    const replica = await new FakeNode({ master: node.address }).start();
+    const now = performance.now.bind(performance);
+    let aheadMs = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + aheadMs);
+    const asked: number[] = [];
+    replica.onAwait = () => (aheadMs = 1_500);
+    node.onAwait = (timeoutMs) => asked.push(timeoutMs);
+    try {
+      const options = ['--min-acks', '1', '--timeout', '2s', '--address', replica.address];
+      expect((await runCli(['await', `${EPOCH}-1`, ...options])).code).toBe(0);
+      expect(asked[0]).toBeGreaterThan(0);
+      expect(asked[0]).toBeLessThanOrEqual(500);
+    } finally {
+      clock.mockRestore();
+      await replica.stop();
+    }
   });
 
   it('tells a position that is not here from a bad one', async () => {

@@ -9,6 +9,7 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { afterAnswer, formatHeader, parseHeader, withPositions } from '../../client/group-positions.ts';
 import { Session } from '../../client/session.ts';
 import { WalnutClient } from '../../client/walnut-client.ts';
+import { errorResult } from './simulated-group.ts';
 
 const SEEN = 'x-walnut-positions';
 const at = (group: string, epoch: number, lsn: number): Position =>
@@ -65,11 +66,16 @@ describe('the text of a session of groups', () => {
 
 /** A gateway that answers as the test says, and notes what calls bring. */
 function open(session = new Session()) {
+  const clock = new VirtualClock();
   const brought: (string | null)[] = [];
   const asked: bigint[] = [];
+  /** What calls of AwaitDurable may wait, milliseconds. */
+  const waits: number[] = [];
   /** What the next answers have as header; undefined: none. */
   const answers: (string | undefined)[] = [];
   const failures: ConnectError[] = [];
+  /** Keys that are not answered in time. */
+  const late = new Set<string>();
   const lsns = { g1: 0n, g2: 0n };
   const transport = createRouterTransport(({ service }) =>
     service(KVStore, {
@@ -80,6 +86,7 @@ function open(session = new Session()) {
         const told = answers.shift();
         if (told !== undefined) responseHeader.set(SEEN, told);
         const results = operations.map(({ operation: { value } }) => {
+          if (late.has(value?.key ?? '')) return errorResult('deadline_exceeded', 'late');
           const group = value?.key.startsWith('a') === true ? 'g1' : 'g2';
           const position = at(group, 1, Number(++lsns[group]));
           return { result: { case: 'set' as const, value: { applied: true, position } } };
@@ -87,13 +94,14 @@ function open(session = new Session()) {
         return { results };
       },
       get: () => ({ asOf: at('g1', 1, 1) }),
-      awaitDurable: ({ position }) => {
+      awaitDurable: async ({ position, timeoutMs }) => {
         asked.push(position?.epoch ?? 0n);
+        waits.push(timeoutMs);
+        if (timeoutMs > 1) await clock.sleep(1_500);
         return { durable: at('g2', 7, 9) };
       },
     }),
   );
-  const clock = new VirtualClock();
   const seams = { clock, random: new SeededRandom(1), open: () => ({ transport, close: () => undefined }) };
   const client = new WalnutClient({ address: 'gateway:1', session }, seams);
   const settle = async <T>(call: Promise<T>): Promise<T | ConnectError> => {
@@ -106,7 +114,19 @@ function open(session = new Session()) {
     return (end as unknown as { readonly value: T | ConnectError }).value;
   };
   const set = (key: string) => settle(client.set(key, Buffer.from('x')));
-  return { client, session: client.session, set, settle, brought, asked, answers, failures };
+  return {
+    client,
+    clock,
+    session: client.session,
+    set,
+    settle,
+    brought,
+    asked,
+    waits,
+    answers,
+    failures,
+    late,
+  };
 }
 
 describe('a client at a gateway', () => {
@@ -132,6 +152,27 @@ describe('a client at a gateway', () => {
     answers.push('g1=9-9');
     await set('b');
     expect(String(session)).toBe('s2.g1_9-9.g2_1-1');
+  });
+
+  it('takes what an answer to a part of a Batch says it has seen, where the rest fails', async () => {
+    const { client, clock, session, answers, failures, late } = open(Session.from('s2.g1_1-5.g2_1-6'));
+    answers.push('g2=1-6');
+    late.add('b');
+    const calls = ['a', 'b'].map((key) => client.set(key, Buffer.from('x')).catch((error) => error));
+    for (let i = 0; i < 20; i++) await clock.settle();
+    late.clear();
+    failures.push(new ConnectError('gone', Code.InvalidArgument));
+    await clock.advance(1_000);
+    expect((await Promise.all(calls))[1]).toMatchObject({ code: Code.InvalidArgument });
+    expect(String(session)).toBe('s2.g2_1-6');
+  });
+
+  it('waits for all positions together no longer than for one', async () => {
+    const { client, clock, waits } = open(Session.from('s2.g1_1-5.g2_1-6'));
+    const call = client.awaitDurable({ timeoutMs: 2_000 });
+    for (let i = 0; i < 3; i++) await clock.advance(1_500);
+    await call;
+    expect(waits).toEqual([2_000, 500]);
   });
 
   it('asks whose a position is that an earlier version had, before it reads', async () => {

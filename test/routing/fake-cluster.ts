@@ -7,6 +7,7 @@ import { slotOfKey } from '#cluster/slot-hash.ts';
 import type {
   BatchOperation,
   BatchResult,
+  DurableAnswer,
   GetAnswer,
   GetCommand,
   IncrementAnswer,
@@ -155,6 +156,8 @@ export class FakeCluster {
   readonly passed: string[] = [];
   /** Groups that were asked whether an epoch is theirs. */
   readonly owned: string[] = [];
+  /** How long each AwaitDurable may wait, milliseconds. */
+  readonly waits: number[] = [];
   /** Decides what becomes of an attempt at an address; `key`: the first one of it, empty where there is none. */
   fate: (address: string, key: string) => Fate = () => 'answer';
   /** What an operation of a Batch comes to at a node; undefined: as it is carried out. */
@@ -289,12 +292,15 @@ export class FakeCluster {
           [],
           limits,
         ),
-      awaitDurable: ({ position }) =>
-        attempt(() => {
+      awaitDurable: ({ position, timeoutMs }, limits) => {
+        this.waits.push(timeoutMs);
+        const work = (): DurableAnswer => {
           this.owned.push(`${group.id} ${position.epoch}`);
           if (!group.history.has(position.epoch)) throw new Broken('discarded');
           return { durabilityReached: 'local', replicasAcked: 0, durable: group.position };
-        }),
+        };
+        return attempt(work, [], limits);
+      },
       atomicBatch: ({ operations }) =>
         attempt(() => {
           for (const { kind, command } of operations)

@@ -11,8 +11,9 @@ import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { countOf, enumName, showPosition } from '../output/output.ts';
-import { callFollowing, LEVELS, missedGuarantee } from './write-options.ts';
+import { callFollowing, LEVELS, missedGuarantee, waitLeft } from './write-options.ts';
 
+const TIMEOUT_MS = 5_000;
 const TIMEOUT_MS_MAX = 60_000;
 
 interface AwaitOptions {
@@ -63,12 +64,13 @@ async function runAwait(invocation: Invocation, options: AwaitOptions): Promise<
     position: readPosition(text),
     durability: LEVELS[options.durability],
     minAcks: options.minAcks ?? 0,
-    timeoutMs: options.timeout ?? 0,
   };
+  const { timeout = TIMEOUT_MS } = options;
   const response = await callFollowing(
     invocation,
     options,
-    ({ kv }) => kv.awaitDurable(request, waitingCall(invocation.io)),
+    ({ kv }, spentMs) =>
+      kv.awaitDurable({ ...request, timeoutMs: waitLeft(timeout, spentMs) }, waitingCall(invocation.io)),
     'asking',
   );
   const { durabilityReached, replicasAcked } = response;

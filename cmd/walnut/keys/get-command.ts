@@ -17,7 +17,7 @@ import {
 } from '../output/output.ts';
 import { getToJson } from './answer-json.ts';
 import { collectKeys, getSeveral, refuseForSeveral } from './several-keys.ts';
-import { callFollowing } from './write-options.ts';
+import { callFollowing, waitLeft } from './write-options.ts';
 
 const WAIT_MS_MAX = 60_000;
 
@@ -106,7 +106,8 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
   const response = await callFollowing(
     invocation,
     { follow, followOwner: true },
-    ({ kv }) => kv.get(request, waitingCall(invocation.io)),
+    ({ kv }, spentMs) =>
+      kv.get({ ...request, waitMs: waitLeft(request.waitMs, spentMs) }, waitingCall(invocation.io)),
     'asking',
   );
   const { io } = invocation;

@@ -95,14 +95,15 @@ export interface FollowOptions {
 export async function callFollowing<T>(
   invocation: Invocation,
   { follow = true, followOwner = follow }: FollowOptions,
-  call: (clients: NodeClients) => Promise<T>,
+  call: (clients: NodeClients, spentMs: number) => Promise<T>,
   does = 'writing to',
 ): Promise<T> {
+  const startedMs = performance.now();
   const { address, io } = invocation;
   const mayFollow = { leader: follow, owner: followOwner };
   for (let at = address; ; ) {
     try {
-      return await call(createNodeClients(at));
+      return await call(createNodeClients(at), performance.now() - startedMs);
     } catch (error) {
       const owner = ownerHintOf(error);
       const kind = owner === undefined ? 'leader' : 'owner';
@@ -117,6 +118,11 @@ export async function callFollowing<T>(
       at = next;
     }
   }
+}
+
+/** What is left of a wait after what another node took of it. 0, a node's default, stays. */
+export function waitLeft(waitMs: number, spentMs: number): number {
+  return waitMs === 0 ? 0 : Math.max(1, Math.ceil(waitMs - spentMs));
 }
 
 /** A node also answers before the time is over: its role as master ended, and nobody acks anything to it any more. */
