@@ -22,8 +22,9 @@ export function createBoundedMux(connections: Connections, parts: BoundedMuxPart
   const { limit, places, refusals, ...rest } = parts;
   /** Those that are being told why they are refused. */
   const told = new Map<Socket, Full>();
+  const leave = (socket: Socket): void => places.leave(plainAddress(socket.remoteAddress));
   const take = (socket: Socket): boolean => {
-    // It is known from here on, whatever becomes of the connection. One that was reset already
+    // It is known from here on, also when the connection is closed. One that was reset already
     // has none: what it sent would be carried out in the name of nobody.
     const address = plainAddress(socket.remoteAddress);
     if (address === '') {
@@ -32,7 +33,7 @@ export function createBoundedMux(connections: Connections, parts: BoundedMuxPart
     }
     const full = places.tryTake(address);
     if (full === undefined) {
-      connections.addSocket(socket, () => places.leave(address));
+      connections.addSocket(socket, leave);
       return true;
     }
     refusals().count(full, address);

@@ -13,8 +13,8 @@ export interface Session {
 }
 
 export interface Connections {
-  /** `onClose`: called when it is closed. */
-  addSocket(socket: Socket, onClose?: () => void): void;
+  /** `onClose`: called when it is closed; the same one for all, or each costs its connection memory. */
+  addSocket(socket: Socket, onClose?: (socket: Socket) => void): void;
   addSession(session: Session): void;
   /** It is closed. */
   removeSession(session: Session): void;
@@ -27,23 +27,26 @@ export interface Connections {
 }
 
 export function createConnections(): Connections {
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, ((socket: Socket) => void) | undefined>();
   const sessions = new Set<Session>();
   let isDraining = false;
   let onEmpty: (() => void)[] = [];
 
+  /** Called once; what `once` keeps for each would be held as long as the connection. */
+  function onClosed(this: Socket): void {
+    const onClose = sockets.get(this);
+    sockets.delete(this);
+    onClose?.(this);
+    if (sockets.size > 0) return;
+    for (const resolve of onEmpty) resolve();
+    onEmpty = [];
+  }
+
   return {
     count: () => sockets.size,
     addSocket: (socket, onClose) => {
-      sockets.add(socket);
-      // Called once; what `once` keeps for each would be held as long as the connection.
-      socket.on('close', () => {
-        sockets.delete(socket);
-        onClose?.();
-        if (sockets.size > 0) return;
-        for (const resolve of onEmpty) resolve();
-        onEmpty = [];
-      });
+      sockets.set(socket, onClose);
+      socket.on('close', onClosed);
     },
     addSession: (session) => {
       sessions.add(session);
@@ -60,7 +63,7 @@ export function createConnections(): Connections {
     empty: () => (sockets.size === 0 ? Promise.resolve() : new Promise((resolve) => onEmpty.push(resolve))),
     destroy: () => {
       for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.keys()) socket.destroy();
     },
   };
 }

@@ -12,15 +12,17 @@ import { TLSSocket } from 'node:tls';
 /** Node reads so many bytes at once. */
 const shared = Buffer.allocUnsafeSlow(65_536);
 
-/** `bytes` are valid until it returns. */
-type Take = (bytes: Buffer) => void;
+export interface BytesReader {
+  /** `bytes` are valid until it returns. */
+  onBytes(bytes: Buffer): void;
+}
 
 export interface DirectReading {
   /**
-   * What is read from now on goes to `take`, and no longer to the stream, which still
+   * What is read from now on goes to `reader`, and no longer to the stream, which still
    * tells its end; undefined: to the stream again. What was put back comes from the stream.
    */
-  readTo(take: Take | undefined): void;
+  readTo(reader: BytesReader | undefined): void;
 }
 
 export function isDirect(socket: Socket): socket is Socket & DirectReading {
@@ -28,26 +30,38 @@ export function isDirect(socket: Socket): socket is Socket & DirectReading {
 }
 
 class DirectSocket extends Socket implements DirectReading {
-  #take: Take | undefined;
+  #reader: BytesReader | undefined;
 
   /** `handle`: of a connection, whose socket no longer has it. */
   constructor(handle: object) {
-    const onread = { buffer: shared, callback: (count: number): boolean => pass(this, count, this.#take) };
-    super({ handle, onread } as SocketConstructorOpts);
+    super({ handle, onread: ON_READ } as SocketConstructorOpts);
   }
 
-  readTo(take: Take | undefined): void {
-    this.#take = take;
+  readTo(reader: BytesReader | undefined): void {
+    this.#reader = reader;
+  }
+
+  /** `count` bytes were read. */
+  onCount(count: number): boolean {
+    return pass(this, count, this.#reader);
   }
 }
 
+/** For all sockets: Node calls it as a method of the one that was read. */
+const ON_READ = {
+  buffer: shared,
+  callback(this: DirectSocket, count: number): boolean {
+    return this.onCount(count);
+  },
+};
+
 /** `count` bytes were read. True: Node reads on. */
-function pass(socket: Socket, count: number, take: Take | undefined): boolean {
+function pass(socket: Socket, count: number, reader: BytesReader | undefined): boolean {
   const bytes = shared.subarray(0, count);
   // TLS gives all records of one read, also where the first of them made its reader pause.
-  const isDue = take !== undefined && !socket.isPaused() && socket.readableLength === 0;
+  const isDue = reader !== undefined && !socket.isPaused() && socket.readableLength === 0;
   if (!isDue) return socket.push(Buffer.from(bytes));
-  take(bytes);
+  reader.onBytes(bytes);
   return true;
 }
 
@@ -87,15 +101,15 @@ export function makeDirect(socket: TLSSocket): void {
   const buffer = slots.find(({ description }) => description === BUFFER);
   const callback = slots.find(({ description }) => description === CALLBACK);
   if (!canRead(handle) || buffer === undefined || callback === undefined) return;
-  let take: Take | undefined;
+  let reader: BytesReader | undefined;
   const reading: DirectReading = {
     readTo: (next) => {
-      take = next;
+      reader = next;
     },
   };
   Object.assign(socket, reading, {
     [buffer]: shared,
-    [callback]: (count: number) => pass(socket, count, take),
+    [callback]: (count: number) => pass(socket, count, reader),
   });
   handle.useUserBuffer(shared);
 }

@@ -102,3 +102,17 @@ it('opens no stream past the last number', () => {
   peer.receive(headers(MAX));
   expect(peer.seen).toEqual(['head 2147483647 GET / end']);
 });
+
+it('keeps nothing for streams while none lives, and shares none with other connections then', () => {
+  const [rested, other] = [openServer(), openServer()];
+  for (const peer of [rested, other])
+    peer.answer = (stream) => peer.connection.sendHead(stream, prepareBlock(OK), true);
+  rested.receive(headers(1, GET));
+  rested.connection.check(1000);
+  rested.receive(headers(3, POST, 0));
+  expect([rested, other].map(({ connection }) => connection.holdings.streams)).toEqual([1, 0]);
+  // One that lives outlasts the look.
+  rested.connection.check(2000);
+  rested.receive(data(3, 5, Flag.endStream));
+  expect(rested.take().filter((frame) => frame.startsWith('headers'))).toHaveLength(2);
+});

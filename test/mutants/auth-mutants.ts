@@ -146,8 +146,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'connections: a place is never given back',
     file: 'internal/rpc/bounded-mux.ts',
-    text: '() => places.leave(address)',
-    replacement: '() => {}',
+    text: 'places.leave(plainAddress(socket.remoteAddress))',
+    replacement: 'void socket',
     tests: ['test/server/connection-limit.test.ts'],
   },
   {

@@ -22,8 +22,8 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'bytes read by the driver that are read by Node too',
-    file: CONNECTION,
-    text: "socket.off('data', this.#onBytes);",
+    file: 'internal/rpc/socket-owner.ts',
+    text: "socket.off('data', onData);",
     replacement: '',
     tests: [HAND_OVER],
   },

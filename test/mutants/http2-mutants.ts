@@ -212,4 +212,11 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
     replacement: '(this.#used << 1) | 1)',
     tests: [FRAMES],
   },
+  {
+    name: 'streams kept in what all connections without one share',
+    file: 'internal/http/http2/stream-table.ts',
+    text: 'if (this.#live === NO_STREAMS) this.#live = new Map();',
+    replacement: '',
+    tests: ['test/http/shutdown.test.ts'],
+  },
 ];

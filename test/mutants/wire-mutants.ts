@@ -65,8 +65,8 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     name: 'half-closed connection answered without end',
     file: CONNECTION,
-    text: 'nowMs - this.#halfClosedMs >= HALF_CLOSED_MS',
-    replacement: 'nowMs - this.#halfClosedMs >= NEVER',
+    text: 'hasPassed(this.#halfClosedMs, HALF_CLOSED_MS, nowMs)',
+    replacement: 'hasPassed(undefined, HALF_CLOSED_MS, nowMs)',
     tests: [DRIVER],
   },
   {

@@ -2,7 +2,7 @@
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type DirectReading, directSocketOf, isDirect, makeDirect } from '#rpc/direct-socket.ts';
+import { directSocketOf, isDirect, makeDirect } from '#rpc/direct-socket.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 import { Authority } from '#test/doubles/certificates.ts';
 import { until } from '#test/server/running.ts';
@@ -12,10 +12,12 @@ afterEach(() => {
   for (const each of opened.splice(0)) each.destroy?.();
 });
 
+type Take = (bytes: Buffer) => void;
+
 interface Pair {
   readonly server: Server;
   readonly client: Socket;
-  readonly socket: Socket & DirectReading;
+  readonly socket: Socket & { readTo(take: Take | undefined): void };
 }
 
 async function openTcp(): Promise<Pair> {
@@ -44,7 +46,9 @@ async function openTls(): Promise<Pair> {
 function pairOf(server: Server, client: Socket, socket: Socket): Pair {
   opened.push(client, socket);
   if (!isDirect(socket)) throw new Error('expected a direct socket');
-  return { server, client, socket };
+  const readTo = socket.readTo.bind(socket);
+  const byTake = { readTo: (take?: Take) => readTo(take && { onBytes: take }) };
+  return { server, client, socket: Object.assign(socket as Socket, byTake) };
 }
 
 /** Resolves when `text()` is as long as `expected`, however long the system takes to bring it. */

@@ -4,7 +4,7 @@
  * call. The peers are another process.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createNodeClock } from '#platform/node-clock.ts';
@@ -24,6 +24,9 @@ import { head, ok, PREFACE } from '#test/rpc/http2/driven.ts';
 const CONNECTIONS = 2_000;
 /** What is compiled and made for the first connections is not theirs. */
 const WARM = 100;
+const AT_ONCE = 16;
+/** Servers look after idle connections every second. */
+const REST_MS = 2_500;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -79,20 +82,24 @@ const CALLS = {
 } as const;
 type Http = keyof typeof CALLS;
 
-/** In a process of its own: opens connections, makes a call on each, and keeps them. */
-function beClients(port: number, count: number, http: Http): void {
-  const sockets: Socket[] = [];
-  for (let i = 0; i < count; i++) {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.write(CALLS[http]);
-      if (sockets.push(socket) === count) setTimeout(() => process.send?.('open'), 1_000);
+/** In a process of its own: opens connections, a few at a time, makes a call on each, and keeps them. */
+function beClients(port: number, count: number, http: Http | undefined): void {
+  let [begun, open] = [0, 0];
+  const begin = (): void => {
+    if (begun++ >= count) return;
+    const socket = connect(port, '127.0.0.1', () => socket.write(CALLS[http ?? 1]));
+    // The bare server answers nothing.
+    socket.once(http === undefined ? 'connect' : 'data', () => {
+      if (++open === count) setTimeout(() => process.send?.('open'), REST_MS);
+      begin();
     });
     socket.on('data', nothing);
-  }
+  };
+  for (let i = 0; i < AT_ONCE; i++) begin();
 }
 
-function open(port: number, count: number, http: Http): Promise<ChildProcess> {
-  const child = fork(import.meta.filename, [port, count, http].map(String));
+function open(port: number, count: number, http: Http | undefined): Promise<ChildProcess> {
+  const child = fork(import.meta.filename, [port, count, http ?? ''].map(String));
   return new Promise((resolve) => child.once('message', () => resolve(child)));
 }
 
@@ -102,7 +109,7 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-async function measure(server: Server, http: Http): Promise<number> {
+async function measure(server: Server, http?: Http): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const warm = await open(port, WARM, http);
@@ -115,9 +122,10 @@ async function measure(server: Server, http: Http): Promise<number> {
 }
 
 const [port, count, http] = process.argv.slice(2).map(Number);
-if (port !== undefined && count !== undefined) beClients(port, count, http as Http);
+if (port !== undefined && count !== undefined)
+  beClients(port, count, http === 0 ? undefined : (http as Http));
 else {
-  const bare = await measure(createBare(), 1);
+  const bare = await measure(createBare());
   process.stdout.write(`${bare.toFixed(0)} bytes a bare socket\n`);
   for (const each of [1, 2] as const) {
     const more = (await measure(createDriven(), each)) - bare;

@@ -19,6 +19,8 @@ export interface BlockFault {
   readonly why: string;
 }
 
+/** Places are whole numbers from 0. */
+const NO_PLACE = -1;
 /** No hash: they are whole numbers. */
 const NO_RIVAL = 0.5;
 
@@ -36,8 +38,11 @@ interface Memo {
 export class HeadReader {
   readonly #decoder = new HpackDecoder();
   readonly #headBytesMax: number;
-  /** By place: a memo, or the hash of a block that came once. None while nothing is remembered. */
+  /** By place: a memo, or the hash of a block that came once. None before a second block. */
   #memos: Map<number, Memo | number> | undefined;
+  /** Until then the place of the first one, and its hash: many connections make a call and rest. */
+  #firstPlace = NO_PLACE;
+  #firstHash = 0;
   #memoBytes = 0;
 
   constructor(headBytesMax: number) {
@@ -71,27 +76,31 @@ export class HeadReader {
     if (why !== undefined) return { kind: 'compression', why };
     const head = BUILDER.finish();
     if (this.#decoder.changes !== changesBefore) this.#forget();
-    else if (!('kind' in head)) this.#note(place, memo, bytes, from, to, role, head);
+    else if (!('kind' in head)) this.#note(place, bytes, from, to, role, head);
     return head;
   }
 
-  #note(
-    place: number,
-    before: Memo | number | undefined,
-    bytes: Buffer,
-    from: number,
-    to: number,
-    role: number,
-    head: Head,
-  ): void {
+  #note(place: number, bytes: Buffer, from: number, to: number, role: number, head: Head): void {
     const whole = mix(bytes, from, to);
+    if (this.#memos === undefined && this.#firstPlace === NO_PLACE) {
+      this.#firstPlace = place;
+      this.#firstHash = whole;
+      return;
+    }
+    const memos = this.#needMemos();
+    const before = memos.get(place);
     const last = typeof before === 'object' ? before.rival : before;
     if (last === whole) this.#remember(place, bytes.subarray(from, to), role, head);
     else if (typeof before === 'object') before.rival = whole;
-    else {
-      this.#memos ??= new Map();
-      this.#memos.set(place, whole);
+    else memos.set(place, whole);
+  }
+
+  #needMemos(): Map<number, Memo | number> {
+    if (this.#memos === undefined) {
+      this.#memos = new Map();
+      if (this.#firstPlace !== NO_PLACE) this.#memos.set(this.#firstPlace, this.#firstHash);
     }
+    return this.#memos;
   }
 
   /** Copies the block: what the peer sent may be overwritten by what it sends next. */
@@ -99,14 +108,15 @@ export class HeadReader {
     const { length } = block;
     if (length > MEMO_BLOCK_BYTES_MAX) return;
     if (this.#memoBytes + length > MEMO_BYTES_MAX) this.#forget();
-    this.#memos ??= new Map();
-    const before = this.#memos.get(place);
+    const memos = this.#needMemos();
+    const before = memos.get(place);
     this.#memoBytes += length - (typeof before === 'object' ? before.block.length : 0);
-    this.#memos.set(place, { block: new Uint8Array(block), role, head, rival: NO_RIVAL });
+    memos.set(place, { block: new Uint8Array(block), role, head, rival: NO_RIVAL });
   }
 
   #forget(): void {
     this.#memos = undefined;
+    this.#firstPlace = NO_PLACE;
     this.#memoBytes = 0;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Credits } from './credits.ts';
 import type { ConnectionFailure, Http2Events, ResetBy } from './events.ts';
-import { ErrorCode, FrameType } from './frame.ts';
+import { ErrorCode, FrameType, STREAM_ID_MAX } from './frame.ts';
 import { Bucket, type LimitName, RATES, USEFUL_EARNS } from './limits.ts';
 import { Output, type OutputPool } from './output.ts';
 import { type Stream, StreamState } from './stream.ts';
@@ -32,12 +32,12 @@ export class Core {
   /** Octets queued on all streams. */
   queuedBytes = 0;
   /** Streams of the peer above it are refused: the last number of our final GOAWAY. */
-  lastTaken = Number.POSITIVE_INFINITY;
+  lastTaken = STREAM_ID_MAX;
   isOver = false;
-  /** Undefined before the first reset. */
+  /** Each is undefined before the first of what it counts. */
   #resets: Bucket | undefined;
-  readonly #settings: Bucket;
-  readonly #overhead: Bucket;
+  #settings: Bucket | undefined;
+  #overhead: Bucket | undefined;
 
   constructor({ isClient, events, pool, connectionWindowBytes, nowMs }: CoreOptions) {
     this.isClient = isClient;
@@ -46,20 +46,20 @@ export class Core {
     this.output = new Output(pool);
     this.credits = new Credits(this.output, connectionWindowBytes);
     this.streams = new StreamTable(isClient);
-    this.#settings = new Bucket(RATES.settings, nowMs);
-    this.#overhead = new Bucket(RATES.overhead, nowMs);
   }
 
   /** A head or a frame of data went either way. */
   earn(): void {
-    this.#overhead.earn(USEFUL_EARNS);
+    this.#overhead?.earn(USEFUL_EARNS);
   }
 
   countOverhead(): void {
+    this.#overhead ??= new Bucket(RATES.overhead, this.nowMs);
     if (!this.#overhead.take(this.nowMs)) this.failLimit('overhead', 'too many frames that carry nothing');
   }
 
   countSettings(): void {
+    this.#settings ??= new Bucket(RATES.settings, this.nowMs);
     if (!this.#settings.take(this.nowMs)) this.failLimit('settings', 'too many SETTINGS');
   }
 

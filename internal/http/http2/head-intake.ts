@@ -23,12 +23,14 @@ export class HeadIntake {
   readonly reader = new HeadReader(HEAD_BYTES_MAX);
   readonly #core: Core;
   readonly #outbound: Outbound;
-  readonly #options: HeadIntakeOptions;
+  readonly #streamsMax: number;
+  readonly #tooLarge: WholeAnswer | undefined;
 
-  constructor(core: Core, outbound: Outbound, options: HeadIntakeOptions) {
+  constructor(core: Core, outbound: Outbound, { streamsMax, tooLarge }: HeadIntakeOptions) {
     this.#core = core;
     this.#outbound = outbound;
-    this.#options = options;
+    this.#streamsMax = streamsMax;
+    this.#tooLarge = tooLarge;
   }
 
   onBlock(id: number, isEnd: boolean, bytes: Buffer, from: number, to: number): void {
@@ -70,7 +72,7 @@ export class HeadIntake {
     const { streams } = core;
     streams.notePeerId(id);
     if ('kind' in head) return this.#refuse(id, head, isEnd);
-    const isFull = streams.held >= this.#options.streamsMax || core.output.length >= OUTPUT_BYTES_HARD;
+    const isFull = streams.held >= this.#streamsMax || core.output.length >= OUTPUT_BYTES_HARD;
     if (isFull || id > core.lastTaken) return core.resetUnserved(id, ErrorCode.refusedStream, isEnd);
     if (isEnd && head.contentLength > 0) return core.resetUnserved(id, ErrorCode.protocolError, isEnd);
     const stream = new Stream(id, this.#outbound.streamWindow, core.credits.streamSize);
@@ -87,7 +89,7 @@ export class HeadIntake {
   /** A request whose head is well-formed but too large learns why: the block was decoded, so the table is right. */
   #refuse(id: number, fault: HeadFault, isEnd: boolean) {
     const core = this.#core;
-    const { tooLarge } = this.#options;
+    const tooLarge = this.#tooLarge;
     const isTold = fault.kind === 'too large' && core.output.length < OUTPUT_BYTES_HARD;
     if (!isTold || tooLarge === undefined) return core.resetUnserved(id, codeOf(fault), isEnd);
     this.#outbound.answerUnserved(id, tooLarge);

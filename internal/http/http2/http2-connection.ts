@@ -75,7 +75,6 @@ export class Http2Connection implements InboundHooks {
   #drainSinceMs: number | undefined;
   #isDraining = false;
   #farewell: Farewell | undefined;
-  #peerLastId = Number.POSITIVE_INFINITY;
 
   constructor(options: Http2Options) {
     const { side, events, pool, nowMs, streamsMax = STREAMS_MAX } = options;
@@ -149,8 +148,7 @@ export class Http2Connection implements InboundHooks {
   /** True if a stream can be opened now: by the peer's settings and GOAWAY, and the numbers left. */
   get canOpen(): boolean {
     const { streams, isOver, isClient } = this.#core;
-    if (!isClient || isOver || this.#isDraining || this.#peerLastId !== Number.POSITIVE_INFINITY)
-      return false;
+    if (!isClient || isOver || this.#isDraining || this.#farewell !== undefined) return false;
     const streamsMax = this.#inbound.hasSettings ? this.#inbound.peer.streamsMax : STREAMS_BEFORE_SETTINGS;
     return streams.size < streamsMax && streams.lastOwnId < STREAM_ID_MAX;
   }
@@ -206,6 +204,7 @@ export class Http2Connection implements InboundHooks {
       this.#core.fail(ErrorCode.enhanceYourCalm, 'frame or head not whole in time');
     if (this.#drainSinceMs !== undefined && nowMs - this.#drainSinceMs >= DRAIN_PING_MS_MAX) this.#endDrain();
     for (const stream of this.#outbound.stalled()) this.#core.reset(stream, ErrorCode.cancel, false);
+    this.#core.streams.rest();
   }
 
   /**
@@ -280,7 +279,7 @@ export class Http2Connection implements InboundHooks {
       inLine: line?.size ?? 0,
       output: output.length,
       partialFrame: this.#frames.held,
-      partialBlock: this.#inbound.blocks.held,
+      partialBlock: this.#inbound.block?.held ?? 0,
       table: this.#heads.reader.tableBytes,
       memos: this.#heads.reader.memoBytes,
       /** The three add up to the connection's window: see `credits.ts`. */
@@ -291,11 +290,12 @@ export class Http2Connection implements InboundHooks {
   }
 
   /** This and the next two: called by `Inbound`. */
-  onSettingsAck(): void {
-    if (this.#isAcknowledged) return;
+  onSettingsAck(): boolean {
+    if (this.#isAcknowledged) return false;
     this.#isAcknowledged = true;
     this.#core.credits.resize(this.#streamWindowBytes, this.#core.streams.live());
     this.#heads.reader.allowSize(this.#headerTableBytes);
+    return true;
   }
 
   onPong(bytes: Uint8Array, at: number): void {
@@ -305,7 +305,6 @@ export class Http2Connection implements InboundHooks {
 
   onGoaway(lastStreamId: number, code: number, why: string): void {
     this.#farewell = { code, why };
-    this.#peerLastId = Math.min(this.#peerLastId, lastStreamId);
     if (this.#core.isClient) {
       const late = [...this.#core.streams.live()].filter((stream) => stream.id > lastStreamId);
       for (const stream of late) this.#core.dropByPeer(stream, ErrorCode.refusedStream);
@@ -329,8 +328,8 @@ export class Http2Connection implements InboundHooks {
 
   /** A frame that is cut counts. DATA does not: the reader of the body has a time limit of its own. */
   #isHeadLate(nowMs: number): boolean {
-    const { blocks } = this.#inbound;
-    if (blocks.streamId !== 0 && nowMs - blocks.sinceMs >= HEAD_MS_MAX) return true;
+    const { block } = this.#inbound;
+    if (block !== undefined && nowMs - block.sinceMs >= HEAD_MS_MAX) return true;
     const isCut = this.#frames.held > 0 && this.#frames.heldType !== FrameType.data;
     return isCut && nowMs - this.#partialSinceMs >= HEAD_MS_MAX;
   }

@@ -15,8 +15,8 @@ import {
   readUint32,
 } from './frame.ts';
 import type { FrameHandler } from './frame-reader.ts';
-import { HeadBlocks } from './head-blocks.ts';
 import type { HeadIntake } from './head-intake.ts';
+import { OpenBlock } from './open-block.ts';
 import type { Outbound } from './outbound.ts';
 import { PeerSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
@@ -27,13 +27,15 @@ const REASON_BYTES_MAX = 256;
 
 /** What the connection itself has to know. */
 export interface InboundHooks {
-  onSettingsAck(): void;
+  /** False where no acknowledgement was awaited. */
+  onSettingsAck(): boolean;
   onPong(bytes: Uint8Array, at: number): void;
   onGoaway(lastStreamId: number, code: number, why: string): void;
 }
 
 export class Inbound implements FrameHandler {
-  readonly blocks = new HeadBlocks();
+  /** A header block whose pieces are still coming. */
+  block: OpenBlock | undefined = undefined;
   readonly peer: PeerSettings;
   /** The peer's first SETTINGS have come. */
   hasSettings = false;
@@ -62,8 +64,8 @@ export class Inbound implements FrameHandler {
     const flags = bytes[at + 4] as number;
     const id = readUint31(bytes, at + 5);
     const from = at + FRAME_HEAD_BYTES;
-    const { streamId } = this.blocks;
-    if (streamId !== 0 && (type !== FrameType.continuation || id !== streamId)) {
+    const { block } = this;
+    if (block !== undefined && (type !== FrameType.continuation || id !== block.streamId)) {
       this.#protocolError('a frame within a header block');
     } else if (!this.hasSettings && (type !== FrameType.settings || (flags & Flag.ack) !== 0)) {
       this.#protocolError('the first frame is not SETTINGS');
@@ -78,8 +80,8 @@ export class Inbound implements FrameHandler {
       case FrameType.headers:
         return this.#onHeaders(flags, id, bytes, from, to);
       case FrameType.continuation:
-        if (this.blocks.streamId === 0) return this.#protocolError('CONTINUATION outside a header block');
-        return this.#addPiece(flags, bytes, from, to);
+        if (this.block === undefined) return this.#protocolError('CONTINUATION outside a header block');
+        return this.#addPiece(this.block, flags, bytes, from, to);
       case FrameType.windowUpdate:
         return this.#onWindowUpdate(id, bytes, from, to);
       case FrameType.rstStream:
@@ -159,19 +161,18 @@ export class Inbound implements FrameHandler {
     }
     const isEnd = (flags & Flag.endStream) !== 0;
     if ((flags & Flag.endHeaders) !== 0) return this.#heads.onBlock(id, isEnd, bytes, from, to);
-    this.blocks.begin(id, isEnd, this.#core.nowMs);
-    this.#addPiece(flags, bytes, from, to);
+    this.block = new OpenBlock(id, isEnd, this.#core.nowMs);
+    return this.#addPiece(this.block, flags, bytes, from, to);
   }
 
-  #addPiece(flags: number, bytes: Buffer, from: number, to: number) {
-    const { blocks } = this;
-    const limit = blocks.add(bytes, from, to);
+  #addPiece(block: OpenBlock, flags: number, bytes: Buffer, from: number, to: number) {
+    const limit = block.add(bytes, from, to);
     if (limit !== undefined)
       return this.#core.failLimit(limit, 'header block in too many pieces, or too long');
     if ((flags & Flag.endHeaders) === 0) return;
-    const { streamId, isEnd } = blocks;
-    const block = blocks.finish();
-    this.#heads.onBlock(streamId, isEnd, block, 0, block.length);
+    this.block = undefined;
+    const whole = block.whole();
+    this.#heads.onBlock(block.streamId, block.isEnd, whole, 0, whole.length);
   }
 
   #onReset(id: number, bytes: Buffer, from: number, to: number) {
@@ -208,10 +209,10 @@ export class Inbound implements FrameHandler {
     if (id !== 0) return this.#protocolError('SETTINGS of a stream');
     if ((flags & Flag.ack) !== 0) {
       if (to !== from) return this.#sizeError('acknowledgement of SETTINGS');
-      this.#core.countOverhead();
-      return this.#hooks.onSettingsAck();
+      if (!this.#hooks.onSettingsAck()) this.#core.countOverhead();
+      return;
     }
-    this.#core.countSettings();
+    if (this.hasSettings) this.#core.countSettings();
     this.hasSettings = true;
     const fault = this.peer.apply(bytes, from, to, (size) => this.#outbound.setTableSize(size));
     if (fault !== undefined) return this.#core.fail(fault.code, fault.why);

@@ -39,7 +39,7 @@ interface Rate {
 
 /**
  * `resets`: streams the peer resets, makes this side reset, or has refused.
- * `settings`: SETTINGS frames, each of which may touch all streams.
+ * `settings`: SETTINGS frames behind the first, each of which may touch all streams.
  * `overhead`: frames that carry nothing on: pings, window updates, empty data,
  * priority, unknown types, frames of closed streams. Honest peers send these
  * in proportion to data and calls, so each head and each frame of data, either

@@ -4,6 +4,7 @@
  * is kept by reference, not copied, until it is written. Blocks are encoded
  * when they are written, so that they meet the table in the order of the wire.
  */
+import { TABLE_BYTES_DEFAULT } from '#http/hpack/hpack-decoder.ts';
 import { checkFields, HpackEncoder } from '#http/hpack/hpack-encoder.ts';
 import type { Core } from './core.ts';
 import { Flag, FrameType, PAYLOAD_BYTES_MAX, WINDOW_DEFAULT, WINDOW_MAX } from './frame.ts';
@@ -25,7 +26,8 @@ const NOBODY = new Set<Stream>();
 
 export class Outbound {
   readonly #core: Core;
-  readonly #encoder: HpackEncoder;
+  /** Made when it is needed: a server mostly sends prepared blocks, to peers that leave the table's size alone. */
+  #encoder: HpackEncoder | undefined = undefined;
   #window = WINDOW_DEFAULT;
   #acksWaiting = 0;
   /** What new streams begin with, by the peer's settings. */
@@ -33,8 +35,6 @@ export class Outbound {
 
   constructor(core: Core) {
     this.#core = core;
-    // Answers are prepared; requests repeat their fields.
-    this.#encoder = new HpackEncoder(core.isClient);
   }
 
   /** Octets we may still send on the connection. */
@@ -133,7 +133,7 @@ export class Outbound {
   }
 
   setTableSize(bytes: number): void {
-    this.#encoder.setSize(bytes);
+    if (this.#encoder !== undefined || bytes < TABLE_BYTES_DEFAULT) this.#needEncoder().setSize(bytes);
   }
 
   /** The answer to a SETTINGS or PING frame. */
@@ -171,14 +171,21 @@ export class Outbound {
   }
 
   #writeBlock(id: number, block: HeadBlock, isEnd: boolean): void {
-    const bytes = block instanceof Uint8Array ? this.#behindUpdates(block) : this.#encoder.encode(block);
+    const bytes =
+      block instanceof Uint8Array ? this.#behindUpdates(block) : this.#needEncoder().encode(block);
     this.#core.output.block(id, bytes, PAYLOAD_BYTES_MAX, isEnd);
     this.#core.earn();
   }
 
   #behindUpdates(block: Uint8Array): Uint8Array {
-    const updates = this.#encoder.takeUpdates();
-    return updates.length === 0 ? block : Buffer.concat([updates, block]);
+    const updates = this.#encoder?.takeUpdates();
+    return updates === undefined || updates.length === 0 ? block : Buffer.concat([updates, block]);
+  }
+
+  #needEncoder(): HpackEncoder {
+    // Answers are prepared; requests repeat their fields.
+    this.#encoder ??= new HpackEncoder(this.#core.isClient);
+    return this.#encoder;
   }
 
   #writeData(stream: Stream, bytes: Uint8Array, isEnd: boolean): void {

@@ -4,6 +4,7 @@ import {
   PAYLOAD_BYTES_MAX,
   readUint32,
   SettingId,
+  STREAM_ID_MAX,
   WINDOW_DEFAULT,
   WINDOW_MAX,
   writeUint32,
@@ -40,7 +41,8 @@ export function encodeSettings(own: OwnSettings, streamsMax: number, headBytesMa
 
 /** What the peer's settings are; those we make no use of are checked and dropped. */
 export class PeerSettings {
-  streamsMax = Number.POSITIVE_INFINITY;
+  /** Until the peer says otherwise, as many as there are numbers. */
+  streamsMax = STREAM_ID_MAX;
   streamWindowBytes = WINDOW_DEFAULT;
   readonly #isServer: boolean;
 

@@ -33,8 +33,11 @@ export function judgeFrame(type: number, state: number): number {
 /** So many of the newest numbers of the peer are remembered: which were used, and which were passed over. */
 const NUMBERS_REMEMBERED = 16;
 
+/** Shared by all tables without a stream, and never written to. */
+const NO_STREAMS = new Map<number, Stream>();
+
 export class StreamTable {
-  readonly #live = new Map<number, Stream>();
+  #live = NO_STREAMS;
   /** In order of their reset. */
   #resetHere: Set<number> | undefined;
   /** A bit for each number of the peer, from the last one down: set where it was used. */
@@ -65,11 +68,17 @@ export class StreamTable {
   }
 
   add(stream: Stream): void {
+    if (this.#live === NO_STREAMS) this.#live = new Map();
     this.#live.set(stream.id, stream);
   }
 
   remove(stream: Stream): void {
     this.#live.delete(stream.id);
+  }
+
+  /** Keeps no memory for streams that are gone, where none lives. */
+  rest(): void {
+    if (this.#live.size === 0) this.#live = NO_STREAMS;
   }
 
   isOwn(id: number): boolean {

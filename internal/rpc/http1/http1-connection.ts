@@ -20,6 +20,7 @@ import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
 import type { OpenConnection } from '#rpc/open-connections.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 import { peerOf } from '#rpc/peer.ts';
+import { disownSocket, heedErrors, ownSocket, type SocketOwner } from '#rpc/socket-owner.ts';
 import type { Writer } from '#rpc/turns.ts';
 import { endWith, LATE, notHttp, type Unparsed } from '#rpc/unparsed.ts';
 
@@ -32,7 +33,7 @@ const OUTPUT_BYTES_MAX = 65_536;
  */
 const GATHERED_BYTES_MAX = 16_384;
 
-export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenConnection {
+export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenConnection, SocketOwner {
   readonly socket: Socket;
   readonly heads: AnswerHeads;
   readonly #site: Http1Site;
@@ -69,11 +70,8 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#time = new PhaseTime(site.limits, this.#nowMs);
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
-    socket.on('data', this.#onBytes);
-    if (isDirect(socket)) socket.readTo(this.#onBytes);
-    socket.on('end', this.#onPeerEnd);
-    socket.on('error', ignore);
-    socket.on('close', this.#onClosed);
+    ownSocket(socket, this);
+    if (isDirect(socket)) socket.readTo(this);
   }
 
   get isLast(): boolean {
@@ -171,12 +169,25 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#refuse(LATE);
   }
 
-  readonly #onBytes = (bytes: Buffer): void => {
+  onBytes(bytes: Buffer): void {
     if (this.#isOver) return;
     // It flows, also where a connection that rested was resumed.
     this.#isPaused = false;
     this.#take(bytes);
-  };
+  }
+
+  onPeerEnd(): void {
+    this.#hasPeerEnded = true;
+    if (!this.#isOver && this.#deferred === undefined) this.#advance(NOTHING);
+  }
+
+  onClosed(): void {
+    this.#isOver = true;
+    this.#request?.onGone();
+    this.#request = undefined;
+    this.#noteHeld();
+    this.#site.leave(this);
+  }
 
   #take(bytes: Buffer, isTurnEnd = false): number {
     if (this.#request !== undefined || !this.#site.turns.isSpent) return this.#advance(bytes, isTurnEnd);
@@ -308,14 +319,11 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   #handOver(): void {
     const { socket } = this;
     this.#isOver = true;
-    socket.off('data', this.#onBytes);
-    if (isDirect(socket)) socket.readTo(undefined);
-    socket.off('end', this.#onPeerEnd);
-    socket.off('close', this.#onClosed);
+    disownSocket(socket);
     this.#site.leave(this);
     socket.allowHalfOpen = false;
     passSocket(socket, this.#reader.takeRest(), this.#site.handOver);
-    socket.off('error', ignore);
+    heedErrors(socket);
   }
 
   /** Answers behind what was answered, and ends the connection. */
@@ -334,21 +342,6 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     // What still comes is thrown away: a connection closed over unread bytes is reset, and the answer with it.
     this.socket.resume();
   }
-
-  readonly #onPeerEnd = (): void => {
-    this.#hasPeerEnded = true;
-    if (!this.#isOver && this.#deferred === undefined) this.#advance(NOTHING);
-  };
-
-  readonly #onClosed = (): void => {
-    this.#isOver = true;
-    this.#request?.onGone();
-    this.#request = undefined;
-    this.#noteHeld();
-    this.#site.leave(this);
-  };
 }
 
 const NOTHING = Buffer.alloc(0);
-
-function ignore(): void {}

@@ -2,19 +2,14 @@
 import type { Socket } from 'node:net';
 import { asBuffer } from '#platform/bytes.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
-import { isWritten, writeOnce } from '#rpc/write-once.ts';
+import { isWritten, type OnceWriter, writeOnce } from '#rpc/write-once.ts';
 
 /** So many bytes become text, and leave with what is before them in one piece; copying pays up to about this. */
 const TEXT_BYTES_MAX = 16_384;
 
-interface OutputOwner {
-  /** The write under way is done. */
-  onWritten(): void;
-}
-
-export class SocketOutput {
+export class SocketOutput implements OnceWriter {
   readonly #socket: Socket;
-  readonly #owner: OutputOwner;
+  readonly #owner: OnceWriter;
   /** Behind the pieces; one octet a character. */
   #text = '';
   #pieces: Uint8Array[] | undefined;
@@ -23,7 +18,7 @@ export class SocketOutput {
   #writeSinceMs = 0;
   #lastBytes = 0;
 
-  constructor(socket: Socket, owner: OutputOwner) {
+  constructor(socket: Socket, owner: OnceWriter) {
     this.#socket = socket;
     this.#owner = owner;
   }
@@ -83,6 +78,12 @@ export class SocketOutput {
     return bytes;
   }
 
+  /** The write under way is done. */
+  onWritten(): void {
+    this.#isWriting = false;
+    this.#owner.onWritten();
+  }
+
   /** The peer has left what is being written for longer than so much may take. */
   isStalled(nowMs: number): boolean {
     return this.#isWriting && nowMs - this.#writeSinceMs >= patienceMs(this.#socket.writableLength);
@@ -91,7 +92,7 @@ export class SocketOutput {
   #writeText(): boolean {
     const text = this.#text;
     this.#text = '';
-    return writeOnce(this.#socket, text, this.#onDone);
+    return writeOnce(this.#socket, text, this);
   }
 
   #writePieces(pieces: Uint8Array[]): boolean {
@@ -101,7 +102,7 @@ export class SocketOutput {
     this.#socket.cork();
     for (const piece of pieces) this.#socket.write(piece);
     this.#socket.uncork();
-    return isWritten(this.#socket, this.#onDone);
+    return isWritten(this.#socket, this);
   }
 
   #endText(): void {
@@ -115,9 +116,4 @@ export class SocketOutput {
     else this.#pieces.push(bytes);
     this.#pieceBytes += bytes.length;
   }
-
-  readonly #onDone = (): void => {
-    this.#isWriting = false;
-    this.#owner.onWritten();
-  };
 }

@@ -6,14 +6,14 @@ import type { Stream } from '#http/http2/stream.ts';
 import type { Peer } from '#model/access.ts';
 import { CONTINUE } from '#rpc/http2/answer-blocks.ts';
 import { type CodecPort, CodecRequest, CodecResponse, type RequestHead } from '#rpc/http2/codec-request.ts';
-import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
+import type { CallWire, ServedCall } from '#rpc/http2/served-call.ts';
 import type { Fields } from '#rpc/unary/answer.ts';
 
 export class CodecCall implements CodecPort, ServedCall {
   readonly request: CodecRequest;
   readonly response: CodecResponse;
   readonly startedMs: number;
-  answeredMs = NEVER;
+  answeredMs: number | undefined = undefined;
   answerBytes = 0;
   rstCode = 0;
   readonly #wire: CallWire;

@@ -7,7 +7,7 @@ import { ErrorCode } from '#http/http2/frame.ts';
 import type { Stream } from '#http/http2/stream.ts';
 import type { BodySink } from '#rpc/body-sink.ts';
 import { CONTINUE } from '#rpc/http2/answer-blocks.ts';
-import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
+import type { CallWire, ServedCall } from '#rpc/http2/served-call.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
 import type { Exchange } from '#rpc/unary/exchange.ts';
 
@@ -16,7 +16,7 @@ type OnClose = (isAnswered: boolean) => void;
 export class CodecExchange implements Exchange, ServedCall {
   readonly headers: IncomingHttpHeaders;
   readonly startedMs: number;
-  answeredMs = NEVER;
+  answeredMs: number | undefined = undefined;
   answerBytes = 0;
   readonly #wire: CallWire;
   readonly #stream: Stream;

@@ -11,12 +11,13 @@ import type { Stream } from '#http/http2/stream.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
 import { type AnswerBlocks, HEAD_TOO_LARGE } from '#rpc/http2/answer-blocks.ts';
 import { CallIntake } from '#rpc/http2/call-intake.ts';
-import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
+import type { CallWire, ServedCall } from '#rpc/http2/served-call.ts';
 import type { Site } from '#rpc/http2/site.ts';
 import type { OpenConnection } from '#rpc/open-connections.ts';
 import { peerOf } from '#rpc/peer.ts';
+import { ownSocket, type SocketOwner } from '#rpc/socket-owner.ts';
 import type { Writer } from '#rpc/turns.ts';
-import { writeOnce } from '#rpc/write-once.ts';
+import { type OnceWriter, writeOnce } from '#rpc/write-once.ts';
 
 const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
@@ -34,7 +35,7 @@ const HALF_CLOSED_MS = 1_000;
 /** After the last byte is sent, the peer may take so long to close. */
 const LINGER_MS = 1_000;
 
-export class DrivenConnection implements CallWire, Writer, OpenConnection {
+export class DrivenConnection implements CallWire, Writer, OpenConnection, SocketOwner, OnceWriter {
   readonly connection: Http2Connection;
   readonly blocks: AnswerBlocks;
   nowMs: number;
@@ -53,8 +54,8 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
   /** The bytes that the budget was last told of. */
   #heldBytes = 0;
   #movedMs: number;
-  #halfClosedMs = NEVER;
-  #endedMs = NEVER;
+  #halfClosedMs: number | undefined = undefined;
+  #endedMs: number | undefined = undefined;
 
   constructor(site: Site, socket: Socket) {
     this.#site = site;
@@ -73,10 +74,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     });
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
-    socket.on('end', () => this.#onPeerEnd());
-    socket.on('error', () => {});
-    socket.on('close', () => this.#onClosed());
+    ownSocket(socket, this);
     this.touch();
   }
 
@@ -151,7 +149,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     const output = this.connection.takeOutput(this.nowMs);
     this.#lastBytes = output?.length ?? 0;
     if (output !== undefined) this.#write(output);
-    else if (this.#endedMs === NEVER && this.#isAtEnd) this.#endSocket();
+    else if (this.#endedMs === undefined && this.#isAtEnd) this.#endSocket();
     if (this.#waiting.length > 0) this.#goOn();
     this.#noteHeld();
     return this.#lastBytes;
@@ -160,7 +158,8 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
   check(): void {
     const nowMs = this.#site.turns.wholeMs;
     this.nowMs = nowMs;
-    const isOverdue = nowMs - this.#endedMs >= LINGER_MS || nowMs - this.#halfClosedMs >= HALF_CLOSED_MS;
+    const isOverdue =
+      hasPassed(this.#endedMs, LINGER_MS, nowMs) || hasPassed(this.#halfClosedMs, HALF_CLOSED_MS, nowMs);
     const isStuck = this.#isWriting && nowMs - this.#writeSinceMs >= STALLED_MS;
     if (isStuck) this.#site.events.onStalled();
     if (isStuck || isOverdue) {
@@ -173,7 +172,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     if (this.connection.hasOutput || this.#isAtEnd) this.touch();
   }
 
-  #receive(bytes: Buffer): void {
+  onBytes(bytes: Buffer): void {
     this.nowMs = this.#site.turns.wholeMs;
     this.#movedMs = this.nowMs;
     this.connection.receive(bytes, this.nowMs);
@@ -186,17 +185,17 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#writtenBytes = output.length;
     this.#writeSinceMs = this.nowMs;
     this.#movedMs = this.nowMs;
-    if (writeOnce(this.#socket, output, this.#onWritten)) this.#onWritten();
+    if (writeOnce(this.#socket, output, this)) this.onWritten();
   }
 
-  readonly #onWritten = (): void => {
+  onWritten(): void {
     this.#isWriting = false;
     this.#writtenBytes = 0;
     this.connection.reuseOutput();
     // Not at once: the next piece is another turn's, so that nobody waits for a peer that reads fast.
     if (this.connection.hasOutput || this.#waiting.length > 0 || this.#isAtEnd) this.touch();
     else this.#noteHeld();
-  };
+  }
 
   /** Makes the answers that waited, while there is room for them, here and in this turn. */
   #goOn(): void {
@@ -231,7 +230,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
       return;
     }
     const isStill = stream.isWaiting && nowMs - stream.stalledSinceMs >= STALLED_MS;
-    const isSlow = nowMs - call.answeredMs >= patienceMs(call.answerBytes);
+    const isSlow = hasPassed(call.answeredMs, patienceMs(call.answerBytes), nowMs);
     if (!isStill && !(stream.isWaiting && isSlow)) return;
     this.#site.events.onStalled();
     this.connection.resetStream(stream, ErrorCode.cancel);
@@ -242,7 +241,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     const { connection } = this;
     if (connection.hasOutput || this.#isWriting) return false;
     if (connection.failure !== undefined || connection.isDrained) return true;
-    return this.#halfClosedMs !== NEVER && connection.liveStreams().next().done === true;
+    return this.#halfClosedMs !== undefined && connection.liveStreams().next().done === true;
   }
 
   #endSocket(): void {
@@ -250,7 +249,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#socket.end();
   }
 
-  #onPeerEnd(): void {
+  onPeerEnd(): void {
     this.nowMs = this.#site.turns.wholeMs;
     this.#halfClosedMs = this.nowMs;
     for (const stream of [...this.connection.liveStreams()])
@@ -258,7 +257,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.touch();
   }
 
-  #onClosed(): void {
+  onClosed(): void {
     this.connection.abandon();
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -266,4 +265,9 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#noteHeld();
     this.#site.leave(this);
   }
+}
+
+/** `ms` have passed since `sinceMs`; undefined: it has not happened. */
+function hasPassed(sinceMs: number | undefined, ms: number, nowMs: number): boolean {
+  return sinceMs !== undefined && nowMs - sinceMs >= ms;
 }

@@ -2,14 +2,11 @@
 import type { Http2Connection } from '#http/http2/http2-connection.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
 
-/** A time in the future, so that the time elapsed since then is negative. */
-export const NEVER = Number.POSITIVE_INFINITY;
-
 export interface ServedCall {
   /** When its head came, in milliseconds of the monotonic clock. */
   readonly startedMs: number;
-  /** When all of its answer was handed over and had to wait for the peer, or `NEVER`; and how much there was. */
-  readonly answeredMs: number;
+  /** When all of its answer was handed over and had to wait for the peer; and how much there was. */
+  readonly answeredMs: number | undefined;
   readonly answerBytes: number;
   onData(bytes: Buffer, from: number, to: number, isEnd: boolean): void;
   /** The body has ended without further data. */
