@@ -13,7 +13,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 same operations one by one, to bare Node answering the same bytes, and
                 to redis-benchmark -P 100 where it is installed
   mixed         the calls of unary and batch by turns on one process, as users mix them,
-                next to one bare Node process that answers the same bytes
+                next to a process for each kind that knows no other, and to one bare Node
+                process that answers the same bytes; --only: the kinds shown
   durable       Sets at wal.fsync interval and always, next to Gets, to each other, to
                 write and fdatasync alone, and to redis-server with the same promises
   gateway       Gets, Sets and batches of 100 through a gateway with one, two and three

@@ -1,8 +1,8 @@
 /**
- * Calls of every kind by turns on one Walnut process, as users mix them, next
- * to one bare Node process that answers the same bytes on one port. The other
- * suites measure one kind of call until its code is compiled for it alone;
- * here each kind meets code that all kinds have been through.
+ * Calls of every kind by turns on one Walnut process, as users mix them, next to a
+ * process for each kind that knows no other, and to one bare Node process that
+ * answers the same bytes on one port. A process of one kind compiles its code for
+ * it alone; here each kind meets code that all kinds have been through.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ export interface MixedBench {
 /** The bare server has one port, so none of these goes by TLS; and it tells calls apart by what heads of one call have in common. */
 export const MIXED_CALLS: readonly MeasuredCall[] = [...CALLS, ...BATCH_CALLS]
   .filter(({ isTls, isHeadOwn }) => isTls !== true && isHeadOwn !== true)
-  .map((call) => ({ ...call, aims: {} }));
+  .map((call) => ({ ...call, aims: { alone: 0.9 } }));
 
 /** No kind is shown before every kind was called twice. */
 const WARM_UP_ROUNDS = 2;
@@ -36,20 +36,26 @@ export async function benchMixed({ rounds, seconds, only }: MixedBench): Promise
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const targets: Target[] = [];
   try {
-    const data = join(directory, 'walnut');
-    mkdirSync(data);
-    const walnut = await startWalnut(data);
-    targets.push(walnut);
-    const bare = await startBare(walnut);
-    targets.push(bare);
+    const open = async (starting: Promise<Target>): Promise<Target> => {
+      const target = await starting;
+      targets.push(target);
+      return target;
+    };
+    const walnut = await open(startFilled(directory, 'walnut'));
+    const bare = await open(startBare(walnut));
+    const alone = new Map<MeasuredCall, Target>();
+    for (const call of MIXED_CALLS.filter(({ id }) => id.includes(only)))
+      alone.set(call, await open(startFilled(directory, call.id.replaceAll('/', ' '))));
     const load = createLoad(directory);
     const measured = MIXED_CALLS.map((call) => ({ call, rounds: [] as Round[] }));
     for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
       for (const [at, call] of MIXED_CALLS.entries()) {
-        const contenders = [
-          { name: 'walnut', target: walnut, load: (each: number) => load(walnut.port, call, each) },
-          { name: 'bare', target: bare, load: (each: number) => load(bare.port, call, each) },
-        ];
+        const contenders = Object.entries({ walnut, bare, alone: alone.get(call) }).flatMap(
+          ([name, target]) =>
+            target === undefined
+              ? []
+              : [{ name, target, load: (each: number) => load(target.port, call, each) }],
+        );
         const figures = await measureRound(contenders, seconds, round);
         if (round >= 0) measured[at]?.rounds.push(figures);
       }
@@ -69,9 +75,17 @@ export function askedBy({ method, path, contentType, body }: MeasuredCall): stri
   return askedOf(method, path, { 'content-type': contentType, 'content-length': String(body.length) });
 }
 
-/** Answers what Walnut answers, once it has the entries that are asked for. */
-async function startBare(walnut: Target): Promise<Target> {
+/** With the entries that are asked for. */
+async function startFilled(directory: string, name: string): Promise<Target> {
+  const data = join(directory, name);
+  mkdirSync(data);
+  const walnut = await startWalnut(data);
   for (const call of MIXED_CALLS.filter(({ id }) => id.includes('set'))) await askOnce(walnut.port, call);
+  return walnut;
+}
+
+/** Answers what Walnut answers. */
+async function startBare(walnut: Target): Promise<Target> {
   const answers: MixedAnswer[] = [];
   for (const call of MIXED_CALLS) {
     const asked = askedBy(call);
