@@ -57,10 +57,11 @@ function othersHeard(view: GroupView, leader: Voter): Observation[] {
 function judgeSilent(view: GroupView, leader: Voter): Verdict {
   const { group, nowMs } = view;
   const others = othersHeard(view, leader);
+  const names = group.voters.map(({ node }) => node).join(', ');
   if (others.length === 0)
     return {
       kind: 'left',
-      why: `neither ${leader.node} nor another voter is heard: the coordinator may be cut off`,
+      why: `no voter of ${group.id} is heard (${names}): none of them runs, or the coordinator is cut off from them`,
     };
   const acking = others.filter((each) => hasAcked(each, group.term, nowMs));
   if (acking.length >= majorityOf(group.voters.length) - 1)

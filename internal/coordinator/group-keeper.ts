@@ -18,7 +18,7 @@ import { Backoff } from '#coordinator/backoff.ts';
 import type { Catalogue } from '#coordinator/catalogue.ts';
 import { gather } from '#coordinator/gather.ts';
 import type { ClaimAnswer, Members } from '#coordinator/members.ts';
-import { nextStep, type Step, type StepView, takesWrites } from '#coordinator/next-step.ts';
+import { lackOfGrants, nextStep, type Step, type StepView, takesWrites } from '#coordinator/next-step.ts';
 import type { Roll } from '#coordinator/roll.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -269,7 +269,7 @@ export class GroupKeeper {
       `${group.id}: failover`,
       isEnough
         ? undefined
-        : `${group.id} cannot fail over: ${choice.needed} voters have to grant a term, and ${choice.lacking.join(' and ')} did not`,
+        : `${group.id} cannot fail over: ${lackOfGrants(group, choice.needed, choice.lacking, `${choice.lacking.join(' and ')} did not`)}`,
     );
     return isEnough;
   }

@@ -62,7 +62,8 @@ export function nextStep(view: StepView): Step {
   const verdict = judgeMaster(view);
   if (verdict.kind === 'down') return { ...verdict, kind: 'question' };
   if (plan !== undefined) return plan;
-  if (heardVoter(view, group.leader) === undefined) return { kind: 'wait' };
+  if (heardVoter(view, group.leader) === undefined)
+    return verdict.kind === 'left' ? { kind: 'wait', why: verdict.why } : { kind: 'wait' };
   if (!leads(view.observations, group.leader, group.term)) return { kind: 'take_over' };
   const voters = listed(view, group.leader);
   if (voters !== undefined) return { kind: 'relist', voters };
@@ -99,13 +100,25 @@ function claimOrWait(view: StepView): Step {
   const { voters, needed } = electorateOf(group);
   const silent = voters.filter((voter) => heardVoter(view, voter) === undefined);
   if (voters.length - silent.length >= needed) return { kind: 'claim' };
-  const names = silent.map(({ node }) => node).join(' and ');
-  const granting = counted(needed, 'voter has', 'voters have');
-  const unheard = silent.length === 1 ? `${names} is` : `${names} are`;
-  return {
-    kind: 'wait',
-    why: `${group.id} has no leader: ${granting} to grant its term, and ${unheard} not heard; ${silent.length === 1 ? 'if its disk is' : 'if their disks are'} gone, see walnut cluster recover`,
-  };
+  const names = silent.map(({ node }) => node);
+  const unheard = `${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} not heard`;
+  return { kind: 'wait', why: `${group.id} has no leader: ${lackOfGrants(group, needed, names, unheard)}` };
+}
+
+/** Says what an alarm needs to say where too few grant a term. `lack`: what is wrong with those that are `lacking`. */
+export function lackOfGrants(
+  { id }: Group,
+  needed: number,
+  lacking: readonly string[],
+  lack: string,
+): string {
+  const [whose, only] =
+    lacking.length === 1 ? ['its disk is', 'that disk has'] : ['their disks are', 'these disks have'];
+  return (
+    `${counted(needed, 'voter has', 'voters have')} to grant a term, and ${lack}. If ${whose} gone for good, ` +
+    `walnut cluster recover --group ${id} --force goes on without, and gives up the writes that only ${only}, ` +
+    'acknowledged at QUORUM or not'
+  );
 }
 
 function twoLead({ id, term, leader }: Group, second: string): string {

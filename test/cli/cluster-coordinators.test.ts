@@ -36,6 +36,11 @@ describe('the coordinators that are called', () => {
     expect(await call('drain', 'a')).toMatchObject({ code: 5 });
   });
 
+  it('are named where none of them answers, which says nothing of the cluster', async () => {
+    const call = await runCli(['cluster', 'status', '--coordinators', '127.0.0.1:1']);
+    expect(call).toMatchObject({ code: 5, out: '', err: expect.stringContaining('127.0.0.1:1') });
+  });
+
   it('are called by one client each, also where another one tells the address', async () => {
     const two = await serve();
     two.active = one.address;

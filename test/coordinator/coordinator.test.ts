@@ -113,9 +113,24 @@ describe('a group', () => {
     cluster.member('a').kill();
     cluster.member('b').kill();
     await cluster.clock.advance(8_000);
-    expect(alarms()).toEqual(['g1 cannot fail over: 2 voters have to grant a term, and a and b did not']);
+    expect(alarms()).toEqual([
+      'g1 cannot fail over: 2 voters have to grant a term, and a and b did not. If their disks are gone for good, ' +
+        'walnut cluster recover --group g1 --force goes on without, and gives up the writes that only these disks ' +
+        'have, acknowledged at QUORUM or not',
+    ]);
     expect(cluster.active?.coordinator.map?.groups.get('g1')?.term).toBe(1);
     cluster.member('b').start();
+    await untilLed(10_000);
+    await cluster.clock.advance(500);
+    expect(alarms()).toEqual([]);
+  });
+
+  it('has an alarm where none of its voters is heard, which ends when they are', async () => {
+    await begin();
+    for (const name of ['a', 'b', 'c']) cluster.member(name).kill();
+    await cluster.clock.advance(4_000);
+    expect(alarms()).toEqual([expect.stringContaining('no voter of g1 is heard (a, b, c)')]);
+    for (const name of ['a', 'b', 'c']) cluster.member(name).start();
     await untilLed(10_000);
     await cluster.clock.advance(500);
     expect(alarms()).toEqual([]);

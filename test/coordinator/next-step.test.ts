@@ -108,7 +108,7 @@ describe('the next step', () => {
       },
       {
         kind: 'wait',
-        why: expect.stringContaining('2 voters have to grant its term, and a and b are not heard'),
+        why: expect.stringContaining('2 voters have to grant a term, and a and b are not heard'),
       },
     ],
     [
@@ -117,7 +117,7 @@ describe('the next step', () => {
         record: { leader: undefined, grants: { term: 7, count: 3, voters: [] } },
         heard: [hear('c', {}, 2_000)],
       },
-      { kind: 'wait', why: expect.stringContaining('3 voters have to grant its term, and c') },
+      { kind: 'wait', why: expect.stringContaining('3 voters have to grant a term, and c') },
     ],
     [
       'is to wait where a record names whose grants count, and only others are heard',
@@ -125,7 +125,7 @@ describe('the next step', () => {
         record: { leader: undefined, grants: { term: 7, count: 1, voters: [{ node: 'c', incarnation: 1 }] } },
         heard: [hear('c', {}, 2_000)],
       },
-      { kind: 'wait', why: expect.stringContaining('1 voter has to grant its term, and c is not heard') },
+      { kind: 'wait', why: expect.stringContaining('1 voter has to grant a term, and c is not heard') },
     ],
     [
       'is to wait where the record has no voters',
@@ -135,7 +135,22 @@ describe('the next step', () => {
     [
       'is to wait where nobody is heard',
       { heard: ['a', 'b', 'c'].map((node) => hear(node, { role: 'replica' }, 2_000)) },
-      { kind: 'wait' },
+      { kind: 'wait', why: expect.stringContaining('no voter of g1 is heard (a, b, c)') },
+    ],
+    [
+      'is to wait where the only voter is not heard',
+      { heard: [silent], record: { voters: [{ node: 'a', incarnation: 1 }] } },
+      { kind: 'wait', why: expect.stringContaining('no voter of g1 is heard (a)') },
+    ],
+    [
+      'is to wait where only the coordinator does not hear the leader',
+      {
+        heard: [
+          silent,
+          ...['b', 'c'].map((node) => hear(node, { role: 'replica', lastAck: { term: 7, agoMs: 0 } })),
+        ],
+      },
+      { kind: 'wait', why: expect.stringContaining('only the coordinator does not hear a') },
     ],
     [
       'is an alarm where another voter leads the term of the leader',

@@ -138,7 +138,7 @@ describe('a group that lost too many disks', () => {
     await recover('g1');
     await cluster.clock.advance(5_000);
     expect(record()).toMatchObject({ leader: undefined, grants: { count: 2 } });
-    expect(alarms()).toEqual([expect.stringContaining('2 voters have to grant its term')]);
+    expect(alarms()).toEqual([expect.stringContaining('2 voters have to grant a term')]);
     cluster.network.heal();
     cluster.killCoordinator(cluster.active as never);
     cluster.addCoordinator();
