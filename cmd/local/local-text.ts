@@ -37,7 +37,9 @@ export function adviceOnExit({ code }: ProcessExit, { spec, logFile, again }: Ex
       `Nothing was changed. What is wrong: ${WALNUT} wal verify ${spec.directory}\n` +
       'What to do then: docs/operations.md, "Exit 3"\n'
     );
-  return `The whole log: less ${logFile}\nThen type: ${again}\n`;
+  const runbook =
+    spec.kind !== 'etcd' && code === 4 ? 'What to do: docs/operations.md, "Exit 4: the disk failed"\n' : '';
+  return `The whole log: less ${logFile}\n${runbook}Mend what it says last; a start before that ends in the same way. Then type: ${again}\n`;
 }
 
 export function lockedText(script: LocalScript, { directory }: AnySpec, again: string): string {

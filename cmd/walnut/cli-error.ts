@@ -44,6 +44,10 @@ export function ownerHintOf(error: unknown): string | undefined {
   return error instanceof CallError ? error.ownerHint : undefined;
 }
 
+/** For commands whose keys belong to all groups, where a node of a cluster serves those of its own. */
+export const ADVICE_ALL_GROUPS =
+  'The keys belong to several groups of a cluster. Name a gateway, which serves all of them: --address GATEWAY';
+
 const ADVICE_LOST =
   'Is it running? Start a group with: npm start (a member of a cluster: npm run node -- --config FILE)\n' +
   'Or name another node: --address HOST:PORT (or WALNUT_ADDRESS).';

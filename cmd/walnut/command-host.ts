@@ -5,6 +5,7 @@
 
 import type { Command } from 'commander';
 import { type Endpoint, tryEndpoint, writtenAddress } from '#dial/endpoint.ts';
+import { runBy } from '#platform/npm-options.ts';
 import { Callee } from './call/callee.ts';
 import { kept } from './call/kept.ts';
 import type { Reach } from './call/reach.ts';
@@ -26,6 +27,8 @@ export interface Invocation {
   readonly target: () => Promise<Target>;
   readonly isJson: boolean;
   readonly colors: Colors;
+  /** Says on stderr what is no answer and no progress, with the place of the command as in failures. */
+  readonly tell: (text: string) => void;
   /** Positional arguments. */
   readonly args: readonly string[];
 }
@@ -55,7 +58,7 @@ export class CommandHost {
         throw outputFailure(error as Error);
       }
     };
-    this.io = { ...guarded, write };
+    this.io = { ...guarded, write, note: (text) => guarded.note(asTyped(text, io.env)) };
     this.isJson = isJson;
   }
 
@@ -94,6 +97,7 @@ export class CommandHost {
           target: () => callee.target(),
           isJson: options.json === true,
           colors: chooseColors(this.io, this.io.isOutTerminal),
+          tell: (text) => this.io.note(`walnut: ${this.place}${text}\n`),
           args: command.args,
         };
         this.exitCode = await handler(invocation, options);
@@ -115,6 +119,12 @@ export class CommandHost {
     if (advice !== undefined) this.io.note(`${advice}\n`);
     return exitCode;
   }
+}
+
+/** The text with its commands as they are typed where npm runs the tool: there `walnut` need not be on the PATH. */
+function asTyped(text: string, env: CliIo['env']): string {
+  const run = runBy(env, 'walnut');
+  return run === undefined ? text : text.replace(/(?<=^|[\s(])walnut(?= [a-z-])/g, run);
 }
 
 function sourceOfAddress(command: Command, { env }: CliIo): AddressSource {

@@ -217,7 +217,13 @@ export class BackupRepository {
 
   /** Finds a backup by `latest`, by its id, or by the beginning of exactly one id. */
   async find(idOrStart: string): Promise<BackupManifest> {
-    const found = findById(await this.list(), idOrStart, `${this.path} contains no backup ${idOrStart}`);
+    const found = findById(
+      await this.list(),
+      idOrStart,
+      idOrStart === 'latest'
+        ? `${this.path} contains no backup`
+        : `${this.path} contains neither a directory nor a backup with the name ${idOrStart}. Expected REPOSITORY or REPOSITORY/ID: see walnut backup list REPOSITORY`,
+    );
     return this.readable(found, BACKUPS);
   }
 

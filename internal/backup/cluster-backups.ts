@@ -48,7 +48,7 @@ export class ClusterBackups {
       idOrStart,
       idOrStart === 'latest'
         ? `${path} contains no backup of a cluster: make one with walnut cluster backup --to ${path}`
-        : `${path} contains no backup ${idOrStart} of a cluster. Expected REPOSITORY, a directory, or REPOSITORY/ID: see walnut cluster backups REPOSITORY`,
+        : `${path} contains neither a directory nor a backup of a cluster with the name ${idOrStart}. Expected REPOSITORY or REPOSITORY/ID: see walnut cluster backups REPOSITORY`,
     );
     return this.repository.readable(found, CLUSTERS);
   }

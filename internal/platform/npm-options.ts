@@ -65,7 +65,7 @@ export function findSwallowed(
 }
 
 /** The npm command that runs `script`, up to its arguments; undefined if npm does not run it. */
-function runBy(env: Environment, script: string): string | undefined {
+export function runBy(env: Environment, script: string): string | undefined {
   const event = env['npm_lifecycle_event'];
   const binary = Object.hasOwn(BINARIES, script) ? BINARIES[script] : undefined;
   if (event === 'npx' && env['npm_command'] === 'exec' && binary !== undefined)

@@ -2,6 +2,8 @@
 import { expect, it } from 'vitest';
 import { CallError } from '../../cmd/walnut/call/call-error.ts';
 import { describeFailure } from '../../cmd/walnut/cli-error.ts';
+import { FakeNode } from './fake-node.ts';
+import { runCli } from './memory-io.ts';
 
 it.each(['unavailable', 'resource_exhausted', 'deadline_exceeded'] as const)(
   'the advice after %s asks the node that answered',
@@ -11,3 +13,28 @@ it.each(['unavailable', 'resource_exhausted', 'deadline_exceeded'] as const)(
     expect(advice).not.toContain('The node');
   },
 );
+
+it.each([
+  [{}, 'see walnut backup list REPOSITORY'],
+  [{ npm_lifecycle_event: 'walnut' }, 'see npm run -s walnut -- backup list REPOSITORY'],
+  [{ npm_lifecycle_event: 'npx', npm_command: 'exec' }, 'see npm exec -- walnut backup list REPOSITORY'],
+])('commands in messages are as they are typed there: %j', async (env, command) => {
+  const { code, err } = await runCli(['backup', 'verify', '/nowhere'], { env });
+  expect([code, err]).toEqual([
+    2,
+    `walnut: / contains neither a directory nor a backup with the name nowhere. Expected REPOSITORY or REPOSITORY/ID: ${command}\n`,
+  ]);
+});
+
+it('an import at a node of a cluster is sent to a gateway', async () => {
+  const node = await new FakeNode({}).start();
+  node.options.owner = node.address;
+  try {
+    const run = (args: string[], text: string) =>
+      runCli([...args, '--address', node.address], { stdin: Buffer.from(text) });
+    const imported = await run(['import', '-'], '{"key":"a","value":"b"}\n');
+    expect([imported.code, imported.err]).toEqual([5, expect.stringContaining('Name a gateway')]);
+  } finally {
+    await node.stop();
+  }
+});

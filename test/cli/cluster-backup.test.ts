@@ -102,7 +102,7 @@ it('walnut cluster backup, backups, drill and restore are one way', async () => 
   expect(await run('drill', join(root, 'nothing'))).toMatchObject({
     code: 2,
     err: expect.stringContaining(
-      'contains no backup nothing of a cluster. Expected REPOSITORY, a directory, or',
+      `${root} contains neither a directory nor a backup of a cluster with the name nothing. Expected REPOSITORY or`,
     ),
   });
   expect((await run('drill', backups, '--scratch', join(root, 'nothing'))).err).toContain(

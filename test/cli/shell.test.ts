@@ -114,6 +114,10 @@ describe('commands on stdin', () => {
     expect([...node.data.keys()]).toEqual(['a']);
   });
 
+  it('name the line of a key that is missing', async () => {
+    expect((await run('set a b\nget nobody\n')).err).toContain('walnut: line 2: key "nobody" not found');
+  });
+
   it('take the options of the shell, and tell failures as JSON with --json', async () => {
     const { code, out, err } = await run('set a 1\nget a\nset a 2 --if-absent', '--json');
     expect(code).toBe(1);

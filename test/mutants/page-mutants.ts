@@ -142,6 +142,13 @@ export const PAGE_MUTANTS: readonly Mutant[] = [
     tests: [FIGURES],
   },
   {
+    name: 'stale positions of a program taken for a fault of the node',
+    file: 'internal/page/assets/figures.js',
+    text: "new Set(['internal', 'unknown'])",
+    replacement: "new Set(['internal', 'unknown', 'data_loss'])",
+    tests: [FIGURES],
+  },
+  {
     name: 'alarm of a delay that is meant',
     file: 'internal/page/assets/rules-role.js',
     text: "state === 'NODE_STATE_DELAYED' || ",

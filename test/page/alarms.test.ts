@@ -188,7 +188,8 @@ describe('the page', () => {
     ['WalnutWritesRefused', figure('walnut_wal_records_total', 7, { result: 'refused' }), '7 records'],
     ['WalnutCheckpointsFail', figure('walnut_checkpoint_failing', 1), 'checkpoint failed'],
     ['WalnutDiskSlow', slow('walnut_wal_fsync_duration_seconds'), 'fdatasync'],
-    ['WalnutCallsFail', figure('walnut_rpc_handled_total', 3, { code: 'data_loss' }), '3 calls'],
+    ['WalnutCallsFail', figure('walnut_rpc_handled_total', 3, { code: 'internal' }), '3 calls'],
+    ['WalnutPositionsDiscarded', figure('walnut_keys_requests_total', 3, { code: 'data_loss' }), '3 calls'],
     ['WalnutCallsSlow', slow('walnut_keys_duration_seconds', { method: 'GET' }), 'One Get in a hundred'],
     [
       'WalnutExportFails',
@@ -257,7 +258,7 @@ describe('the page', () => {
       replicas: [replicaOf({ lagMs: '99000', applyDelayMs: '3600000' })],
     });
     expect(look(delayed).map(({ alert }) => alert)).toEqual(['Delayed']);
-    const failed = figure('walnut_rpc_handled_total', 3, { code: 'data_loss' });
+    const failed = figure('walnut_rpc_handled_total', 3, { code: 'internal' });
     expect(look(failed)).toEqual([]);
   });
 

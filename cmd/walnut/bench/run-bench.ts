@@ -1,7 +1,14 @@
 /** One run of `walnut bench`: keys, load, report, and the keys again. */
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Endpoint } from '#dial/endpoint.ts';
-import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
+import {
+  ADVICE_ALL_GROUPS,
+  CliError,
+  describeFailure,
+  EXIT,
+  type ExitCode,
+  ownerHintOf,
+} from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { type Invocation, show, toArgument } from '../command-host.ts';
 import { countOf, shellWord, showCount, showDuration } from '../output/output.ts';
@@ -53,6 +60,8 @@ export async function runBench(invocation: Invocation, options: BenchOptions): P
     if (io.interrupted.aborted)
       throw new CliError(EXIT.interrupted, 'interrupted: the figures are of a part of the time');
     return report.errors === 0 && report.unsent === 0 ? EXIT.ok : EXIT.negative;
+  } catch (error) {
+    throw ownerHintOf(error) === undefined ? error : namingGateway(error, writer);
   } finally {
     for (const link of [...reads, ...writes]) link.close();
     await cleanUp(invocation, plan, writer, () => deleteKeys(writer, plan));
@@ -157,6 +166,12 @@ function progressOf(
       return parts.join(', ');
     },
   };
+}
+
+/** A member of a cluster refuses most keys of a load. */
+function namingGateway(error: unknown, writer: Endpoint): CliError {
+  const { exitCode, message } = describeFailure(error, toArgument(writer));
+  return new CliError(exitCode, message, `${ADVICE_ALL_GROUPS} --allow-eviction`, error);
 }
 
 /** A failure is told and does not hide that of the run: the keys expire by themselves. */

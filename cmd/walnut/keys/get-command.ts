@@ -116,7 +116,7 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
     await show(invocation, () => getToJson(key, response), String);
   } else {
     if (response.found) await io.write(isRaw ? response.value : showWholeValue(response.value));
-    else io.note(`walnut: key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})\n`);
+    else invocation.tell(`key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})`);
     if (response.found && io.isOutTerminal) await io.write('\n');
     io.note(describeFill(key, response));
     if (options.verbose === true) io.note(describeGet(response));

@@ -144,7 +144,7 @@ function toRequest(prefix: string | undefined, options: WatchOptions): WatchInit
 }
 
 async function* watch(invocation: Invocation, request: WatchInit): AsyncGenerator<WatchResponse> {
-  const { io, address } = invocation;
+  const { io, address, tell } = invocation;
   // It loads Connect, which takes longer than the help of all commands.
   const { resumingWatch } = await import('../../../client/resuming-watch.ts');
   const { watch: method } = KVStore.method;
@@ -156,7 +156,7 @@ async function* watch(invocation: Invocation, request: WatchInit): AsyncGenerato
         clock: createNodeClock(),
         signal: io.interrupted,
         patienceMs: PATIENCE_MS,
-        onBreak: ({ rawMessage }) => io.note(`walnut: going on after: ${escapeLine(rawMessage)}\n`),
+        onBreak: ({ rawMessage }) => tell(`going on after: ${escapeLine(rawMessage)}`),
       },
     );
   } catch (error) {

@@ -164,7 +164,7 @@ async function runShow(invocation: Invocation, options: ShowOptions): Promise<Ex
     if (wanted.length > 0)
       await io.write(wanted.map((update) => render(update, options.values === true)).join(''));
     if (slice.damage !== '') {
-      io.note(`walnut: tail ${id} cannot be read to its end: ${escapeLine(slice.damage)}\n`);
+      invocation.tell(`tail ${id} cannot be read to its end: ${escapeLine(slice.damage)}`);
       return EXIT.negative;
     }
     if (slice.isEnd || left <= 0) return EXIT.ok;

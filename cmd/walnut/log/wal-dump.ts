@@ -61,7 +61,7 @@ function parsePollMs(text: string): number {
 }
 
 async function runDump(invocation: Invocation, options: DumpOptions): Promise<ExitCode> {
-  const { io, args } = invocation;
+  const { io, args, tell } = invocation;
   const directory = cleanPath(args[0] ?? '');
   const { from = 0, to = Number.MAX_SAFE_INTEGER, follow = false } = options;
   if (from > to) throw usageError(`--from ${from} is behind --to ${to}`);
@@ -83,7 +83,7 @@ async function runDump(invocation: Invocation, options: DumpOptions): Promise<Ex
     },
     onTrouble: (trouble) => {
       hasDamage ||= trouble.kind === 'damage' || trouble.kind === 'gap';
-      io.note(`walnut: ${describeTrouble(trouble)}\n`);
+      tell(describeTrouble(trouble));
     },
   });
   const readAll = async (): Promise<void> => {

@@ -3,7 +3,15 @@ import { type Command, Option } from 'commander';
 import { parseCount, parseKey, parsePath } from '../arguments.ts';
 import { type NodeClients, waitingCall } from '../call/connection.ts';
 import { persist } from '../call/persist.ts';
-import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
+import {
+  ADVICE_ALL_GROUPS,
+  CliError,
+  describeFailure,
+  EXIT,
+  type ExitCode,
+  leaderHintOf,
+  ownerHintOf,
+} from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
 import { callFollowing } from '../keys/write-options.ts';
 import { countOf, showCount } from '../output/output.ts';
@@ -130,7 +138,9 @@ async function importFrom(
     throw new CliError(
       exitCode,
       `${message} (${doneOf(counts)})`,
-      [advice, goOn(counts, source)].filter(Boolean).join('\n'),
+      [ownerHintOf(error) === undefined ? advice : ADVICE_ALL_GROUPS, goOn(counts, source)]
+        .filter(Boolean)
+        .join('\n'),
     );
   }
   await show(

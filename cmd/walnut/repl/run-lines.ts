@@ -35,7 +35,7 @@ export async function runLines(shell: Shell): Promise<ExitCode> {
     if (code !== EXIT.ok && code !== EXIT.negative) return first;
   }
   if (commands === 0)
-    throw usageError('a command is missing', 'See: walnut --help; on a terminal, walnut alone is a shell.');
+    throw usageError('a command is missing', 'See: walnut --help. On a terminal it is a shell.');
   return first;
 }
 

@@ -7,7 +7,7 @@ import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import { parseCount, parsePath } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { createNodeClients, shortCall } from '../call/connection.ts';
-import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { ADVICE_ALL_GROUPS, CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, parseToldAddress, show, toArgument } from '../command-host.ts';
 import { showProgress } from '../output/show-progress.ts';
 import { escapeLine } from '../output/terminal.ts';
@@ -156,9 +156,10 @@ function describeStop(error: unknown, address: Endpoint): unknown {
       error,
     );
   }
-  const advice =
+  const ofMaster =
     error.leaderHint === undefined
       ? undefined
       : `Ask the master instead: --address ${escapeLine(error.leaderHint)}`;
+  const advice = error.ownerHint === undefined ? ofMaster : ADVICE_ALL_GROUPS;
   return new CliError(EXIT.server, `${lead}: ${error.code}: ${escapeLine(error.message)}`, advice, error);
 }

@@ -23,7 +23,7 @@ const GET = `${KEYS}Get`;
 /** A stream lasts as long as its client wants, so its time says nothing. */
 const STREAM = `${KEYS}Watch`;
 /** Codes that are the fault of the process, and no answer that a caller has to expect. */
-const FAULTS = new Set(['internal', 'unknown', 'data_loss']);
+const FAULTS = new Set(['internal', 'unknown']);
 
 /** @type {Choice} */
 const isEvery = () => true;
@@ -156,8 +156,26 @@ export function fsyncBucketsBetween(before, now) {
  * @param {Snapshot} now
  */
 export function faultsBetween(before, now) {
-  const rpcs = riseOf(before, now, 'walnut_rpc_handled_total', isFault);
-  return rpcs + riseOf(before, now, 'walnut_keys_requests_total', isFault);
+  return answersBetween(before, now, isFault);
+}
+
+/**
+ * Calls that named a position of a history that was discarded.
+ * @param {Snapshot} before
+ * @param {Snapshot} now
+ */
+export function discardedBetween(before, now) {
+  return answersBetween(before, now, ({ code }) => code === 'data_loss');
+}
+
+/**
+ * @param {Snapshot} before
+ * @param {Snapshot} now
+ * @param {Choice} choice
+ */
+function answersBetween(before, now, choice) {
+  const rpcs = riseOf(before, now, 'walnut_rpc_handled_total', choice);
+  return rpcs + riseOf(before, now, 'walnut_keys_requests_total', choice);
 }
 
 /**

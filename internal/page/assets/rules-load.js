@@ -1,6 +1,14 @@
 // @ts-check
 /** Rules about calls that fail or are slow, memory, connections and files of security. Pure. */
-import { faultsBetween, getBucketsBetween, quantileOf, riseOf, shareOf, sumOf } from './figures.js';
+import {
+  discardedBetween,
+  faultsBetween,
+  getBucketsBetween,
+  quantileOf,
+  riseOf,
+  shareOf,
+  sumOf,
+} from './figures.js';
 import { showBytes, showMany, showMs, showPercent, showSpan, showWhole } from './format.js';
 import { above, EVERY_KIND, OPERATIONS } from './rule.js';
 
@@ -26,12 +34,22 @@ export const LOAD_RULES = [
       above(
         faultsBetween(before, now),
         0,
-        (calls) => `${showMany(calls, 'call')} within a minute failed with INTERNAL, UNKNOWN or DATA_LOSS.`,
+        (calls) => `${showMany(calls, 'call')} within a minute failed with INTERNAL or UNKNOWN.`,
       ),
-    type: ({ now, here }) => [
-      "journalctl -u 'walnut@*' -g 'a request failed unexpectedly'",
-      ...(now.kind === 'node' ? [`walnut diverged list --address ${here}`] : []),
-    ],
+    type: () => ["journalctl -u 'walnut@*' -g 'a request failed unexpectedly'"],
+  },
+  {
+    alert: 'WalnutPositionsDiscarded',
+    severity: 'warning',
+    runbook: `${OPERATIONS}positions-of-a-discarded-history`,
+    kinds: EVERY_KIND,
+    find: ({ now, before }) =>
+      above(
+        discardedBetween(before, now),
+        0,
+        (calls) => `${showMany(calls, 'call')} within a minute named a position of a discarded history.`,
+      ),
+    type: ({ now, here }) => (now.kind === 'node' ? [`walnut diverged list --address ${here}`] : []),
   },
   {
     alert: 'WalnutCallsSlow',

@@ -160,7 +160,7 @@ describe('the command', () => {
     };
     const { code, out, err } = await runCli([...SHORT, '--duration', '1h', '--address', node.address]);
     expect([code, out]).toEqual([5, expect.stringContaining('(partial)')]);
-    expect(err).toContain('Ask the owner of the key');
+    expect(err).toContain('Name a gateway, which serves all of them: --address GATEWAY --allow-eviction\n');
   });
 
   it('refuses more keys than there is room for, and says how many there is', async () => {
