@@ -39,7 +39,7 @@ const EXPECTED: readonly (readonly [command: string, output: RegExp])[] = [
 ];
 const READY = /Try, in another terminal/;
 const PORTS = [8_080, 8_081, 8_082];
-const START_MS_MAX = 40_000;
+const START_MS_MAX = 90_000;
 /** What a clone has that the commands need. */
 const COPIED = ['api', 'bin', 'configs', 'package.json', 'tsconfig.json', 'buf.yaml'];
 /** Of these a copy would have to be compiled anew. */
