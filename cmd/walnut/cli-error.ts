@@ -41,7 +41,8 @@ export function leaderHintOf(error: unknown): string | undefined {
 
 /** `host:port` of the master of the group that owns the key, if the answering node is of another group and knows it. */
 export function ownerHintOf(error: unknown): string | undefined {
-  return error instanceof CallError ? error.ownerHint : undefined;
+  const told = error instanceof CliError ? error.cause : error;
+  return told instanceof CallError ? told.ownerHint : undefined;
 }
 
 /** For commands whose keys belong to all groups, where a node of a cluster serves those of its own. */
