@@ -20,15 +20,20 @@ const STATED = DOCUMENTS.map((document) => ({
   document,
   commands: statedCommands(document.file).filter(({ text }) => !OPENSSL.test(text)),
 }));
+const MASTER = 'configs/master.yaml';
 let rig: Rig;
 
 function typedAs(text: string, { places = {}, more = '' }: Step): string {
-  const whole = Object.entries(places).reduce((so, [part, by]) => so.replaceAll(part, by), text);
-  return more === '' ? whole : `${whole} ${more}`;
+  const whole = Object.entries(places).reduce((so, [part, by]) => so.replaceAll(part, () => by), text);
+  return `${whole} ${more}`
+    .trim()
+    .replaceAll('$HOME', rig.directory)
+    .replaceAll('$PID', rig.server(MASTER).pid)
+    .replaceAll('$COLLECTOR', rig.collectorUrl);
 }
 
 function stepOf({ file, steps }: Document, text: string): Step {
-  const step = steps(rig)[text];
+  const step = steps[text];
   if (step === undefined)
     throw new Error(`${file} states a command that has neither a step nor an excuse: ${text}`);
   return step;
@@ -46,7 +51,8 @@ async function typeIt(document: Document, { text }: ShellCommand): Promise<void>
   const { codes = [0] } = step;
   if (code === null || !codes.includes(code)) throw new Error(`${typed} ended with ${code}: ${said}`);
   if (step.says !== undefined) expect(said).toMatch(step.says);
-  if (step.afterwards !== undefined) await eventually(step.afterwards, `what ${text} does`);
+  const { logs } = step;
+  if (logs !== undefined) await eventually(() => rig.server(MASTER).said.includes(logs), logs);
 }
 
 beforeAll(async () => {
@@ -72,7 +78,7 @@ describe.each(STATED)('the commands of $document.file', ({ document, commands })
 
   it('have no step and no excuse without a command', () => {
     const stated = new Set(commands.map(({ text }) => text));
-    const known = [...Object.keys(document.steps(rig)), ...Object.keys(excuses)];
+    const known = [...Object.keys(document.steps), ...Object.keys(excuses)];
     expect(known.filter((text) => !stated.has(text))).toEqual([]);
   });
 

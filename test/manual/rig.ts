@@ -131,6 +131,8 @@ export class Rig {
       return { code, said: out + err };
     }
     const child = spawn('bash', ['-c', text], { cwd: this.directory, env: this.#environment(given) });
+    // A command that reads nothing may have ended before.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(stdin);
     let said = '';
     for (const stream of [child.stdout, child.stderr])
