@@ -2,8 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Master } from '#master/master.ts';
-import type { PlainSets, SetsAnswer } from '#model/bulk.ts';
-import { PLAIN_EXPIRY } from '#model/bulk.ts';
+import type { SetsAnswer } from '#model/bulk.ts';
 import type { BatchResult, Expiry } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { entryCost } from '#storage/entry-cost.ts';
@@ -11,12 +10,7 @@ import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { settled } from '#test/doubles/settled.ts';
 import { drainVictims, Rig, type RigOptions, setOf, stateOf, watch } from '#test/engine/rig.ts';
-
-interface PlainSet {
-  readonly key: string;
-  readonly value: string;
-  readonly expiry: Expiry;
-}
+import { type PlainSet, plainSetsOf } from '#test/master/plain-sets-of.ts';
 
 /** For each of the limits. */
 const RUNS = Number(process.env['WALNUT_FUZZ_SETS'] ?? 25);
@@ -45,32 +39,6 @@ const LIMITS: readonly StoreLimits[] = [
   { entriesMax: 0, bytesMax: 700, policy: 'lru' },
   { entriesMax: 0, bytesMax: 700, policy: 'none' },
 ];
-
-function plainSetsOf(sets: readonly PlainSet[]): PlainSets {
-  const bytes = Buffer.from(`..${sets.map((one) => one.key + one.value).join('')}..`);
-  const plain = {
-    bytes,
-    count: sets.length,
-    keyOffsets: new Uint32Array(sets.length),
-    keyBytes: new Uint16Array(sets.length),
-    valueOffsets: new Uint32Array(sets.length),
-    valueBytes: new Uint32Array(sets.length),
-    expiries: new Uint8Array(sets.length),
-    expiryMs: new Float64Array(sets.length),
-  };
-  let at = 2;
-  sets.forEach(({ key: text, value, expiry }, i) => {
-    plain.keyOffsets[i] = at;
-    plain.keyBytes[i] = Buffer.byteLength(text);
-    plain.valueOffsets[i] = at + Buffer.byteLength(text);
-    plain.valueBytes[i] = value.length;
-    at += Buffer.byteLength(text) + value.length;
-    if (expiry.kind === 'keep' || expiry.kind === 'logged') throw new Error(`no plain set: ${expiry.kind}`);
-    plain.expiries[i] = PLAIN_EXPIRY[expiry.kind];
-    plain.expiryMs[i] = expiry.kind === 'ttl' ? expiry.ttlMs : expiry.kind === 'at' ? expiry.expireAtMs : 0;
-  });
-  return plain;
-}
 
 /** By the bytes, or as the caller does where they turn out to be no plain sets. */
 function byBytes({ master }: Rig, sets: readonly PlainSet[], isAtomic = false): Promise<BatchResult[]> {

@@ -6,7 +6,7 @@ import type { RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult, ReceiptOptions, WriteAnswer } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import { asRefusal, WalnutError } from '#model/errors.ts';
 
 /** A Get that saw a record in flight, such as that of its own batch: it is answered when that is settled. */
 export interface OwnGet {
@@ -60,6 +60,11 @@ export function refuseRest(refused: Map<number, WalnutError>, count: number, thr
   const { error } = toBatchError(thrown);
   for (let i = 0; i < count; i++) if (!refused.has(i)) refused.set(i, error);
   return { answer: undefined, refused };
+}
+
+/** Why an operation is not accepted: nothing of it was done, whatever became of the others. */
+export function toRefused(error: unknown): Extract<BatchResult, { kind: 'error' }> {
+  return toBatchError(asRefusal(error));
 }
 
 export function toBatchError(error: unknown): Extract<BatchResult, { kind: 'error' }> {

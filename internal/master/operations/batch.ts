@@ -10,6 +10,7 @@ import {
   type PlainWrite,
   type Step,
   toBatchError,
+  toRefused,
   toStep,
 } from '#master/operations/batch-steps.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
@@ -78,7 +79,7 @@ function accept(path: WritePath, operation: BatchOperation, builder: RecordBuild
     if (operation.kind === 'get') return acceptGet(path, operation.command, builder, read);
     return toStep(acceptWrite(path, operation, builder), operation, builder);
   } catch (error) {
-    return toBatchError(error);
+    return toRefused(error);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Plain Sets, Deletes and Gets from bytes, as one record: what `batch.ts` comes to, without commands. */
 import type { Accepted } from '#master/accepted.ts';
-import { PLAIN, toBatchError } from '#master/operations/batch-steps.ts';
+import { PLAIN, toBatchError, toRefused } from '#master/operations/batch-steps.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
 import type { RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
@@ -74,7 +74,7 @@ class MixedRun {
       this.#isWritten = true;
       this.#ofRecord.push(pair.index);
     } catch (error) {
-      this.#others.set(pair.index, toBatchError(error).error);
+      this.#others.set(pair.index, toRefused(error).error);
     }
   }
 

@@ -5,7 +5,7 @@
  */
 import type { Accepted } from '#master/accepted.ts';
 import type { NamedOperation } from '#master/named-once.ts';
-import { toBatchError } from '#master/operations/batch-steps.ts';
+import { toBatchError, toRefused } from '#master/operations/batch-steps.ts';
 import { recallOne, resultOf } from '#master/operations/named.ts';
 import type { RecordBuilder } from '#master/record-builder.ts';
 import type { WritePath } from '#master/write-path.ts';
@@ -82,7 +82,7 @@ function tryAccept(accept: () => Accepted): Part {
   try {
     return accept();
   } catch (error) {
-    return toBatchError(error).error;
+    return toRefused(error).error;
   }
 }
 

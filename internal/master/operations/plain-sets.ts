@@ -2,7 +2,7 @@
 import type { Accepted } from '#master/accepted.ts';
 import { MISSING } from '#master/accepted-state.ts';
 import { areReachable, hasPast, hasWallTime } from '#master/deadlines.ts';
-import { toBatchError } from '#master/operations/batch-steps.ts';
+import { toRefused } from '#master/operations/batch-steps.ts';
 import { REFUSED } from '#master/operations/named-parts.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
 import { type Refused, SetsInFlight } from '#master/operations/sets-in-flight.ts';
@@ -44,7 +44,7 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Soon<SetsAnswer>
         else builder.setEncoded(pair);
       } catch (error) {
         refused ??= new Map();
-        refused.set(pair.index, toBatchError(error).error);
+        refused.set(pair.index, toRefused(error).error);
       }
     }
     if (name !== undefined && refused?.size !== sets.count)
