@@ -1,20 +1,23 @@
 /**
  * Calls that fail before their handler: Connect answers unary ones itself, and what it
  * says of a body that is no protobuf is INTERNAL, as if the fault were the server's. Here
- * such answers become INVALID_ARGUMENT with the detail that nothing was done, as the
- * unary path has it, and every early failure gets the code that the metrics count it by.
+ * such answers become INVALID_ARGUMENT, and all of them say that nothing was done and what
+ * a message is too large for, as the unary path does. Each gets the code that the metrics
+ * count it by.
  *
  * Connect's own text is what tells the case; should that ever change, the
  * tests of bad input fail.
  */
 
-import { Code, type ConnectError } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
-import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
-import { undecodable } from '#rpc/undecodable.ts';
+import { type NamedLimit, withLimitNamed } from '#rpc/unary/named-limit.ts';
+import { unbegun, undecodable } from '#rpc/undecodable.ts';
+import { WIRE_CODES, type WireCode } from '#wire/error-codes.ts';
 import { codeName } from '#wire/error-reader.ts';
 
 export interface Settled {
@@ -24,7 +27,6 @@ export interface Settled {
 }
 
 const PARSE_FAILURE = 'parse binary: ';
-const INVALID_ARGUMENT = codeName(Code.InvalidArgument);
 const DETAILS = 'grpc-status-details-bin';
 /** Flags and length before the trailers of gRPC-Web. */
 const ENVELOPE_BYTES = 5;
@@ -32,49 +34,69 @@ const ENVELOPE_BYTES = 5;
 /** The same of a message of a stream, which fails within the call. */
 export function blamedOnCaller(error: ConnectError): ConnectError {
   const isParseFailure = error.code === Code.Internal && error.rawMessage.startsWith(PARSE_FAILURE);
-  return isParseFailure ? undecodable(error.rawMessage) : error;
+  return isParseFailure ? undecodable(error.rawMessage) : (withLimitNamed(error, undefined) as ConnectError);
 }
+
+/** `limit`: of the call; undefined where that has no key. */
 
 export async function settleEarlyFailure(
   answer: UniversalServerResponse,
   json: JsonOptions,
+  limit: NamedLimit | undefined,
 ): Promise<Settled> {
   const { trailer } = answer;
-  if (trailer?.has('grpc-status') === true) return { answer, code: settleTrailers(trailer) };
+  if (trailer?.has('grpc-status') === true) return { answer, code: settleTrailers(trailer, limit) };
   const body = Buffer.concat(await collect(answer.body));
   const isGrpcWeb = answer.header?.get('content-type')?.startsWith('application/grpc-web') === true;
-  return isGrpcWeb ? settleGrpcWeb(answer, body) : settleConnect(answer, body, json);
+  return isGrpcWeb ? settleGrpcWeb(answer, body, limit) : settleConnect(answer, body, json, limit);
+}
+
+function corrected(code: Code, message: string, limit: NamedLimit | undefined): ConnectError {
+  if (message.startsWith(PARSE_FAILURE)) return undecodable(message);
+  return unbegun(withLimitNamed(new ConnectError(message, code), limit) as ConnectError);
 }
 
 /** Corrects them in place. Returns the name of their code. */
-function settleTrailers(trailers: Headers): string {
-  const message = decodeURIComponent(trailers.get('grpc-message') ?? '');
-  const code = Number(trailers.get('grpc-status'));
-  const isUndecodable = code === Code.InvalidArgument || message.startsWith(PARSE_FAILURE);
-  if (!isUndecodable) return nameOf(code);
-  if (!trailers.has(DETAILS)) setTrailerStatus(trailers, undecodable(message));
-  return nameOf(Code.InvalidArgument);
+function settleTrailers(trailers: Headers, limit: NamedLimit | undefined): string {
+  const code: Code = Number(trailers.get('grpc-status'));
+  if (trailers.has(DETAILS)) return codeName(code);
+  const error = corrected(code, decodeURIComponent(trailers.get('grpc-message') ?? ''), limit);
+  setTrailerStatus(trailers, error);
+  return codeName(error.code);
 }
 
 /** The body is one frame of trailers; compressed ones stay as they are. */
-function settleGrpcWeb(answer: UniversalServerResponse, body: Buffer): Settled {
+function settleGrpcWeb(
+  answer: UniversalServerResponse,
+  body: Buffer,
+  limit: NamedLimit | undefined,
+): Settled {
   const trailers = trailerParse(body.subarray(ENVELOPE_BYTES));
   if (!trailers.has('grpc-status')) return { answer: { ...answer, body: once(body) }, code: 'unknown' };
-  const code = settleTrailers(trailers);
+  const code = settleTrailers(trailers, limit);
   const text = trailerSerialize(trailers);
   const head = Buffer.from(body.subarray(0, ENVELOPE_BYTES));
   head.writeUInt32BE(text.length, 1);
   return { answer: { ...answer, body: once(Buffer.concat([head, text])) }, code };
 }
 
-function settleConnect(answer: UniversalServerResponse, body: Buffer, json: JsonOptions): Settled {
+function settleConnect(
+  answer: UniversalServerResponse,
+  body: Buffer,
+  json: JsonOptions,
+  limit: NamedLimit | undefined,
+): Settled {
   const { code, message, hasDetails } = readError(body);
-  const isUndecodable = code === INVALID_ARGUMENT || message.startsWith(PARSE_FAILURE);
-  if (!isUndecodable || hasDetails) return { answer: { ...answer, body: once(body) }, code };
-  const corrected = errorToJsonBytes(undecodable(message), json);
+  if (hasDetails || !Object.hasOwn(WIRE_CODES, code))
+    return { answer: { ...answer, body: once(body) }, code };
+  const error = corrected(WIRE_CODES[code as WireCode], message, limit);
+  const bytes = errorToJsonBytes(error, json);
   const header = new Headers(answer.header);
-  header.set('content-length', String(corrected.length));
-  return { answer: { status: 400, header, body: once(corrected) }, code: INVALID_ARGUMENT };
+  header.set('content-length', String(bytes.length));
+  return {
+    answer: { status: codeToHttpStatus(error.code), header, body: once(bytes) },
+    code: codeName(error.code),
+  };
 }
 
 function readError(body: Buffer): {
@@ -93,10 +115,6 @@ function readError(body: Buffer): {
   } catch {
     return { code: 'unknown', message: '', hasDetails: false };
   }
-}
-
-function nameOf(code: number): string {
-  return codeName(code as Code);
 }
 
 async function collect(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array[]> {

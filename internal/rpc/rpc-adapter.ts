@@ -166,12 +166,13 @@ function throwRefusal(call: RpcCall, errors: ErrorMapper): void {
 
 function serve(
   options: RpcAdapterOptions,
-  { operation, handler }: RpcRoute,
+  route: RpcRoute,
   call: RpcCall,
   request: HttpRequest,
   response: HttpResponse,
   wrong: string | undefined,
 ): void | Promise<void> {
+  const { operation, handler } = route;
   const startedMs = options.clock.monotonicMs();
   const observe = (code: string): void => {
     const durationMs = options.clock.monotonicMs() - startedMs;
@@ -189,7 +190,7 @@ function serve(
   response.once('close', reservation.release);
   const universal = tryConvert(request, response, call, reservation, options.errors);
   if (universal === undefined) return refuse('the Host header or the path is missing or ill-formed');
-  return answer(options, handler, universal, call, request, response, observe).catch((error: unknown) => {
+  return answer(options, route, universal, call, request, response, observe).catch((error: unknown) => {
     // The handlers catch what the implementations throw; this is the protocol layer itself.
     const { code, rawMessage } = options.errors.toConnectError(error, universal.signal);
     observe(codeName(code));
@@ -199,7 +200,7 @@ function serve(
 
 async function answer(
   options: RpcAdapterOptions,
-  handler: UniversalHandler,
+  { handler, unary }: RpcRoute,
   universal: UniversalServerRequest,
   call: RpcCall,
   request: HttpRequest,
@@ -216,7 +217,7 @@ async function answer(
   } else if (call.code !== undefined) {
     observe(call.code);
   } else {
-    const settled = await settleEarlyFailure(given, options.jsonOptions);
+    const settled = await settleEarlyFailure(given, options.jsonOptions, unary);
     given = settled.answer;
     observe(settled.code);
   }

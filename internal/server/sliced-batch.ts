@@ -10,7 +10,7 @@
  * before the first part.
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
-import { checkCaller, WalnutError } from '#model/errors.ts';
+import { asRefusal, checkCaller, WalnutError } from '#model/errors.ts';
 import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -90,25 +90,30 @@ async function runParts(
   check();
   const startedMs = clock.monotonicMs();
   const results: BatchResult[] = [];
+  /** Why a part failed, and why those behind it are not begun. */
   let refusal: WalnutError | undefined;
   for (const part of parts) {
     if (results.length > 0) {
       await pace.pause();
       checkCaller(signal);
     }
-    if (refusal === undefined) {
-      try {
-        results.push(...(await run(withinTime(part, clock.monotonicMs() - startedMs), signal)));
-        continue;
-      } catch (error) {
-        if (results.length === 0 || !(error instanceof WalnutError)) throw error;
-        refusal = error;
-      }
+    if (refusal !== undefined) {
+      results.push(...failed(part, refusal));
+      continue;
     }
-    const error = refusal;
-    results.push(...part.map((): BatchResult => ({ kind: 'error', error })));
+    try {
+      results.push(...(await run(withinTime(part, clock.monotonicMs() - startedMs), signal)));
+    } catch (error) {
+      if (results.length === 0 || !(error instanceof WalnutError)) throw error;
+      results.push(...failed(part, error));
+      refusal = asRefusal(error) as WalnutError;
+    }
   }
   return results;
+}
+
+function failed(part: readonly BatchOperation[], error: WalnutError): BatchResult[] {
+  return part.map(() => ({ kind: 'error', error }));
 }
 
 /** Waits for durability end when they would have ended in one batch. */

@@ -48,7 +48,7 @@ export function checkMessage(schema: DescMessage, bytes: Uint8Array, fieldsMax: 
 
 export function tooManyFields(fieldsMax: number): WalnutError {
   const message = `the message has more than ${fieldsMax} fields: send less at once`;
-  return new WalnutError('resource_exhausted', message);
+  return new WalnutError('resource_exhausted', message, { nothingDone: true });
 }
 
 export function textTooLong(): WalnutError {

@@ -61,8 +61,8 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'batch refused as a whole though a part of it was carried out',
     file: 'internal/server/sliced-batch.ts',
-    text: '        if (results.length === 0 || !(error instanceof WalnutError)) throw error;',
-    replacement: '        if (!(error instanceof WalnutError) || results.length >= 0) throw error;',
+    text: '      if (results.length === 0 || !(error instanceof WalnutError)) throw error;',
+    replacement: '      if (!(error instanceof WalnutError) || results.length >= 0) throw error;',
     tests: [BATCH],
   },
   {

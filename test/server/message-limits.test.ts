@@ -36,7 +36,11 @@ describe('the limits of messages', () => {
       const running = await start();
       const answer = await promise(running, path, readMaxBytes + 1);
       expect(answer).toContain('"resource_exhausted"');
-      expect(answer).toContain(`readMaxBytes ${readMaxBytes}`);
+      expect(answer).toContain(`: expected at most ${readMaxBytes}`);
+      expect(answer).toContain('"debug":{"nothingDone":true}');
+      expect(answer).toMatch(
+        new RegExp(`"debug":{"name":"[a-z_.]+","max":"${readMaxBytes}","size":"${readMaxBytes + 1}"}`),
+      );
     },
   );
 
@@ -128,7 +132,8 @@ describe('a small message that would become a large one', () => {
       body: Buffer.from('0a00'.repeat(10_000), 'hex'),
     });
     expect(JSON.parse(answer.text)).toMatchObject({ code: 'resource_exhausted' });
-    expect(answer.text).toContain('readMaxBytes 16384');
+    expect(answer.text).toMatch(/has \d+ bytes: expected at most 16384"/);
+    expect(answer.text).toContain('"name":"message"');
   });
 
   it('does not concern a batch of as many operations as may be', async () => {

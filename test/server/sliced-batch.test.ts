@@ -95,7 +95,14 @@ describe('a batch', () => {
     const { batch, batches } = opened(node);
     const running = batch([set('a', 2 * MIB), set('b', 2 * MIB), set('c', 2 * MIB)]);
     node.failure = new WalnutError('failed_precondition', 'a replica takes no writes');
-    expect((await running).map(({ kind }) => kind)).toEqual(['set', 'error', 'error']);
+    const results = await running;
+    expect(results.map(({ kind }) => kind)).toEqual(['set', 'error', 'error']);
+    // What the part that failed did is for its error to say; the one behind it was never begun.
+    expect(results.map((result) => result.kind === 'error' && result.error.details.nothingDone)).toEqual([
+      false,
+      undefined,
+      true,
+    ]);
     expect(batches).toHaveLength(2);
     expect([...node.entries.keys()]).toEqual(['a']);
   });

@@ -12,6 +12,7 @@ import { onCleanup } from '#test/server/running.ts';
 import { READ_BYTES_MAX, startTwin, type Twin } from '#test/server/twin-servers.ts';
 
 const PATH = '/walnut.v1.KVStore/Get';
+const REFUSED = { type: 'walnut.v1.Refusal', debug: { nothingDone: true } };
 
 interface Sent {
   readonly http: 1 | 2;
@@ -308,15 +309,29 @@ describe('Connect by GET', () => {
 describe('a message that cannot be read', () => {
   it.each(KINDS)('of %s is refused with the detail that nothing was done', async (kind) => {
     const both = await startBoth();
+    const isBare = kind.startsWith('connect');
+    const encoding = isBare ? 'content-encoding' : 'grpc-encoding';
+    const long = Buffer.alloc(READ_BYTES_MAX + 1);
+    const cases: [string, string, Uint8Array][] = [
+      ['invalid_argument', 'identity', isBare ? Uint8Array.of(0xff) : envelope(Uint8Array.of(0xff))],
+      ['unimplemented', 'br', isBare ? Buffer.from('x') : envelope(Buffer.from('x'), 1)],
+      ['resource_exhausted', 'identity', isBare ? long : envelope(long)],
+      ['resource_exhausted', 'gzip', isBare ? gzipSync(long) : envelope(gzipSync(long), 1)],
+    ];
+    if (!isBare) cases.push(['unimplemented', 'identity', new Uint8Array(0)]);
     for (const http of kind === 'grpc' ? ([2] as const) : ([1, 2] as const)) {
-      const call = callOf(kind, http, 'plain');
-      const bytes = Buffer.from([0xff]);
-      const body = kind.startsWith('connect') ? bytes : envelope(bytes);
-      const answer = await same(both, { ...call, body });
-      const text = `${answer.body}${JSON.stringify(answer.trailers)}`;
-      const detail = kind.startsWith('connect') ? '"type":"walnut.v1.Refusal"' : 'grpc-status-details-bin';
-      expect(text).toMatch(/invalid_argument|grpc-status(": ?"|: ?)3/);
-      expect(text).toContain(detail);
+      for (const [code, by, body] of cases) {
+        const answer = await same(both, { ...callOf(kind, http, 'plain', { [encoding]: by }), body });
+        const text = `${answer.body}${JSON.stringify(answer.trailers)}${JSON.stringify(answer.headers)}`;
+        if (isBare)
+          expect(JSON.parse(answer.body)).toMatchObject({
+            code,
+            details: expect.arrayContaining([expect.objectContaining(REFUSED)]),
+          });
+        else expect(text, code).toContain('grpc-status-details-bin');
+        if (code === 'invalid_argument') expect(text).toMatch(/invalid_argument|grpc-status(": ?"|: ?)3/);
+        expect(text).not.toContain('readMaxBytes');
+      }
     }
   });
 

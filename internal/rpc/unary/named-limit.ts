@@ -1,8 +1,11 @@
 /**
- * Names the key behind the limit of a message that was too large. The code that
- * counts the bytes, Connect's gzip included, knows only the number. Pure.
+ * Tells what a message is too large for, in words and as the detail of `errors.proto`: the key of
+ * the configuration that its limit follows from. The code that counts the bytes, Connect's
+ * included, knows only the number, and its words are what tells the case. Pure.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
+import { WalnutError } from '#model/errors.ts';
+import { fromError } from '#wire/error-codec.ts';
 
 export interface NamedLimit {
   readonly readMaxBytes: number;
@@ -10,17 +13,26 @@ export interface NamedLimit {
   readonly limitKey: string | undefined;
 }
 
-/** Returns every other error as it is. */
-export function withLimitNamed(error: unknown, { readMaxBytes, limitKey }: NamedLimit): unknown {
-  if (limitKey === undefined || !(error instanceof ConnectError)) return error;
-  const isOfLimit =
-    error.code === Code.ResourceExhausted && error.rawMessage.includes(`readMaxBytes ${readMaxBytes}`);
-  if (!isOfLimit) return error;
-  return new ConnectError(
-    `${error.rawMessage}, which follows from ${limitKey}`,
-    error.code,
-    error.metadata,
-    undefined,
-    error,
+/** What a fixed limit is of. */
+const MESSAGE = 'message';
+const TOO_LARGE =
+  /^message (?:size )?(\d+ )?is larger than configured readMaxBytes (\d+)( after decompression)?/;
+
+/** Returns every other error as it is. `limit`: of the call, which may be another one than that of the message. */
+export function withLimitNamed(error: unknown, limit: NamedLimit | undefined): unknown {
+  if (!(error instanceof ConnectError) || error.code !== Code.ResourceExhausted) return error;
+  const match = TOO_LARGE.exec(error.rawMessage);
+  if (match === null) return error;
+  const [size, max] = [Number(match[1] ?? 0), Number(match[2])];
+  const key = limit?.readMaxBytes === max ? limit.limitKey : undefined;
+  const has = size === 0 ? `more than ${max}` : String(size);
+  const expanded = match[3] === undefined ? '' : ' when it is expanded';
+  const why = key === undefined ? '' : `, which follows from ${key}`;
+  return fromError(
+    new WalnutError(
+      'resource_exhausted',
+      `the message has ${has} bytes${expanded}: expected at most ${max}${why}`,
+      { nothingDone: true, limit: { name: key ?? MESSAGE, max, size } },
+    ),
   );
 }

@@ -27,6 +27,7 @@ import { withLimitNamed } from '#rpc/unary/named-limit.ts';
 import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#rpc/unary/protocols.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
+import { unbegun } from '#rpc/undecodable.ts';
 import { codeName } from '#wire/error-reader.ts';
 import { keyInBinary, keyInJson, REQUEST_HEAD_BYTES } from '#wire/request-key.ts';
 
@@ -47,6 +48,8 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
   readonly #call: RpcCall;
   readonly #context: CallContext;
   #reservation: BodyReservation | undefined;
+  /** True once the implementation has been asked. */
+  #isBegun = false;
   /** The beginning of the message, for the slow log. */
   #head: Uint8Array = NOTHING;
 
@@ -153,6 +156,7 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
 
   #carryOut(input: Input, excess: Error | undefined): void {
     if (excess !== undefined) throw excess;
+    this.#isBegun = true;
     this.#settle(this.#route.impl(input, this.#context), (output) => this.#succeed(output));
   }
 
@@ -169,7 +173,9 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
 
   /** Takes the shorter way of the method; false where it has none for these bytes. */
   #answerBytes(impl: BytesImpl | undefined, bytes: Uint8Array): boolean {
+    this.#isBegun = true;
     const answer = impl?.(bytes, this.#context, this.#protocol.headroom);
+    this.#isBegun = answer !== undefined;
     if (answer === undefined) return false;
     if (answer instanceof Later) answer.to(this);
     else if (answer instanceof Promise) this.#settle(answer, (encoded) => this.#send(encoded));
@@ -243,7 +249,8 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
   /** Never throws. */
   onFailed(error: unknown): void {
     const { errors, jsonOptions } = this.#options;
-    const mapped = errors.toConnectError(withLimitNamed(error, this.#route), this.#context.madeSignal);
+    const named = errors.toConnectError(withLimitNamed(error, this.#route), this.#context.madeSignal);
+    const mapped = this.#isBegun ? named : unbegun(named);
     const unanswerable = (unexpected: unknown): void => {
       // Such as metadata that is no header. It is logged, and nothing can be answered.
       errors.toConnectError(unexpected);
@@ -251,8 +258,9 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
     };
     try {
       const answer = this.#protocol.fail(mapped, this.#shape, this.#context, jsonOptions);
-      const isSqueezed = this.#shape.protocol === 'connect' && this.#isToCompress(answer.body.length);
-      if (isSqueezed) this.#answerSqueezed(answer).catch(unanswerable);
+      const mayBeLong = this.#shape.protocol === 'connect' && this.#isBegun;
+      if (mayBeLong && this.#isToCompress(answer.body.length))
+        this.#answerSqueezed(answer).catch(unanswerable);
       else this.#exchange.answer(answer);
     } catch (unexpected) {
       unanswerable(unexpected);

@@ -103,7 +103,9 @@ export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
 export type LimitExceeded = Message<"walnut.v1.LimitExceeded"> & {
   /**
    * What the limit is of: a key of the configuration, such as
-   * `server.max_value_bytes`, or a field of the request.
+   * `server.max_value_bytes`, or a field of the request; `message` where a
+   * message as a whole is over a limit that no key sets. A limit of messages
+   * that follows from a key has the key's name and its own number.
    *
    * @generated from field: string name = 1;
    */
