@@ -25,6 +25,7 @@ import { packageVersion } from '../run/package-version.ts';
 import type { Settings } from '../run/settings.ts';
 import { openTelemetry } from '../run/telemetry.ts';
 import { announcedAddress } from './announced-address.ts';
+import { groupKeys } from './group-keys.ts';
 import { openDiskMetrics, openNodeMetrics } from './node-metrics.ts';
 import { openNodeSecurity } from './node-security.ts';
 import { openNodeTls } from './node-tls.ts';
@@ -77,13 +78,14 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
     version,
     directory: config.wal.directory,
     forcedRole: parts.forcedRole,
-    member: config.kind === 'node' ? openMember(config, { clock, way, closers }) : undefined,
+    member: config.kind === 'node' ? openMember(config, { clock, way, closers, settings }) : undefined,
     ...meters,
     onFatal: parts.onFatal,
   };
   const slowLog = new SlowLog(clock, config.server.slowLog);
   followSettings(settings, options, slowLog);
   const node = new Node(options);
+  if (config.kind === 'node') settings.followGroup(groupKeys(settings, node.limits));
   await node.lock();
   closers.push('node', () => node.stop());
   openDiskMetrics(metrics, closers, { ...seams, path: config.wal.directory });

@@ -1,5 +1,7 @@
 /** Converts a configuration to the options of a node. Pure. */
 import type { NodeConfig } from '#config/binaries.ts';
+import type { StorageConfig } from '#config/sections/storage.ts';
+import type { StoreLimits } from '#model/entry.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 
@@ -36,6 +38,16 @@ export type ConfiguredOptions = Pick<
  */
 const PULL_INTERVAL_MS_DEFAULT = 1_000;
 
+/** Without the default time to live, which is the log's in a cluster only. */
+export function toLimits(storage: StorageConfig): StoreLimits {
+  return {
+    entriesMax: storage.entriesMax,
+    bytesMax: storage.memoryBytesMax,
+    policy: storage.evictionPolicy,
+    scope: storage.evictionScope,
+  };
+}
+
 /** The role of a fresh directory. */
 export function roleOf({ kind }: NodeConfig): Role {
   return kind === 'master' ? 'master' : 'replica';
@@ -53,12 +65,7 @@ export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
     asideBytesMax: wal.asideBytesMax,
     asideAgeMaxMs: wal.asideAgeMaxMs,
     snapshotEveryBytes: config.snapshot.everyBytes,
-    limits: {
-      entriesMax: storage.entriesMax,
-      bytesMax: storage.memoryBytesMax,
-      policy: storage.evictionPolicy,
-      scope: storage.evictionScope,
-    },
+    limits: toLimits(storage),
     defaultTtlMs: storage.defaultTtlMs,
     scrubIntervalMs: storage.scrubIntervalMs,
     replicas: replication.replicas,

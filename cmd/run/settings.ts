@@ -26,6 +26,18 @@ export interface SettingsOptions<Kind extends BinaryKind> {
   readonly clock: Clock;
 }
 
+/**
+ * Keys that are those of a group, and so the same for all its nodes: neither the file of one of
+ * them changes them later, nor its restart.
+ */
+export interface GroupKeys<Kind extends BinaryKind> {
+  readonly keys: readonly string[];
+  /** The values in force, by key, in the file's spelling; undefined: the node knows of none yet. */
+  inForce(): ReadonlyMap<string, string> | undefined;
+  /** Puts those of `config` in force. Rejects where that cannot be done here. */
+  change(config: ConfigOf<Kind>): Promise<void>;
+}
+
 type Apply<Kind extends BinaryKind> = (config: ConfigOf<Kind>) => void;
 /** False: what the configuration has now needs a restart. */
 type ApplyFile<Kind extends BinaryKind> = (config: ConfigOf<Kind>) => boolean;
@@ -37,6 +49,7 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   readonly #options: SettingsOptions<Kind>;
   readonly #followed = new Map<string, Apply<Kind>>();
   readonly #ofFile: { readonly keys: readonly string[]; readonly apply: ApplyFile<Kind> }[] = [];
+  #ofGroup: GroupKeys<Kind> | undefined;
   readonly #asked = new Map<string, string>();
   #source: ConfigSource<Kind>;
   #loaded: LoadedConfig<Kind>;
@@ -72,11 +85,30 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     this.#ofFile.push({ keys, apply });
   }
 
-  change(changes: ReadonlyMap<string, string>): readonly Setting[] {
+  /** From now on these keys change with the group only. */
+  followGroup(ofGroup: GroupKeys<Kind>): void {
+    this.#ofGroup = ofGroup;
+  }
+
+  /** Keys of the group for which this configuration states a value that is not in force. */
+  get overruled(): readonly { readonly key: string; readonly stated: string; readonly inForce: string }[] {
+    const inForce = this.#ofGroup?.inForce();
+    const stated = printedKeys(this.config);
+    return [...(inForce ?? [])]
+      .map(([key, value]) => ({ key, stated: stated.get(key) ?? '', inForce: value }))
+      .filter((one) => one.stated !== one.inForce && this.#originOf(one.key) !== 'default');
+  }
+
+  async change(changes: ReadonlyMap<string, string>): Promise<readonly Setting[]> {
     for (const key of changes.keys()) this.#checkChangeable(key);
-    const asked = new Map([...this.#asked, ...changes]);
-    const loaded = this.#load(this.#source, asked);
-    for (const [key, value] of changes) this.#asked.set(key, value);
+    const keysOfGroup = this.#ofGroup?.keys ?? [];
+    const own = [...changes].filter(([key]) => !keysOfGroup.includes(key));
+    // All are checked together, and the group's go first, since they may be refused.
+    const inForce = this.#ofGroup?.inForce() ?? [];
+    const { config } = this.#load(this.#source, new Map([...inForce, ...this.#asked, ...changes]));
+    if (own.length < changes.size) await this.#ofGroup?.change(config);
+    const loaded = this.#load(this.#source, new Map([...this.#asked, ...own]));
+    for (const [key, value] of own) this.#asked.set(key, value);
     this.#take(loaded, () => {});
     return this.#settings();
   }
@@ -137,16 +169,23 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   #sayPending(): void {
     const { logger } = this.#options;
     const pending = this.#pending();
+    const overruled = this.overruled.map(({ key }) => key);
+    if (overruled.length > 0)
+      logger.warn(
+        { keys: overruled },
+        'the configuration was read again, and its group has other values of these keys: walnut config changes them',
+      );
     if (pending.length > 0)
       logger.warn({ keys: pending }, 'the configuration was read again, and these keys need a restart');
     else logger.info({}, 'the configuration was read again');
   }
 
   #checkChangeable(key: string): void {
-    if (this.#followed.has(key)) return;
+    const ofGroup = this.#ofGroup?.keys ?? [];
+    if (this.#followed.has(key) || ofGroup.includes(key)) return;
     const [section = '', ...rest] = key.split('.');
     const isKey = ownValue(keyNamesOf(this.config.kind), section)?.has(rest.join('.')) === true;
-    const can = `these can be changed: ${[...this.#followed.keys()].join(', ')}`;
+    const can = `these can be changed: ${[...this.#followed.keys(), ...ofGroup].join(', ')}`;
     if (!isKey) throw invalidArgument(`${JSON.stringify(key.slice(0, 64))} is no key: ${can}`);
     const how = this.#ofFile.some(({ keys }) => keys.includes(key))
       ? 'changes with the file only: write it there and send SIGHUP'
@@ -188,7 +227,8 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   #pending(): string[] {
     const now = printedKeys(this.config);
     const keys = new Set([...now.keys(), ...this.#inForce.keys()]);
-    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key));
+    const ofGroup = this.#ofGroup?.keys ?? [];
+    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key) && !ofGroup.includes(key));
   }
 
   #originOf(key: string): string {
@@ -196,10 +236,22 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   }
 
   #settings(): Setting[] {
-    return [...this.#followed.keys()].map((key) => ({
+    const own = [...this.#followed.keys()].map((key) => ({
       key,
       value: this.#inForce.get(key) ?? '',
       origin: this.#originOf(key),
+    }));
+    return [...own, ...this.#groupSettings()];
+  }
+
+  /** As long as the group is not known, what this configuration would make of it. */
+  #groupSettings(): Setting[] {
+    const inForce = this.#ofGroup?.inForce();
+    const stated = printedKeys(this.config);
+    return (this.#ofGroup?.keys ?? []).map((key) => ({
+      key,
+      value: inForce?.get(key) ?? stated.get(key) ?? '',
+      origin: inForce === undefined ? this.#originOf(key) : 'the log of the group',
     }));
   }
 }

@@ -73,7 +73,7 @@ export interface NodeReport {
   readonly oldestWriteMs: number;
   readonly entries: number;
   readonly bytes: number;
-  /** `storage.max_memory` */
+  /** The `storage.max_memory` in force; on a node without a log: of its configuration. */
   readonly bytesMax: number;
 }
 

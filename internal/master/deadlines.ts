@@ -7,10 +7,10 @@ import { invalidArgument } from '#model/errors.ts';
 
 export class Deadlines {
   readonly #logClock: LogClock;
-  readonly #defaultTtlMs: number;
+  readonly #defaultTtlMs: () => number;
 
   /** `defaultTtlMs`: for sets without an expiry; 0 means that they never expire. */
-  constructor(logClock: LogClock, defaultTtlMs: number) {
+  constructor(logClock: LogClock, defaultTtlMs: () => number) {
     this.#logClock = logClock;
     this.#defaultTtlMs = defaultTtlMs;
   }
@@ -42,7 +42,8 @@ export class Deadlines {
   }
 
   #default(nowMs: number): number {
-    return this.#defaultTtlMs === 0 ? NEVER : nowMs + this.#defaultTtlMs;
+    const ttlMs = this.#defaultTtlMs();
+    return ttlMs === 0 ? NEVER : nowMs + ttlMs;
   }
 }
 

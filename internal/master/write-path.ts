@@ -33,8 +33,8 @@ export interface MasterOptions {
   /** For the tokens of fill leases. */
   readonly random: Random;
   readonly acks: AckLedger;
-  /** `storage.default_ttl` in milliseconds; 0 means never. */
-  readonly defaultTtlMs: number;
+  /** `storage.default_ttl` in milliseconds; 0 means never. Undefined: the log says it. */
+  readonly defaultTtlMs: number | undefined;
   /**
    * Why the outcome of writes that were accepted is not known, for their callers;
    * undefined on a master that leads, or that handed over everything it had.
@@ -68,7 +68,10 @@ export class WritePath implements RecordKeeper {
       new FillLeases(options.clock, options.random, store.createKey()),
     );
     this.#builder = new RecordBuilder(store, this.accepted, this.#payload);
-    this.deadlines = new Deadlines(options.engine.logClock, options.defaultTtlMs);
+    this.deadlines = new Deadlines(
+      options.engine.logClock,
+      () => options.defaultTtlMs ?? store.limits.defaultTtlMs ?? 0,
+    );
     this.named = new NamedOnce(options.engine, options.clock);
   }
 

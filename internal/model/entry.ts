@@ -67,6 +67,18 @@ export interface StoreLimits {
   readonly policy: EvictionPolicy;
   /** Which entries may be evicted; undefined: all. */
   readonly scope?: EvictionScope | undefined;
+  /** In a cluster: the time to live of sets that give none, milliseconds, above 0; undefined: they never expire. */
+  readonly defaultTtlMs?: number | undefined;
+}
+
+export function isSameLimits(a: StoreLimits, b: StoreLimits): boolean {
+  return (
+    a.entriesMax === b.entriesMax &&
+    a.bytesMax === b.bytesMax &&
+    a.policy === b.policy &&
+    (a.scope ?? 'all') === (b.scope ?? 'all') &&
+    a.defaultTtlMs === b.defaultTtlMs
+  );
 }
 
 /**

@@ -5,7 +5,10 @@ export interface Setting {
   readonly key: string;
   /** In the spelling of a file. */
   readonly value: string;
-  /** Where it was set: a place in the file, a variable, `--set` or `SetConfig`; `default`: nowhere. */
+  /**
+   * Where it was set: a place in the file, a variable, `--set` or `SetConfig`; `default`: nowhere;
+   * `the log of the group`: there, for all members.
+   */
   readonly origin: string;
 }
 
@@ -13,7 +16,7 @@ export interface SettingsPort {
   /**
    * Changes all of `changes`, values by key, or nothing, and gives every key that can be
    * changed. Throws `invalid_argument` for what no file could say, `failed_precondition` for a
-   * key that needs a restart.
+   * key that needs a restart, `not_master` for one of the group at another node than its leader.
    */
-  change(changes: ReadonlyMap<string, string>): readonly Setting[];
+  change(changes: ReadonlyMap<string, string>): Promise<readonly Setting[]>;
 }

@@ -32,6 +32,8 @@ export interface StatusParts {
   readonly doubt: string;
   /** In a cluster: for how long no coordinator has answered this node, and why; undefined: one does. */
   readonly whyUnheard?: string | undefined;
+  /** In a cluster: which limits of the configuration are not those of the group; undefined: none. */
+  readonly whyOtherLimits?: string | undefined;
   readonly isDraining: boolean;
   readonly watch: WatchStatus;
   readonly uptimeMs: number;
@@ -97,6 +99,7 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
       `the last checkpoint failed: ${failed}; the log is kept and grows: walnut checkpoint tries again`,
     );
   if (parts.whyUnheard !== undefined) reasons.push(parts.whyUnheard);
+  if (parts.whyOtherLimits !== undefined) reasons.push(parts.whyOtherLimits);
   const clock = clockOf(parts);
   const offset = clock === undefined ? undefined : describeClockOffset(clock);
   if (offset !== undefined) reasons.push(offset);

@@ -5,16 +5,17 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
-import type { StoreLimits } from '#model/entry.ts';
+import { isSameLimits, type StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type Epoch, type Lsn, makeEpoch, termOf } from '#model/position.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { formatDuration } from '#platform/duration.ts';
 import { needsConfigV2 } from '#storage/logged-config.ts';
 
 const DURABLE_TIMEOUT_MS = 30_000;
 
 export interface MasterEpochParts {
-  readonly options: Pick<NodeOptions, 'limits' | 'random' | 'role'>;
+  readonly options: Pick<NodeOptions, 'limits' | 'defaultTtlMs' | 'member' | 'random' | 'role'>;
   readonly host: EngineHost;
   readonly engine: Engine;
   /** The last epoch that this process began, whatever roles it has had since; 0: none. */
@@ -69,7 +70,7 @@ export class MasterEpoch {
    * if there is no space.
    */
   async begin(): Promise<void> {
-    const { engine, options, run } = this.#parts;
+    const { engine, run } = this.#parts;
     const epoch = this.#next();
     try {
       if (epoch !== undefined) {
@@ -81,8 +82,9 @@ export class MasterEpoch {
       }
       // A master that recovered its state in place goes on in the epoch that it began before.
       this.#beganLsn ??= engine.epochStarts().at(-1)?.firstLsn;
-      if (this.#hasNewLimits(epoch) && (await this.#mayState(options.limits)))
-        await this.#logged((done) => engine.submitLimits(options.limits, done));
+      const limits = this.#newLimits(epoch);
+      if (limits !== undefined && (await this.#mayState(limits)))
+        await this.#logged((done) => engine.submitLimits(limits, done));
       this.#hasBegun = true;
     } catch (error) {
       if (!(error instanceof WalnutError) || error.code !== 'resource_exhausted') throw error;
@@ -90,21 +92,20 @@ export class MasterEpoch {
   }
 
   /**
-   * A master's configuration sets the limits. A replica that was promoted keeps
-   * those of the log, whatever its own file says.
+   * Limits that this start sets; undefined: those of the log stay. In a plain group a master's
+   * configuration sets them, and a replica that was promoted keeps those of the log. In a
+   * cluster the first leader of the group sets them, whose log has no member list yet, and
+   * later a command alone: else they would change with every failover between files that differ.
    */
-  #hasNewLimits(begun: Epoch | undefined): boolean {
+  #newLimits(begun: Epoch | undefined): StoreLimits | undefined {
     const { engine, options } = this.#parts;
+    const { limits, defaultTtlMs, member, role } = options;
     const isFresh = begun !== undefined && engine.epochs.starts().length === 1;
-    if (options.role === 'replica' && !isFresh) return false;
-    const { limits } = options;
-    const { entriesMax, bytesMax, policy, scope = 'all' } = engine.store.limits;
-    return (
-      entriesMax !== limits.entriesMax ||
-      bytesMax !== limits.bytesMax ||
-      policy !== limits.policy ||
-      scope !== (limits.scope ?? 'all')
-    );
+    const isFirst = engine.store.members.current === undefined;
+    if (member === undefined ? role === 'replica' && !isFresh : !isFirst) return undefined;
+    const hasTtl = member !== undefined && defaultTtlMs > 0;
+    const wanted = hasTtl ? { ...limits, defaultTtlMs } : limits;
+    return isSameLimits(engine.store.limits, wanted) ? undefined : wanted;
   }
 
   /** False if a node of the group could not read the record: those of the log stay in force. */
@@ -116,9 +117,10 @@ export class MasterEpoch {
       return true;
     } catch (error) {
       if (!(error instanceof WalnutError) || error.code !== 'failed_precondition') throw error;
-      const { policy, scope = 'all' } = limits;
+      const { policy, scope = 'all', defaultTtlMs } = limits;
+      const ttl = defaultTtlMs === undefined ? '' : ` and default_ttl ${formatDuration(defaultTtlMs)}`;
       this.#heldBack =
-        `storage.eviction_policy ${policy} with eviction_scope ${scope} is not in force: ${error.message}. ` +
+        `storage.eviction_policy ${policy} with eviction_scope ${scope}${ttl} is not in force: ${error.message}. ` +
         'Then start this master again';
       return false;
     }

@@ -93,7 +93,7 @@ export function createMasterParts(around: MasterAround): MasterParts {
     clock: options.clock,
     random: options.random,
     acks,
-    defaultTtlMs: options.defaultTtlMs,
+    defaultTtlMs: options.member === undefined ? options.defaultTtlMs : undefined,
     whyUnknown: () => gate.whyUnknown,
   });
   const group: ReplicaGroup = createGroup(around, { acks, epoch, fence, gate, lease, newcomers });

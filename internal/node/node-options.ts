@@ -53,8 +53,9 @@ export interface NodeOptions extends ChangeableOptions {
   readonly ringBytesMax?: number | undefined;
   /** Bytes of changes that may wait for watchers. */
   readonly watchBytesMax?: number | undefined;
-  /** The limits of a master; a replica has those in the log. */
+  /** The limits of a master; a replica has those in the log, and a member those of its group. */
   readonly limits: StoreLimits;
+  /** 0: sets that give no time to live never expire. In a cluster the log of the group says it, see `StoreLimits`. */
   readonly defaultTtlMs: number;
   /** `storage.scrub_interval`: in which everything in memory is re-hashed once; 0, the default: only when asked. */
   readonly scrubIntervalMs?: number | undefined;

@@ -17,6 +17,7 @@ import { Admission, type NodeCore } from '#node/doors/admission.ts';
 import { KeysDoor } from '#node/doors/keys-door.ts';
 import { LocalDoor } from '#node/doors/local-door.ts';
 import { ReplicationDoor } from '#node/doors/replication-door.ts';
+import { GroupLimits } from '#node/group-limits.ts';
 import { MemberAgent } from '#node/member/member-agent.ts';
 import { MemberDoor } from '#node/member/member-door.ts';
 import type { NodeOptions } from '#node/node-options.ts';
@@ -45,6 +46,7 @@ export class Node {
   readonly ports: NodeDoors;
   /** For the program in whose process the node runs. */
   readonly local: LocalDoor;
+  readonly limits: GroupLimits;
   readonly #options: NodeOptions;
   readonly #startedMs: number;
   #host: EngineHost | undefined;
@@ -77,6 +79,7 @@ export class Node {
     this.#clockWatch = new ClockWatch(options.clock, options.logger, () => this.#admission.engine);
     this.#accesses = new AccessTimes(options.clock, () => this.#admission.engine);
     this.#watches = new Watches(options.clock, options.random, options.watchBytesMax);
+    this.limits = new GroupLimits(this.#admission, options);
     this.ports = this.#openDoors();
     this.local = new LocalDoor(this.#admission, this.ports.keyValue.reader);
   }
@@ -173,6 +176,8 @@ export class Node {
     // A coordinator hears of a member that is loading, too.
     this.#agent?.start();
     await this.#keeper.start(() => this.#recovery.noteNothing());
+    const why = this.limits.whyDiffer;
+    if (why !== undefined) logger.warn({ why }, 'the limits of the group are not those of the configuration');
     this.#pruner.start();
     this.#guard.start();
     this.#clockWatch.start();
@@ -215,6 +220,7 @@ export class Node {
       integrity: this.#guard.status,
       doubt: this.#guard.doubt,
       whyUnheard: this.#agent?.whyUnheard,
+      whyOtherLimits: this.limits.whyDiffer,
       isDraining: this.#isDraining,
       watch: this.#watches.status,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),

@@ -88,7 +88,7 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
     },
     setConfig: {
       limits: FEW,
-      impl: ({ set }) => ({ settings: [...settings.change(new Map(Object.entries(set)))] }),
+      impl: async ({ set }) => ({ settings: [...(await settings.change(new Map(Object.entries(set))))] }),
     },
     getSlotSizes: {
       limits: FEW,

@@ -10,12 +10,14 @@ import { readUint53, writeUint53 } from '#platform/bytes.ts';
 export const CONFIG_VERSION_2 = 2;
 const LIMITS = 1;
 const WALL_OFFSET = 2;
+const DEFAULT_TTL = 3;
 
 /** By their numbers in version 2. */
 const POLICIES: readonly EvictionPolicy[] = ['lru', 'none', 'ttl'];
 const SCOPES: readonly EvictionScope[] = ['all', 'with_ttl'];
 const LIMITS_BYTES = 18;
 const OFFSET_BYTES = 8;
+const TTL_BYTES = 8;
 
 /** In force from a record on, on every node, also after a promotion. */
 export interface LoggedConfig {
@@ -26,7 +28,8 @@ export interface LoggedConfig {
 
 /** True if version 1 cannot state it. */
 export function needsConfigV2({ limits, wallOffsetMs }: LoggedConfig): boolean {
-  return wallOffsetMs !== 0 || limits.policy === 'ttl' || (limits.scope ?? 'all') !== 'all';
+  const { policy, scope = 'all', defaultTtlMs } = limits;
+  return wallOffsetMs !== 0 || policy === 'ttl' || scope !== 'all' || defaultTtlMs !== undefined;
 }
 
 export function encodeConfigV2({ limits, wallOffsetMs }: LoggedConfig): Buffer {
@@ -41,6 +44,11 @@ export function encodeConfigV2({ limits, wallOffsetMs }: LoggedConfig): Buffer {
     offset.writeBigInt64LE(BigInt(wallOffsetMs));
     blocks.push(encodeBlock(WALL_OFFSET, offset));
   }
+  if (limits.defaultTtlMs !== undefined) {
+    const ttl = Buffer.alloc(TTL_BYTES);
+    writeUint53(ttl, limits.defaultTtlMs, 0);
+    blocks.push(encodeBlock(DEFAULT_TTL, ttl));
+  }
   return Buffer.concat([Buffer.of(CONFIG_VERSION_2), ...blocks]);
 }
 
@@ -52,12 +60,16 @@ export function decodeConfigV2(bytes: Buffer, from: number, to: number): LoggedC
     const isNewer = (version as number) > CONFIG_VERSION_2;
     throw new BlockError(from, `unknown version ${version} of the configuration`, isNewer);
   }
-  const blocks = readBlocks(bytes, from + 1, to, [LIMITS, WALL_OFFSET]);
+  const blocks = readBlocks(bytes, from + 1, to, [LIMITS, WALL_OFFSET, DEFAULT_TTL]);
   const limits = blocks.get(LIMITS);
   if (limits === undefined) throw new BlockError(from, 'the configuration states no limits');
   const offset = blocks.get(WALL_OFFSET);
+  const ttl = blocks.get(DEFAULT_TTL);
   return {
-    limits: decodeLimits(bytes, limits.from, limits.to),
+    limits: {
+      ...decodeLimits(bytes, limits.from, limits.to),
+      ...(ttl === undefined ? {} : { defaultTtlMs: decodeTtl(bytes, ttl.from, ttl.to) }),
+    },
     wallOffsetMs: offset === undefined ? 0 : decodeOffset(bytes, offset.from, offset.to),
   };
 }
@@ -72,6 +84,14 @@ function decodeLimits(bytes: Buffer, from: number, to: number): StoreLimits {
   const bytesMax = readUint53(bytes, from + 10);
   if (Number.isNaN(entriesMax + bytesMax)) throw new BlockError(from + 2, 'a limit of 2^53 or more');
   return { entriesMax, bytesMax, policy, ...(scope === 'all' ? {} : { scope }) };
+}
+
+function decodeTtl(bytes: Buffer, from: number, to: number): number {
+  if (to - from !== TTL_BYTES) throw new BlockError(from, `a default time to live of ${to - from} bytes`);
+  const ttlMs = readUint53(bytes, from);
+  if (Number.isNaN(ttlMs)) throw new BlockError(from, 'a default time to live of 2^53 or more');
+  if (ttlMs === 0) throw new BlockError(from, 'a default time to live of 0 is stated by its absence');
+  return ttlMs;
 }
 
 function decodeOffset(bytes: Buffer, from: number, to: number): number {

@@ -9,7 +9,7 @@ describe('walnut-node', () => {
   it('waits for a coordinator, serves no write, stops cleanly, and its directory is no plain node’s', async () => {
     const directory = await nodes.directory();
     const sets = [`wal.directory=${directory}`];
-    const member = ['cluster.node=a', 'cluster.coordinators=127.0.0.1:1'];
+    const member = ['cluster.node=a', 'cluster.coordinators=127.0.0.1:1', 'storage.max_entries=9'];
     const node = await nodes.start({ binary: 'node', sets: [...sets, ...member] });
     await eventually(async () => {
       const { body } = await node.call('Admin/Status');
@@ -20,6 +20,17 @@ describe('walnut-node', () => {
       'failed_precondition',
     );
     expect((await node.call('Admin/Promote', { force: true })).status).not.toBe(200);
+    const { settings } = (await node.call('Admin/SetConfig', {})).body;
+    expect(settings).toContainEqual({
+      key: 'storage.max_entries',
+      value: '9',
+      origin: '--set storage.max_entries',
+    });
+    const changed = await node.call('Admin/SetConfig', { set: { 'storage.max_entries': '700' } });
+    expect(changed.body).toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringContaining('limits'),
+    });
     node.kill('SIGTERM');
     expect(await node.ended).toEqual({ code: 0, signal: null });
 

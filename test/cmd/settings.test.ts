@@ -37,9 +37,9 @@ function open() {
     applied.push(`${server.slowLog.thresholdMs} ms`),
   );
   const change = (changes: Record<string, string>) => settings.change(new Map(Object.entries(changes)));
-  const refusal = (changes: Record<string, string>): string => {
+  const refusal = async (changes: Record<string, string>): Promise<string> => {
     try {
-      change(changes);
+      await change(changes);
     } catch (error) {
       if (error instanceof WalnutError) return `${error.code}: ${error.message}`;
       throw error;
@@ -50,31 +50,31 @@ function open() {
 }
 
 describe('change', () => {
-  it('shows the keys that can be changed, with their values and where each was set', () => {
-    expect(open().change({})).toEqual([
+  it('shows the keys that can be changed, with their values and where each was set', async () => {
+    expect(await open().change({})).toEqual([
       { key: 'log.level', value: 'warn', origin: 'WALNUT_LOG__LEVEL' },
       { key: 'replication.max_lag', value: '3s', origin: 'f.yaml:2:25' },
       { key: 'server.slow_log.threshold', value: '100ms', origin: 'default' },
     ]);
   });
 
-  it('applies what differs, in force from then on, and logs it', () => {
+  it('applies what differs, in force from then on, and logs it', async () => {
     const { change, applied, logged, settings } = open();
-    change({ 'log.level': 'debug', 'replication.max_lag': '3000ms' });
+    await change({ 'log.level': 'debug', 'replication.max_lag': '3000ms' });
     expect(applied).toEqual(['debug']);
     expect(settings.config.log.level).toBe('debug');
     expect(logged).toEqual([
       'level debug',
       'warn a setting was changed {"key":"log.level","was":"warn","value":"debug","origin":"SetConfig log.level"}',
     ]);
-    const now = change({ 'server.slow_log.threshold': '20ms' });
+    const now = await change({ 'server.slow_log.threshold': '20ms' });
     expect(applied).toEqual(['debug', '20 ms']);
     expect(now.map(({ value }) => value)).toEqual(['debug', '3s', '20ms']);
   });
 
   it('logs a higher level, and what changes with it, before the level hides that', async () => {
     const { change, logged, settings, file } = open();
-    change({ 'log.level': 'silent', 'replication.max_lag': '9s' });
+    await change({ 'log.level': 'silent', 'replication.max_lag': '9s' });
     const lines = logged.map((line) => line.split(' ', 5).join(' '));
     expect(lines).toEqual(['warn a setting was changed', 'warn a setting was changed', 'level silent']);
     logged.length = 0;
@@ -93,11 +93,81 @@ describe('change', () => {
       { 'log.level': 'debug', 'replication.max_lag': '0s' },
       /^invalid_argument: SetConfig replication\.max_lag/,
     ],
-  ])('refuses %j whole', (changes, message) => {
+  ])('refuses %j whole', async (changes, message) => {
     const { refusal, applied, change } = open();
-    expect(refusal(changes as unknown as Record<string, string>)).toMatch(message);
+    expect(await refusal(changes as unknown as Record<string, string>)).toMatch(message);
     expect(applied).toEqual([]);
-    expect(change({}).map(({ value }) => value)).toEqual(['warn', '3s', '100ms']);
+    expect((await change({})).map(({ value }) => value)).toEqual(['warn', '3s', '100ms']);
+  });
+});
+
+describe('keys of a group', () => {
+  const KEYS = ['storage.max_entries', 'storage.eviction_scope'];
+
+  /** A group that has the limits of `inForce`, and refuses every change where `refusal` says so. */
+  function openGroup(refusal?: WalnutError) {
+    const parts = open();
+    let inForce = new Map([
+      ['storage.max_entries', '500'],
+      ['storage.eviction_scope', 'all'],
+    ]);
+    const changed: string[] = [];
+    parts.settings.followGroup({
+      keys: KEYS,
+      inForce: () => inForce,
+      change: async ({ storage }) => {
+        if (refusal !== undefined) throw refusal;
+        changed.push(`${storage.entriesMax} ${storage.evictionScope}`);
+        inForce = new Map([
+          ['storage.max_entries', `${storage.entriesMax}`],
+          ['storage.eviction_scope', storage.evictionScope],
+        ]);
+      },
+    });
+    return { ...parts, changed };
+  }
+
+  it('are changed with the others of the group as they are, whatever the file says', async () => {
+    const { change, changed, file, settings } = openGroup();
+    file.text = `${FILE}storage: { max_entries: 9 }\n`;
+    await settings.reload();
+    const now = await change({ 'storage.eviction_scope': 'with_ttl', 'replication.max_lag': '9s' });
+    expect(changed).toEqual(['500 with_ttl']);
+    expect(now.slice(-2)).toEqual([
+      { key: 'storage.max_entries', value: '500', origin: 'the log of the group' },
+      { key: 'storage.eviction_scope', value: 'with_ttl', origin: 'the log of the group' },
+    ]);
+    expect(now[1]).toMatchObject({ value: '9s' });
+    await change({ 'storage.max_entries': '0' });
+    expect(changed.at(-1)).toBe('0 with_ttl');
+    expect(settings.config.storage.entriesMax).toBe(9);
+  });
+
+  it('change nothing where the group refuses them, or another value is wrong', async () => {
+    const { applied, refusal, change } = openGroup(new WalnutError('not_master', 'a replica'));
+    const both = { 'storage.max_entries': '9', 'replication.max_lag': '9s' };
+    expect(await refusal(both)).toBe('not_master: a replica');
+    expect(applied).toEqual([]);
+    expect((await change({}))[1]).toMatchObject({ value: '3s' });
+    const other = openGroup();
+    expect(await other.refusal({ ...both, 'replication.max_lag': '0s' })).toMatch(
+      /^invalid_argument: SetConfig/,
+    );
+    expect(other.changed).toEqual([]);
+  });
+
+  it('need no restart, and those that the file states otherwise are named', async () => {
+    const { settings, file, logged } = openGroup();
+    expect(settings.overruled).toEqual([]);
+    file.text = `${FILE}storage: { max_entries: 9 }\n`;
+    await settings.reload();
+    expect(settings.overruled).toEqual([{ key: 'storage.max_entries', stated: '9', inForce: '500' }]);
+    expect(logged.slice(-2)).toEqual([
+      expect.stringMatching(
+        /^warn .*its group has other values of these keys.*\{"keys":\["storage\.max_entries"\]\}/,
+      ),
+      'info the configuration was read again {}',
+    ]);
   });
 });
 
@@ -124,7 +194,7 @@ describe('reload', () => {
       told.push(auth.auditFile);
       return auth.mode === 'off';
     });
-    expect(refusal({ 'auth.audit_file': 'a' })).toMatch(
+    expect(await refusal({ 'auth.audit_file': 'a' })).toMatch(
       /^failed_precondition: auth\.audit_file changes with the file only: write it there and send SIGHUP; these can/,
     );
     const auth = (mode: string): string => `auth: { mode: ${mode}, file: u, audit_file: a }\n`;
@@ -141,22 +211,22 @@ describe('reload', () => {
 
   it('ends what SetConfig changed', async () => {
     const { settings, change, applied } = open();
-    change({ 'replication.max_lag': '9s' });
+    await change({ 'replication.max_lag': '9s' });
     await settings.reload();
     expect(applied).toEqual(['9000 ms', '3000 ms']);
-    expect(change({})[1]).toMatchObject({ value: '3s', origin: 'f.yaml:2:25' });
+    expect((await change({}))[1]).toMatchObject({ value: '3s', origin: 'f.yaml:2:25' });
   });
 
   it.each(['', 'wal: { directory: d }\nlog: { format: loud }\n', 'wal: ['])(
     'changes nothing where the file is %j',
     async (text) => {
       const { settings, file, change, applied, logged } = open();
-      change({ 'replication.max_lag': '9s' });
+      await change({ 'replication.max_lag': '9s' });
       file.text = text;
       await settings.reload();
       expect(applied).toEqual(['9000 ms']);
       expect(logged.at(-1)).toMatch(/^error the configuration cannot be used: nothing was changed .*f\.yaml/);
-      expect(change({})[1]).toMatchObject({ value: '9s' });
+      expect((await change({}))[1]).toMatchObject({ value: '9s' });
     },
   );
 

@@ -73,6 +73,8 @@ const CONFIG_2 = {
   limits: { ...LIMITS, policy: 'ttl', scope: 'with_ttl' },
   wallOffsetMs: -315_360_000_001,
 } as const;
+/** And the default time to live that is a group's. */
+const CONFIG_2_TTL = { ...CONFIG_2, limits: { ...CONFIG_2.limits, defaultTtlMs: 2 ** 40 + 3 } };
 
 const MEMBERS: LoggedMembers = {
   voters: [
@@ -138,7 +140,7 @@ const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unk
   ['DATA of version 2', encode(MUTATIONS_2), decodeMutations],
   ['EPOCH', encodeEpochParent(PARENT), decodeEpochParent],
   ['CONFIG', encodeConfig(CONFIG), decodeConfig],
-  ['CONFIG of version 2', encodeConfig(CONFIG_2), decodeConfig],
+  ['CONFIG of version 2', encodeConfig(CONFIG_2_TTL), decodeConfig],
   ['MEMBERS', encodeMembers(MEMBERS), decodeMembersRecord],
   ['OWNERSHIP', encodeOwnership(OWNERSHIP), decodeOwnershipRecord],
 ];
@@ -150,6 +152,7 @@ function decoderName({ name, version }: (typeof RECORD_ROWS)[number]): string {
 /** A CONFIG of version 2, and a MEMBERS, without the last block. */
 const EXPECTED_CUTS = new Set([
   encodeConfig({ ...CONFIG_2, wallOffsetMs: 0 }).toString('hex'),
+  encodeConfig(CONFIG_2).toString('hex'),
   encodeMembers({ ...MEMBERS, learners: [] }).toString('hex'),
 ]);
 
@@ -186,12 +189,18 @@ describe('record payloads', () => {
         fc.constantFrom('lru', 'ttl', 'none'),
         fc.constantFrom(undefined, 'with_ttl'),
         fc.oneof(fc.constant(0), fc.maxSafeInteger()),
-        (entriesMax, bytesMax, policy, scope, wallOffsetMs) => {
-          const limits = { entriesMax, bytesMax, policy, ...(scope === undefined ? {} : { scope }) };
+        fc.oneof(fc.constant(undefined), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
+        (entriesMax, bytesMax, policy, scope, wallOffsetMs, defaultTtlMs) => {
+          const limits = {
+            ...{ entriesMax, bytesMax, policy },
+            ...(scope === undefined ? {} : { scope }),
+            ...(defaultTtlMs === undefined ? {} : { defaultTtlMs }),
+          };
           const config: LoggedConfig = { limits, wallOffsetMs };
           const payload = encodeConfig(config);
           expect(decodeConfig(payload)).toEqual(config);
-          const needsMore = policy === 'ttl' || scope !== undefined || wallOffsetMs !== 0;
+          const needsMore =
+            policy === 'ttl' || scope !== undefined || wallOffsetMs !== 0 || defaultTtlMs !== undefined;
           expect(payload[0]).toBe(needsMore ? 2 : 1);
         },
       ),
@@ -361,6 +370,7 @@ const GOLDEN = [
   ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
   ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
   ['config-v2', encodeConfig(CONFIG_2), decodeConfig, CONFIG_2],
+  ['config-v2-ttl', encodeConfig(CONFIG_2_TTL), decodeConfig, CONFIG_2_TTL],
   ['members-v1', encodeMembers(MEMBERS), decodeMembersRecord, MEMBERS],
   ['ownership-v1', encodeOwnership(OWNERSHIP), decodeOwnershipRecord, OWNERSHIP],
 ] as const;
@@ -442,7 +452,8 @@ function member(node: string, incarnation: number): string {
 describe('golden payloads', () => {
   it('are there for every row of the record table, and each kind has its heading in the README', () => {
     const names = RECORD_ROWS.map(({ name, version }) => `${name}-v${version}`);
-    expect(GOLDEN.map(([name]): string => name).sort()).toEqual([...names].sort());
+    const rows = new Set(GOLDEN.map(([name]) => name.replace(/(?<=-v\d+)-.*/, '')));
+    expect([...rows].sort()).toEqual([...names].sort());
     const readme = readFileSync(new URL('../../internal/engine/README.md', import.meta.url), 'utf8');
     const missing = RECORD_ROWS.filter(
       ({ name }) => !readme.includes(`\n${name.toUpperCase()} (type ${RECORD_TYPE[name]}): `),

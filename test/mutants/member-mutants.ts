@@ -1,6 +1,7 @@
 /** Bugs by which a member of a cluster could count twice, lead beside another, or lose what a majority has. */
 import type { Mutant } from './mutant.ts';
 
+const LIMITS = 'test/node/member/group-limits.test.ts';
 const CALLS = 'test/node/member/member-calls.test.ts';
 const LEASE = 'test/node/member/member-lease.test.ts';
 const MEMBERS = 'test/node/member/members.test.ts';
@@ -247,5 +248,19 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     text: 'if (isLed(keeper, term)) return',
     replacement: 'if (isLed(keeper, term) && term < 0) return',
     tests: [CALLS],
+  },
+  {
+    name: 'limits of a group set by the file of each master',
+    file: 'internal/node/master-epoch.ts',
+    text: "if (member === undefined ? role === 'replica' && !isFresh : !isFirst) return",
+    replacement: "if (member === undefined ? role === 'replica' && !isFresh : isFirst && !isFirst) return",
+    tests: [LIMITS],
+  },
+  {
+    name: 'default time to live that each member takes from its file',
+    file: 'internal/node/master-parts.ts',
+    text: 'defaultTtlMs: options.member === undefined ? options.defaultTtlMs : undefined,',
+    replacement: 'defaultTtlMs: options.defaultTtlMs,',
+    tests: [LIMITS],
   },
 ];

@@ -15,10 +15,9 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
   {
     name: 'change that is refused remembered for the next one',
     file: FILE,
-    text: `    const loaded = this.#load(this.#source, asked);
-    for (const [key, value] of changes) this.#asked.set(key, value);`,
-    replacement: `    for (const [key, value] of changes) this.#asked.set(key, value);
-    const loaded = this.#load(this.#source, asked);`,
+    text: '    const { config } = this.#load(',
+    replacement: `    for (const [key, value] of own) this.#asked.set(key, value);
+    const { config } = this.#load(`,
     tests: [SETTINGS],
   },
   {
@@ -31,7 +30,7 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
   {
     name: 'keys that need a restart named once only',
     file: FILE,
-    text: '    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key));',
+    text: '    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key) && !ofGroup.includes(key));',
     replacement: `    const pending = [...keys].filter((key) => now.get(key) !== this.#inForce.get(key));
     for (const key of pending) this.#inForce.set(key, now.get(key) ?? '');
     return pending;`,

@@ -13,7 +13,8 @@ export function addConfigCommand(program: Command, host: CommandHost): void {
     .description(
       'Without arguments shows the keys that change without a restart, their values and where each was ' +
         'set. With arguments changes all of them, or none. A change lasts until the next start, or until ' +
-        'the node reads its file again on SIGHUP: write it into the file, too.',
+        'the node reads its file again on SIGHUP: write it into the file, too. The limits of a group of a ' +
+        'cluster (storage.max_entries and others) are changed at its leader, for all members and for good.',
     )
     .argument('[changes...]', 'SECTION.KEY=VALUE, as for --set of the node')
     .addHelpText(

@@ -63,7 +63,7 @@ export function describeSelf(
       links: [],
       oldestWriteMs,
       ...loadOf(engine),
-      bytesMax: options.limits.bytesMax,
+      bytesMax: (engine?.store.limits ?? options.limits).bytesMax,
     },
   };
 }

@@ -17,4 +17,6 @@ export interface MemberOptions extends MemberName {
   readonly durability?: DefaultLevel;
   /** The clocks of the machine, by which a lease finds out that it was suspended. */
   readonly readClocks: () => ClockReading;
+  /** Says to operators which limits of the configuration differ from those in force in the group; undefined: none does. */
+  readonly whyOtherLimits?: () => string | undefined;
 }

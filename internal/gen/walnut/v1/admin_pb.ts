@@ -2347,7 +2347,8 @@ export type Setting = Message<"walnut.v1.Setting"> & {
 
   /**
    * Where it was set: a place in the file, an environment variable, `--set` or
-   * `SetConfig`, each with the key; `default`: nowhere.
+   * `SetConfig`, each with the key; `default`: nowhere; `the log of the group`:
+   * there, for all members.
    *
    * @generated from field: string origin = 3;
    */
@@ -2585,7 +2586,8 @@ export const Admin: GenService<{
    * Changes keys of the configuration until the next start, or until the file is
    * read again: all of them, or none. INVALID_ARGUMENT for an unknown key and
    * for a value that no file could have, FAILED_PRECONDITION for a key that needs
-   * a restart. Without keys it only answers.
+   * a restart. The limits of a group of a cluster are changed at its leader, for
+   * all members and for good: NOT_LEADER elsewhere. Without keys it only answers.
    *
    * @generated from rpc walnut.v1.Admin.SetConfig
    */

@@ -1,0 +1,77 @@
+/**
+ * The limits of a group of a cluster, default time to live included. The log states them for
+ * all members; the configuration of a member counts for the first start of its group only.
+ * Later an operator changes them at the leader, so that no failover between members with
+ * different files does. Throws at a replica, with its leader.
+ */
+
+import { awaitReceipt } from '#master/receipts.ts';
+import { isSameLimits, type StoreLimits } from '#model/entry.ts';
+import { asRefusal, unavailable } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
+import type { Admission } from '#node/doors/admission.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { needsConfigV2 } from '#storage/logged-config.ts';
+
+/** How long a change may take to reach a majority, milliseconds. */
+const QUORUM_MS = 5_000;
+
+export class GroupLimits {
+  readonly #admission: Admission;
+  readonly #options: Pick<NodeOptions, 'clock' | 'logger' | 'member'>;
+
+  constructor(admission: Admission, options: Pick<NodeOptions, 'clock' | 'logger' | 'member'>) {
+    this.#admission = admission;
+    this.#options = options;
+  }
+
+  /** Undefined in a plain group, and before the log says who belongs to the group. */
+  get inForce(): StoreLimits | undefined {
+    const store = this.#options.member === undefined ? undefined : this.#admission.engine?.store;
+    return store?.members.current === undefined ? undefined : store.limits;
+  }
+
+  /** For operators: which limits of the configuration are not those in force; undefined: none. */
+  get whyDiffer(): string | undefined {
+    const { inForce } = this;
+    return inForce && this.#options.member?.whyOtherLimits?.();
+  }
+
+  /** Logs the limits, and resolves when a majority has them on its disks. A refusal before that says that nothing was done. */
+  async change(limits: StoreLimits): Promise<void> {
+    const { clock, logger } = this.#options;
+    const role = await this.#ready(limits);
+    const engine = this.#admission.anyState();
+    const was = engine.store.limits;
+    if (isSameLimits(was, limits)) return;
+    const lsn = await new Promise<Lsn>((resolve, reject) => {
+      const submitted: Lsn = engine.submitLimits(limits, (error) =>
+        error === undefined ? resolve(submitted) : reject(error),
+      );
+    });
+    logger.warn({ was, limits, lsn }, 'an operator changed the limits of the group');
+    const wanted = { durability: 'quorum', minAcks: 0, timeoutMs: QUORUM_MS } as const;
+    const { durabilityReached } = await awaitReceipt(engine, role.acks, clock, wanted, lsn);
+    if (durabilityReached !== 'quorum')
+      throw unavailable(
+        'the limits are in force, and not on the disks of a majority: a failover may undo them',
+      );
+  }
+
+  /** Throws where this node may not log the limits now. */
+  async #ready(limits: StoreLimits): Promise<MasterRole> {
+    try {
+      const role = this.#admission.master('change the limits of its group');
+      role.writer();
+      const { wallOffsetMs } = this.#admission.anyState().logClock;
+      if (!needsConfigV2({ limits, wallOffsetMs })) return role;
+      await role.readyForFormats();
+      // The role may have ended meanwhile.
+      role.writer();
+      return role;
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+}
