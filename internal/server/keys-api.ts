@@ -211,7 +211,9 @@ export const WATCH_API: PathApi = {
       header('last-event-id', 'Go on after this event, as browsers send it'),
     ],
     responses: {
-      '200': answer('Each message of Watch as one event', { 'text/event-stream': TEXT }),
+      '200': answer('Each message of Watch as one event, and why it is over as one of the type end', {
+        'text/event-stream': TEXT,
+      }),
       ...OTHER,
     },
   },

@@ -8,8 +8,9 @@
 import { create } from '@bufbuild/protobuf';
 import { type WatchRequest, WatchRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
-import { invalidArgument, WalnutError } from '#model/errors.ts';
+import { type ErrorDetails, invalidArgument, WalnutError } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
+import { formatPosition } from '#model/position.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
@@ -73,9 +74,16 @@ function serve(
     sendStream,
     open: (signal) => views(call).port.watch(toCommand(query, request.headers['last-event-id']), signal),
     toEvent: (message) => toEvent(message, slices),
-    endOf: (error) => ({ resume: error instanceof WalnutError ? endTextOf(error.details) : undefined }),
+    endOf: (error) => (error instanceof WalnutError ? endOf(error.details) : {}),
   };
   return sendEvents(source, request, response, call);
+}
+
+/** What the rpc has in the details of its error: here as texts that a caller can use as they are. */
+function endOf(details: ErrorDetails): object {
+  const { leaderHint, earliest } = details;
+  const earliestPosition = earliest && formatPosition(earliest);
+  return { resume: endTextOf(details), leaderHint, earliestPosition };
 }
 
 /** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */

@@ -50,6 +50,11 @@ export class Telling {
     return this.#dueMs - this.#parts.clock.monotonicMs();
   }
 
+  /** True once a message was made. */
+  get isBegun(): boolean {
+    return this.#dueMs > 0;
+  }
+
   get isDue(): boolean {
     return this.dueInMs <= 0;
   }

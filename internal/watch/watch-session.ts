@@ -67,9 +67,12 @@ export class WatchSession {
     try {
       checkCaller(signal);
       const startLsn = this.#command.after === undefined ? await this.#begin() : undefined;
-      yield this.#telling.mark();
-      if (startLsn === undefined) yield* this.#past();
-      else if (this.#command.isInitial) yield* this.#initial(startLsn);
+      if (startLsn === undefined) {
+        yield* this.#past();
+      } else {
+        yield this.#telling.mark();
+        if (this.#command.isInitial) yield* this.#initial(startLsn);
+      }
       yield* this.#live(outlet);
     } catch (error) {
       throw this.#telling.canResume ? withResume(error, this.#telling.at) : error;
@@ -83,9 +86,13 @@ export class WatchSession {
     }
   }
 
-  /** What was logged after `at`, until the watcher gets everything as it is applied. */
+  /**
+   * What was logged after `at`, until the watcher gets everything as it is applied. The log is
+   * read before the first message, so that a position which it no longer has is refused at once.
+   */
   async *#past(): AsyncGenerator<WatchMessage> {
     const { feed } = this.#hub.engine;
+    if (this.#telling.at.lsn >= feed.lastLsn('applied')) yield this.#telling.mark();
     let endLsn: Lsn | undefined;
     for (;;) {
       this.#check();
@@ -131,6 +138,7 @@ export class WatchSession {
       queuePast(this.#watcher, frame, kept);
       end = { epoch: frame.epoch, lsn: frame.lsn };
     }
+    if (!this.#telling.isBegun) yield this.#telling.mark();
     for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {
       yield* this.#send({ taken, end: past.length === 0 ? end : undefined });
     }

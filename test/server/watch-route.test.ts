@@ -69,6 +69,19 @@ describe('GET /v1/watch', () => {
     );
   });
 
+  it.each([
+    ['unavailable', { leaderHint: 'other:8080' }, { leaderHint: 'other:8080' }],
+    ['out_of_range', { earliest: positionOf(9) }, { earliestPosition: '4294967297-9' }],
+  ] as const)('says at its end by %s what the rpc says', async (code, details, told) => {
+    const running = await start();
+    running.node.watched = async function* () {
+      yield messageOf(4);
+      throw new WalnutError(code, 'over', details);
+    };
+    const { text } = await http1(running, 'GET', '/v1/watch?prefix=');
+    expect(text).toContain(`\n\nevent: end\ndata: ${JSON.stringify({ code, message: 'over', ...told })}\n\n`);
+  });
+
   it('sends a message when there is one, and ends at the node when its caller goes away', async () => {
     const running = await start();
     let isOver = false;

@@ -244,6 +244,8 @@ describe.each(WAYS)('a watch from a position, by %s', (way) => {
     await group.clock.advance(100);
     expect(watch.code).toBe('out_of_range');
     expect(watch.error).toMatchObject({ details: { earliest: { lsn: again.node.status().earliestLsn } } });
+    // A message would have a place that an EventSource goes on from for ever.
+    expect(watch.messages).toEqual([]);
   });
 
   it('of a discarded history is refused for good', async () => {
