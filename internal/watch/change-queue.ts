@@ -2,7 +2,7 @@
 import type { Lsn, Position } from '#model/position.ts';
 import { WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { Fifo } from '#platform/fifo.ts';
-import type { Change } from '#watch/change.ts';
+import type { Change, ChangeForm } from '#watch/change.ts';
 import { CHUNK_BYTES, Chunk } from '#watch/event-bytes.ts';
 import { packedBytes, packedLsn, unpack } from '#watch/packed-change.ts';
 import type { Holder } from '#watch/room.ts';
@@ -10,6 +10,7 @@ import type { Holder } from '#watch/room.ts';
 /** The changes of one message. */
 export interface Taken {
   readonly changes: readonly Change[];
+  /** Bytes of memory that they keep. */
   readonly bytes: number;
   /** The record of the last change goes on in the next message. */
   readonly isFragment: boolean;
@@ -19,14 +20,16 @@ export interface Taken {
 
 export class ChangeQueue {
   readonly #room: Holder;
+  readonly #form: ChangeForm;
   /** Two for each change: itself and `NOT_PACKED`, or the chunk that it is packed in and its place there. */
   readonly #slots = new Fifo<Change | Chunk | number>();
   #bytes = 0;
   /** Chunks that its changes lie in. */
   #chunks = 0;
 
-  constructor(room: Holder) {
+  constructor(room: Holder, form: ChangeForm) {
     this.#room = room;
+    this.#form = form;
   }
 
   get length(): number {
@@ -73,13 +76,14 @@ export class ChangeQueue {
     return this.length > 0 && this.#isUpTo(0, lsn);
   }
 
-  /** Takes as many changes of records up to `lsn` as one message has; undefined if there is none. */
+  /** Takes as many changes of records up to `lsn` as one message has, by what is sent of them; undefined if there is none. */
   take(lsn: Lsn): Taken | undefined {
     const changes: Change[] = [];
-    let bytes = 0;
+    let [bytes, sentBytes] = [0, 0];
     for (let i = 0; i < this.length && i < WATCH_MESSAGE_EVENTS_MAX && this.#isUpTo(i, lsn); i++) {
       const change = this.#changeAt(i);
-      if (i > 0 && bytes + change.bytes > WATCH_MESSAGE_BYTES) break;
+      sentBytes += change.as(this.#form).bytes;
+      if (i > 0 && sentBytes > WATCH_MESSAGE_BYTES) break;
       bytes += change.bytes;
       changes.push(change);
     }

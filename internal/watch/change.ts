@@ -50,7 +50,7 @@ export class Change implements WatchEvent {
   #key: string | undefined;
   #value: Uint8Array | undefined;
   /** The other forms, by what they leave out. */
-  #forms: (WatchEvent | undefined)[] | undefined;
+  #forms: (Change | undefined)[] | undefined;
 
   constructor(fields: ChangeFields) {
     this.op = fields.op;
@@ -96,7 +96,7 @@ export class Change implements WatchEvent {
   }
 
   /** The event; the same object for all who ask for the same form. */
-  as({ keysOnly, withPrevious }: ChangeForm): WatchEvent {
+  as({ keysOnly, withPrevious }: ChangeForm): Change {
     const hasPrevious = this.previous !== undefined || this.isPreviousUnknown;
     const dropsPrevious = hasPrevious && !withPrevious;
     if (!keysOnly && !dropsPrevious) return this;
@@ -114,7 +114,7 @@ export class Change implements WatchEvent {
     this.#forms = undefined;
   }
 
-  #form(keysOnly: boolean, dropsPrevious: boolean): WatchEvent {
+  #form(keysOnly: boolean, dropsPrevious: boolean): Change {
     const { op, cause, contentType, version, expireAtMs, timestampMs, isInitial } = this;
     const previous = dropsPrevious ? undefined : this.previous;
     return new Change({

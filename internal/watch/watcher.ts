@@ -51,8 +51,8 @@ export class Watcher implements ChangeForm, InLine {
     this.#ops = command.ops;
     this.#room = room;
     this.#clock = clock;
-    this.live = new ChangeQueue(room);
-    this.past = new ChangeQueue(room.past);
+    this.live = new ChangeQueue(room, this);
+    this.past = new ChangeQueue(room.past, this);
   }
 
   /** Aborts when the watch is over. */

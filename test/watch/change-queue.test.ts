@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
 import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { Change, type ChangeFields } from '#watch/change.ts';
+import { Change, type ChangeFields, type ChangeForm } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
 import { CHUNK_BYTES, EventBytes } from '#watch/event-bytes.ts';
 import { MessagePace, PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
@@ -27,9 +27,11 @@ function changeOf(lsn: number, valueBytes = 0, isInitial = false): Change {
   return new Change(fieldsOf(lsn, valueBytes, isInitial));
 }
 
-function queueOf(changes: readonly Change[]): { queue: ChangeQueue; room: Room } {
+const WHOLE: ChangeForm = { keysOnly: false, withPrevious: true };
+
+function queueOf(changes: readonly Change[], form = WHOLE): { queue: ChangeQueue; room: Room } {
   const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
-  const queue = new ChangeQueue(room);
+  const queue = new ChangeQueue(room, form);
   for (const change of changes) queue.push(change);
   return { queue, room };
 }
@@ -43,6 +45,31 @@ describe('the changes of one watcher', () => {
       (taken) => taken && [taken.changes.length, taken.isFragment, taken.lastWhole?.lsn],
     );
     expect(cuts).toEqual([[2, true, 1], [2, false, 2], [1, false, 3], undefined]);
+  });
+
+  it.each([
+    { keysOnly: true, withPrevious: true },
+    { keysOnly: true, withPrevious: false },
+  ])('are cut by what is sent of them, for %j', (form) => {
+    const large = { key: 'k', value: new Uint8Array(WATCH_MESSAGE_BYTES), version: fieldsOf(0).version };
+    const fields = { ...fieldsOf(1, WATCH_MESSAGE_BYTES), previous: { ...large, expireAtMs: 0 } };
+    const { queue, room } = queueOf(
+      Array.from({ length: 40 }, () => new Change(fields)),
+      form,
+    );
+    const taken = queue.take(ALL);
+    expect([taken?.changes.length, taken?.isFragment, queue.take(ALL)]).toEqual([40, false, undefined]);
+    expect(taken?.bytes).toBeGreaterThan(80 * WATCH_MESSAGE_BYTES);
+    expect([queue.bytes, room.waitingBytes]).toEqual([0, 0]);
+  });
+
+  it('do not count the entry before where its watcher did not ask for it', () => {
+    const before = { key: 'k', value: new Uint8Array(WATCH_MESSAGE_BYTES), version: fieldsOf(0).version };
+    const changes = [1, 2].map(
+      (lsn) => new Change({ ...fieldsOf(lsn), previous: { ...before, expireAtMs: 0 } }),
+    );
+    const { queue } = queueOf(changes, { keysOnly: false, withPrevious: false });
+    expect(queue.take(ALL)?.changes).toHaveLength(2);
   });
 
   it('come as many at once as a message may have', () => {
@@ -71,7 +98,7 @@ describe('the changes of one watcher', () => {
   it('count once in the memory of all, however many queues have them', () => {
     const shared = changeOf(1, 1_000);
     const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
-    const queues = [new ChangeQueue(room), new ChangeQueue(room)];
+    const queues = [new ChangeQueue(room, WHOLE), new ChangeQueue(room, WHOLE)];
     for (const queue of queues) queue.push(shared);
     expect(room.waitingBytes).toBe(shared.bytes);
     queues[0]?.take(ALL);
@@ -93,7 +120,7 @@ describe('changes that lie in chunks', () => {
 
   it('keep all of them in memory, and count so', () => {
     const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
-    const [slow, quick] = [new ChangeQueue(room), new ChangeQueue(room)];
+    const [slow, quick] = [new ChangeQueue(room, WHOLE), new ChangeQueue(room, WHOLE)];
     const kept = new EventBytes();
     for (let i = 0; i < 100; i++) {
       slow.push(keptIn(kept, 1));
@@ -110,7 +137,7 @@ describe('changes that lie in chunks', () => {
 
   it('count a chunk once, whether their queues take or drop them', () => {
     const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
-    const queues = [new ChangeQueue(room), new ChangeQueue(room)];
+    const queues = [new ChangeQueue(room, WHOLE), new ChangeQueue(room, WHOLE)];
     const kept = new EventBytes();
     for (let i = 0; i < 10; i++) {
       const [small, large] = [keptIn(kept, 10), keptIn(kept, 10_000)];
@@ -132,7 +159,11 @@ describe('the copies that are made of a change', () => {
     'of %i bytes are dropped when only slow watchers keep it',
     (bytes) => {
       const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
-      const [first, second, slow] = [new ChangeQueue(room), new ChangeQueue(room), new ChangeQueue(room)];
+      const [first, second, slow] = [
+        new ChangeQueue(room, WHOLE),
+        new ChangeQueue(room, WHOLE),
+        new ChangeQueue(room, WHOLE),
+      ];
       const change = changeOf(1, bytes);
       for (const queue of [first, second, slow]) queue.push(change);
       room.dropCopies();
