@@ -18,7 +18,7 @@ export interface RelayPort {
     call: RelayedOne,
     signal: AbortSignal | undefined,
     user: string | undefined,
-  ): Promise<RelayedAnswer> | undefined;
+  ): Promise<EncodedAnswer> | undefined;
   /**
    * One element for each group that was asked; rejects where the Batch fails as a whole. Undefined: see
    * `one`. `leftMs`: the time of the caller; shortly before it is over, groups that have not answered are
@@ -75,17 +75,17 @@ export interface RelayedMessage {
 }
 
 export interface OneMessage extends RelayedMessage {
-  /** Throws `invalid_argument` for bytes that are no answer. */
-  read(answer: Uint8Array): EncodedAnswer;
+  /** The answer of the group with this id. Throws `invalid_argument` for bytes that are none. */
+  read(answer: Uint8Array, group: string): EncodedAnswer;
 }
 
 export interface BatchMessage extends RelayedMessage {
-  /** The places of its operations in the Batch. */
-  readonly places: Uint16Array;
+  /** The places of its operations in the Batch; undefined: it has all of them. */
+  readonly places: readonly number[] | undefined;
   /** True if `unnamed` is one name for all of its operations. */
   readonly hasOneName: boolean;
-  /** Throws `invalid_argument` for bytes that are no answer. */
-  read(answer: Uint8Array): RelayedResults;
+  /** The answer of the group with this id. Throws `invalid_argument` for bytes that are none. */
+  read(answer: Uint8Array, group: string): RelayedResults;
   /** The same operations as commands. */
   commands(): BatchOperation[];
 }
@@ -95,10 +95,11 @@ export type RelayedResults = EncodedAnswer | DecodedResults;
 
 export interface EncodedAnswer {
   readonly kind: 'encoded';
-  /** What the node answered: its positions do not name the group. */
+  /** What the node answered, with the group in its positions, behind `headroom` unwritten bytes. */
   readonly bytes: Uint8Array;
-  /** The places of each answer, and of the position in it, in `bytes`: in a form that only its maker reads. */
-  readonly marks: Uint32Array;
+  readonly headroom: number;
+  /** Where each result of a Batch ends in `bytes`. */
+  readonly ends: readonly number[];
   /** The newest position. */
   readonly position: Position | undefined;
 }
@@ -109,16 +110,8 @@ export interface DecodedResults {
   readonly results: BatchResult[];
 }
 
-export interface RelayedAnswer {
-  /** The id of the group that gave it. */
-  readonly group: string;
-  readonly answer: EncodedAnswer;
-}
-
 /** What became of a part of a Batch. */
 export interface RelayedPart {
-  /** The id of the group that was asked. */
-  readonly group: string;
   readonly message: BatchMessage;
   readonly results: RelayedResults;
 }

@@ -10,7 +10,6 @@ import type {
   EncodedAnswer,
   KeepsPosition,
   OneMessage,
-  RelayedAnswer,
   RelayedBatch,
   RelayedMessage,
   RelayedOne,
@@ -56,7 +55,7 @@ export class Relay implements RelayPort {
     call: RelayedOne,
     signal: AbortSignal | undefined,
     user: string | undefined,
-  ): Promise<RelayedAnswer> | undefined {
+  ): Promise<EncodedAnswer> | undefined {
     const { groups, clock } = this.#options;
     if (!this.#knowsAll(call)) return undefined;
     const { slot } = call;
@@ -120,10 +119,10 @@ export class Relay implements RelayPort {
     return Array.from(parts, ([calls, message]) => ({ calls, message, isSent: false }));
   }
 
-  async #one(calls: GroupCalls, kind: CallKind, message: OneMessage): Promise<RelayedAnswer> {
+  async #one(calls: GroupCalls, kind: CallKind, message: OneMessage): Promise<EncodedAnswer> {
     const keeps = this.#keepsFor(calls);
     const send = async ({ link, ...limits }: GroupAttempt, ids: readonly WriteId[]): Promise<EncodedAnswer> =>
-      message.read(await link.pass(message.method, message.encode(ids, keeps), limits));
+      message.read(await link.pass(message.method, message.encode(ids, keeps), limits), calls.id);
     const answer =
       message.unnamed === 0
         ? await calls.run(kind, (attempt) => send(attempt, []))
@@ -133,7 +132,7 @@ export class Relay implements RelayPort {
             () => message.key(),
             (attempt, id) => send(attempt, [id]),
           );
-    return { group: calls.id, answer: noted(calls, answer) };
+    return noted(calls, answer);
   }
 
   async #resultsOrErrors(
@@ -188,7 +187,8 @@ export class Relay implements RelayPort {
           () => message.key(),
           async ({ link, ...limits }, id) => {
             part.isSent = true;
-            return check(message.read(await link.pass(message.method, message.encode([id], keeps), limits)));
+            const answer = await link.pass(message.method, message.encode([id], keeps), limits);
+            return check(message.read(answer, group.id));
           },
         ),
     );
@@ -211,7 +211,7 @@ export class Relay implements RelayPort {
         group.run(kind, async ({ link, ...attempt }) => {
           mayBeRepeat ||= attempt.mayBeRepeat;
           ({ address } = attempt);
-          return check(message.read(await link.pass(message.method, bytes, attempt)));
+          return check(message.read(await link.pass(message.method, bytes, attempt), group.id));
         }),
     );
     if (answered.kind === 'encoded') return noted(group, answered);
@@ -242,8 +242,8 @@ function failed({ message }: Part, error: WalnutError): RelayedResults {
   return { kind: 'decoded', results: errorsOf(message.commands(), error) };
 }
 
-function partOf({ calls, message }: Part, results: RelayedResults): RelayedPart {
-  return { group: calls.id, message, results };
+function partOf({ message }: Part, results: RelayedResults): RelayedPart {
+  return { message, results };
 }
 
 function isUnclearFor(message: BatchMessage, given: RelayedResults): boolean {

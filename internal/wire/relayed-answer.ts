@@ -1,7 +1,6 @@
 /**
- * Answers of groups that are passed on as bytes. A gateway has to know of them where the result
- * of each operation stands and which position it tells, and adds to that position of which group it
- * is. What is not of the form that nodes write is decoded.
+ * Answers of groups that are passed on as bytes: copied once, and to the position of each result the
+ * group is added that it is of. What is not of the form that nodes write is decoded.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import { BatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -13,8 +12,9 @@ import { asBuffer } from '#platform/bytes.ts';
 import { RESULT_TAGS } from '#wire/answer-writer.ts';
 import { toBatchResults } from '#wire/batch-request-codec.ts';
 import { ByteReader } from '#wire/byte-reader.ts';
-import { type ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { copyPart, varintBytes, writeVarint } from '#wire/byte-writer.ts';
 import { DELETE, GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
+import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
 
 const RESULTS = 0x0a;
 /** The tags of the results by the kinds of their operations. */
@@ -36,155 +36,190 @@ const POSITION_TAGS: Readonly<Record<number, number>> = {
 const [EPOCH, LSN, GROUP] = [0x08, 0x10, 0x1a];
 const [VARINT, DELIMITED] = [0, 2];
 
-/** The numbers of each answer in `marks`: its tag in a result, its message, and the position in it. */
-const [TAG, FROM, TO, LENGTH_AT, POSITION_FROM, POSITION_TO, MARKS] = [0, 1, 2, 3, 4, 5, 6];
+/** With its group an answer has the field of that more, and a byte in each of three lengths. */
+const LENGTHS_BYTES_MAX = 3;
 
+const NO_BYTES = Buffer.alloc(0);
 const reader = new ByteReader();
+/** The answer as it is written, up to `to`, and the field that names its group. */
+let [target, to, field] = [NO_BYTES, 0, new Uint8Array(0)];
+/** Where the last position that was looked for stands, and its length; 0: there was none. */
+let [lengthAt, positionFrom, positionTo] = [0, 0, 0];
 /** The newest position of the answer that is being read. */
 let newest: Position | undefined;
 /** The place in it of the last position that was read; at first none, since no position is empty. */
 let [lastFrom, lastTo] = [0, -1];
-const NO_BYTES = Buffer.alloc(0);
+
+/** For whom an answer is read. */
+export interface ReadFor {
+  /** The id of the group that gave it. */
+  readonly group: string;
+  /** So many unwritten bytes are to stand before it. */
+  readonly headroom: number;
+}
 
 /** The answer to an operation of this kind. Throws `invalid_argument` for what cannot be read. */
-export function readOne(kind: number, answer: Uint8Array): EncodedAnswer {
-  begin(answer);
+export function readOne(kind: number, answer: Uint8Array, whom: ReadFor): EncodedAnswer {
+  begin(answer, 1, whom);
   try {
-    const marks = new Uint32Array(MARKS);
-    mark(marks, 0, kind, answer.length);
-    return { kind: 'encoded', bytes: answer, marks, position: newest };
+    copyAnswer(kind, answer.length, false);
+    return taken(whom, []);
   } finally {
-    reader.open(NO_BYTES);
+    letGo();
   }
 }
 
-/** The results in an answer to a Batch of operations of these kinds. Throws `invalid_argument` for another number of them. */
+/**
+ * The results in an answer to a Batch of `count` operations of these kinds. Throws `invalid_argument`
+ * for another number of them.
+ */
 export function readResults(
   kinds: Uint8Array,
+  count: number,
   answer: Uint8Array,
+  whom: ReadFor,
   commands: () => readonly BatchOperation[],
 ): RelayedResults {
-  begin(answer);
-  try {
-    const marks = marksOfResults(kinds, answer.length);
-    if (marks !== undefined) return { kind: 'encoded', bytes: answer, marks, position: newest };
-  } finally {
-    reader.open(NO_BYTES);
+  if (answer.length <= LARGE_ANSWER_BYTES) {
+    begin(answer, count, whom);
+    try {
+      const ends = copyResults(kinds, count, answer.length);
+      if (ends !== undefined) return taken(whom, ends);
+    } finally {
+      letGo();
+    }
   }
   return { kind: 'decoded', results: toBatchResults(commands(), fromBinary(BatchResponseSchema, answer)) };
 }
 
-function begin(answer: Uint8Array): void {
+function begin(answer: Uint8Array, count: number, { group, headroom }: ReadFor): void {
   reader.open(asBuffer(answer));
+  field = fieldOf(group);
+  target = Buffer.allocUnsafe(headroom + answer.length + count * (field.length + LENGTHS_BYTES_MAX));
+  to = headroom;
   newest = undefined;
   [lastFrom, lastTo] = [0, -1];
 }
 
-/** How many bytes more an answer has at most with its group. */
-export function groupBytesMax(group: string): number {
-  return 2 * VARINT_BYTES_MAX + 2 + group.length;
+function taken({ headroom }: ReadFor, ends: readonly number[]): EncodedAnswer {
+  return { kind: 'encoded', bytes: target.subarray(0, to), headroom, ends, position: newest };
 }
 
-/** Writes the answer to one operation, whose position is of the group. Room is reserved. */
-export function writeOne(out: ByteWriter, { bytes, marks }: EncodedAnswer, group: string): void {
-  writeAnswer(out, asBuffer(bytes), marks, 0, fieldOf(group), false);
+function letGo(): void {
+  reader.open(NO_BYTES);
+  target = NO_BYTES;
 }
 
-/** Writes the results of an answer to a Batch one after the other, with their group. */
+/** Gives the results of an answer to a Batch one after the other. */
 export class AnswerJoiner {
   readonly #bytes: Buffer;
-  readonly #marks: Uint32Array;
-  readonly #group: Uint8Array;
-  #at = 0;
+  readonly #ends: readonly number[];
+  #from: number;
+  #next = 0;
 
-  constructor({ bytes, marks }: EncodedAnswer, group: string) {
+  constructor({ bytes, headroom, ends }: EncodedAnswer) {
     this.#bytes = asBuffer(bytes);
-    this.#marks = marks;
-    this.#group = fieldOf(group);
+    this.#ends = ends;
+    this.#from = headroom;
   }
 
-  /** Room is reserved. */
-  next(out: ByteWriter): void {
-    writeAnswer(out, this.#bytes, this.#marks, this.#at, this.#group, true);
-    this.#at += MARKS;
+  /** Copies the next result to `target` and returns where it ends. */
+  next(target: Buffer, at: number): number {
+    const from = this.#from;
+    this.#from = this.#ends[this.#next++] as number;
+    copyPart(this.#bytes, from, this.#from - from, target, at);
+    return at + this.#from - from;
   }
 }
 
 /** The field of a position that names its group. The id of a group is ASCII. */
-function fieldOf(group: string): Uint8Array {
-  const field = new Uint8Array(2 + group.length);
-  field[0] = GROUP;
-  field[1] = group.length;
-  for (let i = 0; i < group.length; i++) field[2 + i] = group.charCodeAt(i);
-  return field;
+function fieldOf(group: string): Uint8Array<ArrayBuffer> {
+  const named = new Uint8Array(2 + group.length);
+  named[0] = GROUP;
+  named[1] = group.length;
+  for (let i = 0; i < group.length; i++) named[2 + i] = group.charCodeAt(i);
+  return named;
 }
 
-/** The results of an answer, decoded, with their group. */
+/** The results of an answer, decoded. */
 export function decodeResults(
-  { bytes }: EncodedAnswer,
+  { bytes, headroom }: EncodedAnswer,
   operations: readonly BatchOperation[],
-  group: string,
 ): BatchResult[] {
-  return toBatchResults(operations, fromBinary(BatchResponseSchema, bytes)).map((result) => {
-    if (result.kind === 'error') return result;
-    const { answer } = result;
-    const named = (position: Position): Position => (position.lsn === 0 ? position : { ...position, group });
-    const told =
-      'asOf' in answer
-        ? { ...answer, asOf: named(answer.asOf) }
-        : { ...answer, position: named(answer.position) };
-    return { kind: result.kind, answer: told } as BatchResult;
-  });
+  return toBatchResults(operations, fromBinary(BatchResponseSchema, bytes.subarray(headroom)));
 }
 
-/** Undefined unless there is a result of the right kind for each operation, and nothing else. */
-function marksOfResults(kinds: Uint8Array, total: number): Uint32Array | undefined {
-  const marks = new Uint32Array(MARKS * kinds.length);
-  for (let i = 0; i < kinds.length; i++) {
+/** Where each result ends that was copied; undefined unless there is one of the right kind for each operation, and nothing else. */
+function copyResults(kinds: Uint8Array, count: number, total: number): number[] | undefined {
+  const ends: number[] = [];
+  for (let i = 0; i < count; i++) {
     const kind = kinds[i] as number;
     if (reader.at >= total || reader.bytes[reader.at++] !== RESULTS) return undefined;
     const end = reader.delimited(total);
     if (end < 0 || reader.at === end) return undefined;
     if (reader.bytes[reader.at++] !== TAG_OF_KIND[kind]) return undefined;
     if (reader.delimited(end) !== end) return undefined;
-    mark(marks, MARKS * i, kind, end);
-    reader.at = end;
+    copyAnswer(kind, end, true);
+    ends.push(to);
   }
-  return reader.at === total ? marks : undefined;
+  return reader.at === total ? ends : undefined;
 }
 
-/** Notes where an answer stands that begins here, and reads its fields up to its position. */
-function mark(marks: Uint32Array, at: number, kind: number, end: number): void {
-  marks[at + TAG] = TAG_OF_KIND[kind] as number;
-  marks[at + FROM] = reader.at;
-  marks[at + TO] = end;
-  const positionTag = POSITION_TAGS[kind];
+/** Copies the answer that begins here with its group, `isResult`: as a result of a Batch. */
+function copyAnswer(kind: number, end: number, isResult: boolean): void {
+  const from = reader.at;
+  findPosition(POSITION_TAGS[kind] as number, end);
+  reader.at = end;
+  const position = positionTo === 0 ? 0 : positionTo - positionFrom + field.length;
+  const length =
+    position === 0 ? end - from : end - from - (positionTo - lengthAt) + varintBytes(position) + position;
+  if (isResult) {
+    target[to++] = RESULTS;
+    to = writeVarint(target, 1 + varintBytes(length) + length, to);
+    target[to++] = TAG_OF_KIND[kind] as number;
+    to = writeVarint(target, length, to);
+  }
+  if (position === 0) {
+    copy(from, end);
+    return;
+  }
+  copy(from, lengthAt);
+  to = writeVarint(target, position, to);
+  copy(positionFrom, positionTo);
+  for (let i = 0; i < field.length; i++) target[to++] = field[i] as number;
+  copy(positionTo, end);
+}
+
+function copy(from: number, end: number): void {
+  copyPart(reader.bytes, from, end - from, target, to);
+  to += end - from;
+}
+
+/** Reads the fields of the answer that begins here up to its position. */
+function findPosition(positionTag: number, end: number): void {
+  [lengthAt, positionFrom, positionTo] = [0, 0, 0];
   while (reader.at < end) {
     const tag = reader.bytes[reader.at++] as number;
-    const lengthAt = reader.at;
+    const at = reader.at;
     // A sum may be larger than any number that is read here.
     if ((tag & 7) === VARINT) reader.skipVarint(end);
     else if ((tag & 7) === DELIMITED) {
-      const to = reader.delimited(end);
-      if (to < 0) throw unreadable();
+      const after = reader.delimited(end);
+      if (after < 0) throw unreadable();
       if (tag === positionTag) {
-        markPosition(marks, at, lengthAt, to);
+        const from = reader.at;
+        if (isPosition(from, after)) [lengthAt, positionFrom, positionTo] = [at, from, after];
         return;
       }
-      reader.at = to;
+      reader.at = after;
     } else throw unreadable();
   }
 }
 
-/** A position without an LSN is of no log, and no group is told with it. */
-function markPosition(marks: Uint32Array, at: number, lengthAt: number, end: number): void {
-  const from = reader.at;
+/** False for a position without an LSN: it is of no log, and no group is told with it. */
+function isPosition(from: number, end: number): boolean {
   // The results of a Batch mostly have one position.
-  if (isLast(from, end)) {
-    reader.at = end;
-    note(marks, at, lengthAt, from, end);
-    return;
-  }
+  if (isLast(from, end)) return true;
   let epoch = 0;
   let lsn: Lsn = NO_LSN;
   while (reader.at < end) {
@@ -195,17 +230,11 @@ function markPosition(marks: Uint32Array, at: number, lengthAt: number, end: num
     else if (tag === LSN) lsn = value as Lsn;
     else throw unreadable();
   }
-  if (lsn === NO_LSN) return;
-  note(marks, at, lengthAt, from, end);
+  if (lsn === NO_LSN) return false;
   [lastFrom, lastTo] = [from, end];
   const position = { epoch, lsn };
   if (newest === undefined || isAhead(position, newest)) newest = position;
-}
-
-function note(marks: Uint32Array, at: number, lengthAt: number, from: number, end: number): void {
-  marks[at + LENGTH_AT] = lengthAt;
-  marks[at + POSITION_FROM] = from;
-  marks[at + POSITION_TO] = end;
+  return true;
 }
 
 /** True if these bytes are those of the last position that was read. */
@@ -214,40 +243,6 @@ function isLast(from: number, end: number): boolean {
   if (end - from !== lastTo - lastFrom) return false;
   for (let i = from, j = lastFrom; i < end; i++, j++) if (bytes[i] !== bytes[j]) return false;
   return true;
-}
-
-function writeAnswer(
-  out: ByteWriter,
-  bytes: Buffer,
-  marks: Uint32Array,
-  at: number,
-  group: Uint8Array,
-  isResult: boolean,
-): void {
-  const from = marks[at + FROM] as number;
-  const to = marks[at + TO] as number;
-  const lengthAt = marks[at + LENGTH_AT] as number;
-  const positionFrom = marks[at + POSITION_FROM] as number;
-  const positionTo = marks[at + POSITION_TO] as number;
-  // 0: there is none.
-  const position = positionTo === 0 ? 0 : positionTo - positionFrom + group.length;
-  const length =
-    position === 0 ? to - from : to - from - (positionTo - lengthAt) + varintBytes(position) + position;
-  if (isResult) {
-    out.byte(RESULTS);
-    out.varint(1 + varintBytes(length) + length);
-    out.byte(marks[at + TAG] as number);
-    out.varint(length);
-  }
-  if (position === 0) {
-    out.part(bytes, from, to - from);
-    return;
-  }
-  out.part(bytes, from, lengthAt - from);
-  out.varint(position);
-  out.part(bytes, positionFrom, positionTo - positionFrom);
-  out.fewBytes(group);
-  out.part(bytes, positionTo, to - positionTo);
 }
 
 function unreadable(): Error {

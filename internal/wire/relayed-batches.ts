@@ -8,11 +8,10 @@ import type { EncodedAnswer, RelayedPart, RelayPort } from '#model/relay.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { type BatchBytes, BULK_BYTES_MAX } from '#wire/batch-bytes.ts';
 import type { BatchLimits } from '#wire/batch-codec.ts';
-import { ByteWriter } from '#wire/byte-writer.ts';
 import type { Caller, Encoded } from '#wire/kv-calls.ts';
 import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
-import { AnswerJoiner, decodeResults, groupBytesMax } from '#wire/relayed-answer.ts';
+import { AnswerJoiner, decodeResults } from '#wire/relayed-answer.ts';
 import { ReadBatch } from '#wire/relayed-message.ts';
 
 /** A part whose results need not be decoded. */
@@ -23,7 +22,6 @@ interface EncodedPart extends RelayedPart {
 export class RelayedBatches {
   readonly #reader: RequestReader;
   readonly #batch: ReadBatch;
-  readonly #writer = new ByteWriter();
   readonly #relay: RelayPort;
   readonly #general: BatchBytes;
   readonly #answerBytesMax: number;
@@ -46,20 +44,21 @@ export class RelayedBatches {
 
   /** See `BatchBytes.batch`. */
   batch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
-    const parts = this.#pass(asBuffer(request), caller);
+    const parts = this.#pass(asBuffer(request), caller, headroom);
     // The general way knows no users.
     if (parts === undefined)
       return caller.wish === undefined ? this.#general.batch(request, caller, headroom) : undefined;
     return parts.then((all) => this.#join(all, caller, headroom));
   }
 
-  #pass(request: Buffer, caller: Caller): Promise<RelayedPart[]> | undefined {
+  #pass(request: Buffer, caller: Caller, headroom: number): Promise<RelayedPart[]> | undefined {
     if (request.length > BULK_BYTES_MAX) return undefined;
     const reader = this.#reader;
     try {
       if (!reader.readBatch(request) || reader.columns.isAtomic) return undefined;
       if (reader.columns.name !== undefined) return undefined;
       const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
+      this.#batch.headroom = headroom;
       return this.#relay.batch(this.#batch, signal, caller.wish?.user, caller.timeoutMs?.());
     } finally {
       reader.close();
@@ -69,23 +68,22 @@ export class RelayedBatches {
   #join(parts: readonly RelayedPart[], caller: Caller, headroom: number): Buffer | Promise<Buffer> {
     if (parts.every(isEncoded)) {
       const bytes = parts.reduce((sum, { results }) => sum + results.bytes.length, 0);
-      if (bytes <= this.#answerBytesMax) return this.#joinBytes(parts, bytes, headroom);
+      if (bytes <= this.#answerBytesMax) return joined(parts, bytes, headroom);
     }
     return this.#general.encode(inOrder(parts), caller, headroom);
   }
+}
 
-  /** `bytes`: about as many as the results have. */
-  #joinBytes(parts: readonly EncodedPart[], bytes: number, headroom: number): Buffer {
-    const writer = this.#writer;
-    const partOf = parts.length === 1 ? new Uint16Array(countOf(parts)) : partsOfPlaces(parts);
-    writer.begin(headroom);
-    writer.reserve(
-      bytes + parts.reduce((sum, { group, message }) => sum + message.operations * groupBytesMax(group), 0),
-    );
-    const joiners = parts.map(({ results, group }) => new AnswerJoiner(results, group));
-    for (const which of partOf) (joiners[which] as AnswerJoiner).next(writer);
-    return writer.take();
-  }
+/** `bytes`: as many as the results have, with what stands before them. */
+function joined(parts: readonly EncodedPart[], bytes: number, headroom: number): Buffer {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return asBuffer(only.results.bytes);
+  const answer = Buffer.allocUnsafe(headroom + bytes);
+  const joiners = parts.map(({ results }) => new AnswerJoiner(results));
+  const partOf = partsOfPlaces(parts);
+  let at = headroom;
+  for (const which of partOf) at = (joiners[which] as AnswerJoiner).next(answer, at);
+  return answer;
 }
 
 function isEncoded(part: RelayedPart): part is EncodedPart {
@@ -93,10 +91,10 @@ function isEncoded(part: RelayedPart): part is EncodedPart {
 }
 
 /** For each place of the Batch the part that has it. */
-function partsOfPlaces(parts: readonly RelayedPart[]): Uint16Array {
-  const partOf = new Uint16Array(countOf(parts));
+function partsOfPlaces(parts: readonly RelayedPart[]): number[] {
+  const partOf = new Array<number>(countOf(parts));
   for (const [which, { message }] of parts.entries())
-    for (const place of message.places) partOf[place] = which;
+    for (const place of message.places ?? []) partOf[place] = which;
   return partOf;
 }
 
@@ -106,9 +104,9 @@ function countOf(parts: readonly RelayedPart[]): number {
 
 function inOrder(parts: readonly RelayedPart[]): BatchResult[] {
   const all = new Array<BatchResult>(countOf(parts));
-  for (const { group, message, results } of parts) {
-    const its =
-      results.kind === 'decoded' ? results.results : decodeResults(results, message.commands(), group);
+  for (const { message, results } of parts) {
+    const its = results.kind === 'decoded' ? results.results : decodeResults(results, message.commands());
+    if (message.places === undefined) return its;
     for (const [i, place] of message.places.entries()) all[place] = its[i] as BatchResult;
   }
   return all;

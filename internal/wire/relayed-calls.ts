@@ -2,13 +2,11 @@
  * Single calls at a gateway: passed on as bytes in the common form of a request, else carried
  * out by commands.
  */
-import type { RelayedAnswer, RelayPort } from '#model/relay.ts';
+import type { RelayPort } from '#model/relay.ts';
 import { asBuffer } from '#platform/bytes.ts';
-import { ByteWriter } from '#wire/byte-writer.ts';
 import type { Caller, Encoded, KeyValueCalls } from '#wire/kv-calls.ts';
 import { DELETE, GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
-import { groupBytesMax, writeOne } from '#wire/relayed-answer.ts';
 import { ReadOne } from '#wire/relayed-message.ts';
 
 type Method = 'get' | 'set' | 'delete' | 'increment' | 'touch';
@@ -20,7 +18,6 @@ export type SingleCalls = {
 export class RelayedCalls implements SingleCalls {
   readonly #reader: RequestReader;
   readonly #one: ReadOne;
-  readonly #writer = new ByteWriter();
   readonly #relay: RelayPort;
   readonly #general: SingleCalls;
 
@@ -62,8 +59,8 @@ export class RelayedCalls implements SingleCalls {
     try {
       if (!reader.readOne(kind, asBuffer(request))) return undefined;
       const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
-      const answer = this.#relay.one(this.#one, signal, caller.wish?.user);
-      return answer?.then((relayed) => this.#encode(relayed, headroom));
+      this.#one.headroom = headroom;
+      return this.#relay.one(this.#one, signal, caller.wish?.user)?.then(({ bytes }) => asBuffer(bytes));
     } finally {
       reader.close();
     }
@@ -72,13 +69,5 @@ export class RelayedCalls implements SingleCalls {
   /** The general way knows no users: undefined for a caller who is one. */
   #carryOut(method: Method, request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     return caller.wish === undefined ? this.#general[method](request, caller, headroom) : undefined;
-  }
-
-  #encode({ answer, group }: RelayedAnswer, headroom: number): Buffer {
-    const writer = this.#writer;
-    writer.begin(headroom);
-    writer.reserve(answer.bytes.length + groupBytesMax(group));
-    writeOne(writer, answer, group);
-    return writer.take();
   }
 }

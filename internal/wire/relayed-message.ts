@@ -6,6 +6,7 @@
  */
 import { slotOf } from '#cluster/slot-hash.ts';
 import type { BatchOperation } from '#model/commands.ts';
+import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
 import type {
   BatchMessage,
@@ -48,6 +49,8 @@ export type ToCommands = (request: Buffer) => BatchOperation[];
 
 /** What the columns have: valid until the next request is read. */
 abstract class Read {
+  /** So many unwritten bytes are to stand before the answer. */
+  headroom = 0;
   protected readonly columns: OperationColumns;
 
   constructor(columns: OperationColumns) {
@@ -77,7 +80,7 @@ abstract class Read {
   }
 }
 
-const FIRST = Uint16Array.of(0);
+const FIRST = [0];
 
 export class ReadOne extends Read implements RelayedOne {
   get slot(): number {
@@ -85,16 +88,18 @@ export class ReadOne extends Read implements RelayedOne {
   }
 
   message(): OneMessage {
-    return new OneOperation(this.columns);
+    return new OneOperation(this.columns, this.headroom);
   }
 }
 
 class OneOperation extends RelayedOperations implements OneMessage {
   readonly method: RelayMethod;
   readonly #kind: number;
+  readonly #headroom: number;
 
-  constructor(columns: OperationColumns) {
+  constructor(columns: OperationColumns, headroom: number) {
     super(columns, FIRST);
+    this.#headroom = headroom;
     this.#kind = columns.kinds[0] as number;
     this.method = METHODS[this.#kind] as RelayMethod;
   }
@@ -103,8 +108,8 @@ class OneOperation extends RelayedOperations implements OneMessage {
     return this.encodeAs(ids, keeps, true);
   }
 
-  read(answer: Uint8Array): EncodedAnswer {
-    return readOne(this.#kind, answer);
+  read(answer: Uint8Array, group: string): EncodedAnswer {
+    return readOne(this.#kind, answer, { group, headroom: this.#headroom });
   }
 }
 
@@ -117,86 +122,94 @@ export class ReadBatch extends Read implements RelayedBatch {
   }
 
   whole(): BatchMessage {
-    const places = new Uint16Array(this.columns.count);
-    for (let i = 0; i < places.length; i++) places[i] = i;
-    return this.#messageOf(places);
+    return this.#messageOf(undefined);
   }
 
   divide<O>(ownerOf: (slot: number) => O): Map<O, BatchMessage> {
     const { count } = this.columns;
     const owners: O[] = [];
-    const counts: number[] = [];
-    const whose = new Uint16Array(count);
+    const parts: number[][] = [];
     for (let place = 0; place < count; place++) {
       const owner = ownerOf(this.slotAt(place));
-      let which = owners.indexOf(owner);
-      if (which < 0) {
-        which = owners.push(owner) - 1;
-        counts.push(0);
+      const which = owners.indexOf(owner);
+      if (which >= 0) parts[which]?.push(place);
+      else {
+        owners.push(owner);
+        parts.push([place]);
       }
-      counts[which] = (counts[which] as number) + 1;
-      whose[place] = which;
     }
-    return new Map(
-      owners.map((owner, which) => [owner, this.#messageOf(placesOf(whose, which, counts[which] as number))]),
-    );
+    const isOne = owners.length === 1;
+    return new Map(owners.map((owner, which) => [owner, this.#messageOf(isOne ? undefined : parts[which])]));
   }
 
-  #messageOf(places: Uint16Array): BatchMessage {
+  /** `places`: see `BatchMessage.places`. */
+  #messageOf(places: readonly number[] | undefined): BatchMessage {
     const { columns } = this;
-    let [reads, others] = [0, 0];
-    for (let i = 0; i < places.length; i++) {
-      const place = places[i] as number;
-      if (columns.kinds[place] === GET) reads++;
-      if (((columns.flags[place] as number) & (AT_LEAST | NAMED)) !== 0) others++;
+    let [reads, others] = [columns.gets, columns.positions + columns.names];
+    const count = places?.length ?? columns.count;
+    if (places !== undefined) {
+      [reads, others] = [0, 0];
+      for (const place of places) {
+        if (columns.kinds[place] === GET) reads++;
+        if (((columns.flags[place] as number) & (AT_LEAST | NAMED)) !== 0) others++;
+      }
     }
-    return others === 0 && (reads === 0 || reads === places.length)
-      ? new PlainOperations(columns, places, this.#toCommands)
-      : new OtherOperations(columns, places, this.#toCommands);
+    const headroom = places === undefined ? this.headroom : 0;
+    const isPlain = others === 0 && (reads === 0 || reads === count);
+    return isPlain
+      ? new PlainOperations(columns, places, this.#toCommands, headroom)
+      : new OtherOperations(columns, places, this.#toCommands, headroom);
   }
 }
 
-function placesOf(whose: Uint16Array, which: number, count: number): Uint16Array {
-  const places = new Uint16Array(count);
-  let next = 0;
-  for (let place = 0; next < count; place++) if (whose[place] === which) places[next++] = place;
-  return places;
-}
+/** The kinds of as many operations as a Batch may have, where all are of one kind. */
+const EQUAL_KINDS = new Map(
+  Object.keys(METHODS).map((kind) => [
+    Number(kind),
+    new Uint8Array(BATCH_OPERATIONS_MAX).fill(Number(kind)),
+  ]),
+);
 
 /** Reads, or writes under one name: the request itself, or a copy of what stands in it. */
 class PlainOperations implements BatchMessage {
   readonly method = 'batch';
   readonly hasOneName: boolean;
   readonly isRead: boolean;
+  readonly operations: number;
   readonly unnamed: number;
   readonly waitMs: number;
   readonly bytes: number;
-  readonly places: Uint16Array;
+  readonly places: readonly number[] | undefined;
   readonly #kinds: Uint8Array;
-  readonly #operations: Buffer;
+  readonly #request: Buffer;
   readonly #toCommands: ToCommands;
+  readonly #headroom: number;
 
-  constructor(columns: OperationColumns, places: Uint16Array, toCommands: ToCommands) {
-    const { kinds, waitMs } = columns;
+  constructor(
+    columns: OperationColumns,
+    places: readonly number[] | undefined,
+    toCommands: ToCommands,
+    headroom: number,
+  ) {
+    const { kinds, waitMs, count } = columns;
+    const first = kinds[places?.[0] ?? 0] as number;
     this.places = places;
+    this.operations = places?.length ?? count;
     this.#toCommands = toCommands;
-    this.#kinds = new Uint8Array(places.length);
-    let longestMs = 0;
-    for (let i = 0; i < places.length; i++) {
-      const place = places[i] as number;
-      this.#kinds[i] = kinds[place] as number;
-      if (kinds[place] === GET) longestMs = Math.max(longestMs, waitMs[place] as number);
-    }
-    this.isRead = this.#kinds[0] === GET;
+    this.#headroom = headroom;
+    this.isRead = first === GET;
     this.hasOneName = !this.isRead;
     this.unnamed = this.isRead ? 0 : 1;
+    let [longestMs, areEqual] = [0, true];
+    for (let i = 0; i < this.operations; i++) {
+      const place = places === undefined ? i : (places[i] as number);
+      if (kinds[place] !== first) areEqual = false;
+      if (first === GET && (waitMs[place] as number) > longestMs) longestMs = waitMs[place] as number;
+    }
     this.waitMs = longestMs;
-    this.#operations = places.length === columns.count ? columns.bytes : cutOut(columns, places);
-    this.bytes = this.#operations.length;
-  }
-
-  get operations(): number {
-    return this.places.length;
+    this.#kinds = areEqual ? (EQUAL_KINDS.get(first) as Uint8Array) : kindsAt(columns, places);
+    this.#request = places === undefined ? columns.bytes : cutOut(columns, places);
+    this.bytes = this.#request.length;
   }
 
   key(): string {
@@ -204,21 +217,28 @@ class PlainOperations implements BatchMessage {
   }
 
   encode([id]: readonly WriteId[]): Uint8Array {
-    if (id === undefined) return this.#operations;
-    return Buffer.concat([this.#operations, name.subarray(0, nameBytes(BATCH, id, name))]);
+    if (id === undefined) return this.#request;
+    return Buffer.concat([this.#request, name.subarray(0, nameBytes(BATCH, id, name))]);
   }
 
-  read(answer: Uint8Array): RelayedResults {
-    return readResults(this.#kinds, answer, () => this.commands());
+  read(answer: Uint8Array, group: string): RelayedResults {
+    const whom = { group, headroom: this.#headroom };
+    return readResults(this.#kinds, this.operations, answer, whom, () => this.commands());
   }
 
   commands(): BatchOperation[] {
-    return this.#toCommands(this.#operations);
+    return this.#toCommands(this.#request);
   }
 }
 
+function kindsAt({ kinds, count }: OperationColumns, places: readonly number[] | undefined): Uint8Array {
+  return places === undefined
+    ? kinds.slice(0, count)
+    : Uint8Array.from(places, (place) => kinds[place] as number);
+}
+
 /** The operations with what stands around them in a Batch, those that follow each other in one go. */
-function cutOut({ bytes, ends }: OperationColumns, places: Uint16Array): Buffer {
+function cutOut({ bytes, ends }: OperationColumns, places: readonly number[]): Buffer {
   let size = 0;
   for (let i = 0; i < places.length; i++) {
     const place = places[i] as number;
@@ -249,25 +269,33 @@ function startOf(ends: Uint32Array, place: number): number {
 class OtherOperations extends RelayedOperations implements BatchMessage {
   readonly method = 'batch';
   readonly hasOneName = false;
-  readonly places: Uint16Array;
+  readonly places: readonly number[] | undefined;
   readonly #toCommands: ToCommands;
+  readonly #headroom: number;
 
-  constructor(columns: OperationColumns, places: Uint16Array, toCommands: ToCommands) {
-    super(columns, places);
+  constructor(
+    columns: OperationColumns,
+    places: readonly number[] | undefined,
+    toCommands: ToCommands,
+    headroom: number,
+  ) {
+    super(columns, places ?? Array.from({ length: columns.count }, (_, place) => place));
     this.places = places;
     this.#toCommands = toCommands;
+    this.#headroom = headroom;
   }
 
   encode(ids: readonly WriteId[], keeps: KeepsPosition): Uint8Array {
     return this.encodeAs(ids, keeps, false);
   }
 
-  read(answer: Uint8Array): RelayedResults {
-    return readResults(this.kinds, answer, () => this.commands());
+  read(answer: Uint8Array, group: string): RelayedResults {
+    const whom = { group, headroom: this.#headroom };
+    return readResults(this.kinds, this.operations, answer, whom, () => this.commands());
   }
 
   commands(): BatchOperation[] {
     const all = this.#toCommands(this.request);
-    return Array.from(this.places, (place) => all[place] as BatchOperation);
+    return this.places === undefined ? all : this.places.map((place) => all[place] as BatchOperation);
   }
 }

@@ -32,14 +32,14 @@ export class RelayedOperations {
   /** Undefined: none of them names a position. */
   readonly #positions: readonly (Position | undefined)[] | undefined;
 
-  constructor(columns: OperationColumns, places: Uint16Array) {
+  constructor(columns: OperationColumns, places: readonly number[]) {
     const { bytes, kinds, flags, waitMs, starts, ends } = columns;
     const hasPositions = columns.positions + columns.names > 0;
     this.request = bytes;
     this.kinds = new Uint8Array(places.length);
     this.#needNames = new Uint8Array(places.length);
     this.#numbers = new Uint32Array(NUMBERS * places.length);
-    this.#positions = hasPositions ? Array.from(places, (place) => columns.namedBy(place)) : undefined;
+    this.#positions = hasPositions ? places.map((place) => columns.namedBy(place)) : undefined;
     let [reads, unnamed, longestMs, size] = [0, 0, 0, 0];
     for (let i = 0; i < places.length; i++) {
       const place = places[i] as number;
