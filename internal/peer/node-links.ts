@@ -6,6 +6,7 @@ import { type CallOptions, type Client, Code, ConnectError, createClient } from 
 import type { Endpoint } from '#dial/endpoint.ts';
 import { failureOf } from '#dial/http2/call-failure.ts';
 import { createOwnTransport, type OwnTransport } from '#dial/http2/own-transport.ts';
+import { openDirectHttp2 } from '#dial/open-socket.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type ErrorCode, OUTCOME_UNKNOWN, WalnutError } from '#model/errors.ts';
 import { LinksByAddress } from '#peer/links-by-address.ts';
@@ -108,7 +109,7 @@ export class ConnectNodeLinks implements NodeLinks {
     const { clock, cluster } = this.#options;
     const endpoint = peerEndpoint(address, this.#options);
     if (endpoint === undefined) throw new ConnectError(notAnAddress(address), Code.Unavailable);
-    const transport = createOwnTransport({ ...endpoint, cluster }, clock);
+    const transport = createOwnTransport({ ...endpoint, cluster }, clock, openDirectHttp2);
     const keys = createKeys(createClient(KVStore, transport.transport), transport);
     return { keys, close: () => transport.close() };
   }
@@ -116,7 +117,8 @@ export class ConnectNodeLinks implements NodeLinks {
 
 function createKeys(store: Client<typeof KVStore>, bytes: Pick<OwnTransport, 'pass'>): NodeKeys {
   return {
-    pass: (method, message, limits) => bytes.pass(KVStore.method[method], message, within(limits)),
+    pass: (method, message, limits, read) =>
+      bytes.pass(KVStore.method[method], message, within(limits), read),
     get: async (command, limits) =>
       toGetAnswer(await store.get(fromGetCommand(command), within(limits)), command.key),
     set: async (command, limits) => toSetAnswer(await store.set(fromSetCommand(command), within(limits))),

@@ -50,8 +50,13 @@ export interface NodeKeys {
   deletePrefix(command: DeletePrefixCommand, limits: CallLimits): Promise<DeletePrefixAnswer>;
   explain(command: ExplainCommand, limits: CallLimits): Promise<ExplainAnswer>;
   awaitDurable(command: AwaitDurableCommand, limits: CallLimits): Promise<DurableAnswer>;
-  /** Sends the bytes of a message and resolves with those of the answer. */
-  pass(method: RelayMethod, message: Uint8Array, limits: CallLimits): Promise<Uint8Array>;
+  /** Sends the bytes of a message and resolves with what `read` makes of those of the answer, which are valid until it returns. */
+  pass<T>(
+    method: RelayMethod,
+    message: Uint8Array,
+    limits: CallLimits,
+    read: (answer: Uint8Array) => T,
+  ): Promise<T>;
   /** `user`: see `CallLimits`. */
   watch(command: WatchCommand, signal: AbortSignal, user?: string): AsyncIterable<WatchMessage>;
 }

@@ -121,8 +121,9 @@ export class Relay implements RelayPort {
 
   async #one(calls: GroupCalls, kind: CallKind, message: OneMessage): Promise<EncodedAnswer> {
     const keeps = this.#keepsFor(calls);
-    const send = async ({ link, ...limits }: GroupAttempt, ids: readonly WriteId[]): Promise<EncodedAnswer> =>
-      message.read(await link.pass(message.method, message.encode(ids, keeps), limits), calls.id);
+    const read = (answer: Uint8Array): EncodedAnswer => message.read(answer, calls.id);
+    const send = (attempt: GroupAttempt, ids: readonly WriteId[]): Promise<EncodedAnswer> =>
+      attempt.link.pass(message.method, message.encode(ids, keeps), attempt, read);
     const answer =
       message.unnamed === 0
         ? await calls.run(kind, (attempt) => send(attempt, []))
@@ -178,6 +179,7 @@ export class Relay implements RelayPort {
   async #sendNamed(part: Part, kind: CallKind): Promise<RelayedResults> {
     const { calls: group, message } = part;
     const keeps = this.#keepsFor(group);
+    const read = (answer: Uint8Array): RelayedResults => message.read(answer, group.id);
     const answered = await untilClear(
       (given: RelayedResults) => isUnclearFor(message, given),
       (check) =>
@@ -185,10 +187,9 @@ export class Relay implements RelayPort {
           group,
           kind,
           () => message.key(),
-          async ({ link, ...limits }, id) => {
+          async (attempt, id) => {
             part.isSent = true;
-            const answer = await link.pass(message.method, message.encode([id], keeps), limits);
-            return check(message.read(answer, group.id));
+            return check(await attempt.link.pass(message.method, message.encode([id], keeps), attempt, read));
           },
         ),
     );
@@ -204,14 +205,15 @@ export class Relay implements RelayPort {
     ids: readonly WriteId[],
   ): Promise<RelayedResults> {
     const bytes = message.encode(ids, this.#keepsFor(group));
+    const read = (answer: Uint8Array): RelayedResults => message.read(answer, group.id);
     let [mayBeRepeat, address] = [false, ''];
     const answered = await untilClear(
       (given: RelayedResults) => isUnclearFor(message, given),
       (check) =>
-        group.run(kind, async ({ link, ...attempt }) => {
+        group.run(kind, async (attempt) => {
           mayBeRepeat ||= attempt.mayBeRepeat;
           ({ address } = attempt);
-          return check(message.read(await link.pass(message.method, bytes, attempt), group.id));
+          return check(await attempt.link.pass(message.method, bytes, attempt, read));
         }),
     );
     if (answered.kind === 'encoded') return noted(group, answered);

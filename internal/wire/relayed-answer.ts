@@ -42,13 +42,18 @@ const LENGTHS_BYTES_MAX = 3;
 const NO_BYTES = Buffer.alloc(0);
 const reader = new ByteReader();
 /** The answer as it is written, up to `to`, and the field that names its group. */
-let [target, to, field] = [NO_BYTES, 0, new Uint8Array(0)];
+let target = NO_BYTES;
+let to = 0;
+let field = new Uint8Array(0);
 /** Where the last position that was looked for stands, and its length; 0: there was none. */
-let [lengthAt, positionFrom, positionTo] = [0, 0, 0];
+let lengthAt = 0;
+let positionFrom = 0;
+let positionTo = 0;
 /** The newest position of the answer that is being read. */
 let newest: Position | undefined;
 /** The place in it of the last position that was read; at first none, since no position is empty. */
-let [lastFrom, lastTo] = [0, -1];
+let lastFrom = 0;
+let lastTo = -1;
 
 /** For whom an answer is read. */
 export interface ReadFor {
@@ -70,7 +75,7 @@ export function readOne(kind: number, answer: Uint8Array, whom: ReadFor): Encode
 }
 
 /**
- * The results in an answer to a Batch of `count` operations of these kinds. Throws `invalid_argument`
+ * The results in an answer, which is only lent, to a Batch of `count` operations of these kinds. Throws `invalid_argument`
  * for another number of them.
  */
 export function readResults(
@@ -89,7 +94,9 @@ export function readResults(
       letGo();
     }
   }
-  return { kind: 'decoded', results: toBatchResults(commands(), fromBinary(BatchResponseSchema, answer)) };
+  // A copy, since values would be views of bytes that are only lent.
+  const own = fromBinary(BatchResponseSchema, Buffer.from(answer));
+  return { kind: 'decoded', results: toBatchResults(commands(), own) };
 }
 
 function begin(answer: Uint8Array, count: number, { group, headroom }: ReadFor): void {
@@ -98,7 +105,8 @@ function begin(answer: Uint8Array, count: number, { group, headroom }: ReadFor):
   target = Buffer.allocUnsafe(headroom + answer.length + count * (field.length + LENGTHS_BYTES_MAX));
   to = headroom;
   newest = undefined;
-  [lastFrom, lastTo] = [0, -1];
+  lastFrom = 0;
+  lastTo = -1;
 }
 
 function taken({ headroom }: ReadFor, ends: readonly number[]): EncodedAnswer {
@@ -167,40 +175,42 @@ function copyResults(kinds: Uint8Array, count: number, total: number): number[] 
 
 /** Copies the answer that begins here with its group, `isResult`: as a result of a Batch. */
 function copyAnswer(kind: number, end: number, isResult: boolean): void {
-  const from = reader.at;
+  const { bytes, at: from } = reader;
   findPosition(POSITION_TAGS[kind] as number, end);
   reader.at = end;
-  const position = positionTo === 0 ? 0 : positionTo - positionFrom + field.length;
-  const length =
-    position === 0 ? end - from : end - from - (positionTo - lengthAt) + varintBytes(position) + position;
+  const hasPosition = positionTo > 0;
+  const position = hasPosition ? positionTo - positionFrom + field.length : 0;
+  const length = hasPosition
+    ? end - from - (positionTo - lengthAt) + varintBytes(position) + position
+    : end - from;
+  const out = target;
+  let at = to;
   if (isResult) {
-    target[to++] = RESULTS;
-    to = writeVarint(target, 1 + varintBytes(length) + length, to);
-    target[to++] = TAG_OF_KIND[kind] as number;
-    to = writeVarint(target, length, to);
+    out[at++] = RESULTS;
+    at = writeVarint(out, 1 + varintBytes(length) + length, at);
+    out[at++] = TAG_OF_KIND[kind] as number;
+    at = writeVarint(out, length, at);
   }
-  if (position === 0) {
-    copy(from, end);
+  to = at + length;
+  if (!hasPosition) {
+    copyPart(bytes, from, length, out, at);
     return;
   }
-  copy(from, lengthAt);
-  to = writeVarint(target, position, to);
-  copy(positionFrom, positionTo);
-  for (let i = 0; i < field.length; i++) target[to++] = field[i] as number;
-  copy(positionTo, end);
-}
-
-function copy(from: number, end: number): void {
-  copyPart(reader.bytes, from, end - from, target, to);
-  to += end - from;
+  copyPart(bytes, from, lengthAt - from, out, at);
+  at = writeVarint(out, position, at + lengthAt - from);
+  for (let i = positionFrom; i < positionTo; i++) out[at++] = bytes[i] as number;
+  for (let i = 0; i < field.length; i++) out[at++] = field[i] as number;
+  copyPart(bytes, positionTo, end - positionTo, out, at);
 }
 
 /** Reads the fields of the answer that begins here up to its position. */
 function findPosition(positionTag: number, end: number): void {
-  [lengthAt, positionFrom, positionTo] = [0, 0, 0];
-  while (reader.at < end) {
-    const tag = reader.bytes[reader.at++] as number;
-    const at = reader.at;
+  const { bytes } = reader;
+  positionTo = 0;
+  let at = reader.at;
+  while (at < end) {
+    const tag = bytes[at++] as number;
+    reader.at = at;
     // A sum may be larger than any number that is read here.
     if ((tag & 7) === VARINT) reader.skipVarint(end);
     else if ((tag & 7) === DELIMITED) {
@@ -208,11 +218,15 @@ function findPosition(positionTag: number, end: number): void {
       if (after < 0) throw unreadable();
       if (tag === positionTag) {
         const from = reader.at;
-        if (isPosition(from, after)) [lengthAt, positionFrom, positionTo] = [at, from, after];
+        if (!isPosition(from, after)) return;
+        lengthAt = at;
+        positionFrom = from;
+        positionTo = after;
         return;
       }
       reader.at = after;
     } else throw unreadable();
+    at = reader.at;
   }
 }
 
@@ -231,7 +245,8 @@ function isPosition(from: number, end: number): boolean {
     else throw unreadable();
   }
   if (lsn === NO_LSN) return false;
-  [lastFrom, lastTo] = [from, end];
+  lastFrom = from;
+  lastTo = end;
   const position = { epoch, lsn };
   if (newest === undefined || isAhead(position, newest)) newest = position;
   return true;

@@ -164,10 +164,7 @@ export class ReadBatch extends Read implements RelayedBatch {
 
 /** The kinds of as many operations as a Batch may have, where all are of one kind. */
 const EQUAL_KINDS = new Map(
-  Object.keys(METHODS).map((kind) => [
-    Number(kind),
-    new Uint8Array(BATCH_OPERATIONS_MAX).fill(Number(kind)),
-  ]),
+  Object.keys(METHODS).map((kind) => [Number(kind), new Uint8Array(BATCH_OPERATIONS_MAX).fill(Number(kind))]),
 );
 
 /** Reads, or writes under one name: the request itself, or a copy of what stands in it. */

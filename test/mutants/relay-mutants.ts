@@ -7,22 +7,22 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'relayed answer that does not say of which group its position is',
     file: 'internal/wire/relayed-answer.ts',
-    text: 'const position = positionTo === 0 ? 0 :',
-    replacement: 'const position = positionTo >= 0 ? 0 :',
+    text: 'const hasPosition = positionTo > 0;',
+    replacement: 'const hasPosition = positionTo < 0;',
     tests: RELAYED,
   },
   {
     name: 'relayed answer of a write whose length leaves the group out',
     file: 'internal/wire/relayed-answer.ts',
-    text: 'out.varint(1 + varintBytes(length) + length);',
-    replacement: 'out.varint(1 + varintBytes(to - from) + (to - from));',
+    text: '1 + varintBytes(length) + length, at);',
+    replacement: '1 + varintBytes(end - from) + (end - from), at);',
     tests: RELAYED,
   },
   {
     name: 'results that are joined in the order of the groups',
     file: 'internal/wire/relayed-batches.ts',
-    text: 'for (const which of partOf) (joiners',
-    replacement: 'for (const which of partOf.toSorted()) (joiners',
+    text: 'for (const which of partOf) at =',
+    replacement: 'for (const which of partOf.toSorted()) at =',
     tests: RELAYED,
   },
   {
@@ -93,7 +93,14 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     file: 'internal/wire/relayed-answer.ts',
     text: 'if (reader.at >= total || reader.bytes[reader.at++] !== RESULTS) return undefined;',
     replacement:
-      'if (reader.at >= total) return marks;\n    if (reader.bytes[reader.at++] !== RESULTS) return undefined;',
+      'if (reader.at >= total) return ends;\n    if (reader.bytes[reader.at++] !== RESULTS) return undefined;',
+    tests: RELAYED,
+  },
+  {
+    name: 'values of relayed results as views of an answer that was only lent',
+    file: 'internal/wire/relayed-answer.ts',
+    text: 'fromBinary(BatchResponseSchema, Buffer.from(answer));',
+    replacement: 'fromBinary(BatchResponseSchema, answer);',
     tests: RELAYED,
   },
   {
@@ -197,8 +204,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'relayed writes under one name among reads',
     file: 'internal/wire/relayed-message.ts',
-    text: 'return others === 0 && (reads === 0 || reads === places.length)',
-    replacement: 'return others === 0',
+    text: 'const isPlain = others === 0 && (reads === 0 || reads === count);',
+    replacement: 'const isPlain = others === 0;',
     tests: RELAYED,
   },
   {

@@ -394,8 +394,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'calls to nodes that do not say for which cluster',
     file: 'internal/peer/node-links.ts',
-    text: 'createOwnTransport({ ...endpoint, cluster }, clock)',
-    replacement: 'createOwnTransport({ ...endpoint, cluster: undefined }, clock)',
+    text: 'createOwnTransport({ ...endpoint, cluster }, clock, ',
+    replacement: 'createOwnTransport({ ...endpoint, cluster: undefined }, clock, ',
     tests: ['test/server/other-cluster.test.ts'],
   },
   {

@@ -315,11 +315,11 @@ export class FakeCluster {
           ...{ deleted: 0, nextCursor: '', position: group.position },
           ...{ durabilityReached: 'accepted' as const, replicasAcked: 0 },
         })),
-      pass: (method, message, { user }) =>
+      pass: (method, message, { user }, read) =>
         attempt(() => {
           this.users.push(user);
           this.passed.push(method);
-          return missing(group.position, method, message);
+          return read(missing(group.position, method, message));
         }),
       ...{ set: none, delete: none, touch: none, explain: none },
     };

@@ -69,7 +69,14 @@ function answerTo(method: RelayMethod, message: Uint8Array): Uint8Array {
 function rig(count: number): { one: RelayedCalls; batches: RelayedBatches } {
   const clock = createNodeClock();
   const pass = answerer();
-  const link = { pass } as unknown as NodeKeys;
+  const link = {
+    pass: async (
+      method: RelayMethod,
+      message: Uint8Array,
+      _: unknown,
+      read: (answer: Uint8Array) => unknown,
+    ) => read(await pass(method, message)),
+  } as unknown as NodeKeys;
   const groups = new Groups({
     links: {
       linkTo: () => link,

@@ -267,8 +267,15 @@ export class RelayedRig {
     const singles = { get: one('get'), set: one('set'), delete: one('delete') };
     const others = { increment: one('increment'), touch: one('touch') };
     const rest = { atomicBatch: none, scan: none, deletePrefix: none, explain: none, awaitDurable: none };
-    const pass = (method: RelayMethod, request: Uint8Array, limits: Limits) =>
-      send('bytes', method, Uint8Array.from(request), limits);
+    const pass: NodeKeys['pass'] = async (method, request, limits, read) => {
+      // It is lent: what is kept of it without a copy is wrong afterwards.
+      const answer = Buffer.from(await send('bytes', method, Uint8Array.from(request), limits));
+      try {
+        return read(answer);
+      } finally {
+        answer.fill(0xff);
+      }
+    };
     return { ...singles, ...others, ...rest, pass, batch, namedBatch, watch: () => expectNone() };
   }
 }

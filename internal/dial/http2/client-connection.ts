@@ -53,7 +53,10 @@ export class ClientConnection implements Http2Events, CallConnection {
   #why = 'the connection was closed';
   #timer: Timer | undefined;
 
-  constructor(socket: Socket, clock: Clock, owner: ConnectionOwner) {
+  /** `open`: what it reads goes to `onBytes`, or to the stream. */
+  constructor(open: (onBytes: (bytes: Buffer) => void) => Socket, clock: Clock, owner: ConnectionOwner) {
+    const onBytes = (bytes: Buffer): void => this.#receive(bytes);
+    const socket = open(onBytes);
     this.#socket = socket;
     this.#clock = clock;
     this.#owner = owner;
@@ -66,7 +69,7 @@ export class ClientConnection implements Http2Events, CallConnection {
       connectionWindowBytes: CONNECTION_WINDOW_BYTES,
       streamWindowBytes: STREAM_WINDOW_BYTES,
     });
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('data', onBytes);
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       this.#isConnected = true;
     });
@@ -153,7 +156,7 @@ export class ClientConnection implements Http2Events, CallConnection {
 
   onData(stream: Stream, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
     const call = callOf(stream);
-    if (to > from && !call.isOver) call.sink.onData(bytes, from, to);
+    if (to > from && !call.isOver) call.sink.onData(bytes, from, to, isEnd);
     if (call.isCredited || call.isOver) this.#connection.creditData(stream, to - from);
     if (isEnd) this.#onAnswered(stream, call, undefined);
   }

@@ -4,11 +4,10 @@
  * so that calls that wait long do not stop the others. A call is sent again only where the peer
  * says that it has not looked at it. So many calls wait for a place; further ones fail.
  */
-import type { Socket } from 'node:net';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { ClientConnection, type ConnectionOwner } from '#dial/http2/client-connection.ts';
 import type { OutgoingCall } from '#dial/http2/outgoing-call.ts';
-import { openSocket } from '#dial/open-socket.ts';
+import { type OpenHttp2, openHttp2 } from '#dial/open-socket.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Clock } from '#platform/clock.ts';
 
@@ -22,7 +21,7 @@ const GROWTH_PAUSE_MS = 1_000;
 export class Http2Client implements ConnectionOwner {
   readonly endpoint: Endpoint;
   readonly #clock: Clock;
-  readonly #openSocket: (endpoint: Endpoint) => Socket;
+  readonly #openSocket: OpenHttp2;
   readonly #open = new Set<ClientConnection>();
   /** Those that take calls; the first one with room has the next. */
   readonly #current: ClientConnection[] = [];
@@ -30,8 +29,7 @@ export class Http2Client implements ConnectionOwner {
   #waiting: OutgoingCall[] = [];
   #isClosed = false;
 
-  /** `open`: for tests. */
-  constructor(endpoint: Endpoint, clock: Clock, open = (to: Endpoint): Socket => openSocket(to, 'h2')) {
+  constructor(endpoint: Endpoint, clock: Clock, open: OpenHttp2 = openHttp2) {
     this.endpoint = endpoint;
     this.#clock = clock;
     this.#openSocket = open;
@@ -113,7 +111,8 @@ export class Http2Client implements ConnectionOwner {
   }
 
   #connect(): void {
-    const connection = new ClientConnection(this.#openSocket(this.endpoint), this.#clock, this);
+    const open = (onBytes: (bytes: Buffer) => void) => this.#openSocket(this.endpoint, onBytes);
+    const connection = new ClientConnection(open, this.#clock, this);
     this.#open.add(connection);
     this.#current.push(connection);
   }

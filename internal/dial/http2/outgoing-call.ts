@@ -7,8 +7,8 @@ import type { Stream } from '#http/http2/stream.ts';
 /** Told in this order: a head, data, then an end or a failure, which is always the last. */
 export interface AnswerSink {
   onHead(head: Head): void;
-  /** `bytes[from, to)` lasts as long as the chunk that was read from the socket: copy what is kept. */
-  onData(bytes: Buffer, from: number, to: number): void;
+  /** `bytes[from, to)` lasts as long as the chunk that was read from the socket: copy what is kept. `isEnd`: `onEnd` follows at once. */
+  onData(bytes: Buffer, from: number, to: number, isEnd: boolean): void;
   /** The answer is whole. */
   onEnd(trailers: Head | undefined): void;
   /** There is no answer, or not all of it. The call may have taken effect. */

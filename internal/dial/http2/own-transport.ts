@@ -27,16 +27,26 @@ import {
 import { Http2Client } from '#dial/http2/http2-client.ts';
 import { type AnyUnary, headersOf, messageIn, readAnswer } from '#dial/http2/unary-answer.ts';
 import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
+import type { OpenHttp2 } from '#dial/open-socket.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 
 export interface OwnTransport extends ClosableTransport {
-  /** Sends the bytes of a message and resolves with those of the answer. Rejects with `ConnectError`. */
-  pass(method: AnyUnary, message: Uint8Array, options: CallOptions): Promise<Uint8Array>;
+  /**
+   * Sends the bytes of a message and resolves with what `read` makes of those of the answer, which are
+   * valid until it returns. Rejects with `ConnectError`, and with a `WalnutError` that `read` throws.
+   */
+  pass<T>(
+    method: AnyUnary,
+    message: Uint8Array,
+    options: CallOptions,
+    read: (answer: Uint8Array) => T,
+  ): Promise<T>;
 }
 
-export function createOwnTransport(endpoint: Endpoint, clock: Clock): OwnTransport {
-  const [unary, streams] = [new Http2Client(endpoint, clock), new Http2Client(endpoint, clock)];
+export function createOwnTransport(endpoint: Endpoint, clock: Clock, open?: OpenHttp2): OwnTransport {
+  const [unary, streams] = [new Http2Client(endpoint, clock, open), new Http2Client(endpoint, clock, open)];
   const general = createTransport({
     httpClient: (request) => ask(streams, request),
     baseUrl: baseUrlOf(endpoint),
@@ -55,15 +65,18 @@ export function createOwnTransport(endpoint: Endpoint, clock: Clock): OwnTranspo
       const fields = fieldsOf(endpoint, method, body.length, timeoutMs, header);
       const read = (head: AnswerHead, bytes: Uint8Array): never =>
         new OwnResponse(method, head, readAnswer(method as AnyUnary, head, bytes)) as never;
-      return callOnce(unary, fields, body, new Limits(clock, signal, timeoutMs), read);
+      return callOnce(unary, fields, body, new Limits(clock, signal, timeoutMs), { read, mayBorrow: false });
     },
     stream: (...given) => general.stream(...given),
   };
   return {
     transport,
-    pass: async (method, message, { timeoutMs, signal, headers }) => {
+    pass: async (method, message, { timeoutMs, signal, headers }, read) => {
       const fields = fieldsOf(endpoint, method, message.length, timeoutMs, headers);
-      return callOnce(unary, fields, message, new Limits(clock, signal, timeoutMs), messageIn);
+      return callOnce(unary, fields, message, new Limits(clock, signal, timeoutMs), {
+        read: (head, bytes) => read(messageIn(head, bytes)),
+        mayBorrow: true,
+      });
     },
     close: () => {
       unary.close();
@@ -72,21 +85,28 @@ export function createOwnTransport(endpoint: Endpoint, clock: Clock): OwnTranspo
   };
 }
 
+interface Reading<T> {
+  read(head: AnswerHead, bytes: Uint8Array): T;
+  /** True: the bytes are valid until `read` returns. Else they are its own. */
+  readonly mayBorrow: boolean;
+}
+
 /** Resolves with what `read` makes of the answer. */
 function callOnce<T>(
   client: Http2Client,
   fields: FieldList,
   body: Uint8Array,
   limits: Limits,
-  read: (head: AnswerHead, bytes: Uint8Array) => T,
+  { read, mayBorrow }: Reading<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       limits.end();
-      reject(ConnectError.from(error, Code.Internal));
+      reject(error instanceof WalnutError ? error : ConnectError.from(error, Code.Internal));
     };
     if (limits.isGivenUp) return fail(givenUp());
     const call = new UnaryCall(client, fields, body, ANSWER_BYTES_MAX, {
+      mayBorrow,
       onFailure: (failure) => fail(callError(failure)),
       onAnswer: (head, bytes) => {
         try {

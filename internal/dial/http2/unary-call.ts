@@ -8,7 +8,8 @@ import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 export type AnswerHead = Pick<Head, 'status' | 'fields' | 'get'>;
 
 export interface UnaryListener {
-  /** The body is the listener's own. */
+  /** True: bodies may be lent to it, valid until `onAnswer` returns. Else they are its own. */
+  readonly mayBorrow?: boolean;
   onAnswer(head: AnswerHead, body: Uint8Array): void;
   onFailure(failure: CallFailure): void;
 }
@@ -21,7 +22,9 @@ export class UnaryCall implements AnswerSink {
   readonly #bytesMax: number;
   readonly #listener: UnaryListener;
   #head: Head | undefined;
-  #body = NOTHING;
+  #body: Uint8Array = NOTHING;
+  /** The length of the body as its head tells it; -1 where it does not. */
+  #expected = -1;
   #length = 0;
 
   /** An answer of more than `bytesMax` bytes is a failure. Throws a RangeError for fields that cannot be sent. */
@@ -48,13 +51,18 @@ export class UnaryCall implements AnswerSink {
     this.#head = head;
     const length = head.contentLength;
     if (length > this.#bytesMax) this.#failTooLong();
-    else if (length > 0) this.#body = new Uint8Array(length);
+    else this.#expected = length;
   }
 
-  onData(bytes: Buffer, from: number, to: number): void {
+  onData(bytes: Buffer, from: number, to: number, isEnd: boolean): void {
     const end = this.#length + to - from;
     if (end > this.#bytesMax) {
       this.#failTooLong();
+      return;
+    }
+    if (isEnd && this.#length === 0 && this.#listener.mayBorrow === true) {
+      this.#body = bytes.subarray(from, to);
+      this.#length = end;
       return;
     }
     if (end > this.#body.length) this.#grow(end);
@@ -72,7 +80,8 @@ export class UnaryCall implements AnswerSink {
   }
 
   #grow(length: number): void {
-    const larger = new Uint8Array(Math.min(this.#bytesMax, Math.max(length, 2 * this.#body.length)));
+    const wanted = Math.max(length, this.#expected, 2 * this.#body.length);
+    const larger = Buffer.allocUnsafeSlow(Math.min(this.#bytesMax, wanted));
     larger.set(this.#body.subarray(0, this.#length));
     this.#body = larger;
   }
