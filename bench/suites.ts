@@ -28,6 +28,7 @@ export interface Options {
   readonly rate?: number;
   readonly records?: number;
   readonly entries?: readonly number[];
+  readonly groups?: readonly number[];
   readonly only?: string;
   readonly trace?: string;
   readonly beside?: string;
@@ -56,20 +57,23 @@ function numberFrom(min: number, max: number): Option<number> {
   };
 }
 
-const ENTRIES = numberFrom(1_000, 100_000_000);
+function listOf(one: Option<number>): Option<readonly number[]> {
+  return {
+    expected: `${one.expected}, or several of them with commas between`,
+    read: (text) => {
+      const all = text.split(',').map((each) => one.read(each));
+      return all.includes(undefined) ? undefined : (all as number[]);
+    },
+  };
+}
 
 export const OPTIONS: { readonly [name in OptionName]-?: Option<NonNullable<Options[name]>> } = {
   rounds: numberFrom(1, 100),
   seconds: numberFrom(1, 600),
   rate: numberFrom(1, 1_000_000),
   records: numberFrom(1_000, 10_000_000),
-  entries: {
-    expected: `whole numbers from 1000 to 100000000, separated by commas`,
-    read: (text) => {
-      const all = text.split(',').map((one) => ENTRIES.read(one));
-      return all.includes(undefined) ? undefined : (all as number[]);
-    },
-  },
+  entries: listOf(numberFrom(1_000, 100_000_000)),
+  groups: listOf(numberFrom(1, 16)),
   only: { expected: 'a text', read: (text) => text },
   beside: {
     expected: 'the directory of another checkout of Walnut, in which npm ci was run',
@@ -101,8 +105,9 @@ export const SUITES: Readonly<Record<string, Suite>> = {
     run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchDurable({ rounds, seconds, only }),
   },
   gateway: {
-    takes: ['rounds', 'seconds', 'only'],
-    run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchGateway({ rounds, seconds, only }),
+    takes: ['rounds', 'seconds', 'groups', 'only'],
+    run: ({ rounds = ROUNDS, seconds = 1, groups = [1, 2, 3], only = '' }) =>
+      benchGateway({ rounds, seconds, groups, only }),
   },
   watch: {
     takes: ['rounds', 'seconds'],

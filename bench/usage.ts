@@ -19,7 +19,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 write and fdatasync alone, and to redis-server with the same promises
   gateway       Gets, Sets and batches of 100 through a gateway with one, two and three
                 groups of one node, next to the same calls at a node (processor time of
-                each; what the gateway adds to a call that is alone), and to a cluster of
+                each; what the gateway adds to a call that is alone), to a relay of the
+                same bytes that looks at none of them, and to a cluster of
                 redis-server under redis-benchmark --cluster where it is installed
   watch         Sets with 1,000 watchers of disjoint prefixes next to Sets without;
                 changes a second to one watcher, from the log and as they are made
@@ -55,8 +56,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 the layouts that it was chosen from
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
-  --seconds N      of each measurement under load; default 1 for mixed, 2 for unary,
-                   batch, gateway, durable, watch, eviction and flat, 5 for embedded, 10 for
+  --seconds N      of each measurement under load; default 1 for mixed and gateway, 2
+                   for unary, batch, durable, watch, eviction and flat, 5 for embedded, 10 for
                    replication, latency, pace and checkpoint
   --rate N         replication, checkpoint, embedded: writes per second; latency,
                    pace: requests; default 5000, 12000 for pace, and 20000 for embedded
@@ -65,6 +66,7 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    flat: default 10000,10000000, compared with the first;
                    latency, eviction, checkpoint, deletes, embedded: one number; default
                    4000000, 100000 and 1000000 for the others
+  --groups N,N,…   gateway: numbers of groups; default 1,2,3
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary, batch, gateway, mixed, durable, stalls: calls whose name has
                    this text, such as "get"

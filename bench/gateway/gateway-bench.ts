@@ -1,6 +1,7 @@
 /**
  * Calls through a gateway beside the same calls at a node, with one, two and three groups of
- * one node each: processor time of the gateway for a call beside that of the node, what is
+ * one node each: processor time of the gateway for a call beside that of the node, and of a relay
+ * that passes the same bytes on and looks at none of them (`bare-relay-child.ts`); what is
  * answered in a second beside a cluster of redis with a client that knows its slots, and what
  * the gateway adds to the time of a call at low load.
  */
@@ -17,16 +18,19 @@ import { createLoad, type Load, loadNames, REDIS_RATE, redisLoad } from '../unar
 import { isInstalled, type Target } from '../unary/processes.ts';
 import type { Round } from '../unary/report.ts';
 import { type Contender, measureInTurn } from '../unary/rounds.ts';
-import { type LocalCluster, startCluster, startRedisCluster } from './local-cluster.ts';
+import { type LocalCluster, startBareRelay, startCluster, startRedisCluster } from './local-cluster.ts';
 
 export interface GatewayBench {
   readonly rounds: number;
   readonly seconds: number;
+  /** Clusters of so many groups. */
+  readonly groups: readonly number[];
   /** Calls whose name has this text. */
   readonly only: string;
 }
 
-const GROUPS = [1, 2, 3];
+/** The first round warms up and is not counted. */
+const WARM_UP_ROUNDS = 1;
 /** Calls one after the other, for the time of one. */
 const LONE_CALLS = 200;
 
@@ -46,40 +50,58 @@ const CALLS: readonly {
   ...batchCalls(1).map((call: BatchCall) => ({ call, operations: OPERATIONS, verb: call.verb })),
 ];
 
-export async function benchGateway({ rounds, seconds, only }: GatewayBench): Promise<SuiteReport> {
+export async function benchGateway({ rounds, seconds, groups, only }: GatewayBench): Promise<SuiteReport> {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const pairs: Pair[] = [];
   const figures: Figure[] = [];
   try {
     const load = createLoad(directory);
-    for (const groups of GROUPS) {
-      const cluster = await startCluster(join(directory, `groups-${groups}`), groups);
-      // redis-benchmark takes one node for no cluster.
-      const hasRedis = groups > 1 && isInstalled('redis-server');
-      const redis = hasRedis ? await startRedisCluster(join(directory, `redis-${groups}`), groups) : [];
+    for (const count of groups) {
+      const cluster = await startCluster(join(directory, `groups-${count}`), count);
+      const others = await startOthers(directory, cluster, count);
       try {
         for (const one of CALLS.filter(({ call }) => call.id.includes(only))) {
-          const contenders = contendersOf(one, cluster, redis, load);
-          const what = `${one.call.id}, ${groups} ${groups === 1 ? 'group' : 'groups'}`;
-          pairs.push(...pairsOf(what, one.call.id, await measureInTurn(contenders, { rounds, seconds })));
-          if (groups === 1) figures.push(...(await timesOf(one.call, cluster, rounds)));
-          process.stderr.write(`${what} measured\n`);
+          const what = `${one.call.id}, ${count} ${count === 1 ? 'group' : 'groups'}`;
+          const contenders = contendersOf(one, cluster, others, load);
+          const onRound = (round: number): void => {
+            process.stderr.write(`${what}: ${round < 0 ? 'warm' : `round ${round + 1} of ${rounds}`}\n`);
+          };
+          const turns = { rounds, seconds, warmUpRounds: WARM_UP_ROUNDS, onRound };
+          pairs.push(...pairsOf(what, one.call.id, await measureInTurn(contenders, turns)));
+          if (count === 1) figures.push(...(await timesOf(one.call, cluster, rounds)));
         }
       } finally {
-        await Promise.all([cluster.stop(), ...redis.map((target) => target.stop())]);
+        const { relay, redis } = others;
+        await Promise.all([cluster.stop(), relay?.stop(), ...redis.map((target) => target.stop())]);
       }
     }
-    const how = `${rounds} rounds of ${seconds} s; ${loadNames()}; node: the same calls straight to a node that has all keys; redis-cluster: redis-benchmark --cluster; 1/s: operations; CPU µs: processor time of one process for an operation`;
+    const how = `${rounds} rounds of ${seconds} s; ${loadNames()}; node: the same calls straight to a node that has all keys; bare relay: the same bytes to that node and back; redis-cluster: redis-benchmark --cluster; 1/s: operations; CPU µs: processor time of one process for an operation`;
     return { suite: 'gateway', how, pairs, figures };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
+interface Others {
+  /** Undefined where no node has all keys. */
+  readonly relay: Target | undefined;
+  readonly redis: readonly Target[];
+}
+
+async function startOthers(directory: string, { nodes }: LocalCluster, count: number): Promise<Others> {
+  // redis-benchmark takes one node for no cluster.
+  if (count === 1) return { relay: await startBareRelay(nodes[0] as Target), redis: [] };
+  const hasRedis = isInstalled('redis-server');
+  return {
+    relay: undefined,
+    redis: hasRedis ? await startRedisCluster(join(directory, `redis-${count}`), count) : [],
+  };
+}
+
 function contendersOf(
   { call, operations, verb }: (typeof CALLS)[number],
   { gateway, nodes }: LocalCluster,
-  redis: readonly Target[],
+  { relay, redis }: Others,
   load: Load,
 ): Contender[] {
   const counted = async (target: Target, seconds: number) => {
@@ -89,9 +111,9 @@ function contendersOf(
   const contenders: Contender[] = [
     { name: 'walnut', target: gateway, load: (seconds) => counted(gateway, seconds) },
   ];
-  const [node, ...others] = nodes as [Target];
-  // With several groups no node has all keys.
-  if (others.length === 0) {
+  const [node] = nodes as [Target];
+  if (relay !== undefined) {
+    contenders.push({ name: 'bare relay', target: relay, load: (seconds) => counted(relay, seconds) });
     contenders.push({ name: 'node', target: node, load: (seconds) => counted(node, seconds) });
     contenders.push({ name: 'behind', target: node, load: (seconds) => counted(gateway, seconds) });
   }
@@ -118,14 +140,15 @@ function pairsOf(what: string, id: string, rounds: readonly Round[]): Pair[] {
     others: series(versus, 'rate'),
   });
   const [round = {}] = rounds;
-  const cpu = (process: string, name: string, aim: number | undefined): Pair => ({
-    ...({ what: `${what}, ${process}`, unit: 'CPU µs', versus: 'node', better: 'lower', aim } as const),
+  const cpu = (process: string, name: string, aim: number | undefined, versus = 'node'): Pair => ({
+    ...({ what: `${what}, ${process}`, unit: 'CPU µs', versus, better: 'lower', aim } as const),
     values: series(name, 'cpuMicros'),
-    others: series('node', 'cpuMicros'),
+    others: series(versus, 'cpuMicros'),
   });
   const atNode = [
     rate('node'),
     cpu('the gateway', 'walnut', CPU_AIMS[id]),
+    cpu('the gateway', 'walnut', undefined, 'bare relay'),
     cpu('the node behind it', 'behind', undefined),
   ];
   return [

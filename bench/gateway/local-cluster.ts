@@ -54,6 +54,13 @@ export async function startCluster(directory: string, groups: number): Promise<L
   }
 }
 
+/** See `bare-relay-child.ts`. It has the flags of a gateway. */
+export function startBareRelay({ port }: Target): Promise<Target> {
+  const { nodeFlags, env } = asShipped('cmd/gateway.ts', []);
+  const argv = [...nodeFlags, join(import.meta.dirname, 'bare-relay-child.ts'), `127.0.0.1:${port}`];
+  return started(spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'], env }), /port (\d+)/);
+}
+
 /** So many masters, at least two, each with its part of the slots. */
 export async function startRedisCluster(directory: string, masters: number): Promise<Target[]> {
   const all: Target[] = [];

@@ -9,15 +9,24 @@ export interface Contender {
   load(seconds: number): Promise<Loaded>;
 }
 
-/** Two rounds warm up and are not counted. */
+/** So many rounds warm up and are not counted, unless the caller says. */
 const WARM_UP_ROUNDS = 2;
+
+export interface Turns {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUpRounds?: number;
+  /** Told when a round begins; those that warm up are below 0. */
+  readonly onRound?: (round: number) => void;
+}
 
 export async function measureInTurn(
   contenders: readonly Contender[],
-  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+  { rounds, seconds, warmUpRounds = WARM_UP_ROUNDS, onRound }: Turns,
 ): Promise<Round[]> {
   const done: Round[] = [];
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+  for (let round = -warmUpRounds; round < rounds; round++) {
+    onRound?.(round);
     const figures = await measureRound(contenders, seconds, round);
     if (round >= 0) done.push(figures);
   }
