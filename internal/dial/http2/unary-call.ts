@@ -81,7 +81,7 @@ export class UnaryCall implements AnswerSink {
 
   #grow(length: number): void {
     const wanted = Math.max(length, this.#expected, 2 * this.#body.length);
-    const larger = Buffer.allocUnsafeSlow(Math.min(this.#bytesMax, wanted));
+    const larger = new Uint8Array(Math.min(this.#bytesMax, wanted));
     larger.set(this.#body.subarray(0, this.#length));
     this.#body = larger;
   }
