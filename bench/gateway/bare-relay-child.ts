@@ -12,13 +12,13 @@ import type { Http1Head } from '#http/http1/head1.ts';
 import { type RequestEvents, RequestReader } from '#http/http1/request-reader.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import { directSocketOf, isDirect } from '#rpc/direct-socket.ts';
+import { type BytesReader, directSocketOf, isDirect } from '#rpc/direct-socket.ts';
 
 const [address = ''] = process.argv.slice(2);
 const TIMEOUT_MS = 1_000;
 const node = createOwnTransport(tryEndpoint(address) as Endpoint, createNodeClock(), openDirectHttp2);
 
-class Relayed implements RequestEvents {
+class Relayed implements RequestEvents, BytesReader {
   readonly #socket: Socket;
   readonly #reader = new RequestReader(this);
   #rpc = KVStore.method.get as (typeof KVStore.methods)[number];
@@ -26,10 +26,9 @@ class Relayed implements RequestEvents {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const onBytes = (bytes: Buffer): void => this.#take(bytes);
-    if (isDirect(socket)) socket.readTo(onBytes);
     // What is read goes to one of the two.
-    socket.on('data', onBytes);
+    if (isDirect(socket)) socket.readTo(this);
+    socket.on('data', (bytes: Buffer) => this.onBytes(bytes));
     socket.on('error', () => {});
   }
 
@@ -51,7 +50,7 @@ class Relayed implements RequestEvents {
       .catch(() => this.#socket.destroy());
   }
 
-  #take(bytes: Buffer): void {
+  onBytes(bytes: Buffer): void {
     this.#reader.push(bytes);
     this.#reader.keep();
   }
