@@ -67,7 +67,7 @@ export interface NodeReport {
   readonly formatLevel: number;
   readonly state: NodeState;
   readonly reasons: readonly string[];
-  /** The other nodes of its group, and how many milliseconds ago each was heard. */
+  /** A master: how many milliseconds ago each other member answered a push; a replica: ago that its leader's last push came. */
   readonly links: readonly { readonly node: string; readonly agoMs: number }[];
   /** Milliseconds since the oldest write that is under way began; 0: none is. */
   readonly oldestWriteMs: number;

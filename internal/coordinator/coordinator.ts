@@ -20,7 +20,7 @@ import { Roll } from '#coordinator/roll.ts';
 import { SharedCheck } from '#coordinator/shared-check.ts';
 import { ToldReasons } from '#coordinator/told-reasons.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { asRefusal, unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
@@ -158,14 +158,16 @@ export class Coordinator {
     return { clusterName: this.#options.cluster, clusterId, mapEpoch, map: news, group, nodes, isLeased };
   }
 
-  /** Throws where this coordinator is not the active one: `unavailable` where it knows of no other. */
+  /** Throws, before anything was done, where this coordinator is not the active one: `unavailable` where it knows of no other. */
   #leaderRevision(): number {
     const { leaderRevision } = this.#election;
     if (leaderRevision !== undefined && this.isActive) return leaderRevision;
     const leaderHint = this.active?.address;
-    if (leaderHint === undefined)
-      throw unavailable('no coordinator is known to be active yet: one is within seconds, try again');
-    throw new WalnutError('failed_precondition', 'this coordinator is not the active one', { leaderHint });
+    throw leaderHint === undefined
+      ? asRefusal(unavailable('no coordinator is known to be active yet: one is within seconds, try again'))
+      : new WalnutError('failed_precondition', 'this coordinator is not the active one', {
+          ...{ leaderHint, nothingDone: true },
+        });
   }
 
   /** The record by which heartbeats are leased, if it is still valid; linearizable. */

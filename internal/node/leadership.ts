@@ -42,7 +42,7 @@ export class Leadership {
 
   /** Makes this node the master. Throws `failed_precondition` with what speaks against it, unless forced. */
   async promote(isForced: boolean): Promise<PromoteAnswer> {
-    this.#checkPlain('be promoted');
+    this.checkPlain('be promoted');
     return this.#keeper.exclusively('a promotion', () => this.#promote(isForced));
   }
 
@@ -153,7 +153,6 @@ export class Leadership {
    * if the outcome is unknown, and then this node takes none.
    */
   async failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
-    this.#checkPlain('hand over');
     return this.#keeper.exclusively('a failover', () => this.#failover(to, timeoutMs));
   }
 
@@ -212,7 +211,7 @@ export class Leadership {
 
   /** Another node wants to lead a term. */
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
-    this.#checkPlain('grant a term to another node');
+    this.checkPlain('grant a term to another node');
     return grantClaim(this.#keeper, request);
   }
 
@@ -224,7 +223,7 @@ export class Leadership {
   }
 
   /** Throws on an observer, and on a member of a cluster, in which only a coordinator makes terms. `what`: what it cannot do. */
-  #checkPlain(what: string): void {
+  checkPlain(what: string): void {
     this.#checkNode(what);
     const { member } = this.#keeper.host.manifest;
     if (member === undefined) return;
@@ -233,6 +232,7 @@ export class Leadership {
       'failed_precondition',
       `${member.node} is a member of cluster ${member.cluster} and cannot ${what}: a coordinator decides who leads. ` +
         `Use: walnut cluster failover ${group}`,
+      { nothingDone: true },
     );
   }
 

@@ -56,6 +56,8 @@ export interface MasterParts {
   readonly lease: MemberLease | undefined;
   /** In a cluster: members that are to take their places again. */
   readonly newcomers: Newcomers;
+  /** In a cluster: the monotonic time at which each other member answered a push last, by name. */
+  readonly heard: ReadonlyMap<string, number>;
   readonly group: ReplicaGroup;
   readonly search: LeaderSearch;
   /** Resolves when records that release 0.1.0 cannot read may be written; undefined if they may be already. */
@@ -96,9 +98,11 @@ export function createMasterParts(around: MasterAround): MasterParts {
     defaultTtlMs: options.member === undefined ? options.defaultTtlMs : undefined,
     whyUnknown: () => gate.whyUnknown,
   });
-  const group: ReplicaGroup = createGroup(around, { acks, epoch, fence, gate, lease, newcomers });
+  const heard = new Map<string, number>();
+  const witness = lease && witnessFor(lease, acks, newcomers, heard, around);
+  const group: ReplicaGroup = createGroup(around, { acks, epoch, fence, gate }, witness);
   const search = createSearch(around, fence, group);
-  return { master, acks, epoch, fence, gate, lease, newcomers, group, search, readyForFormats };
+  return { master, acks, epoch, fence, gate, lease, newcomers, heard, group, search, readyForFormats };
 }
 
 function createLease({ options: { member }, host, engine, seat }: MasterAround): MemberLease | undefined {
@@ -131,14 +135,8 @@ function createQuorum(
 
 function createGroup(
   { options, host, engine, seat, signal }: MasterAround,
-  {
-    acks,
-    epoch,
-    fence,
-    gate,
-    lease,
-    newcomers,
-  }: Pick<MasterParts, 'acks' | 'epoch' | 'fence' | 'gate' | 'lease' | 'newcomers'>,
+  { acks, epoch, fence, gate }: Pick<MasterParts, 'acks' | 'epoch' | 'fence' | 'gate'>,
+  pushWitness: PushWitness<LeaseSent | undefined> | undefined,
 ): ReplicaGroup {
   const { advertise, self, onReplicaDiffers } = seat;
   return new ReplicaGroup({
@@ -152,7 +150,7 @@ function createGroup(
     isTakingWrites: () => gate.isOpen,
     onTerm: (term, address) => fence.heardOf(term, address),
     onReplicaDiffers,
-    pushWitness: lease && witnessFor(lease, acks, newcomers, engine),
+    pushWitness,
     signal,
   });
 }
@@ -162,12 +160,15 @@ function witnessFor(
   lease: MemberLease,
   acks: AckLedger,
   newcomers: Newcomers,
-  engine: Engine,
+  heard: Map<string, number>,
+  { engine, options: { clock } }: MasterAround,
 ): PushWitness<LeaseSent | undefined> {
   return {
     sent: () => lease.sent(),
     answered: ({ member, durable, verdict }, sent) => {
-      if (member === undefined || member.isInstalling) return;
+      if (member === undefined) return;
+      heard.set(member.node, clock.monotonicMs());
+      if (member.isInstalling) return;
       lease.acked(member, sent);
       // Only of a log that has the same records it is known what they are.
       if (verdict.kind !== 'ok') return;

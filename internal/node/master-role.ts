@@ -53,6 +53,8 @@ export class MasterRole {
   /** In a cluster: the right to write now. */
   readonly lease: MemberLease | undefined;
   readonly #newcomers: Newcomers;
+  /** In a cluster: the monotonic time at which each other member answered a push last, by name. */
+  readonly heard: ReadonlyMap<string, number>;
   /** The last member list that this master logged; it says the next one when this one has reached QUORUM. */
   #listedLsn: Lsn = NO_LSN;
   readonly #seat: MasterSeat;
@@ -77,6 +79,7 @@ export class MasterRole {
     this.acks = parts.acks;
     this.lease = parts.lease;
     this.#newcomers = parts.newcomers;
+    this.heard = parts.heard;
     this.#epoch = parts.epoch;
     this.#fence = parts.fence;
     this.#gate = parts.gate;

@@ -325,7 +325,7 @@ describe('coordinators', () => {
     const passive = cluster.coordinators.find((each) => each !== cluster.active)?.coordinator;
     await expect(passive?.requests.failoverGroup('g1', 'b')).rejects.toMatchObject({
       code: 'failed_precondition',
-      details: { leaderHint: `${cluster.active?.name}:1` },
+      details: { leaderHint: `${cluster.active?.name}:1`, nothingDone: true },
     });
   });
 });

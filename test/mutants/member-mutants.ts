@@ -147,7 +147,7 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
     name: 'member that an operator promotes beside the coordinator',
     file: 'internal/node/leadership.ts',
-    text: "    this.#checkPlain('be promoted');\n",
+    text: "    this.checkPlain('be promoted');\n",
     replacement: '',
     tests: [MEMBERS],
   },

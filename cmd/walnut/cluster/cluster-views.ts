@@ -103,6 +103,7 @@ function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHea
           lsn: Number(heartbeat.tail?.lsn ?? 0),
           whyNoWrites: heartbeat.whyNoWrites,
           reasons: heartbeat.reasons,
+          links: heartbeat.links.map(({ node: name, agoMs }) => ({ node: name, agoMs: Number(agoMs) })),
           entries: Number(heartbeat.load?.entries ?? 0),
           bytes: Number(heartbeat.load?.bytes ?? 0),
           version: heartbeat.version,

@@ -86,7 +86,7 @@ export class AdminDoor implements AdminPort {
     const { member } = this.#parts.options;
     if (member === undefined) return;
     const why = `${member.node} is a member of cluster ${member.cluster}, whose map lists the nodes of its groups`;
-    throw new WalnutError('failed_precondition', `${why}: see walnut cluster map`);
+    throw new WalnutError('failed_precondition', `${why}: see walnut cluster map`, { nothingDone: true });
   }
 
   hotKeys(command: HotKeysCommand, signal?: AbortSignal): Promise<HotKeysAnswer> {
@@ -140,8 +140,10 @@ export class AdminDoor implements AdminPort {
   }
 
   async failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
+    const leadership = this.#admission.leadership();
+    leadership.checkPlain('hand over');
     this.#admission.master('hand over');
-    return this.#admission.leadership().failover(to, timeoutMs);
+    return leadership.failover(to, timeoutMs);
   }
 
   async divergedList(): Promise<DivergedReport[]> {

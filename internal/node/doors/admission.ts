@@ -69,13 +69,13 @@ export class Admission {
     return role;
   }
 
-  /** `what`: what only a master can do, for the message. */
+  /** `what`: what only a master can do, for the message. Asked before anything is done. */
   master(what: string): MasterRole {
     const role = this.requireRole();
     if (role.kind === 'master') return role;
-    throw new WalnutError('not_master', `this node is a replica: only a master can ${what}`, {
-      leaderHint: role.leaderHint,
-    });
+    const { leaderHint } = role;
+    const why = `this node is a replica: only a master can ${what}`;
+    throw new WalnutError('not_master', why, { leaderHint, nothingDone: true });
   }
 
   /** The data directory of a node that has a role. */

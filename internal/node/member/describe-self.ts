@@ -1,5 +1,5 @@
 /** The heartbeat of a member: how it is now. */
-import type { Heartbeat, MemberRole, PlainPlace } from '#cluster/heartbeat.ts';
+import type { Heartbeat, MemberRole, NodeReport, PlainPlace } from '#cluster/heartbeat.ts';
 import type { Engine } from '#engine/engine.ts';
 import { FORMAT_LEVEL } from '#model/formats.ts';
 import { NO_POSITION } from '#model/position.ts';
@@ -9,6 +9,7 @@ import type { MemberOptions } from '#node/member/member-options.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
 /** A write that takes longer counts as a disk that hangs. */
@@ -60,7 +61,7 @@ export function describeSelf(
       formatLevel: FORMAT_LEVEL,
       state: current?.state ?? 'loading',
       reasons: current?.reasons ?? [],
-      links: [],
+      links: linksOf(keeper, options.clock),
       oldestWriteMs,
       ...loadOf(engine),
       bytesMax: (engine?.store.limits ?? options.limits).bytesMax,
@@ -72,6 +73,16 @@ export function describeSelf(
 function plainOf({ member, logId, role }: Manifest, siblings: readonly string[]): PlainPlace | undefined {
   if (member?.group !== '' || logId === '') return undefined;
   return { isMaster: role === 'master', replicas: role === 'master' ? siblings : [] };
+}
+
+/** A replica hears the leader of its term alone, a master all that answer its pushes. */
+function linksOf({ current, host, served }: RoleKeeper, clock: Clock): NodeReport['links'] {
+  if (current?.kind === 'master')
+    return [...current.heard].map(([node, atMs]) => ({ node, agoMs: clock.monotonicMs() - atMs }));
+  const { leader, term } = served.map?.groups.get(host.manifest.member?.group ?? '') ?? {};
+  const { lastAck } = current ?? {};
+  if (leader === undefined || lastAck === undefined || lastAck.term !== term) return [];
+  return [{ node: leader.node, agoMs: lastAck.agoMs }];
 }
 
 /** A master that has given its term up is no master any more. */

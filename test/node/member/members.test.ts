@@ -41,6 +41,40 @@ describe('a group of three members', () => {
     for (const other of others()) expect(isStreaming(other)).toBe(true);
   });
 
+  it('tells its coordinator when each member heard others', async () => {
+    await begin('a', 'b', 'c');
+    const { name } = cluster.master;
+    const [one, other] = others().map((each) => each.name) as [string, string];
+    const links = (of: string): Map<string, number> => {
+      const heard = cluster.coordinator.observations.get(of)?.heartbeat.report.links ?? [];
+      return new Map(heard.map(({ node, agoMs }) => [node, agoMs]));
+    };
+    expect([...links(name).keys()].sort()).toEqual([one, other].sort());
+    expect([...links(one).keys()]).toEqual([name]);
+    cluster.kill(other);
+    await cluster.group.clock.advance(5_000);
+    expect(links(name).get(one)).toBeLessThan(1_000);
+    expect(links(name).get(other)).toBeGreaterThan(4_000);
+  });
+
+  it('takes no orders that are for plain groups, and says that nothing was done', async () => {
+    await begin('a', 'b');
+    for (const { node } of cluster.nodes.values()) {
+      const { admin } = node.ports;
+      for (const order of [
+        () => admin.promote(true),
+        () => admin.failover('b:1', 0),
+        () => admin.addReplica('x:1'),
+        () => admin.removeReplica('b:1'),
+      ])
+        await expect((async () => order())()).rejects.toMatchObject({
+          code: 'failed_precondition',
+          message: expect.stringContaining('walnut cluster'),
+          details: { nothingDone: true },
+        });
+    }
+  });
+
   it('loses its master and takes writes again within 5 s, with everything that reached QUORUM', async () => {
     await begin('a', 'b', 'c');
     for (let i = 0; i < 20; i++) expect(await write(`k${i}`, `v${i}`)).toBe('quorum');

@@ -154,7 +154,8 @@ export type HeartbeatRequest = Message<"walnut.v1.HeartbeatRequest"> & {
   lastAck?: LastAck | undefined;
 
   /**
-   * When each node of its group was heard last.
+   * When it heard others of its group last: a master the members that answer its
+   * pushes, a replica its leader.
    *
    * @generated from field: repeated walnut.v1.LinkHeard links = 19;
    */
