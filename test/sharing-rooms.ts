@@ -10,7 +10,10 @@ export const SHARING_ROOMS = [
   'engine',
   'master',
   'model',
+  'node',
+  'replication',
   'routing',
+  'slave',
   'storage',
   'wal',
   'watch',
@@ -19,7 +22,8 @@ export const SHARING_ROOMS = [
 
 /** Files of these rooms that need a worker of their own, as all other tests have. */
 export const ISOLATED: readonly string[] = [
-  // A helper registers its clean-up when it is loaded, which is once in a worker.
+  // A helper of these registers its clean-up when it is loaded, which is once in a worker.
+  'test/node/recovery-progress.test.ts',
   'test/wal/one-judge.test.ts',
   // Measures the memory of its process.
   'test/storage/snapshot-hostile.test.ts',

@@ -1,10 +1,10 @@
 /** Which coordinators `walnut cluster …` calls: those that answer, and the active one for what only that one answers. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { tryEndpoint } from '#dial/endpoint.ts';
 import { WalnutError } from '#model/errors.ts';
 import { readCall, readFromActive } from '../../cmd/walnut/cluster/coordinators.ts';
-import { closers, FakeCoordinator, serve } from './fake-coordinator.ts';
+import { FakeCoordinator, serve } from './fake-coordinator.ts';
 import { runCli } from './memory-io.ts';
 
 const { signal: interrupted } = new AbortController();
@@ -82,7 +82,7 @@ describe('the coordinators that are called', () => {
       socket.pipe(through).pipe(socket);
     });
     await new Promise<void>((resolve) => starting.listen(0, '127.0.0.1', resolve));
-    closers.push(async () => void starting.close());
+    onTestFinished(() => void starting.close());
     const named = `127.0.0.1:${(starting.address() as AddressInfo).port}`;
     expect(await runCli(['cluster', 'init', '--auto', '1', '--coordinators', named])).toMatchObject({
       code: 0,
@@ -125,7 +125,7 @@ describe('the coordinators that are called', () => {
     const sockets: Socket[] = [];
     const frozen = createServer((socket) => void sockets.push(socket));
     await new Promise<void>((resolve) => frozen.listen(0, '127.0.0.1', resolve));
-    closers.push(async () => {
+    onTestFinished(async () => {
       for (const socket of sockets) socket.destroy();
       frozen.close();
     });

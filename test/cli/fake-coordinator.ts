@@ -1,5 +1,5 @@
 /** A coordinator that a test plays, on a port of its own; closed after each test. */
-import { afterEach, expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import type {
   Alarm,
   ClusterPlan,
@@ -166,11 +166,7 @@ export class FakeCoordinator implements CoordinatorPort {
   }
 }
 
-export const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
+/** A coordinator that closes at the end of the test. */
 export async function serve(): Promise<FakeCoordinator> {
   const coordinator = new FakeCoordinator();
   const server = await openCoordinatorServer({
@@ -189,7 +185,7 @@ export async function serve(): Promise<FakeCoordinator> {
     http1: HTTP1,
     http2: HTTP2,
   });
-  closers.push(() => server.close(0));
+  onTestFinished(() => server.close(0));
   coordinator.address = `127.0.0.1:${server.port}`;
   return coordinator;
 }

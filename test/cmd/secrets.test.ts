@@ -118,7 +118,7 @@ it('neither the log, nor answers, metrics, configuration and audit log have a se
   // A hash in the file is replaced by a secret itself: the file is refused without quoting it.
   await writeFile(authFile, JSON.stringify({ users: [{ name: 'app', roles: [], tokens: [secrets.app] }] }));
   await chmod(authFile, 0o600);
-  await expect.poll(() => node.output, { timeout: 10_000 }).toContain('cannot be used');
+  await expect.poll(() => node.output, { timeout: 30_000 }).toContain('cannot be used');
   const printed = printConfig(
     loadConfig({ kind: 'master', file: 'f', text: '', sets: [...sets, 'wal.directory=/d'] }),
   );

@@ -1,5 +1,5 @@
 /** Admin and Coordinator at a gateway, and the commands that show the cluster through it. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { ClusterReads } from '#peer/cluster-reads.ts';
@@ -9,7 +9,7 @@ import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { openGatewayServer } from '#server/open-gateway-server.ts';
 import type { RunningServer } from '#server/open-server.ts';
-import { closers, type FakeCoordinator, serve } from '#test/cli/fake-coordinator.ts';
+import { type FakeCoordinator, serve } from '#test/cli/fake-coordinator.ts';
 import { runCli } from '#test/cli/memory-io.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
@@ -24,7 +24,7 @@ let gateway: RunningServer;
 async function open(...coordinators: string[]): Promise<RunningServer> {
   const clock = createNodeClock();
   const links = new MapLinks({ clock });
-  closers.push(async () => links.close());
+  onTestFinished(() => links.close());
   const server = await openGatewayServer({
     gateway: {
       get map() {
@@ -64,7 +64,7 @@ async function open(...coordinators: string[]): Promise<RunningServer> {
     http1: HTTP1,
     http2: HTTP2,
   });
-  closers.push(() => server.close(0));
+  onTestFinished(() => server.close(0));
   return server;
 }
 
@@ -109,7 +109,7 @@ it('walnut cluster reads through it, and what changes the map goes to the coordi
 
 it('tells who follows its map to follow the coordinator, by its address', async () => {
   const links = new MapLinks({ clock: createNodeClock() });
-  closers.push(async () => links.close());
+  onTestFinished(() => links.close());
   const { signal } = new AbortController();
   const followed = links.follow(gateway.address, '', 0, signal)[Symbol.asyncIterator]().next();
   await expect(followed).rejects.toThrow(

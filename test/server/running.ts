@@ -3,7 +3,7 @@
 import { type IncomingMessage, request as requestHttp1 } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { Clock } from '#platform/clock.ts';
 import { type LogFields, type Logger, silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
@@ -21,15 +21,10 @@ export interface Running {
   readonly logged: { readonly level: string; readonly fields: LogFields; readonly message: string }[];
 }
 
-const cleanups: (() => Promise<void> | void)[] = [];
-
+/** At the end of the test that runs, the last one first. */
 export function onCleanup(cleanup: () => Promise<void> | void): void {
-  cleanups.push(cleanup);
+  onTestFinished(() => cleanup());
 }
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 export const VALUE_BYTES_MAX = 1_024;
 export const BATCH_BYTES_MAX = 8_192;
