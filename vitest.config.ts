@@ -38,8 +38,9 @@ export default defineConfig({
     pool: 'threads',
     // Many tests wait for processes: two files at once leave a fifth of two cores idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Longer than `eventually` waits, which says what did not come.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: ['dot'],
     // What passing tests print is noise; what failing ones print is evidence.
     silent: 'passed-only',

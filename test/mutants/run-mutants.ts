@@ -172,6 +172,8 @@ function runTests(
       'run',
       '--bail=1',
       `--maxWorkers=${workers}`,
+      // A bug may be found by a test that waits for ever.
+      '--testTimeout=30000',
       ...tests,
     ];
     const choice = { WALNUT_TEST_HTTP1: http1, WALNUT_TEST_HTTP2: http2 };
