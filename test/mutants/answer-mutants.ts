@@ -18,8 +18,8 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'message that cannot be read, refused without the detail that nothing was done',
     file: 'internal/rpc/undecodable.ts',
-    text: 'undefined, [NOTHING_DONE])',
-    replacement: 'undefined)',
+    text: 'return unbegun(new ConnectError(message, Code.InvalidArgument));',
+    replacement: 'return new ConnectError(message, Code.InvalidArgument);',
     tests: ['test/server/unary-differential.test.ts'],
   },
   {
