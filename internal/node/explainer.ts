@@ -1,7 +1,8 @@
 /**
  * Explains one key: what is stored, and what the log says of it. The log is searched
  * from its end in blocks of records, so that the newest changes are found first and a
- * search that is ended by its bounds has them. Reading and decoding go in slices; two
+ * search that is ended by its bounds has them. The bounds are looked at after each read: of
+ * a block that is not read whole nothing counts. Reading and decoding go in slices; two
  * searches run at once, others wait.
  */
 import type { Engine } from '#engine/engine.ts';
@@ -41,10 +42,10 @@ const SEARCHES_MAX = 2;
 /** How long the disk may take before it begins. */
 const SYNC_MS_MAX = 1_000;
 const READ_BYTES = 256 * 1_024;
-/** Records in the first block, and how many bytes a block should have. */
-const BLOCK_RECORDS = 256;
+/** Most records in a block, how many bytes it should have, and has before one of fewer records replaces it. */
 const BLOCK_RECORDS_MAX = 65_536;
 const BLOCK_BYTES = 1 << 20;
+const BLOCK_BYTES_MAX = 4 * BLOCK_BYTES;
 const NO_BYTES = new Uint8Array(0);
 
 export class Explainer {
@@ -104,6 +105,18 @@ type Found = Pick<
   'changes' | 'sets' | 'deletes' | 'waitingChanges' | 'searchedFrom' | 'isComplete'
 >;
 
+/** What is found in a run of records. */
+class Block {
+  /** Oldest first. */
+  readonly events: WatchEvent[] = [];
+  sets = 0;
+  deletes = 0;
+  waiting = 0;
+  bytes = 0;
+  /** The records that were read. */
+  records = 0;
+}
+
 class Search {
   readonly #engine: Engine;
   readonly #key: string;
@@ -117,6 +130,7 @@ class Search {
   #bytes = 0;
   #from: Position;
   #isComplete = false;
+  readonly #endMs: number;
 
   constructor(engine: Engine, key: string, changesMax: number, clock: Clock) {
     this.#engine = engine;
@@ -124,26 +138,40 @@ class Search {
     this.#changesMax = changesMax;
     this.#clock = clock;
     this.#from = engine.position;
+    this.#endMs = clock.monotonicMs() + SEARCH_MS_MAX;
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { feed } = this.#engine;
-    const endMs = this.#clock.monotonicMs() + SEARCH_MS_MAX;
     let throughLsn = feed.lastLsn('durable');
-    let records = BLOCK_RECORDS;
+    let records = 1;
     while (throughLsn > 0) {
       const { earliestLsn } = feed;
       const fromLsn = Math.max(earliestLsn, throughLsn - records + 1) as Lsn;
-      const before = this.#bytes;
-      if (fromLsn > throughLsn || !(await this.#searchBlock(fromLsn, throughLsn))) return;
-      this.#from = { epoch: this.#engine.epochAt(fromLsn), lsn: fromLsn };
-      this.#isComplete = fromLsn === earliestLsn;
-      if (this.#isComplete || this.#bytes >= SEARCH_BYTES_MAX || this.#clock.monotonicMs() >= endMs) return;
-      throughLsn = (fromLsn - 1) as Lsn;
-      records = nextBlock(records, this.#bytes - before);
-      checkCaller(signal);
+      const block = fromLsn > throughLsn ? undefined : await this.#read(fromLsn, throughLsn, signal);
+      if (block === undefined) return;
+      if (block.records > throughLsn - fromLsn) {
+        this.#take(block, fromLsn);
+        this.#isComplete = fromLsn === earliestLsn;
+        throughLsn = (fromLsn - 1) as Lsn;
+      }
+      if (this.#isComplete || this.#isOver) return;
+      records = nextBlock(block);
     }
     this.#isComplete = true;
+  }
+
+  get #isOver(): boolean {
+    return this.#bytes >= SEARCH_BYTES_MAX || this.#clock.monotonicMs() >= this.#endMs;
+  }
+
+  #take({ events, sets, deletes, waiting }: Block, fromLsn: Lsn): void {
+    const newestFirst = [...this.#changes, ...events.toReversed()];
+    this.#changes = newestFirst.slice(0, this.#changesMax);
+    this.#sets += sets;
+    this.#deletes += deletes;
+    this.#waiting += waiting;
+    this.#from = { epoch: this.#engine.epochAt(fromLsn), lsn: fromLsn };
   }
 
   found(): Found {
@@ -157,27 +185,28 @@ class Search {
     };
   }
 
-  /** False where these records cannot be read. */
-  async #searchBlock(fromLsn: Lsn, throughLsn: Lsn): Promise<boolean> {
-    const events: WatchEvent[] = [];
+  /** The first of these records, up to the last where no bound is met. Undefined where they cannot be read. */
+  async #read(fromLsn: Lsn, throughLsn: Lsn, signal: AbortSignal): Promise<Block | undefined> {
+    const block = new Block();
     let at = fromLsn - 1;
-    while (at < throughLsn) {
+    while (at < throughLsn && block.bytes < BLOCK_BYTES_MAX && !this.#isOver) {
       const run = await this.#engine.feed.read(at as Lsn, READ_BYTES);
-      if (run === undefined || run instanceof FeedGap) return false;
+      if (run === undefined || run instanceof FeedGap) return undefined;
       this.#bytes += run.bytes.length;
-      if (!this.#tryNote(run.bytes, throughLsn, events)) return false;
+      block.bytes += run.bytes.length;
+      if (!this.#tryNote(run.bytes, throughLsn, block)) return undefined;
       at = run.last.lsn;
+      block.records = Math.min(at, throughLsn) - fromLsn + 1;
       await this.#clock.yield();
+      checkCaller(signal);
     }
-    const newestFirst = [...this.#changes, ...events.toReversed()];
-    this.#changes = newestFirst.slice(0, this.#changesMax);
-    return true;
+    return block;
   }
 
   /** False where a newer program wrote one of the records. */
-  #tryNote(bytes: Uint8Array, throughLsn: Lsn, events: WatchEvent[]): boolean {
+  #tryNote(bytes: Uint8Array, throughLsn: Lsn, block: Block): boolean {
     try {
-      for (const frame of decodeFrames(bytes)) if (frame.lsn <= throughLsn) this.#note(frame, events);
+      for (const frame of decodeFrames(bytes)) if (frame.lsn <= throughLsn) this.#note(frame, block);
       return true;
     } catch (error) {
       if (!(error instanceof NewerFormatError)) throw error;
@@ -185,16 +214,16 @@ class Search {
     }
   }
 
-  #note(frame: Frame, events: WatchEvent[]): void {
+  #note(frame: Frame, block: Block): void {
     for (const mutation of mutationsOf(frame)) {
       if (mutation.key !== this.#key) continue;
       if (frame.lsn > this.#engine.appliedLsn) {
-        this.#waiting++;
+        block.waiting++;
         continue;
       }
-      if (mutation.op === 'delete') this.#deletes++;
-      else if (mutation.op === 'set') this.#sets++;
-      events.push(toEvent(mutation, frame));
+      if (mutation.op === 'delete') block.deletes++;
+      else if (mutation.op === 'set') block.sets++;
+      block.events.push(toEvent(mutation, frame));
     }
   }
 }
@@ -214,7 +243,7 @@ function toEvent(mutation: Mutation, { epoch, lsn, timestampMs }: Frame): WatchE
 }
 
 /** Estimates from the previous block how many records take about `BLOCK_BYTES`. */
-function nextBlock(records: number, bytes: number): number {
-  if (bytes > 2 * BLOCK_BYTES) return Math.max(1, Math.floor(records / 4));
-  return bytes > BLOCK_BYTES ? records : Math.min(BLOCK_RECORDS_MAX, 4 * records);
+function nextBlock({ records, bytes }: Block): number {
+  const fitting = Math.max(1, Math.floor((records * BLOCK_BYTES) / bytes));
+  return Math.min(BLOCK_RECORDS_MAX, 4 * records, fitting);
 }

@@ -91,4 +91,11 @@ export const TIME_MUTANTS: readonly Mutant[] = [
     replacement: 'value.length',
     tests: ['test/node/explain.test.ts'],
   },
+  {
+    name: 'explanation whose bounds are looked at between blocks only',
+    file: 'internal/node/explainer.ts',
+    text: ' && !this.#isOver) {',
+    replacement: ') {',
+    tests: ['test/node/explainer-bounds.test.ts'],
+  },
 ];
