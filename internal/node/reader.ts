@@ -178,7 +178,7 @@ export class Reader {
     const { maxStalenessMs } = command;
     if (maxStalenessMs !== undefined && stalenessMs > maxStalenessMs) {
       throw notYet(
-        `this answer would be ${stalenessMs} ms stale: max_staleness_ms is ${maxStalenessMs}`,
+        `this answer would be ${Math.ceil(stalenessMs)} ms stale: max_staleness_ms is ${maxStalenessMs}`,
         this.#context.leaderHint,
       );
     }
@@ -254,7 +254,7 @@ export class Reader {
 
   #notReached(engine: Engine, atLeast: Position, waitMs: number): WalnutError {
     return notYet(
-      `position ${formatPosition(atLeast)} is not reached after ${waitMs} ms: this node is at ` +
+      `position ${formatPosition(atLeast)} is not reached after ${Math.round(waitMs)} ms: this node is at ` +
         formatPosition(engine.position),
       this.#context.leaderHint,
     );

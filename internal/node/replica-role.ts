@@ -130,7 +130,7 @@ export class ReplicaRole {
     const lagMs = this.#follower.lag.logMs;
     if (lagMs > UNKNOWN_LAG_MS) reasons.push('the age of the data is not known before the master is reached');
     else if (lagMs > this.#options.maxLagMs) {
-      reasons.push(`${lagMs} ms behind: replication.max_lag is ${this.#options.maxLagMs} ms`);
+      reasons.push(`${Math.ceil(lagMs)} ms behind: replication.max_lag is ${this.#options.maxLagMs} ms`);
     }
     return reasons;
   }
@@ -234,6 +234,6 @@ function describeHandover({ to, term }: PendingHandover, isMember: boolean): str
 function describeDelay({ delayMs, isHeld, waitingRecords, nextDueInMs }: DelayStatus): string {
   const waiting = counted(waitingRecords, 'record waits', 'records wait');
   if (isHeld) return `paused by an operator: ${waiting}; go on with: walnut delay resume`;
-  const next = nextDueInMs === undefined ? '' : `, the next for ${nextDueInMs} ms`;
+  const next = nextDueInMs === undefined ? '' : `, the next for ${Math.ceil(nextDueInMs)} ms`;
   return `applies ${delayMs} ms after its master: ${waiting}${next}`;
 }

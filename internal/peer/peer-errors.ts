@@ -20,7 +20,7 @@ export function cancelledError(address: string): WalnutError {
 }
 
 export function lateError(address: string, timeoutMs: number): WalnutError {
-  return new WalnutError('unavailable', `${address} did not answer within ${timeoutMs} ms`);
+  return new WalnutError('unavailable', `${address} did not answer within ${Math.round(timeoutMs)} ms`);
 }
 
 /** `address`: the peer's, for the message. */

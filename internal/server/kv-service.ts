@@ -24,7 +24,7 @@ import type { KeysViewer, KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import { FrameOutlet, watchMessages, watchMessagesInJson } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
-import { BatchBytes } from '#wire/batch-bytes.ts';
+import { BatchBytes, tellLeader } from '#wire/batch-bytes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -258,10 +258,12 @@ function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods[
       const named = toNamedWrites(request, parsed);
       if (named !== undefined) {
         const done = await port.namedBatch(named.writes, named.id, signal);
+        tellLeader(done, context);
         return fromBatchResults(parsed, done, limits, describe);
       }
       const ends = signal && (endOf?.(context) ?? signal);
       const results = operations.length === 0 ? [] : await batch(operations, ends);
+      tellLeader(results, context);
       return fromBatchResults(parsed, results, limits, describe);
     },
     binaryImpl: (request, context, headroom) =>

@@ -3,13 +3,15 @@
  * slot while it is stored, so an entry present during the whole scan is returned
  * exactly once; one written or deleted meanwhile may be returned or not.
  *
- * The cursor is `<incarnation>-<slot>`. Slots have no meaning in another store, so
- * a cursor with another incarnation is refused with `invalid_argument`.
+ * The cursor is `<incarnation>-<slot>-<CRC of the prefix>`, the last only if there is a
+ * prefix. Slots have no meaning in another store, and those before the cursor were not
+ * examined for another prefix, so such a cursor is refused with `invalid_argument`.
  */
 import type { ScanCommand } from '#model/commands.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { SCAN_LIMIT_DEFAULT, SCAN_LIMIT_MAX } from '#model/limits.ts';
+import { crc32 } from '#platform/crc32.ts';
 import { EntryHasher } from '#storage/entry-hash.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
 
@@ -46,7 +48,8 @@ export function scanSlots(
   nowMs: number,
 ): ScanPage {
   const limit = checkLimit(command.limit);
-  const first = parseCursor(command.cursor, incarnation);
+  const mark = markOf(command.prefix);
+  const first = parseCursor(command.cursor, incarnation, mark);
   const examinedMax = Math.min(Math.max(limit * EXAMINED_PER_ENTRY, EXAMINED_MIN), EXAMINED_MAX);
   const prefixes = prefixesOf(command);
   const last = lastSlotOf(slots, prefixes);
@@ -61,7 +64,7 @@ export function scanSlots(
     entries.push(entry);
     bytes += entry.key.length + entry.value.length;
   }
-  return { entries, nextCursor: slot < last ? `${incarnation}-${slot}` : '' };
+  return { entries, nextCursor: slot < last ? `${incarnation}-${slot}${mark}` : '' };
 }
 
 export type CountCommand = Pick<ScanCommand, 'prefix' | 'among' | 'cursor' | 'limit'>;
@@ -80,7 +83,8 @@ export function countSlots(
   nowMs: number,
 ): CountPage {
   const countMax = command.limit === 0 ? Number.POSITIVE_INFINITY : checkLimit(command.limit);
-  const first = parseCursor(command.cursor, incarnation);
+  const mark = markOf(command.prefix);
+  const first = parseCursor(command.cursor, incarnation, mark);
   const prefixes = prefixesOf(command);
   const last = lastSlotOf(slots, prefixes);
   const end = Math.min(last, first + EXAMINED_MAX);
@@ -90,7 +94,7 @@ export function countSlots(
     if (slots.stateOf(slot) === SLOT_FREE || isExpired(slots.expireAtMsOf(slot), nowMs)) continue;
     if (hasAnyPrefix(slots, slot, prefixes)) count++;
   }
-  return { count, nextCursor: slot < last ? `${incarnation}-${slot}` : '' };
+  return { count, nextCursor: slot < last ? `${incarnation}-${slot}${mark}` : '' };
 }
 
 function prefixesOf({ prefix, among = [prefix] }: CountCommand): readonly Uint8Array[] {
@@ -116,13 +120,20 @@ function checkLimit(limit: number): number {
   return limit === 0 ? SCAN_LIMIT_DEFAULT : limit;
 }
 
-function parseCursor(cursor: string, incarnation: string): number {
+/** What tells the prefix of a cursor from others. */
+function markOf(prefix: string): string {
+  return prefix === '' ? '' : `-${crc32(encoder.encode(prefix)).toString(16)}`;
+}
+
+function parseCursor(cursor: string, incarnation: string, mark: string): number {
   if (cursor === '') return 0;
-  const match = /^([0-9a-f]{1,64})-(\d{1,9})$/.exec(cursor);
+  const match = /^([0-9a-f]{1,64})-(\d{1,9})(|-[0-9a-f]{1,8})$/.exec(cursor);
   if (match === null)
     throw invalidArgument('cursor is malformed: expected the next_cursor of an earlier answer');
   if (match[1] !== incarnation) {
     throw invalidArgument('cursor is from another node or from before a restart: start over without one');
   }
+  if (match[3] !== mark)
+    throw invalidArgument('cursor is of another prefix: expected the same prefix in each call, or no cursor');
   return Number(match[2]);
 }

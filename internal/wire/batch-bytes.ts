@@ -15,6 +15,7 @@ import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
+import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
 import { type Caller, type Encoded, momentFor } from '#wire/kv-calls.ts';
 import { encodeLargeResults, LARGE_ANSWER_BYTES, valuesIn, writeResult } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
@@ -137,6 +138,7 @@ export class BatchBytes {
     caller: Caller,
     headroom: number,
   ): Awaitable<Buffer> {
+    tellLeader(results, caller);
     const isLarge = encoded.length > 0 || valuesIn(results) > LARGE_ANSWER_BYTES;
     if (!isLarge) return this.#encodeResults(results, budget, headroom);
     caller.beginLarge?.();
@@ -208,6 +210,16 @@ export class BatchBytes {
     this.#writer.begin(headroom);
     for (const result of results) writeResult(this.#writer, result, budget, this.#options.describe);
     return this.#writer.take();
+  }
+}
+
+/** Names in the head of the answer the node that may carry out what an operation is refused for here. */
+export function tellLeader(results: readonly BatchResult[], caller: Pick<Caller, 'responseHeader'>): void {
+  for (const result of results) {
+    const hint = result.kind === 'error' ? result.error.details.leaderHint : undefined;
+    if (hint === undefined) continue;
+    caller.responseHeader?.set(LEADER_HINT_HEADER, hint);
+    return;
   }
 }
 

@@ -27,6 +27,8 @@ export interface Caller {
   timeoutMs?(): number | undefined;
   /** Calls at a gateway tell the nodes its user, and have no other wish. */
   readonly wish?: CallWish | undefined;
+  /** Metadata of the answer. */
+  readonly responseHeader?: Headers;
   /** A large answer is about to be made in slices: see `Exchange`. */
   beginLarge?(): void;
 }

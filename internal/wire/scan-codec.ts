@@ -33,6 +33,9 @@ const CURSOR_CHARACTERS_MAX = 4_096;
 export const UPDATES_BYTES_MAX = 16 * 1_024 * 1_024;
 
 export function toScanCommand(request: ScanRequest): ScanCommand {
+  const ofEntries = request.keysOnly ? 'keys_only' : request.withModified ? 'with_modified' : undefined;
+  if (request.countOnly && ofEntries !== undefined)
+    throw invalidArgument(`count_only and ${ofEntries} exclude each other: a count has no entries`);
   return {
     ...toPage(request, SCAN_LIMIT_MAX),
     keysOnly: request.keysOnly,

@@ -57,6 +57,10 @@ describe('delete-prefix', () => {
     const refused = await run(['delete-prefix', '--all'], { stdin: Buffer.from('y\n') });
     expect(refused).toMatchObject({ code: 2, out: '', err: expect.stringContaining('Type yes to go on') });
     expect((await run(['delete-prefix', '--all'])).code).toBe(2);
+    const inJson = await run(['delete-prefix', '--all', '--json'], { stdin: Buffer.from('no\n') });
+    const [question, error] = inJson.err.split('\n');
+    expect(question).toContain('Type yes to go on');
+    expect(JSON.parse(error as string)).toMatchObject({ error: { message: 'nothing was deleted' } });
     expect(Object.keys(master.contents())).toHaveLength(3);
     const told = await run(['delete-prefix', '--all'], { stdin: Buffer.from('yes\n') });
     expect(told).toMatchObject({ code: 0, out: 'deleted 3 entries\n' });

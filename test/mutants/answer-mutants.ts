@@ -174,4 +174,32 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     replacement: "if (nothingDone === true || code !== 'storage_failed') sent",
     tests: ['test/server/error-details.test.ts'],
   },
+  {
+    name: 'call that was not begun without saying so',
+    file: 'internal/rpc/unary/unary-call.ts',
+    text: 'const mapped = this.#isBegun ? named : unbegun(named);',
+    replacement: 'const mapped = named;',
+    tests: ['test/server/unary-differential.test.ts'],
+  },
+  {
+    name: 'operation that is refused without saying that nothing was done',
+    file: 'internal/master/operations/batch-steps.ts',
+    text: '  return toBatchError(asRefusal(error));',
+    replacement: '  return toBatchError(error);',
+    tests: ['test/master/refused-operations.test.ts'],
+  },
+  {
+    name: 'refused operation of a batch without who leads',
+    file: 'internal/wire/batch-bytes.ts',
+    text: '    caller.responseHeader?.set(LEADER_HINT_HEADER, hint);\n',
+    replacement: '',
+    tests: ['test/server/fill.test.ts'],
+  },
+  {
+    name: 'cursor that is taken for another prefix',
+    file: 'internal/storage/slot-scan.ts',
+    text: '  if (match[3] !== mark)',
+    replacement: '  if (match[3] === undefined)',
+    tests: ['test/storage/scan.test.ts'],
+  },
 ];

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, IncrementCommand, SetCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
 const OPTIONS = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
@@ -69,6 +70,27 @@ describe.each(WRITES)('a %s that is refused', (_name, write) => {
     const { code, details } = await failureOf(() => write(master.node));
     expect([code, details.nothingDone]).toEqual(['unavailable', true]);
     expect(master.node.digest()).toEqual(before);
+  });
+});
+
+describe('a read that is refused', () => {
+  it('tells how long it waited, and how old the data is, in whole milliseconds', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const replica = await group.replica('one');
+    await group.untilLevel([master, replica]);
+    const { epoch } = master.node.status().position;
+    const late = { key: 'k', atLeast: { epoch, lsn: 1_000_000 as Lsn }, waitMs: 99.966 };
+    const { message } = await failureOf(() => group.until(Promise.resolve(replica.node.get(late))));
+    expect(message).toContain('is not reached after 100 ms: ');
+    for (const [from, to] of [
+      ['one:1', 'master:1'],
+      ['master:1', 'one:1'],
+    ] as const)
+      group.network.cut(from, to);
+    await group.clock.advance(2_000.4);
+    const stale = await failureOf(() => replica.node.get({ key: 'k', waitMs: 0, maxStalenessMs: 1 }));
+    expect(stale.message).toMatch(/would be \d+ ms stale/);
   });
 });
 

@@ -290,6 +290,13 @@ const BAD_INPUT: readonly [string, string, unknown, string][] = [
     'operations[0]: request_id is set',
   ],
   ['too long a timeout', 'Delete', { key: 'k', timeoutMs: 60_001 }, 'timeout_ms is 60001'],
+  ['a count of keys', 'Scan', { countOnly: true, keysOnly: true }, 'count_only and keys_only exclude'],
+  [
+    'a count of times',
+    'Scan',
+    { countOnly: true, withModified: true },
+    'count_only and with_modified exclude',
+  ],
   ['too large a page', 'Scan', { limit: 10_001 }, 'limit is 10001'],
   ['an endless cursor', 'Scan', { cursor: 'c'.repeat(5_000) }, 'cursor has 5000 characters'],
   ['too many bytes', 'GetUpdates', { maxBytes: 16_777_217 }, 'max_bytes is 16777217'],

@@ -3,6 +3,7 @@ import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { WalnutError } from '#model/errors.ts';
 import { http1, rpc, start } from '#test/server/running.ts';
 
 const GET = { key: 'k', fillLeaseMs: 5_000 };
@@ -43,6 +44,30 @@ describe('a fill lease', () => {
       { case: 'error', value: { code: 'invalid_argument', message: expect.stringContaining('wait_ms') } },
     ]);
   });
+
+  it.each(['protobuf', 'JSON'])(
+    'that a node cannot give in a Batch comes with who leads, in %s',
+    async (form) => {
+      const running = await start();
+      const error = new WalnutError('not_master', 'a replica has no leases', { leaderHint: 'm:1' });
+      const { keyValue } = running.node.ports;
+      const { batch } = keyValue;
+      Object.assign(keyValue, { batch: async () => [{ kind: 'error', error }] });
+      const transport = createConnectTransport({
+        baseUrl: running.baseUrl,
+        httpVersion: '1.1',
+        useBinaryFormat: form === 'protobuf',
+      });
+      const heads: (string | null)[] = [];
+      const onHeader = (headers: Headers): unknown => heads.push(headers.get('x-leader-hint'));
+      const client = createClient(KVStore, transport);
+      const operations = [{ operation: { case: 'get', value: GET } } as const];
+      await client.batch({ operations }, { onHeader });
+      Object.assign(keyValue, { batch });
+      await client.batch({ operations }, { onHeader });
+      expect(heads).toEqual(['m:1', null]);
+    },
+  );
 
   it('is refused where it comes by a GET, which may be repeated', async () => {
     const running = await start();

@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import { createClient, type Transport } from '@connectrpc/connect';
 import {
   createConnectTransport,
@@ -5,10 +6,14 @@ import {
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
-import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { DeleteRequestSchema, KVStore, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { textOfDelete, textOfSet } from '#master/request-text.ts';
+import type { SetCommand } from '#model/commands.ts';
 import type { WriteId } from '#model/write-id.ts';
+import { toKeysDelete, toKeysSet } from '#server/keys-request.ts';
 import { EPOCH } from '#test/server/fake-node.ts';
 import { http1, rpc, start } from '#test/server/running.ts';
+import { toDeleteCommand, toSetCommand } from '#wire/kv-codec.ts';
 
 const TRANSPORTS: readonly [string, (baseUrl: string) => Transport][] = [
   ['Connect with protobuf', (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1' })],
@@ -181,5 +186,16 @@ describe('a request id of the keys routes', () => {
     expect([first.status, first.headers['x-walnut-repeated']]).toEqual([201, undefined]);
     const again = await put();
     expect([again.status, again.headers['x-walnut-repeated']]).toEqual([204, 'true']);
+  });
+
+  it('names the write that a Set names which returns the previous value, and no plain Set', () => {
+    const value = Buffer.from('v');
+    const set = (returnPrevious: boolean): SetCommand =>
+      toSetCommand(create(SetRequestSchema, { key: 'k', value, returnPrevious, requestId: 'r' }), 1_000);
+    const put = textOfSet({ ...toKeysSet('k', 'request_id=r'), value });
+    expect([textOfSet(set(true)), textOfSet(set(false))]).toEqual([put, expect.not.arrayContaining([true])]);
+    expect(textOfDelete(toKeysDelete('k', 'request_id=r'))).toEqual(
+      textOfDelete(toDeleteCommand(create(DeleteRequestSchema, { key: 'k', requestId: 'r' }))),
+    );
   });
 });

@@ -102,6 +102,29 @@ describe('scan', () => {
   });
 });
 
+describe('a cursor', () => {
+  it('of one prefix is refused for another one, by scans and counts, and not by the same', () => {
+    const store = createStore({ limits: UNLIMITED });
+    for (let i = 0; i < 5_000; i++) store.apply(set(`${i % 2 === 0 ? 'a' : 'b'}:${i}`), at(i + 1));
+    const page = (prefix: string, cursor: string) =>
+      store.scan({ prefix, cursor, limit: 1, keysOnly: true }, 1).nextCursor;
+    const count = (prefix: string, cursor: string) => store.count({ prefix, cursor, limit: 1 }, 1).nextCursor;
+    for (const prefix of ['', 'a:', 'b:']) {
+      for (const cursor of [page(prefix, ''), count(prefix, '')]) {
+        expect([page(prefix, cursor), count(prefix, cursor)]).not.toContain('');
+        for (const other of ['', 'a:', 'b:', 'a'].filter((one) => one !== prefix))
+          for (const call of [page, count])
+            expect(() => call(other, cursor), `${prefix} ${other}`).toThrow(
+              expect.objectContaining({
+                code: 'invalid_argument',
+                message: expect.stringContaining('of another prefix: expected the same prefix'),
+              }),
+            );
+      }
+    }
+  });
+});
+
 describe('a count', () => {
   it('is the number of live entries with the prefix, over all pages', () => {
     const store = createStore({ limits: UNLIMITED });

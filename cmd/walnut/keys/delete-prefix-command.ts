@@ -84,7 +84,7 @@ async function runDeletePrefix(invocation: Invocation, options: DeletePrefixOpti
 
 /** The user answers on one line of stdin. */
 async function askForAll({ io, address }: Invocation): Promise<void> {
-  io.note(`This deletes every entry of ${address.text}. Type yes to go on: `);
+  io.note(`This deletes every entry of ${address.text}. Type yes to go on.\n`);
   let line = '';
   for await (const chunk of io.stdin) {
     line += Buffer.from(chunk).toString();

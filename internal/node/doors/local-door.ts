@@ -111,7 +111,7 @@ export class LocalDoor {
     const { role } = this.#admission;
     const why = role?.reasons.join('; ') || 'it is catching up';
     return unavailable(
-      `the data here is ${this.stalenessMs} ms old, and maxStalenessMs is ${this.maxStalenessMs}: ${why}`,
+      `the data here is ${Math.ceil(this.stalenessMs)} ms old, and maxStalenessMs is ${this.maxStalenessMs}: ${why}`,
       role?.leaderHint,
     );
   }

@@ -1409,7 +1409,8 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
   prefix: string;
 
   /**
-   * Empty: from the start; else `next_cursor` of the page before, from the same node.
+   * Empty: from the start; else `next_cursor` of the page before, with the same
+   * prefix, from the same node.
    *
    * @generated from field: string cursor = 2;
    */
@@ -1432,6 +1433,7 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
   /**
    * Answer `count` instead of entries. The page is as long as one call may be,
    * unless `limit` is given: the sum over all pages is the number of entries.
+   * Excludes `keys_only` and `with_modified`.
    *
    * @generated from field: bool count_only = 5;
    */
@@ -1523,7 +1525,8 @@ export type DeletePrefixRequest = Message<"walnut.v1.DeletePrefixRequest"> & {
   limit: number;
 
   /**
-   * Empty: from the start; else `next_cursor` of the call before, from the same node.
+   * Empty: from the start; else `next_cursor` of the call before, with the same
+   * prefix, from the same node.
    *
    * @generated from field: string cursor = 3;
    */
