@@ -163,7 +163,8 @@ export class ClusterKeys implements KeyValuePort {
         const answer = isRead
           ? await group.run(kind, ({ link, ...limits }) => send(link, own, limits))
           : await this.#writeTo(group, key, own, kind, send);
-        return { ...answer, position: group.told(answer.position) };
+        const results = answer.results.map((result) => mapPosition(result, (at) => group.told(at)));
+        return { ...answer, results, position: group.told(answer.position) };
       } catch (error) {
         throw positions.atomicError(group, command.operations, error);
       }

@@ -113,7 +113,7 @@ async function* mergeAll(
     only = message.isFragment ? source : undefined;
     const isInitialDone = !isInitialTold && sources.every((one) => one.isInitialDone);
     if (isInitialDone) isInitialTold = true;
-    yield merged(sources, message, isInitialDone);
+    yield merged(sources, inGroup(source, message), isInitialDone);
     arrivals.ask(source);
   }
 }
@@ -129,7 +129,7 @@ async function firstOf(
     if (message === undefined)
       throw new WalnutError('unavailable', `the watch of group ${source.group} ended`);
     note(source, message);
-    messages.push(message);
+    messages.push(inGroup(source, message));
   }
   const one = messages[0] as WatchMessage;
   const events = messages.flatMap((each) => each.events);
@@ -140,6 +140,12 @@ function note(source: Source, { position, canResume, isInitialDone }: WatchMessa
   source.canResume = canResume;
   if (canResume) source.place = { group: source.group, position };
   if (isInitialDone) source.isInitialDone = true;
+}
+
+/** Nobody has to ask whose the position is. */
+function inGroup({ group }: Source, message: WatchMessage): WatchMessage {
+  const { position } = message;
+  return position.lsn === 0 ? message : { ...message, position: { ...position, group } };
 }
 
 function merged(sources: readonly Source[], message: WatchMessage, isInitialDone: boolean): WatchMessage {

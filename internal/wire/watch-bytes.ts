@@ -83,7 +83,7 @@ function valueBytesOf(event: WatchEvent): number {
 function writeRest(message: WatchMessage, leftOut: number): void {
   const { position } = message;
   const resume = message.canResume ? resumeTextOf(message) : '';
-  writer.reserve(MESSAGE_BYTES + resume.length);
+  writer.reserve(MESSAGE_BYTES + asciiBytes(position.group) + resume.length);
   writePosition(2, position);
   if (resume.length > 0) writeText(3, resume, resume.length);
   writeNumber(4, message.isFragment ? 1 : 0);
@@ -117,7 +117,7 @@ function encode(event: WatchEvent, shiftMs: number, cuts?: Cut[]): void {
   const previousBytes = previous === undefined ? 0 : entryBytes(previous, keyBytes, shiftMs);
   const leftOut = cuts === undefined ? 0 : cutBytes(valueBytes) + cutBytes(previous?.value.length ?? 0);
   const valuesBytes = valueBytes + previousBytes - leftOut;
-  writer.reserve(FIXED_BYTES + keyBytes + valuesBytes + typeBytes(event.contentType));
+  writer.reserve(FIXED_BYTES + keyBytes + valuesBytes + asciiBytes(event.contentType));
   writer.byte(TAG_OF_EVENTS);
   writer.varint(eventBytes(event, keyBytes, valueBytes, previousBytes, shiftMs));
   writeNumber(1, OPS[event.op]);
@@ -132,7 +132,7 @@ function encode(event: WatchEvent, shiftMs: number, cuts?: Cut[]): void {
   writeNumber(8, event.isPreviousUnknown ? 1 : 0);
   writeNumber(9, event.isInitial ? 1 : 0);
   writeNumber(10, movedDeadline(event.timestampMs, shiftMs));
-  writeType(11, event.contentType);
+  writeAscii(11, event.contentType);
 }
 
 /** The bytes of a value that are left out. */
@@ -158,7 +158,7 @@ function eventBytes(
     (event.isPreviousUnknown ? 2 : 0) +
     (event.isInitial ? 2 : 0) +
     numberBytes(movedDeadline(event.timestampMs, shiftMs)) +
-    typeBytes(event.contentType)
+    asciiBytes(event.contentType)
   );
 }
 
@@ -176,7 +176,7 @@ function writeEntry(
   writeValue(2, entry.value, cuts);
   writePosition(3, entry.version);
   writeNumber(4, movedDeadline(entry.expireAtMs, shiftMs));
-  writeType(5, entry.contentType);
+  writeAscii(5, entry.contentType);
 }
 
 /** `keyBytes`: its key is that of its event. */
@@ -186,12 +186,12 @@ function entryBytes(entry: Entry, keyBytes: number, shiftMs: number): number {
     (entry.value.length === 0 ? 0 : lengthBytes(entry.value.length)) +
     lengthBytes(positionBytes(entry.version)) +
     numberBytes(movedDeadline(entry.expireAtMs, shiftMs)) +
-    typeBytes(entry.contentType)
+    asciiBytes(entry.contentType)
   );
 }
 
-function positionBytes({ epoch, lsn }: Position): number {
-  return numberBytes(epoch) + numberBytes(lsn);
+function positionBytes({ epoch, lsn, group }: Position): number {
+  return numberBytes(epoch) + numberBytes(lsn) + asciiBytes(group);
 }
 
 function writePosition(field: number, position: Position): void {
@@ -199,6 +199,7 @@ function writePosition(field: number, position: Position): void {
   writer.varint(positionBytes(position));
   writeNumber(1, position.epoch);
   writeNumber(2, position.lsn);
+  writeAscii(3, position.group);
 }
 
 /** Writes the field, unless `value` is 0. */
@@ -213,13 +214,13 @@ function writeText(field: number, text: string, bytes: number): void {
   writer.at += writer.buffer.write(text, writer.at, bytes, 'utf8');
 }
 
-/** Writes a content type, which is ASCII, unless there is none. */
-function writeType(field: number, contentType: string | undefined): void {
-  if (contentType !== undefined) writeText(field, contentType, contentType.length);
+/** Writes the field, a content type or the id of a group, unless there is none. */
+function writeAscii(field: number, text: string | undefined): void {
+  if (text !== undefined) writeText(field, text, text.length);
 }
 
-function typeBytes(contentType: string | undefined): number {
-  return contentType === undefined ? 0 : lengthBytes(contentType.length);
+function asciiBytes(text: string | undefined): number {
+  return text === undefined ? 0 : lengthBytes(text.length);
 }
 
 /** Writes the field, unless `value` is empty; of a long one only tag and length, where there are `cuts` for it. */

@@ -386,8 +386,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'content type of the entry before a change left out in protobuf',
     file: 'internal/wire/watch-bytes.ts',
-    text: '  writeType(5, entry.contentType);',
-    replacement: '  writeType(5, undefined);',
+    text: '  writeAscii(5, entry.contentType);',
+    replacement: '  writeAscii(5, undefined);',
     tests: ['test/wire/watch-codec.test.ts'],
   },
   {

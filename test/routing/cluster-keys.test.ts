@@ -184,6 +184,15 @@ describe('a call of one key', () => {
     expect(cluster.epochsAsked).toEqual([old.epoch]);
   });
 
+  it('names the group in the positions of an atomic batch, those of its results too', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const operations: BatchOperation[] = [{ kind: 'get', command: { key: OF_G2, waitMs: 0 } }];
+    const rest = { minAcks: 0, timeoutMs: 0, answerBytesMax: 1_000 };
+    const answer = await cluster.settled(cluster.keys.atomicBatch({ operations, ...rest }));
+    const position = { ...cluster.group('g2').position, group: 'g2' };
+    expect(answer).toMatchObject({ position, results: [{ answer: { asOf: position } }] });
+  });
+
   it('asks once a second at most whose an epoch is that no group knows, and passes it on', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const atLeast = { ...cluster.group('g1').position, epoch: 99 };

@@ -89,6 +89,7 @@ describe('a watch of a cluster', () => {
       { group: 'g2', position: { epoch: g2.epoch, lsn: 9 } },
     ]);
     expect(last?.canResume).toBe(true);
+    expect(last?.position).toEqual({ epoch: g2.epoch, lsn: 9, group: 'g2' });
   });
 
   it('tells every change once where a watch breaks within a record', async () => {

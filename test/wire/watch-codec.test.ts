@@ -205,7 +205,9 @@ describe('the frame of a message', () => {
   );
   const anyMessage = fc.record<WatchMessage>({
     events: fc.array(anyEvent, { maxLength: 5 }),
-    position,
+    position: fc
+      .tuple(position, fc.constantFrom(undefined, 'g1', 'g'.repeat(64)))
+      .map(([at, group]) => ({ ...at, group })),
     canResume: fc.boolean(),
     isFragment: fc.boolean(),
     isInitialDone: fc.boolean(),
