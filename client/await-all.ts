@@ -1,4 +1,5 @@
 /** AwaitDurable over the groups of a cluster: of all that the sessions have seen, or of a position of one group. */
+import { Code } from '@connectrpc/connect';
 import type { AwaitDurableResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type CallError, invalid } from './failures.ts';
 import type { GroupKeys } from './group-keys.ts';
@@ -33,7 +34,9 @@ export async function awaitOf(
   try {
     return await Promise.any(asked);
   } catch (error) {
-    throw (error as AggregateError).errors[0] as CallError;
+    const { errors } = error as { errors: CallError[] };
+    // A group that did not say may have what others deny.
+    throw errors.find(({ code }) => code !== Code.DataLoss) ?? errors[0];
   } finally {
     over.abort();
   }

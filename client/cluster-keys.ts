@@ -6,7 +6,7 @@
  */
 import { Code } from '@connectrpc/connect';
 import type { ShardMap } from '#cluster/shard-map.ts';
-import { slotOfKey } from '#cluster/slot-hash.ts';
+import { isOfOneSlot, slotOfKey } from '#cluster/slot-hash.ts';
 import { writtenAddress } from '#dial/endpoint.ts';
 import type { MeantCluster } from '#dial/meant-cluster.ts';
 import type {
@@ -114,13 +114,13 @@ export class ClusterKeys implements Keys {
 
   async deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number> {
     let deleted = 0;
-    for (const { keys } of await this.#all(options.signal))
+    for (const { keys } of await this.#ofPrefix(prefix, options.signal))
       deleted += await keys.deletePrefix(prefix, options);
     return deleted;
   }
 
   async *scan(prefix: string, options: ScanOptions & CallOptions): AsyncGenerator<Entry, void, undefined> {
-    for (const { keys } of await this.#all(options.signal)) yield* keys.scan(prefix, options);
+    for (const { keys } of await this.#ofPrefix(prefix, options.signal)) yield* keys.scan(prefix, options);
   }
 
   async awaitDurable(options: AwaitDurableOptions & CallOptions): Promise<AwaitDurableResponse> {
@@ -144,7 +144,7 @@ export class ClusterKeys implements Keys {
     const { closed } = this.#options;
     const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
     // Nobody would hear of its error where the watch is not iterated, or only later.
-    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends));
+    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#ofPrefix(what.prefix, ends));
     return mergedWatch(groups, what, { ...options, signal: ends });
   }
 
@@ -168,6 +168,11 @@ export class ClusterKeys implements Keys {
     await this.#map.whenKnown(signal);
     const ids = [...(this.#map.newest?.groups.keys() ?? [])].sort();
     return ids.map((id) => this.#groups.get(id) as ClusterGroup);
+  }
+
+  /** The groups that may have keys with the prefix. */
+  #ofPrefix(prefix: string, signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {
+    return isOfOneSlot(prefix) ? this.#ownersOf(prefix, signal) : this.#all(signal);
   }
 
   async #ownersOf(key: string, signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {

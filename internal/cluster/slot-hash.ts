@@ -37,6 +37,12 @@ export function slotOfKey(key: string): number {
   return read === key.length ? slotOf(scratch, 0, written) : slotOf(encoder.encode(key));
 }
 
+/** True if the prefix has a whole tag, so that every key that begins with it is of the slot of the prefix itself. */
+export function isOfOneSlot(prefix: string): boolean {
+  const open = prefix.indexOf('{');
+  return open >= 0 && prefix.indexOf('}', open) > open + 1;
+}
+
 /** Keys are short: a loop is faster than a call of `indexOf`, which would also search behind the key. */
 function indexIn(bytes: Uint8Array, byte: number, from: number, to: number): number {
   for (let i = from; i < to; i++) if (bytes[i] === byte) return i;

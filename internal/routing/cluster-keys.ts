@@ -26,10 +26,11 @@ import type {
   WriteAnswer,
   WriteOperation,
 } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import { formatPosition, type Position } from '#model/position.ts';
 import type { RelayPort } from '#model/relay.ts';
 import type { Seen } from '#model/seen.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
@@ -163,7 +164,7 @@ export class ClusterKeys implements KeyValuePort {
         const answer = isRead
           ? await group.run(kind, ({ link, ...limits }) => send(link, own, limits))
           : await this.#writeTo(group, key, own, kind, send);
-        const results = answer.results.map((result) => mapPosition(result, (at) => group.told(at)));
+        const results = answer.results.map((result) => result && mapPosition(result, (at) => group.told(at)));
         return { ...answer, results, position: group.told(answer.position) };
       } catch (error) {
         throw positions.atomicError(group, command.operations, error);
@@ -211,10 +212,7 @@ export class ClusterKeys implements KeyValuePort {
     const { position } = command;
     await groups.learnEpochOf(position);
     const group = groups.ofPosition(position) ?? onlyOne(groups.all);
-    if (group === undefined) {
-      const message = `position: epoch ${position.epoch} is of no group that answers now: expected the position of a write or a read of this cluster`;
-      throw new WalnutError('invalid_argument', message, { nothingDone: true });
-    }
+    if (group === undefined) throw ofNoGroup(position, groups.isOfNobody(position));
     const kind: CallKind = {
       target: 'master',
       isRepeatable: true,
@@ -278,6 +276,19 @@ export class ClusterKeys implements KeyValuePort {
     const { groups, clock } = this.#options;
     return untilOwned(groups, clock, () => groups.ofKey(key), work);
   }
+}
+
+/** As a node answers: what no history has is lost, and what may be of a group that did not say is not. `isDenied`: all have said. */
+function ofNoGroup(position: Position, isDenied: boolean): WalnutError {
+  const text = formatPosition(position);
+  const details = { nothingDone: true } as const;
+  if (position.lsn === 0) return invalidArgument(`position is ${text}: expected that of a write or a read`);
+  if (!isDenied) {
+    const message = `position ${text} is of no group that answers now: one of those that do not may have it`;
+    return new WalnutError('unavailable', message, { ...details, isNotYet: true });
+  }
+  const message = `position ${text} is in the history of no group: what it saw may be gone`;
+  return new WalnutError('discarded_history', message, details);
 }
 
 function onlyOne(groups: readonly GroupCalls[]): GroupCalls | undefined {

@@ -2,6 +2,7 @@
  * Which group each epoch is of: as answers tell it, and as the groups themselves say of an epoch
  * that no answer told, as after a start of this process.
  */
+import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';
@@ -25,6 +26,8 @@ export class EpochOwners {
   /** The ids of the groups of epochs. */
   readonly #owners = new Map<number, string>();
   readonly #asked = new Map<number, Promise<void>>();
+  /** Those of which every group said just now that they are not in its history. */
+  readonly #denied = new Set<number>();
 
   constructor(options: EpochOwnersOptions) {
     this.#options = options;
@@ -33,6 +36,11 @@ export class EpochOwners {
   /** The id of the group whose history the epoch is; undefined: not heard of here. */
   ownerOf(epoch: number): string | undefined {
     return this.#owners.get(epoch);
+  }
+
+  /** True if every group says so; false where one did not answer, or is behind the epoch's term. */
+  isOfNobody(epoch: number): boolean {
+    return this.#denied.has(epoch);
   }
 
   /** An answer of the group told the epoch. */
@@ -71,10 +79,21 @@ export class EpochOwners {
       await group.run(kind, ({ link, ...limits }) => link.awaitDurable(command, limits));
       this.note(epoch, group.id);
     });
-    await Promise.any(claims).catch(() => undefined);
+    const denials = await Promise.any(claims).catch(({ errors }: AggregateError) => errors.filter(isDenial));
     limit.cancel();
     over.abort();
-    if (this.#owners.has(epoch)) this.#asked.delete(epoch);
-    else clock.after(AGAIN_MS, () => this.#asked.delete(epoch));
+    if (this.#owners.has(epoch)) {
+      this.#asked.delete(epoch);
+      return;
+    }
+    if (denials?.length === groups.length) this.#denied.add(epoch);
+    clock.after(AGAIN_MS, () => {
+      this.#asked.delete(epoch);
+      this.#denied.delete(epoch);
+    });
   }
+}
+
+function isDenial(error: unknown): boolean {
+  return error instanceof WalnutError && error.code === 'discarded_history';
 }

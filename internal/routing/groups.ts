@@ -3,7 +3,7 @@
  * a group that the map no longer has go on until they end.
  */
 import type { ShardMap } from '#cluster/shard-map.ts';
-import { slotOfKey } from '#cluster/slot-hash.ts';
+import { isOfOneSlot, slotOfKey } from '#cluster/slot-hash.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { SLOTS } from '#model/slots.ts';
@@ -67,6 +67,13 @@ export class Groups {
     return this.ofSlot(slotOfKey(key));
   }
 
+  /** Those that may have keys with the prefix, in the order of their ids. Throws `unavailable` as `ofKey`, and while there is no map. */
+  ofPrefix(prefix: string): readonly GroupCalls[] {
+    if (isOfOneSlot(prefix)) return [this.ofKey(prefix)];
+    if (this.cache.map === undefined) throw refused(NO_MAP);
+    return this.all;
+  }
+
   /** A key that the group owns, which need not be there; undefined: it owns no slot. */
   keyOf({ id }: GroupCalls): string | undefined {
     const { map } = this.cache;
@@ -113,6 +120,11 @@ export class Groups {
   /** Await it before `positionFor` and `ofPosition`: asks the groups whose an epoch is that no answer told. Undefined: known. */
   learnEpochOf(position: Position | undefined): Promise<void> | undefined {
     return this.#epochs.learn(position);
+  }
+
+  /** See `EpochOwners.isOfNobody`; await `learnEpochOf` before it. */
+  isOfNobody({ epoch }: Position): boolean {
+    return this.#epochs.isOfNobody(epoch);
   }
 
   /**

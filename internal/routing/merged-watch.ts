@@ -56,11 +56,9 @@ export async function* mergedWatch(
   }
 }
 
-/** A key is of one group. Throws `unavailable` while there is no map. */
+/** Throws `unavailable` while there is no map. */
 function watchedGroups({ groups }: MergedWatchOptions, { target }: WatchCommand): readonly GroupCalls[] {
-  if (target.kind === 'key') return [groups.ofKey(target.key)];
-  groups.ofSlot(0);
-  return groups.all;
+  return target.kind === 'key' ? [groups.ofKey(target.key)] : groups.ofPrefix(target.prefix);
 }
 
 /** Throws `invalid_argument` unless each group has a place: one that has none would begin from now on, and miss changes. */

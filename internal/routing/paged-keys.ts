@@ -1,10 +1,10 @@
 /**
- * Scan and DeletePrefix over a cluster: one group after the other, in the order of their ids. A
- * page is of one group, and all pages of it are of one node, since a cursor means nothing to
+ * Scan and DeletePrefix over a cluster: one group after the other, in the order of their ids, but
+ * only the owner of the slot where a prefix has a whole tag. A page is of one group, and all pages of it are of one node, since a cursor means nothing to
  * another.
  */
 import type { DeletePrefixAnswer, DeletePrefixCommand, ScanAnswer, ScanCommand } from '#model/commands.ts';
-import { invalidArgument } from '#model/errors.ts';
+import { invalidArgument, unavailable } from '#model/errors.ts';
 import { SCAN_LIMIT_DEFAULT } from '#model/limits.ts';
 import { NO_POSITION } from '#model/position.ts';
 import type { CallerOptions } from '#routing/call-positions.ts';
@@ -47,7 +47,7 @@ export class PagedKeys {
     signal: AbortSignal | undefined,
   ): Promise<ScanAnswer> {
     const { positions } = this.#options;
-    const at = this.#begin(command.cursor);
+    const at = this.#begin(command.cursor, prefixes);
     // A page cannot ask for a position: of what a session has seen, the master has most.
     const target = positions.hasSeen ? 'master' : this.#options.readFrom;
     const group = this.#groupOf(at, target);
@@ -63,14 +63,14 @@ export class PagedKeys {
     });
     await positions.checkPage(group, answer.asOf);
     const asOf = group.told(answer.asOf);
-    const nextCursor = this.#next({ ...at, address }, answer.nextCursor, prefixes.length);
+    const nextCursor = this.#next({ ...at, address }, answer.nextCursor, prefixes);
     return { ...answer, asOf, asOfAll: [asOf], nextCursor };
   }
 
   /** Without a name: a page whose answer was lost is not asked for again. */
   async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
     const { prefix, cursor } = command;
-    const at = this.#begin(cursor);
+    const at = this.#begin(cursor, [prefix]);
     const group = this.#groupOf(at, 'master');
     let { address } = at;
     const kind = { ...this.#kindOf('master', false, at, prefix), waitMs: command.timeoutMs, signal };
@@ -79,15 +79,23 @@ export class PagedKeys {
       return link.deletePrefix({ ...command, cursor: at.cursor }, limits);
     });
     const position = group.told(answer.position);
-    return { ...answer, position, nextCursor: this.#next({ ...at, address }, answer.nextCursor, 1) };
+    return { ...answer, position, nextCursor: this.#next({ ...at, address }, answer.nextCursor, [prefix]) };
   }
 
   /** Throws `unavailable` while there is no map. */
-  #begin(cursor: string): PageCursor {
+  #begin(cursor: string, prefixes: readonly string[]): PageCursor {
     if (cursor !== '') return parseCursor(cursor);
+    const [first] = this.#walk(prefixes);
+    if (first === undefined) throw unavailable('the map of the cluster has no group');
+    return { ...first, address: '', epoch: this.#options.groups.cache.map?.epoch ?? 0, cursor: '' };
+  }
+
+  /** Each group with the number of each prefix that it may have keys of, in the order of pages. */
+  *#walk(prefixes: readonly string[]): Generator<Pick<PageCursor, 'group' | 'prefix'>> {
     const { groups } = this.#options;
-    const { id } = groups.all[0] ?? groups.ofSlot(0);
-    return { group: id, address: '', epoch: groups.cache.map?.epoch ?? 0, prefix: 0, cursor: '' };
+    const asked = prefixes.map((prefix) => new Set(groups.ofPrefix(prefix)));
+    for (const group of groups.all)
+      for (const [prefix, its] of asked.entries()) if (its.has(group)) yield { group: group.id, prefix };
   }
 
   /** Throws `invalid_argument` where the node of the cursor may not be asked, or not for this target. */
@@ -115,13 +123,13 @@ export class PagedKeys {
   }
 
   /** Where the next page is; empty: there is none. */
-  #next(at: PageCursor, cursor: string, prefixes: number): string {
+  #next(at: PageCursor, cursor: string, prefixes: readonly string[]): string {
     if (cursor !== '') return formatCursor({ ...at, cursor });
-    if (at.prefix + 1 < prefixes)
-      return formatCursor({ ...at, prefix: at.prefix + 1, address: '', cursor: '' });
-    const following = this.#options.groups.all.find(({ id }) => id > at.group);
-    if (following === undefined) return '';
-    return formatCursor({ ...at, group: following.id, address: '', prefix: 0, cursor: '' });
+    for (const next of this.#walk(prefixes)) {
+      const isLater = next.group > at.group || (next.group === at.group && next.prefix > at.prefix);
+      if (isLater) return formatCursor({ ...at, ...next, address: '', cursor: '' });
+    }
+    return '';
   }
 }
 

@@ -264,6 +264,18 @@ describe('a client of a cluster', () => {
     expect(await cluster.settled(cluster.open().awaitDurable({ position }))).not.toBeInstanceOf(Error);
   });
 
+  it('asks only the owner of the slot for entries with a prefix in which a whole tag stands', async () => {
+    const cluster = new SimulatedCluster();
+    const client = cluster.open();
+    const scanned = async (prefix: string) => {
+      for await (const _ of client.scan(prefix));
+    };
+    await cluster.settled(scanned(`{${OF_G2}}`));
+    expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([0, 1]);
+    await cluster.settled(scanned(OF_G2));
+    expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([1, 2]);
+  });
+
   it('asks nothing for a watch that is not iterated, and ends one that is iterated after its close', async () => {
     const cluster = new SimulatedCluster();
     cluster.isCoordinated = false;

@@ -34,6 +34,7 @@ export class SimulatedGroup {
   /** Batches by the node that they came to: the kinds of their operations. */
   readonly seen: [address: string, kinds: string][] = [];
   fault: (address: string, rpc: string) => Fault = () => 'none';
+  scans = 0;
   /** Gets that came outside of a Batch. */
   gets = 0;
   /** Who owns a key instead of this group. */
@@ -94,7 +95,10 @@ export class SimulatedGroup {
           return this.#get(address, request);
         });
       });
-      rpc(KVStore.method.scan, () => this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) })));
+      rpc(KVStore.method.scan, () => {
+        this.scans++;
+        return this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) }));
+      });
       rpc(KVStore.method.awaitDurable, ({ position }) =>
         this.#faulty(address, 'awaitDurable', () => {
           if (position !== undefined && this.#isDiscarded(position))

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { slotOf, slotOfKey } from '#cluster/slot-hash.ts';
+import { isOfOneSlot, slotOf, slotOfKey } from '#cluster/slot-hash.ts';
 import { SLOTS } from '#model/slots.ts';
 
 const slot = (key: string): number => slotOf(new TextEncoder().encode(key));
@@ -55,6 +55,25 @@ describe('the slot of a key', () => {
     'is the same as a string (%#)',
     (key) => expect(slotOfKey(key)).toBe(slot(key)),
   );
+});
+
+describe('a prefix', () => {
+  const text = fc.string({ unit: fc.constantFrom('{', '}', 'a', 'ü'), maxLength: 7 });
+
+  it('with a whole tag has the slot of every key that begins with it', () => {
+    const tagged = text.filter(isOfOneSlot);
+    fc.assert(fc.property(tagged, text, (prefix, rest) => slotOfKey(prefix + rest) === slotOfKey(prefix)));
+  });
+
+  it('without one has keys of other slots', () => {
+    const others = ['a', '}a', '{a}', 'b}{b}'];
+    const untagged = text.filter((prefix) => !isOfOneSlot(prefix));
+    fc.assert(
+      fc.property(untagged, (prefix) =>
+        others.some((rest) => slotOfKey(prefix + rest) !== slotOfKey(prefix)),
+      ),
+    );
+  });
 });
 
 /** The long division itself, without a table. */

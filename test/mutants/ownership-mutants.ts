@@ -25,6 +25,13 @@ export const OWNERSHIP_MUTANTS: readonly Mutant[] = [
     tests: [HASH],
   },
   {
+    name: 'prefix with an empty tag taken for one of one slot',
+    file: 'internal/cluster/slot-hash.ts',
+    text: "prefix.indexOf('}', open) > open + 1",
+    replacement: "prefix.indexOf('}', open) > open",
+    tests: [HASH],
+  },
+  {
     name: 'ownership that a snapshot forgets',
     file: 'internal/engine/checkpoint.ts',
     text: '      ownership: engine.store.ownership.current,\n',

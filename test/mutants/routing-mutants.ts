@@ -6,6 +6,7 @@ const HOLD = 'test/routing/hold.test.ts';
 const NO_LEASE = 'test/routing/no-lease.test.ts';
 const MAP = 'test/routing/map.test.ts';
 const ROUTER = 'test/routing/router.test.ts';
+const PAGES = 'test/routing/paged-keys.test.ts';
 const WATCH = 'test/routing/merged-watch.test.ts';
 const LINKS = 'test/peer/node-links.test.ts';
 
@@ -23,6 +24,27 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     text: 'clock.after(FIRST_MS, () => endSilent(FIRST_MS))',
     replacement: 'clock.after(SILENCE_MS, () => endSilent(SILENCE_MS))',
     tests: [MAP],
+  },
+  {
+    name: 'Scan of a prefix with a tag that asks groups that do not own its slot',
+    file: 'internal/routing/paged-keys.ts',
+    text: 'if (its.has(group)) yield',
+    replacement: 'if (its.size > 0) yield',
+    tests: [PAGES],
+  },
+  {
+    name: 'watch of a gateway whose positions name no group',
+    file: 'internal/routing/merged-watch.ts',
+    text: 'return position.lsn === 0 ? message',
+    replacement: 'return position.lsn >= 0 ? message',
+    tests: [WATCH],
+  },
+  {
+    name: 'position said to be lost while a group that may have it does not answer',
+    file: 'internal/routing/epoch-owners.ts',
+    text: 'if (denials?.length === groups.length)',
+    replacement: 'if (denials !== undefined)',
+    tests: ['test/routing/await-durable.test.ts'],
   },
   {
     name: 'watch of a gateway that begins from places of other groups',
@@ -126,8 +148,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'epoch that no group knows asked for at each call',
     file: 'internal/routing/epoch-owners.ts',
-    text: 'else clock.after(AGAIN_MS, () => this.#asked.delete(epoch));',
-    replacement: 'else this.#asked.delete(epoch);',
+    text: 'clock.after(AGAIN_MS, () => {',
+    replacement: 'clock.after(1, () => {',
     tests: [KEYS],
   },
   {
@@ -170,7 +192,7 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     file: 'internal/routing/paged-keys.ts',
     text: 'const isMember = group.hasNode(address);',
     replacement: 'const isMember = true;',
-    tests: [KEYS],
+    tests: [PAGES],
   },
   {
     name: 'group held by the cursor of one dead node',
@@ -240,7 +262,7 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     file: 'internal/routing/paged-keys.ts',
     text: 'this.#kindOf(target, true, at, prefix), signal };',
     replacement: 'this.#kindOf(target, true, at, prefix) };',
-    tests: [KEYS],
+    tests: [PAGES],
   },
   {
     name: 'long calls kept by a master that hangs',

@@ -413,80 +413,6 @@ describe('a Batch', () => {
   });
 });
 
-describe('a Scan', () => {
-  const SCAN = { prefix: '', cursor: '', limit: 10, keysOnly: false };
-
-  it('that begins while a master hangs goes on at the next one as soon as the map names it', async () => {
-    const cluster = new FakeCluster(['g1']);
-    cluster.fate = (address) => (address === 'g1-1:1' ? 'hung' : 'answer');
-    void cluster.clock.sleep(3_000).then(() => {
-      cluster.map = mapOf(['g1'], 2, { g1: 'g1-2' });
-      cluster.routed.cache.take({ kind: 'whole', map: cluster.map, epoch: 2 });
-    });
-    const page = await cluster.settled(
-      cluster.keys.scan({ prefix: '', cursor: '', limit: 1, keysOnly: false }),
-    );
-    expect(page).toMatchObject({ entries: [{ key: 'g1-2:1' }] });
-    expect(cluster.clock.monotonicMs()).toBeLessThan(4_200);
-  });
-
-  it('goes group after group, each at one node', async () => {
-    const cluster = new FakeCluster(['g1', 'g2']);
-    const keys: string[] = [];
-    let cursor = '';
-    do {
-      const page = (await cluster.settled(cluster.keys.scan({ ...SCAN, cursor }))) as Awaited<
-        ReturnType<typeof cluster.keys.scan>
-      >;
-      keys.push(...page.entries.map(({ key }) => key));
-      cursor = page.nextCursor;
-    } while (cursor !== '');
-    expect(keys).toEqual(['g1-1:1', 'g1-1:1second', 'g2-1:1', 'g2-1:1second']);
-  });
-
-  it('ends with its caller', async () => {
-    const cluster = new FakeCluster(['g1']);
-    cluster.fate = () => 'dead';
-    const caller = new AbortController();
-    const call = cluster.keys.scan({ ...SCAN }, caller.signal).catch((error: unknown) => error);
-    await cluster.clock.advance(50);
-    caller.abort();
-    await cluster.settled(call);
-    expect(cluster.clock.monotonicMs()).toBeLessThan(1_000);
-  });
-
-  it('of several prefixes looks at each in each group', async () => {
-    const cluster = new FakeCluster(['g1']);
-    const first = await cluster.settled(cluster.keys.scan({ ...SCAN, among: ['p', 'q'] }));
-    expect(first).toMatchObject({ nextCursor: 'g1@g1-1:1/1/0/second' });
-    const second = await cluster.settled(
-      cluster.keys.scan({ ...SCAN, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
-    );
-    expect(second).toMatchObject({
-      entries: [{ key: 'pg1-1:1second' }, { key: 'qg1-1:1' }],
-      nextCursor: 'g1@g1-1:1/1/1/second',
-    });
-    const full = await cluster.settled(
-      cluster.keys.scan({ ...SCAN, limit: 1, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
-    );
-    expect(full).toMatchObject({ entries: [{ key: 'pg1-1:1second' }], nextCursor: 'g1@/1/1/' });
-    expect(await cluster.settled(cluster.keys.scan({ ...SCAN, among: [] }))).toMatchObject({
-      nextCursor: '',
-    });
-  });
-
-  it.each([
-    ['nonsense', 'cursor is malformed'],
-    ['g9@/1/0/', 'there is no group g9'],
-    ['g1@10.0.0.1:80/1/0/x', 'no member of group g1'],
-  ])('refuses the cursor %j and calls nobody', async (cursor, message) => {
-    const cluster = new FakeCluster(['g1']);
-    const error = (await cluster.settled(cluster.keys.scan({ ...SCAN, cursor }))) as WalnutError;
-    expect([error.code, error.message]).toEqual(['invalid_argument', expect.stringContaining(message)]);
-    expect(cluster.asked).toEqual([]);
-  });
-});
-
 describe('what is not of one key', () => {
   it('asks the group whose epoch the position has', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
@@ -494,7 +420,7 @@ describe('what is not of one key', () => {
     const { position } = cluster.group('g2');
     const unknown = { ...position, epoch: position.epoch + 99 };
     expect(await cluster.settled(cluster.keys.awaitDurable({ position: unknown, ...wait }))).toMatchObject({
-      code: 'invalid_argument',
+      code: 'discarded_history',
     });
     expect(await cluster.settled(cluster.keys.awaitDurable({ position, ...wait }))).toMatchObject({
       durable: position,

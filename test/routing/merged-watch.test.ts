@@ -172,6 +172,21 @@ describe('a watch of a cluster', () => {
     expect(cluster.clock.monotonicMs()).toBeLessThan(5_200);
   });
 
+  it('of a prefix with a tag watches the owner of its slot only, and goes on there', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    cluster.fate = (address) => (address.startsWith('g1') ? 'dead' : 'answer');
+    const target = { kind: 'prefix', prefix: '{foo}' } as const;
+    let places: WatchMessage['places'];
+    for (const lsn of [9, 10]) {
+      g2.watched.push([message(g2, lsn - 1, []), message(g2, lsn, ['{foo}1'])]);
+      const { last, error } = await read(cluster, 1, { target, places });
+      expect(error).toBeUndefined();
+      ({ places } = last as WatchMessage);
+      expect(places).toEqual([{ group: 'g2', position: { epoch: g2.epoch, lsn } }]);
+    }
+  });
+
   it('of a key watches its group only', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const [g1] = cluster.groups as [FakeGroup, FakeGroup];

@@ -1,0 +1,114 @@
+/** Scan and DeletePrefix over groups: which of them are asked, in what order, and what a cursor may be. */
+import { describe, expect, it } from 'vitest';
+import type { ScanAnswer } from '#model/commands.ts';
+import type { WalnutError } from '#model/errors.ts';
+import { FakeCluster, mapOf } from '#test/routing/fake-cluster.ts';
+
+describe('a Scan', () => {
+  const SCAN = { prefix: '', cursor: '', limit: 10, keysOnly: false };
+
+  it('that begins while a master hangs goes on at the next one as soon as the map names it', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = (address) => (address === 'g1-1:1' ? 'hung' : 'answer');
+    void cluster.clock.sleep(3_000).then(() => {
+      cluster.map = mapOf(['g1'], 2, { g1: 'g1-2' });
+      cluster.routed.cache.take({ kind: 'whole', map: cluster.map, epoch: 2 });
+    });
+    const page = await cluster.settled(
+      cluster.keys.scan({ prefix: '', cursor: '', limit: 1, keysOnly: false }),
+    );
+    expect(page).toMatchObject({ entries: [{ key: 'g1-2:1' }] });
+    expect(cluster.clock.monotonicMs()).toBeLessThan(4_200);
+  });
+
+  it('goes group after group, each at one node', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const keys: string[] = [];
+    let cursor = '';
+    do {
+      const page = (await cluster.settled(cluster.keys.scan({ ...SCAN, cursor }))) as Awaited<
+        ReturnType<typeof cluster.keys.scan>
+      >;
+      keys.push(...page.entries.map(({ key }) => key));
+      cursor = page.nextCursor;
+    } while (cursor !== '');
+    expect(keys).toEqual(['g1-1:1', 'g1-1:1second', 'g2-1:1', 'g2-1:1second']);
+  });
+
+  it.each([
+    ['{foo}', ['g2-1:1', 'g2-1:1']],
+    ['a{bar}:', ['g1-1:1', 'g1-1:1']],
+    ['{', ['g1-1:1', 'g1-1:1', 'g2-1:1', 'g2-1:1']],
+    ['{}{foo}', ['g1-1:1', 'g1-1:1', 'g2-1:1', 'g2-1:1']],
+  ])('of the prefix %j asks those that may have its keys', async (prefix, asked) => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    let cursor = '';
+    do {
+      const page = cluster.keys.scan({ ...SCAN, prefix, cursor });
+      cursor = ((await cluster.settled(page)) as ScanAnswer).nextCursor;
+    } while (cursor !== '');
+    expect(cluster.asked).toEqual(asked);
+  });
+
+  it('of several prefixes with tags asks for each its owner only', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const among = ['{foo}', '{bar}'];
+    const first = (await cluster.settled(cluster.keys.scan({ ...SCAN, among }))) as ScanAnswer;
+    expect(first).toMatchObject({ entries: [{ key: '{bar}g1-1:1' }], nextCursor: 'g1@g1-1:1/1/1/second' });
+    const { nextCursor: cursor } = first;
+    const second = await cluster.settled(cluster.keys.scan({ ...SCAN, among, cursor }));
+    const entries = [{ key: '{bar}g1-1:1second' }, { key: '{foo}g2-1:1' }];
+    expect(second).toMatchObject({ entries, nextCursor: 'g2@g2-1:1/1/0/second' });
+  });
+
+  it('ends with its caller', async () => {
+    const cluster = new FakeCluster(['g1']);
+    cluster.fate = () => 'dead';
+    const caller = new AbortController();
+    const call = cluster.keys.scan({ ...SCAN }, caller.signal).catch((error: unknown) => error);
+    await cluster.clock.advance(50);
+    caller.abort();
+    await cluster.settled(call);
+    expect(cluster.clock.monotonicMs()).toBeLessThan(1_000);
+  });
+
+  it('of several prefixes looks at each in each group', async () => {
+    const cluster = new FakeCluster(['g1']);
+    const first = await cluster.settled(cluster.keys.scan({ ...SCAN, among: ['p', 'q'] }));
+    expect(first).toMatchObject({ nextCursor: 'g1@g1-1:1/1/0/second' });
+    const second = await cluster.settled(
+      cluster.keys.scan({ ...SCAN, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
+    );
+    expect(second).toMatchObject({
+      entries: [{ key: 'pg1-1:1second' }, { key: 'qg1-1:1' }],
+      nextCursor: 'g1@g1-1:1/1/1/second',
+    });
+    const full = await cluster.settled(
+      cluster.keys.scan({ ...SCAN, limit: 1, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
+    );
+    expect(full).toMatchObject({ entries: [{ key: 'pg1-1:1second' }], nextCursor: 'g1@/1/1/' });
+    expect(await cluster.settled(cluster.keys.scan({ ...SCAN, among: [] }))).toMatchObject({
+      nextCursor: '',
+    });
+  });
+
+  it.each([
+    ['nonsense', 'cursor is malformed'],
+    ['g9@/1/0/', 'there is no group g9'],
+    ['g1@10.0.0.1:80/1/0/x', 'no member of group g1'],
+  ])('refuses the cursor %j and calls nobody', async (cursor, message) => {
+    const cluster = new FakeCluster(['g1']);
+    const error = (await cluster.settled(cluster.keys.scan({ ...SCAN, cursor }))) as WalnutError;
+    expect([error.code, error.message]).toEqual(['invalid_argument', expect.stringContaining(message)]);
+    expect(cluster.asked).toEqual([]);
+  });
+});
+
+it('a DeletePrefix of a prefix with a tag asks the owner of its slot only', async () => {
+  const cluster = new FakeCluster(['g1', 'g2']);
+  cluster.fate = (address) => (address.startsWith('g1') ? 'dead' : 'answer');
+  const receipt = { minAcks: 0, timeoutMs: 0 };
+  const page = cluster.keys.deletePrefix({ prefix: '{foo}', cursor: '', limit: 0, ...receipt });
+  expect(await cluster.settled(page)).toMatchObject({ nextCursor: '', position: { group: 'g2' } });
+  expect(cluster.asked).toEqual(['g2-1:1']);
+});
