@@ -22,9 +22,9 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'watch of a cluster that asks for its groups although nobody iterates it',
     file: 'client/cluster-keys.ts',
-    text: "    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends));\n    return mergedWatch(groups, what, { ...options, signal: ends });",
+    text: "    const groups = () => ('key' in what ? this.#ownersOf(what.key, ends) : this.#ofPrefix(what.prefix, ends));\n    return mergedWatch(groups, what, { ...options, signal: ends });",
     replacement:
-      "    const groups = 'key' in what ? this.#ownersOf(what.key, ends) : this.#all(ends);\n    return mergedWatch(() => groups, what, { ...options, signal: ends });",
+      "    const groups = 'key' in what ? this.#ownersOf(what.key, ends) : this.#ofPrefix(what.prefix, ends);\n    return mergedWatch(() => groups, what, { ...options, signal: ends });",
     tests: [CLIENT],
   },
   {
