@@ -255,7 +255,9 @@ export class GroupCalls {
     if (position.lsn === 0) return;
     const known = this.#position;
     if (known?.epoch !== position.epoch) this.#options.onEpoch(position.epoch);
-    if (known === undefined || isAhead(position, known)) this.#position = position;
+    // Without the name of its group, which no request to a node of it needs.
+    const { epoch, lsn } = position;
+    if (known === undefined || isAhead(position, known)) this.#position = { epoch, lsn };
   }
 
   async #learn(key: string): Promise<void> {

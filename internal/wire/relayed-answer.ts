@@ -1,6 +1,6 @@
 /**
- * Answers of groups that are passed on as bytes: copied once, and to the position of each result the
- * group is added that it is of. What is not of the form that nodes write is decoded.
+ * Answers of groups that are passed on as bytes: copied once, and to the position of each result that
+ * names no group the one is added that it is of. What is not of the form that nodes write is decoded.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import { BatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -45,7 +45,7 @@ const reader = new ByteReader();
 let target = NO_BYTES;
 let to = 0;
 let field = new Uint8Array(0);
-/** Where the last position that was looked for stands, and its length; 0: there was none. */
+/** Where the last position stands that is to get its group, and its length; 0: there was none. */
 let lengthAt = 0;
 let positionFrom = 0;
 let positionTo = 0;
@@ -54,6 +54,7 @@ let newest: Position | undefined;
 /** The place in it of the last position that was read; at first none, since no position is empty. */
 let lastFrom = 0;
 let lastTo = -1;
+let isLastNamed = false;
 
 /** For whom an answer is read. */
 export interface ReadFor {
@@ -67,7 +68,9 @@ export interface ReadFor {
 export function readOne(kind: number, answer: Uint8Array, whom: ReadFor): EncodedAnswer {
   begin(answer, 1, whom);
   try {
-    copyAnswer(kind, answer.length, false);
+    findPosition(POSITION_TAGS[kind] as number, answer.length);
+    if (positionTo > 0) copyNamed(kind, 0, answer.length, false);
+    else copyBytes(0, answer.length);
     return taken(whom, []);
   } finally {
     letGo();
@@ -157,32 +160,46 @@ export function decodeResults(
   return toBatchResults(operations, fromBinary(BatchResponseSchema, bytes.subarray(headroom)));
 }
 
-/** Where each result ends that was copied; undefined unless there is one of the right kind for each operation, and nothing else. */
+/**
+ * Where each result ends that was copied; undefined unless there is one of the right kind for each operation, and nothing else.
+ * Results in a row that stay as they came are copied together.
+ */
 function copyResults(kinds: Uint8Array, count: number, total: number): number[] | undefined {
   const ends: number[] = [];
+  let copied = 0;
   for (let i = 0; i < count; i++) {
     const kind = kinds[i] as number;
+    const start = reader.at;
     if (reader.at >= total || reader.bytes[reader.at++] !== RESULTS) return undefined;
     const end = reader.delimited(total);
     if (end < 0 || reader.at === end) return undefined;
     if (reader.bytes[reader.at++] !== TAG_OF_KIND[kind]) return undefined;
     if (reader.delimited(end) !== end) return undefined;
-    copyAnswer(kind, end, true);
-    ends.push(to);
+    const from = reader.at;
+    findPosition(POSITION_TAGS[kind] as number, end);
+    reader.at = end;
+    if (positionTo > 0) {
+      copyBytes(copied, start);
+      copyNamed(kind, from, end, true);
+      copied = end;
+    }
+    ends.push(to + end - copied);
   }
-  return reader.at === total ? ends : undefined;
+  if (reader.at !== total) return undefined;
+  copyBytes(copied, total);
+  return ends;
 }
 
-/** Copies the answer that begins here with its group, `isResult`: as a result of a Batch. */
-function copyAnswer(kind: number, end: number, isResult: boolean): void {
-  const { bytes, at: from } = reader;
-  findPosition(POSITION_TAGS[kind] as number, end);
-  reader.at = end;
-  const hasPosition = positionTo > 0;
-  const position = hasPosition ? positionTo - positionFrom + field.length : 0;
-  const length = hasPosition
-    ? end - from - (positionTo - lengthAt) + varintBytes(position) + position
-    : end - from;
+function copyBytes(from: number, end: number): void {
+  copyPart(reader.bytes, from, end - from, target, to);
+  to += end - from;
+}
+
+/** Copies an answer whose position is to get its group, `isResult`: as a result of a Batch. */
+function copyNamed(kind: number, from: number, end: number, isResult: boolean): void {
+  const { bytes } = reader;
+  const position = positionTo - positionFrom + field.length;
+  const length = end - from - (positionTo - lengthAt) + varintBytes(position) + position;
   const out = target;
   let at = to;
   if (isResult) {
@@ -192,10 +209,6 @@ function copyAnswer(kind: number, end: number, isResult: boolean): void {
     at = writeVarint(out, length, at);
   }
   to = at + length;
-  if (!hasPosition) {
-    copyPart(bytes, from, length, out, at);
-    return;
-  }
   copyPart(bytes, from, lengthAt - from, out, at);
   at = writeVarint(out, position, at + lengthAt - from);
   for (let i = positionFrom; i < positionTo; i++) out[at++] = bytes[i] as number;
@@ -203,7 +216,7 @@ function copyAnswer(kind: number, end: number, isResult: boolean): void {
   copyPart(bytes, positionTo, end - positionTo, out, at);
 }
 
-/** Reads the fields of the answer that begins here up to its position. */
+/** Reads the fields of the answer that begins here up to its position, and finds that where it is to get its group. */
 function findPosition(positionTag: number, end: number): void {
   const { bytes } = reader;
   positionTo = 0;
@@ -218,7 +231,7 @@ function findPosition(positionTag: number, end: number): void {
       if (after < 0) throw unreadable();
       if (tag === positionTag) {
         const from = reader.at;
-        if (!isPosition(from, after)) return;
+        if (!lacksGroup(from, after)) return;
         lengthAt = at;
         positionFrom = from;
         positionTo = after;
@@ -230,14 +243,20 @@ function findPosition(positionTag: number, end: number): void {
   }
 }
 
-/** False for a position without an LSN: it is of no log, and no group is told with it. */
-function isPosition(from: number, end: number): boolean {
+/** False for a position that names its group, or has no LSN: it is of no log, and no group is told with it. */
+function lacksGroup(from: number, end: number): boolean {
   // The results of a Batch mostly have one position.
-  if (isLast(from, end)) return true;
+  if (isLast(from, end)) return !isLastNamed;
   let epoch = 0;
   let lsn: Lsn = NO_LSN;
+  let isNamed = false;
   while (reader.at < end) {
     const tag = reader.bytes[reader.at++];
+    if (tag === GROUP) {
+      if (!isField(reader.at - 1, end)) throw unreadable();
+      isNamed = true;
+      break;
+    }
     const value = reader.varint(end);
     if (value < 0) throw unreadable();
     if (tag === EPOCH) epoch = value;
@@ -247,8 +266,16 @@ function isPosition(from: number, end: number): boolean {
   if (lsn === NO_LSN) return false;
   lastFrom = from;
   lastTo = end;
+  isLastNamed = isNamed;
   const position = { epoch, lsn };
   if (newest === undefined || isAhead(position, newest)) newest = position;
+  return !isNamed;
+}
+
+/** True if these bytes name the group that was asked. */
+function isField(from: number, end: number): boolean {
+  if (end - from !== field.length) return false;
+  for (let i = 0; i < field.length; i++) if (reader.bytes[from + i] !== field[i]) return false;
   return true;
 }
 

@@ -7,8 +7,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'relayed answer that does not say of which group its position is',
     file: 'internal/wire/relayed-answer.ts',
-    text: 'const hasPosition = positionTo > 0;',
-    replacement: 'const hasPosition = positionTo < 0;',
+    text: 'return !isNamed;',
+    replacement: 'return isNamed;',
     tests: RELAYED,
   },
   {
@@ -16,6 +16,20 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     file: 'internal/wire/relayed-answer.ts',
     text: '1 + varintBytes(length) + length, at);',
     replacement: '1 + varintBytes(end - from) + (end - from), at);',
+    tests: RELAYED,
+  },
+  {
+    name: 'relayed answer that names the group of another node',
+    file: 'internal/wire/relayed-answer.ts',
+    text: 'if (!isField(reader.at - 1, end)) throw unreadable();',
+    replacement: 'if (isField(end, end)) throw unreadable();',
+    tests: RELAYED,
+  },
+  {
+    name: 'joined results of which one ends where it stood in an answer without groups',
+    file: 'internal/wire/relayed-answer.ts',
+    text: 'ends.push(to + end - copied);',
+    replacement: 'ends.push(to);',
     tests: RELAYED,
   },
   {

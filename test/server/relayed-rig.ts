@@ -19,6 +19,7 @@ import {
   TouchRequestSchema,
   TouchResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Position } from '#gen/walnut/v1/types_pb.ts';
 import type { BatchOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { RelayMethod } from '#model/relay.ts';
@@ -134,6 +135,34 @@ async function batchAtNode(node: FakeNode, request: Uint8Array, alter: Alter): P
 }
 
 type Alter = (answer: BatchResponse) => void;
+/** An answer, or what it has for an operation of a Batch. */
+type Positioned = Partial<Record<'position' | 'asOf', Position>>;
+
+const ANSWERS: Readonly<Record<RelayMethod, DescMessage>> = {
+  get: GetResponseSchema,
+  set: SetResponseSchema,
+  delete: DeleteResponseSchema,
+  increment: IncrementResponseSchema,
+  touch: TouchResponseSchema,
+  batch: BatchResponseSchema,
+};
+
+/** The answer whose positions name these groups. */
+function withGroups(
+  method: RelayMethod,
+  answer: Uint8Array,
+  groupOf: (i: number) => string | undefined,
+): Uint8Array {
+  const schema = ANSWERS[method];
+  const message = fromBinary(schema, answer);
+  const all =
+    method === 'batch'
+      ? (message as BatchResponse).results.map(({ result }) => result.value as Positioned)
+      : [message as Positioned];
+  for (const [i, { position, asOf }] of all.entries())
+    for (const one of [position, asOf]) if (one !== undefined) one.group = groupOf(i) ?? '';
+  return toBinary(schema, message);
+}
 
 export class RelayedRig {
   readonly clock = new VirtualClock();
@@ -144,6 +173,8 @@ export class RelayedRig {
   onAttempt: (group: string, method: RelayMethod) => void = () => undefined;
   /** Called with each answer of a node; what it throws is what comes of it. */
   onAnswer: (group: string, method: RelayMethod) => void = () => undefined;
+  /** The group that a node's answer names in its position, or in that of the result of this number. */
+  namedBy: (group: string, i: number) => string | undefined = () => undefined;
   /** Groups that take calls and never answer. */
   readonly hung = new Set<string>();
   /** The time of the caller, milliseconds; undefined: it waits. */
@@ -241,7 +272,7 @@ export class RelayedRig {
             ? await batchAtNode(node, request, (one) => this.alter(one))
             : await SINGLES[method].atNode(node, request);
         this.onAnswer(group, method);
-        return answer;
+        return withGroups(method, answer, (i) => this.namedBy(group, i));
       } catch (error) {
         throw error instanceof WalnutError ? fromError(error) : error;
       }

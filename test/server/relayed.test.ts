@@ -104,6 +104,30 @@ describe('a call that is passed on as bytes', () => {
     );
   });
 
+  it.each<[string, RelayedRig['namedBy']]>([
+    ['all', (group) => group],
+    ['those of one group', (group) => (group === 'g2' ? group : undefined)],
+    ['some', (group, i) => (i % 3 === 1 ? group : undefined)],
+  ])('is answered the same where nodes name their group in their positions: %s', async (_, namedBy) => {
+    const conversation = fc.array(askedOf(good), { minLength: 1, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(conversation, (asked) =>
+        sameAnswers([...HELLO, ...asked], (rig) => {
+          rig.namedBy = namedBy;
+        }),
+      ),
+      { numRuns: RUNS / 2 },
+    );
+  });
+
+  it('is refused where an answer names another group than the one that was asked', async () => {
+    const rig = new RelayedRig(true);
+    for (const { method, request } of HELLO) await rig.ask(method, request);
+    rig.namedBy = () => 'g4';
+    for (const { method, request } of HELLO)
+      expect(await rig.ask(method, request)).toContain('the answer has fields that no node sends');
+  });
+
   it('fails as one that is decoded and encoded, whatever a node refuses, loses or forgets', async () => {
     const failure = fc.constantFrom(
       'unavailable',
