@@ -26,6 +26,8 @@ interface Answered {
   readonly results: readonly BatchResult[];
   readonly address: string;
   readonly mayBeRepeat: boolean;
+  /** How often the call was sent. */
+  readonly attempts: number;
   /** The session's position that its Gets had. */
   readonly token: Position | undefined;
 }
@@ -154,6 +156,7 @@ export class BatchSender {
     take: (answered: Answered, late: readonly PendingOperation[]) => void,
   ): Promise<void> {
     const { token } = this.#caller.session;
+    let attempts = 0;
     let open = batch;
     let operations = batch.map(({ operation }) => ({ operation: this.#withToken(operation, token) }));
     const waitMs = Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
@@ -172,10 +175,11 @@ export class BatchSender {
         ...{ isRead: batch.every(isGet), isOfSession: true },
       },
       async (sent) => {
+        attempts++;
         const { results } = await sent.link.store.batch({ operations }, sent.options);
         if (results.length !== open.length)
           throw new ConnectError(`${results.length} results for ${open.length} operations`, Code.Internal);
-        const told = { address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
+        const told = { address: sent.address, mayBeRepeat: sent.mayBeRepeat, attempts, token };
         if (!isSafe || !results.some(isLate)) return { ...told, batch: open, results };
         const isOpen = (_: unknown, i: number): boolean => isLate(results[i]);
         const isAnswered = (_: unknown, i: number): boolean => !isOpen(_, i);

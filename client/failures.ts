@@ -83,7 +83,12 @@ const UNCLEAR: ReadonlySet<Code> = new Set([
  */
 export function errorOf(
   result: BatchResult['result'],
-  { isRead, mayBeRepeat, address }: { isRead: boolean; mayBeRepeat: boolean; address: string },
+  {
+    isRead,
+    mayBeRepeat,
+    address,
+    attempts,
+  }: { isRead: boolean; mayBeRepeat: boolean } & Omit<Told, 'outcome'>,
 ): CallError {
   const error =
     result.case === 'error'
@@ -91,9 +96,5 @@ export function errorOf(
       : new ConnectError('the result is of another kind', Code.Internal);
   const isRefused = result.case === 'error' && result.value.nothingDone;
   const isUnclear = mayBeRepeat || (UNCLEAR.has(error.code) && !isRefused);
-  return new CallError(error, {
-    outcome: !isRead && isUnclear ? 'unknown' : 'not_done',
-    address,
-    attempts: 1,
-  });
+  return new CallError(error, { outcome: !isRead && isUnclear ? 'unknown' : 'not_done', address, attempts });
 }

@@ -74,12 +74,18 @@ export class CommandHost {
 
   /** The same for a command that calls no node at --address: none of a context is looked for. */
   offline<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
-    return this.#action(handler, () => Promise.reject(new Error('this command calls no node')));
+    return this.#action(handler, callsNoNode);
+  }
+
+  /** The same for the shell, whose commands have told their failures. */
+  shell<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
+    return this.#action(handler, callsNoNode, true);
   }
 
   #action<Options>(
     handler: Handler<Options>,
     endpointOf: (callee: Callee) => Promise<Endpoint>,
+    isTold = false,
   ): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.at(-1) as Command;
@@ -101,6 +107,9 @@ export class CommandHost {
           args: command.args,
         };
         this.exitCode = await handler(invocation, options);
+        // A report on stdout says what; that it is a failure stands where all failures do.
+        if (this.exitCode === EXIT.negative && invocation.isJson && !isTold)
+          this.report(new CliError(this.exitCode, FAILED));
       } catch (error) {
         this.exitCode = this.report(describeFailure(error, callee.text));
       }
@@ -132,6 +141,10 @@ function sourceOfAddress(command: Command, { env }: CliIo): AddressSource {
   return (env.WALNUT_ADDRESS ?? '') === '' ? 'default' : 'environment';
 }
 
+function callsNoNode(): Promise<never> {
+  return Promise.reject(new Error('this command calls no node'));
+}
+
 /** Returns or throws what `promise` ended with. */
 function outcomeOf<T>(promise: Promise<T>): Promise<() => T> {
   return promise.then(
@@ -141,6 +154,8 @@ function outcomeOf<T>(promise: Promise<T>): Promise<() => T> {
     },
   );
 }
+
+const FAILED = 'not everything is as it should be: standard output says what';
 
 /** Prints `json` or `text`, as the options request. */
 export async function show(invocation: Invocation, json: () => unknown, text: () => string): Promise<void> {

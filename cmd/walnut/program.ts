@@ -116,7 +116,7 @@ export async function createProgram(
 /** The program without a command. `io`: not guarded yet, as each command in the shell guards its own. */
 function addShell(program: Command, host: CommandHost, args: readonly string[], io: CliIo): Command {
   return program.action(
-    host.offline(async (invocation) => {
+    host.shell(async (invocation) => {
       const { runShell } = await import('./repl/run-shell.ts');
       const report = (error: CliError): ExitCode => host.report(error);
       return runShell({ base: args, program, invocation, io, run: runWalnut, report });

@@ -80,6 +80,8 @@ describe('batch', () => {
         { op: 'get', key: 's', found: true, value: '1' },
       ],
     });
+    // Nobody asked for it: 0 would be a time.
+    expect(out).not.toContain('modifiedMs');
   });
 
   it('with --atomic makes all or nothing', async () => {

@@ -34,6 +34,8 @@ describe('walnut explain', () => {
     expect(present.out).toContain('2 sets, 0 deletes');
     const gone = await run(['gone']);
     expect(gone.code).toBe(1);
+    const json = await run(['gone', '--json']);
+    expect(JSON.parse(json.err)).toEqual({ error: { exitCode: 1, message: 'key "gone" is missing' } });
     expect(gone.out).toMatch(/^missing: deleted by a client at/);
     expect(gone.out).toMatch(/delete +client/);
   });

@@ -1,6 +1,7 @@
 /** With --json every failure of every command is one JSON object, the last line of stderr. */
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { EXIT } from '../../cmd/walnut/cli-error.ts';
 import { CommandHost } from '../../cmd/walnut/command-host.ts';
 import { COMMAND_FILES } from '../../cmd/walnut/command-table.ts';
 import { reportBug } from '../../cmd/walnut/program.ts';
@@ -166,4 +167,15 @@ it('a bug outside of a command is reported in the same way', () => {
   const text = memoryIo();
   expect(reportBug(new Error('unexpected'), ['get', 'k', '--', '--json'], text.io)).toBe(70);
   expect(text.err.join('')).toMatch(/^walnut: this is a bug of the tool.*Error: unexpected/);
+});
+
+describe('a command whose report says what failed', () => {
+  it('tells that on stderr too', async () => {
+    const { io, err } = memoryIo();
+    const host = new CommandHost(io, true);
+    const command = new Command().option('--json').exitOverride();
+    command.action(host.offline(() => Promise.resolve(EXIT.negative)));
+    await command.parseAsync(['--json'], { from: 'user' });
+    expect(lastLineOf(err.join(''))).toMatchObject({ error: { exitCode: EXIT.negative } });
+  });
 });

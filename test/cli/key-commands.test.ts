@@ -45,6 +45,10 @@ describe('get', () => {
     const { code, out, err } = await run(['get', 'none']);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toContain('"none" not found');
+    const json = await run(['get', 'none', '--json']);
+    expect(JSON.parse(json.out)).toMatchObject({ key: 'none', found: false });
+    const message = expect.stringMatching(/^key "none" not found \(as of \d+-\d+\)$/);
+    expect(JSON.parse(json.err)).toEqual({ error: { exitCode: 1, message } });
   });
 
   it('tells value, version and freshness as JSON, binary in base64', async () => {

@@ -56,6 +56,12 @@ describe('del with several keys', () => {
     expect(node.data.size).toBe(0);
   });
 
+  it('names all that were missing in its failure', async () => {
+    const { err } = await run('del', 'none', 'a', 'neither', '--json');
+    const message = 'key "none": not found; key "neither": not found';
+    expect(JSON.parse(err)).toEqual({ error: { exitCode: 1, message } });
+  });
+
   it('goes to the master from a replica, and deletes each once', async () => {
     const replica = await new FakeNode({ master: node.address }).start();
     const { code, err } = await runCli(['del', 'a', 'b', '--address', replica.address]);

@@ -56,6 +56,14 @@ describe('touch', () => {
     });
   });
 
+  it('shows the entry where that is asked for', async () => {
+    await master.set('r', 'v');
+    const { out } = await run(['r', '--expire-at', 'never', '--return-value']);
+    expect(out).toMatch(/^never\nvalue \d+-\d+ "v"\n$/);
+    const json = await run(['r', '--expire-at', 'never', '--return-value', '--json']);
+    expect(JSON.parse(json.out)).toMatchObject({ entry: { key: 'r', value: 'v' } });
+  });
+
   it('exits 1 where the key is missing', async () => {
     expect(await run(['none', '--ttl', '1h'])).toMatchObject({
       code: 1,

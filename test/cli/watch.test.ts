@@ -54,6 +54,19 @@ describe('walnut watch', () => {
     expect(json.out).toMatch(/"op":"touch".*"expireAtMs":4102444800000/);
   });
 
+  it('asks to hear as often as it is told', async () => {
+    const asked: unknown[] = [];
+    const { watch } = master.node;
+    master.node.watch = (command, ...more) => {
+      asked.push(command.progressEveryMs);
+      return watch.call(master.node, command, ...more);
+    };
+    for (const args of [[], ['--progress', '2s']]) await run([...args, '--after', '0-0', '--count', '1']);
+    expect(asked).toEqual([0, 2_000]);
+    for (const wrong of ['99ms', '11m', '1'])
+      expect(await run(['--progress', wrong])).toMatchObject({ code: 2 });
+  });
+
   it('tells what was logged since a time, or for so long', async () => {
     const hour = await run(['--since', '1h', '--count', '3', '--keys-only']);
     expect(hour.out.match(/user:./g)).toEqual(['user:a', 'user:b', 'user:a']);

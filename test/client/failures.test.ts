@@ -99,7 +99,8 @@ describe('an error of one operation', () => {
     }) as const;
   it('has done nothing where that is said, unless it may be that of a repeat', () => {
     const told = (mayBeRepeat: boolean): string =>
-      errorOf(result('deadline_exceeded', true), { isRead: false, mayBeRepeat, address: 'm:1' }).outcome;
+      errorOf(result('deadline_exceeded', true), { isRead: false, mayBeRepeat, address: 'm:1', attempts: 1 })
+        .outcome;
     expect([told(false), told(true)]).toEqual(['not_done', 'unknown']);
   });
 
@@ -111,8 +112,8 @@ describe('an error of one operation', () => {
     ['aborted', false, false, 'unknown'],
     ['internal', true, false, 'not_done'],
   ])('%s, of a read: %s, maybe of a repeat: %s', (code, isRead, mayBeRepeat, outcome) => {
-    const error = errorOf(result(code), { isRead, mayBeRepeat, address: 'm:1' });
-    expect([error.outcome, error.address]).toEqual([outcome, 'm:1']);
+    const error = errorOf(result(code), { isRead, mayBeRepeat, address: 'm:1', attempts: 3 });
+    expect([error.outcome, error.address, error.attempts]).toEqual([outcome, 'm:1', 3]);
     expect(error).toBeInstanceOf(ConnectError);
     expect(new ConnectError('x')).not.toBeInstanceOf(CallError);
   });

@@ -7,7 +7,14 @@ import type {
   TouchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability, type Position } from '#gen/walnut/v1/types_pb.ts';
-import { contentTypeToJson, entryToJson, enumName, showPosition, valueToJson } from '../output/output.ts';
+import {
+  contentTypeToJson,
+  entryToJson,
+  enumName,
+  modifiedToJson,
+  showPosition,
+  valueToJson,
+} from '../output/output.ts';
 
 export type Json = Record<string, unknown>;
 
@@ -26,7 +33,7 @@ export function getToJson(key: string, response: GetResponse): Json {
     bytes: response.value.length,
     version: showPosition(response.version),
     expireAtMs: Number(response.expireAtMs),
-    modifiedMs: Number(response.modifiedMs),
+    ...modifiedToJson(response),
     ...contentTypeToJson(response),
     ...fill,
     ...freshness,

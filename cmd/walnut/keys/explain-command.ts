@@ -3,13 +3,15 @@ import type { Command } from 'commander';
 import type { ExplainResponse, WatchEvent } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
 import { EXPLAIN_CHANGES_MAX } from '#model/explain.ts';
+import { quoteKey } from '#model/limits.ts';
 import { parseCount, parseKey } from '../arguments.ts';
 import { createNodeClients, shortCall } from '../call/connection.ts';
-import { EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import {
   countOf,
   enumName,
+  modifiedToJson,
   showBytes,
   showDeadline,
   showDuration,
@@ -59,7 +61,8 @@ async function runExplain(invocation: Invocation, options: ExplainOptions): Prom
     () => toJson(key, answer),
     () => toText(invocation, answer),
   );
-  return answer.found ? EXIT.ok : EXIT.negative;
+  if (answer.found) return EXIT.ok;
+  throw new CliError(EXIT.negative, `key ${quoteKey(key)} is missing`);
 }
 
 function toJson(key: string, answer: ExplainResponse): Record<string, unknown> {
@@ -69,7 +72,7 @@ function toJson(key: string, answer: ExplainResponse): Record<string, unknown> {
     expireAtMs: Number(answer.expireAtMs),
     bytes: Number(answer.valueBytes),
     memoryBytes: Number(answer.memoryBytes),
-    modifiedMs: Number(answer.modifiedMs),
+    ...modifiedToJson(answer),
     accessedMs: Number(answer.accessedMs),
   };
   return {

@@ -4,7 +4,7 @@ import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { FILL_LEASE_MS_MAX, quoteKey } from '#model/limits.ts';
 import { parseDurationMs, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
 import { waitingCall } from '../call/connection.ts';
-import { EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import {
   countOf,
@@ -116,12 +116,12 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
     await show(invocation, () => getToJson(key, response), String);
   } else {
     if (response.found) await io.write(isRaw ? response.value : showWholeValue(response.value));
-    else invocation.tell(`key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})`);
     if (response.found && io.isOutTerminal) await io.write('\n');
     io.note(describeFill(key, response));
     if (options.verbose === true) io.note(describeGet(response));
   }
-  return response.found ? EXIT.ok : EXIT.negative;
+  if (response.found) return EXIT.ok;
+  throw new CliError(EXIT.negative, `key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})`);
 }
 
 function checkOptions({ isJson }: Invocation, options: GetOptions): void {

@@ -6,7 +6,14 @@ import { parseCount } from '../arguments.ts';
 import { createNodeClients, shortCall } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { entryToJson, showDeadline, showLineKey, showPosition, showValue } from '../output/output.ts';
+import {
+  entryToJson,
+  modifiedToJson,
+  showDeadline,
+  showLineKey,
+  showPosition,
+  showValue,
+} from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 
 const SCAN_LIMIT = 100;
@@ -146,7 +153,7 @@ function createJsonPrinter({ io }: Invocation, isKeysOnly: boolean): ScanPrinter
 }
 
 function scannedToJson(entry: Entry, hasValue: boolean): Record<string, unknown> {
-  return { ...entryToJson(entry, hasValue), modifiedMs: Number(entry.modifiedMs) };
+  return { ...entryToJson(entry, hasValue), ...modifiedToJson(entry) };
 }
 
 function entryToCells(entry: Entry): string[] {

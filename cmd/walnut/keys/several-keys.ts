@@ -85,8 +85,11 @@ async function callEach(
     if (results.length > 0) await showResults(invocation, keys, results);
   }
   if (results.every(({ isDone }) => isDone)) return EXIT.ok;
-  const first = results.findIndex(({ isDone }) => !isDone);
-  throw new CliError(EXIT.negative, `key ${quoteKey(keys[first] ?? '')}: ${results[first]?.line}`);
+  const undone = keys.flatMap((key, i) => {
+    const { isDone, line } = results[i] as Result;
+    return isDone ? [] : [`key ${quoteKey(key)}: ${line}`];
+  });
+  throw new CliError(EXIT.negative, undone.join('; '));
 }
 
 function showResults(

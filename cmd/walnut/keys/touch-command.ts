@@ -1,12 +1,14 @@
 /** `walnut touch`: another deadline for an entry. */
 import { type Command, Option } from 'commander';
+import type { TouchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseRequestId, parseTtlMs } from '../arguments.ts';
 import { waitingCall } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { showPosition, showValue } from '../output/output.ts';
 import { touchToJson } from './answer-json.ts';
-import { describeTouched } from './left-out.ts';
+import { describeTouched, UNSEEN } from './left-out.ts';
 import {
   addReceiptOptions,
   callFollowing,
@@ -19,6 +21,7 @@ interface TouchOptions extends ReceiptOptions {
   readonly ttl?: number;
   readonly expireAt?: number;
   readonly requestId?: string;
+  readonly returnValue?: boolean;
 }
 
 export function addTouchCommand(program: Command, host: CommandHost): void {
@@ -47,11 +50,13 @@ export function addTouchCommand(program: Command, host: CommandHost): void {
       'name the write: repeated within ten minutes, it is carried out once',
       parseRequestId,
     )
+    .option('--return-value', 'also print the entry')
     .addHelpText(
       'after',
       `
 Examples:
   walnut touch session:ann --ttl 30m
+  walnut touch session:ann --ttl 30m --return-value  # what was read, and keeps another 30 minutes
   walnut touch report --expire-at never
   walnut touch report --expire-at 2030-01-01T00:00:00Z --json`,
     )
@@ -65,6 +70,7 @@ async function runTouch(invocation: Invocation, options: TouchOptions): Promise<
     expiry: expiryOf(options),
     ...receiptFields(options),
     requestId: options.requestId ?? '',
+    returnValue: options.returnValue === true,
   };
   const response = await callFollowing(invocation, options, ({ kv }) =>
     kv.touch(request, waitingCall(invocation.io)),
@@ -72,10 +78,19 @@ async function runTouch(invocation: Invocation, options: TouchOptions): Promise<
   await show(
     invocation,
     () => touchToJson(key, response),
-    () => (response.touched ? `${describeTouched(response)}\n` : ''),
+    () => describe(response, options),
   );
   if (!response.touched) throw new CliError(EXIT.negative, `key ${quoteKey(key)} is missing`);
   return checkGuarantee(response, options);
+}
+
+function describe(response: TouchResponse, { returnValue }: TouchOptions): string {
+  const { touched, entry, leftOut } = response;
+  if (!touched) return '';
+  const line = `${describeTouched(response)}\n`;
+  if (returnValue !== true) return line;
+  if (entry !== undefined) return `${line}value ${showPosition(entry.version)} ${showValue(entry.value)}\n`;
+  return leftOut ? `${line}value ${UNSEEN}\n` : line;
 }
 
 function expiryOf({ ttl, expireAt }: TouchOptions) {

@@ -3,11 +3,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WatchEvent, WatchRequest, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
+import { WATCH_PROGRESS_MS_MAX, WATCH_PROGRESS_MS_MIN } from '#model/watch.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { parseTime, TIME_FORM } from '#platform/time.ts';
 import type { WatchInit } from '../../../client/resuming-watch.ts';
-import { parseCount, parseKey, parseWirePosition, type WirePosition } from '../arguments.ts';
+import { parseCount, parseDurationMs, parseKey, parseWirePosition, type WirePosition } from '../arguments.ts';
 import { openStream, toCallError } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, usageError } from '../command-host.ts';
@@ -34,6 +35,8 @@ interface WatchOptions {
   readonly keysOnly?: boolean;
   readonly initial?: boolean;
   readonly count?: number;
+  /** Milliseconds. */
+  readonly progress?: number;
 }
 
 /** How long it tries to reach the node again. */
@@ -68,6 +71,12 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     .option('--previous', 'with --json: also the entry before each change')
     .option('--keys-only', 'without values')
     .option('--initial', 'first the entries that are there')
+    .addOption(
+      new Option(
+        '--progress <duration>',
+        'hear at least so often how far the log is, 100ms to 10m (default: 10s)',
+      ).argParser(parseProgress),
+    )
     .option(
       '--count <n>',
       'end at the end of the message that brings this many changes; it may bring more',
@@ -84,6 +93,7 @@ Examples:
   walnut watch --after 0-0 --count 100                # what the log still has, from its beginning
   walnut watch user: --since 10m                      # the last ten minutes, then what happens
   walnut watch --since 2027-01-31T12:00:00Z --json
+  walnut watch user: --json --progress 1s             # a line each second, also where nothing changes
 
 With --json each object is a change, or {"position", "resume"} where a message ended: all before it was
 told, and --resume goes on from there.`,
@@ -98,6 +108,12 @@ function parseOps(text: string): Op[] {
     if (name === 'touch') return Op.TOUCH;
     throw new InvalidArgumentError('Expected set, delete or touch, or several with commas between.');
   });
+}
+
+function parseProgress(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms >= WATCH_PROGRESS_MS_MIN && ms <= WATCH_PROGRESS_MS_MAX) return ms;
+  throw new InvalidArgumentError('Expected 100ms to 10m.');
 }
 
 /** A duration means that long before now. */
@@ -136,6 +152,7 @@ function toRequest(prefix: string | undefined, options: WatchOptions): WatchInit
     withPrevious: options.previous === true,
     keysOnly: options.keysOnly === true,
     initial: options.initial === true,
+    progressEveryMs: options.progress ?? 0,
   };
   if (after !== undefined) return { ...request, from: { case: 'after', value: after } };
   if (since !== undefined) return { ...request, from: { case: 'sinceMs', value: BigInt(since) } };

@@ -29,6 +29,11 @@ export function entryToJson(entry: Entry, hasValue = true): Record<string, unkno
   };
 }
 
+/** Nothing where it is not known or was not asked for, which an answer says by 0. */
+export function modifiedToJson({ modifiedMs }: { readonly modifiedMs: bigint }): Record<string, unknown> {
+  return modifiedMs === 0n ? {} : { modifiedMs: Number(modifiedMs) };
+}
+
 /** Nothing where the value has no content type. */
 export function contentTypeToJson({
   contentType,
