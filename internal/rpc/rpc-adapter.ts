@@ -143,7 +143,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
         request instanceof IncomingMessage &&
         unaryPath.takeRequest(unary, call, request, response as ServerResponse, query);
       if (isTaken) return undefined;
-      const isRead = request.method === 'GET' && handler.allowedMethods.includes('GET');
+      const isRead = request.method === 'GET' && methodsOf(handler).includes('GET');
       const why = isRead ? whyUnreadable(query) : undefined;
       return serve(options, route, call, request, response, why);
     },
@@ -186,6 +186,10 @@ function serve(
     observe('invalid_argument');
   };
   if (wrong !== undefined) return refuse(wrong);
+  if (!methodsOf(handler).includes(request.method ?? '')) {
+    sendRefusal(request, response, handler, 405);
+    return observe('unimplemented');
+  }
   const reservation = options.budget.reserve(call);
   response.once('close', reservation.release);
   const universal = tryConvert(request, response, call, reservation, options.errors);
@@ -209,7 +213,7 @@ async function answer(
 ): Promise<void> {
   let given = await handler(universal);
   if (isRefusal(given)) {
-    sendRefusal(request, response, handler, given);
+    sendRefusal(request, response, handler, given.status);
     return observe('unimplemented');
   }
   if (handler.method.methodKind !== 'unary') {
@@ -221,6 +225,7 @@ async function answer(
     given = settled.answer;
     observe(settled.code);
   }
+  if (request.method === 'GET') given.header?.set('cache-control', 'no-cache');
   await sendStream(given, response, options, (frames) => {
     call.frames = frames;
   });
@@ -277,17 +282,24 @@ function sendRefusal(
   request: HttpRequest,
   response: HttpResponse,
   handler: UniversalHandler,
-  answer: UniversalServerResponse,
+  status: number,
 ): void {
-  if (answer.status === 405) response.setHeader('allow', handler.allowedMethods.join(', '));
-  sendText(request, response, answer.status, `${refusalMessage(answer.status, request, handler)}\n`);
+  if (status === 405) response.setHeader('allow', methodsOf(handler).join(', '));
+  sendText(request, response, status, `${refusalMessage(status, request, handler)}\n`);
+}
+
+/** Connect allows GET of every rpc without side effects, and then has no content type for a stream. */
+function methodsOf({ allowedMethods, method }: UniversalHandler): readonly string[] {
+  return method.methodKind === 'unary' ? allowedMethods : ['POST'];
 }
 
 function refusalMessage(status: number, request: HttpRequest, handler: UniversalHandler): string {
   if (status === 405) {
-    return `method ${request.method} is not allowed here: expected ${handler.allowedMethods.join(' or ')}`;
+    return `method ${request.method} is not allowed here: expected ${methodsOf(handler).join(' or ')}`;
   }
   if (status === 505) return `${handler.requestPath} needs HTTP/2`;
+  if (request.method === 'GET')
+    return 'unsupported encoding or Content-Type: expected encoding=json or encoding=proto in the query of a GET, and no Content-Type';
   return (
     'unsupported Content-Type: expected application/json or application/proto for a unary rpc, ' +
     'application/connect+json or application/connect+proto for a stream, application/grpc or application/grpc-web'

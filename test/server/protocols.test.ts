@@ -279,4 +279,30 @@ describe('HTTP GET', () => {
     expect(set.headers.allow).toBe('POST');
     expect(set.text).toContain('expected POST');
   });
+
+  it.each([
+    ['KVStore/Get', 400, 'no encoding: expected ?connect=v1&encoding=json'],
+    ['KVStore/Get?connect=v1&message={}', 400, 'no encoding'],
+    ['KVStore/Get?connect=v1&encoding=xml&message={}', 415, 'expected encoding=json or encoding=proto'],
+    ['KVStore/Watch', 405, 'expected POST'],
+    ['KVStore/Watch?connect=v1&encoding=json&message={}', 405, 'expected POST'],
+  ])('says of %s what is wrong', async (path, status, why) => {
+    const running = await start();
+    const answer = await http1(running, 'GET', `/walnut.v1.${path}`);
+    expect([answer.status, answer.text]).toEqual([status, expect.stringContaining(why)]);
+    if (status === 405) expect(answer.headers.allow).toBe('POST');
+  });
+
+  it('is answered with what no cache may give unasked, refusals too', async () => {
+    const running = await start();
+    const controls = async (query: string): Promise<unknown> => {
+      const path = `/walnut.v1.KVStore/Get?${query}`;
+      return (await http1(running, 'GET', path)).headers['cache-control'];
+    };
+    const message = (key: string): string => encodeURIComponent(JSON.stringify({ key }));
+    for (const encoding of ['json', 'proto']) expect(await controls(`encoding=${encoding}`)).toBe('no-cache');
+    expect(await controls(`encoding=json&message=${message('k')}`)).toBe('no-cache');
+    expect(await controls(`encoding=json&message=${message('')}`)).toBe('no-cache');
+    expect((await rpc(running, 'KVStore/Get', { key: 'k' })).headers['cache-control']).toBeUndefined();
+  });
 });

@@ -24,10 +24,12 @@ export function readGetQuery(query: string): GetQuery | string {
   }
 }
 
-/** Says what is wrong with a query; undefined: nothing. */
+/** Says what is wrong with a query; undefined: nothing. An encoding that is none is for connect-node to refuse. */
 export function whyUnreadable(query: string): string | undefined {
   const read = readGetQuery(query);
-  return typeof read === 'string' ? read : undefined;
+  if (typeof read === 'string') return read;
+  if (read.parameters.has('encoding')) return undefined;
+  return 'the query has no encoding: expected ?connect=v1&encoding=json&message=…, or encoding=proto&base64=1&message=…';
 }
 
 function isWellEscaped(query: string): boolean {

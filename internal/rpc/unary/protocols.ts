@@ -49,8 +49,18 @@ export interface Protocol {
 
 const PROTO = 'application/proto';
 const JSON_TYPE = 'application/json';
-const PLAIN_PROTO: PlainHead = { headers: { 'content-type': PROTO }, isSized: true };
-const PLAIN_JSON: PlainHead = { headers: { 'content-type': JSON_TYPE }, isSized: true };
+/** An answer to a GET may be kept on its way, and asked for again. */
+const OF_GET: AnswerHeaders = { 'cache-control': 'no-cache' };
+const CONNECT_PLAIN: readonly PlainHead[] = [
+  { headers: { 'content-type': PROTO }, isSized: true },
+  { headers: { 'content-type': JSON_TYPE }, isSized: true },
+  { headers: { 'content-type': PROTO, ...OF_GET }, isSized: true },
+  { headers: { 'content-type': JSON_TYPE, ...OF_GET }, isSized: true },
+];
+
+function connectPlain({ isBinary, message }: RequestShape): PlainHead {
+  return CONNECT_PLAIN[(message === undefined ? 0 : 2) + (isBinary ? 0 : 1)] as PlainHead;
+}
 
 function tooLarge(bytes: number | undefined, readMaxBytes: number): ConnectError {
   const size = bytes === undefined ? '' : ` ${bytes}`;
@@ -68,23 +78,21 @@ const connect: Protocol = {
   },
   headroom: 0,
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['accept-encoding'], isGzip),
-  succeed: ({ bytes, isGzip }, { isBinary }, context) => {
+  succeed: ({ bytes, isGzip }, shape, context) => {
+    const plain = connectPlain(shape);
     const { madeHeader, madeTrailer } = context;
     if (!isGzip && madeHeader === undefined && madeTrailer === undefined) {
-      const plain = isBinary ? PLAIN_PROTO : PLAIN_JSON;
       return { status: 200, headers: plain.headers, plain, body: bytes };
     }
-    const headers: AnswerHeaders = {
-      'content-type': isBinary ? PROTO : JSON_TYPE,
-      'content-length': String(bytes.length),
-    };
+    const headers: AnswerHeaders = { ...plain.headers, 'content-length': String(bytes.length) };
     if (isGzip) headers['content-encoding'] = 'gzip';
     addConnectMetadata(headers, madeHeader, madeTrailer);
     return { status: 200, headers, body: bytes };
   },
-  fail: (error, _shape, context, json) => {
+  fail: (error, { message }, context, json) => {
     const body = Buffer.from(errorToJsonBytes(error, json));
     const headers: AnswerHeaders = { 'content-type': JSON_TYPE, 'content-length': String(body.length) };
+    if (message !== undefined) Object.assign(headers, OF_GET);
     const metadata = new Headers(context.madeHeader);
     if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
     addConnectMetadata(headers, metadata, context.madeTrailer);
