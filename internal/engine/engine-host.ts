@@ -181,7 +181,7 @@ export class EngineHost {
     const { meta } = loaded;
     if (meta.logId !== logId) throw new SnapshotError(0, `it belongs to log ${meta.logId}, not to ${logId}`);
     const name = formatSnapshotName(meta.position);
-    const left = await leavingTail(this.directory, this.#engine?.log, diverged);
+    const left = await leavingTail(this.directory, this.#engine?.log, diverged, this.options.logger);
     await this.#closeEngine();
     await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
     await this.directory.syncNames();
@@ -204,7 +204,8 @@ export class EngineHost {
     if (baseLsn > common.lsn) return undefined;
     const point = await this.#pointAt(common.lsn);
     if (point === undefined && common.lsn !== baseLsn) return undefined;
-    const left = await leavingTail(this.directory, this.#engine?.log, { ...why, commonLsn: common.lsn });
+    const from = { ...why, commonLsn: common.lsn };
+    const left = await leavingTail(this.directory, this.#engine?.log, from, this.options.logger);
     await this.#closeEngine();
     // A checkpoint that ended only now may have made a later base snapshot.
     if (this.#baseLsn > common.lsn) {
@@ -225,7 +226,8 @@ export class EngineHost {
    * of that log no longer count. `role` has further fields for the same commit.
    */
   async discard(why: DivergedWhy, role: Partial<Manifest> = {}): Promise<void> {
-    const left = await leavingTail(this.directory, this.#engine?.log, { ...why, commonLsn: 0 as Lsn });
+    const from = { ...why, commonLsn: 0 as Lsn };
+    const left = await leavingTail(this.directory, this.#engine?.log, from, this.options.logger);
     await this.#closeEngine();
     const lowestSegment = await this.directory.nextSegmentSeq();
     await amendManifest(this.directory, {

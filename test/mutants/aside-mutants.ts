@@ -12,6 +12,13 @@ export const ASIDE_MUTANTS: readonly Mutant[] = [
     tests: [PRUNER],
   },
   {
+    name: 'tail with writes taken for one that says only who leads',
+    file: 'internal/engine/diverged-from.ts',
+    text: ' && frames.every(({ type }) => LEADERSHIP.includes(type))',
+    replacement: '',
+    tests: ['test/engine/diverged.test.ts'],
+  },
+  {
     name: 'unseen tail unprotected once it is not listed',
     file: 'internal/engine/aside-pruner.ts',
     text: '    if (seen === -1) keepsAsideTo =',

@@ -94,6 +94,21 @@ describe('a group of three members', () => {
     expect(await cluster.group.get(old, 'after')).toBe('1');
   });
 
+  it('lists nothing of a master that comes back and begins its old term again, for that is no lost write', async () => {
+    await begin('a', 'b', 'c');
+    expect(await write('k', 'v')).toBe('quorum');
+    const { name } = cluster.master;
+    const disk = cluster.kill(name);
+    await cluster.untilLed();
+    cluster.cutOff.add(name);
+    const old = await cluster.start(name, { fileSystem: disk });
+    const asideOf = () => old.fileSystem.paths('/data/aside');
+    cluster.cutOff.delete(name);
+    await cluster.group.untilTrue(() => isStreaming(old), 'the old master follows');
+    expect(await old.node.ports.admin.divergedList()).toEqual([]);
+    expect(asideOf()).not.toEqual([]);
+  });
+
   /** A group whose second master is killed and restarts at once; resolves with the virtual milliseconds until writes are taken. */
   async function restarted(hasWrite: boolean): Promise<number> {
     await begin('a', 'b', 'c');
