@@ -203,13 +203,13 @@ export class Caller {
     }
   }
 
-  /** Asks a gateway of which group a position is that an earlier version of the session had. */
+  /** Asks of which group a position is that an earlier version of the session had. A node names its group in answers to sessions. */
   async #findGroup({ epoch, lsn }: Position): Promise<void> {
     const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs: 0 } as const;
     const request = { position: { epoch, lsn }, durability: Durability.ACCEPTED, timeoutMs: 1 };
     try {
       const { durable } = await this.run(kind, ({ link, options }) =>
-        link.store.awaitDurable(request, options),
+        link.store.awaitDurable(request, { ...options, headers: { [POSITIONS_HEADER]: '' } }),
       );
       this.session.assign(create(PositionSchema, { epoch, lsn }), durable?.group ?? '');
     } catch (error) {

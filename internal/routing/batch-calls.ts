@@ -7,6 +7,7 @@
 import type { BatchOperation, BatchResult, WriteOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
+import { mapPosition } from '#model/told-position.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
@@ -15,14 +16,7 @@ import type { Target } from '#routing/group-routes.ts';
 import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
-import {
-  bytesOfAll,
-  divide,
-  mapPosition,
-  needsName,
-  waitOfOperation,
-  withNames,
-} from '#routing/split-batch.ts';
+import { bytesOfAll, divide, needsName, waitOfOperation, withNames } from '#routing/split-batch.ts';
 import { hasUnclearWrite, untilClear } from '#routing/unclear.ts';
 
 type NamedOperation = Exclude<BatchOperation, { kind: 'get' }>;

@@ -33,6 +33,7 @@ import type { KeyValuePort } from '#model/ports.ts';
 import { formatPosition, type Position } from '#model/position.ts';
 import type { RelayPort } from '#model/relay.ts';
 import type { Seen } from '#model/seen.ts';
+import { mapPosition } from '#model/told-position.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { CallWish } from '#model/wish.ts';
 import type { BatchId, WriteId } from '#model/write-id.ts';
@@ -45,14 +46,7 @@ import { runNamed } from '#routing/named-call.ts';
 import type { CallLimits, NodeKeys } from '#routing/node-keys.ts';
 import { PagedKeys } from '#routing/paged-keys.ts';
 import { Relay } from '#routing/relay.ts';
-import {
-  bytesOfAll,
-  checkOneSlot,
-  mapPosition,
-  OPERATION_BYTES,
-  waitOf,
-  waitOfOperation,
-} from '#routing/split-batch.ts';
+import { bytesOfAll, checkOneSlot, OPERATION_BYTES, waitOf, waitOfOperation } from '#routing/split-batch.ts';
 import { hasUnclearWrite, untilClear } from '#routing/unclear.ts';
 
 export interface ClusterKeysOptions extends Omit<CallerOptions, 'positions'> {

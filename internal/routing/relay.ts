@@ -17,6 +17,7 @@ import type {
   RelayedResults,
   RelayPort,
 } from '#model/relay.ts';
+import { mapPosition } from '#model/told-position.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { Clock } from '#platform/clock.ts';
 import { earlySignal } from '#platform/early-signal.ts';
@@ -27,7 +28,7 @@ import type { Groups } from '#routing/groups.ts';
 import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts';
 import { isMoved, untilOwned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
-import { mapPosition, OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
+import { OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
 import { hasUnclearWrite, untilClear } from '#routing/unclear.ts';
 
 export interface RelayOptions {

@@ -1,9 +1,8 @@
 /** Divides the operations of a Batch among those who carry them out, and puts results together again. Pure. */
 import { slotOfKey } from '#cluster/slot-hash.ts';
-import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';
+import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
-import type { Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
 
 /** Operations for one owner, with their places in the Batch. */
@@ -58,15 +57,6 @@ export function withNames(
       ? ({ ...operation, command: { ...operation.command, id: ids[next++] } } as BatchOperation)
       : operation,
   );
-}
-
-/** The result with another form of the position that it tells. */
-export function mapPosition(result: BatchResult, change: (position: Position) => Position): BatchResult {
-  if (result.kind === 'error') return result;
-  if (result.kind === 'get')
-    return { kind: 'get', answer: { ...result.answer, asOf: change(result.answer.asOf) } };
-  const answer = { ...result.answer, position: change(result.answer.position) };
-  return { kind: result.kind, answer } as BatchResult;
 }
 
 /** What an operation takes in memory besides its key and value: its command, its name, its message. */

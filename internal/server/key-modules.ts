@@ -41,6 +41,7 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
     headers: headers.calls,
     ...{ port, views, errors, clock, budget, compression, boundAnswer, valueBytesMax, slowLog },
     observe: createKeysObserver(metrics),
+    tellsPositions: () => port.withWish !== undefined || (options.group?.() ?? '') !== '',
   };
   const kv = createKeyValueModule({
     ...{ port, views, slices, bulk, relay, clock, batchBytesMax, headers: headers.calls },

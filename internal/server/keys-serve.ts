@@ -1,7 +1,6 @@
 /** What the routes of keys share: how they are counted, and how their errors are answered. */
 
 import { WalnutError } from '#model/errors.ts';
-import type { KeyValuePort } from '#model/ports.ts';
 import type { ObserveCall } from '#rpc/call-observer.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
@@ -20,18 +19,20 @@ export interface KeysRouteOptions extends KeysCallOptions {
   readonly errors: ErrorMapper;
   readonly observe: ObserveCall;
   readonly slowLog: SlowLog;
+  /** True on a gateway and on a node of a cluster. */
+  readonly tellsPositions: () => boolean;
   /** For OpenAPI: see `wishHeaders`. */
   readonly headers: readonly ApiParameter[];
 }
 
-/** The options for this caller. A gateway tells what its answers show of each group, whether or not the caller has a session. */
-export function optionsFor<Options extends { readonly port: KeyValuePort; readonly views: KeysViews }>(
-  options: Options,
+/** The options for this caller. It is told what the answer shows of each group of a cluster, whether or not it has a session. */
+export function optionsFor(
+  options: KeysRouteOptions,
   { keys, wish }: RpcCall,
   response: HttpResponse,
-): Options {
-  const { port, views } = options;
-  const own = port.withWish === undefined ? wish : { ...wish, seen: wish?.seen ?? [] };
+): KeysRouteOptions {
+  const { views } = options;
+  const own = options.tellsPositions() ? { ...wish, seen: wish?.seen ?? [] } : wish;
   if (keys === undefined && own === undefined) return options;
   const responseHeader = {
     set: (name: string, value: string): void => {

@@ -10,6 +10,7 @@ import type { Seen } from '#model/seen.ts';
 import type { CallWish } from '#model/wish.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
+import { NamedGroupKeys } from '#server/named-group-keys.ts';
 import { SessionKeys } from '#server/session-keys.ts';
 import { createSlicedBatch, type RunBatch } from '#server/sliced-batch.ts';
 import { formatPositions, POSITIONS_HEADER, READ_FROM_HEADER } from '#wire/call-headers.ts';
@@ -89,5 +90,5 @@ function wishedPort(
     throw invalidArgument(
       `${POSITIONS_HEADER} is of the groups of a cluster, and this node is in none: expected at_least in the request`,
     );
-  return new SessionKeys(port, seen ?? [], tell, group);
+  return new SessionKeys(new NamedGroupKeys(port, group), seen ?? [], tell, group);
 }

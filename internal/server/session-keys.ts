@@ -46,18 +46,16 @@ export class SessionKeys implements KeyValuePort {
   readonly #tell: (seen: Seen) => void;
   /** What the session brought: a read that names no position itself shows all of it. */
   readonly #brought: Seen;
-  /** The group of the node behind the port, and what that has to show; undefined: the port does that itself. */
-  readonly #group: string | undefined;
+  /** What the node behind the port has to show; undefined: the port does that itself. */
   readonly #own: GroupSeen | undefined;
   #seen: Seen;
 
   /**
-   * `tell`: called with what the session has seen, before each answer. `group`: the group of the node
-   * behind the port; undefined: the port is a gateway's, whose answers name their groups.
+   * `port`: its answers name their groups. `tell`: called with what the session has seen, before each
+   * answer. `group`: the group of the node behind the port; undefined: the port is a gateway's.
    */
   constructor(port: KeyValuePort, seen: Seen, tell: (seen: Seen) => void, group?: string) {
     this.#port = port;
-    this.#group = group;
     this.#own = group === undefined ? undefined : seenOfNode(port, group, seen);
     this.#brought = seen;
     this.#seen = seen;
@@ -207,8 +205,7 @@ export class SessionKeys implements KeyValuePort {
   }
 
   #note(position: Position, included: Seen = []): void {
-    const { group = this.#group } = position;
-    this.#seen = seenAfter(this.#seen, { ...position, group }, included);
+    this.#seen = seenAfter(this.#seen, position, included);
   }
 
   /** What is lost is told once. */

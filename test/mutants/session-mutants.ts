@@ -109,4 +109,18 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     replacement: 'for (const position of asOfAll) this.#note(position);',
     tests: ['test/routing/scan-sessions.test.ts'],
   },
+  {
+    name: 'answer of a node to a session that does not name its group',
+    file: 'internal/server/named-group-keys.ts',
+    text: '{ epoch, lsn, group: this.#group }',
+    replacement: '{ epoch, lsn, group: this.#group && undefined }',
+    tests: ['test/server/node-session.test.ts'],
+  },
+  {
+    name: 'node of a cluster whose /v1/keys tells positions to sessions only',
+    file: 'internal/server/key-modules.ts',
+    text: "(options.group?.() ?? '') !== ''",
+    replacement: 'options.group === undefined',
+    tests: ['test/server/node-session.test.ts'],
+  },
 ];

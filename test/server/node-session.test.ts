@@ -1,5 +1,9 @@
 /** What a session has seen, at a node: its own group's is shown, or refused; others say nothing of it. */
+import { type Client, createClient } from '@connectrpc/connect';
+import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
 import type { GetCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { formatPosition, type Position, toLsn } from '#model/position.ts';
@@ -87,6 +91,86 @@ describe('a node of a cluster', () => {
       503,
       expect.stringContaining('is behind what the session has seen'),
     ]);
+  });
+});
+
+const NEVER = { case: 'expireAtMs' as const, value: 0n };
+
+/** Every call whose answer has a position of the state, and how to find that. */
+const CALLS: Readonly<Record<string, (keys: Client<typeof KVStore>, options: object) => Promise<unknown[]>>> =
+  {
+    Set: async (keys, options) => [(await keys.set({ key: 'k' }, options)).position],
+    Get: async (keys, options) => [(await keys.get({ key: 'k' }, options)).asOf],
+    Increment: async (keys, options) => [(await keys.increment({ key: 'n', delta: 1n }, options)).position],
+    Touch: async (keys, options) => [(await keys.touch({ key: 'k', expiry: NEVER }, options)).position],
+    Delete: async (keys, options) => [(await keys.delete({ key: 'k' }, options)).position],
+    Batch: async (keys, options) => {
+      const [key, delta] = ['b', 1n];
+      const operations = [
+        { operation: { case: 'set' as const, value: { key } } },
+        { operation: { case: 'get' as const, value: { key } } },
+        { operation: { case: 'delete' as const, value: { key } } },
+        { operation: { case: 'increment' as const, value: { key, delta } } },
+      ];
+      const { results } = await keys.batch({ operations }, options);
+      return results.map(({ result }) =>
+        result.case === 'get' ? result.value.asOf : positionOf(result.value),
+      );
+    },
+    Scan: async (keys, options) => [(await keys.scan({}, options)).asOf],
+    DeletePrefix: async (keys, options) => [(await keys.deletePrefix({ prefix: 'x' }, options)).position],
+    Explain: async (keys, options) => [(await keys.explain({ key: 'k' }, options)).asOf],
+    AwaitDurable: async (keys, options) => {
+      const { asOf: position } = await keys.get({ key: 'k' });
+      return [(await keys.awaitDurable({ position: position as PositionMessage }, options)).durable];
+    },
+  };
+
+function positionOf(answer: unknown): unknown {
+  return (answer as { readonly position: unknown }).position;
+}
+
+describe.each([
+  ['JSON', { httpVersion: '1.1', useBinaryFormat: false }, createConnectTransport],
+  ['protobuf', { httpVersion: '2', useBinaryFormat: true }, createConnectTransport],
+  ['gRPC', {}, createGrpcTransport],
+] as const)('a node of a cluster names its group by %s', (_, how, createTransport) => {
+  it.each(Object.keys(CALLS))(
+    'in the positions of an answer of %s to a session, and to no other call',
+    async (rpc) => {
+      const { running } = await open('g1');
+      const transport = createTransport({ ...how, baseUrl: running.baseUrl } as never);
+      const keys = createClient(KVStore, transport);
+      await keys.set({ key: 'k' });
+      const told: (string | null)[] = [];
+      const onHeader = (headers: Headers): void => {
+        told.push(headers.get(SEEN));
+      };
+      const call = CALLS[rpc] as (typeof CALLS)[string];
+      const groups = async (options: object): Promise<string[]> =>
+        (await call(keys, { ...options, onHeader })).map((position) => (position as PositionMessage).group);
+      expect(new Set(await groups({ headers: { [SEEN]: '' } }))).toEqual(new Set(['g1']));
+      expect(new Set(await groups({}))).toEqual(new Set(['']));
+      // What is durable is no state that the session has seen.
+      const seen = rpc === 'AwaitDurable' ? null : expect.stringMatching(/^g1=\d+-\d+$/);
+      expect(told).toEqual([seen, null]);
+    },
+  );
+});
+
+describe('what a caller without a session sees in /v1/keys', () => {
+  it.each([
+    ['g1', /^g1=\d+-\d+$/],
+    ['', undefined],
+  ])('of a node of group %j', async (group, told) => {
+    const running = await start({ group: () => group });
+    const header = told === undefined ? undefined : expect.stringMatching(told);
+    const put = await http1(running, 'PUT', '/v1/keys/k', { body: 'x' });
+    expect(put.headers[SEEN]).toEqual(header);
+    for (const path of ['/v1/keys/k', '/v1/keys/missing', '/v1/keys']) {
+      const answer = await http1(running, 'GET', path);
+      expect([path, answer.headers[SEEN]]).toEqual([path, header]);
+    }
   });
 });
 
