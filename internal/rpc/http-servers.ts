@@ -42,7 +42,8 @@ export function createHttp1(
   { onStalled, onLate }: Pick<SiteEvents, 'onStalled' | 'onLate'>,
 ): Http1Server {
   const lanes = new RequestLanes(clock, (request, response) => {
-    if (lacksHost(request)) refuseHostless(request, response);
+    if (request.httpVersionMajor !== 1) refuseVersion(request, response);
+    else if (lacksHost(request)) refuseHostless(request, response);
     else if (!isKnownCoding(codingOf(request))) refuseCoding(request, response);
     else void onRequest(request, response);
   });
@@ -84,7 +85,7 @@ function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock, 
   });
   server.on('connect', (_request, socket: Socket) => {
     const message = 'method CONNECT is not allowed here: this is no proxy';
-    endWith(socket, clock, { status: 405, message });
+    endWith(socket, clock, { status: 501, message });
   });
   server.on('checkExpectation', (request, response) => {
     const message = 'the Expect header is not known: expected 100-continue, or none';
@@ -108,6 +109,12 @@ function answerHalfClosed(server: Http1Server, lanes: RequestLanes, clock: Clock
       socket.once('close', () => limit.cancel());
     });
   });
+}
+
+/** HTTP/2 as text is none, and Node reads it as if it were HTTP/1.1. */
+function refuseVersion(request: IncomingMessage, response: ServerResponse): void {
+  const message = `HTTP/${request.httpVersion} does not come as text: expected HTTP/1.1 or 1.0`;
+  sendError(request, response, 505, { code: 'invalid_argument', message }, { connection: 'close' });
 }
 
 /** RFC 9112, 3.2: a request of HTTP/1.1 has one. */

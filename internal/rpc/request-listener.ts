@@ -45,6 +45,8 @@ import { type Exchange, peerOfSession } from '#rpc/unary/exchange.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import { fromErrorToHttp } from '#wire/error-codec.ts';
 
+/** What `OPTIONS *` is told: those that any route takes. */
+const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
 /** How long the body of one request may take. */
 export const BODY_TIMEOUT_MS = 120_000;
 
@@ -229,6 +231,8 @@ function proceed(
   if (operation === PREFLIGHT) return send(request, response, 204, PREFLIGHT_HEADERS, '');
   if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);
   if (route !== undefined) return route.serve(request, response, { path, query, operation, call });
+  if (path === '*' && request.method === 'OPTIONS')
+    return send(request, response, 204, { allow: METHODS }, '');
   if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
   const message = `there is nothing here: expected an rpc or ${options.httpRoutes.shown}`;
   sendError(request, response, 404, { code: 'not_found', message });

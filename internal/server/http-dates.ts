@@ -17,6 +17,19 @@ export function formatHttpDate(ms: number): string {
   return new Date(ms).toUTCString();
 }
 
+/** The second that was formatted last: most answers of a second have the same Date. */
+const last = { second: -1, text: '' };
+
+/**
+ * When an entry was modified, beside the time of the answer, which may not be before it. The Date
+ * that connections add is up to a second old, and the clock of a master may be ahead of this one.
+ */
+export function modifiedHeaders(modifiedMs: number, nowMs: number): Record<string, string> {
+  const second = Math.floor(nowMs / 1_000);
+  if (second !== last.second) Object.assign(last, { second, text: formatHttpDate(nowMs) });
+  return { 'last-modified': formatHttpDate(Math.min(modifiedMs, nowMs)), date: last.text };
+}
+
 /** Milliseconds since the Unix epoch; undefined: the text is no date. */
 export function parseHttpDate(text: string): number | undefined {
   const isLocal = WITHOUT_ZONE.test(text);

@@ -4,17 +4,17 @@ import { type Entry, NEVER } from '#model/entry.ts';
 import { formatPosition } from '#model/position.ts';
 import type { Headers } from '#rpc/http-io.ts';
 import { etagOf } from '#server/entity-tags.ts';
-import { formatHttpDate } from '#server/http-dates.ts';
+import { modifiedHeaders } from '#server/http-dates.ts';
 import { contentHeaders } from '#server/keys-content.ts';
 
-export function entryHeaders(entry: Entry): Headers {
+export function entryHeaders(entry: Entry, nowMs: number): Headers {
   return {
     ...contentHeaders(entry.contentType),
     'cache-control': 'no-cache',
     'accept-ranges': 'bytes',
     etag: etagOf(entry.version),
     ...deadlineHeader(entry.expireAtMs),
-    ...(entry.modifiedMs === undefined ? {} : { 'last-modified': formatHttpDate(entry.modifiedMs) }),
+    ...(entry.modifiedMs === undefined ? {} : modifiedHeaders(entry.modifiedMs, nowMs)),
   };
 }
 

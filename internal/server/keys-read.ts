@@ -20,7 +20,7 @@ export async function explainKey({ port }: KeysCallOptions, call: KeysCall): Pro
   send(call.request, call.response, 200, headers, `${toJsonString(ExplainResponseSchema, answer)}\n`);
 }
 
-export async function getKey({ port, boundAnswer }: KeysCallOptions, call: KeysCall): Promise<void> {
+export async function getKey({ port, boundAnswer, clock }: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
   const preconditions = readPreconditions(request.headers);
   const command = { ...toKeysGet(call.key, call.query), withModified: true };
@@ -32,7 +32,7 @@ export async function getKey({ port, boundAnswer }: KeysCallOptions, call: KeysC
   if (!isMatch(preconditions, version) || !isUnmodifiedSince(request.headers, modifiedMs)) {
     return sendConditionNotMet(call, version, { ...freshness, etag: etagOf(version) });
   }
-  const headers = { ...freshness, ...entryHeaders(entry) };
+  const headers = { ...freshness, ...entryHeaders(entry, clock.wallMs()) };
   if (!isNoneMatch(preconditions, version) || !isModifiedSince(request.headers, modifiedMs))
     return send(request, response, 304, headers, '');
   sendValue(call, entry, headers);

@@ -1,7 +1,8 @@
 /** Dates of HTTP, and what /v1/keys makes of them. */
 import { describe, expect, it } from 'vitest';
 import { formatHttpDate, parseHttpDate } from '#server/http-dates.ts';
-import { http1, start } from '#test/server/running.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { http1, http2, session, start } from '#test/server/running.ts';
 
 const MS = Date.UTC(1994, 10, 6, 8, 49, 37);
 const DATE = 'Sun, 06 Nov 1994 08:49:37 GMT';
@@ -46,6 +47,25 @@ describe('/v1/keys/{key} and dates', () => {
     running.node.modifiedMs = undefined;
     const unknown = await ask({ 'if-modified-since': AFTER, 'if-unmodified-since': BEFORE });
     expect([unknown.status, unknown.headers['last-modified']]).toEqual([200, undefined]);
+  });
+
+  it('never says that it was modified after the answer', async () => {
+    const clock = new VirtualClock();
+    const running = await start({ clock });
+    await http1(running, 'PUT', '/v1/keys/k', { body: 'v' });
+    const datesOf = async (path: string, aheadMs: number): Promise<unknown[]> => {
+      running.node.modifiedMs = clock.wallMs() + aheadMs;
+      const one = (await http1(running, 'GET', path)).headers;
+      const two = (await http2(session(running), { ':method': 'GET', ':path': path })).headers;
+      return [one, two].flatMap((headers) => [headers['last-modified'], headers['date']]);
+    };
+    // The Date of a connection is that of its last look at the clock.
+    await datesOf('/v1/keys/k', 0);
+    await clock.advance(900);
+    for (const aheadMs of [0, 5_000]) {
+      const now = formatHttpDate(clock.wallMs());
+      expect(await datesOf('/v1/keys/k', aheadMs)).toEqual([now, now, now, now]);
+    }
   });
 
   it.each<[Record<string, string>, number]>([

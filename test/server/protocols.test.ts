@@ -306,3 +306,19 @@ describe('HTTP GET', () => {
     expect((await rpc(running, 'KVStore/Get', { key: 'k' })).headers['cache-control']).toBeUndefined();
   });
 });
+
+describe('OPTIONS of the server as a whole', () => {
+  it('is answered with the methods', async () => {
+    const running = await start();
+    const one = await http1(running, 'OPTIONS', '*');
+    const two = await http2(session(running), { ':method': 'OPTIONS', ':path': '*' });
+    const allow = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
+    expect([one.status, one.headers.allow, two.headers[':status'], two.headers['allow']]).toEqual([
+      204,
+      allow,
+      204,
+      allow,
+    ]);
+    expect((await http1(running, 'GET', '*')).status).toBe(404);
+  });
+});

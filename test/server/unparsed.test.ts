@@ -77,7 +77,9 @@ describe('a request that cannot be parsed', () => {
       'more than one Content-Type',
     ],
     ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400, 'the Host header is missing'],
-    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', 405, 'no proxy'],
+    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'no proxy'],
+    ['HTTP/2 as text', 'GET / HTTP/2.0\r\nHost: a\r\n\r\n', 505, 'HTTP/2.0 does not come as text'],
+    ['HTTP/0.9 with a version', 'GET / HTTP/0.9\r\nHost: a\r\n\r\n', 505, 'HTTP/0.9'],
     ['another Expect', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n', 417, 'expected 100-continue'],
   ])('of %s is told why, and its connection ends', async (_name, bytes, status, message) => {
     const running = await start();
