@@ -13,7 +13,7 @@ import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import { CALL_MS } from '#routing/group-calls.ts';
 import type { Target } from '#routing/group-routes.ts';
-import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts';
+import { errorsOf, inTime, lateError } from '#routing/in-time.ts';
 import { isMoved, unowned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
 import { bytesOfAll, divide, needsName, waitOfOperation, withNames } from '#routing/split-batch.ts';
@@ -91,7 +91,7 @@ export class BatchCalls {
       const results = positions.resultsOf(group, given, await this.#send(group, part, running, onSend));
       for (const [i, place] of places.entries()) running.results[place] = results[i];
     } catch (error) {
-      if (!isMoved(error)) throw inCallersTime(error, running.signal);
+      if (!isMoved(error)) throw error;
       for (const place of places) running.sent.delete(place);
       if (clock.monotonicMs() >= running.endMs) throw unowned(error);
       // A Batch with a key of another group is refused whole, with nothing done.
@@ -123,7 +123,7 @@ export class BatchCalls {
       return this.#sendNamed(group, { ...kind, bytes }, part as readonly WriteOperation[], onSend);
     return group.named(
       part.filter(needsName).length,
-      bytes,
+      { bytes, signal },
       () => key,
       async (ids) => {
         const named = withNames(part, ids);

@@ -12,6 +12,7 @@ import { GroupLog } from '#routing/group-log.ts';
 import type { GroupMembers } from '#routing/group-members.ts';
 import type { Target } from '#routing/group-routes.ts';
 import { Hold, type HoldLimits } from '#routing/hold.ts';
+import { inCallersTime, whileWanted } from '#routing/in-time.ts';
 import { MappedGroup, PAUSE_MS_MAX, type RefreshMap } from '#routing/mapped-group.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import { OwnNames } from '#routing/own-names.ts';
@@ -135,7 +136,11 @@ export class GroupCalls {
       this.#router.run({ target, isRepeatable, isRead, signal, at, ...limits }, (one) =>
         mayEnd && one.timeoutMs > ATTEMPT_MS ? this.#mapped.attempts.run(one, attempt) : attempt(one),
       );
-    return bytes === undefined ? run() : this.#placed(bytes, run);
+    try {
+      return await (bytes === undefined ? run() : this.#placed(bytes, run));
+    } catch (error) {
+      throw inCallersTime(error, signal);
+    }
   }
 
   /** See `Router.onBehind`. */
@@ -159,19 +164,22 @@ export class GroupCalls {
    */
   named<T>(
     count: number,
-    bytes: number,
+    { bytes, signal }: Pick<CallKind, 'bytes' | 'signal'>,
     key: () => string,
     work: (ids: readonly WriteId[]) => Promise<T>,
   ): Promise<T> {
-    return this.#placed(bytes, () => (count === 0 ? work([]) : this.#withNames(count, key, work)));
+    return this.#placed(bytes ?? 0, () =>
+      count === 0 ? work([]) : this.#withNames(count, signal, key, work),
+    );
   }
 
   async #withNames<T>(
     count: number,
+    signal: AbortSignal | undefined,
     key: () => string,
     work: (ids: readonly WriteId[]) => Promise<T>,
   ): Promise<T> {
-    if (this.#position === undefined) await this.#learnPosition(key());
+    if (this.#position === undefined) await whileWanted(this.#learnPosition(key()), signal);
     const since = this.#position;
     const { names, release } = this.#names.take(count);
     try {

@@ -42,7 +42,21 @@ export function inTime(
   });
 }
 
-/** The error of a part that its caller's time ended; any other error as it is. */
+/** Waits for what other callers wait for, too. Rejects where this one goes away, or its time is nearly over, with nothing done. */
+export async function whileWanted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      const error = new WalnutError('cancelled', 'the caller gave up waiting', { nothingDone: true });
+      reject(inCallersTime(error, signal));
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, ONCE);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', end));
+  });
+}
+
+/** The error of a call that its caller's time ended; any other error as it is. */
 export function inCallersTime(error: unknown, signal: AbortSignal | undefined): unknown {
   if (!isDeadlineNear(signal) || !(error instanceof WalnutError)) return error;
   if (error.code !== 'cancelled' && error.code !== 'unavailable') return error;

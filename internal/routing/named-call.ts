@@ -10,7 +10,7 @@ export function runNamed<A>(
   key: () => string,
   send: (attempt: GroupAttempt, id: WriteId) => Promise<A>,
 ): Promise<A> {
-  return group.named(1, kind.bytes ?? 0, key, async (ids) => {
+  return group.named(1, kind, key, async (ids) => {
     const own = ids[0] as WriteId;
     let mayBeRepeat = false;
     const placed = { ...kind, bytes: undefined };

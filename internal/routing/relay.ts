@@ -25,7 +25,7 @@ import type { BatchCalls } from '#routing/batch-calls.ts';
 import type { CallKind, GroupAttempt, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { Groups } from '#routing/groups.ts';
-import { errorsOf, inCallersTime, inTime, lateError } from '#routing/in-time.ts';
+import { errorsOf, inTime, lateError } from '#routing/in-time.ts';
 import { isMoved, untilOwned } from '#routing/moved.ts';
 import { runNamed } from '#routing/named-call.ts';
 import { OPERATION_BYTES, withNames } from '#routing/split-batch.ts';
@@ -78,10 +78,10 @@ export class Relay implements RelayPort {
   ): Promise<RelayedPart[]> | undefined {
     if (!this.#knowsAll(batch)) return undefined;
     const parts = this.#divide(batch);
+    const ends = signal && earlySignal(signal, leftMs, this.#options.clock);
     const [only] = parts;
     if (only !== undefined && parts.length === 1)
-      return this.#results(only, signal, user).then((results) => [partOf(only, results)]);
-    const ends = signal && earlySignal(signal, leftMs, this.#options.clock);
+      return this.#results(only, ends, user).then((results) => [partOf(only, results)]);
     return this.#all(parts, ends, user);
   }
 
@@ -161,7 +161,7 @@ export class Relay implements RelayPort {
       if (message.hasOneName) return await this.#sendNamed(part, kind);
       return await group.named(
         message.unnamed,
-        kind.bytes ?? 0,
+        kind,
         () => message.key(),
         (ids) => {
           part.isSent = !message.isRead;
@@ -169,7 +169,7 @@ export class Relay implements RelayPort {
         },
       );
     } catch (error) {
-      if (!isMoved(error)) throw inCallersTime(error, signal);
+      if (!isMoved(error)) throw error;
       // A Batch with a key of another group is refused whole, with nothing done.
       const { groups, batches } = this.#options;
       await groups.owners.learn(error.details.shard, group.id);

@@ -34,7 +34,7 @@ import {
 import { toNamedWrites } from '#wire/batch-name.ts';
 import { fromExplainAnswer, toExplainCommand } from '#wire/explain-codec.ts';
 import { JsonCalls } from '#wire/json-calls.ts';
-import { type Caller, KeyValueCalls } from '#wire/kv-calls.ts';
+import { type EndOf, endOfCaller, KeyValueCalls } from '#wire/kv-calls.ts';
 import {
   fromDeleteAnswer,
   fromDurableAnswer,
@@ -85,17 +85,21 @@ type Methods = MethodTable<typeof KVStore>;
 const EVERYBODY: KeysViewer = { keys: undefined, wish: undefined };
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { port, bulk, relay, limits } = options;
-  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax));
+  const { port, bulk, relay, limits, clock } = options;
+  // A gateway says what became of a call, and what it has of a Batch, while that still arrives.
+  const early: EndOf = (caller) => earlySignal(caller.signal, caller.timeoutMs?.(), clock);
+  const endOf = relay === undefined ? endOfCaller : early;
+  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax), endOf);
   const calls = {
     takes: relay === undefined ? wishesNothing : isRelayed,
-    binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax),
-    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax)),
+    binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax, endOf),
+    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax), endOf),
+    endOf,
   };
   const module = createRpcModule(KVStore, {
     ...createReads(options, calls),
     ...createWrites(options, calls),
-    batch: createBatch(options, calls.takes),
+    batch: createBatch(options, calls),
   });
   return { ...module, headers: options.headers };
 }
@@ -108,11 +112,12 @@ interface Calls {
   readonly takes: TakesWish;
   readonly binary: SingleCalls;
   readonly json: KeyValueCalls;
+  readonly endOf: EndOf;
 }
 
 function createReads(
   { views, slices }: KeyValueModuleOptions,
-  { takes, binary, json }: Calls,
+  { takes, binary, json, endOf }: Calls,
 ): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
     get: {
@@ -122,7 +127,7 @@ function createReads(
         if (context.isHttpGet && command.fill !== undefined)
           throw invalidArgument('fill_lease_ms came by HTTP GET, which may be repeated: expected a POST');
         // Only a read that may wait needs to know that its caller went away.
-        const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
+        const signal = command.waitMs > 0 || context.hasDeadline ? endOf(context) : undefined;
         return mapAwaitable(views(context).port.get(command, signal), fromGetAnswer);
       },
       binaryImpl: (request, context, headroom) =>
@@ -133,12 +138,12 @@ function createReads(
     scan: {
       limits: FEW,
       impl: (request, context) =>
-        mapAwaitable(views(context).port.scan(toScanCommand(request), context.signal), fromScanAnswer),
+        mapAwaitable(views(context).port.scan(toScanCommand(request), endOf(context)), fromScanAnswer),
     },
     getUpdates: {
       limits: FEW,
       impl: async (request, context) =>
-        fromUpdatesAnswer(await views(context).port.getUpdates(toUpdatesCommand(request), context.signal)),
+        fromUpdatesAnswer(await views(context).port.getUpdates(toUpdatesCommand(request), endOf(context))),
     },
     watch: {
       limits: FEW,
@@ -155,13 +160,13 @@ function createReads(
     explain: {
       limits: FEW,
       impl: async (request, context) =>
-        fromExplainAnswer(await views(context).port.explain(toExplainCommand(request), context.signal)),
+        fromExplainAnswer(await views(context).port.explain(toExplainCommand(request), endOf(context))),
     },
     awaitDurable: {
       limits: FEW,
       impl: async (request, context) =>
         fromDurableAnswer(
-          await views(context).port.awaitDurable(toAwaitDurableCommand(request), context.signal),
+          await views(context).port.awaitDurable(toAwaitDurableCommand(request), endOf(context)),
         ),
     },
   };
@@ -169,21 +174,21 @@ function createReads(
 
 function createWrites(
   { limits, views }: KeyValueModuleOptions,
-  { takes, binary, json }: Calls,
+  { takes, binary, json, endOf }: Calls,
 ): Pick<Methods, 'set' | 'delete' | 'increment' | 'touch' | 'deletePrefix'> {
   return {
     deletePrefix: {
       limits: FEW,
       impl: async (request, context) =>
         fromDeletePrefixAnswer(
-          await views(context).port.deletePrefix(toDeletePrefixCommand(request), context.signal),
+          await views(context).port.deletePrefix(toDeletePrefixCommand(request), endOf(context)),
         ),
     },
     set: {
       limits: valueLimits(limits.valueBytesMax),
       impl: async (request, context) => {
         const command = toSetCommand(request, limits.valueBytesMax);
-        return fromSetAnswer(await views(context).port.set(command, signalFor(command, context)));
+        return fromSetAnswer(await views(context).port.set(command, signalFor(command, context, endOf)));
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context, takes) ? binary.set(request, context, headroom) : undefined,
@@ -194,7 +199,9 @@ function createWrites(
       limits: FEW,
       impl: async (request, context) => {
         const command = toDeleteCommand(request);
-        return fromDeleteAnswer(await views(context).port.delete(command, signalFor(command, context)));
+        return fromDeleteAnswer(
+          await views(context).port.delete(command, signalFor(command, context, endOf)),
+        );
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context, takes) ? binary.delete(request, context, headroom) : undefined,
@@ -205,7 +212,9 @@ function createWrites(
       limits: FEW,
       impl: async (request, context) => {
         const command = toIncrementCommand(request);
-        return fromIncrementAnswer(await views(context).port.increment(command, signalFor(command, context)));
+        return fromIncrementAnswer(
+          await views(context).port.increment(command, signalFor(command, context, endOf)),
+        );
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context, takes) ? binary.increment(request, context, headroom) : undefined,
@@ -216,7 +225,7 @@ function createWrites(
       limits: FEW,
       impl: async (request, context) => {
         const command = toTouchCommand(request);
-        return fromTouchAnswer(await views(context).port.touch(command, signalFor(command, context)));
+        return fromTouchAnswer(await views(context).port.touch(command, signalFor(command, context, endOf)));
       },
       binaryImpl: (request, context, headroom) =>
         writesEverything(context, takes) ? binary.touch(request, context, headroom) : undefined,
@@ -226,12 +235,9 @@ function createWrites(
   };
 }
 
-function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods['batch'] {
-  const { limits, relay, describe, views, slices, clock } = options;
+function createBatch(options: KeyValueModuleOptions, { takes, endOf }: Calls): Methods['batch'] {
+  const { limits, relay, describe, views, slices } = options;
   const { port: whole, batch: ofEverybody } = views(EVERYBODY);
-  // A gateway answers what it has of several groups while that still arrives.
-  const early = (caller: Caller): AbortSignal => earlySignal(caller.signal, caller.timeoutMs?.(), clock);
-  const endOf = relay === undefined ? undefined : early;
   const general = new BatchBytes({
     ...options,
     batch: ofEverybody,
@@ -248,21 +254,20 @@ function createBatch(options: KeyValueModuleOptions, takes: TakesWish): Methods[
         const command = toAtomicBatch(request, limits);
         const signal = mayWait(command) || readsMayWait(command.operations) || context.hasDeadline;
         return fromAtomicAnswer(
-          await port.atomicBatch(command, signal ? context.signal : undefined),
+          await port.atomicBatch(command, signal ? endOf(context) : undefined),
           describe,
         );
       }
       const parsed = toBatchOperations(request, limits);
       const { operations } = parsed;
-      const signal = signalOf(operations, context);
+      const signal = signalOf(operations, context, endOf);
       const named = toNamedWrites(request, parsed);
       if (named !== undefined) {
         const done = await port.namedBatch(named.writes, named.id, signal);
         tellLeader(done, context);
         return fromBatchResults(parsed, done, limits, describe);
       }
-      const ends = signal && (endOf?.(context) ?? signal);
-      const results = operations.length === 0 ? [] : await batch(operations, ends);
+      const results = operations.length === 0 ? [] : await batch(operations, signal);
       tellLeader(results, context);
       return fromBatchResults(parsed, results, limits, describe);
     },
@@ -290,10 +295,14 @@ function isRelayed(wish: CallWish | undefined): boolean {
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */
-function signalOf(operations: readonly BatchOperation[], context: UnaryContext): AbortSignal | undefined {
+function signalOf(
+  operations: readonly BatchOperation[],
+  context: UnaryContext,
+  endOf: EndOf,
+): AbortSignal | undefined {
   const isWaiting =
     readsMayWait(operations) || operations.some(({ kind, command }) => kind !== 'get' && mayWait(command));
-  return isWaiting || context.hasDeadline ? context.signal : undefined;
+  return isWaiting || context.hasDeadline ? endOf(context) : undefined;
 }
 
 function readsMayWait(operations: readonly BatchOperation[]): boolean {
@@ -301,8 +310,8 @@ function readsMayWait(operations: readonly BatchOperation[]): boolean {
 }
 
 /** Only a write that waits for more than being visible needs to know that its caller went away. */
-function signalFor(options: ReceiptOptions, context: UnaryContext): AbortSignal | undefined {
-  return mayWait(options) || context.hasDeadline ? context.signal : undefined;
+function signalFor(options: ReceiptOptions, context: UnaryContext, endOf: EndOf): AbortSignal | undefined {
+  return mayWait(options) || context.hasDeadline ? endOf(context) : undefined;
 }
 
 function mayWait(options: ReceiptOptions): boolean {

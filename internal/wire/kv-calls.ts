@@ -33,18 +33,25 @@ export interface Caller {
   beginLarge?(): void;
 }
 
+/** When the work for a caller ends. A gateway ends it while its answer still arrives. */
+export type EndOf = (caller: Caller) => AbortSignal;
+
+export const endOfCaller: EndOf = ({ signal }) => signal;
+
 /**
  * One per edge and form: its buffers serve one request after another. Each method takes
  * the bytes of a request and gives those of the answer with `headroom` unwritten ones
  * before them; undefined where the request has another form, with nothing done.
  */
 export class KeyValueCalls {
+  readonly #endOf: EndOf;
   readonly #port: KeyValuePort;
   readonly #bulk: BulkPort | undefined;
   readonly #form: CallForm;
   readonly #encodeGet: CallForm['get'];
 
-  constructor(port: KeyValuePort, bulk: BulkPort | undefined, form: CallForm) {
+  constructor(port: KeyValuePort, bulk: BulkPort | undefined, form: CallForm, endOf = endOfCaller) {
+    this.#endOf = endOf;
     this.#port = port;
     this.#bulk = bulk;
     this.#form = form;
@@ -74,7 +81,7 @@ export class KeyValueCalls {
       const command = form.columns.deleteCommand(0);
       const soon = this.#bulkFor(command)?.deleteSoon(command);
       if (soon !== undefined) return mapSoon(soon, (settled) => form.delete(settled, headroom));
-      const answer = this.#port.delete(command, signalOf(caller));
+      const answer = this.#port.delete(command, this.#signalOf(caller));
       return mapAwaitable(answer, (settled) => form.delete(settled, headroom));
     } finally {
       form.close();
@@ -88,7 +95,7 @@ export class KeyValueCalls {
       const command = form.columns.incrementCommand(0);
       const soon = this.#bulkFor(command)?.incrementSoon(command);
       if (soon !== undefined) return mapSoon(soon, (settled) => form.increment(settled, headroom));
-      const answer = this.#port.increment(command, signalOf(caller));
+      const answer = this.#port.increment(command, this.#signalOf(caller));
       return mapAwaitable(answer, (settled) => form.increment(settled, headroom));
     } finally {
       form.close();
@@ -102,7 +109,7 @@ export class KeyValueCalls {
       const command = form.columns.touchCommand(0);
       const soon = this.#bulkFor(command)?.touchSoon(command);
       if (soon !== undefined) return mapSoon(soon, (settled) => form.touch(settled, headroom));
-      const answer = this.#port.touch(command, signalOf(caller));
+      const answer = this.#port.touch(command, this.#signalOf(caller));
       return mapAwaitable(answer, (settled) => form.touch(settled, headroom));
     } finally {
       form.close();
@@ -114,6 +121,11 @@ export class KeyValueCalls {
     return id === undefined ? this.#bulk : undefined;
   }
 
+  /** The signal is made when it is read, so it is read only where it is used. */
+  #signalOf(caller: Caller): AbortSignal | undefined {
+    return caller.hasDeadline ? this.#endOf(caller) : undefined;
+  }
+
   #get(caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
     const form = this.#form;
     const { columns, valueBytesMax } = form;
@@ -122,7 +134,7 @@ export class KeyValueCalls {
       const encode = this.#encodeGet;
       if (encode === undefined) return undefined;
       const command = columns.getCommand(0);
-      const signal = command.waitMs > 0 ? caller.signal : signalOf(caller);
+      const signal = command.waitMs > 0 ? this.#endOf(caller) : this.#signalOf(caller);
       return mapAwaitable(this.#port.get(command, signal), (settled) => encode(settled, headroom));
     }
     const { bytes } = columns;
@@ -137,7 +149,7 @@ export class KeyValueCalls {
     const { columns } = form;
     const made = columns.areSets ? this.#bulk?.sets(columns) : undefined;
     if (made !== undefined) return mapSoon(made, (settled) => encodeMade(form, settled, headroom));
-    const answer = this.#port.set(columns.setCommand(0), signalOf(caller));
+    const answer = this.#port.set(columns.setCommand(0), this.#signalOf(caller));
     return mapAwaitable(answer, (settled) => form.set(settled, headroom));
   }
 }
@@ -145,11 +157,6 @@ export class KeyValueCalls {
 function encodeMade(form: CallForm, { answer, refused }: SetsAnswer, headroom: number): Buffer {
   if (answer === undefined) throw refused.get(0);
   return form.set(answer, headroom);
-}
-
-/** The signal is made when it is read, so it is read only where it is used. */
-function signalOf(caller: Caller): AbortSignal | undefined {
-  return caller.hasDeadline ? caller.signal : undefined;
 }
 
 /** The moment to read at; undefined where what was read cannot be answered at once. */

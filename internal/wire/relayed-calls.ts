@@ -4,7 +4,7 @@
  */
 import type { RelayPort } from '#model/relay.ts';
 import { asBuffer } from '#platform/bytes.ts';
-import type { Caller, Encoded, KeyValueCalls } from '#wire/kv-calls.ts';
+import { type Caller, type Encoded, type EndOf, endOfCaller, type KeyValueCalls } from '#wire/kv-calls.ts';
 import { DELETE, GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { ReadOne } from '#wire/relayed-message.ts';
@@ -16,13 +16,15 @@ export type SingleCalls = {
 };
 
 export class RelayedCalls implements SingleCalls {
+  readonly #endOf: EndOf;
   readonly #reader: RequestReader;
   readonly #one: ReadOne;
   readonly #relay: RelayPort;
   readonly #general: SingleCalls;
 
   /** `general`: takes what is not passed on, for callers without a name. */
-  constructor(relay: RelayPort, general: SingleCalls, valueBytesMax: number) {
+  constructor(relay: RelayPort, general: SingleCalls, valueBytesMax: number, endOf = endOfCaller) {
+    this.#endOf = endOf;
     this.#relay = relay;
     this.#general = general;
     this.#reader = new RequestReader(valueBytesMax);
@@ -58,7 +60,7 @@ export class RelayedCalls implements SingleCalls {
     const reader = this.#reader;
     try {
       if (!reader.readOne(kind, asBuffer(request))) return undefined;
-      const signal = caller.hasDeadline || reader.columns.mayWait ? caller.signal : undefined;
+      const signal = caller.hasDeadline || reader.columns.mayWait ? this.#endOf(caller) : undefined;
       this.#one.headroom = headroom;
       return this.#relay.one(this.#one, signal, caller.wish?.user)?.then(({ bytes }) => asBuffer(bytes));
     } finally {

@@ -127,8 +127,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'relayed Batch that is refused where a group does not own a key any more',
     file: 'internal/routing/relay.ts',
-    text: 'if (!isMoved(error)) throw inCallersTime(error, signal);',
-    replacement: 'if (!isMoved(error) || group !== undefined) throw inCallersTime(error, signal);',
+    text: 'if (!isMoved(error)) throw error;',
+    replacement: 'if (!isMoved(error) || group !== undefined) throw error;',
     tests: RELAYED,
   },
   {

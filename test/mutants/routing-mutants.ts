@@ -47,6 +47,20 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: ['test/routing/await-durable.test.ts'],
   },
   {
+    name: 'late: a single call whose time is over does not say what became of it',
+    file: 'internal/routing/group-calls.ts',
+    text: 'throw inCallersTime(error, signal);',
+    replacement: 'throw error;',
+    tests: ['test/routing/late-batches.test.ts'],
+  },
+  {
+    name: 'late: a write waits for the position of its group after its caller has gone',
+    file: 'internal/routing/group-calls.ts',
+    text: 'await whileWanted(this.#learnPosition(key()), signal);',
+    replacement: 'await whileWanted(this.#learnPosition(key()), signal && undefined);',
+    tests: ['test/routing/late-batches.test.ts'],
+  },
+  {
     name: 'watch of a gateway that begins from places of other groups',
     file: 'internal/routing/merged-watch.ts',
     text: '  checkPlaces(command, watched);\n',
@@ -126,9 +140,12 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'names of writes made before there is a place for them',
     file: 'internal/routing/group-calls.ts',
-    text: 'return this.#placed(bytes, () => (count === 0 ? work([]) : this.#withNames(count, key, work)));',
-    replacement:
-      'return count === 0 ? work([]) : this.#withNames(count, key, (ids) => this.#placed(bytes, () => work(ids)));',
+    text: `return this.#placed(bytes ?? 0, () =>
+      count === 0 ? work([]) : this.#withNames(count, signal, key, work),
+    );`,
+    replacement: `return count === 0
+      ? work([])
+      : this.#withNames(count, signal, key, (ids) => this.#placed(bytes ?? 0, () => work(ids)));`,
     tests: [KEYS],
   },
   {

@@ -1,4 +1,4 @@
-/** What a Batch says of its operations when the time of its caller is nearly over. */
+/** What a Batch says of its operations, and a single call of itself, when the time of its caller is nearly over. */
 import { expect, it } from 'vitest';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -57,4 +57,24 @@ it('says of an unknown outcome once, and to writes only', async () => {
     { error: { message: said, details: { nothingDone: true } } },
     { error: { message: `${said}; its outcome is unknown` } },
   ]);
+});
+
+it.each([
+  // A group whose position is not known yet is asked for that first.
+  ['that was never sent', 0, 'dead', true],
+  ['that nodes refused', 1, 'dead', true],
+  ['that a node may have done', 1, 'hung', false],
+] as const)('says of a single write %s whether nothing was done', async (_, before, fate, isNothingDone) => {
+  const cluster = new FakeCluster(['g1']);
+  for (let i = 0; i < before; i++) await cluster.settled(cluster.keys.increment(incrementOf(OF_G1)));
+  cluster.fate = () => fate;
+  const early = new AbortController();
+  const startedMs = cluster.clock.monotonicMs();
+  const end = (): void =>
+    early.abort(new WalnutError('deadline_exceeded', 'the time of the caller is nearly over'));
+  cluster.clock.after(3_000, end);
+  const done = cluster.keys.increment(incrementOf(OF_G1), early.signal);
+  const error = (await cluster.settled(done)) as WalnutError;
+  expect([error.code, error.details.nothingDone === true]).toEqual(['deadline_exceeded', isNothingDone]);
+  expect(cluster.clock.monotonicMs() - startedMs).toBeLessThan(3_100);
 });

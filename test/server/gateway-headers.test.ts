@@ -241,3 +241,21 @@ describe('the user of a call', () => {
     expect(answer.text).toContain('believed of users with the role gateway only');
   });
 });
+
+describe('a call whose deadline is over while it waits in the gateway', () => {
+  it.each([
+    ['Increment', { key: OF_G1 }],
+    ['Get', { key: OF_G1 }],
+    ['Batch', { operations: [{ increment: { key: OF_G1 } }] }],
+    ['DeletePrefix', { prefix: `{${OF_G1}}` }],
+  ])('says that nothing was done: %s', async (name, request) => {
+    const { cluster, rpc } = await open();
+    cluster.fate = () => 'dead';
+    const answer = await rpc(name, request, { 'connect-timeout-ms': '100' });
+    expect(answer.status).toBe(504);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      code: 'deadline_exceeded',
+      details: [{ type: 'walnut.v1.Refusal', debug: { nothingDone: true } }],
+    });
+  });
+});
