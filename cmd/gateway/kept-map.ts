@@ -8,6 +8,7 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { ShardMapSchema } from '#gen/walnut/cluster/v1/map_pb.ts';
+import type { Clock } from '#platform/clock.ts';
 import { crc32 } from '#platform/crc32.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -19,7 +20,12 @@ const MARK = Buffer.from('WLNTMAP1');
 const HEAD_BYTES = MARK.length + 4;
 
 /** Rejects with `ConfigError` where the path is that of a directory, else where the directory of the file cannot be made. */
-export async function openKeptMap(fileSystem: FileSystem, path: string, logger: Logger): Promise<KeptMap> {
+export async function openKeptMap(
+  fileSystem: FileSystem,
+  path: string,
+  clock: Pick<Clock, 'wallMs'>,
+  logger: Logger,
+): Promise<KeptMap> {
   if ((await fileSystem.stat(path))?.isDirectory === true)
     throw new ConfigError([
       `gateway.map_file: ${path} is a directory: name a file in it, such as ${path}/map`,
@@ -28,8 +34,10 @@ export async function openKeptMap(fileSystem: FileSystem, path: string, logger: 
   return {
     load: async () => {
       try {
-        if ((await fileSystem.stat(path)) === undefined) return undefined;
-        return decodeMap(await readWholeFile(fileSystem, path));
+        const stat = await fileSystem.stat(path);
+        if (stat === undefined) return undefined;
+        const map = decodeMap(await readWholeFile(fileSystem, path));
+        return { map, ageMs: Math.max(0, clock.wallMs() - stat.modifiedMs) };
       } catch (error) {
         const why = (error as Error).message;
         logger.warn({ file: path, why }, 'the map that was kept cannot be used: waiting for a coordinator');

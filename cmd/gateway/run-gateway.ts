@@ -102,7 +102,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
 
 async function openKept(
   { gateway: { mapFile } }: GatewayConfig,
-  { fileSystem, logger }: SecurityParts,
+  { fileSystem, clock, logger }: SecurityParts,
 ): Promise<KeptMap | undefined> {
-  return mapFile === undefined ? undefined : openKeptMap(fileSystem, mapFile, logger);
+  return mapFile === undefined ? undefined : openKeptMap(fileSystem, mapFile, clock, logger);
 }

@@ -21,7 +21,7 @@ export interface GatewayView {
   /** Empty: there is no map yet. */
   readonly clusterId: string;
   readonly mapEpoch: number;
-  /** Since a coordinator said that this map is the newest, milliseconds; undefined: none has. */
+  /** Since a coordinator said that this map is the newest, or it was kept, milliseconds; undefined: there is none. */
   readonly mapAgeMs: number | undefined;
   /** Changes of the map arrive as they are made. */
   readonly isFollowing: boolean;

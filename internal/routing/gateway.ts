@@ -19,8 +19,8 @@ import type { NodeLinks } from '#routing/node-keys.ts';
 
 /** Where the newest map is kept. */
 export interface KeptMap {
-  /** Undefined: there is none that can be used. */
-  load(): Promise<ShardMap | undefined>;
+  /** With how long ago it was written. Undefined: there is none that can be used. */
+  load(): Promise<{ readonly map: ShardMap; readonly ageMs: number } | undefined>;
   /** Never rejects. */
   save(map: ShardMap): Promise<void>;
 }
@@ -71,11 +71,12 @@ export class Gateway implements GatewayPort {
   /** Begins with the map that was kept, if there is one, and follows the coordinators from then on. */
   async start(): Promise<void> {
     const { kept, logger } = this.#options;
-    const map = await kept?.load();
-    if (map !== undefined) {
-      this.#groups.cache.start(map);
+    const found = await kept?.load();
+    if (found !== undefined) {
+      const { map, ageMs } = found;
+      this.#groups.cache.start(map, ageMs);
       logger.info(
-        { epoch: map.epoch, cluster: map.clusterId },
+        { epoch: map.epoch, cluster: map.clusterId, ageMs },
         'the gateway begins with the map that it kept',
       );
     }

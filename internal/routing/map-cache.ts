@@ -38,14 +38,16 @@ export class MapCache {
     return this.#map;
   }
 
-  /** Milliseconds since a coordinator said that this map is the newest; undefined: none has yet. */
+  /** Milliseconds since a coordinator said that this map is the newest, or since it was kept; undefined: there is none. */
   get ageMs(): number | undefined {
     return this.#heardMs === undefined ? undefined : this.#options.clock.monotonicMs() - this.#heardMs;
   }
 
   /** The map that was kept on disk: it counts until a coordinator says more. */
-  start(map: ShardMap): void {
-    if (this.#map === undefined) this.#set(map);
+  start(map: ShardMap, ageMs: number): void {
+    if (this.#map !== undefined) return;
+    this.#heardMs = this.#options.clock.monotonicMs() - ageMs;
+    this.#set(map);
   }
 
   /** News that a coordinator gave just now. */

@@ -11,7 +11,7 @@ export function registerGatewayMetrics(metrics: Metrics, port: GatewayPort): voi
   );
   metrics.gaugeFamilyFrom(
     'walnut_gateway_map_age_seconds',
-    'Since a coordinator said that the map is the newest; absent until one has.',
+    'Since a coordinator said that the map is the newest, or since the map was kept that the gateway started from; absent while there is none.',
     [],
     () => {
       const { mapAgeMs } = view();

@@ -5,15 +5,29 @@ import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 import { decodeMap, encodeMap, openKeptMap } from '../../cmd/gateway/kept-map.ts';
 
+/** The double counts a file's writes instead of milliseconds. */
+const CLOCK = { wallMs: () => 60_000 };
+
 describe('a kept map', () => {
   it('is there after a restart, the newest one whole', async () => {
     const fileSystem = new MemoryFileSystem();
-    const kept = await openKeptMap(fileSystem, '/new/directory/map', silentLogger);
+    const kept = await openKeptMap(fileSystem, '/new/directory/map', CLOCK, silentLogger);
     expect(await kept.load()).toBeUndefined();
     await kept.save(mapOf(['g1', 'g2'], 1));
     await kept.save(mapOf(['g1', 'g2'], 2));
-    const again = await openKeptMap(fileSystem, '/new/directory/map', silentLogger);
-    expect(await again.load()).toEqual(mapOf(['g1', 'g2'], 2));
+    const again = await openKeptMap(fileSystem, '/new/directory/map', CLOCK, silentLogger);
+    expect(await again.load()).toMatchObject({ map: mapOf(['g1', 'g2'], 2) });
+  });
+
+  it('is as old as its file, and of no age where the wall clock went back', async () => {
+    const fileSystem = new MemoryFileSystem();
+    let wallMs = 60_000;
+    const kept = await openKeptMap(fileSystem, '/map', { wallMs: () => wallMs }, silentLogger);
+    await kept.save(mapOf(['g1'], 1));
+    const { modifiedMs } = (await fileSystem.stat('/map')) as { modifiedMs: number };
+    expect((await kept.load())?.ageMs).toBe(60_000 - modifiedMs);
+    wallMs = modifiedMs - 1;
+    expect((await kept.load())?.ageMs).toBe(0);
   });
 
   it('that was cut or altered is not used, and the next map replaces it', async () => {
@@ -28,23 +42,23 @@ describe('a kept map', () => {
     const fileSystem = new MemoryFileSystem();
     const lines: string[] = [];
     const logger = { ...silentLogger, warn: (_: unknown, message: string) => void lines.push(message) };
-    const kept = await openKeptMap(fileSystem, '/map', logger);
+    const kept = await openKeptMap(fileSystem, '/map', CLOCK, logger);
     const file = await fileSystem.open('/map', 'create');
     await file.write(Buffer.from('nonsense'), 0);
     await file.close();
     expect(await kept.load()).toBeUndefined();
     expect(lines).toEqual(['the map that was kept cannot be used: waiting for a coordinator']);
     await kept.save(mapOf(['g1'], 4));
-    expect((await kept.load())?.epoch).toBe(4);
+    expect((await kept.load())?.map.epoch).toBe(4);
   });
 
   it('is no directory, and leaves nothing behind where it cannot be written', async () => {
     const fileSystem = new MemoryFileSystem();
     await fileSystem.makeDirectory('/maps');
-    await expect(openKeptMap(fileSystem, '/maps', silentLogger)).rejects.toThrow(
+    await expect(openKeptMap(fileSystem, '/maps', CLOCK, silentLogger)).rejects.toThrow(
       'gateway.map_file: /maps is a directory: name a file in it, such as /maps/map',
     );
-    const kept = await openKeptMap(fileSystem, '/maps/map', silentLogger);
+    const kept = await openKeptMap(fileSystem, '/maps/map', CLOCK, silentLogger);
     await fileSystem.makeDirectory('/maps/map');
     await kept.save(mapOf(['g1'], 1));
     expect(await fileSystem.readDirectory('/maps')).toEqual(['map']);

@@ -382,8 +382,8 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'kept map that counts as fresh',
     file: 'internal/routing/map-cache.ts',
-    text: '    if (this.#map === undefined) this.#set(map);',
-    replacement: "    if (this.#map === undefined) this.take({ kind: 'whole', map, epoch: map.epoch });",
+    text: 'this.#heardMs = this.#options.clock.monotonicMs() - ageMs;',
+    replacement: 'this.#heardMs = this.#options.clock.monotonicMs();',
     tests: [MAP],
   },
   {

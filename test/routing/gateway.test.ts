@@ -44,7 +44,7 @@ function open() {
       toError: (error) => error as Error,
       retain: () => undefined,
     },
-    kept: { load: async () => mapOf(['g1'], 1), save: async () => undefined },
+    kept: { load: async () => ({ map: mapOf(['g1'], 1), ageMs: 5_000 }), save: async () => undefined },
     readFrom: 'master',
     limits: { callsMax: 10, bytesMax: 1_000_000 },
     ...{ clock, random: new SeededRandom(1), logger: silentLogger },
@@ -63,6 +63,18 @@ describe('a gateway', () => {
     await Promise.all(heard);
     expect(at.asked).toBe(1);
     expect(gateway.whenMapHeard(3)).toBeUndefined();
+  });
+
+  it('tells the age of the map that it kept until a coordinator has answered', async () => {
+    const { clock, at, gateway } = open();
+    await gateway.start();
+    await clock.advance(300);
+    expect(gateway.view().mapAgeMs).toBe(5_300);
+    at.epoch = 2;
+    const heard = gateway.whenMapHeard(2);
+    await clock.advance(1);
+    await heard;
+    expect(gateway.view().mapAgeMs).toBeLessThan(10);
   });
 
   it('is unavailable to that caller where no coordinator tells it in 500 ms', async () => {

@@ -43,14 +43,16 @@ describe('a cached map', () => {
     expect(cache.map).toEqual(mapAt(3));
   });
 
-  it('knows its age from the word of a coordinator, and not from the disk', async () => {
+  it('knows its age from the word of a coordinator, and before that from the disk', async () => {
     const { cache, clock } = openCache();
-    cache.start(mapAt(2));
     expect(cache.ageMs).toBeUndefined();
+    cache.start(mapAt(2), 7_000);
+    await clock.advance(100);
+    expect(cache.ageMs).toBe(7_100);
     cache.take({ kind: 'unchanged', epoch: 2 });
     await clock.advance(300);
     expect(cache.ageMs).toBe(300);
-    cache.start(mapAt(1));
+    cache.start(mapAt(1), 9_000);
     expect(cache.map?.epoch).toBe(2);
   });
 
@@ -109,7 +111,7 @@ describe('who follows the map', () => {
       ['coordinator c1:1: connection refused'],
     ]);
     // A stream on which nothing comes is given up.
-    await clock.advance(12_100);
+    await clock.advance(6_600);
     expect(at.slice(2)).toEqual(['c1:1 c 7', 'c2:1 c 7']);
     const stopped = follower.stop();
     await clock.settle();
@@ -197,10 +199,10 @@ describe('who follows the map', () => {
       },
     });
     follower.start();
-    await clock.advance(11_900);
+    await clock.advance(6_400);
     expect(follower.problems).toEqual([]);
     await clock.advance(200);
-    expect(follower.problems).toEqual(['coordinator c1:1: it said nothing for 12 s']);
+    expect(follower.problems).toEqual(['coordinator c1:1: it said nothing for 6.5 s']);
     void follower.stop();
     await clock.settle();
   });
@@ -226,7 +228,7 @@ describe('who follows the map', () => {
         yield whole({ ...mapAt(9), clusterId: 'd'.repeat(32) });
       },
     });
-    cache.start(mapAt(2));
+    cache.start(mapAt(2), 0);
     follower.start();
     await clock.settle();
     expect(follower.problems[0]).toContain(`another cluster (${'d'.repeat(32)})`);

@@ -10,7 +10,7 @@ const nobody = async (): Promise<void> => Promise.reject(new Error('no coordinat
 function open(epoch = 5, ask: () => Promise<void> = nobody) {
   const clock = new VirtualClock();
   const cache = new MapCache({ clock, ask, onMap: () => undefined });
-  cache.start(mapOf(['g1', 'g2'], epoch));
+  cache.start(mapOf(['g1', 'g2'], epoch), 0);
   return { clock, cache, owners: new SlotOwners(cache) };
 }
 
