@@ -110,13 +110,17 @@ describe('an RDB file', () => {
 
   it('is refused, or says the same, where bits were flipped: never something else', async () => {
     const bit = fc.integer({ min: 0, max: 8 * (WHOLE.length - 8) - 1 });
+    const whole = await read(WHOLE);
     await fc.assert(
       fc.asyncProperty(bit, async (at) => {
         const damaged = Buffer.from(WHOLE);
         damaged[at >> 3] = (damaged[at >> 3] as number) ^ (1 << (at & 7));
-        await expect(read(damaged)).rejects.toThrow('damaged at byte');
+        const refusal = expect.stringContaining('damaged at byte');
+        const told = await read(damaged).catch((error: Error) => error.message);
+        expect([whole, refusal]).toContainEqual(told);
       }),
-      { numRuns: Number(process.env['WALNUT_FUZZ_RDB'] ?? 200) },
+      // In that byte a flipped bit makes a version that has no checksum yet.
+      { numRuns: Number(process.env['WALNUT_FUZZ_RDB'] ?? 200), examples: [[8 * 7]] },
     );
   });
 
