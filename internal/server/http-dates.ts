@@ -17,17 +17,16 @@ export function formatHttpDate(ms: number): string {
   return new Date(ms).toUTCString();
 }
 
-/** The second that was formatted last: most answers of a second have the same Date. */
-const last = { second: -1, text: '' };
+/** More than the Date that connections add to answers is ever old: they renew it each second or so. */
+const DATE_AGE_MS_MAX = 10_000;
 
 /**
- * When an entry was modified, beside the time of the answer, which may not be before it. The Date
- * that connections add is up to a second old, and the clock of a master may be ahead of this one.
+ * When an entry was modified, which may not be after the Date of its answer: that of the connection
+ * may be too old, and the clock of the master that wrote may be ahead of this one.
  */
 export function modifiedHeaders(modifiedMs: number, nowMs: number): Record<string, string> {
-  const second = Math.floor(nowMs / 1_000);
-  if (second !== last.second) Object.assign(last, { second, text: formatHttpDate(nowMs) });
-  return { 'last-modified': formatHttpDate(Math.min(modifiedMs, nowMs)), date: last.text };
+  if (nowMs - modifiedMs > DATE_AGE_MS_MAX) return { 'last-modified': formatHttpDate(modifiedMs) };
+  return { 'last-modified': formatHttpDate(Math.min(modifiedMs, nowMs)), date: formatHttpDate(nowMs) };
 }
 
 /** Milliseconds since the Unix epoch; undefined: the text is no date. */

@@ -43,6 +43,13 @@ export const TIME_MUTANTS: readonly Mutant[] = [
     tests: [MODIFIED],
   },
   {
+    name: 'entry that was modified after its answer',
+    file: 'internal/server/http-dates.ts',
+    text: "'last-modified': formatHttpDate(Math.min(modifiedMs, nowMs)), date",
+    replacement: "'last-modified': formatHttpDate(modifiedMs), date",
+    tests: [DATES],
+  },
+  {
     name: 'If-Modified-Since that counts beside If-None-Match',
     file: 'internal/server/http-dates.ts',
     text: " || headers['if-none-match'] !== undefined || modifiedMs === undefined) return true;",

@@ -5,6 +5,7 @@ const WATCH = 'test/watch/watch.test.ts';
 const INITIAL = 'test/watch/initial.test.ts';
 const PAST = 'test/watch/past.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
+const QUEUE = 'test/watch/change-queue.test.ts';
 const PUMP = 'test/watch/live-pump.test.ts';
 const JSON_TEXT = 'test/wire/watch-json.test.ts';
 const CHECKER = 'test/node/watchers.test.ts';
@@ -23,6 +24,20 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '    if (telling.isDue && !this.#send(telling.mark())) return;',
     replacement: '',
     tests: [PUMP],
+  },
+  {
+    name: 'watch that is answered before the log is known to reach back',
+    file: 'internal/watch/watch-session.ts',
+    text: "    if (this.#telling.at.lsn >= feed.lastLsn('applied')) yield this.#telling.mark();",
+    replacement: '    yield this.#telling.mark();',
+    tests: [WATCH],
+  },
+  {
+    name: 'messages of keys that are cut by the values they leave out',
+    file: 'internal/watch/change-queue.ts',
+    text: '      sentBytes += change.as(this.#form).bytes;',
+    replacement: '      sentBytes += change.bytes;',
+    tests: [QUEUE],
   },
   {
     name: 'watchers that are woken without a pace',
