@@ -32,6 +32,8 @@ export async function* groupWatch(
   let isInitialDone = !command.isInitial;
   /** Events that were told of the record that goes on. */
   let told = 0;
+  /** Why no node began it; an attempt that had too little time left tells nothing of that. */
+  let why: WalnutError | undefined;
   for (let failures = 0; !signal.aborted; failures++) {
     let skipped = told;
     const beginMs = isBegun ? CALL_MS : startedMs + CALL_MS - clock.monotonicMs();
@@ -56,7 +58,8 @@ export async function* groupWatch(
     } catch (error) {
       if (signal.aborted) return;
       if (!mayGoOn(error)) throw error;
-      if (!isBegun && clock.monotonicMs() - startedMs >= CALL_MS) throw notBegun(group.id, error);
+      if (why === undefined || error.code !== 'deadline_exceeded') why = error;
+      if (!isBegun && clock.monotonicMs() - startedMs >= CALL_MS) throw notBegun(group.id, why);
       if (isBegun && !isInitialDone) throw notResumable(group.id, error);
     }
     await clock.sleep(doubled(PAUSE_MS, failures, PAUSE_MS_MAX), signal);

@@ -61,6 +61,13 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: ['test/routing/late-batches.test.ts'],
   },
   {
+    name: 'watch that tells of its last moment only why no node began it',
+    file: 'internal/routing/group-watch.ts',
+    text: "if (why === undefined || error.code !== 'deadline_exceeded') why = error;",
+    replacement: 'why = error;',
+    tests: [WATCH],
+  },
+  {
     name: 'watch of a gateway that begins from places of other groups',
     file: 'internal/routing/merged-watch.ts',
     text: '  checkPlaces(command, watched);\n',

@@ -66,6 +66,19 @@ describe('a watch of a cluster', () => {
     expect(cluster.clock.monotonicMs()).toBeLessThan(10_500);
   });
 
+  it('says why a group began none, and not only that there was no time left', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    g1.watched.push([message(g1, 2, [])]);
+    g1.isQuietAfter = true;
+    g2.watched.push(...Array.from({ length: 1_000 }, () => []));
+    void cluster.clock.sleep(9_000).then(() => {
+      g2.isSilent = true;
+    });
+    const { error } = await read(cluster, 1);
+    expect(error?.message).toBe('group g2 began no watch within 10000 ms: dead');
+  });
+
   it.each([['g1'], ['g1', 'g1'], ['g1', 'g3'], ['g1', 'g2', 'g3']])(
     'refuses a resume of %j %j %j',
     async (...ids) => {
