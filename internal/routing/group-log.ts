@@ -31,6 +31,7 @@ export class GroupLog {
     this.#logger.warn({ calls }, 'the group does not answer: its calls wait');
   }
 
+  /** The group answered. */
   released(): void {
     if (!this.#isHeldTold) return;
     this.#isHeldTold = false;

@@ -110,6 +110,7 @@ export class Hold {
     this.#underWay--;
     this.#failures = 0;
     if (this.#isOpen) this.#close();
+    this.#options.log.released();
     this.#release();
   }
 
@@ -189,7 +190,6 @@ export class Hold {
 
   #close(): void {
     this.#isOpen = false;
-    this.#options.log.released();
     this.#probe?.cancel();
     this.#idle?.cancel();
     this.#probe = undefined;

@@ -6,9 +6,11 @@ import { OwnNames, SEQUENCES_OPEN_MAX } from '#routing/own-names.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
-function open(): { clock: VirtualClock; hold: Hold } {
+function open(log = { held: (): void => undefined, released: (): void => undefined }): {
+  clock: VirtualClock;
+  hold: Hold;
+} {
   const clock = new VirtualClock();
-  const log = { held: (): void => undefined, released: (): void => undefined };
   const limits = { callsMax: 2, bytesMax: 100 };
   return { clock, hold: new Hold({ name: 'g1', limits, clock, random: new SeededRandom(1), log }) };
 }
@@ -47,6 +49,20 @@ describe('the queue of a group', () => {
     hold.onAnswer();
     await clock.settle();
     expect([hold.isOpen, gone]).toEqual([false, 5]);
+  });
+
+  it('tells that calls go on once the group has answered, and not where nobody waits any more', async () => {
+    const told: string[] = [];
+    const { clock, hold } = open({ held: () => told.push('held'), released: () => told.push('released') });
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(1, undefined);
+      hold.onFailure();
+    }
+    await clock.advance(10_000);
+    expect([hold.isOpen, told]).toEqual([false, ['held']]);
+    void hold.enter(1, undefined);
+    hold.onAnswer();
+    expect(told).toEqual(['held', 'released']);
   });
 
   it('lets another ask where the one before does not come back, ever more slowly', async () => {
