@@ -110,7 +110,7 @@ function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string):
     case 'unavailable':
       return `It is up but cannot answer now; see why with: walnut status --address ${address} (a gateway or coordinator: its /readyz?verbose)`;
     case 'unimplemented':
-      return 'Is that a Walnut node, and as new as this tool? Check with: walnut status; a coordinator: walnut cluster status; a gateway serves keys only, and says how it is at /readyz?verbose';
+      return 'Is that a Walnut node, and as new as this tool? Check with: walnut status; a coordinator: walnut cluster status; a gateway serves keys, walnut status and what walnut cluster reads';
     case 'unauthenticated':
       return (
         'Send a token: --token-file FILE, or WALNUT_TOKEN. Without TLS it goes only to nodes that you name, so ' +

@@ -94,9 +94,8 @@ export function takersOf(section: string, key?: string): string[] {
 
 /** True if the two binaries do the same for a group: a file of one may be meant for the other. */
 export function areAlike(a: BinaryKind, b: BinaryKind): boolean {
-  return ['wal', 'cluster'].every(
-    (name) => Object.hasOwn(SECTIONS[a], name) === Object.hasOwn(SECTIONS[b], name),
-  );
+  const has = (kind: BinaryKind, section: string): boolean => Object.hasOwn(SECTIONS[kind], section);
+  return has(a, 'wal') && ['wal', 'cluster'].every((section) => has(a, section) === has(b, section));
 }
 
 export function commandOf(kind: BinaryKind): string {

@@ -130,7 +130,7 @@ export class Gateway implements GatewayPort {
     if (this.#epoch >= epoch) return;
     throw new WalnutError(
       'unavailable',
-      `the caller knows map epoch ${epoch}, and this gateway ${this.#epoch}: no coordinator told it a newer map in ${MAP_HEARD_MS} ms`,
+      `the caller knows map epoch ${epoch}, and this gateway ${this.#epoch}: no coordinator that it asked told it a newer one`,
       { nothingDone: true },
     );
   }

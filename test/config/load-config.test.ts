@@ -321,7 +321,7 @@ colour: blue
     expect(problemsOf('slave', `${MINIMAL}master: { sync_interval: 1s }`)).toEqual([
       `node.yaml:2:1 ${missing}`,
     ]);
-    expect(problemsOf('master', '').join()).not.toContain('start');
+    expect([problemsOf('master', ''), problemsOf('gateway', '')].join()).not.toContain('start');
   });
 
   it.each([

@@ -53,8 +53,12 @@ function recoveryJson({ applied, clusterId, epoch, groups, problems }: RecoverCl
 /** Pure. */
 export function recoveryText(plan: RecoverClusterResponse, forced: string, takesWrites: boolean): string {
   const { applied, clusterId, epoch, groups, problems } = plan;
-  const head = `cluster ${clusterId || 'unknown'}, epoch ${epoch}\n`;
-  const facts = groups.map((each) => groupText(each, each.group?.id === forced)).join('');
+  // Numbers of a plan that is not carried out are nobody's.
+  const next = applied ? '' : 'next ';
+  const numbered = problems.length === 0;
+  const head = `cluster ${clusterId || 'unknown'}${numbered ? `, ${next}epoch ${epoch}` : ''}\n`;
+  const termOf = ({ group }: GroupRecovery): string => (numbered ? `${next}term ${group?.term}, ` : '');
+  const facts = groups.map((each) => groupText(each, termOf(each), each.group?.id === forced)).join('');
   if (problems.length > 0)
     return `${head}${facts}It cannot be done:\n${problems.map((problem) => `  ${problem}\n`).join('')}`;
   if (applied) return `${head}${facts}Done.${takesWrites ? ' It takes writes.' : ''}\n`;
@@ -62,9 +66,9 @@ export function recoveryText(plan: RecoverClusterResponse, forced: string, takes
   return `${head}${facts}Nothing was changed. Do it with: walnut cluster recover${flags} --apply\n`;
 }
 
-function groupText({ group, heard, missing }: GroupRecovery, isForced: boolean): string {
+function groupText({ group, heard, missing }: GroupRecovery, term: string, isForced: boolean): string {
   const id = group?.id ?? '';
-  const lines = [`${id}: term ${group?.term}, of ${heard.join(', ') || 'nobody'}`];
+  const lines = [`${id}: ${term}of ${heard.join(', ') || 'nobody'}`];
   if (missing.length > 0) lines.push(`not heard: ${missing.join(', ')}`);
   if (isForced && missing.length > 0)
     lines.push(

@@ -146,6 +146,8 @@ function refusal({ at, error }: Failed): CliError {
 }
 
 function adviceOn({ code, leaderHint }: CallError): string | undefined {
+  if (code === 'unavailable')
+    return 'See why with: walnut cluster status, and which nodes are heard with: walnut cluster nodes';
   const isAboutIt = leaderHint !== undefined || ELSEWHERE.includes(code);
   return isAboutIt ? 'See which coordinator is active with: walnut cluster status' : undefined;
 }
