@@ -37,43 +37,46 @@ export function blamedOnCaller(error: ConnectError): ConnectError {
   return isParseFailure ? undecodable(error.rawMessage) : (withLimitNamed(error, undefined) as ConnectError);
 }
 
-/** `limit`: of the call; undefined where that has no key. */
+/** What is known of the rpc. */
+export interface FailedRpc {
+  /** Undefined where its limit has no key. */
+  readonly limit: NamedLimit | undefined;
+  /** See `hasOwnDetails`. */
+  readonly hasDetails: boolean;
+}
 
 export async function settleEarlyFailure(
   answer: UniversalServerResponse,
   json: JsonOptions,
-  limit: NamedLimit | undefined,
+  rpc: FailedRpc,
 ): Promise<Settled> {
   const { trailer } = answer;
-  if (trailer?.has('grpc-status') === true) return { answer, code: settleTrailers(trailer, limit) };
+  if (trailer?.has('grpc-status') === true) return { answer, code: settleTrailers(trailer, rpc) };
   const body = Buffer.concat(await collect(answer.body));
   const isGrpcWeb = answer.header?.get('content-type')?.startsWith('application/grpc-web') === true;
-  return isGrpcWeb ? settleGrpcWeb(answer, body, limit) : settleConnect(answer, body, json, limit);
+  return isGrpcWeb ? settleGrpcWeb(answer, body, rpc) : settleConnect(answer, body, json, rpc);
 }
 
-function corrected(code: Code, message: string, limit: NamedLimit | undefined): ConnectError {
-  if (message.startsWith(PARSE_FAILURE)) return undecodable(message);
-  return unbegun(withLimitNamed(new ConnectError(message, code), limit) as ConnectError);
+function corrected(code: Code, message: string, { limit, hasDetails }: FailedRpc): ConnectError {
+  const isParseFailure = message.startsWith(PARSE_FAILURE);
+  const error = new ConnectError(message, isParseFailure ? Code.InvalidArgument : code);
+  return unbegun(withLimitNamed(error, limit) as ConnectError, hasDetails);
 }
 
 /** Corrects them in place. Returns the name of their code. */
-function settleTrailers(trailers: Headers, limit: NamedLimit | undefined): string {
+function settleTrailers(trailers: Headers, rpc: FailedRpc): string {
   const code: Code = Number(trailers.get('grpc-status'));
   if (trailers.has(DETAILS)) return codeName(code);
-  const error = corrected(code, decodeURIComponent(trailers.get('grpc-message') ?? ''), limit);
+  const error = corrected(code, decodeURIComponent(trailers.get('grpc-message') ?? ''), rpc);
   setTrailerStatus(trailers, error);
   return codeName(error.code);
 }
 
 /** The body is one frame of trailers; compressed ones stay as they are. */
-function settleGrpcWeb(
-  answer: UniversalServerResponse,
-  body: Buffer,
-  limit: NamedLimit | undefined,
-): Settled {
+function settleGrpcWeb(answer: UniversalServerResponse, body: Buffer, rpc: FailedRpc): Settled {
   const trailers = trailerParse(body.subarray(ENVELOPE_BYTES));
   if (!trailers.has('grpc-status')) return { answer: { ...answer, body: once(body) }, code: 'unknown' };
-  const code = settleTrailers(trailers, limit);
+  const code = settleTrailers(trailers, rpc);
   const text = trailerSerialize(trailers);
   const head = Buffer.from(body.subarray(0, ENVELOPE_BYTES));
   head.writeUInt32BE(text.length, 1);
@@ -84,12 +87,12 @@ function settleConnect(
   answer: UniversalServerResponse,
   body: Buffer,
   json: JsonOptions,
-  limit: NamedLimit | undefined,
+  rpc: FailedRpc,
 ): Settled {
   const { code, message, hasDetails } = readError(body);
   if (hasDetails || !Object.hasOwn(WIRE_CODES, code))
     return { answer: { ...answer, body: once(body) }, code };
-  const error = corrected(WIRE_CODES[code as WireCode], message, limit);
+  const error = corrected(WIRE_CODES[code as WireCode], message, rpc);
   const bytes = errorToJsonBytes(error, json);
   const header = new Headers(answer.header);
   header.set('content-length', String(bytes.length));

@@ -35,6 +35,7 @@ import { sendStream } from '#rpc/stream-answer.ts';
 import { whyUnreadable } from '#rpc/unary/get-query.ts';
 import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
 import { createUnaryPath, type UnaryPath } from '#rpc/unary/unary-path.ts';
+import { hasOwnDetails } from '#rpc/undecodable.ts';
 import { sendUnknownRpc } from '#rpc/unknown-rpc.ts';
 import { codeName } from '#wire/error-reader.ts';
 
@@ -221,7 +222,8 @@ async function answer(
   } else if (call.code !== undefined) {
     observe(call.code);
   } else {
-    const settled = await settleEarlyFailure(given, options.jsonOptions, unary);
+    const rpc = { limit: unary, hasDetails: hasOwnDetails(handler.method) };
+    const settled = await settleEarlyFailure(given, options.jsonOptions, rpc);
     given = settled.answer;
     observe(settled.code);
   }

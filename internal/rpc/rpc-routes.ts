@@ -20,6 +20,7 @@ import { operationOf } from '#model/methods.ts';
 import type { CallWish } from '#model/wish.ts';
 import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import { callOf } from '#rpc/rpc-call.ts';
+import { hasOwnDetails } from '#rpc/undecodable.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 
 /** Facts about a call that the implementation of a unary rpc may use. */
@@ -165,6 +166,8 @@ export interface UnaryRoute {
   readonly readMaxBytes: number;
   readonly limitKey: string | undefined;
   readonly fieldsMax: number;
+  /** See `hasOwnDetails`. */
+  readonly hasDetails: boolean;
 }
 
 /** A stream ends when the rights of its caller change. */
@@ -231,6 +234,7 @@ export class RpcRoutes {
       readMaxBytes: limits.readMaxBytes,
       limitKey: limits.key,
       fieldsMax: limits.fieldsMax,
+      hasDetails: hasOwnDetails(method),
     });
     return this;
   }

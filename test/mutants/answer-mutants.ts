@@ -177,7 +177,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'call that was not begun without saying so',
     file: 'internal/rpc/unary/unary-call.ts',
-    text: 'const mapped = this.#isBegun ? named : unbegun(named);',
+    text: 'const mapped = this.#isBegun ? named : unbegun(named, this.#route.hasDetails);',
     replacement: 'const mapped = named;',
     tests: ['test/server/unary-differential.test.ts'],
   },

@@ -250,7 +250,7 @@ export class UnaryCall implements BodyReader, SlicePace, Waiter, Receiver<Buffer
   onFailed(error: unknown): void {
     const { errors, jsonOptions } = this.#options;
     const named = errors.toConnectError(withLimitNamed(error, this.#route), this.#context.madeSignal);
-    const mapped = this.#isBegun ? named : unbegun(named);
+    const mapped = this.#isBegun ? named : unbegun(named, this.#route.hasDetails);
     const unanswerable = (unexpected: unknown): void => {
       // Such as metadata that is no header. It is logged, and nothing can be answered.
       errors.toConnectError(unexpected);
