@@ -89,9 +89,8 @@ function settleConnect(
   json: JsonOptions,
   rpc: FailedRpc,
 ): Settled {
-  const { code, message, hasDetails } = readError(body);
-  if (hasDetails || !Object.hasOwn(WIRE_CODES, code))
-    return { answer: { ...answer, body: once(body) }, code };
+  const { code, message, isCorrectable } = readError(body);
+  if (!isCorrectable) return { answer: { ...answer, body: once(body) }, code };
   const error = corrected(WIRE_CODES[code as WireCode], message, rpc);
   const bytes = errorToJsonBytes(error, json);
   const header = new Headers(answer.header);
@@ -105,7 +104,7 @@ function settleConnect(
 function readError(body: Buffer): {
   readonly code: string;
   readonly message: string;
-  readonly hasDetails: boolean;
+  readonly isCorrectable: boolean;
 } {
   try {
     const error = JSON.parse(body.toString('utf8')) as {
@@ -114,9 +113,11 @@ function readError(body: Buffer): {
       details?: unknown;
     };
     const { code, message, details } = error;
-    return { code: String(code), message: String(message ?? ''), hasDetails: details !== undefined };
+    const isCorrectable = details === undefined && Object.hasOwn(WIRE_CODES, String(code));
+    return { code: String(code), message: String(message ?? ''), isCorrectable };
   } catch {
-    return { code: 'unknown', message: '', hasDetails: false };
+    // It is compressed.
+    return { code: 'unknown', message: '', isCorrectable: false };
   }
 }
 

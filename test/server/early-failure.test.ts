@@ -1,0 +1,41 @@
+/** Calls that fail before their handler, with Connect's handlers, and answers that are compressed or not. */
+import { gzipSync } from 'node:zlib';
+import { expect, it, onTestFinished } from 'vitest';
+import { Health } from '#gen/grpc/health/v1/health_pb.ts';
+import { openRpcEdge } from '#test/server/rpc-edge.ts';
+
+const MAX = 200;
+
+it.each([
+  ['identity', 'identity'],
+  ['identity', 'gzip'],
+  ['gzip', 'identity'],
+  ['gzip', 'gzip'],
+])(
+  'a message that is too large, sent as %s, is refused in words where %s is accepted',
+  async (sent, taken) => {
+    const edge = await openRpcEdge({
+      isDirect: false,
+      compressMinBytes: 1,
+      jsonOptions: {},
+      observe: () => {},
+      routes: (routes) =>
+        routes.unary(Health.method.check, {
+          impl: () => ({}),
+          limits: { readMaxBytes: MAX, fieldsMax: 1_000 },
+        }),
+    });
+    onTestFinished(edge.close);
+    const message = Buffer.alloc(10_000);
+    const answer = await fetch(`http://127.0.0.1:${edge.port}/grpc.health.v1.Health/Check`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/proto', 'content-encoding': sent, 'accept-encoding': taken },
+      body: sent === 'gzip' ? gzipSync(message) : message,
+    });
+    expect(answer.status).toBe(429);
+    const error = (await answer.json()) as { readonly code: string; readonly message: string };
+    expect(error.code).toBe('resource_exhausted');
+    expect(error.message).toContain(String(MAX));
+    expect(error).not.toHaveProperty('details');
+  },
+);
