@@ -14,7 +14,7 @@ export interface SocketOwner extends BytesReader {
 
 const OWNER = Symbol('owner');
 
-type OwnedSocket = Socket & { [OWNER]: SocketOwner };
+type OwnedSocket = Socket & { [OWNER]: SocketOwner | undefined };
 
 /** From now on `owner` learns what comes, how it ends, and that it is closed. Errors are ignored: the end follows them. */
 export function ownSocket(socket: Socket, owner: SocketOwner): void {
@@ -25,12 +25,13 @@ export function ownSocket(socket: Socket, owner: SocketOwner): void {
   socket.on('close', onClose);
 }
 
-/** The owner learns nothing more. Errors are still ignored, until `heedErrors`. */
+/** The owner learns nothing more and may be collected. Errors are still ignored, until `heedErrors`. */
 export function disownSocket(socket: Socket): void {
   if (isDirect(socket)) socket.readTo(undefined);
   socket.off('data', onData);
   socket.off('end', onEnd);
   socket.off('close', onClose);
+  (socket as OwnedSocket)[OWNER] = undefined;
 }
 
 export function heedErrors(socket: Socket): void {
@@ -38,15 +39,15 @@ export function heedErrors(socket: Socket): void {
 }
 
 function onData(this: OwnedSocket, bytes: Buffer): void {
-  this[OWNER].onBytes(bytes);
+  this[OWNER]?.onBytes(bytes);
 }
 
 function onEnd(this: OwnedSocket): void {
-  this[OWNER].onPeerEnd();
+  this[OWNER]?.onPeerEnd();
 }
 
 function onClose(this: OwnedSocket): void {
-  this[OWNER].onClosed();
+  this[OWNER]?.onClosed();
 }
 
 function ignore(): void {}

@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect, it, onTestFinished } from 'vitest';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
+import { STRICT_JSON } from '#rpc/rpc-adapter.ts';
 import { openRpcEdge } from '#test/server/rpc-edge.ts';
 
 const MAX = 200;
@@ -17,7 +18,7 @@ it.each([
     const edge = await openRpcEdge({
       isDirect: false,
       compressMinBytes: 1,
-      jsonOptions: {},
+      jsonOptions: STRICT_JSON,
       observe: () => {},
       routes: (routes) =>
         routes.unary(Health.method.check, {
