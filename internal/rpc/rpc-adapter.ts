@@ -29,9 +29,11 @@ import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import type { GzipCompression } from '#rpc/gzip-compression.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#rpc/http-io.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
-import { RpcRoutes, type UnaryRoute } from '#rpc/rpc-routes.ts';
+import { RpcRoutes, type StreamRoute, type UnaryRoute } from '#rpc/rpc-routes.ts';
 import type { SlowLog } from '#rpc/slow-log.ts';
 import { sendStream } from '#rpc/stream-answer.ts';
+import { StreamCall } from '#rpc/streams/stream-call.ts';
+import { streamShapeOf } from '#rpc/streams/stream-shape.ts';
 import { whyUnreadable } from '#rpc/unary/get-query.ts';
 import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
 import { createUnaryPath, type UnaryPath } from '#rpc/unary/unary-path.ts';
@@ -68,6 +70,8 @@ export interface RpcRoute {
   readonly operation: Operation;
   /** Undefined: a stream. */
   readonly unary: UnaryRoute | undefined;
+  /** Undefined: a unary rpc, or one whose caller streams too. */
+  readonly stream: StreamRoute | undefined;
   readonly handler: UniversalHandler;
 }
 
@@ -127,7 +131,8 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   for (const handler of router.handlers) {
     const { requestPath: path } = handler;
     const unary = isDirect ? routes.unaryRoutes.get(path) : undefined;
-    byPath.set(path, { operation: routes.operations.get(path) as Operation, unary, handler });
+    const stream = isDirect ? routes.streamRoutes.get(path) : undefined;
+    byPath.set(path, { operation: routes.operations.get(path) as Operation, unary, stream, handler });
   }
   const knownPaths = [...byPath.keys()];
   const unaryPath = createUnaryPath(options);
@@ -138,12 +143,15 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
     tryStream: ({ unary }, call, stream, headers, query) =>
       unary !== undefined && unaryPath.takeStream(unary, call, stream, headers, query),
     serve: (route, call, request, response, query) => {
-      const { unary, handler } = route;
+      const { unary, stream, handler } = route;
       const isTaken =
         unary !== undefined &&
         request instanceof IncomingMessage &&
         unaryPath.takeRequest(unary, call, request, response as ServerResponse, query);
       if (isTaken) return undefined;
+      const shape = stream && streamShapeOf(request);
+      if (stream !== undefined && shape !== undefined)
+        return new StreamCall(options, stream, shape, call, request, response).run();
       const isRead = request.method === 'GET' && methodsOf(handler).includes('GET');
       const why = isRead ? whyUnreadable(query) : undefined;
       return serve(options, route, call, request, response, why);

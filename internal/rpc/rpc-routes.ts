@@ -6,6 +6,7 @@
 import type {
   DescMessage,
   DescMethod,
+  DescMethodServerStreaming,
   DescMethodStreaming,
   DescMethodUnary,
   DescService,
@@ -19,7 +20,7 @@ import type { Later } from '#model/later.ts';
 import { operationOf } from '#model/methods.ts';
 import type { CallWish } from '#model/wish.ts';
 import type { ApiParameter } from '#rpc/openapi/operation.ts';
-import { callOf } from '#rpc/rpc-call.ts';
+import { callOf, type RpcCall } from '#rpc/rpc-call.ts';
 import { hasOwnDetails } from '#rpc/undecodable.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 
@@ -86,8 +87,24 @@ export interface UnaryMethod<Method extends DescMethodUnary> extends MethodRules
   readonly jsonImpl?: BytesImpl | undefined;
 }
 
+/** Facts about a call that the implementation of a server-streaming rpc may use. */
+export interface StreamContext {
+  /** Aborts when the caller goes away, its deadline passes or the server ends. */
+  readonly signal: AbortSignal;
+  readonly call: RpcCall;
+  /** True if the messages are sent in JSON. */
+  readonly isJson: boolean;
+}
+
+export type StreamImpl<Input extends DescMessage, Output extends DescMessage> = (
+  request: MessageShape<Input>,
+  context: StreamContext,
+) => AsyncIterable<MessageInitShape<Output>>;
+
 export interface StreamMethod<Method extends DescMethodStreaming> extends MethodRules {
-  readonly impl: MethodImpl<Method>;
+  readonly impl: Method extends DescMethodServerStreaming<infer Input, infer Output>
+    ? StreamImpl<Input, Output>
+    : MethodImpl<Method>;
 }
 
 /** Every method of a service: one that is missing is an error of the compiler. */
@@ -153,6 +170,10 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
   return method.methodKind === 'unary';
 }
 
+function isServerStreaming(method: DescMethod): method is DescMethodServerStreaming {
+  return method.methodKind === 'server_streaming';
+}
+
 /** A unary rpc as the direct path needs it. */
 export interface UnaryRoute {
   readonly operation: Operation;
@@ -170,16 +191,24 @@ export interface UnaryRoute {
   readonly hasDetails: boolean;
 }
 
-/** A stream ends when the rights of its caller change. */
-function endingWithRights(impl: MethodImpl<DescMethod>): MethodImpl<DescMethod> {
-  type Stream = (request: unknown, context: HandlerContext) => AsyncIterable<MessageInitShape<DescMessage>>;
-  const stream: Stream = (request, context) => {
-    const messages = (impl as unknown as Stream)(request, context);
-    const { retired } = callOf(context.values).principal;
-    return retired === undefined ? messages : untilRetired(messages, retired);
-  };
-  return stream as unknown as MethodImpl<DescMethod>;
+export type StreamMessage = MessageInitShape<DescMessage>;
+
+/** A server-streaming rpc as the direct path needs it. */
+export interface StreamRoute {
+  readonly operation: Operation;
+  readonly method: DescMethodServerStreaming;
+  readonly impl: StreamImpl<DescMessage, DescMessage>;
+  readonly readMaxBytes: number;
 }
+
+/** A stream ends when the rights of its caller change. */
+function endingWithRights<T>(messages: AsyncIterable<T>, { principal }: RpcCall): AsyncIterable<T> {
+  const { retired } = principal;
+  return retired === undefined ? messages : untilRetired(messages, retired);
+}
+
+/** What a method whose caller streams too is implemented by. */
+type AnyStream = (request: unknown, context: HandlerContext) => AsyncIterable<StreamMessage>;
 
 /**
  * Connect decodes without counting, so little is let through to it: what the direct
@@ -191,6 +220,7 @@ export class RpcRoutes {
   readonly #router: ConnectRouter;
   readonly #adapterBytesMax: number;
   readonly #unary = new Map<string, UnaryRoute>();
+  readonly #streams = new Map<string, StreamRoute>();
   readonly #operations = new Map<string, Operation>();
 
   /** `adapterBytesMax`: of a message of a unary rpc that the direct path does not take. */
@@ -202,6 +232,10 @@ export class RpcRoutes {
   /** Routes by path, `/package.Service/Method`. */
   get unaryRoutes(): ReadonlyMap<string, UnaryRoute> {
     return this.#unary;
+  }
+
+  get streamRoutes(): ReadonlyMap<string, StreamRoute> {
+    return this.#streams;
   }
 
   /** The operation of every rpc, by path. */
@@ -241,11 +275,24 @@ export class RpcRoutes {
 
   stream<Method extends DescMethodStreaming>(method: Method, { impl, limits }: StreamMethod<Method>): this {
     const { readMaxBytes } = limits;
-    this.#router.rpc(method as DescMethod, endingWithRights(impl as MethodImpl<DescMethod>), {
-      readMaxBytes,
-    });
-    this.#addOperation(method);
+    const operation = this.#addOperation(method);
+    const served = isServerStreaming(method)
+      ? this.#serverStream({ operation, method, readMaxBytes, impl: impl as StreamRoute['impl'] })
+      : (request: unknown, context: HandlerContext) =>
+          endingWithRights((impl as unknown as AnyStream)(request, context), callOf(context.values));
+    this.#router.rpc(method as DescMethod, served as unknown as MethodImpl<DescMethod>, { readMaxBytes });
     return this;
+  }
+
+  /** Returns the implementation for Connect. */
+  #serverStream(given: StreamRoute): AnyStream {
+    const impl: StreamRoute['impl'] = (request, context) =>
+      endingWithRights(given.impl(request, context), context.call);
+    this.#streams.set(given.operation.name, { ...given, impl });
+    return (request, { signal, requestHeader, values }) => {
+      const isJson = requestHeader.get('content-type')?.includes('json') === true;
+      return impl(request as MessageShape<DescMessage>, { signal, isJson, call: callOf(values) });
+    };
   }
 
   #addOperation(method: DescMethod): Operation {

@@ -15,6 +15,7 @@ import { relaxGrpcTrailers, relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
 import { type HttpResponse, isOver } from '#rpc/http-io.ts';
 import { CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { FrameSink } from '#rpc/rpc-call.ts';
+import type { AnswerHeaders } from '#rpc/unary/answer.ts';
 import { toNodeHeaders } from '#rpc/unary/protocols.ts';
 
 export interface StreamAnswerOptions {
@@ -52,13 +53,13 @@ export async function sendStream(
     };
     let next = await ask();
     // After the first piece: an implementation sets headers before it.
-    outlet.begin(answer.status, answer.header);
+    outlet.begin(answer.status, toNodeHeaders(answer.header));
     onFrames?.(outlet);
     for (; next !== undefined && next.done !== true && !outlet.isClosed; next = await ask()) {
       await outlet.write(isGrpcWeb ? relaxGrpcWebFrame(next.value) : next.value);
     }
     const { trailer } = answer;
-    await outlet.end(trailer === undefined ? trailer : relaxGrpcTrailers(trailer));
+    await outlet.end(trailer && toNodeHeaders(relaxGrpcTrailers(trailer)));
   } catch {
     // The source failed beneath its protocol or within a frame, or its headers are ill-formed: there is nothing to say it with.
     cutOff(response);
@@ -69,7 +70,7 @@ export async function sendStream(
 }
 
 /** A response that may go away while something waits for it. */
-class Outlet implements FrameSink {
+export class Outlet implements FrameSink {
   /** Also used for HTTP/2, whose stream has the same members that are used here. */
   readonly #response: ServerResponse;
   readonly #options: StreamAnswerOptions;
@@ -101,8 +102,8 @@ class Outlet implements FrameSink {
     return this.#isClosed;
   }
 
-  begin(status: number, header: Headers | undefined): void {
-    if (!this.#isClosed) this.#response.writeHead(status, toNodeHeaders(header));
+  begin(status: number, headers: AnswerHeaders): void {
+    if (!this.#isClosed) this.#response.writeHead(status, headers);
   }
 
   /** Resolves when the peer may be sent more, or is gone. Rejects within a frame. */
@@ -138,10 +139,10 @@ class Outlet implements FrameSink {
   }
 
   /** Resolves when everything was handed over, or the peer is gone. Rejects within a frame. */
-  async end(trailer: Headers | undefined): Promise<void> {
+  async end(trailers: AnswerHeaders | undefined): Promise<void> {
     if (this.#isClosed) return;
     this.#assertWholeFrames();
-    if (trailer !== undefined) this.#response.addTrailers(toNodeHeaders(trailer));
+    if (trailers !== undefined) this.#response.addTrailers(trailers);
     const leftBytes = this.#response.writableLength;
     this.#response.end();
     await this.#until('finish', leftBytes);

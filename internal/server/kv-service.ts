@@ -12,7 +12,6 @@ import type { Clock } from '#platform/clock.ts';
 import { earlySignal } from '#platform/early-signal.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { ApiParameter } from '#rpc/openapi/operation.ts';
-import { callOf } from '#rpc/rpc-call.ts';
 import {
   createRpcModule,
   FEW,
@@ -147,12 +146,10 @@ function createReads(
     },
     watch: {
       limits: FEW,
-      impl: (request, { signal, requestHeader, values }) => {
-        const call = callOf(values);
+      impl: (request, { signal, call, isJson }) => {
         const { port } = views(call);
         const command = toWatchCommand(request);
-        if (requestHeader.get('content-type')?.includes('json') === true)
-          return watchMessagesInJson(port.watch(command, signal), call, slices, signal);
+        if (isJson) return watchMessagesInJson(port.watch(command, signal), call, slices, signal);
         const outlet = new FrameOutlet(call);
         return watchMessages(port.watch(command, signal, outlet), outlet, signal);
       },

@@ -234,7 +234,7 @@ describe('a stream of HTTP/2', () => {
       origins: new Set(),
       onRefused: ({ by }) => refused.push(by),
       rpcAdapter: {
-        find: () => ({ operation, unary: undefined, handler: undefined as never }),
+        find: () => ({ operation, unary: undefined, stream: undefined, handler: undefined as never }),
         tryStream: (_route, call) => {
           calls.push(call);
           return isTaken;

@@ -178,7 +178,7 @@ function restMsOf(error: unknown): number {
   return error instanceof WalnutError ? 1_000 * (error.details.retryAfterS ?? 0) : 0;
 }
 
-function endedEarly(): ConnectError {
+export function endedEarly(): ConnectError {
   return new ConnectError('the request body ended early', Code.Canceled);
 }
 

@@ -17,9 +17,12 @@ export interface CallContextOptions {
   readonly shutdownSignal: AbortSignal;
 }
 
+/** What it asks of the exchange of its call. */
+export type ContextExchange = Pick<Exchange, 'headers' | 'onClose' | 'beginLarge'>;
+
 export class CallContext implements UnaryContext {
   readonly #options: CallContextOptions;
-  readonly #exchange: Exchange;
+  readonly #exchange: ContextExchange;
   readonly #call: RpcCall;
   /** On the monotonic clock. */
   readonly #deadlineMs: number | undefined;
@@ -34,7 +37,7 @@ export class CallContext implements UnaryContext {
 
   constructor(
     options: CallContextOptions,
-    exchange: Exchange,
+    exchange: ContextExchange,
     call: RpcCall,
     deadlineMs: number | undefined,
     isHttpGet: boolean,

@@ -62,7 +62,7 @@ function connectPlain({ isBinary, message }: RequestShape): PlainHead {
   return CONNECT_PLAIN[(message === undefined ? 0 : 2) + (isBinary ? 0 : 1)] as PlainHead;
 }
 
-function tooLarge(bytes: number | undefined, readMaxBytes: number): ConnectError {
+export function tooLarge(bytes: number | undefined, readMaxBytes: number): ConnectError {
   const size = bytes === undefined ? '' : ` ${bytes}`;
   const message = `message size${size} is larger than configured readMaxBytes ${readMaxBytes}`;
   return new ConnectError(message, Code.ResourceExhausted);
@@ -109,8 +109,8 @@ function addConnectMetadata(
   else if (header !== undefined) addHeaders(headers, header);
 }
 
-const ENVELOPE_BYTES = 5;
-const COMPRESSED = 1;
+export const ENVELOPE_BYTES = 5;
+export const COMPRESSED = 1;
 
 const grpc: Protocol = {
   // Behind the message may come another one, which is refused for what it is.
@@ -155,7 +155,7 @@ const grpc: Protocol = {
   },
 };
 
-const TRAILERS = 0x80;
+export const TRAILERS = 0x80;
 
 /** Like gRPC, with the trailers in a last envelope of the body, because browsers do not show HTTP trailers to programs. */
 const grpcWeb: Protocol = {
@@ -254,7 +254,7 @@ function grpcHead(shape: RequestShape, context: CallContext): GrpcHead {
 }
 
 /** A caller that names nothing reads what it writes. */
-function isGzipAccepted(accepted: string | string[] | undefined, isRequestGzip: boolean): boolean {
+export function isGzipAccepted(accepted: string | string[] | undefined, isRequestGzip: boolean): boolean {
   if (accepted === undefined || accepted === '') return isRequestGzip;
   if (accepted === 'gzip') return true;
   const names = Array.isArray(accepted) ? accepted.join(',') : accepted;

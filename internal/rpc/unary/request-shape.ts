@@ -113,7 +113,7 @@ function encodingOf(text: string | string[] | undefined): 'gzip' | 'identity' | 
 
 const NO_TIMEOUT = { timeoutMs: undefined } as const;
 
-function timeoutOf(
+export function timeoutOf(
   protocol: ProtocolName,
   headers: IncomingHttpHeaders,
 ): { readonly timeoutMs: number | undefined } | undefined {
@@ -151,7 +151,7 @@ function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): Reque
 let lastPlainAuthority = '';
 
 /** The adapter refuses requests from which connect-node cannot make a URL. */
-function isPlainAuthority(authority: string | string[] | undefined): boolean {
+export function isPlainAuthority(authority: string | string[] | undefined): boolean {
   if (typeof authority !== 'string' || authority === '') return false;
   if (authority === lastPlainAuthority) return true;
   const port = /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/.exec(authority);
