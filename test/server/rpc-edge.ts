@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { SliceQueue } from '#platform/slice-queue.ts';
+import type { Admission } from '#rpc/admission.ts';
 import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { createBodyBudget } from '#rpc/body-budget.ts';
 import { createBodyDeadlines } from '#rpc/body-deadlines.ts';
@@ -32,6 +33,8 @@ export interface RpcEdgeOptions {
   readonly jsonOptions: JsonOptions;
   readonly observe: (code: string) => void;
   readonly routes: (routes: RpcRoutes) => void;
+  /** Undefined: every call is admitted. */
+  readonly admission?: Admission | undefined;
   /** Undefined: it speaks clear text. */
   readonly tls?: EdgeTls | undefined;
 }
@@ -76,7 +79,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     rpcAdapter,
     errors,
     httpRoutes: createHttpRoutes([]),
-    admission: { refusal: () => undefined },
+    admission: options.admission ?? { refusal: () => undefined },
     origins: new Set(),
     isDraining: () => false,
     onRefused: () => {},

@@ -1,89 +1,24 @@
 /** The unary path answers as connect-node does, whatever it is sent. */
-import { request as requestHttp1 } from 'node:http';
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { connect } from 'node:http2';
+import { gzipSync } from 'node:zlib';
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { base64Encode } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
+import {
+  envelope,
+  overHttp1,
+  overHttp2,
+  type Received,
+  type Sent,
+  unwrapped,
+} from '#test/server/raw-calls.ts';
 import { onCleanup } from '#test/server/running.ts';
 import { READ_BYTES_MAX, startTwin, type Twin } from '#test/server/twin-servers.ts';
 
 const PATH = '/walnut.v1.KVStore/Get';
 const REFUSED = { type: 'walnut.v1.Refusal', debug: { nothingDone: true } };
-
-interface Sent {
-  readonly http: 1 | 2;
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
-
-interface Received {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: string;
-  readonly trailers: Readonly<Record<string, unknown>>;
-}
-
-/** Nobody promises the same for these: time, the connection's own, and how a body's end is told. */
-const UNCOMPARED = new Set(['date', 'connection', 'keep-alive', 'content-length', 'transfer-encoding']);
-
-function compared(headers: IncomingHttpHeaders): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !UNCOMPARED.has(name)));
-}
-
-function overHttp1(port: number, { method, path, headers, body }: Sent): Promise<Received> {
-  return new Promise((resolve, reject) => {
-    const hasBody = method !== 'GET' && method !== 'HEAD';
-    const length =
-      hasBody && headers['transfer-encoding'] === undefined ? { 'content-length': body.length } : {};
-    const all = { ...length, ...headers };
-    const request = requestHttp1({ host: '127.0.0.1', port, method, path, headers: all, agent: false });
-    request.on('error', reject);
-    request.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: compared(response.headers),
-          body: Buffer.concat(chunks).toString('latin1'),
-          trailers: response.trailers,
-        }),
-      );
-    });
-    request.end(hasBody ? body : undefined);
-  });
-}
-
-function overHttp2(client: ClientHttp2Session, { method, path, headers, body }: Sent): Promise<Received> {
-  return new Promise((resolve, reject) => {
-    const hasBody = method !== 'GET' && method !== 'HEAD';
-    const stream = client.request({ ':method': method, ':path': path, ...headers }, { endStream: !hasBody });
-    const chunks: Buffer[] = [];
-    let answered: IncomingHttpHeaders = {};
-    let trailers: IncomingHttpHeaders = {};
-    stream.on('response', (given) => {
-      answered = given;
-    });
-    stream.on('trailers', (given) => {
-      trailers = given;
-    });
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.on('error', reject);
-    stream.on('end', () => {
-      const { ':status': status, ...rest } = compared(answered);
-      const text = Buffer.concat(chunks).toString('latin1');
-      resolve({ status: Number(status), headers: rest, body: text, trailers: compared(trailers) });
-    });
-    if (hasBody) stream.end(body);
-  });
-}
 
 async function startBoth() {
   const open = async (isDirect: boolean) => {
@@ -100,30 +35,6 @@ async function startBoth() {
 
 type Both = Awaited<ReturnType<typeof startBoth>>;
 
-/**
- * What gRPC-Web's envelopes hold: Connect compresses trailers too where they are
- * large, which is left out here.
- */
-function unwrapped(answer: Received): unknown {
-  if (!String(answer.headers['content-type']).startsWith('application/grpc-web')) return answer;
-  const body = Buffer.from(answer.body, 'latin1');
-  const envelopes: [number, string][] = [];
-  for (let at = 0; at + 5 <= body.length; ) {
-    const [flags, end] = [body[at] as number, at + 5 + body.readUInt32BE(at + 1)];
-    const content = body.subarray(at + 5, end);
-    // What is compressed keeps Connect's way to escape.
-    const text = (flags & 1) === 1 ? relaxed(gunzipSync(content), flags) : content.toString('latin1');
-    envelopes.push([flags & 0x80, text]);
-    at = end;
-  }
-  return { ...answer, body: envelopes };
-}
-
-function relaxed(content: Buffer, flags: number): string {
-  const envelope = Buffer.concat([Buffer.from([flags, 0, 0, 0, 0]), content]);
-  return Buffer.from(relaxGrpcWebFrame(envelope).subarray(5)).toString('latin1');
-}
-
 /** Sends to both, compares, and gives the answer. */
 async function same({ direct, adapter }: Both, sent: Sent): Promise<Received> {
   const [given, expected] = await Promise.all([direct.send(sent), adapter.send(sent)]);
@@ -134,13 +45,6 @@ async function same({ direct, adapter }: Both, sent: Sent): Promise<Received> {
 const message = (key: string): Uint8Array => toBinary(GetRequestSchema, create(GetRequestSchema, { key }));
 const json = (key: string): Uint8Array =>
   Buffer.from(toJsonString(GetRequestSchema, create(GetRequestSchema, { key })));
-
-function envelope(body: Uint8Array, flags = 0, length = body.length): Uint8Array {
-  const head = Buffer.alloc(5);
-  head[0] = flags;
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, body]);
-}
 
 const KINDS = ['connect+proto', 'connect+json', 'grpc', 'grpc-web'] as const;
 

@@ -42,7 +42,8 @@ export class SingleMessage {
 
   /** The body is whole. */
   end(): MessageShape<DescMessage> {
-    if (this.#rest.length > 0) throw undecodable('protocol error: incomplete envelope');
+    if (this.#rest.length > 0)
+      throw new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument);
     if (this.#message === undefined) throw unimplemented('missing input message');
     return this.#message;
   }
