@@ -106,26 +106,32 @@ export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) =
   }
   askForBody(request);
   return new Promise((resolve, reject) => {
-    let isWhole = false;
+    const settle = (error: unknown): void => {
+      // A stream may go on for long after its body, and what listens to that would stay.
+      request.off('data', take);
+      request.off('end', onEnd);
+      request.off('close', onClose);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
     const take = (chunk: Buffer): void => {
       try {
         onChunk(chunk);
         if (isNodeHttp1(request)) giveBack(chunk);
       } catch (error) {
-        request.off('data', take);
+        settle(error);
         request.resume();
-        reject(error);
       }
     };
-    request.on('data', take);
-    request.on('end', () => {
+    const onEnd = (): void => {
       // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
-      isWhole = !(isNodeHttp2(request) && request.stream.aborted);
-      if (isWhole) resolve();
-      else reject(endedEarly());
-    });
-    // An error costs as much as a small request, so none is made of one that is over.
-    request.on('close', () => isWhole || reject(endedEarly()));
+      const isWhole = !(isNodeHttp2(request) && request.stream.aborted);
+      settle(isWhole ? undefined : endedEarly());
+    };
+    const onClose = (): void => settle(endedEarly());
+    request.on('data', take);
+    request.on('end', onEnd);
+    request.on('close', onClose);
     request.on('error', reject);
   });
 }

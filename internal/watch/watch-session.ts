@@ -73,7 +73,9 @@ export class WatchSession {
         yield this.#telling.mark();
         if (this.#command.isInitial) yield* this.#initial(startLsn);
       }
-      yield* this.#live(outlet);
+      // It is open once the first message is out. An iteration around it would cost each watcher a KB.
+      if (outlet?.isOpen === true) await this.#pump(outlet);
+      yield* this.#live();
     } catch (error) {
       throw this.#telling.canResume ? withResume(error, this.#telling.at) : error;
     } finally {
@@ -207,12 +209,11 @@ export class WatchSession {
       yield* this.#send(next);
   }
 
-  async *#live(outlet: WatchOutlet | undefined): AsyncGenerator<WatchMessage> {
+  async *#live(): AsyncGenerator<WatchMessage> {
     const { clock, pace } = this.#parts;
     const watcher = this.#watcher;
     for (;;) {
       this.#check();
-      if (outlet?.isOpen === true) await this.#pump(outlet);
       const next = this.#telling.takeLive();
       if (next !== undefined) {
         pace.note(clock.monotonicMs());

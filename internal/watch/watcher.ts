@@ -38,7 +38,8 @@ export class Watcher implements ChangeForm, InLine {
   readonly #ops: readonly WatchOp[] | undefined;
   readonly #room: Room;
   readonly #clock: Clock;
-  readonly #aborter = new AbortController();
+  /** Made when its signal is first asked for. */
+  #aborter: AbortController | undefined;
   #error: WalnutError | undefined;
   #isWoken = false;
   #wake: (() => void) | undefined;
@@ -57,6 +58,8 @@ export class Watcher implements ChangeForm, InLine {
 
   /** Aborts when the watch is over. */
   get signal(): AbortSignal {
+    this.#aborter ??= new AbortController();
+    if (this.#error !== undefined) this.#aborter.abort();
     return this.#aborter.signal;
   }
 
@@ -107,7 +110,7 @@ export class Watcher implements ChangeForm, InLine {
     this.#error = error;
     this.live.clear();
     this.past.clear();
-    this.#aborter.abort();
+    this.#aborter?.abort();
     this.wake();
   }
 

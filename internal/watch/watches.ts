@@ -15,7 +15,7 @@ import { MessagePace } from '#watch/message-pace.ts';
 import { Room } from '#watch/room.ts';
 import { Turns } from '#watch/turns.ts';
 import { WatchHub } from '#watch/watch-hub.ts';
-import { type WatchContext, WatchSession } from '#watch/watch-session.ts';
+import { type SessionParts, type WatchContext, WatchSession } from '#watch/watch-session.ts';
 import { Watcher } from '#watch/watcher.ts';
 
 /** Watchers for which log or store are read at once. */
@@ -29,6 +29,7 @@ export class Watches {
   readonly #room: Room;
   readonly #turns: Turns;
   readonly #pace = new MessagePace();
+  readonly #parts: SessionParts;
   #hub: WatchHub | undefined;
   #watchers = 0;
   #events = 0;
@@ -41,6 +42,19 @@ export class Watches {
     this.#random = random;
     this.#room = new Room(clock, bytesMax);
     this.#turns = new Turns({ clock, places: READERS_MAX, mayServe: () => this.#mayReadPast() });
+    this.#parts = {
+      clock,
+      room: this.#room,
+      turns: this.#turns,
+      pace: this.#pace,
+      onMessage: (events) => {
+        this.#messages++;
+        this.#events += events;
+      },
+      onEnd: () => {
+        this.#watchers--;
+      },
+    };
   }
 
   get status(): WatchStatus {
@@ -67,7 +81,7 @@ export class Watches {
     }
     const hub = this.#hubOf(context.engine());
     const watcher = new Watcher(command, this.#room, this.#clock);
-    const session = new WatchSession(command, watcher, hub, context, this.#parts());
+    const session = new WatchSession(command, watcher, hub, context, this.#parts);
     this.#watchers++;
     return session.messages(signal, outlet);
   }
@@ -77,22 +91,6 @@ export class Watches {
     if (this.#room.hasRoomForPast) return true;
     if (this.#turns.heldUpMs >= HELD_UP_MS_MAX) this.#hub?.endStalest(HELD_UP_MS_MAX);
     return this.#room.hasRoomForPast;
-  }
-
-  #parts(): ConstructorParameters<typeof WatchSession>[4] {
-    return {
-      clock: this.#clock,
-      room: this.#room,
-      turns: this.#turns,
-      pace: this.#pace,
-      onMessage: (events) => {
-        this.#messages++;
-        this.#events += events;
-      },
-      onEnd: () => {
-        this.#watchers--;
-      },
-    };
   }
 
   #hubOf(engine: Engine): WatchHub {

@@ -5,7 +5,7 @@
  * However it ends, the source of the messages is ended.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { ConnectError } from '@connectrpc/connect';
+import type { ConnectError } from '@connectrpc/connect';
 import { runSlices } from '#platform/slices.ts';
 import { cutOff } from '#rpc/answer-pace.ts';
 import { blamedOnCaller } from '#rpc/early-failure.ts';
@@ -82,7 +82,13 @@ export class StreamCall implements StreamContext {
   /** Resolves when nothing works for the call any more. Never rejects. */
   async run(): Promise<void> {
     try {
-      await this.#end(await this.#answer());
+      // What the stream ends with, once there is no further frame.
+      let next: Uint8Array | ConnectError | undefined;
+      do {
+        next = await this.#next();
+        if (next instanceof Uint8Array) await this.#write(next);
+      } while (next instanceof Uint8Array && !this.#outlet.isClosed);
+      await this.#end(next instanceof Uint8Array ? undefined : next);
     } catch {
       // It failed within a frame, or beneath its protocol: there is nothing to say it with.
       cutOff(this.#response);
@@ -93,15 +99,9 @@ export class StreamCall implements StreamContext {
     }
   }
 
-  /** Sends the messages. Resolves with what the stream ends with. */
-  async #answer(): Promise<ConnectError | undefined> {
-    for (;;) {
-      const next = await this.#next();
-      if (next === undefined || next instanceof ConnectError) return next;
-      if (!this.#response.headersSent) this.#begin();
-      await this.#outlet.write(next);
-      if (this.#outlet.isClosed) return undefined;
-    }
+  #write(frame: Uint8Array): Promise<void> {
+    if (!this.#response.headersSent) this.#begin();
+    return this.#outlet.write(frame);
   }
 
   #begin(): void {
@@ -180,12 +180,12 @@ export class StreamCall implements StreamContext {
   async #end(error: ConnectError | undefined): Promise<void> {
     this.#context.finish();
     if (this.#outlet.isClosed) return;
-    if (!this.#response.headersSent) this.#begin();
     const { envelope, trailers } = this.#form.end(error, this.#options.jsonOptions);
     if (envelope !== undefined) {
       const bytes = Buffer.concat([Buffer.alloc(ENVELOPE_BYTES), envelope.content]);
-      await this.#outlet.write(await this.#framed(envelope.flags, bytes));
+      await this.#write(await this.#framed(envelope.flags, bytes));
     }
+    if (!this.#response.headersSent) this.#begin();
     await this.#outlet.end(trailers);
   }
 
