@@ -6,8 +6,8 @@ import type { CallWish } from '#model/wish.ts';
 import { NO_PEER } from '#rpc/peer.ts';
 
 /**
- * Sends messages of a stream past Connect's chain of iterators, which costs more than
- * all else that a small message does. A frame is the message behind its five bytes of
+ * Sends messages of a stream past the iteration of its other messages, which costs more
+ * than all else that a small message does. A frame is the message behind its five bytes of
  * flags (0) and length, as Connect, gRPC and gRPC-Web have it.
  */
 export interface FrameSink {
@@ -38,7 +38,7 @@ export interface RpcCall {
   refusal: WalnutError | undefined;
   /** Set by the interceptor; undefined where the request did not get that far. */
   code: string | undefined;
-  /** There once the first message of a streamed answer went through Connect, with the headers. */
+  /** There once the headers of a streamed answer are out. */
   frames: FrameSink | undefined;
   /** Called with the code of the answer, for calls that the audit log is about. */
   onEnd: ((code: string) => void) | undefined;

@@ -1,6 +1,6 @@
 /**
- * A streamed Watch: its first message and its end go through Connect, what is between
- * them goes as frames straight to the connection. Messages in JSON are encoded in slices
+ * A streamed Watch: its first message and its end go the way of every stream, what is
+ * between them goes as frames straight to the connection. Messages in JSON are encoded in slices
  * and sent in pieces, as those of `/v1/watch`.
  */
 import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -34,7 +34,7 @@ export class FrameOutlet implements WatchOutlet {
 
 const NOT_AWAITED = (): void => {};
 
-/** The messages in the binary format that must go through Connect. */
+/** The messages in the binary format that go the way of every stream. */
 export async function* watchMessages(
   messages: AsyncIterable<WatchMessage>,
   outlet: WatchOutlet,
@@ -46,7 +46,7 @@ export async function* watchMessages(
   }
 }
 
-/** The messages in JSON that must go through Connect. */
+/** The messages in JSON that go the way of every stream. */
 export async function* watchMessagesInJson(
   messages: AsyncIterable<WatchMessage>,
   call: RpcCall,

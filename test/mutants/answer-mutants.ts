@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 const TAGS = 'test/server/entity-tags.test.ts';
 const KEYS = 'test/server/keys.test.ts';
 const STREAMS = 'test/server/streams.test.ts';
+const STREAM_TWINS = 'test/server/stream-differential.test.ts';
 const UNREAD = 'test/node/unread-snapshots.test.ts';
 const PLACES = 'test/node/snapshot-places.test.ts';
 
@@ -35,6 +36,34 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     text: '      this.#wakeAll();\n      onClosed();',
     replacement: '',
     tests: [STREAMS],
+  },
+  {
+    name: 'stream whose deadline is dropped',
+    file: 'internal/rpc/streams/stream-call.ts',
+    text: 'startedMs + shape.timeoutMs;',
+    replacement: 'startedMs + 1_000 * shape.timeoutMs + 1_000;',
+    tests: [STREAM_TWINS],
+  },
+  {
+    name: 'stream that ends without its error',
+    file: 'internal/rpc/streams/stream-call.ts',
+    text: 'await this.#end(next instanceof Uint8Array ? undefined : next);',
+    replacement: 'await this.#end(undefined);',
+    tests: [STREAM_TWINS],
+  },
+  {
+    name: 'source that goes on when the peer of its stream has gone',
+    file: 'internal/rpc/streams/stream-call.ts',
+    text: '    this.#onGone?.(false);\n',
+    replacement: '',
+    tests: [STREAM_TWINS],
+  },
+  {
+    name: 'second message of a caller that may send one taken for the first',
+    file: 'internal/rpc/streams/single-message.ts',
+    text: "    if (this.#message !== undefined) throw unimplemented('received extra input message');\n",
+    replacement: '',
+    tests: [STREAM_TWINS],
   },
   {
     name: 'stream that nobody reads kept for ever',
