@@ -18,9 +18,9 @@ export interface StreamEnd {
 }
 
 export interface StreamForm {
-  /** Of a request's envelope that is no message. */
+  /** The flag of an envelope of the request that is no message; 0: there is none. */
   readonly endFlag: number;
-  /** By whether large messages are compressed. */
+  /** `acceptsGzip`: large messages are compressed. */
   head(acceptsGzip: boolean): AnswerHeaders;
   end(error: ConnectError | undefined, json: JsonOptions): StreamEnd;
 }
