@@ -69,11 +69,14 @@ export function overHttp2(
     });
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', reject);
-    stream.on('end', () => {
+    const settle = (): void => {
       const { ':status': status, ...rest } = compared(answered);
       const text = Buffer.concat(chunks).toString('latin1');
       resolve({ status: Number(status), headers: rest, body: text, trailers: compared(trailers) });
-    });
+    };
+    stream.on('end', settle);
+    // Without an end before, where the stream was cut off.
+    stream.on('close', settle);
     if (hasBody) stream.end(body);
   });
 }
