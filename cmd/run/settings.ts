@@ -56,6 +56,8 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   /** Values in force, by key, in the file's spelling. */
   readonly #inForce: Map<string, string>;
   #reloading: Promise<void> = Promise.resolve();
+  /** Ends with the last change of the group's keys that was asked for; never rejects. */
+  #changing: Promise<void> = Promise.resolve();
   /** Reads of the file that have not ended. */
   #reads = 0;
 
@@ -104,13 +106,25 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     const keysOfGroup = this.#ofGroup?.keys ?? [];
     const own = [...changes].filter(([key]) => !keysOfGroup.includes(key));
     // All are checked together, and the group's go first, since they may be refused.
-    const inForce = this.#ofGroup?.inForce() ?? [];
-    const { config } = this.#load(this.#source, new Map([...inForce, ...this.#asked, ...changes]));
-    if (own.length < changes.size) await this.#ofGroup?.change(config);
+    if (own.length < changes.size) await this.#changeGroup(changes);
+    else this.#loadAll(changes);
     const loaded = this.#load(this.#source, new Map([...this.#asked, ...own]));
     for (const [key, value] of own) this.#asked.set(key, value);
     this.#take(loaded, () => {});
     return this.#settings();
+  }
+
+  /** One change at a time: each states all limits of the group, so it begins with those that the one before it left. */
+  #changeGroup(changes: ReadonlyMap<string, string>): Promise<void> {
+    const changing = this.#changing.then(() => this.#ofGroup?.change(this.#loadAll(changes)));
+    this.#changing = changing.catch(() => undefined);
+    return changing;
+  }
+
+  /** The configuration with the changes, and with the keys of the group as they are in force. */
+  #loadAll(changes: ReadonlyMap<string, string>): ConfigOf<Kind> {
+    const inForce = this.#ofGroup?.inForce() ?? [];
+    return this.#load(this.#source, new Map([...inForce, ...this.#asked, ...changes])).config;
   }
 
   /**

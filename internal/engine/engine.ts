@@ -18,7 +18,7 @@ import type { FormatStep } from '#engine/format-step.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
 import { type PendingRecord, type RecordDone, type RecordOwner, tellDone } from '#engine/pending-record.ts';
-import { encodeConfig } from '#engine/records/config-record.ts';
+import { decodeConfig, encodeConfig } from '#engine/records/config-record.ts';
 import { encodeEpochParent } from '#engine/records/epoch-record.ts';
 import type { PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, type RecordState } from '#engine/records/record-kind.ts';
@@ -263,12 +263,12 @@ export class Engine implements RecordState {
 
   /** Master: logs the limits that apply from this record on. */
   submitLimits(limits: StoreLimits, done?: RecordDone): Lsn {
-    return this.#submitConfig({ limits, wallOffsetMs: this.logClock.wallOffsetMs }, done);
+    return this.#submitConfig({ limits, wallOffsetMs: this.#newestConfig.wallOffsetMs }, done);
   }
 
   /** Master: logs the milliseconds that from this record on are added to the log clock to get wall time. */
   submitWallOffset(wallOffsetMs: number, done?: RecordDone): Lsn {
-    return this.#submitConfig({ limits: this.store.limits, wallOffsetMs }, done);
+    return this.#submitConfig({ limits: this.#newestConfig.limits, wallOffsetMs }, done);
   }
 
   /** Master: logs the member list that applies from this record on. Formats of level 1 must be ready. */
@@ -279,6 +279,13 @@ export class Engine implements RecordState {
   /** Master: logs which slots the group owns from this record on. Formats of level 1 must be ready. */
   submitOwnership(ownership: LoggedOwnership, done?: RecordDone): Lsn {
     return this.#submitControl(RECORD_TYPE.ownership, encodeOwnership(ownership), done);
+  }
+
+  /** What the log states once every record in flight is applied: a CONFIG record states all of it. */
+  get #newestConfig(): LoggedConfig {
+    const ahead = this.#pending.findLast(({ frame }) => frame.type === RECORD_TYPE.config);
+    if (ahead !== undefined) return decodeConfig(ahead.frame.payload);
+    return { limits: this.store.limits, wallOffsetMs: this.logClock.wallOffsetMs };
   }
 
   #submitConfig(config: LoggedConfig, done: RecordDone | undefined): Lsn {

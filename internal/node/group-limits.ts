@@ -38,25 +38,32 @@ export class GroupLimits {
     return inForce && this.#options.member?.whyOtherLimits?.();
   }
 
-  /** Logs the limits, and resolves when a majority has them on its disks. A refusal before that says that nothing was done. */
+  /** Logs the limits, and resolves when a majority has them on its disks. An error with `nothingDone` says that nothing was; after any other they may be in force or not. */
   async change(limits: StoreLimits): Promise<void> {
     const { clock, logger } = this.#options;
     const role = await this.#ready(limits);
     const engine = this.#admission.anyState();
     const was = engine.store.limits;
-    if (isSameLimits(was, limits)) return;
-    const lsn = await new Promise<Lsn>((resolve, reject) => {
-      const submitted: Lsn = engine.submitLimits(limits, (error) =>
-        error === undefined ? resolve(submitted) : reject(error),
-      );
-    });
-    logger.warn({ was, limits, lsn }, 'an operator changed the limits of the group');
+    // Limits in force already are said to be so once a majority has them: an earlier change may not have reached one.
+    let lsn = engine.appliedLsn;
+    if (!isSameLimits(was, limits)) {
+      lsn = await new Promise<Lsn>((resolve, reject) => {
+        const submitted: Lsn = engine.submitLimits(limits, (error) =>
+          error === undefined ? resolve(submitted) : reject(error),
+        );
+      });
+      logger.warn({ was, limits, lsn }, 'an operator changed the limits of the group');
+    }
     const wanted = { durability: 'quorum', minAcks: 0, timeoutMs: QUORUM_MS } as const;
     const { durabilityReached } = await awaitReceipt(engine, role.acks, clock, wanted, lsn);
-    if (durabilityReached !== 'quorum')
-      throw unavailable(
-        'the limits are in force, and not on the disks of a majority: a failover may undo them',
-      );
+    if (durabilityReached === 'quorum') return;
+    const mayLead = !role.acks.isOver && role.isReady;
+    throw unavailable(
+      mayLead
+        ? 'the limits are in force, and not on the disks of a majority: a failover may undo them'
+        : 'the outcome is unknown: this node lost its role or its lease before a majority had the limits on its disks. ' +
+            'Ask the leader that walnut cluster status names for those in force: walnut config',
+    );
   }
 
   /** Throws where this node may not log the limits now. */

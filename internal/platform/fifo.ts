@@ -26,6 +26,11 @@ export class Fifo<T> {
     return this.#items[this.#head + index];
   }
 
+  /** The newest item for which `isIt` is true. */
+  findLast(isIt: (item: T) => boolean): T | undefined {
+    return (this.#items.slice(this.#head, this.#tail) as T[]).findLast(isIt);
+  }
+
   /** Removes the oldest `count` items. The queue must contain that many. */
   drop(count: number): void {
     const head = this.#head + count;

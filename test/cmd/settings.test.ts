@@ -116,6 +116,7 @@ describe('keys of a group', () => {
       keys: KEYS,
       inForce: () => inForce,
       change: async ({ storage }) => {
+        await Promise.resolve();
         if (refusal !== undefined) throw refusal;
         changed.push(`${storage.entriesMax} ${storage.evictionScope}`);
         inForce = new Map([
@@ -141,6 +142,17 @@ describe('keys of a group', () => {
     await change({ 'storage.max_entries': '0' });
     expect(changed.at(-1)).toBe('0 with_ttl');
     expect(settings.config.storage.entriesMax).toBe(9);
+  });
+
+  it('keep both of two changes that are asked for at once, and go on after one that was refused', async () => {
+    const { change, changed, refusal } = openGroup();
+    const wrong = refusal({ 'storage.eviction_scope': 'some' });
+    await Promise.all([
+      change({ 'storage.max_entries': '700' }),
+      change({ 'storage.eviction_scope': 'with_ttl' }),
+    ]);
+    expect(await wrong).toMatch(/^invalid_argument/);
+    expect(changed).toEqual(['700 all', '700 with_ttl']);
   });
 
   it('change nothing where the group refuses them, or another value is wrong', async () => {

@@ -43,7 +43,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
     name: 'limits of a promoted node that drop the stated offset',
     file: 'internal/engine/engine.ts',
-    text: 'this.#submitConfig({ limits, wallOffsetMs: this.logClock.wallOffsetMs }, done)',
+    text: 'this.#submitConfig({ limits, wallOffsetMs: this.#newestConfig.wallOffsetMs }, done)',
     replacement: 'this.#submitConfig({ limits, wallOffsetMs: 0 }, done)',
     tests: [MEND],
   },

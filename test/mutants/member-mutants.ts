@@ -263,4 +263,26 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: 'defaultTtlMs: options.defaultTtlMs,',
     tests: [LIMITS],
   },
+  {
+    name: 'repeated change of limits that waits for no majority',
+    file: 'internal/node/group-limits.ts',
+    text: '    let lsn = engine.appliedLsn;',
+    replacement: `    if (isSameLimits(was, limits)) return;
+    let lsn = engine.appliedLsn;`,
+    tests: [LIMITS],
+  },
+  {
+    name: 'limits said to be in force by a leader without its lease',
+    file: 'internal/node/group-limits.ts',
+    text: 'const mayLead = !role.acks.isOver && role.isReady;',
+    replacement: 'const mayLead = !role.acks.isOver;',
+    tests: [LIMITS],
+  },
+  {
+    name: 'offset of the log clock that takes limits in flight back',
+    file: 'internal/engine/engine.ts',
+    text: '{ limits: this.#newestConfig.limits, wallOffsetMs }',
+    replacement: '{ limits: this.store.limits, wallOffsetMs }',
+    tests: [LIMITS],
+  },
 ];

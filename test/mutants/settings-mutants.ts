@@ -15,9 +15,16 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
   {
     name: 'change that is refused remembered for the next one',
     file: FILE,
-    text: '    const { config } = this.#load(',
+    text: '    if (own.length < changes.size) await',
     replacement: `    for (const [key, value] of own) this.#asked.set(key, value);
-    const { config } = this.#load(`,
+    if (own.length < changes.size) await`,
+    tests: [SETTINGS],
+  },
+  {
+    name: 'changes of the keys of a group that begin with the same limits',
+    file: FILE,
+    text: 'const changing = this.#changing.then(',
+    replacement: 'const changing = Promise.resolve().then(',
     tests: [SETTINGS],
   },
   {

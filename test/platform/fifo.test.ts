@@ -39,6 +39,8 @@ describe('Fifo', () => {
           expect(fifo.at(model.length >> 1)).toBe(model[model.length >> 1]);
           expect(fifo.at(model.length - 1)).toBe(model.at(-1));
           expect(fifo.at(model.length)).toBeUndefined();
+          const isEven = (item: number): boolean => item % 2 === 0;
+          expect(fifo.findLast(isEven)).toBe(model.findLast(isEven));
         }
       }),
       { numRuns: 200 },

@@ -90,9 +90,33 @@ describe('the limits of a group', () => {
     await begin({ a: {}, b: {} });
     const [replica] = [...cluster.nodes.values()].filter((one) => one !== cluster.master);
     cluster.kill(replica?.name ?? '');
-    await expect(cluster.group.until(cluster.master.node.limits.change(LIMITS))).rejects.toThrow(
-      'a failover may undo them',
-    );
+    const change = () => cluster.group.until(cluster.master.node.limits.change(LIMITS));
+    await expect(change()).rejects.toThrow('a failover may undo them');
     expect(limitsOf(cluster.master)).toEqual(LIMITS);
+    // A repeat finds them in force, which says nothing of a majority.
+    await expect(change()).rejects.toThrow('a failover may undo them');
+  });
+
+  it('that a leader logs and then loses its lease have an unknown outcome, and the answer says so', async () => {
+    await begin({ a: {}, b: {}, c: {} });
+    const { master } = cluster;
+    for (const name of ['a', 'b', 'c']) cluster.group.network.cut(master.address, `${name}:1`);
+    cluster.cutOff.add(master.name);
+    await expect(cluster.group.until(master.node.limits.change(LIMITS))).rejects.toThrow(
+      'the outcome is unknown',
+    );
+  });
+
+  it('stay as they were changed while the log clock is mended, and the clock stays mended', async () => {
+    await begin({ a: { limits: LIMITS } });
+    const { group, master } = cluster;
+    group.clock.setWall(group.clock.wallMs() - 3_600_000);
+    await group.clock.advance(3_000);
+    await cluster.untilLed();
+    const changed = { ...LIMITS, entriesMax: 9 };
+    const mend = () => master.node.mendClock({ shouldApply: true, expectedAheadMs: undefined });
+    await group.until(Promise.all([master.node.limits.change(changed), mend()]));
+    expect(limitsOf(master)).toEqual(changed);
+    expect(master.node.status().clock?.aheadMs).toBe(0);
   });
 });
