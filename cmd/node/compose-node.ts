@@ -78,7 +78,8 @@ export async function composeNode(config: NodeConfig, parts: NodeSurroundings): 
     version,
     directory: config.wal.directory,
     forcedRole: parts.forcedRole,
-    member: config.kind === 'node' ? openMember(config, { clock, way, closers, settings }) : undefined,
+    member:
+      config.kind === 'node' ? openMember(config, { clock, way, closers, settings, memory }) : undefined,
     ...meters,
     onFatal: parts.onFatal,
   };

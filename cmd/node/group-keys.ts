@@ -6,6 +6,7 @@
 import type { NodeConfig, NodeKind } from '#config/binaries.ts';
 import { printedKeys } from '#config/print-config.ts';
 import type { StoreLimits } from '#model/entry.ts';
+import { type MemoryPlan, whyNoRoom } from '#platform/memory-plan.ts';
 import type { GroupKeys, Settings } from '../run/settings.ts';
 import { toLimits } from './to-node-options.ts';
 
@@ -54,5 +55,13 @@ export function describeOverruled(overruled: Settings<NodeKind>['overruled']): s
   return (
     `limits of the configuration are not in force: ${stated.join(', ')}. To have them in the whole group: ` +
     `walnut config ${changes} at its leader; to keep those of the group, write them into the file`
+  );
+}
+
+/** For operators: why a member's machine has no room for the limit of its group; undefined where it has. */
+export function describeNoRoom(memory: MemoryPlan, bytesMax: number): string | undefined {
+  const why = whyNoRoom(memory, bytesMax);
+  return (
+    why && `the limits of the group do not fit this machine: ${why}; walnut config lowers those at its leader`
   );
 }

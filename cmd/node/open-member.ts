@@ -6,18 +6,20 @@ import type { PeerWay } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
 import { createMachineClocks } from '#platform/machine-clocks.ts';
+import type { MemoryPlan } from '#platform/memory-plan.ts';
 import type { Settings } from '../run/settings.ts';
-import { describeOverruled } from './group-keys.ts';
+import { describeNoRoom, describeOverruled } from './group-keys.ts';
 
 export interface MemberParts {
   readonly clock: Clock;
   readonly way: PeerWay;
   readonly closers: CloserStack;
   readonly settings: Pick<Settings<NodeKind>, 'overruled'>;
+  readonly memory: MemoryPlan;
 }
 
 export function openMember({ cluster }: MemberConfig, parts: MemberParts): MemberOptions {
-  const { clock, way, closers, settings } = parts;
+  const { clock, way, closers, settings, memory } = parts;
   const links = new ClusterLinks({ clock, ...way });
   closers.push('links to coordinators', () => links.close());
   const { name, node, zone, coordinators, leaseMs, adopts, durability } = cluster;
@@ -26,5 +28,6 @@ export function openMember({ cluster }: MemberConfig, parts: MemberParts): Membe
     heartbeat: (address, heartbeat) => links.heartbeat(address, heartbeat),
     readClocks: createMachineClocks(clock),
     whyOtherLimits: () => describeOverruled(settings.overruled),
+    whyNoRoom: (bytesMax) => describeNoRoom(memory, bytesMax),
   };
 }

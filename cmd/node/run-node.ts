@@ -49,19 +49,20 @@ function explain(error: unknown): StartFailure | undefined {
 
 /**
  * Logs how memory is planned and warns if it does not suffice, at the start rather than
- * when the process is killed.
+ * when the process is killed. A member is told once it knows the limits of its group.
  */
-function tellMemory(plan: MemoryPlan, maxMemory: number, logger: LevelLogger): void {
+function tellMemory(plan: MemoryPlan, { kind, storage }: NodeConfig, logger: LevelLogger): void {
+  const maxMemory = storage.memoryBytesMax;
   const { storeBytes: roomBytes, ...others } = plan;
   logger.info({ ...others, roomBytes, maxMemory, heapLimitBytes: heapLimitBytes() }, 'memory');
-  const why = whyNoRoom(plan, maxMemory);
+  const why = kind === 'node' ? undefined : whyNoRoom(plan, maxMemory);
   if (why !== undefined) logger.warn({}, why);
 }
 
 async function startNode(config: NodeConfig, flags: NodeFlags, parts: NodeParts): Promise<void> {
   const { logger, settings, clock, closers } = parts;
   const memory = planMemory(memoryLimitBytes());
-  tellMemory(memory, config.storage.memoryBytesMax, logger);
+  tellMemory(memory, config, logger);
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const { node, server, start } = await composeNode(config, {

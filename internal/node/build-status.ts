@@ -34,6 +34,8 @@ export interface StatusParts {
   readonly whyUnheard?: string | undefined;
   /** In a cluster: which limits of the configuration are not those of the group; undefined: none. */
   readonly whyOtherLimits?: string | undefined;
+  /** In a cluster: why this machine has no room for the limits of the group; undefined: it has. */
+  readonly whyNoRoom?: string | undefined;
   readonly isDraining: boolean;
   readonly watch: WatchStatus;
   readonly uptimeMs: number;
@@ -100,6 +102,7 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
     );
   if (parts.whyUnheard !== undefined) reasons.push(parts.whyUnheard);
   if (parts.whyOtherLimits !== undefined) reasons.push(parts.whyOtherLimits);
+  if (parts.whyNoRoom !== undefined) reasons.push(parts.whyNoRoom);
   const clock = clockOf(parts);
   const offset = clock === undefined ? undefined : describeClockOffset(clock);
   if (offset !== undefined) reasons.push(offset);

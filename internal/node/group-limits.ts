@@ -12,14 +12,20 @@ import type { Lsn } from '#model/position.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import type { Timer } from '#platform/clock.ts';
 import { needsConfigV2 } from '#storage/logged-config.ts';
 
+/** How often the room of this machine is compared with the limits in force. */
+const LOOK_MS = 5_000;
 /** How long a change may take to reach a majority, milliseconds. */
 const QUORUM_MS = 5_000;
 
 export class GroupLimits {
   readonly #admission: Admission;
   readonly #options: Pick<NodeOptions, 'clock' | 'logger' | 'member'>;
+  #timer: Timer | undefined;
+  /** What `watch` said last. */
+  #toldNoRoom: string | undefined;
 
   constructor(admission: Admission, options: Pick<NodeOptions, 'clock' | 'logger' | 'member'>) {
     this.#admission = admission;
@@ -36,6 +42,28 @@ export class GroupLimits {
   get whyDiffer(): string | undefined {
     const { inForce } = this;
     return inForce && this.#options.member?.whyOtherLimits?.();
+  }
+
+  /** For operators: why this machine has no room for entries up to the limit in force; undefined: it has. */
+  get whyNoRoom(): string | undefined {
+    const { inForce } = this;
+    return inForce && this.#options.member?.whyNoRoom?.(inForce.bytesMax);
+  }
+
+  /** Logs from now on when this machine has no room for the limits in force, and when it has. */
+  watch(): void {
+    const { clock, logger } = this.#options;
+    const why = this.whyNoRoom;
+    if (why !== this.#toldNoRoom) {
+      this.#toldNoRoom = why;
+      if (why === undefined) logger.info({}, 'the limits of the group fit this machine again');
+      else logger.warn({ why }, 'the limits of the group do not fit this machine');
+    }
+    this.#timer = clock.after(LOOK_MS, () => this.watch());
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
   }
 
   /** Logs the limits, and resolves when a majority has them on its disks. An error with `nothingDone` says that nothing was; after any other they may be in force or not. */

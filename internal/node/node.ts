@@ -181,6 +181,7 @@ export class Node {
     this.#pruner.start();
     this.#guard.start();
     this.#clockWatch.start();
+    this.limits.watch();
     this.#accesses.start();
   }
 
@@ -195,6 +196,7 @@ export class Node {
   async stop(): Promise<void> {
     this.#isDraining = true;
     this.#clockWatch.stop();
+    this.limits.stop();
     this.#accesses.stop();
     const guarded = this.#guard.stop();
     await this.#agent?.stop();
@@ -221,6 +223,7 @@ export class Node {
       doubt: this.#guard.doubt,
       whyUnheard: this.#agent?.whyUnheard,
       whyOtherLimits: this.limits.whyDiffer,
+      whyNoRoom: this.limits.whyNoRoom,
       isDraining: this.#isDraining,
       watch: this.#watches.status,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),

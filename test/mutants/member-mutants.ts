@@ -279,6 +279,13 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     tests: [LIMITS],
   },
   {
+    name: 'limits that a machine has no room for told once and for ever',
+    file: 'internal/node/group-limits.ts',
+    text: '    if (why !== this.#toldNoRoom) {',
+    replacement: '    if (this.#toldNoRoom === undefined && why !== undefined) {',
+    tests: [LIMITS],
+  },
+  {
     name: 'offset of the log clock that takes limits in flight back',
     file: 'internal/engine/engine.ts',
     text: '{ limits: this.#newestConfig.limits, wallOffsetMs }',

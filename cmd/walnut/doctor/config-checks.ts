@@ -96,10 +96,12 @@ async function judgeSyncs(config: NodeConfig, machine: Machine): Promise<Judgeme
   }
 }
 
-async function judgeMemory({ storage }: NodeConfig, { memoryLimitBytes }: Machine): Promise<Judgement> {
+async function judgeMemory({ kind, storage }: NodeConfig, { memoryLimitBytes }: Machine): Promise<Judgement> {
   const why = whyNoRoom(planMemory(memoryLimitBytes), storage.memoryBytesMax);
-  if (why !== undefined) return warning(why, runbook('Sizing'));
-  return ok(`storage.max_memory ${showBytes(storage.memoryBytesMax)} of ${showBytes(memoryLimitBytes)}`);
+  const unless = kind === 'node' ? ' (counts only where the log of its group does not state another)' : '';
+  if (why !== undefined) return warning(`${why}${unless}`, runbook('Sizing'));
+  const maxMemory = `storage.max_memory ${showBytes(storage.memoryBytesMax)}`;
+  return ok(`${maxMemory} of ${showBytes(memoryLimitBytes)}${unless}`);
 }
 
 async function judgeOpenFiles(_config: Checked, { openFilesMax }: Machine): Promise<Judgement> {

@@ -19,4 +19,6 @@ export interface MemberOptions extends MemberName {
   readonly readClocks: () => ClockReading;
   /** Says to operators which limits of the configuration differ from those in force in the group; undefined: none does. */
   readonly whyOtherLimits?: () => string | undefined;
+  /** Says to operators why this machine has no room for so many bytes of entries; undefined: it has. */
+  readonly whyNoRoom?: (bytesMax: number) => string | undefined;
 }

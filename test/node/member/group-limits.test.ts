@@ -1,9 +1,13 @@
 /** The limits of a group are those of its log, default time to live included: no failover changes them, an operator does. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { StoreLimits } from '#model/entry.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { planMemory } from '#platform/memory-plan.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
 import type { TestNode } from '#test/doubles/test-group.ts';
+import { describeNoRoom } from '../../../cmd/node/group-keys.ts';
 
+const MIB = 1 << 20;
 const LIMITS: StoreLimits = { entriesMax: 5, bytesMax: 0, policy: 'lru' };
 let cluster: TestCluster;
 afterEach(() => cluster.stop());
@@ -84,6 +88,37 @@ describe('the limits of a group', () => {
     await expect(cluster.group.until(alone.node.limits.change(LIMITS))).rejects.toMatchObject({
       details: { nothingDone: true },
     });
+  });
+
+  it('that a machine has no room for are told there, and so is the end of that', async () => {
+    const told: string[] = [];
+    const logger = { ...silentLogger, warn: note, info: note };
+    function note(_: object, message: string): void {
+      if (message.includes('this machine')) told.push(message);
+    }
+    const memory = planMemory(256 * MIB);
+    const whyNoRoom = (bytesMax: number) => describeNoRoom(memory, bytesMax);
+    await begin({ a: { limits: LIMITS } });
+    const member = { ...cluster.memberOptions('a'), whyNoRoom };
+    await cluster.start('a', { fileSystem: cluster.kill('a'), limits: LIMITS, logger, member });
+    await cluster.untilLed();
+    const { group, master } = cluster;
+    const reasons = () => master.node.status().reasons;
+    expect([told, reasons()]).toEqual([[], []]);
+    await group.until(master.node.limits.change({ ...LIMITS, bytesMax: 400 * MIB }));
+    await group.clock.advance(5_000);
+    expect(reasons()).toEqual([
+      expect.stringMatching(
+        /max_memory of 400 MiB and .* under load it may be killed.*walnut config lowers those at its leader$/,
+      ),
+    ]);
+    await group.until(master.node.limits.change(LIMITS));
+    await group.clock.advance(5_000);
+    expect(reasons()).toEqual([]);
+    expect(told).toEqual([
+      'the limits of the group do not fit this machine',
+      'the limits of the group fit this machine again',
+    ]);
   });
 
   it('that do not reach a majority are in force, and the answer says that a failover may undo them', async () => {
