@@ -25,7 +25,7 @@ import type { MapSource } from '#routing/map-follower.ts';
 import { awaitAll, awaitOf } from './await-all.ts';
 import { ClusterGroup } from './cluster-group.ts';
 import { ClusterMap } from './cluster-map.ts';
-import { type CallError, invalid, refusedHere } from './failures.ts';
+import { CallError, invalid, refusedHere } from './failures.ts';
 import type { GroupKeys } from './group-keys.ts';
 import { ownerNamedBy } from './judge.ts';
 import type { Keys, KeysOptions, Value } from './keys.ts';
@@ -170,9 +170,24 @@ export class ClusterKeys implements Keys {
     return ids.map((id) => this.#groups.get(id) as ClusterGroup);
   }
 
-  /** The groups that may have keys with the prefix. */
-  #ofPrefix(prefix: string, signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {
-    return isOfOneSlot(prefix) ? this.#ownersOf(prefix, signal) : this.#all(signal);
+  /**
+   * The groups that may have keys with the prefix. A node shows what its group has of any prefix, and
+   * refuses none, so the owner of the one slot is first asked for a key of it: that it refuses where
+   * the map here is wrong. One who may only write cannot ask so, and calls all groups.
+   */
+  async #ofPrefix(prefix: string, signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {
+    if (!isOfOneSlot(prefix)) return this.#all(signal);
+    try {
+      return [
+        await this.#atKey(prefix, signal, async (keys, group) => {
+          await keys.checkOwned(prefix, signal);
+          return group;
+        }),
+      ];
+    } catch (error) {
+      if (error instanceof CallError && error.code === Code.PermissionDenied) return this.#all(signal);
+      throw error;
+    }
   }
 
   async #ownersOf(key: string, signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {
@@ -184,7 +199,7 @@ export class ClusterKeys implements Keys {
   async #atKey<T>(
     key: string,
     signal: AbortSignal | undefined,
-    work: (keys: GroupKeys) => Promise<T>,
+    work: (keys: GroupKeys, group: ClusterGroup) => Promise<T>,
     bytes = 0,
   ): Promise<T> {
     const known = this.#map.whenKnown(signal, bytes);
@@ -194,7 +209,7 @@ export class ClusterKeys implements Keys {
     for (;;) {
       const group = this.#ownerOf(key);
       try {
-        return await work(group.keys);
+        return await work(group.keys, group);
       } catch (error) {
         const refusal = ownerNamedBy(error);
         if (refusal === undefined) throw error;

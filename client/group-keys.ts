@@ -129,6 +129,12 @@ export class GroupKeys implements Keys {
     return this.#caller.run(kind, ({ link, options: sent }) => link.store.getUpdates(fields, sent));
   }
 
+  /** Rejects as a node does that does not serve the key. It says nothing of what the session has seen. */
+  async checkOwned(key: string, signal: AbortSignal | undefined): Promise<void> {
+    const kind = { ...READ, rpc: 'Get', target: this.#options.readFrom, signal };
+    await this.#caller.run(kind, ({ link, options: sent }) => link.store.get({ key }, sent));
+  }
+
   explain(key: string, changes: number, signal: AbortSignal | undefined): Promise<ExplainResponse> {
     const kind = { ...READ, rpc: 'Explain', target: this.#options.readFrom, signal };
     return this.#caller.run(kind, ({ link, options: sent }) => link.store.explain({ key, changes }, sent));

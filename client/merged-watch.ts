@@ -3,6 +3,7 @@
  * the order of its log; between groups there is no order. Each group goes on by itself where its
  * watch breaks (`resuming-watch.ts`), and `resume` has the place of every group.
  */
+import { isOfOneSlot } from '#cluster/slot-hash.ts';
 import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { shown } from '#platform/shown.ts';
 import { Arrivals } from '#routing/arrivals.ts';
@@ -44,7 +45,7 @@ export async function* mergedWatch(
   if ('key' in what && only !== undefined) return yield* only.keys.watch(what, options);
   const over = new AbortController();
   const ends = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
-  const places = placesOf(options, watched);
+  const places = placesOf(what, options, watched);
   const sources = watched.map((group) => open(group, what, { ...options, signal: ends }, places));
   try {
     yield* merge(sources, options.initial === true);
@@ -111,6 +112,7 @@ function resumeOf(sources: readonly Source[]): string {
 
 /** The place from which each group goes on; undefined: that of the options, which is the same for all. */
 function placesOf(
+  what: WatchTarget,
   { from }: WatchOptions,
   groups: readonly WatchedGroup[],
 ): ReadonlyMap<string, string> | undefined {
@@ -122,11 +124,15 @@ function placesOf(
     throw invalid(
       `from.resume is ${shown(from.value)}: expected that of a message of a watch of a prefix by a client of the cluster`,
     );
-  const [named, watched] = [idsOf(parts.filter((_, i) => i % 2 === 0)), idsOf(groups.map(({ id }) => id))];
+  const named = parts.filter((_, i) => i % 2 === 0);
+  const watched = groups.map(({ id }) => id);
+  // Clients of before watched all groups for a prefix of one slot.
+  const isOfOne = 'prefix' in what && isOfOneSlot(what.prefix);
+  const heeded = isOfOne ? named.filter((id) => watched.includes(id)) : named;
   // A group without a place would begin from now on, and miss changes.
-  if (named !== watched)
+  if (idsOf(heeded) !== idsOf(watched))
     throw invalid(
-      `from.resume is of the groups ${named || 'none'}, and this watch of ${watched}: begin again without from`,
+      `from.resume is of the groups ${idsOf(named) || 'none'}, and this watch of ${idsOf(watched)}: begin again without from`,
     );
   return new Map(parts.flatMap((id, i) => (i % 2 === 0 ? [[id, parts[i + 1] as string] as const] : [])));
 }

@@ -4,6 +4,7 @@
  * place while the others go on. A record that is told in several messages is told whole before
  * another group goes on.
  */
+import { isOfOneSlot } from '#cluster/slot-hash.ts';
 import { checkCaller, invalidArgument, WalnutError } from '#model/errors.ts';
 import { type GroupPlace, NO_POSITION } from '#model/position.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
@@ -13,6 +14,7 @@ import type { GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import { groupWatch } from '#routing/group-watch.ts';
 import type { Groups } from '#routing/groups.ts';
+import { groupsOfPrefix } from '#routing/prefix-groups.ts';
 
 export interface MergedWatchOptions {
   readonly groups: Groups;
@@ -40,7 +42,7 @@ export async function* mergedWatch(
   const end = (): void => over.abort();
   signal.addEventListener('abort', end, { once: true });
   await options.groups.learnEpochOf(command.after);
-  const watched = watchedGroups(options, command);
+  const watched = await watchedGroups(options, command, over.signal);
   checkPlaces(command, watched);
   const sources = watched.map((group) => open(options, group, command, over.signal));
   try {
@@ -56,17 +58,29 @@ export async function* mergedWatch(
   }
 }
 
-/** Throws `unavailable` while there is no map. */
-function watchedGroups({ groups }: MergedWatchOptions, { target }: WatchCommand): readonly GroupCalls[] {
-  return target.kind === 'key' ? [groups.ofKey(target.key)] : groups.ofPrefix(target.prefix);
+/** Rejects with `unavailable` while there is no map. */
+async function watchedGroups(
+  { groups, clock, readFrom }: MergedWatchOptions,
+  { target }: WatchCommand,
+  signal: AbortSignal,
+): Promise<readonly GroupCalls[]> {
+  if (target.kind === 'key') return [groups.ofKey(target.key)];
+  return groupsOfPrefix(target.prefix, { groups, clock, target: readFrom, signal });
 }
 
-/** Throws `invalid_argument` unless each group has a place: one that has none would begin from now on, and miss changes. */
-function checkPlaces({ places }: WatchCommand, groups: readonly GroupCalls[]): void {
+/**
+ * Throws `invalid_argument` unless each group has a place: one that has none would begin from now on,
+ * and miss changes. A prefix of one slot may have places of other groups beside its owner's: gateways
+ * of before watched all.
+ */
+function checkPlaces({ places, target }: WatchCommand, groups: readonly GroupCalls[]): void {
   if (places === undefined) return;
-  const [named, watched] = [idsOf(places.map(({ group }) => group)), idsOf(groups.map(({ id }) => id))];
-  if (named === watched) return;
-  const why = `resume is of the groups ${named}, and this watch of ${watched}: begin again without resume`;
+  const watched = groups.map(({ id }) => id);
+  const named = places.map(({ group }) => group);
+  const isOfOne = target.kind === 'prefix' && isOfOneSlot(target.prefix);
+  const heeded = isOfOne ? named.filter((id) => watched.includes(id)) : named;
+  if (idsOf(heeded) === idsOf(watched)) return;
+  const why = `resume is of the groups ${idsOf(named)}, and this watch of ${idsOf(watched)}: begin again without resume`;
   throw invalidArgument(why);
 }
 

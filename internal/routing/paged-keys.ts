@@ -1,7 +1,7 @@
 /**
  * Scan and DeletePrefix over a cluster: one group after the other, in the order of their ids, but
- * only the owner of the slot where a prefix has a whole tag. A page is of one group, and all pages of it are of one node, since a cursor means nothing to
- * another.
+ * only the owner of the slot where the one prefix has a whole tag. A page is of one group, and all
+ * pages of it are of one node, since a cursor means nothing to another.
  */
 import type { DeletePrefixAnswer, DeletePrefixCommand, ScanAnswer, ScanCommand } from '#model/commands.ts';
 import { invalidArgument, unavailable } from '#model/errors.ts';
@@ -11,6 +11,7 @@ import type { CallerOptions } from '#routing/call-positions.ts';
 import type { CallKind, GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import { formatCursor, type PageCursor, parseCursor } from '#routing/page-cursor.ts';
+import { groupsOfPrefix } from '#routing/prefix-groups.ts';
 import { OPERATION_BYTES } from '#routing/split-batch.ts';
 
 /** A page with more bytes of values does not go on with another group. */
@@ -47,9 +48,9 @@ export class PagedKeys {
     signal: AbortSignal | undefined,
   ): Promise<ScanAnswer> {
     const { positions } = this.#options;
-    const at = this.#begin(command.cursor, prefixes);
     // A page cannot ask for a position: of what a session has seen, the master has most.
     const target = positions.hasSeen ? 'master' : this.#options.readFrom;
+    const at = await this.#begin(command.cursor, prefixes, target, signal);
     const group = this.#groupOf(at, target);
     const prefix = prefixes[at.prefix];
     if (prefix === undefined)
@@ -70,7 +71,7 @@ export class PagedKeys {
   /** Without a name: a page whose answer was lost is not asked for again. */
   async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
     const { prefix, cursor } = command;
-    const at = this.#begin(cursor, [prefix]);
+    const at = await this.#begin(cursor, [prefix], 'master', signal);
     const group = this.#groupOf(at, 'master');
     let { address } = at;
     const kind = { ...this.#kindOf('master', false, at, prefix), waitMs: command.timeoutMs, signal };
@@ -82,20 +83,24 @@ export class PagedKeys {
     return { ...answer, position, nextCursor: this.#next({ ...at, address }, answer.nextCursor, [prefix]) };
   }
 
-  /** Throws `unavailable` while there is no map. */
-  #begin(cursor: string, prefixes: readonly string[]): PageCursor {
+  /** Rejects with `unavailable` while there is no map, or no group says that it owns what is asked for. */
+  async #begin(
+    cursor: string,
+    prefixes: readonly string[],
+    target: ReadPolicy,
+    signal: AbortSignal | undefined,
+  ): Promise<PageCursor> {
     if (cursor !== '') return parseCursor(cursor);
-    const [first] = this.#walk(prefixes);
+    const { groups, clock } = this.#options;
+    const [first] = await groupsOfPrefix(onlyOf(prefixes), { groups, clock, target, signal });
     if (first === undefined) throw unavailable('the map of the cluster has no group');
-    return { ...first, address: '', epoch: this.#options.groups.cache.map?.epoch ?? 0, cursor: '' };
+    return { group: first.id, prefix: 0, address: '', epoch: groups.cache.map?.epoch ?? 0, cursor: '' };
   }
 
-  /** Each group with the number of each prefix that it may have keys of, in the order of pages. */
+  /** Each group with the number of each prefix, in the order of pages. */
   *#walk(prefixes: readonly string[]): Generator<Pick<PageCursor, 'group' | 'prefix'>> {
-    const { groups } = this.#options;
-    const asked = prefixes.map((prefix) => new Set(groups.ofPrefix(prefix)));
-    for (const group of groups.all)
-      for (const [prefix, its] of asked.entries()) if (its.has(group)) yield { group: group.id, prefix };
+    for (const { id } of this.#options.groups.ofPrefix(onlyOf(prefixes)))
+      for (const prefix of prefixes.keys()) yield { group: id, prefix };
   }
 
   /** Throws `invalid_argument` where the node of the cursor may not be asked, or not for this target. */
@@ -131,6 +136,11 @@ export class PagedKeys {
     }
     return '';
   }
+}
+
+/** Of several prefixes all groups are asked, as of the empty one. */
+function onlyOf(prefixes: readonly string[]): string {
+  return prefixes.length === 1 ? (prefixes[0] ?? '') : '';
 }
 
 /** How many more entries the page may have; -1: it is full. 0 is the node's default, or for a count no limit. */

@@ -1,6 +1,7 @@
 /** A client of a cluster, on a virtual clock: which group is called, what waits, and what follows a move or a failover. */
 import { Code, type ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
+import { slotOfKey } from '#cluster/slot-hash.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 import { CallError } from '../../client/failures.ts';
 import { Session } from '../../client/session.ts';
@@ -274,6 +275,30 @@ describe('a client of a cluster', () => {
     expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([0, 1]);
     await cluster.settled(scanned(OF_G2));
     expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([1, 2]);
+  });
+
+  it('goes for a prefix with a whole tag to the group that owns its slot, whatever the map here says', async () => {
+    const cluster = new SimulatedCluster();
+    const client = cluster.open();
+    const prefix = `{${OF_G2}}`;
+    const shard = { slot: slotOfKey(prefix), group: 'g1', address: '', mapEpoch: 9 };
+    cluster.group('g2').moved = () => shard;
+    const scanned = async () => {
+      for await (const _ of client.scan(prefix));
+    };
+    await cluster.settled(scanned());
+    expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([1, 0]);
+  });
+
+  it('of one who may not read goes for a prefix with a whole tag to all groups', async () => {
+    const cluster = new SimulatedCluster();
+    const client = cluster.open();
+    cluster.group('g2').isUnreadable = true;
+    const scanned = async () => {
+      for await (const _ of client.scan(`{${OF_G2}}`));
+    };
+    await cluster.settled(scanned());
+    expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([1, 1]);
   });
 
   it('asks nothing for a watch that is not iterated, and ends one that is iterated after its close', async () => {

@@ -95,6 +95,17 @@ describe('a watch of a cluster', () => {
     ]);
   });
 
+  it('of a prefix with a whole tag goes on from the place of its owner in a resume of all groups', async () => {
+    const g2 = new Group('g2').tell({});
+    const from = { case: 'resume', value: 'c1.g1.a0.g2.b0' } as const;
+    const only = mergedWatch(async () => [g2], { prefix: '{a}' }, { from });
+    await take(only, 1);
+    expect(g2.opened[0]?.from).toEqual({ case: 'resume', value: 'b0' });
+    const other = { case: 'resume', value: 'c1.g1.a0' } as const;
+    const without = mergedWatch(async () => [g2], { prefix: '{a}' }, { from: other });
+    await expect(without.next()).rejects.toThrow('from.resume is of the groups g1, and this watch of g2');
+  });
+
   it('says once that the entries are complete, and can go on only from then', async () => {
     const g1 = new Group('g1').tell({ key: 'a', resume: '' }, { key: 'b', resume: 'a1', initialDone: true });
     const g2 = new Group('g2').tell({ key: 'c', resume: 'b1', initialDone: true });

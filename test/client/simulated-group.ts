@@ -35,6 +35,8 @@ export class SimulatedGroup {
   readonly seen: [address: string, kinds: string][] = [];
   fault: (address: string, rpc: string) => Fault = () => 'none';
   scans = 0;
+  /** Gets are denied. */
+  isUnreadable = false;
   /** Gets that came outside of a Batch. */
   gets = 0;
   /** Who owns a key instead of this group. */
@@ -182,6 +184,7 @@ export class SimulatedGroup {
   }
 
   #get(address: string, { key, atLeast }: GetRequest) {
+    if (this.isUnreadable) throw new ConnectError('no right to read', Code.PermissionDenied);
     this.#checkOwned(key);
     if (atLeast !== undefined && this.#isDiscarded(atLeast)) throw new ConnectError('gone', Code.DataLoss);
     const asOf = this.#at(address);

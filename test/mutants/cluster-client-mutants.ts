@@ -8,8 +8,8 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'watch of a cluster that begins from places of other groups',
     file: 'client/merged-watch.ts',
-    text: 'if (named !== watched)',
-    replacement: 'if (named === undefined)',
+    text: 'if (idsOf(heeded) !== idsOf(watched))',
+    replacement: 'if (heeded === undefined)',
     tests: ['test/client/merged-watch.test.ts'],
   },
   {
@@ -66,6 +66,13 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
     name: 'client that waits at a master that is none any more',
     file: 'internal/routing/mapped-group.ts',
     text: '    this.attempts.endOthers(leaderAddress);\n',
+    replacement: '',
+    tests: [CLIENT],
+  },
+  {
+    name: 'client that reads a prefix with a tag at the group that an old map names, unasked',
+    file: 'client/cluster-keys.ts',
+    text: '          await keys.checkOwned(prefix, signal);\n',
     replacement: '',
     tests: [CLIENT],
   },

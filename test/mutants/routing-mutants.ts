@@ -26,10 +26,10 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [MAP],
   },
   {
-    name: 'Scan of a prefix with a tag that asks groups that do not own its slot',
-    file: 'internal/routing/paged-keys.ts',
-    text: 'if (its.has(group)) yield',
-    replacement: 'if (its.size > 0) yield',
+    name: 'prefix with a tag read at the group that an old map names, unasked',
+    file: 'internal/routing/prefix-groups.ts',
+    text: 'if (!isOfOneSlot(prefix)) return',
+    replacement: 'return',
     tests: [PAGES],
   },
   {

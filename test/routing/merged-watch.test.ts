@@ -200,6 +200,26 @@ describe('a watch of a cluster', () => {
     }
   });
 
+  it('of a prefix with a tag goes on from the place of its owner in a resume of all groups, and not without one', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    const target = { kind: 'prefix', prefix: '{foo}' } as const;
+    g2.watched.push([message(g2, 8, []), message(g2, 9, ['{foo}1'])]);
+    const places = [g1, g2].map(({ id, epoch }) => ({ group: id, position: { epoch, lsn: toLsn(8) } }));
+    const { last } = await read(cluster, 1, { target, places });
+    expect(last?.places).toEqual([{ group: 'g2', position: { epoch: g2.epoch, lsn: 9 } }]);
+    const { error } = await read(cluster, 1, { target, places: places.slice(0, 1) });
+    expect(error).toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('of a prefix with a tag is refused where no group says that it owns its slot', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.fate = () => 'moved';
+    for (const { watched } of cluster.groups) watched.push([]);
+    const { error } = await read(cluster, 1, { target: { kind: 'prefix', prefix: '{foo}' } });
+    expect(error).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
+  });
+
   it('of a key watches its group only', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const [g1] = cluster.groups as [FakeGroup, FakeGroup];

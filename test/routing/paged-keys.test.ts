@@ -36,8 +36,8 @@ describe('a Scan', () => {
   });
 
   it.each([
-    ['{foo}', ['g2-1:1', 'g2-1:1']],
-    ['a{bar}:', ['g1-1:1', 'g1-1:1']],
+    ['{foo}', ['g2-1:1', 'g2-1:1', 'g2-1:1']],
+    ['a{bar}:', ['g1-1:1', 'g1-1:1', 'g1-1:1']],
     ['{', ['g1-1:1', 'g1-1:1', 'g2-1:1', 'g2-1:1']],
     ['{}{foo}', ['g1-1:1', 'g1-1:1', 'g2-1:1', 'g2-1:1']],
   ])('of the prefix %j asks those that may have its keys', async (prefix, asked) => {
@@ -50,15 +50,18 @@ describe('a Scan', () => {
     expect(cluster.asked).toEqual(asked);
   });
 
-  it('of several prefixes with tags asks for each its owner only', async () => {
+  it('of a prefix with a tag goes to the group that owns its slot by its log, whatever the map here says', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
-    const among = ['{foo}', '{bar}'];
-    const first = (await cluster.settled(cluster.keys.scan({ ...SCAN, among }))) as ScanAnswer;
-    expect(first).toMatchObject({ entries: [{ key: '{bar}g1-1:1' }], nextCursor: 'g1@g1-1:1/1/1/second' });
-    const { nextCursor: cursor } = first;
-    const second = await cluster.settled(cluster.keys.scan({ ...SCAN, among, cursor }));
-    const entries = [{ key: '{bar}g1-1:1second' }, { key: '{foo}g2-1:1' }];
-    expect(second).toMatchObject({ entries, nextCursor: 'g2@g2-1:1/1/0/second' });
+    cluster.map = { ...mapOf(['g1', 'g2'], 2), slots: mapOf(['g2', 'g1'], 2).slots };
+    const page = await cluster.settled(cluster.keys.scan({ ...SCAN, prefix: '{foo}' }));
+    expect(page).toMatchObject({ entries: [{ key: '{foo}g1-1:1' }], nextCursor: 'g1@g1-1:1/2/0/second' });
+  });
+
+  it('of a prefix with a tag is refused where no group says that it owns its slot', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.fate = (_address, key) => (key === '' ? 'answer' : 'moved');
+    const error = await cluster.settled(cluster.keys.scan({ ...SCAN, prefix: '{foo}' }));
+    expect(error).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
   });
 
   it('ends with its caller', async () => {
@@ -110,5 +113,13 @@ it('a DeletePrefix of a prefix with a tag asks the owner of its slot only', asyn
   const receipt = { minAcks: 0, timeoutMs: 0 };
   const page = cluster.keys.deletePrefix({ prefix: '{foo}', cursor: '', limit: 0, ...receipt });
   expect(await cluster.settled(page)).toMatchObject({ nextCursor: '', position: { group: 'g2' } });
-  expect(cluster.asked).toEqual(['g2-1:1']);
+  expect(cluster.asked).toEqual(['g2-1:1', 'g2-1:1']);
+});
+
+it('a DeletePrefix of a prefix with a tag is refused where no group says that it owns its slot', async () => {
+  const cluster = new FakeCluster(['g1', 'g2']);
+  cluster.fate = (_address, key) => (key === '' ? 'answer' : 'moved');
+  const receipt = { minAcks: 0, timeoutMs: 0 };
+  const page = cluster.keys.deletePrefix({ prefix: '{foo}', cursor: '', limit: 0, ...receipt });
+  expect(await cluster.settled(page)).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
 });
