@@ -143,7 +143,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     file: 'internal/routing/in-time.ts',
     text: 'if (isDeadlineNear(signal)) limit = clock',
     replacement: 'if (!isDeadlineNear(signal)) limit = clock',
-    tests: RELAYED,
+    tests: ['test/routing/late-batches.test.ts'],
   },
   {
     name: 'late: writes of a part that shares one name never count as sent',

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import { errorsOf, inCallersTime } from '#routing/in-time.ts';
+import { errorsOf, inCallersTime, inTime } from '#routing/in-time.ts';
 import { FakeCluster, incrementOf } from '#test/routing/fake-cluster.ts';
 
 const [OF_G1, OF_G2] = ['bar', 'foo'];
@@ -45,6 +45,12 @@ it('says that nothing was done of a write that was never sent', async () => {
     { kind: 'error', error: { code: 'deadline_exceeded', details: { nothingDone: true } } },
     { kind: 'increment' },
   ]);
+});
+
+it('leaves work that does not end with the time of its caller', async () => {
+  const cluster = new FakeCluster(['g1']);
+  const late = AbortSignal.abort(new WalnutError('deadline_exceeded', 'nearly over'));
+  expect(await cluster.settled(inTime(new Promise(() => {}), late, cluster.clock))).toBe(false);
 });
 
 it('says of an unknown outcome once, and to writes only', async () => {
