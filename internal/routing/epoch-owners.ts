@@ -3,7 +3,7 @@
  * that no answer told, as after a start of this process.
  */
 import { WalnutError } from '#model/errors.ts';
-import type { Position } from '#model/position.ts';
+import { formatPosition, type Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';
 import { OPERATION_BYTES } from '#routing/split-batch.ts';
@@ -18,16 +18,17 @@ const EPOCHS_MAX = 4_096;
 /** How long the groups have to say that an epoch is theirs; the same question is not asked again for a second. */
 const ASK_MS = 500;
 const AGAIN_MS = 1_000;
-/** Epochs that are asked for at once, and answers that nobody knew one: further ones are not asked for. */
+/** Positions that are asked for at once, and answers that nobody knew one: further ones are not asked for. */
 const ASKED_MAX = 64;
 
 export class EpochOwners {
   readonly #options: EpochOwnersOptions;
   /** The ids of the groups of epochs. */
   readonly #owners = new Map<number, string>();
-  readonly #asked = new Map<number, Promise<void>>();
-  /** Those of which every group said just now that they are not in its history. */
-  readonly #denied = new Set<number>();
+  /** Questions by the text of the position: of one epoch, a position may be lost and another not. */
+  readonly #asked = new Map<string, Promise<void>>();
+  /** The positions of which every group said just now that they are not in its history. */
+  readonly #denied = new Set<string>();
 
   constructor(options: EpochOwnersOptions) {
     this.#options = options;
@@ -39,8 +40,8 @@ export class EpochOwners {
   }
 
   /** True if every group says so; false where one did not answer, or is behind the epoch's term. */
-  isOfNobody(epoch: number): boolean {
-    return this.#denied.has(epoch);
+  isOfNobody(position: Position): boolean {
+    return this.#denied.has(formatPosition(position));
   }
 
   /** An answer of the group told the epoch. */
@@ -54,13 +55,13 @@ export class EpochOwners {
   /** Asks all groups whose the position is, at most 500 ms, once for all callers. Undefined: there is nothing to ask. Never rejects. */
   learn(position: Position | undefined): Promise<void> | undefined {
     if (position === undefined || position.lsn === 0 || position.group !== undefined) return undefined;
-    const { epoch } = position;
-    if (this.#owners.has(epoch)) return undefined;
-    const asked = this.#asked.get(epoch);
+    if (this.#owners.has(position.epoch)) return undefined;
+    const text = formatPosition(position);
+    const asked = this.#asked.get(text);
     const groups = this.#options.groups();
     if (asked !== undefined || groups.length < 2 || this.#asked.size >= ASKED_MAX) return asked;
     const asking = this.#ask(position, groups);
-    this.#asked.set(epoch, asking);
+    this.#asked.set(text, asking);
     return asking;
   }
 
@@ -68,6 +69,7 @@ export class EpochOwners {
   async #ask(position: Position, groups: readonly GroupCalls[]): Promise<void> {
     const { clock } = this.#options;
     const { epoch } = position;
+    const text = formatPosition(position);
     const over = new AbortController();
     const limit = clock.after(ASK_MS, () => over.abort());
     const kind = {
@@ -83,13 +85,13 @@ export class EpochOwners {
     limit.cancel();
     over.abort();
     if (this.#owners.has(epoch)) {
-      this.#asked.delete(epoch);
+      this.#asked.delete(text);
       return;
     }
-    if (denials?.length === groups.length) this.#denied.add(epoch);
+    if (denials?.length === groups.length) this.#denied.add(text);
     clock.after(AGAIN_MS, () => {
-      this.#asked.delete(epoch);
-      this.#denied.delete(epoch);
+      this.#asked.delete(text);
+      this.#denied.delete(text);
     });
   }
 }

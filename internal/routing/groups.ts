@@ -123,8 +123,8 @@ export class Groups {
   }
 
   /** See `EpochOwners.isOfNobody`; await `learnEpochOf` before it. */
-  isOfNobody({ epoch }: Position): boolean {
-    return this.#epochs.isOfNobody(epoch);
+  isOfNobody(position: Position): boolean {
+    return this.#epochs.isOfNobody(position);
   }
 
   /**

@@ -52,9 +52,7 @@ export class PagedKeys {
     const target = positions.hasSeen ? 'master' : this.#options.readFrom;
     const at = await this.#begin(command.cursor, prefixes, target, signal);
     const group = this.#groupOf(at, target);
-    const prefix = prefixes[at.prefix];
-    if (prefix === undefined)
-      throw invalidArgument('cursor is of a scan of other prefixes: start over without one');
+    const prefix = prefixes[at.prefix] ?? '';
     const { among: _, ...page } = { ...command, prefix, cursor: at.cursor };
     let { address } = at;
     const kind = { ...this.#kindOf(target, true, at, prefix), signal };
@@ -90,7 +88,7 @@ export class PagedKeys {
     target: ReadPolicy,
     signal: AbortSignal | undefined,
   ): Promise<PageCursor> {
-    if (cursor !== '') return parseCursor(cursor);
+    if (cursor !== '') return parseCursor(cursor, prefixes);
     const { groups, clock } = this.#options;
     const [first] = await groupsOfPrefix(onlyOf(prefixes), { groups, clock, target, signal });
     if (first === undefined) throw unavailable('the map of the cluster has no group');
@@ -129,10 +127,10 @@ export class PagedKeys {
 
   /** Where the next page is; empty: there is none. */
   #next(at: PageCursor, cursor: string, prefixes: readonly string[]): string {
-    if (cursor !== '') return formatCursor({ ...at, cursor });
+    if (cursor !== '') return formatCursor({ ...at, cursor }, prefixes);
     for (const next of this.#walk(prefixes)) {
       const isLater = next.group > at.group || (next.group === at.group && next.prefix > at.prefix);
-      if (isLater) return formatCursor({ ...at, ...next, address: '', cursor: '' });
+      if (isLater) return formatCursor({ ...at, ...next, address: '', cursor: '' }, prefixes);
     }
     return '';
   }

@@ -33,6 +33,21 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
     tests: [PAGES],
   },
   {
+    name: 'cursor between groups taken for another prefix',
+    file: 'internal/routing/page-cursor.ts',
+    text: 'mark !== markOf(prefixes)',
+    replacement: 'mark === undefined',
+    tests: [PAGES],
+  },
+  {
+    name: 'denial of one position taken for its whole epoch',
+    file: 'internal/routing/epoch-owners.ts',
+    text: 'const asked = this.#asked.get(text);',
+    replacement:
+      'const asked = [...this.#asked].find(([one]) => one.startsWith(String(position.epoch)))?.[1];',
+    tests: ['test/routing/await-durable.test.ts'],
+  },
+  {
     name: 'watch of a gateway whose positions name no group',
     file: 'internal/routing/merged-watch.ts',
     text: 'return position.lsn === 0 ? message',

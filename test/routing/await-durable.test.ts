@@ -33,11 +33,22 @@ describe('an AwaitDurable of a position that no group knows', () => {
     const answer = await cluster.settled(cluster.keys.awaitDurable(wait));
     expect(answer).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
     cluster.fate = () => 'answer';
-    cluster.group('g1').history.add(position.epoch);
+    Object.assign(cluster.group('g1'), { lsn: 5 }).history.add(position.epoch);
     await cluster.clock.advance(1_000);
     expect(await cluster.settled(cluster.keys.awaitDurable(wait))).toMatchObject({
       durable: { group: 'g1' },
     });
+  });
+
+  it('says nothing of another position of its epoch', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const { position: known } = cluster.group('g1');
+    const beyond = { ...wait, position: { ...known, lsn: toLsn(50) } };
+    expect(await cluster.settled(cluster.keys.awaitDurable(beyond))).toMatchObject({
+      code: 'discarded_history',
+    });
+    const answer = await cluster.settled(cluster.keys.awaitDurable({ ...wait, position: known }));
+    expect(answer).toMatchObject({ durable: { group: 'g1' } });
   });
 
   it('is refused without an LSN', async () => {

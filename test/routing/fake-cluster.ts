@@ -296,7 +296,7 @@ export class FakeCluster {
         this.waits.push(timeoutMs);
         const work = (): DurableAnswer => {
           this.owned.push(`${group.id} ${position.epoch}`);
-          if (!group.history.has(position.epoch)) throw new Broken('discarded');
+          if (!group.history.has(position.epoch) || position.lsn > group.lsn) throw new Broken('discarded');
           return { durabilityReached: 'local', replicasAcked: 0, durable: group.position };
         };
         return attempt(work, [], limits);

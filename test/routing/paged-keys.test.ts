@@ -89,10 +89,30 @@ describe('a Scan', () => {
     const full = await cluster.settled(
       cluster.keys.scan({ ...SCAN, limit: 1, among: ['p', 'q'], cursor: 'g1@g1-1:1/1/0/second' }),
     );
-    expect(full).toMatchObject({ entries: [{ key: 'pg1-1:1second' }], nextCursor: 'g1@/1/1/' });
+    expect(full).toMatchObject({
+      entries: [{ key: 'pg1-1:1second' }],
+      nextCursor: expect.stringMatching(/^g1@\/1\/1-[0-9a-f]+\/$/),
+    });
     expect(await cluster.settled(cluster.keys.scan({ ...SCAN, among: [] }))).toMatchObject({
       nextCursor: '',
     });
+  });
+
+  it('that is between two groups goes on for its own prefix only', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const scan = (prefix: string, cursor: string) =>
+      cluster.settled(cluster.keys.scan({ ...SCAN, prefix, limit: 1, cursor }));
+    const { nextCursor: within } = (await scan('a', '')) as ScanAnswer;
+    const { nextCursor: between } = (await scan('a', within)) as ScanAnswer;
+    expect(between).toMatch(/^g2@\/1\/0-[0-9a-f]+\/$/);
+    for (const other of ['b', ''])
+      expect(await scan(other, between)).toMatchObject({
+        code: 'invalid_argument',
+        message: 'cursor is of a scan of other prefixes: start over without one',
+      });
+    expect(await scan('a', between)).toMatchObject({ entries: [{ key: 'ag2-1:1' }] });
+    // Gateways of before gave this form.
+    expect(await scan('a', 'g2@/1/0/')).toMatchObject({ entries: [{ key: 'ag2-1:1' }] });
   });
 
   it.each([
