@@ -1,9 +1,10 @@
 /**
  * Sends one Batch and gives each of its operations its own result or error. What one
  * Batch cannot answer is sent again: Gets that a replica refused together with writes,
- * Gets that a replica is too far behind for, Gets whose values did not fit, writes
- * that a node cannot tell from repeats of forgotten ones, and what a gateway had no
- * answer for in the time of the attempt.
+ * Gets that a replica is too far behind for, what has answers that did not fit, writes
+ * that a node cannot tell from repeats of forgotten ones, what a gateway had no
+ * answer for in the time of the attempt, and what shared a Batch with a call for which
+ * the whole was refused.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { slotOfKey } from '#cluster/slot-hash.ts';
@@ -14,10 +15,19 @@ import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { PendingOperation } from './batch-queue.ts';
 import type { Caller } from './caller.ts';
-import { type CallError, errorOf, notDone, toCallError } from './failures.ts';
-import { ownerNamedBy } from './judge.ts';
+import { type CallError, errorOf, isRefusal, notDone, toCallError } from './failures.ts';
+import { isOfMessage, ownerNamedBy } from './judge.ts';
 import { isLate, lateError } from './late-results.ts';
-import { isEncodable, isGet, isRepeatable, keyOf, type Operation, waitMsOf, writeOf } from './operations.ts';
+import {
+  answersEntry,
+  isEncodable,
+  isGet,
+  isRepeatable,
+  keyOf,
+  type Operation,
+  waitMsOf,
+  writeOf,
+} from './operations.ts';
 import { WriteNames } from './write-names.ts';
 
 /** Operations that were answered in one attempt, with their results. */
@@ -90,11 +100,19 @@ export class BatchSender {
     const reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
     const shard = ownerNamedBy(reason);
     if (shard !== undefined) return this.#sendOwned(batch, shard, reason, target);
+    if (batch.length > 1 && isOfMessage(reason)) return this.#sendHalves(batch, target);
     // A replica refuses a whole Batch if it contains a write, and applies nothing: send the Gets again.
     const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
     const gets = isRefused ? batch.filter(isGet) : [];
     for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(ofCall(reason, pending));
     await this.#sendNamed(gets, target);
+  }
+
+  /** Nothing was done, and one call may be the reason: it is found by halves, in their order. */
+  async #sendHalves(batch: readonly PendingOperation[], target: Target): Promise<void> {
+    const middle = batch.length >> 1;
+    await this.#sendNamed(batch.slice(0, middle), target);
+    await this.#sendNamed(batch.slice(middle), target);
   }
 
   /**
@@ -211,7 +229,8 @@ export class BatchSender {
       const isRead = operation.case === 'get';
       const error = errorOf(result, { ...answered, isRead });
       const { code } = error;
-      if (isRead && code === Code.ResourceExhausted && batch.length > 1) again.tooLarge.push(pending);
+      const isTooLarge = code === Code.ResourceExhausted && (isRead || isAnswerLost(operation, result));
+      if (isTooLarge && batch.length > 1) again.tooLarge.push(pending);
       else if (isRead && code === Code.Unavailable && target !== 'master') again.behind.push(pending);
       else if (code !== Code.Aborted || !this.#isOurs(operation)) {
         if (isRead && operation.value.atLeast === undefined) this.#caller.onError(error, token);
@@ -232,7 +251,7 @@ export class BatchSender {
       if (!lost.has(since)) lost.set(since, await this.#lossOf(pending));
       pending.fail(lost.get(since) ?? error);
     }
-    // An answer is limited in bytes of values; a Get that did not fit is repeated alone.
+    // An answer is limited in bytes of values: what did not fit is repeated alone, a write under its name.
     for (const pending of tooLarge) await this.#sendNamed([pending], target);
     // The master has every position that a session can have.
     await this.#sendNamed(behind, 'master');
@@ -292,6 +311,11 @@ export class BatchSender {
 /** A read that carries the token of the session. */
 function isOfSession({ operation }: PendingOperation): boolean {
   return operation.case === 'get' && operation.value.atLeast === undefined;
+}
+
+/** True if a write may have been carried out, and only its answer had no room; under its name it can be asked for. */
+function isAnswerLost(operation: Operation, result: BatchResult['result']): boolean {
+  return answersEntry(operation) && isRepeatable(operation) && !isRefusal(result);
 }
 
 function firstKey(batch: readonly PendingOperation[]): string {

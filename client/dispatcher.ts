@@ -18,6 +18,7 @@ import type { Value } from './keys.ts';
 import { Lane } from './lane.ts';
 import { isLone, sendLoneGet } from './lone-get.ts';
 import {
+  answersEntry,
   checkText,
   getsOf,
   isEncodable,
@@ -157,8 +158,9 @@ export class Dispatcher {
   #sendWaiting(pending: PendingOperation, target: Target, signal: AbortSignal | undefined): Promise<void> {
     const { operation, bytes } = pending;
     const isWrite = operation.case !== 'get' && operation.case !== undefined;
-    // Through a gateway each may wait for another group.
-    if (isWrite && !this.#caller.session.isOfGroups) return this.#shared.send(pending, operation.value);
+    // Through a gateway each may wait for another group, and one answer has room for some entries only.
+    if (isWrite && !answersEntry(operation) && !this.#caller.session.isOfGroups)
+      return this.#shared.send(pending, operation.value);
     return this.#places.run(loadOf(bytes), () =>
       operation.case === 'get' && isLone(operation.value)
         ? sendLoneGet(this.#caller, pending, this.#patient(operation.value), signal)

@@ -67,14 +67,15 @@ const CODES: ReadonlyMap<string, Code> = new Map(
     .map(([name, code]) => [name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase(), code]),
 );
 
-/** After one of these an operation of a Batch may have been carried out. */
-const UNCLEAR: ReadonlySet<Code> = new Set([
-  Code.Unavailable,
-  Code.Internal,
-  Code.Unknown,
-  Code.Canceled,
-  Code.DeadlineExceeded,
-  Code.Aborted,
+/**
+ * One of these is always the refusal of an operation of a Batch, also by version 0.1, which does not say that
+ * nothing was done. RESOURCE_EXHAUSTED is none: it may be the answer that found no room.
+ */
+const REFUSALS: ReadonlySet<Code> = new Set([
+  Code.InvalidArgument,
+  Code.FailedPrecondition,
+  Code.PermissionDenied,
+  Code.Unauthenticated,
 ]);
 
 /**
@@ -94,7 +95,12 @@ export function errorOf(
     result.case === 'error'
       ? new ConnectError(result.value.message, CODES.get(result.value.code) ?? Code.Unknown)
       : new ConnectError('the result is of another kind', Code.Internal);
-  const isRefused = result.case === 'error' && result.value.nothingDone;
-  const isUnclear = mayBeRepeat || (UNCLEAR.has(error.code) && !isRefused);
+  const isRefused = isRefusal(result) || REFUSALS.has(error.code);
+  const isUnclear = mayBeRepeat || !isRefused;
   return new CallError(error, { outcome: !isRead && isUnclear ? 'unknown' : 'not_done', address, attempts });
+}
+
+/** True if the node says that nothing of the operation was done. */
+export function isRefusal(result: BatchResult['result']): boolean {
+  return result.case === 'error' && result.value.nothingDone;
 }

@@ -23,3 +23,9 @@ export function ownerNamedBy(error: unknown): ShardOwner | undefined {
     ? toError(error).details.shard
     : undefined;
 }
+
+/** True if a node refused a call for what is in its message, such as too many bytes or a text that is too long. */
+export function isOfMessage(error: CallError): boolean {
+  if (error.outcome !== 'not_done') return false;
+  return error.code === Code.InvalidArgument || toError(error).details.limit !== undefined;
+}

@@ -205,6 +205,12 @@ export function writeOf({ case: kind, value }: Operation): NamedFields | undefin
   return kind === undefined || kind === 'get' ? undefined : value;
 }
 
+/** True if the answer to a write has the whole entry, as its caller asked. */
+export function answersEntry({ case: kind, value }: Operation): boolean {
+  if (kind === 'touch') return value.returnValue;
+  return (kind === 'set' || kind === 'delete') && value.returnPrevious;
+}
+
 /** True if the operation may be sent twice without being carried out twice. */
 export function isRepeatable(operation: Operation): boolean {
   const write = writeOf(operation);

@@ -1,7 +1,8 @@
 /**
  * Writes that wait for other nodes go together where they wait for the same: those that
- * begin in one turn of the event loop, and those that begin while all places are taken. So
- * none of them waits for what it did not ask for.
+ * begin in one turn of the event loop, and those that begin while all places are taken. A
+ * Batch has one answer: what needs no wait, such as a write that is refused or whose
+ * condition is not met, has its answer together with the others.
  */
 import type { PendingOperation, QueueLimits } from './batch-queue.ts';
 import { endOfTurn } from './lane.ts';

@@ -110,6 +110,10 @@ describe('an error of one operation', () => {
     ['invalid_argument', true, true, 'not_done'],
     ['unavailable', false, false, 'unknown'],
     ['aborted', false, false, 'unknown'],
+    ['resource_exhausted', false, false, 'unknown'],
+    ['data_loss', false, false, 'unknown'],
+    ['failed_precondition', false, false, 'not_done'],
+    ['resource_exhausted', true, false, 'not_done'],
     ['internal', true, false, 'not_done'],
   ])('%s, of a read: %s, maybe of a repeat: %s', (code, isRead, mayBeRepeat, outcome) => {
     const error = errorOf(result(code), { isRead, mayBeRepeat, address: 'm:1', attempts: 3 });

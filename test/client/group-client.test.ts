@@ -298,6 +298,13 @@ describe('a client of a group', () => {
     expect(group.seen.map(([, kinds]) => kinds).at(-1)).toBe('set');
   });
 
+  it('sends each write that waits and asks for the entry before by itself', async () => {
+    const { group, client, settle } = open();
+    const options = { minAcks: 1, returnPrevious: true };
+    await settle(Promise.all(['a', 'b'].map((key) => client.set(key, Buffer.from('1'), options))));
+    expect(group.seen.map(([, kinds]) => kinds).slice(-2)).toEqual(['set', 'set']);
+  });
+
   it('sends each write that waits by itself through a gateway, where each may be of another group', async () => {
     const position = create(PositionSchema, { group: 'g1', epoch: 1n, lsn: 1n });
     const { group, client, settle } = open({ session: Session.ofGroups([position]) });

@@ -89,8 +89,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that calls not done what a repeated Batch refused',
     file: 'client/failures.ts',
-    text: '  const isUnclear = mayBeRepeat || (UNCLEAR.has(error.code) && !isRefused);',
-    replacement: '  const isUnclear = UNCLEAR.has(error.code) && !isRefused;',
+    text: 'const isUnclear = mayBeRepeat || !isRefused;',
+    replacement: 'const isUnclear = !isRefused;',
     tests: ['test/client/failures.test.ts'],
   },
   {
@@ -141,6 +141,20 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: 'const open = this.#open.get(what);',
     replacement: 'const [open] = this.#open.values();',
     tests: [GROUP],
+  },
+  {
+    name: 'client whose writes that answer the entry before share a Batch that waits',
+    file: 'client/dispatcher.ts',
+    text: 'isWrite && !answersEntry(operation) && ',
+    replacement: 'isWrite && ',
+    tests: [GROUP],
+  },
+  {
+    name: 'client that fails what shares a Batch with a call that is refused for its size',
+    file: 'client/batch-sender.ts',
+    text: 'if (batch.length > 1 && isOfMessage(reason)) return this.#sendHalves(batch, target);',
+    replacement: '',
+    tests: ['test/client/refused-batches.test.ts'],
   },
   {
     name: 'client that keeps without bound what waits behind waiting writes',

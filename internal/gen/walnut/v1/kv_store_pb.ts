@@ -1382,6 +1382,7 @@ export type BatchError = Message<"walnut.v1.BatchError"> & {
   /**
    * True if nothing was done and nothing will be. False after UNAVAILABLE,
    * DEADLINE_EXCEEDED, ABORTED or INTERNAL: a write may have been carried out.
+   * False after RESOURCE_EXHAUSTED: it was, and its answer had no room.
    *
    * @generated from field: bool nothing_done = 3;
    */
