@@ -197,7 +197,10 @@ describe('a call of one key', () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const atLeast = { ...cluster.group('g1').position, epoch: 99 };
     const read = () => cluster.settled(cluster.keys.get({ key: OF_G1, waitMs: 0, atLeast }));
-    for (let i = 0; i < 3; i++) await read();
+    for (let i = 0; i < 3; i++) {
+      await read();
+      await cluster.clock.advance(300);
+    }
     expect([cluster.owned.length, cluster.epochsAsked]).toEqual([2, [99, 99, 99]]);
     await cluster.clock.advance(1_000);
     await read();
