@@ -21,7 +21,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     file: 'internal/rpc/undecodable.ts',
     text: 'return unbegun(new ConnectError(message, Code.InvalidArgument));',
     replacement: 'return new ConnectError(message, Code.InvalidArgument);',
-    tests: ['test/server/unary-differential.test.ts'],
+    tests: ['test/server/early-failure.test.ts'],
   },
   {
     name: 'early failure of gRPC that keeps the status of a bug',

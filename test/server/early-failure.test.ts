@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { STRICT_JSON } from '#rpc/rpc-adapter.ts';
 import { openRpcEdge } from '#test/server/rpc-edge.ts';
+import { http1, start } from '#test/server/running.ts';
 
 const MAX = 200;
 
@@ -40,3 +41,14 @@ it.each([
     expect(error).not.toHaveProperty('details');
   },
 );
+
+it('a message of a stream that cannot be read is refused, and nothing was done', async () => {
+  const running = await start();
+  const envelope = Buffer.from([0, 0, 0, 0, 2, 0xff, 0xff]);
+  const answer = await http1(running, 'POST', '/walnut.v1.KVStore/Watch', {
+    headers: { 'content-type': 'application/connect+proto', 'connect-protocol-version': '1' },
+    body: envelope,
+  });
+  expect(answer.text).toContain('"code":"invalid_argument"');
+  expect(answer.text).toContain('"type":"walnut.v1.Refusal"');
+});
