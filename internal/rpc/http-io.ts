@@ -100,6 +100,8 @@ export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
  * `bodyOf`.
  */
 export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+  // Its caller has gone, as while a password was checked, and it says so no more.
+  if (request.destroyed) return Promise.reject(endedEarly());
   if (request instanceof CodecRequest) {
     const receiver = new BodyReceiver(onChunk);
     if (request.tryRead(receiver)) return receiver.received;

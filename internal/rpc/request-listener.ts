@@ -302,7 +302,7 @@ function planCall(
     : { verb, headers, operation: rpc.operation, unary: rpc.unary, shape, caller: {} };
 }
 
-/** Rpcs that the unary path does not take, and streams, need Connect's handlers, which need Node's requests. */
+/** Rpcs that the unary path does not take, and streams, need Node's requests. */
 function planHttp1(
   options: RequestListenerOptions,
   line: PlannedLine,

@@ -9,7 +9,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import type { Waiter } from '#rpc/caller-queue.ts';
 import type { GzipCompression } from '#rpc/gzip-compression.ts';
-import { type HttpRequest, type HttpResponse, ownConnection, receiveBody } from '#rpc/http-io.ts';
+import { type HttpRequest, type HttpResponse, isOver, ownConnection, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import { ValuePieces } from '#server/value-pieces.ts';
@@ -37,6 +37,8 @@ export async function readValue(call: BodyCall, options: KeysBodyOptions): Promi
   const { budget, clock, valueBytesMax } = options;
   const announced = announcedBytes(request.headers['content-length']);
   if (announced > valueBytesMax) throw tooLarge(String(announced), valueBytesMax);
+  // What is closed already would never give its bytes back.
+  if (isOver(response)) throw new WalnutError('cancelled', 'the caller has gone');
   const reservation = budget.reserve(caller);
   response.once('close', reservation.release);
   admit(reservation, announced, request, clock);

@@ -162,6 +162,11 @@ const CLUSTER: Document = {
     'walnut cluster slot KEY': { places: { KEY: 'greeting' }, says: /g1/ },
     'walnut status': { says: /g1/ },
     'walnut cluster slots': { says: /g1/ },
+    'walnut config storage.max_entries=700 storage.default_ttl=1h --address LEADER': {
+      places: { LEADER: '127.0.0.1:8081' },
+      says: /storage\.max_entries/,
+    },
+    'walnut config': { says: /700/ },
     'walnut promote': { codes: [5], says: /coordinator|cluster/ },
     'walnut failover': { more: `--to 127.0.0.1:8082`, codes: [5], says: /cluster/ },
     'walnut cluster status': { codes: [0, 1], says: /g1/ },

@@ -1,4 +1,5 @@
 /** Calls that wait for a password to be hashed: in every form that a call has, and many at once. */
+import { constants } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
 import { hashPassword } from '#auth/secret-hash.ts';
@@ -14,7 +15,10 @@ const WRONG = { authorization: basic('incorrect') };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const GET = '/walnut.v1.KVStore/Get';
 
-async function open(hold: () => Promise<unknown> = () => new Promise(setImmediate)) {
+async function open(
+  hold: () => Promise<unknown> = () => new Promise(setImmediate),
+  bodyBytesMax = 1_000_000,
+) {
   const random = createNodeRandom();
   const cheap = async (password: string, salt: Buffer) => {
     await hold();
@@ -39,7 +43,7 @@ async function open(hold: () => Promise<unknown> = () => new Promise(setImmediat
     onFailure: () => {},
     derive: cheap,
   });
-  return start({ identities, isIdentityRequired: true });
+  return start({ identities, isIdentityRequired: true, bodyBytesMax });
 }
 
 function usersTokens(): string[] {
@@ -146,4 +150,34 @@ describe('many wrong passwords', () => {
     const statuses = (await Promise.all(flood)).map(({ status }) => status).sort();
     expect(statuses).toEqual([...Array(4).fill(401), ...Array(16).fill(429)]);
   });
+});
+
+it('gives back what the body of a caller would take that went away while its password was checked', async () => {
+  let free = (): void => {};
+  let isHeld = (): void => {};
+  const begun = new Promise<void>((resolve) => {
+    isHeld = resolve;
+  });
+  const held = new Promise<void>((resolve) => {
+    free = resolve;
+  });
+  const hold = (): Promise<void> => {
+    isHeld();
+    return held;
+  };
+  const running = await open(hold, 1_000);
+  const client = session(running);
+  const put = client.request({
+    ...{ ':method': 'PUT', ':path': '/v1/keys/k', 'content-length': '900' },
+    ...RIGHT,
+  });
+  put.on('error', () => {});
+  put.write('x'.repeat(100));
+  await begun;
+  put.close(constants.NGHTTP2_CANCEL);
+  // Its answer comes behind what the server made of the reset.
+  await new Promise<void>((resolve) => client.ping(() => resolve()));
+  free();
+  const answer = await http1(running, 'PUT', '/v1/keys/k', { headers: RIGHT, body: 'x'.repeat(900) });
+  expect(answer.status).toBe(201);
 });

@@ -7,6 +7,7 @@ import { NO_PEER } from '#rpc/peer.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
 import { KeysCall } from '#server/keys-call.ts';
 import { getKey } from '#server/keys-read.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { positionOf } from '#test/server/fake-node.ts';
 import { http1, start, until } from '#test/server/running.ts';
 
@@ -81,7 +82,7 @@ it.each([
     anonymousCall(NO_PEER),
   );
   const port = { get: () => ({ entry, asOf: positionOf(1), stalenessMs: 0 }) };
-  await getKey({ port } as never, call);
+  await getKey({ port, clock: new VirtualClock() } as never, call);
   expect(written?.buffer).toBe(value.buffer);
   expect([written?.byteOffset, written?.length]).toEqual([from, bytes]);
 });
