@@ -258,7 +258,7 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     return [...own, ...this.#groupSettings()];
   }
 
-  /** As long as the group is not known, what this configuration would make of it. */
+  /** What this configuration would make of the group, as long as that is not known. */
   #groupSettings(): Setting[] {
     const inForce = this.#ofGroup?.inForce();
     const stated = printedKeys(this.config);

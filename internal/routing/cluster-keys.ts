@@ -272,7 +272,7 @@ export class ClusterKeys implements KeyValuePort {
   }
 }
 
-/** As a node answers: what no history has is lost, and what may be of a group that did not say is not. `isDenied`: all have said. */
+/** The error that a node would answer: what no history has is lost, and what may be of a group that did not say is not. `isDenied`: all have said. */
 function ofNoGroup(position: Position, isDenied: boolean): WalnutError {
   const text = formatPosition(position);
   const details = { nothingDone: true } as const;

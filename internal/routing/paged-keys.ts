@@ -136,7 +136,7 @@ export class PagedKeys {
   }
 }
 
-/** Of several prefixes all groups are asked, as of the empty one. */
+/** All groups are asked for several prefixes, and for the empty one. */
 function onlyOf(prefixes: readonly string[]): string {
   return prefixes.length === 1 ? (prefixes[0] ?? '') : '';
 }

@@ -162,8 +162,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'gRPC-Web answers without their trailers',
     file: 'internal/rpc/unary/protocols.ts',
-    text: '    const body = Buffer.concat([bytes, trailersEnvelope(trailers)]);',
-    replacement: '    const body = bytes;',
+    text: '    const body = Buffer.concat([message, trailersEnvelope(trailers)]);',
+    replacement: '    const body = message;',
     tests: ['test/server/unary-differential.test.ts'],
   },
   {

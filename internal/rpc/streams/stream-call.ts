@@ -19,7 +19,7 @@ import type { StreamShape } from '#rpc/streams/stream-shape.ts';
 import { endedEarly } from '#rpc/unary/body.ts';
 import { CallContext } from '#rpc/unary/call-context.ts';
 import { encodeBinaryMessage } from '#rpc/unary/message-codec.ts';
-import { COMPRESSED, ENVELOPE_BYTES } from '#rpc/unary/protocols.ts';
+import { COMPRESSED, ENVELOPE_BYTES, enveloped } from '#rpc/unary/protocols.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
 import { codeName } from '#wire/error-reader.ts';
 
@@ -198,10 +198,4 @@ export class StreamCall implements StreamContext {
     this.#source?.return?.().catch(() => {});
     this.#source = undefined;
   }
-}
-
-function enveloped(flags: number, bytes: Buffer): Buffer {
-  bytes[0] = flags;
-  bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
-  return bytes;
 }

@@ -142,9 +142,8 @@ const grpc: Protocol = {
     const { madeTrailer } = context;
     const trailers = madeTrailer === undefined ? OK_TRAILERS : { ...OK_TRAILERS };
     if (madeTrailer !== undefined) addHeaders(trailers, madeTrailer);
-    bytes[0] = isGzip ? COMPRESSED : 0;
-    bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
-    return { status: 200, headers, plain, body: bytes, trailers };
+    const body = enveloped(isGzip ? COMPRESSED : 0, bytes);
+    return { status: 200, headers, plain, body, trailers };
   },
   fail: (error, shape, context) => {
     const { headers, plain } = grpcHead(shape, context);
@@ -166,11 +165,10 @@ const grpcWeb: Protocol = {
     return opened;
   },
   succeed: ({ bytes, isGzip }, shape, context) => {
-    bytes[0] = isGzip ? COMPRESSED : 0;
-    bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
+    const message = enveloped(isGzip ? COMPRESSED : 0, bytes);
     const trailers = new Headers(context.madeTrailer);
     trailers.set('grpc-status', '0');
-    const body = Buffer.concat([bytes, trailersEnvelope(trailers)]);
+    const body = Buffer.concat([message, trailersEnvelope(trailers)]);
     return { status: 200, ...grpcHead(shape, context), body };
   },
   fail: (error, shape, context) => {
@@ -178,6 +176,13 @@ const grpcWeb: Protocol = {
     return { status: 200, ...grpcHead(shape, context), body: trailersEnvelope(trailers) };
   },
 };
+
+/** Writes flags and length into the room for them at the beginning of `bytes`. */
+export function enveloped(flags: number, bytes: Buffer): Buffer {
+  bytes[0] = flags;
+  bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
+  return bytes;
+}
 
 function trailersEnvelope(trailers: Headers): Buffer {
   const text = trailerSerialize(trailers);
