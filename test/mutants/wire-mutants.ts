@@ -30,7 +30,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     name: 'calls that waited for room forgotten',
     file: CONNECTION,
-    text: 'if (this.#waiting.length > 0) this.#goOn();',
+    text: 'if (this.#hasWaiting) this.#goOn();',
     replacement: '',
     tests: [DRIVER],
   },

@@ -41,7 +41,8 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
   nowMs: number;
   readonly #site: Site;
   readonly #socket: Socket;
-  #waiting: (() => void)[] = [];
+  /** Answers that wait for room, in their order; undefined while none does. */
+  #waiting: (() => void)[] | undefined = undefined;
   /** Those that wait have their turn. */
   #isGoingOn = false;
   /** Large answers that are being made in slices. */
@@ -83,11 +84,12 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
   }
 
   get isClogged(): boolean {
-    if (this.#waiting.length > 0 && !this.#isGoingOn) return true;
+    if (this.#hasWaiting && !this.#isGoingOn) return true;
     return !this.#hasRoom || this.#site.turns.isSpent;
   }
 
   whenRoom(callback: () => void): void {
+    this.#waiting ??= [];
     this.#waiting.push(callback);
     this.touch();
   }
@@ -102,7 +104,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
 
   endLarge(): void {
     this.#large--;
-    if (this.#waiting.length > 0) this.touch();
+    if (this.#hasWaiting) this.touch();
   }
 
   get isHeavy(): boolean {
@@ -150,7 +152,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
     this.#lastBytes = output?.length ?? 0;
     if (output !== undefined) this.#write(output);
     else if (this.#endedMs === undefined && this.#isAtEnd) this.#endSocket();
-    if (this.#waiting.length > 0) this.#goOn();
+    if (this.#hasWaiting) this.#goOn();
     this.#noteHeld();
     return this.#lastBytes;
   }
@@ -193,7 +195,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
     this.#writtenBytes = 0;
     this.connection.reuseOutput();
     // Not at once: the next piece is another turn's, so that nobody waits for a peer that reads fast.
-    if (this.connection.hasOutput || this.#waiting.length > 0 || this.#isAtEnd) this.touch();
+    if (this.connection.hasOutput || this.#hasWaiting || this.#isAtEnd) this.touch();
     else this.#noteHeld();
   }
 
@@ -201,9 +203,14 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
   #goOn(): void {
     const { turns } = this.#site;
     this.#isGoingOn = true;
-    while (this.#waiting.length > 0 && this.#hasRoom && !turns.isSpent) this.#waiting.shift()?.();
+    while (this.#hasWaiting && this.#hasRoom && !turns.isSpent) this.#waiting?.shift()?.();
     this.#isGoingOn = false;
-    if (this.#waiting.length > 0 && this.#hasRoom) this.touch();
+    if (!this.#hasWaiting) this.#waiting = undefined;
+    else if (this.#hasRoom) this.touch();
+  }
+
+  get #hasWaiting(): boolean {
+    return this.#waiting !== undefined && this.#waiting.length > 0;
   }
 
   get #hasRoom(): boolean {
@@ -259,8 +266,8 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection, Socke
 
   onClosed(): void {
     this.connection.abandon();
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
     for (const each of waiting) each();
     this.#noteHeld();
     this.#site.leave(this);
