@@ -75,12 +75,15 @@ export function askedBy({ method, path, contentType, body }: MeasuredCall): stri
   return askedOf(method, path, { 'content-type': contentType, 'content-length': String(body.length) });
 }
 
+/** What writes the entries that the other calls are made for. */
+const isFilling = ({ id }: MeasuredCall): boolean => id.includes('set') || id.includes('increment');
+
 /** With the entries that are asked for. */
 async function startFilled(directory: string, name: string): Promise<Target> {
   const data = join(directory, name);
   mkdirSync(data);
   const walnut = await startWalnut(data);
-  for (const call of MIXED_CALLS.filter(({ id }) => id.includes('set'))) await askOnce(walnut.port, call);
+  for (const call of MIXED_CALLS.filter(isFilling)) await askOnce(walnut.port, call);
   return walnut;
 }
 
