@@ -152,7 +152,7 @@ function valueIn({ bytes, valueOffset, valueBytes }: EventSource): Uint8Array {
  */
 export function changeOf(
   mutation: EncodedMutation,
-  { timestampMs }: Frame,
+  { timestampMs }: Pick<Frame, 'timestampMs'>,
   version: Position,
   kept: EventBytes,
   stored: Entry | undefined,

@@ -5,27 +5,26 @@
  * garbage.
  */
 import type { WatchTarget } from '#model/watch.ts';
-import { beginsWith, bytesOfTarget } from '#watch/target.ts';
+import { ByteTable } from '#watch/byte-table.ts';
+import { bytesOfTarget } from '#watch/target.ts';
 
-interface Group<T> {
-  /** Prefix or key, as UTF-8. */
-  readonly bytes: Buffer;
-  readonly members: T[];
+/** The members of each prefix or key; none are left of some. */
+interface Table<T> {
+  all: ByteTable<T[]>;
+  /** How many have members. */
+  used: number;
 }
 
-/** Groups by the hash of their text; those with equal hashes in one list. */
-type Table<T> = Map<number, Group<T>[]>;
-
 const FNV_PRIME = 0x0100_0193;
-/** Hashes of 30 bits are small integers to V8. */
-const HASH_MASK = 0x3fff_ffff;
 
 export class KeyMatcher<T> {
   readonly #seed: number;
-  readonly #prefixes: Table<T> = new Map();
-  readonly #keys: Table<T> = new Map();
+  readonly #prefixes: Table<T> = { all: new ByteTable(), used: 0 };
+  readonly #keys: Table<T> = { all: new ByteTable(), used: 0 };
   /** By length in bytes, how many different prefixes are watched. */
   #lengths = new Uint32Array(64);
+  /** The length of the longest of them. */
+  #longest = 0;
   #members = 0;
 
   /** `seed`: 32 random bits, so that nobody can choose prefixes that collide. */
@@ -42,64 +41,47 @@ export class KeyMatcher<T> {
   add(target: WatchTarget, member: T): () => void {
     const isPrefix = target.kind === 'prefix';
     const table = isPrefix ? this.#prefixes : this.#keys;
-    const group = this.#groupOf(table, bytesOfTarget(target));
-    if (isPrefix && group.members.length === 0) this.#count(group.bytes.length, 1);
-    group.members.push(member);
+    const bytes = bytesOfTarget(target);
+    const members = membersOf(table, this.#hash(bytes), bytes);
+    if (members.push(member) === 1) {
+      table.used++;
+      if (isPrefix) this.#count(bytes.length, 1);
+    }
     this.#members++;
-    return () => this.#remove(table, group, member);
+    return () => {
+      const index = members.indexOf(member);
+      if (index === -1) return;
+      members.splice(index, 1);
+      this.#members--;
+      if (members.length > 0) return;
+      table.used--;
+      if (isPrefix) this.#count(bytes.length, -1);
+      if (table.all.size > 2 * table.used) table.all = table.all.filter(({ length }) => length > 0);
+    };
   }
 
-  /** Appends to `found` every member that the key, `length` bytes of UTF-8 at `from`, is of interest to. */
-  match(bytes: Buffer, from: number, length: number, found: T[]): void {
+  /** Puts every member that the key, `length` bytes of UTF-8 at `from`, is of interest to into `found`, and returns how many. */
+  match(bytes: Buffer, from: number, length: number, found: (T | undefined)[]): number {
     const lengths = this.#lengths;
+    const hasKeys = this.#keys.used > 0;
+    const end = hasKeys ? length : Math.min(length, this.#longest);
     let hash = this.#seed;
-    for (let i = 0; i < length; i++) {
+    let count = 0;
+    for (let i = 0; i < end; i++) {
       if (i < lengths.length && (lengths[i] as number) > 0)
-        this.#find(this.#prefixes, hash, bytes, from, i, found);
+        count = find(this.#prefixes.all, hash, bytes, from, i, found, count);
       hash = Math.imul(hash ^ (bytes[from + i] as number), FNV_PRIME);
     }
-    if (length < lengths.length && (lengths[length] as number) > 0)
-      this.#find(this.#prefixes, hash, bytes, from, length, found);
-    if (this.#keys.size > 0) this.#find(this.#keys, hash, bytes, from, length, found);
-  }
-
-  /** Those whose bytes are the first `length` of the key. */
-  #find(table: Table<T>, hash: number, bytes: Buffer, from: number, length: number, found: T[]): void {
-    const groups = table.get(hash & HASH_MASK);
-    if (groups === undefined) return;
-    for (const group of groups) {
-      if (group.bytes.length !== length || !beginsWith(bytes, from, group.bytes)) continue;
-      for (let i = 0; i < group.members.length; i++) found.push(group.members[i] as T);
-    }
-  }
-
-  #groupOf(table: Table<T>, bytes: Buffer): Group<T> {
-    const hash = this.#hash(bytes);
-    const groups = table.get(hash) ?? [];
-    const known = groups.find((group) => group.bytes.equals(bytes));
-    if (known !== undefined) return known;
-    const group: Group<T> = { bytes, members: [] };
-    table.set(hash, [...groups, group]);
-    return group;
-  }
-
-  #remove(table: Table<T>, group: Group<T>, member: T): void {
-    const index = group.members.indexOf(member);
-    if (index === -1) return;
-    group.members.splice(index, 1);
-    this.#members--;
-    if (group.members.length > 0) return;
-    if (table === this.#prefixes) this.#count(group.bytes.length, -1);
-    const hash = this.#hash(group.bytes);
-    const rest = (table.get(hash) ?? []).filter((one) => one !== group);
-    if (rest.length === 0) table.delete(hash);
-    else table.set(hash, rest);
+    if (end < lengths.length && (lengths[end] as number) > 0)
+      count = find(this.#prefixes.all, hash, bytes, from, end, found, count);
+    if (hasKeys) count = find(this.#keys.all, hash, bytes, from, length, found, count);
+    return count;
   }
 
   #hash(bytes: Buffer): number {
     let hash = this.#seed;
     for (const byte of bytes) hash = Math.imul(hash ^ byte, FNV_PRIME);
-    return hash & HASH_MASK;
+    return hash;
   }
 
   #count(length: number, by: 1 | -1): void {
@@ -109,5 +91,31 @@ export class KeyMatcher<T> {
       this.#lengths = larger;
     }
     this.#lengths[length] = (this.#lengths[length] as number) + by;
+    this.#longest = Math.max(this.#longest, length);
+    while (this.#longest > 0 && this.#lengths[this.#longest] === 0) this.#longest--;
   }
+}
+
+function membersOf<T>({ all }: Table<T>, hash: number, bytes: Buffer): T[] {
+  const known = all.get(hash, bytes, 0, bytes.length);
+  if (known !== undefined) return known;
+  const members: T[] = [];
+  all.add(hash, bytes, members);
+  return members;
+}
+
+/** Adds those whose bytes are the first `length` of the key to the `count` that were found before. */
+function find<T>(
+  all: ByteTable<T[]>,
+  hash: number,
+  bytes: Buffer,
+  from: number,
+  length: number,
+  found: (T | undefined)[],
+  count: number,
+): number {
+  const members = all.get(hash, bytes, from, length);
+  if (members === undefined) return count;
+  for (let i = 0; i < members.length; i++) found[count + i] = members[i];
+  return count + members.length;
 }

@@ -12,7 +12,7 @@
  */
 import type { EncodedMutation } from '#model/encoded.ts';
 import type { Lsn } from '#model/position.ts';
-import type { Frame } from '#wal/frame.ts';
+import type { KeptRecord } from '#watch/backlog.ts';
 import { CHANGE_BYTES, Change } from '#watch/change.ts';
 import { type Chunk, copy, type EventBytes, UNIT_BYTES } from '#watch/event-bytes.ts';
 
@@ -22,16 +22,16 @@ const OPS: readonly Change['op'][] = ['set', 'delete', 'touch'];
 const CAUSES: readonly Change['cause'][] = ['client', 'expired', 'evicted', 'restored'];
 
 /** Returns its place in `kept.chunk`; undefined where it is too large to share one. */
-export function pack(mutation: EncodedMutation, frame: Frame, kept: EventBytes): number | undefined {
+export function pack(mutation: EncodedMutation, record: KeptRecord, kept: EventBytes): number | undefined {
   const { bytes, keyOffset, keyBytes, valueOffset, valueBytes, typeOffset, typeBytes } = mutation;
   const from = kept.place(HEAD_BYTES + keyBytes + valueBytes + typeBytes);
   if (from === undefined) return undefined;
   const { buffer, doubles, words } = kept.chunk;
   const place = from / UNIT_BYTES;
-  doubles[place] = frame.lsn;
-  doubles[place + 1] = frame.epoch;
+  doubles[place] = record.lsn;
+  doubles[place + 1] = record.epoch;
   doubles[place + 2] = mutation.expireAtMs;
-  doubles[place + 3] = frame.timestampMs;
+  doubles[place + 3] = record.timestampMs;
   const kind = OPS.indexOf(mutation.op) | (CAUSES.indexOf(mutation.cause) << 2);
   words[2 * place + 8] = kind | (typeBytes << 4) | (keyBytes << 12);
   words[2 * place + 9] = valueBytes;

@@ -11,13 +11,13 @@ export function bytesOfTarget(target: WatchTarget): Buffer {
 export function isWatched(kind: WatchTarget['kind'], target: Buffer, pair: EncodedPair): boolean {
   const { bytes, keyOffset, keyBytes } = pair;
   if (kind === 'key' ? keyBytes !== target.length : keyBytes < target.length) return false;
-  return beginsWith(bytes, keyOffset, target);
+  return isSame(bytes, keyOffset, target, 0, target.length);
 }
 
-/** True if `start` stands in `bytes` at `from`, which has so many bytes. */
-export function beginsWith(bytes: Buffer, from: number, start: Buffer): boolean {
-  for (let i = 0; i < start.length; i++) {
-    if (bytes[from + i] !== start[i]) return false;
+/** True if the `length` bytes at `aFrom` of `a` are those at `bFrom` of `b`. */
+export function isSame(a: Buffer, aFrom: number, b: Buffer, bFrom: number, length: number): boolean {
+  for (let i = 0; i < length; i++) {
+    if (a[aFrom + i] !== b[bFrom + i]) return false;
   }
   return true;
 }

@@ -62,6 +62,7 @@ export class Telling {
   /** Takes what happened since it is attached, of records that are durable and applied. */
   takeLive(): Tellable | undefined {
     const { live } = this.#watcher;
+    this.#hub.settle();
     const { ready } = this.#hub;
     const taken = live.take(ready.lsn);
     const isAll = !live.hasUpTo(ready.lsn);

@@ -6,19 +6,11 @@
  * bytes a turn. An engine without watchers has no witness and its feed no subscription.
  */
 import type { Engine } from '#engine/engine.ts';
-import { recordKindOf } from '#engine/records/record-table.ts';
-import type { EncodedMutation } from '#model/encoded.ts';
-import type { Entry } from '#model/entry.ts';
 import type { Lsn, Position } from '#model/position.ts';
-import type { WatchEvent, WatchOp } from '#model/watch.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
-import type { Frame } from '#wal/frame.ts';
-import { type Change, changeOf } from '#watch/change.ts';
 import { asCaught } from '#watch/ends.ts';
-import { EventBytes } from '#watch/event-bytes.ts';
-import { KeyMatcher } from '#watch/key-matcher.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
-import { pack } from '#watch/packed-change.ts';
+import { RecordIntake } from '#watch/record-intake.ts';
 import type { Room } from '#watch/room.ts';
 import { WakeLine } from '#watch/wake-line.ts';
 import type { Watcher } from '#watch/watcher.ts';
@@ -43,7 +35,7 @@ export class WatchHub {
   readonly #clock: Clock;
   readonly #pace: MessagePace;
   readonly #onSlow: () => void;
-  readonly #matcher: KeyMatcher<Watcher>;
+  readonly #intake: RecordIntake;
   readonly #watchers = new Set<Watcher>();
   /** Those to wake when more is durable and applied. */
   readonly #touched = new WakeLine<Watcher>();
@@ -53,13 +45,7 @@ export class WatchHub {
   /** Runs while those that are touched wait for the pace, or for a later turn. */
   #pause: Timer | undefined;
   #recheck: Timer | undefined;
-  /** Filled and emptied for each change. */
-  readonly #found: Watcher[] = [];
-  /** What the record that is being applied left of keys so far, where somebody asks for what was before. */
-  readonly #left = new Map<string, Entry | undefined>();
   #ready: Position | undefined;
-  /** Keys and values of events. */
-  readonly #kept = new EventBytes();
 
   constructor(engine: Engine, parts: HubParts) {
     this.engine = engine;
@@ -67,7 +53,9 @@ export class WatchHub {
     this.#clock = parts.clock;
     this.#pace = parts.pace;
     this.#onSlow = parts.onSlow;
-    this.#matcher = new KeyMatcher(parts.seed);
+    this.#intake = new RecordIntake(engine, parts.seed, (watcher, hadRoom) =>
+      this.#offered(watcher, hadRoom),
+    );
   }
 
   get size(): number {
@@ -106,55 +94,12 @@ export class WatchHub {
   attach(watcher: Watcher): () => void {
     watcher.wantsLsn = this.engine.appliedLsn;
     this.touch(watcher);
-    const remove = this.#matcher.add(watcher.target, watcher);
-    this.engine.witness = this;
-    return () => {
-      remove();
-      if (this.#matcher.size === 0 && this.engine.witness === this) this.engine.witness = undefined;
-    };
+    return this.#intake.attach(watcher);
   }
 
-  /** The engine's side: the record is about to be applied. */
-  beforeApply(frame: Frame): void {
-    const mutation = recordKindOf(frame).walk(frame);
-    if (mutation === undefined) return;
-    const found = this.#found;
-    let version: Position | undefined;
-    while (mutation.next()) {
-      found.length = 0;
-      this.#matcher.match(mutation.bytes, mutation.keyOffset, mutation.keyBytes, found);
-      keepConcerned(found, mutation.op);
-      if (found.length === 0) continue;
-      const [only] = found;
-      if (found.length === 1 && only?.takesPacked === true && this.#offerPacked(only, mutation, frame))
-        continue;
-      version ??= { epoch: frame.epoch, lsn: frame.lsn };
-      this.#offer(found, this.#changeOf(mutation, frame, version, found));
-    }
-    if (this.#left.size > 0) this.#left.clear();
-  }
-
-  #changeOf(mutation: EncodedMutation, frame: Frame, version: Position, found: readonly Watcher[]): Change {
-    if (!found.some(({ withPrevious }) => withPrevious))
-      return changeOf(mutation, frame, version, this.#kept, undefined);
-    const { bytes, keyOffset, keyBytes } = mutation;
-    const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
-    const stored = this.#left.has(key) ? this.#left.get(key) : this.engine.store.peek(key);
-    const change = changeOf(mutation, frame, version, this.#kept, stored);
-    this.#left.set(key, entryAfter(change));
-    return change;
-  }
-
-  /** Returns false where the change is too large to be packed. */
-  #offerPacked(watcher: Watcher, mutation: EncodedMutation, frame: Frame): boolean {
-    const place = pack(mutation, frame, this.#kept);
-    if (place === undefined) return false;
-    this.#offered(watcher, watcher.offerPacked(this.#kept.chunk, place));
-    return true;
-  }
-
-  #offer(found: readonly Watcher[], change: Change): void {
-    for (const watcher of found) this.#offered(watcher, watcher.offer(change));
+  /** Everything that was applied is in the queues of its watchers then. */
+  settle(): void {
+    this.#intake.settle();
   }
 
   #offered(watcher: Watcher, hadRoom: boolean): void {
@@ -207,10 +152,9 @@ export class WatchHub {
 
   /** One wait for all watchers: what each could be told meanwhile becomes one message, and the messages few writes. */
   #wakeAtPace(): void {
-    this.#toWake = this.#touched.size;
     if (this.#pause !== undefined) return;
     const waitMs = this.#pace.waitMs(this.#clock.monotonicMs());
-    if (waitMs <= 0) this.#wakeTouched();
+    if (waitMs <= 0) this.#wakeAll();
     else this.#pauseFor(waitMs, true);
   }
 
@@ -223,8 +167,15 @@ export class WatchHub {
       this.#pause = undefined;
       const isAllReady = this.readyLsn >= this.engine.appliedLsn;
       if (!isAllReady) this.engine.feed.requestSync();
-      if (isAllReady || !forAll) this.#wakeTouched();
+      if (isAllReady) this.#wakeAll();
+      else if (!forAll) this.#wakeTouched();
     });
+  }
+
+  #wakeAll(): void {
+    this.settle();
+    this.#toWake = this.#touched.size;
+    this.#wakeTouched();
   }
 
   /** Those that want more go to the end of the line, so that in the end each has its turn. */
@@ -256,17 +207,4 @@ export class WatchHub {
       if (this.#watchers.size > 0) this.#lookLater();
     });
   }
-}
-
-/** Leaves those that want the change, or that must know what it left, to be told that with a later one of its record. */
-function keepConcerned(found: Watcher[], op: WatchOp): void {
-  let count = 0;
-  for (const watcher of found) if (watcher.withPrevious || watcher.wants(op)) found[count++] = watcher;
-  found.length = count;
-}
-
-function entryAfter(event: WatchEvent): Entry | undefined {
-  const { op, key, value, contentType, expireAtMs, version, previous } = event;
-  if (op === 'touch') return previous && { ...previous, expireAtMs };
-  return op === 'set' ? { key, value, contentType, expireAtMs, version } : undefined;
 }

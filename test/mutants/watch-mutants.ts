@@ -7,6 +7,7 @@ const PAST = 'test/watch/past.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
 const QUEUE = 'test/watch/change-queue.test.ts';
 const PUMP = 'test/watch/live-pump.test.ts';
+const INTAKE = 'test/watch/record-intake.test.ts';
 const JSON_TEXT = 'test/wire/watch-json.test.ts';
 const CHECKER = 'test/node/watchers.test.ts';
 
@@ -42,8 +43,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'watchers that are woken without a pace',
     file: 'internal/watch/watch-hub.ts',
-    text: '    if (waitMs <= 0) this.#wakeTouched();',
-    replacement: '    if (waitMs < 1e9) this.#wakeTouched();',
+    text: '    if (waitMs <= 0) this.#wakeAll();',
+    replacement: '    if (waitMs < 1e9) this.#wakeAll();',
     tests: [PUMP],
   },
   {
@@ -195,7 +196,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'previous entry of a watch taken from before its record',
-    file: 'internal/watch/watch-hub.ts',
+    file: 'internal/watch/record-intake.ts',
     text: '    this.#left.set(key, entryAfter(change));',
     replacement: '    entryAfter(change);',
     tests: [WATCH],
@@ -229,10 +230,38 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     tests: ['test/watch/event-bytes.test.ts'],
   },
   {
+    name: 'watcher that is told records which were applied before it came',
+    file: 'internal/watch/record-intake.ts',
+    text: '    this.settle();\n    const remove',
+    replacement: '    const remove',
+    tests: [INTAKE],
+  },
+  {
+    name: 'large record that is told before the small ones ahead of it',
+    file: 'internal/watch/record-intake.ts',
+    text: '    this.settle();\n    this.#match(frame);',
+    replacement: '    this.#match(frame);',
+    tests: [INTAKE],
+  },
+  {
+    name: 'previous entry that is looked up when its record is long applied',
+    file: 'internal/watch/record-intake.ts',
+    text: 'if (this.#asking === 0 && this.#backlog',
+    replacement: 'if (this.#backlog',
+    tests: [INTAKE],
+  },
+  {
+    name: 'position that is told ahead of records which are not matched yet',
+    file: 'internal/watch/telling.ts',
+    text: '    this.#hub.settle();\n',
+    replacement: '',
+    tests: [PUMP],
+  },
+  {
     name: 'prefix that is compared by its hash alone',
     file: 'internal/watch/target.ts',
-    text: '    if (bytes[from + i] !== start[i]) return false;',
-    replacement: '    if (bytes.length < 0) return false;',
+    text: '    if (a[aFrom + i] !== b[bFrom + i]) return false;',
+    replacement: '    if (a.length < 0) return false;',
     tests: ['test/watch/key-matcher.test.ts'],
   },
   {

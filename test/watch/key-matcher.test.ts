@@ -15,7 +15,7 @@ const target: fc.Arbitrary<WatchTarget> = fc.oneof(
 function found(matcher: KeyMatcher<number>, key: string): number[] {
   const { bytes, keyOffset, keyBytes } = pairOf(key);
   const members: number[] = [];
-  matcher.match(bytes, keyOffset, keyBytes, members);
+  expect(matcher.match(bytes, keyOffset, keyBytes, members)).toBe(members.length);
   return members.sort((a, b) => a - b);
 }
 

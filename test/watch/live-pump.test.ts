@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { WATCH_PROGRESS_MS_MIN } from '#model/watch.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
-import { Following } from '#test/watch/following.ts';
+import { checkOrder, Following } from '#test/watch/following.ts';
 import { PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
 import { WAKE_BYTES } from '#watch/watch-hub.ts';
 
@@ -73,6 +73,24 @@ describe('an outlet', () => {
     expect([syncs() - before, watch.told]).toEqual([0, ['first=']]);
     await group.clock.advance(PACE_WINDOW_MS - (group.clock.monotonicMs() % PACE_WINDOW_MS) + 5);
     expect([syncs() - before, watch.told]).toEqual([1, ['first=', 'a=', 'b=', 'c=']]);
+  });
+
+  it('that is ready again while others wait for the pace gets what became durable meanwhile', async () => {
+    const { group, master, watch } = await watched();
+    for (let i = 1; i < PACE_MESSAGES; i++) new Following(master.node, {}, 'outlet');
+    await group.clock.advance(PACE_WINDOW_MS - (group.clock.monotonicMs() % PACE_WINDOW_MS) + 1);
+    watch.isStuck = true;
+    await group.set(master, 'first', '');
+    await group.clock.advance(20);
+    const { position } = await group.set(master, 'a', '');
+    await group.until(
+      master.node.awaitDurable({ position, durability: 'local', minAcks: 0, timeoutMs: 1_000 }),
+    );
+    watch.unstick();
+    expect([group.clock.monotonicMs() % PACE_WINDOW_MS > 0, watch.told]).toEqual([true, ['first=', 'a=']]);
+    await group.clock.advance(2_000);
+    checkOrder(watch);
+    expect(watch.told).toEqual(['first=', 'a=']);
   });
 
   it('waits for the pace with all others, on one timer', async () => {

@@ -8,7 +8,12 @@
  */
 import { asRecordError, newerPart } from '#engine/records/block-errors.ts';
 import { cutShort, readUint32, readUint64 } from '#engine/records/payload-reader.ts';
-import { type MutationWalk, RecordError, type RecordKind } from '#engine/records/record-kind.ts';
+import {
+  type MutationWalk,
+  type RecordBytes,
+  RecordError,
+  type RecordKind,
+} from '#engine/records/record-kind.ts';
 import {
   BLOCK_NAMED_WRITES,
   CAUSES,
@@ -33,7 +38,6 @@ import { isUtf8Range } from '#platform/utf8.ts';
 import { readFields } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { readNamedWrites } from '#storage/named-writes.ts';
-import type { Frame } from '#wal/frame.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 const NO_WRITES: readonly NamedWrite[] = [];
@@ -234,7 +238,10 @@ const CURSOR = new MutationCursor();
 /** Another one for `walk`, whose caller may check and apply records meanwhile. */
 const WALK = new MutationCursor();
 
-function open({ buffer, payloadOffset, payloadBytes, isFinal }: Frame, cursor = CURSOR): MutationCursor {
+function open(
+  { buffer, payloadOffset, payloadBytes, isFinal }: RecordBytes,
+  cursor = CURSOR,
+): MutationCursor {
   cursor.open(buffer, payloadOffset, payloadOffset + payloadBytes);
   cursor.isFinal = isFinal;
   return cursor;

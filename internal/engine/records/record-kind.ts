@@ -28,6 +28,9 @@ export interface RecordState {
   readonly times: TimeTable;
 }
 
+/** The payload of a record, and what tells how to read it. */
+export type RecordBytes = Pick<Frame, 'type' | 'buffer' | 'payloadOffset' | 'payloadBytes' | 'isFinal'>;
+
 /** Goes through the mutations of a record: after each `next` that is true it is the next one, as it lies in the frame. */
 export interface MutationWalk extends EncodedMutation {
   next(): boolean;
@@ -48,7 +51,7 @@ export interface RecordKind {
   /** Its mutations as values, in order; none where it changes no keys. Values are views of the frame. */
   mutations(frame: Frame): Mutation[];
   /** The same without taking them out, and without garbage: good until the next call. Undefined where it changes no keys. */
-  walk(frame: Frame): MutationWalk | undefined;
+  walk(record: RecordBytes): MutationWalk | undefined;
   /** Makes `state` what the record says. */
   apply(frame: Frame, state: RecordState): void;
   /** Does the part of `apply` that a delayed replica does as soon as the record is logged. */

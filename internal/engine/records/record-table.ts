@@ -12,6 +12,7 @@ import { OWNERSHIP_V1 } from '#engine/records/ownership-record.ts';
 import { cutShort } from '#engine/records/payload-reader.ts';
 import {
   RECORD_TYPE,
+  type RecordBytes,
   type RecordKind,
   type RecordName,
   type RecordState,
@@ -43,23 +44,23 @@ function byNumber<T>(rows: readonly (readonly [number, T])[]): readonly (T | und
 }
 
 /** The kind of a frame. Throws `NewerFormatError` where it is not known, `RecordError` where the payload has no version. */
-export function recordKindOf(frame: Frame): RecordKind {
+export function recordKindOf(frame: RecordBytes): RecordKind {
   const kind = tryRecordKindOf(frame);
   if (kind === undefined) throw unknownKind(frame, versionOf(frame));
   return kind;
 }
 
 /** The kind of a frame; undefined where it is not known. */
-export function tryRecordKindOf(frame: Frame): RecordKind | undefined {
+export function tryRecordKindOf(frame: RecordBytes): RecordKind | undefined {
   return KINDS[frame.type]?.[versionOf(frame)];
 }
 
 /** The layout version is the first byte of every payload. */
-function versionOf({ buffer, payloadOffset, payloadBytes }: Frame): number {
+function versionOf({ buffer, payloadOffset, payloadBytes }: RecordBytes): number {
   return payloadBytes === 0 ? 0 : (buffer[payloadOffset] as number);
 }
 
-function unknownKind(frame: Frame, version: number): Error {
+function unknownKind(frame: RecordBytes, version: number): Error {
   if (KINDS[frame.type] === undefined) {
     return new NewerFormatError(`unknown record type ${frame.type}: a newer version of Walnut wrote it`);
   }
@@ -69,7 +70,7 @@ function unknownKind(frame: Frame, version: number): Error {
 }
 
 /** The name of a frame's type; undefined where it is not known. */
-export function recordNameOf({ type }: Frame): RecordName | undefined {
+export function recordNameOf({ type }: RecordBytes): RecordName | undefined {
   return NAMES.find((name) => RECORD_TYPE[name] === type);
 }
 

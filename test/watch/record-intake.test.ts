@@ -1,0 +1,128 @@
+/** Records that wait to be matched: every watcher gets what happened since it came, in order, whatever the records are. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { Engine } from '#engine/engine.ts';
+import type { Entry, Mutation } from '#model/entry.ts';
+import type { Lsn } from '#model/position.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { payloadOf } from '#test/engine/payload-of.ts';
+import { EVERYTHING } from '#test/watch/following.ts';
+import type { Frame } from '#wal/frame.ts';
+import { BACKLOG_BYTES } from '#watch/backlog.ts';
+import { RecordIntake } from '#watch/record-intake.ts';
+import { Room } from '#watch/room.ts';
+import { Watcher } from '#watch/watcher.ts';
+
+type Step =
+  | { readonly kind: 'watch'; readonly prefix: string; readonly withPrevious: boolean }
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'settle' }
+  | { readonly kind: 'records'; readonly keys: readonly string[]; readonly valueBytes: number };
+
+const key = fc.constantFrom('a1', 'a2', 'b1', 'c');
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({
+    kind: fc.constant('watch' as const),
+    prefix: fc.constantFrom('', 'a', 'b'),
+    withPrevious: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.boolean()),
+  }),
+  fc.constant({ kind: 'leave' as const }),
+  fc.constant({ kind: 'settle' as const }),
+  fc.record({
+    kind: fc.constant('records' as const),
+    keys: fc.array(fc.array(key, { minLength: 1, maxLength: 2 }).map(String), { minLength: 1, maxLength: 5 }),
+    valueBytes: fc.constantFrom(0, 10, 900, 3_000),
+  }),
+);
+
+/** An engine as far as an intake uses it, which keeps nothing of a record once that is applied. */
+class Rig {
+  readonly entries = new Map<string, Entry>();
+  readonly engine = {
+    witness: undefined,
+    store: { peek: (stored: string) => this.entries.get(stored) },
+  } as unknown as Engine;
+  readonly room = new Room(new VirtualClock(), 1 << 30);
+  readonly watches: { watcher: Watcher; end: () => void; told: string[] }[] = [];
+  readonly intake = new RecordIntake(this.engine, 7, () => {});
+  #lsn = 0;
+
+  watch(prefix: string, withPrevious: boolean): void {
+    const command = { ...EVERYTHING, target: { kind: 'prefix' as const, prefix }, withPrevious };
+    const watcher = new Watcher(command, this.room, new VirtualClock());
+    this.watches.push({ watcher, end: this.intake.attach(watcher), told: [] });
+  }
+
+  apply(keys: readonly string[], valueBytes: number): void {
+    const lsn = ++this.#lsn as Lsn;
+    const value = Buffer.alloc(valueBytes, lsn);
+    const mutations = keys.map((one): Mutation => {
+      return { op: 'set', key: one, value, expireAtMs: 0, cause: 'client' };
+    });
+    const frame = payloadOf(mutations).toFrame({
+      ...{ lsn, epoch: 3, prevCrc: 0, type: 1, flags: 0, timestampMs: 1_000 + lsn },
+    });
+    for (const { watcher, told } of this.watches) told.push(...this.#expected(watcher, frame, keys, value));
+    this.engine.witness?.beforeApply(frame);
+    for (const one of keys)
+      this.entries.set(one, { key: one, value, expireAtMs: 0, version: { epoch: 3, lsn } });
+    frame.buffer.fill('#');
+  }
+
+  #expected(
+    { target, withPrevious }: Watcher,
+    { lsn }: Frame,
+    keys: readonly string[],
+    value: Buffer,
+  ): string[] {
+    const prefix = target.kind === 'prefix' ? target.prefix : '';
+    return keys.flatMap((one, index) => {
+      if (!one.startsWith(prefix)) return [];
+      const before = keys.indexOf(one) < index ? lsn : this.entries.get(one)?.version.lsn;
+      return [`${lsn} ${one} ${value.toString('hex')} ${withPrevious ? before : undefined}`];
+    });
+  }
+}
+
+/** Everything that waits for the watcher. */
+function taken({ live }: Watcher): string[] {
+  const all: string[] = [];
+  for (let next = live.take(Number.MAX_SAFE_INTEGER as Lsn); next !== undefined; ) {
+    for (const { version, key: of, value, previous } of next.changes)
+      all.push(`${version.lsn} ${of} ${Buffer.from(value).toString('hex')} ${previous?.version.lsn}`);
+    next = live.take(Number.MAX_SAFE_INTEGER as Lsn);
+  }
+  return all;
+}
+
+it('every watcher gets what was applied since it came, in order, and the entry before it where it asks', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const rig = new Rig();
+      for (const one of steps) {
+        if (one.kind === 'watch') rig.watch(one.prefix, one.withPrevious);
+        else if (one.kind === 'settle') rig.intake.settle();
+        else if (one.kind === 'leave') rig.watches.shift()?.end();
+        else for (const keys of one.keys) rig.apply(keys.split(','), one.valueBytes);
+      }
+      rig.intake.settle();
+      for (const { watcher, told } of rig.watches) {
+        const withBefore = taken(watcher).map((text) =>
+          watcher.withPrevious ? text : text.replace(/ \S+$/, ' undefined'),
+        );
+        expect(withBefore).toEqual(told);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+it('more records than may wait are matched as they come', () => {
+  const rig = new Rig();
+  rig.watch('', false);
+  const [{ watcher, told }] = rig.watches as [(typeof rig.watches)[0]];
+  for (let i = 0; i < 300; i++) rig.apply(['a1'], 900);
+  expect(watcher.live.length * 900).toBeGreaterThan(300 * 900 - BACKLOG_BYTES);
+  rig.intake.settle();
+  expect(taken(watcher)).toEqual(told);
+});
