@@ -58,10 +58,16 @@ export type Sent = Attempt<NodeStub> & { readonly options: TransportOptions };
 export class Caller {
   readonly session: Session;
   readonly #options: CallerOptions;
+  /** A gateway tells positions only to calls that bring the header. */
+  readonly #onUnasked: (header: Headers) => void;
 
   constructor(options: CallerOptions) {
-    this.session = options.session;
+    const { session } = options;
+    this.session = session;
     this.#options = options;
+    this.#onUnasked = (header) => {
+      if (header.has(POSITIONS_HEADER)) session.onNode();
+    };
   }
 
   get nowMs(): number {
@@ -83,7 +89,8 @@ export class Caller {
     const last = { address: '', attempts: 0 };
     const send = (given: Attempt<NodeStub>): Promise<T> => {
       const { timeoutMs: limitMs, signal: ended } = given;
-      const options = ended === undefined ? { timeoutMs: limitMs } : { timeoutMs: limitMs, signal: ended };
+      const heard = { timeoutMs: limitMs, onHeader: this.#onUnasked };
+      const options = ended === undefined ? heard : { ...heard, signal: ended };
       if (sent === undefined) return attempt({ ...given, options });
       const headers = { [POSITIONS_HEADER]: sent.text };
       const onHeader = (header: Headers): void => {
@@ -203,13 +210,17 @@ export class Caller {
     }
   }
 
-  /** Asks of which group a position is that an earlier version of the session had. A node names its group in answers to sessions. */
+  /** Asks of which group a position is that an earlier version of the session had. Earlier nodes name their group in answers to sessions alone. */
   async #findGroup({ epoch, lsn }: Position): Promise<void> {
     const kind = { rpc: 'AwaitDurable', target: 'master', isRepeatable: true, waitMs: 0 } as const;
     const request = { position: { epoch, lsn }, durability: Durability.ACCEPTED, timeoutMs: 1 };
     try {
       const { durable } = await this.run(kind, ({ link, options }) =>
-        link.store.awaitDurable(request, { ...options, headers: { [POSITIONS_HEADER]: '' } }),
+        link.store.awaitDurable(request, {
+          ...options,
+          headers: { [POSITIONS_HEADER]: '' },
+          onHeader: ignored,
+        }),
       );
       this.session.assign(create(PositionSchema, { epoch, lsn }), durable?.group ?? '');
     } catch (error) {
@@ -234,6 +245,8 @@ export class Caller {
     );
   }
 }
+
+function ignored(): void {}
 
 export function closedError(): CallError {
   return refusedHere('this client is closed', Code.Canceled);

@@ -11,8 +11,9 @@
  * where an answer brings another epoch and did not have to include what was seen before,
  * as with a write or a Scan, that is kept as unproven until a read has asked for it.
  *
- * Answers of a gateway say which group of a cluster each position is of. Of groups the session keeps
- * what `x-walnut-positions` says, and the gateway asks each group for its own.
+ * Answers of a cluster say which group each position is of. Of the groups behind a gateway the session
+ * keeps what `x-walnut-positions` says, and the gateway asks each group for its own. A node is of one
+ * group, and shows it by telling that header unasked: then the session is as one of a plain group.
  */
 import { create } from '@bufbuild/protobuf';
 import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
@@ -58,6 +59,10 @@ export class Session {
   #required: Position | undefined;
   /** At most one of an epoch, none of that of the token. Never changed in place. */
   #unproven: readonly Position[] = NONE;
+  /** The group that all of these are of, which no position repeats; empty where no node has named it. */
+  #group = '';
+  /** A node has answered, and no answer since was of another group. */
+  #isOfNode = false;
   /** Never changed in place. */
   #ofGroups: GroupPositions = NONE;
 
@@ -104,18 +109,18 @@ export class Session {
 
   /** What this session has seen of one group, as a session of that group alone. */
   partOf(group: string): Session {
-    const own = this.#ofGroups
-      .filter((one) => one.group === group)
-      .map(({ epoch, lsn }) => create(PositionSchema, { epoch, lsn }));
+    const seen = this.#group === '' ? this.#ofGroups : this.positionsAs(this.#group);
+    const own = seen.filter((one) => one.group === group).map(withoutGroup);
     const session = new Session(own.pop());
     for (const position of own) session.doubt(position);
+    session.#isOfNode = true;
     return session;
   }
 
   /** What this session, which is of one group, has seen: for `ofGroups`. */
   positionsAs(group: string): GroupPositions {
     const own = this.#token === undefined ? this.#unproven : [...this.#unproven, this.#token];
-    return own.map(({ epoch, lsn }) => create(PositionSchema, { epoch, lsn, group }));
+    return own.map((position) => withGroup(position, group));
   }
 
   /**
@@ -154,7 +159,9 @@ export class Session {
 
   /** All that reads must show, for `doubt`. */
   get positions(): readonly Position[] {
-    return this.#token === undefined ? this.#ofGroups : [this.#token, ...this.#ofGroups];
+    return this.#token === undefined
+      ? this.#ofGroups
+      : [withGroup(this.#token, this.#group), ...this.#ofGroups];
   }
 
   /** What a call to a gateway brings; undefined where no answer has named a group. */
@@ -172,7 +179,7 @@ export class Session {
   /** A node said that a position without a group is of this one. */
   assign(position: Position, group: string): void {
     this.#forget(position);
-    this.doubt(create(PositionSchema, { epoch: position.epoch, lsn: position.lsn, group }));
+    this.doubt(withGroup(position, group));
   }
 
   /**
@@ -201,14 +208,14 @@ export class Session {
    */
   observe(position: Position | undefined, included?: Position): void {
     if (position === undefined || position.lsn === 0n) return;
-    if (position.group !== '') {
-      this.doubt(position);
+    if (!this.#isOwn(position)) {
+      this.#doubtOfGroups(position);
       return;
     }
     const known = this.#token;
     const isMove = known === undefined || isNewer(position, known);
     if (isMove) {
-      this.#token = position;
+      this.#token = withoutGroup(position);
       // The token has all that an earlier position of its epoch has.
       if (this.#unproven.some((one) => one.epoch === position.epoch))
         this.#unproven = this.#unproven.filter((one) => one.epoch !== position.epoch);
@@ -221,13 +228,17 @@ export class Session {
   /** Moves the session to the position of a write, if that is newer. */
   observeWrite(position: Position | undefined): void {
     this.observe(position);
-    if (position !== undefined && position.group === '') this.#required = newer(this.#required, position);
+    if (position !== undefined && this.#isOwn(position))
+      this.#required = newer(this.#required, withoutGroup(position));
   }
 
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
-    this.observeWrite(other.#token);
-    for (const position of [...other.#unproven, ...other.#ofGroups]) this.doubt(position);
+    const isOfAnother = this.isOfGroups || (this.#group !== '' && other.#group !== this.#group);
+    const group = isOfAnother ? other.#group : '';
+    this.observeWrite(other.#token && withGroup(other.#token, group));
+    for (const position of other.#unproven) this.doubt(withGroup(position, group));
+    for (const position of other.#ofGroups) this.doubt(position);
   }
 
   /**
@@ -250,19 +261,53 @@ export class Session {
     this.#token = undefined;
     this.#required = undefined;
     this.#unproven = NONE;
+    this.#group = '';
     this.#ofGroups = NONE;
   }
 
   /** The next read asks if `position` was discarded, and rejects with DATA_LOSS if it was. */
   doubt(position: Position): void {
-    if (position.group !== '') {
-      this.#ofGroups = withPositions(this.#ofGroups, [position]);
+    if (!this.#isOwn(position)) {
+      this.#doubtOfGroups(position);
       return;
     }
     if (position.epoch === this.#token?.epoch) return;
     const same = this.#unproven.find(({ epoch }) => epoch === position.epoch);
     if (same !== undefined && hasAll(same, position)) return;
-    this.#unproven = [...this.#unproven.filter((one) => one !== same), position].slice(-UNPROVEN_MAX);
+    const others = this.#unproven.filter((one) => one !== same);
+    this.#unproven = [...others, withoutGroup(position)].slice(-UNPROVEN_MAX);
+  }
+
+  /** The client has an answer of a node: it told positions unasked, as no gateway does. */
+  onNode(): void {
+    if (this.#isOfNode) return;
+    this.#isOfNode = true;
+    const seen = this.#ofGroups;
+    const [first] = seen;
+    const hasOthers = this.#token !== undefined || this.#unproven.length > 0;
+    if (first === undefined || hasOthers || seen.some(({ group }) => group !== first.group)) return;
+    this.#ofGroups = NONE;
+    for (const position of seen) this.observeWrite(position);
+  }
+
+  /** True unless the position is of another group than the session, or of one of several. */
+  #isOwn({ group }: Position): boolean {
+    if (group === '') return true;
+    if (!this.#isOfNode || this.isOfGroups) return false;
+    if (this.#group === '') this.#group = group;
+    return this.#group === group;
+  }
+
+  /** From now on the session is of groups. */
+  #doubtOfGroups(position: Position): void {
+    if (this.#group !== '') {
+      this.#ofGroups = this.positionsAs(this.#group);
+      this.#token = this.#required = undefined;
+      this.#unproven = NONE;
+      this.#group = '';
+    }
+    this.#isOfNode = false;
+    this.#ofGroups = withPositions(this.#ofGroups, [position]);
   }
 
   /** One without a group, in a session of groups. */
@@ -279,6 +324,14 @@ export class Session {
 /** True if every state that includes `one` includes `other`: both are of one epoch. */
 function hasAll(one: Position, other: Position): boolean {
   return one.epoch === other.epoch && one.lsn >= other.lsn;
+}
+
+function withoutGroup(position: Position): Position {
+  return withGroup(position, '');
+}
+
+function withGroup(position: Position, group: string): Position {
+  return position.group === group ? position : { ...position, group };
 }
 
 function badText(text: unknown): Error {

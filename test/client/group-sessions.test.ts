@@ -1,4 +1,4 @@
-/** A session of a client at a gateway: a position of each group, sent back as it came. */
+/** A session of a client at a gateway: a position of each group, sent back as it came; and at a node, which names its own. */
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError, createRouterTransport } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
@@ -182,5 +182,114 @@ describe('a client at a gateway', () => {
     expect(asked).toEqual([7n]);
     expect(String(session)).toContain('g2_7-3');
     expect(session.unproven).toEqual([]);
+  });
+});
+
+/** A node of group g1, which names it and tells positions unasked, or another group from some moment on. */
+function openNode(session = new Session()) {
+  const brought: (string | null)[] = [];
+  const atLeast: (Position | undefined)[] = [];
+  const node = { group: 'g1', lsn: 4 };
+  const transport = createRouterTransport(({ service }) =>
+    service(KVStore, {
+      batch: ({ operations }, { requestHeader, responseHeader }) => {
+        const { group } = node;
+        brought.push(requestHeader.get(SEEN));
+        const results = operations.map(({ operation }) => {
+          if (operation.case === 'get') atLeast.push(operation.value.atLeast);
+          const position = at(group, 1, ++node.lsn);
+          responseHeader.set(SEEN, formatHeader([position]));
+          return operation.case === 'get'
+            ? { result: { case: 'get' as const, value: { asOf: position } } }
+            : { result: { case: 'set' as const, value: { applied: true, position } } };
+        });
+        return { results };
+      },
+      get: (_, { responseHeader }) => {
+        const asOf = at(node.group, 1, node.lsn);
+        responseHeader.set(SEEN, formatHeader([asOf]));
+        return { asOf };
+      },
+    }),
+  );
+  const seams = {
+    ...{ clock: new VirtualClock(), random: new SeededRandom(1) },
+    open: () => ({ transport, close: () => undefined }),
+  };
+  return { client: new WalnutClient({ address: 'node:1', session }, seams), brought, atLeast, node };
+}
+
+describe('a client at a node of a cluster', () => {
+  it('has a session as at a node of a plain group, although answers name the group', async () => {
+    const { client, brought, atLeast } = openNode();
+    const { position } = await client.set('a', Buffer.from('x'));
+    expect(position).toEqual(at('g1', 1, 5));
+    await client.get('a');
+    await client.get('a');
+    expect(atLeast).toEqual([at('', 1, 5), at('', 1, 6)]);
+    expect(brought).toEqual([null, null, null]);
+    const { session } = client;
+    expect([String(session), session.isOfGroups, session.token]).toEqual(['s1.1-7', false, at('', 1, 7)]);
+    expect([session.required, session.positions]).toEqual([at('', 1, 5), [at('g1', 1, 7)]]);
+  });
+
+  it.each([
+    ['a text of a node', Session.from('s1.1-2')],
+    ['what was seen of the group alone', Session.ofGroups([at('g1', 1, 1), at('g1', 1, 2)]).partOf('g1')],
+  ])('goes on with %s', async (_, session) => {
+    const { client, brought, atLeast } = openNode(session);
+    await client.get('a');
+    expect([atLeast, brought, String(session)]).toEqual([[at('', 1, 2)], [null], 's1.1-5']);
+  });
+
+  it('has one of groups once an answer names another one', async () => {
+    const { client, brought, node } = openNode();
+    await client.set('a', Buffer.from('x'));
+    node.group = 'g2';
+    await client.get('a');
+    await client.get('a');
+    expect(brought).toEqual([null, null, 'g1=1-5,g2=1-6']);
+  });
+});
+
+describe('the session of a node of a cluster', () => {
+  const ofNode = (...seen: readonly Position[]): Session => {
+    const session = new Session();
+    session.onNode();
+    for (const position of seen) session.observeWrite(position);
+    return session;
+  };
+
+  it('is that of one group where it had seen no other before', () => {
+    const session = Session.ofGroups([at('g1', 1, 5), at('g1', 2 ** 33, 3)]);
+    session.onNode();
+    expect([String(session), session.isOfGroups]).toEqual(['s1.8589934592-3.1-5', false]);
+    const other = Session.ofGroups([at('g1', 1, 5), at('g2', 1, 6)]);
+    other.onNode();
+    expect([other.isOfGroups, String(other)]).toEqual([true, 's2.g1_1-5.g2_1-6']);
+  });
+
+  it('keeps what is unproven of its group, and tells a loss of it once', () => {
+    const session = ofNode(at('g1', 1, 5), at('g1', 2 ** 33, 3));
+    expect(session.unproven).toEqual([at('', 1, 5)]);
+    session.onDiscarded(at('', 1, 5));
+    expect([session.unproven, String(session)]).toEqual([[], 's1.8589934592-3']);
+  });
+
+  it('joins one of its group, and one of another with the names of both', () => {
+    const session = ofNode(at('g1', 1, 5));
+    session.join(ofNode(at('g1', 1, 7)));
+    expect(String(session)).toBe('s1.1-7');
+    session.join(new Session(at('', 1, 8)));
+    expect(String(session)).toBe('s1.1-8');
+    session.join(ofNode(at('g2', 3, 1)));
+    expect(String(session)).toBe('s2.g1_1-8.g2_3-1');
+    session.join(ofNode(at('g1', 1, 9)));
+    expect(String(session)).toBe('s2.g2_3-1.g1_1-9');
+  });
+
+  it('goes on at a cluster, which knows the group by its name', () => {
+    const session = ofNode(at('g1', 1, 5), at('g1', 2 ** 33, 3));
+    expect([String(session.partOf('g1')), String(session.partOf('g2'))]).toEqual([String(session), 's1']);
   });
 });
