@@ -23,6 +23,7 @@ import type { ApiParameter } from '#rpc/openapi/operation.ts';
 import { callOf, type RpcCall } from '#rpc/rpc-call.ts';
 import { hasOwnDetails } from '#rpc/undecodable.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
+import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
 /** Facts about a call that the implementation of a unary rpc may use. */
 export interface UnaryContext {
@@ -43,6 +44,8 @@ export interface UnaryContext {
   /** Metadata sent before the answer and after it. */
   readonly responseHeader: Headers;
   readonly responseTrailer: Headers;
+  /** The answer has this text as `x-walnut-positions`; the last one counts. An error does not have it. */
+  tellPositions(text: string): void;
   /** To be called before a large answer is made in slices; not there where no other call has to wait for that. */
   beginLarge?(): void;
 }
@@ -253,7 +256,8 @@ export class RpcRoutes {
         const { keys, wish } = callOf(context.values);
         const hasDeadline = context.timeoutMs() !== undefined;
         const isHttpGet = context.requestMethod === 'GET';
-        return impl(request, Object.assign(context, { hasDeadline, keys, wish, isHttpGet }));
+        const tellPositions = (text: string): void => context.responseHeader.set(POSITIONS_HEADER, text);
+        return impl(request, Object.assign(context, { hasDeadline, keys, wish, isHttpGet, tellPositions }));
       }) as MethodImpl<DescMethod>,
       { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },
     );

@@ -45,6 +45,7 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
   };
   const kv = createKeyValueModule({
     ...{ port, views, slices, bulk, relay, clock, batchBytesMax, headers: headers.calls },
+    group: options.group,
     limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     describe: (error) => errors.toHttpError(error),
   });

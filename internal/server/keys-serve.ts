@@ -12,6 +12,7 @@ import { HttpRefusal } from '#server/http-refusal.ts';
 import type { KeysCallOptions } from '#server/keys-call.ts';
 import { KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
 import type { KeysViews } from '#server/keys-views.ts';
+import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 
 export interface KeysRouteOptions extends KeysCallOptions {
@@ -34,12 +35,10 @@ export function optionsFor(
   const { views } = options;
   const own = options.tellsPositions() ? { ...wish, seen: wish?.seen ?? [] } : wish;
   if (keys === undefined && own === undefined) return options;
-  const responseHeader = {
-    set: (name: string, value: string): void => {
-      response.setHeader(name, value);
-    },
+  const tellPositions = (text: string): void => {
+    response.setHeader(POSITIONS_HEADER, text);
   };
-  return { ...options, port: views({ keys, wish: own, responseHeader }).port };
+  return { ...options, port: views({ keys, wish: own, tellPositions }).port };
 }
 
 /** Answers what `carryOut` throws. */

@@ -12,8 +12,9 @@ import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import { NamedGroupKeys } from '#server/named-group-keys.ts';
 import { SessionKeys } from '#server/session-keys.ts';
-import { createSlicedBatch, type RunBatch } from '#server/sliced-batch.ts';
+import { inParts, type RunBatch } from '#server/sliced-batch.ts';
 import { formatPositions, POSITIONS_HEADER, READ_FROM_HEADER } from '#wire/call-headers.ts';
+import type { ToldCaller } from '#wire/told-group.ts';
 
 export interface KeysView {
   readonly port: KeyValuePort;
@@ -22,18 +23,19 @@ export interface KeysView {
 }
 
 /** What of a call decides how it sees the keys. */
-export interface KeysViewer {
+export interface KeysViewer extends ToldCaller {
   readonly keys: KeyRights | undefined;
   readonly wish: CallWish | undefined;
-  /** The headers of the answer, which say what the session of the call has seen. */
-  readonly responseHeader?: Pick<Headers, 'set'>;
 }
+
+/** A caller without a session is told the same by a node of a cluster as one whose session begins. */
+const UNASKED: CallWish = {};
 
 export type KeysViews = (viewer: KeysViewer) => KeysView;
 
 /**
- * One view is kept for each rights object; a call with a wish has a view of its own. `groupOf`: of a
- * node, its group of a cluster; empty or undefined: none.
+ * One view is kept for each rights object; a call with a wish, or at a node of a cluster, has a view of
+ * its own. `groupOf`: of a node, its group of a cluster; empty or undefined: none.
  */
 export function createKeysViews(
   port: KeyValuePort,
@@ -41,21 +43,15 @@ export function createKeysViews(
   slices: SlicePace,
   groupOf?: () => string,
 ): KeysViews {
-  const viewOf = (seen: KeyValuePort): KeysView => ({
-    port: seen,
-    batch: createSlicedBatch(
-      (...given) => seen.batch(...given),
-      clock,
-      slices,
-      (operations) => seen.checkBatch?.(operations),
-    ),
-  });
+  const viewOf = (seen: KeyValuePort): KeysView => ({ port: seen, batch: inParts(seen, clock, slices) });
   const whole = viewOf(port);
   const views = new WeakMap<KeyRights, KeysView>();
   return (viewer) => {
-    const { keys, wish } = viewer;
+    const { keys } = viewer;
+    const group = groupOf?.() ?? '';
+    const wish = viewer.wish ?? (group === '' ? undefined : UNASKED);
     if (wish !== undefined) {
-      const wished = wishedPort(port, wish, viewer, groupOf?.());
+      const wished = wishedPort(port, wish, viewer, group);
       return viewOf(keys === undefined ? wished : new GuardedKeys(wished, keys));
     }
     if (keys === undefined) return whole;
@@ -69,15 +65,11 @@ export function createKeysViews(
 }
 
 /** Throws `invalid_argument` where this process does not do what the caller wishes. */
-function wishedPort(
-  port: KeyValuePort,
-  wish: CallWish,
-  viewer: KeysViewer,
-  group: string | undefined,
-): KeyValuePort {
+function wishedPort(port: KeyValuePort, wish: CallWish, viewer: KeysViewer, group: string): KeyValuePort {
   const { seen, readFrom } = wish;
-  // Made when it is first asked for.
-  const tell = (now: Seen): void => viewer.responseHeader?.set(POSITIONS_HEADER, formatPositions(now));
+  const tell = (now: Seen): void => {
+    if (seen !== undefined || now.length > 0) viewer.tellPositions?.(formatPositions(now));
+  };
   if (port.withWish !== undefined) {
     const own = port.withWish(wish);
     return seen === undefined ? own : new SessionKeys(own, seen, tell);
@@ -86,9 +78,9 @@ function wishedPort(
     throw invalidArgument(
       `${READ_FROM_HEADER} is for gateways, and this is a node: call the one that is to answer`,
     );
-  if (group === undefined || group === '')
+  if (group === '')
     throw invalidArgument(
       `${POSITIONS_HEADER} is of the groups of a cluster, and this node is in none: expected at_least in the request`,
     );
-  return new SessionKeys(new NamedGroupKeys(port, group), seen ?? [], tell, group);
+  return new SessionKeys(new NamedGroupKeys(port, group), seen, tell, group);
 }

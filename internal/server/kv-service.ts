@@ -19,8 +19,9 @@ import {
   type RpcModule,
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
-import type { KeysViewer, KeysViews } from '#server/keys-views.ts';
+import type { KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
+import { inParts } from '#server/sliced-batch.ts';
 import { FrameOutlet, watchMessages, watchMessagesInJson } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import { BatchBytes, tellLeader } from '#wire/batch-bytes.ts';
@@ -59,6 +60,7 @@ import {
   toScanCommand,
   toUpdatesCommand,
 } from '#wire/scan-codec.ts';
+import { ToldGroup } from '#wire/told-group.ts';
 import { toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
@@ -69,6 +71,8 @@ export interface KeyValueModuleOptions {
   readonly bulk: BulkPort | undefined;
   /** Undefined: this is no gateway. */
   readonly relay: RelayPort | undefined;
+  /** On a node: its group of a cluster; empty while there is none. */
+  readonly group?: (() => string) | undefined;
   readonly clock: Clock;
   /** For OpenAPI: see `wishHeaders`. */
   readonly headers: readonly ApiParameter[];
@@ -80,25 +84,23 @@ export interface KeyValueModuleOptions {
 
 type Methods = MethodTable<typeof KVStore>;
 
-/** A caller that may touch every key and wishes nothing. */
-const EVERYBODY: KeysViewer = { keys: undefined, wish: undefined };
-
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
   const { port, bulk, relay, limits, clock } = options;
+  const group = options.group && new ToldGroup(options.group);
   // A gateway says what became of a call, and what it has of a Batch, while that still arrives.
   const early: EndOf = (caller) => earlySignal(caller.signal, caller.timeoutMs?.(), clock);
   const endOf = relay === undefined ? endOfCaller : early;
-  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax), endOf);
+  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax), endOf, group);
   const calls = {
     takes: relay === undefined ? wishesNothing : isRelayed,
     binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax, endOf),
-    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax), endOf),
+    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax), endOf, group),
     endOf,
   };
   const module = createRpcModule(KVStore, {
     ...createReads(options, calls),
     ...createWrites(options, calls),
-    batch: createBatch(options, calls),
+    batch: createBatch(options, calls, group),
   });
   return { ...module, headers: options.headers };
 }
@@ -232,15 +234,18 @@ function createWrites(
   };
 }
 
-function createBatch(options: KeyValueModuleOptions, { takes, endOf }: Calls): Methods['batch'] {
-  const { limits, relay, describe, views, slices } = options;
-  const { port: whole, batch: ofEverybody } = views(EVERYBODY);
+function createBatch(
+  options: KeyValueModuleOptions,
+  { takes, endOf }: Calls,
+  group: ToldGroup | undefined,
+): Methods['batch'] {
+  const { port: whole, limits, relay, describe, views, slices, clock } = options;
   const general = new BatchBytes({
     ...options,
-    batch: ofEverybody,
+    ...{ group, endOf },
+    batch: inParts(whole, clock, slices),
     namedBatch: (...given) => whole.namedBatch(...given),
     pace: slices,
-    endOf,
   });
   const bytes = relay === undefined ? general : new RelayedBatches(relay, general, limits);
   return {

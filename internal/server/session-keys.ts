@@ -34,7 +34,7 @@ import { GroupSeen } from '#model/group-seen.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { isAhead, type Position } from '#model/position.ts';
 import { type Seen, seenAfter, withoutGroup } from '#model/seen.ts';
-import type { WatchMessage } from '#model/watch.ts';
+import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import type { BatchId, WriteId } from '#model/write-id.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
@@ -48,17 +48,19 @@ export class SessionKeys implements KeyValuePort {
   readonly #brought: Seen;
   /** What the node behind the port has to show; undefined: the port does that itself. */
   readonly #own: GroupSeen | undefined;
+  readonly #isAsked: boolean;
   #seen: Seen;
 
   /**
-   * `port`: its answers name their groups. `tell`: called with what the session has seen, before each
-   * answer. `group`: the group of the node behind the port; undefined: the port is a gateway's.
+   * `port`: its answers name their groups. `seen`: undefined where the call brings nothing, and has no
+   * session. `tell`: called with what was seen, before each answer. `group`: the group of the node behind
+   * the port; undefined: the port is a gateway's.
    */
-  constructor(port: KeyValuePort, seen: Seen, tell: (seen: Seen) => void, group?: string) {
+  constructor(port: KeyValuePort, seen: Seen | undefined, tell: (seen: Seen) => void, group?: string) {
     this.#port = port;
-    this.#own = group === undefined ? undefined : seenOfNode(port, group, seen);
-    this.#brought = seen;
-    this.#seen = seen;
+    this.#isAsked = seen !== undefined;
+    this.#brought = this.#seen = seen ?? [];
+    this.#own = group === undefined ? undefined : seenOfNode(port, group, this.#brought);
     this.#tell = tell;
   }
 
@@ -140,7 +142,8 @@ export class SessionKeys implements KeyValuePort {
     return this.#port.getUpdates(command, signal);
   }
 
-  watch(): AsyncIterable<WatchMessage> {
+  watch(command: WatchCommand, signal: AbortSignal, outlet?: WatchOutlet): AsyncIterable<WatchMessage> {
+    if (!this.#isAsked) return this.#port.watch(command, signal, outlet);
     throw invalidArgument(
       `${POSITIONS_HEADER} is for calls that have one answer: expected after, or resume, which say where a Watch begins`,
     );
@@ -154,7 +157,10 @@ export class SessionKeys implements KeyValuePort {
   }
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
-    return this.#port.awaitDurable(command, signal);
+    return this.#noted(
+      () => this.#port.awaitDurable(command, signal),
+      ({ durable }) => this.#note(durable),
+    );
   }
 
   #read(command: GetCommand, signal: AbortSignal | undefined): Awaitable<GetAnswer> {

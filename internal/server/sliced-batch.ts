@@ -42,6 +42,16 @@ export function createSlicedBatch(
   };
 }
 
+/** `batch` of the port, in parts if it is large. */
+export function inParts(port: KeyValuePort, clock: Clock, pace: SlicePace): RunBatch {
+  return createSlicedBatch(
+    (...given) => port.batch(...given),
+    clock,
+    pace,
+    (operations) => port.checkBatch?.(operations),
+  );
+}
+
 /** The operations in order, cut into parts of at most `PART_BYTES_MAX`. */
 export function partsOf(operations: readonly BatchOperation[]): (readonly BatchOperation[])[] {
   const parts: (readonly BatchOperation[])[] = [];

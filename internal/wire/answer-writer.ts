@@ -291,5 +291,5 @@ function writePosition(out: ByteWriter, tag: number, { epoch, lsn, group }: Posi
   if (group === undefined) return;
   out.byte(delimited(3));
   out.byte(group.length);
-  out.fewBytes(Buffer.from(group, 'latin1'));
+  for (let i = 0; i < group.length; i++) out.byte(group.charCodeAt(i));
 }

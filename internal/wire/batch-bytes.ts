@@ -7,7 +7,7 @@
  */
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
-import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, WriteAnswer } from '#model/commands.ts';
 import { mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { BatchId } from '#model/write-id.ts';
@@ -20,6 +20,7 @@ import { type Caller, type Encoded, momentFor } from '#wire/kv-calls.ts';
 import { encodeLargeResults, LARGE_ANSWER_BYTES, valuesIn, writeResult } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
+import type { ToldGroup } from '#wire/told-group.ts';
 
 /** A request with more bytes is carried out as commands, which may be done in parts. */
 export const BULK_BYTES_MAX = 1_024 * 1_024;
@@ -34,6 +35,8 @@ export interface BatchBytesOptions {
   readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
   readonly describe: DescribeError;
+  /** See `KeyValueCalls`. */
+  readonly group?: ToldGroup | undefined;
   /** What ends the work of a Batch; undefined: the signal of its caller. */
   readonly endOf?: ((caller: Caller) => AbortSignal) | undefined;
 }
@@ -48,8 +51,7 @@ export class BatchBytes {
   constructor(options: BatchBytesOptions) {
     this.#options = options;
     this.#reader = new RequestReader(options.limits.valueBytesMax);
-    const { bulk } = options;
-    this.#mixed = bulk && new MixedBytes(bulk, options.limits, options.describe, this.#writer);
+    this.#mixed = options.bulk && new MixedBytes(options, options.bulk, this.#writer);
   }
 
   /**
@@ -71,7 +73,7 @@ export class BatchBytes {
     // The general way says what is none of these.
     if (columns.isAtomic) {
       const isPlain = columns.areSets && bytes.length <= BULK_BYTES_MAX;
-      return isPlain ? this.#atomicSets(headroom) : undefined;
+      return isPlain ? this.#atomicSets(caller, headroom) : undefined;
     }
     if (columns.areGets && columns.name === undefined) {
       const moment = momentFor(columns, bulk);
@@ -80,12 +82,13 @@ export class BatchBytes {
     if (columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const { count } = columns;
       const made = bulk?.sets(columns);
-      if (made !== undefined) return mapSoon(made, (settled) => this.#encodeSets(settled, count, headroom));
+      if (made !== undefined)
+        return mapSoon(made, (settled) => this.#encodeSets(settled, count, caller, headroom));
     }
     if (columns.name !== undefined) return this.#carryOutNamed(columns.name, caller, headroom);
     if (columns.arePlain && !columns.areGets && !columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const moment = columns.gets === 0 ? undefined : momentFor(columns, bulk);
-      const made = this.#mixed?.run(columns, moment, headroom);
+      const made = this.#mixed?.run(columns, moment, caller, headroom);
       if (made !== undefined) return made;
     }
     return this.#carryOut(
@@ -139,22 +142,24 @@ export class BatchBytes {
     headroom: number,
   ): Awaitable<Buffer> {
     tellLeader(results, caller);
-    const isLarge = encoded.length > 0 || valuesIn(results) > LARGE_ANSWER_BYTES;
-    if (!isLarge) return this.#encodeResults(results, budget, headroom);
+    const { describe, pace, group } = this.#options;
+    const told = group?.results(results, caller) ?? results;
+    const isLarge = encoded.length > 0 || valuesIn(told) > LARGE_ANSWER_BYTES;
+    if (!isLarge) return this.#encodeResults(told, budget, headroom);
     caller.beginLarge?.();
-    const { describe, pace } = this.#options;
-    return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
+    return runSlices(encodeLargeResults(encoded, told, budget, describe, headroom), pace);
   }
 
-  #atomicSets(headroom: number): Encoded | undefined {
+  #atomicSets(caller: Caller, headroom: number): Encoded | undefined {
     const { columns } = this.#reader;
     const { count } = columns;
     const made = this.#options.bulk?.sets(columns);
-    return made && mapSoon(made, (settled) => this.#encodeAtomicSets(settled, count, headroom));
+    return made && mapSoon(made, (settled) => this.#encodeAtomicSets(settled, count, caller, headroom));
   }
 
-  #encodeAtomicSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {
-    if (answer === undefined) throw refused.get(0);
+  #encodeAtomicSets(made: SetsAnswer, count: number, caller: Caller, headroom: number): Buffer {
+    const answer = this.#answerOf(made, caller);
+    if (answer === undefined) throw made.refused.get(0);
     const writer = this.#writer;
     writer.begin(headroom);
     writer.written('set', answer, count);
@@ -170,8 +175,9 @@ export class BatchBytes {
     const { limits } = this.#options;
     const writer = this.#writer;
     const budget = new AnswerBudget({ ...limits, answerBytesMax: LARGE_ANSWER_BYTES });
+    const { asOf, stalenessMs } = this.#options.group?.moment(moment, caller) ?? moment;
     writer.begin(headroom);
-    writer.setFreshness(moment.asOf, moment.stalenessMs);
+    writer.setFreshness(asOf, stalenessMs);
     for (let i = 0; i < count; i++) {
       if (i % PREFETCH_KEYS === 0) entries.prefetch(bytes, keyOffsets, keyBytes, i, count);
       const found = entries.find(bytes, keyOffsets[i] as number, keyBytes[i] as number);
@@ -190,7 +196,13 @@ export class BatchBytes {
     return this.#carryOut(operations, encoded, budget, caller, headroom);
   }
 
-  #encodeSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {
+  #answerOf({ answer }: SetsAnswer, caller: Caller): WriteAnswer | undefined {
+    return answer && (this.#options.group?.written(answer, caller) ?? answer);
+  }
+
+  #encodeSets(made: SetsAnswer, count: number, caller: Caller, headroom: number): Buffer {
+    const answer = this.#answerOf(made, caller);
+    const { refused } = made;
     const writer = this.#writer;
     const { describe } = this.#options;
     writer.begin(headroom);

@@ -3,6 +3,9 @@ import type { ReadMoment } from '#model/bulk.ts';
 import type { GetAnswer, IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
 
+/** The state that a Get reads. */
+export type FoundAt = Pick<ReadMoment, 'entries' | 'asOf' | 'stalenessMs'>;
+
 /** Answers have `headroom` unwritten bytes before them. */
 export interface CallForm {
   /** The request that was read last; valid only if reading it returned true. */
@@ -14,7 +17,7 @@ export interface CallForm {
   /** Lets go of the request. */
   close(): void;
   /** The answer to a Get straight from the store; `found` is what `EntryReads.find` returned. */
-  found(moment: ReadMoment, found: number, headroom: number): Buffer;
+  found(moment: FoundAt, found: number, headroom: number): Buffer;
   /** The answer to a Get that was waited for. Without it, what must wait is left to the general way. */
   get?(answer: GetAnswer, headroom: number): Buffer;
   set(answer: WriteAnswer, headroom: number): Buffer;

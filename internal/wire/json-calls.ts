@@ -2,10 +2,10 @@
  * Single calls in JSON. The requests that it takes have no answer with an entry but a
  * Get's, and none that must wait: what has been waited for may have any size.
  */
-import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
+import { NOT_FOUND } from '#model/bulk.ts';
 import type { IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
-import type { CallForm } from '#wire/call-form.ts';
+import type { CallForm, FoundAt } from '#wire/call-form.ts';
 import {
   deleteText,
   foundText,
@@ -48,7 +48,7 @@ export class JsonCalls implements CallForm {
     this.#reader.close();
   }
 
-  found(moment: ReadMoment, found: number, headroom: number): Buffer {
+  found(moment: FoundAt, found: number, headroom: number): Buffer {
     const { entries, asOf, stalenessMs } = moment;
     // States repeat from Get to Get.
     if (asOf !== this.#asOf || stalenessMs !== this.#stalenessMs) {

@@ -7,6 +7,7 @@
  */
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { areServed, type BulkPort, type ReadMoment, type SetsAnswer, TOO_LONG } from '#model/bulk.ts';
+import type { IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -15,12 +16,13 @@ import type { WriteId } from '#model/write-id.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import type { CallForm } from '#wire/call-form.ts';
 import { DELETE, GET, INCREMENT, type OperationColumns, SET, TOUCH } from '#wire/kv-columns.ts';
+import type { ToldCaller, ToldGroup } from '#wire/told-group.ts';
 
 /** The bytes of an answer, at once or later. */
 export type Encoded = Awaitable<Buffer> | Later<Buffer>;
 
 /** What tells that a caller went away: asked for only where something may wait. */
-export interface Caller {
+export interface Caller extends ToldCaller {
   readonly hasDeadline: boolean;
   readonly signal: AbortSignal;
   /** See `UnaryContext`. */
@@ -49,9 +51,18 @@ export class KeyValueCalls {
   readonly #bulk: BulkPort | undefined;
   readonly #form: CallForm;
   readonly #encodeGet: CallForm['get'];
+  readonly #group: ToldGroup | undefined;
 
-  constructor(port: KeyValuePort, bulk: BulkPort | undefined, form: CallForm, endOf = endOfCaller) {
+  /** `group`: names the group of a node; undefined: answers name it already, or there is none. */
+  constructor(
+    port: KeyValuePort,
+    bulk: BulkPort | undefined,
+    form: CallForm,
+    endOf = endOfCaller,
+    group?: ToldGroup,
+  ) {
     this.#endOf = endOf;
+    this.#group = group;
     this.#port = port;
     this.#bulk = bulk;
     this.#form = form;
@@ -80,9 +91,9 @@ export class KeyValueCalls {
       if (!form.read(DELETE, asBuffer(request))) return undefined;
       const command = form.columns.deleteCommand(0);
       const soon = this.#bulkFor(command)?.deleteSoon(command);
-      if (soon !== undefined) return mapSoon(soon, (settled) => form.delete(settled, headroom));
-      const answer = this.#port.delete(command, this.#signalOf(caller));
-      return mapAwaitable(answer, (settled) => form.delete(settled, headroom));
+      const encode = (settled: WriteAnswer): Buffer => form.delete(this.#told(settled, caller), headroom);
+      if (soon !== undefined) return mapSoon(soon, encode);
+      return mapAwaitable(this.#port.delete(command, this.#signalOf(caller)), encode);
     } finally {
       form.close();
     }
@@ -94,9 +105,10 @@ export class KeyValueCalls {
       if (!form.read(INCREMENT, asBuffer(request))) return undefined;
       const command = form.columns.incrementCommand(0);
       const soon = this.#bulkFor(command)?.incrementSoon(command);
-      if (soon !== undefined) return mapSoon(soon, (settled) => form.increment(settled, headroom));
-      const answer = this.#port.increment(command, this.#signalOf(caller));
-      return mapAwaitable(answer, (settled) => form.increment(settled, headroom));
+      const encode = (settled: IncrementAnswer): Buffer =>
+        form.increment(this.#told(settled, caller), headroom);
+      if (soon !== undefined) return mapSoon(soon, encode);
+      return mapAwaitable(this.#port.increment(command, this.#signalOf(caller)), encode);
     } finally {
       form.close();
     }
@@ -108,9 +120,9 @@ export class KeyValueCalls {
       if (!form.read(TOUCH, asBuffer(request))) return undefined;
       const command = form.columns.touchCommand(0);
       const soon = this.#bulkFor(command)?.touchSoon(command);
-      if (soon !== undefined) return mapSoon(soon, (settled) => form.touch(settled, headroom));
-      const answer = this.#port.touch(command, this.#signalOf(caller));
-      return mapAwaitable(answer, (settled) => form.touch(settled, headroom));
+      const encode = (settled: TouchAnswer): Buffer => form.touch(this.#told(settled, caller), headroom);
+      if (soon !== undefined) return mapSoon(soon, encode);
+      return mapAwaitable(this.#port.touch(command, this.#signalOf(caller)), encode);
     } finally {
       form.close();
     }
@@ -135,28 +147,35 @@ export class KeyValueCalls {
       if (encode === undefined) return undefined;
       const command = columns.getCommand(0);
       const signal = command.waitMs > 0 ? this.#endOf(caller) : this.#signalOf(caller);
-      return mapAwaitable(this.#port.get(command, signal), (settled) => encode(settled, headroom));
+      return mapAwaitable(this.#port.get(command, signal), (settled) =>
+        encode(this.#group?.read(settled, caller) ?? settled, headroom),
+      );
     }
     const { bytes } = columns;
     const offset = columns.keyOffsets[0] as number;
     const length = columns.keyBytes[0] as number;
     const found = moment.entries.findShort(bytes, offset, length, valueBytesMax);
-    return found === TOO_LONG ? undefined : form.found(moment, found, headroom);
+    if (found === TOO_LONG) return undefined;
+    return form.found(this.#group?.moment(moment, caller) ?? moment, found, headroom);
   }
 
   #set(caller: Caller, headroom: number): Encoded | undefined {
     const form = this.#form;
     const { columns } = form;
     const made = columns.areSets ? this.#bulk?.sets(columns) : undefined;
-    if (made !== undefined) return mapSoon(made, (settled) => encodeMade(form, settled, headroom));
-    const answer = this.#port.set(columns.setCommand(0), this.#signalOf(caller));
-    return mapAwaitable(answer, (settled) => form.set(settled, headroom));
+    const encode = (settled: WriteAnswer): Buffer => form.set(this.#told(settled, caller), headroom);
+    if (made !== undefined) return mapSoon(made, (settled) => encode(onlyOne(settled)));
+    return mapAwaitable(this.#port.set(columns.setCommand(0), this.#signalOf(caller)), encode);
+  }
+
+  #told<A extends WriteAnswer>(answer: A, caller: Caller): A {
+    return this.#group?.written(answer, caller) ?? answer;
   }
 }
 
-function encodeMade(form: CallForm, { answer, refused }: SetsAnswer, headroom: number): Buffer {
+function onlyOne({ answer, refused }: SetsAnswer): WriteAnswer {
   if (answer === undefined) throw refused.get(0);
-  return form.set(answer, headroom);
+  return answer;
 }
 
 /** The moment to read at; undefined where what was read cannot be answered at once. */

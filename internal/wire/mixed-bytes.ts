@@ -15,33 +15,46 @@ import type { WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
+import type { FoundAt } from '#wire/call-form.ts';
 import { GET, type OperationColumns, SET } from '#wire/kv-columns.ts';
 import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
+import type { ToldCaller, ToldGroup } from '#wire/told-group.ts';
 
 const NO_BYTES = new Uint8Array(0);
+
+export interface MixedOptions {
+  readonly limits: BatchLimits;
+  readonly describe: DescribeError;
+  /** See `KeyValueCalls`. */
+  readonly group?: ToldGroup | undefined;
+}
 
 export class MixedBytes {
   readonly #bulk: BulkPort;
   readonly #limits: BatchLimits;
   readonly #describe: DescribeError;
+  readonly #group: ToldGroup | undefined;
   readonly #writer: AnswerWriter;
   readonly #reads = new AnswerWriter();
 
   /** `writer`: the edge's own, for whole answers. */
-  constructor(bulk: BulkPort, limits: BatchLimits, describe: DescribeError, writer: AnswerWriter) {
+  constructor({ limits, describe, group }: MixedOptions, bulk: BulkPort, writer: AnswerWriter) {
     this.#bulk = bulk;
     this.#limits = limits;
     this.#describe = describe;
+    this.#group = group;
     this.#writer = writer;
   }
 
   /** `moment`: to read from, if there are Gets. Undefined: nothing was done, and the general way is to be taken. */
   run(
     columns: OperationColumns,
-    moment: ReadMoment | undefined,
+    given: ReadMoment | undefined,
+    caller: ToldCaller,
     headroom: number,
   ): Awaitable<Buffer> | undefined {
-    if (columns.gets > 0 && (moment === undefined || isLarge(columns, moment.entries))) return undefined;
+    if (columns.gets > 0 && (given === undefined || isLarge(columns, given.entries))) return undefined;
+    const moment = given && (this.#group?.moment(given, caller) ?? given);
     const kinds = columns.kinds.slice(0, columns.count);
     const ends = new Uint32Array(columns.count);
     const budget = new AnswerBudget(this.#limits);
@@ -53,11 +66,13 @@ export class MixedBytes {
     });
     if (made === undefined) return undefined;
     const readBytes = columns.gets === 0 ? NO_BYTES : reads.take();
-    return mapAwaitable(made, (settled) => this.#encode(settled, kinds, readBytes, ends, headroom));
+    return mapAwaitable(made, (settled) =>
+      this.#encode(this.#told(settled, caller), kinds, readBytes, ends, headroom),
+    );
   }
 
   #read(
-    { entries, asOf, stalenessMs }: ReadMoment,
+    { entries, asOf, stalenessMs }: FoundAt,
     { bytes, keyOffsets, keyBytes }: OperationColumns,
     i: number,
     own: OwnRead | undefined,
@@ -71,7 +86,7 @@ export class MixedBytes {
       reads.message(toResultMessage({ kind: 'error', error: budget.refusal() }, this.#describe));
       return;
     }
-    reads.setFreshness(own?.asOf ?? asOf, stalenessMs);
+    reads.setFreshness(own === undefined ? asOf : (this.#group?.named(own.asOf) ?? own.asOf), stalenessMs);
     if (own === undefined) writeRead(reads, entries, found);
     else if (own.entry === undefined) reads.missing();
     else reads.found(own.entry.value, own.entry.expireAtMs, own.entry.version, own.entry.contentType);
@@ -97,6 +112,16 @@ export class MixedBytes {
       if (isGet) from = ends[i] as number;
     }
     return writer.take();
+  }
+
+  /** The position of what was written is told last, since it is the newest. */
+  #told({ answer, others }: MixedAnswer, caller: ToldCaller): MixedAnswer {
+    const group = this.#group;
+    if (group === undefined) return { answer, others };
+    const named = new Map(others);
+    for (const [i, other] of others)
+      if (!(other instanceof WalnutError)) named.set(i, group.written(other, caller));
+    return { answer: answer && group.written(answer, caller), others: named };
   }
 }
 

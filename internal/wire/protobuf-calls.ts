@@ -6,10 +6,9 @@ import {
   SetResponseSchema,
   TouchResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { ReadMoment } from '#model/bulk.ts';
 import type { GetAnswer, IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
-import type { CallForm } from '#wire/call-form.ts';
+import type { CallForm, FoundAt } from '#wire/call-form.ts';
 import { fromDeleteAnswer, fromIncrementAnswer, fromSetAnswer, fromTouchAnswer } from '#wire/kv-codec.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
 import { isShort, writeGetAnswer } from '#wire/kv-large.ts';
@@ -39,7 +38,7 @@ export class ProtobufCalls implements CallForm {
     this.#reader.close();
   }
 
-  found({ entries, asOf, stalenessMs }: ReadMoment, found: number, headroom: number): Buffer {
+  found({ entries, asOf, stalenessMs }: FoundAt, found: number, headroom: number): Buffer {
     const writer = this.#writer;
     writer.begin(headroom, true);
     writer.setFreshness(asOf, stalenessMs);

@@ -25,7 +25,10 @@ export class RunningMaster {
   static async start(
     directory: string,
     changes: Partial<NodeOptions> = {},
-    { batchBytesMax = 16 << 20 }: { readonly batchBytesMax?: number } = {},
+    {
+      batchBytesMax = 16 << 20,
+      group = '',
+    }: { readonly batchBytesMax?: number; readonly group?: string } = {},
   ): Promise<RunningMaster> {
     const clock = createNodeClock();
     const node = createWholeNode({
@@ -62,6 +65,7 @@ export class RunningMaster {
     });
     const server = await openServer({
       ports: node.ports,
+      group: () => group,
       clock,
       logger: silentLogger,
       metrics: new Metrics(),

@@ -1,9 +1,14 @@
 /** What a session has seen, at a node: its own group's is shown, or refused; others say nothing of it. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
-import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
-import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
+import { type BatchOperationSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability, type Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
 import type { GetCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { formatPosition, type Position, toLsn } from '#model/position.ts';
@@ -94,68 +99,144 @@ describe('a node of a cluster', () => {
   });
 });
 
-const NEVER = { case: 'expireAtMs' as const, value: 0n };
+type Store = Client<typeof KVStore>;
+type Op = MessageInitShape<typeof BatchOperationSchema>;
 
-/** Every call whose answer has a position of the state, and how to find that. */
-const CALLS: Readonly<Record<string, (keys: Client<typeof KVStore>, options: object) => Promise<unknown[]>>> =
-  {
-    Set: async (keys, options) => [(await keys.set({ key: 'k' }, options)).position],
-    Get: async (keys, options) => [(await keys.get({ key: 'k' }, options)).asOf],
-    Increment: async (keys, options) => [(await keys.increment({ key: 'n', delta: 1n }, options)).position],
-    Touch: async (keys, options) => [(await keys.touch({ key: 'k', expiry: NEVER }, options)).position],
-    Delete: async (keys, options) => [(await keys.delete({ key: 'k' }, options)).position],
-    Batch: async (keys, options) => {
-      const [key, delta] = ['b', 1n];
-      const operations = [
-        { operation: { case: 'set' as const, value: { key } } },
-        { operation: { case: 'get' as const, value: { key } } },
-        { operation: { case: 'delete' as const, value: { key } } },
-        { operation: { case: 'increment' as const, value: { key, delta } } },
-      ];
-      const { results } = await keys.batch({ operations }, options);
-      return results.map(({ result }) =>
-        result.case === 'get' ? result.value.asOf : positionOf(result.value),
-      );
-    },
-    Scan: async (keys, options) => [(await keys.scan({}, options)).asOf],
-    DeletePrefix: async (keys, options) => [(await keys.deletePrefix({ prefix: 'x' }, options)).position],
-    Explain: async (keys, options) => [(await keys.explain({ key: 'k' }, options)).asOf],
-    AwaitDurable: async (keys, options) => {
-      const { asOf: position } = await keys.get({ key: 'k' });
-      return [(await keys.awaitDurable({ position: position as PositionMessage }, options)).durable];
-    },
-  };
+const VALUE = Buffer.from('v');
+const NEVER = { case: 'expireAtMs' as const, value: 0n };
+const set = (key: string): Op => ({ operation: { case: 'set', value: { key, value: VALUE } } });
+const get = (key: string): Op => ({ operation: { case: 'get', value: { key } } });
+const remove = (key: string): Op => ({ operation: { case: 'delete', value: { key } } });
+const add: Op = { operation: { case: 'increment', value: { key: 'n', delta: 1n } } };
+const touch: Op = { operation: { case: 'touch', value: { key: 'k', expiry: NEVER } } };
+
+/** The positions of the results of a Batch, and of the whole where that has one. */
+async function batch(keys: Store, options: object, operations: Op[], more: object = {}): Promise<unknown[]> {
+  const { results, position } = await keys.batch({ operations, ...more }, options);
+  const all = results.map(({ result }) =>
+    result.case === 'get' ? result.value.asOf : positionOf(result.value),
+  );
+  return position === undefined ? all : [...all, position];
+}
 
 function positionOf(answer: unknown): unknown {
   return (answer as { readonly position: unknown }).position;
 }
 
-describe.each([
-  ['JSON', { httpVersion: '1.1', useBinaryFormat: false }, createConnectTransport],
-  ['protobuf', { httpVersion: '2', useBinaryFormat: true }, createConnectTransport],
-  ['gRPC', {}, createGrpcTransport],
-] as const)('a node of a cluster names its group by %s', (_, how, createTransport) => {
-  it.each(Object.keys(CALLS))(
-    'in the positions of an answer of %s to a session, and to no other call',
-    async (rpc) => {
-      const { running } = await open('g1');
-      const transport = createTransport({ ...how, baseUrl: running.baseUrl } as never);
-      const keys = createClient(KVStore, transport);
-      await keys.set({ key: 'k' });
-      const told: (string | null)[] = [];
-      const onHeader = (headers: Headers): void => {
-        told.push(headers.get(SEEN));
-      };
-      const call = CALLS[rpc] as (typeof CALLS)[string];
-      const groups = async (options: object): Promise<string[]> =>
-        (await call(keys, { ...options, onHeader })).map((position) => (position as PositionMessage).group);
-      expect(new Set(await groups({ headers: { [SEEN]: '' } }))).toEqual(new Set(['g1']));
-      expect(new Set(await groups({}))).toEqual(new Set(['']));
-      // What is durable is no state that the session has seen.
-      const seen = rpc === 'AwaitDurable' ? null : expect.stringMatching(/^g1=\d+-\d+$/);
-      expect(told).toEqual([seen, null]);
-    },
-  );
+/** Every call whose answer has a position of the state, by every way that nodes carry it out. */
+const CALLS: Readonly<Record<string, (keys: Store, options: object) => Promise<unknown[]>>> = {
+  Set: async (keys, how) => [(await keys.set({ key: 'k', value: VALUE }, how)).position],
+  'Set that waits': async (keys, how) => [
+    (await keys.set({ key: 'k', value: VALUE, durability: Durability.LOCAL }, how)).position,
+  ],
+  'Set that asks for more': async (keys, how) => [
+    (await keys.set({ key: 'k', value: VALUE, returnPrevious: true }, how)).position,
+  ],
+  'Set with a condition that is not met': async (keys, how) => [
+    (await keys.set({ key: 'k', condition: { case: 'ifAbsent', value: true } }, how)).position,
+  ],
+  Get: async (keys, how) => [(await keys.get({ key: 'k' }, how)).asOf],
+  'Get of nothing': async (keys, how) => [(await keys.get({ key: 'none' }, how)).asOf],
+  'Get that waits': async (keys, how) => [(await keys.get({ key: 'k', waitMs: 1 }, how)).asOf],
+  Increment: async (keys, how) => [(await keys.increment({ key: 'n', delta: 1n }, how)).position],
+  Touch: async (keys, how) => [(await keys.touch({ key: 'k', expiry: NEVER }, how)).position],
+  Delete: async (keys, how) => [(await keys.delete({ key: 'k' }, how)).position],
+  'Batch of Gets': (keys, how) => batch(keys, how, [get('k'), get('none')]),
+  'Batch of Sets': (keys, how) => batch(keys, how, [set('a'), set('b')]),
+  'Batch of both and Deletes': (keys, how) =>
+    batch(keys, how, [get('k'), set('k'), get('k'), remove('none'), remove('k')]),
+  'Batch of Deletes that find nothing': (keys, how) => batch(keys, how, [remove('none'), remove('nil')]),
+  'Batch of others': (keys, how) => batch(keys, how, [touch, add, get('k')]),
+  'Batch with a name': (keys, how) =>
+    batch(keys, how, [set('a'), remove('b')], { clientId: 7n, sequence: 1n }),
+  'atomic Batch': (keys, how) => batch(keys, how, [set('a'), set('b')], { atomic: true }),
+  'atomic Batch of all': (keys, how) => batch(keys, how, [get('k'), add, touch], { atomic: true }),
+  Scan: async (keys, how) => [(await keys.scan({}, how)).asOf],
+  DeletePrefix: async (keys, how) => [(await keys.deletePrefix({ prefix: 'x' }, how)).position],
+  Explain: async (keys, how) => [(await keys.explain({ key: 'k' }, how)).asOf],
+  AwaitDurable: async (keys, how) => {
+    const { asOf } = await keys.get({ key: 'k' });
+    return [(await keys.awaitDurable({ position: asOf as PositionMessage }, how)).durable];
+  },
+};
+
+const TRANSPORTS = [
+  ['JSON', 'own', { httpVersion: '1.1', useBinaryFormat: false }, createConnectTransport],
+  ['JSON', 'node', { httpVersion: '2', useBinaryFormat: false }, createConnectTransport],
+  ['protobuf', 'own', { httpVersion: '2', useBinaryFormat: true }, createConnectTransport],
+  ['protobuf', 'node', { httpVersion: '1.1', useBinaryFormat: true }, createConnectTransport],
+  ['a GET', 'own', { httpVersion: '1.1', useHttpGet: true }, createConnectTransport],
+  ['gRPC', 'own', {}, createGrpcTransport],
+  ['gRPC-Web', 'own', { httpVersion: '2' }, createGrpcWebTransport],
+] as const;
+
+describe.each(TRANSPORTS)('by %s, with the HTTP of %s', (_, http, how, createTransport) => {
+  it.each(Object.keys(CALLS))('a node of a cluster tells its group in every answer: %s', async (rpc) => {
+    let group = '';
+    const running = await start({ group: () => group, http1: http, http2: http });
+    const keys = createClient(KVStore, createTransport({ ...how, baseUrl: running.baseUrl } as never));
+    const told: (string | null)[] = [];
+    const onHeader = (headers: Headers): void => {
+      told.push(headers.get(SEEN));
+    };
+    const call = async (options: object): Promise<PositionMessage[]> => {
+      await keys.set({ key: 'k', value: VALUE });
+      const carryOut = CALLS[rpc] as (typeof CALLS)[string];
+      return (await carryOut(keys, { ...options, onHeader })) as PositionMessage[];
+    };
+    const groupsOf = (positions: readonly PositionMessage[]) => new Set(positions.map((each) => each.group));
+    expect([groupsOf(await call({})), told.pop()]).toEqual([new Set(['']), null]);
+    group = 'g1';
+    for (const headers of [{}, { [SEEN]: '' }]) {
+      const positions = await call({ headers });
+      const newest = positions.map(({ lsn }) => Number(lsn)).sort((a, b) => b - a)[0];
+      expect([groupsOf(positions), told.pop()]).toEqual([
+        new Set(['g1']),
+        `g1=${positions[0]?.epoch}-${newest}`,
+      ]);
+    }
+  });
+});
+
+describe('a node of a cluster', () => {
+  it('names no group in versions, and none before its first record', async () => {
+    const { running } = await open('g1');
+    const keys = createClient(
+      KVStore,
+      createConnectTransport({ baseUrl: running.baseUrl, httpVersion: '2' }),
+    );
+    const empty = await keys.get({ key: 'k' });
+    expect([empty.asOf?.lsn, empty.asOf?.group]).toEqual([0n, '']);
+    await keys.set({ key: 'k', value: VALUE });
+    const { previous } = await keys.set({ key: 'k', value: VALUE, returnPrevious: true });
+    const { version } = await keys.get({ key: 'k' });
+    expect([previous?.version?.group, version?.group]).toEqual(['', '']);
+  });
+
+  it('tells the epoch of each answer, and all that a session of many groups has seen', async () => {
+    const { running } = await open('g1');
+    const keys = createClient(
+      KVStore,
+      createConnectTransport({ baseUrl: running.baseUrl, httpVersion: '2' }),
+    );
+    const told: (string | null)[] = [];
+    const onHeader = (headers: Headers): void => {
+      told.push(headers.get(SEEN));
+    };
+    const many = Array.from({ length: 30 }, (_, i) => `h${i}=7-7`).join(',');
+    for (const epoch of [5, 6]) {
+      running.node.epoch = epoch;
+      await keys.set({ key: 'k' }, { onHeader });
+      await keys.set({ key: 'k' }, { headers: { [SEEN]: many }, onHeader });
+    }
+    expect(told).toEqual(['g1=5-1', `${many},g1=5-2`, 'g1=6-3', `${many},g1=6-4`]);
+  });
+
+  it('watches for callers without a session, whom it tells nothing by the header', async () => {
+    const { running } = await open('g1');
+    const stream = await http1(running, 'GET', '/v1/watch?key=k');
+    expect([stream.status, stream.headers[SEEN]]).toEqual([200, undefined]);
+  });
 });
 
 describe('what a caller without a session sees in /v1/keys', () => {

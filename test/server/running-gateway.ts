@@ -40,7 +40,8 @@ export class RunningGateway {
 
   static async start(directory: string): Promise<RunningGateway> {
     const masters = new Map<string, RunningMaster>();
-    for (const id of GROUPS) masters.set(id, await RunningMaster.start(`${directory}/${id}`));
+    for (const id of GROUPS)
+      masters.set(id, await RunningMaster.start(`${directory}/${id}`, {}, { group: id }));
     const map = mapAt(masters);
     const [clock, random] = [createNodeClock(), createNodeRandom()];
     const links = new ConnectNodeLinks({ clock });

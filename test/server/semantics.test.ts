@@ -7,13 +7,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type Client, createClient, type Transport } from '@connectrpc/connect';
+import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type BatchOperationSchema, type BatchResult, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
@@ -28,6 +28,8 @@ type Operation = NonNullable<MessageInitShape<typeof BatchOperationSchema>['oper
 /** What serves the API, and the master that has a key. */
 interface Served {
   readonly address: string;
+  /** That answers tell unasked; undefined: none. */
+  readonly group?: string;
   masterOf(key: string): RunningMaster;
   stop(): Promise<void>;
 }
@@ -37,10 +39,22 @@ const SERVERS: Readonly<Record<string, (directory: string) => Promise<Served>>> 
     const master = await RunningMaster.start(directory);
     return { address: master.address, masterOf: () => master, stop: () => master.stop() };
   },
+  'a node of a cluster': async (directory) => {
+    const master = await RunningMaster.start(directory, {}, { group: 'g1' });
+    return { address: master.address, group: 'g1', masterOf: () => master, stop: () => master.stop() };
+  },
   'a gateway over three groups': (directory) => RunningGateway.start(directory),
 };
 
 let served: Served;
+/** `x-walnut-positions` of the answers of this test. */
+let told: (string | null)[] = [];
+const listens: Interceptor = (next) => async (request) => {
+  const answer = await next(request);
+  told.push(answer.header.get('x-walnut-positions'));
+  return answer;
+};
+const interceptors = [listens];
 
 /** One semantics: how it is asked for over each kind of transport, with what shows that it was heeded. */
 interface Row {
@@ -188,18 +202,20 @@ const UNREACHED = 'read a state that includes a position (`at_least`)';
 
 const transports = (baseUrl: string): Readonly<Record<string, readonly [string, Transport][]>> => ({
   Connect: [
-    ['binary', createConnectTransport({ baseUrl, httpVersion: '1.1' })],
-    ['JSON', createConnectTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false })],
+    ['binary', createConnectTransport({ baseUrl, interceptors, httpVersion: '1.1' })],
+    ['JSON', createConnectTransport({ baseUrl, interceptors, httpVersion: '1.1', useBinaryFormat: false })],
     [
       'binary over HTTP/2',
-      createConnectTransport({ baseUrl, httpVersion: '2', idleConnectionTimeoutMs: 10 }),
+      createConnectTransport({ baseUrl, interceptors, httpVersion: '2', idleConnectionTimeoutMs: 10 }),
     ],
   ],
   'gRPC and gRPC-Web': [
-    ['gRPC', createGrpcTransport({ baseUrl, idleConnectionTimeoutMs: 10 })],
-    ['gRPC-Web', createGrpcWebTransport({ baseUrl, httpVersion: '1.1' })],
+    ['gRPC', createGrpcTransport({ baseUrl, interceptors, idleConnectionTimeoutMs: 10 })],
+    ['gRPC-Web', createGrpcWebTransport({ baseUrl, interceptors, httpVersion: '1.1' })],
   ],
-  'Connect by GET': [['GET', createConnectTransport({ baseUrl, httpVersion: '1.1', useHttpGet: true })]],
+  'Connect by GET': [
+    ['GET', createConnectTransport({ baseUrl, interceptors, httpVersion: '1.1', useHttpGet: true })],
+  ],
 });
 
 /** The cells of the table, by row and column. */
@@ -260,6 +276,14 @@ describe.each(Object.entries(SERVERS))('what goes over which transport to %s', (
     await served.stop();
     rmSync(directory, { recursive: true, force: true });
   });
+  afterEach(() => {
+    const heard = told;
+    told = [];
+    const group = served.group;
+    expect(
+      heard.filter((text) => (group === undefined ? text !== null : !text?.startsWith(`${group}=`))),
+    ).toEqual([]);
+  });
 
   it.each(CASES)('%s, %s: %s', async (name, column, cell) => {
     const baseUrl = `http://${served.address}`;
@@ -276,7 +300,7 @@ describe.each(Object.entries(SERVERS))('what goes over which transport to %s', (
       return;
     }
     if (column === 'in a Batch') {
-      const transport = createConnectTransport({ baseUrl, httpVersion: '1.1' });
+      const transport = createConnectTransport({ baseUrl, interceptors, httpVersion: '1.1' });
       const isOperation = !['batch', 'scan'].includes(row.rpc);
       expect(cell).toBe(isOperation ? 'yes' : 'no');
       if (isOperation)
@@ -311,4 +335,6 @@ async function unreached(baseUrl: string, column: Column, url: (key: string, que
         rawMessage: expect.stringContaining('position'),
       });
   }
+  // A Batch of errors shows no state.
+  if (column === 'in a Batch') told = [];
 }

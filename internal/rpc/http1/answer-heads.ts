@@ -6,6 +6,7 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http';
 import { KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
 import type { Fields, PlainHead } from '#rpc/unary/answer.ts';
+import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
 /** Lengths of bodies whose heads are kept, each some two hundred bytes. */
 const LENGTHS_KEPT = 4_096;
@@ -60,6 +61,11 @@ export class AnswerHeads {
     if (headers['date'] === undefined) text += this.#date;
     return `${text}${isLast ? LAST : KEPT}\r\n`;
   }
+}
+
+/** The head with `x-walnut-positions` as its last field. */
+export function withPositions(head: string, positions: string): string {
+  return `${head.slice(0, -2)}${POSITIONS_HEADER}: ${positions}\r\n\r\n`;
 }
 
 function field(name: string, value: string): string {

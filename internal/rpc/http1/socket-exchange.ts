@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '#platform/clock.ts';
 import type { BodySink } from '#rpc/body-sink.ts';
+import { withPositions } from '#rpc/http1/answer-heads.ts';
 import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
@@ -50,7 +51,7 @@ export class SocketExchange implements Exchange, ServedRequest {
   }
 
   /** Throws where a header is ill-formed, with nothing sent. */
-  answer({ status, headers, plain, body }: Answer): void {
+  answer({ status, headers, plain, positions, body }: Answer): void {
     if (this.isAnswered || this.#isGone) return;
     const wire = this.#wire;
     const { length } = body;
@@ -58,7 +59,7 @@ export class SocketExchange implements Exchange, ServedRequest {
       plain === undefined
         ? wire.heads.sized(status, headers, length, wire.isLast)
         : wire.heads.plain(plain, length, wire.isLast);
-    wire.sendText(head);
+    wire.sendText(positions === undefined ? head : withPositions(head, positions));
     if (length > 0) wire.sendBytes(body);
     this.isAnswered = true;
     this.#sink = undefined;

@@ -8,6 +8,7 @@ import { HEAD_BYTES_MAX } from '#http/http2/limits.ts';
 import type { WholeAnswer } from '#http/http2/outbound.ts';
 import { type AnswerHeaders, type Fields, OK_TRAILERS, type PlainHead } from '#rpc/unary/answer.ts';
 import { headTooLarge, unparsedBody } from '#rpc/unparsed.ts';
+import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 
 /** Fields of HTTP/1.1 connections: HTTP/2 forbids them. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
@@ -23,9 +24,16 @@ export const HEAD_TOO_LARGE: WholeAnswer = {
 
 /** Lengths of bodies whose blocks are kept, each some hundred bytes. */
 const LENGTHS_KEPT = 4_096;
+
+/** The field as a literal that no table keeps, without the length of its value and that. */
+const POSITIONS_NAME = prepareBlock([POSITIONS_HEADER, '']).subarray(0, -1);
+/** The length of a value takes one byte below it. */
+const SHORT_VALUE = 0x7f;
+
 export class AnswerBlocks {
   #date: string;
   #plain = new Map<PlainHead, Uint8Array[]>();
+  readonly #told: Buffer[] = [];
 
   constructor(wallMs: number) {
     this.#date = new Date(wallMs).toUTCString();
@@ -52,6 +60,29 @@ export class AnswerBlocks {
     const block = this.head(200, headers);
     if (place < LENGTHS_KEPT) blocks[place] = block;
     return block;
+  }
+
+  /** The block with `x-walnut-positions` behind it; valid until the next call. */
+  withPositions(block: Uint8Array, positions: string): Uint8Array {
+    if (positions.length >= SHORT_VALUE)
+      return Buffer.concat([block, prepareBlock([POSITIONS_HEADER, positions])]);
+    const told = this.#toldOf(block.length + POSITIONS_NAME.length + 1 + positions.length);
+    let at = block.length;
+    told.set(block);
+    for (let i = 0; i < POSITIONS_NAME.length; i++) told[at++] = POSITIONS_NAME[i] as number;
+    told[at++] = positions.length;
+    told.write(positions, at, 'latin1');
+    return told;
+  }
+
+  /** Room that is used again: to allocate it costs more than to fill it. */
+  #toldOf(bytes: number): Buffer {
+    let told = this.#told[bytes];
+    if (told === undefined) {
+      told = Buffer.alloc(bytes);
+      if (bytes < LENGTHS_KEPT) this.#told[bytes] = told;
+    }
+    return told;
   }
 
   head(status: number, headers: Fields): Uint8Array {

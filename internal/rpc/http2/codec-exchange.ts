@@ -115,10 +115,11 @@ export class CodecExchange implements Exchange, ServedCall {
   }
 
   /** Throws where a header is ill-formed, with nothing sent. */
-  #send({ status, headers, plain, body, trailers }: Answer): void {
+  #send({ status, headers, plain, positions, body, trailers }: Answer): void {
     const { connection, blocks } = this.#wire;
     const stream = this.#stream;
-    const head = plain === undefined ? blocks.head(status, headers) : blocks.plain(plain, body.length);
+    const block = plain === undefined ? blocks.head(status, headers) : blocks.plain(plain, body.length);
+    const head = positions === undefined ? block : blocks.withPositions(block, positions);
     const last = trailers === undefined ? undefined : blocks.trailers(trailers);
     const hasBody = body.length > 0;
     connection.sendHead(stream, head, !hasBody && last === undefined);

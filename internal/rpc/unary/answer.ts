@@ -1,5 +1,7 @@
 /** The answer to a unary call, as any HTTP can send it. */
 
+import { POSITIONS_HEADER } from '#wire/call-headers.ts';
+
 /** Names in lower case. */
 export type AnswerHeaders = Record<string, string | string[]>;
 
@@ -19,14 +21,17 @@ export interface Answer {
   readonly headers: AnswerHeaders;
   /** The head, where nothing special is in it. */
   readonly plain?: PlainHead | undefined;
+  /** `x-walnut-positions`, beside those headers; undefined: there is none. */
+  readonly positions?: string | undefined;
   readonly body: Buffer;
   /** HTTP/2 only. */
   readonly trailers?: AnswerHeaders;
 }
 
 /** All headers of the answer, for an HTTP that prepares no heads. */
-export function wholeHeaders({ headers, plain, body }: Answer): AnswerHeaders {
-  return plain?.isSized === true ? { ...headers, 'content-length': String(body.length) } : headers;
+export function wholeHeaders({ headers, plain, positions, body }: Answer): AnswerHeaders {
+  const told = positions === undefined ? headers : { ...headers, [POSITIONS_HEADER]: positions };
+  return plain?.isSized === true ? { ...told, 'content-length': String(body.length) } : told;
 }
 
 export const OK_TRAILERS: AnswerHeaders = { 'grpc-status': '0' };

@@ -27,6 +27,8 @@ export class CallContext implements UnaryContext {
   /** On the monotonic clock. */
   readonly #deadlineMs: number | undefined;
   readonly isHttpGet: boolean;
+  /** `x-walnut-positions` of the answer; undefined: it has none. */
+  positions: string | undefined = undefined;
   #values: ContextValues | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
@@ -106,6 +108,10 @@ export class CallContext implements UnaryContext {
 
   get madeTrailer(): Headers | undefined {
     return this.#responseTrailer;
+  }
+
+  tellPositions(text: string): void {
+    this.positions = text;
   }
 
   beginLarge(): void {

@@ -80,14 +80,14 @@ const connect: Protocol = {
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['accept-encoding'], isGzip),
   succeed: ({ bytes, isGzip }, shape, context) => {
     const plain = connectPlain(shape);
-    const { madeHeader, madeTrailer } = context;
+    const { madeHeader, madeTrailer, positions } = context;
     if (!isGzip && madeHeader === undefined && madeTrailer === undefined) {
-      return { status: 200, headers: plain.headers, plain, body: bytes };
+      return { status: 200, headers: plain.headers, plain, positions, body: bytes };
     }
     const headers: AnswerHeaders = { ...plain.headers, 'content-length': String(bytes.length) };
     if (isGzip) headers['content-encoding'] = 'gzip';
     addConnectMetadata(headers, madeHeader, madeTrailer);
-    return { status: 200, headers, body: bytes };
+    return { status: 200, headers, positions, body: bytes };
   },
   fail: (error, { message }, context, json) => {
     const body = Buffer.from(errorToJsonBytes(error, json));
@@ -139,11 +139,11 @@ const grpc: Protocol = {
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['grpc-accept-encoding'], isGzip),
   succeed: ({ bytes, isGzip }, shape, context) => {
     const { headers, plain } = grpcHead(shape, context);
-    const { madeTrailer } = context;
+    const { madeTrailer, positions } = context;
     const trailers = madeTrailer === undefined ? OK_TRAILERS : { ...OK_TRAILERS };
     if (madeTrailer !== undefined) addHeaders(trailers, madeTrailer);
     const body = enveloped(isGzip ? COMPRESSED : 0, bytes);
-    return { status: 200, headers, plain, body, trailers };
+    return { status: 200, headers, plain, positions, body, trailers };
   },
   fail: (error, shape, context) => {
     const { headers, plain } = grpcHead(shape, context);
@@ -169,7 +169,7 @@ const grpcWeb: Protocol = {
     const trailers = new Headers(context.madeTrailer);
     trailers.set('grpc-status', '0');
     const body = Buffer.concat([message, trailersEnvelope(trailers)]);
-    return { status: 200, ...grpcHead(shape, context), body };
+    return { status: 200, ...grpcHead(shape, context), positions: context.positions, body };
   },
   fail: (error, shape, context) => {
     const trailers = relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error));

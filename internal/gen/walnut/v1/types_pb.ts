@@ -34,8 +34,8 @@ export type Position = Message<"walnut.v1.Position"> & {
   lsn: bigint;
 
   /**
-   * The group of a cluster whose log it is, in answers of a gateway, and of a node to
-   * calls that bring `x-walnut-positions`; empty: not told.
+   * The group of a cluster whose log it is, in answers of a gateway and of a node of a
+   * cluster; empty: not told, as in versions and in a plain group.
    * Sent back to a gateway it saves a question to the groups, and one that the cluster
    * does not have is INVALID_ARGUMENT. A node goes by the epoch, which no two groups share.
    *
