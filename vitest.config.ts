@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { findSwallowed } from './internal/platform/npm-options.ts';
 import { COMPILED } from './test/fill-compile-cache.ts';
-import { ISOLATED, SHARING_ROOMS } from './test/sharing-rooms.ts';
+import { ISOLATED } from './test/isolated-files.ts';
 
 /** Those that are likely to be typed; without them far more would run than was asked for. */
 const OPTIONS = ['t', 'test-name-pattern', 'watch', 'bail', 'max-workers', 'reporter', 'update', 'coverage'];
@@ -10,32 +10,31 @@ const swallowed = findSwallowed(process.env, 'test', OPTIONS);
 if (swallowed !== undefined) throw new Error(`${swallowed.message}\n${swallowed.advice}`);
 
 /** Tests that read all sources. One worker runs several of them, so that it parses the sources once. */
-const OF_SOURCES = ['tidy', 'circles', 'sharing-rooms', 'language', 'messages', 'outbound'].map(
+const OF_SOURCES = ['tidy', 'circles', 'sharing-workers', 'language', 'messages', 'outbound'].map(
   (name) => `test/house/${name}.test.ts`,
 );
-const SHARING = SHARING_ROOMS.map((room) => `test/${room}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
     projects: [
       {
         extends: true,
-        test: { name: 'sources', include: OF_SOURCES, isolate: false, testTimeout: 120_000 },
+        test: { name: 'sources', include: OF_SOURCES, testTimeout: 120_000 },
       },
+      { extends: true, test: { name: 'isolated', include: [...ISOLATED], isolate: true } },
       {
         extends: true,
-        test: { name: 'stateless rooms', include: SHARING, exclude: [...ISOLATED], isolate: false },
-      },
-      { extends: true, test: { name: 'isolated', include: [...ISOLATED] } },
-      {
-        extends: true,
-        test: { name: 'all others', include: ['test/**/*.test.ts'], exclude: [...OF_SOURCES, ...SHARING] },
+        test: { name: 'sharing', include: ['test/**/*.test.ts'], exclude: [...OF_SOURCES, ...ISOLATED] },
       },
     ],
     // Processes that tests start need not strip the types of every file again, which takes half a second each.
     env: { NODE_COMPILE_CACHE: COMPILED },
     globalSetup: ['test/fill-compile-cache.ts'],
     pool: 'threads',
+    isolate: false,
+    // Spies end with their test. Nothing here mocks modules, so Node itself can load them, from its cache.
+    restoreMocks: true,
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     // Many tests wait for processes: two files at once leave a fifth of two cores idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     // Longer than `eventually` waits, which says what did not come.

@@ -70,7 +70,7 @@ class Model {
   }
 
   deletePrefix(prefix: string): void {
-    for (const of of ['a', 'b', 'ab']) if (of.startsWith(prefix)) this.write(of);
+    for (const key of ['a', 'b', 'ab']) if (key.startsWith(prefix)) this.write(key);
   }
 
   pass(): void {

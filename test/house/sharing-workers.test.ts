@@ -1,12 +1,16 @@
 /** Tests that share a worker leave nothing behind for those after them. */
 import { expect, it } from 'vitest';
-import { ISOLATED, SHARING_ROOMS } from '#test/sharing-rooms.ts';
+import { ISOLATED } from '#test/isolated-files.ts';
 import { type Graph, graphOf } from './import-graph.ts';
 import { parseSource, readSources, type SourceFile } from './source-files.ts';
 
 /** Runs once in a worker, however many files import it: it serves the first of them only. */
 const HOOK = /^(before|after)(Each|All)\(/m;
 const LEFT_BEHIND = /\bvi\.(mock|stub\w+|useFakeTimers)\(|\bprocess\.(chdir\(|env\[[^\]]*\] = )/;
+
+function leavesBehind(text: string): boolean {
+  return LEFT_BEHIND.test(text.includes('vi.unstubAllEnvs()') ? text.replaceAll('vi.stubEnv(', '') : text);
+}
 
 function reachedFrom(path: string, graph: Graph): Set<string> {
   const reached = new Set([path]);
@@ -15,21 +19,19 @@ function reachedFrom(path: string, graph: Graph): Set<string> {
   return reached;
 }
 
-/** What keeps files of these rooms from a shared worker. */
+/** What keeps files from a shared worker. */
 function faultsOf(sources: readonly SourceFile[]): string[] {
   const texts = new Map(sources.map(({ path, text }) => [path, text]));
   const graph = graphOf(sources);
-  const isSharing = (path: string): boolean =>
-    path.endsWith('.test.ts') && SHARING_ROOMS.some((room) => path.startsWith(`test/${room}/`));
   return [...texts.keys()]
-    .filter((path) => isSharing(path) && !ISOLATED.includes(path))
+    .filter((path) => path.endsWith('.test.ts') && !ISOLATED.includes(path))
     .flatMap((path) =>
       [...reachedFrom(path, graph)]
         .filter((file) => {
           const text = texts.get(file) ?? '';
-          return LEFT_BEHIND.test(text) || (file !== path && HOOK.test(text));
+          return leavesBehind(text) || (file !== path && HOOK.test(text));
         })
-        .map((file) => `${path} by ${file}: add it to ISOLATED in test/sharing-rooms.ts`),
+        .map((file) => `${path} by ${file}: add it to ISOLATED in test/isolated-files.ts`),
     );
 }
 
@@ -44,7 +46,7 @@ it('are noticed where they do, through helpers of helpers too', () => {
     parseSource('test/doubles/two.ts', 'afterEach(() => {});'),
     parseSource('test/wal/b.test.ts', "vi.stubEnv('HOME', '/');"),
     parseSource('test/wal/c.test.ts', 'afterEach(() => {});'),
-    parseSource('test/cmd/d.test.ts', "import '#test/doubles/one.ts';"),
+    parseSource('test/cli/d.test.ts', "vi.stubEnv('HOME', '/'); onTestFinished(() => vi.unstubAllEnvs());"),
   ];
   expect(faultsOf(sources)).toEqual([
     expect.stringContaining('test/wal/a.test.ts by test/doubles/two.ts'),
@@ -52,8 +54,7 @@ it('are noticed where they do, through helpers of helpers too', () => {
   ]);
 });
 
-it('are there, and so are those that are isolated', () => {
+it('are isolated only where they are there', () => {
   const paths = readSources().map(({ path }) => path);
   for (const path of ISOLATED) expect(paths).toContain(path);
-  for (const room of SHARING_ROOMS) expect(paths.some((path) => path.startsWith(`test/${room}/`))).toBe(true);
 });
