@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly terminal?: Terminal;
   readonly columns?: number;
   readonly interrupted?: AbortSignal;
-  readonly onWrite?: () => void;
+  readonly onWrite?: (chunk: string | Uint8Array) => void;
 }
 
 export interface MemoryIo {
@@ -31,7 +31,7 @@ export function memoryIo(options: RunOptions = {}): MemoryIo {
   const io: CliIo = {
     write: async (chunk) => {
       out.push(Buffer.from(chunk));
-      options.onWrite?.();
+      options.onWrite?.(chunk);
     },
     note: (text) => void err.push(text),
     stdin: (async function* () {
