@@ -11,7 +11,7 @@ export async function awaitAll(
   options: AwaitDurableOptions & CallOptions,
 ): Promise<AwaitDurableResponse> {
   // What was called before may be the first call of its group.
-  await Promise.all(groups.map((group) => group.afterEarlier()));
+  await Promise.all(groups.map((group) => group.afterEarlier(options.signal)));
   const seen = groups.filter(({ session }) => session.token !== undefined);
   const answers = await Promise.all(seen.map((group) => group.awaitDurable(options)));
   const [first, ...others] = answers;

@@ -13,7 +13,7 @@ import type { LongAttempts } from '#routing/long-attempts.ts';
 import type { Attempt, Router } from '#routing/router.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 import { type CallEnd, hasCallListeners, tellCall } from './diagnostics.ts';
-import { type CallError, notDone, refusedHere } from './failures.ts';
+import { type CallError, givenUp, notDone, refusedHere } from './failures.ts';
 import type { NodeStub } from './node-links.ts';
 import type { Ownership } from './ownership.ts';
 import { isNewer, type SentPositions, type Session } from './session.ts';
@@ -81,6 +81,7 @@ export class Caller {
   run<T>(kind: CallKind, attempt: (sent: Sent) => Promise<T>): Promise<T> {
     const { router, timeoutMs, attemptMs, attempts } = this.#options;
     const { target, isRepeatable, isRead, waitMs, signal, at: one } = kind;
+    if (signal?.aborted === true) return Promise.reject(givenUp('not_done'));
     const at = one === undefined ? undefined : () => one;
     const limits = { timeoutMs: timeoutMs + waitMs, attemptMs: Math.min(attemptMs, timeoutMs) + waitMs };
     // The same for all attempts: what a repeat knows, its first attempt may not have known.

@@ -61,7 +61,7 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
   readonly namedWrites?: boolean;
   /** Keep entries in this process's memory, right by a watch; default: do not. */
   readonly near?: NearOptions;
-  /** Called for each attempt that failed and is followed by another. */
+  /** Called for each attempt that failed and is followed by another; what it throws is ignored. */
   readonly onRetry?: (told: Told, error: unknown) => void;
 }
 

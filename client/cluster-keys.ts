@@ -25,7 +25,7 @@ import type { MapSource } from '#routing/map-follower.ts';
 import { awaitAll, awaitOf } from './await-all.ts';
 import { ClusterGroup } from './cluster-group.ts';
 import { ClusterMap } from './cluster-map.ts';
-import { CallError, invalid, refusedHere } from './failures.ts';
+import { CallError, invalid, ofPart, refusedHere } from './failures.ts';
 import type { GroupKeys } from './group-keys.ts';
 import { ownerNamedBy } from './judge.ts';
 import type { Keys, KeysOptions, Value } from './keys.ts';
@@ -113,9 +113,13 @@ export class ClusterKeys implements Keys {
   }
 
   async deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number> {
-    let deleted = 0;
-    for (const { keys } of await this.#ofPrefix(prefix, options.signal))
-      deleted += await keys.deletePrefix(prefix, options);
+    const [first, ...others] = await this.#ofPrefix(prefix, options.signal);
+    let deleted = (await first?.keys.deletePrefix(prefix, options)) ?? 0;
+    try {
+      for (const { keys } of others) deleted += await keys.deletePrefix(prefix, options);
+    } catch (error) {
+      throw ofPart(error as CallError);
+    }
     return deleted;
   }
 

@@ -41,7 +41,7 @@ export function text(): Codec<string> {
   };
 }
 
-/** Bytes as they are. */
+/** Bytes as they are. Who reads them has a copy, since callers share what one load gave, and what is kept near. */
 export function bytes(): Codec<Uint8Array> {
-  return { encode: (value) => value, decode: (value) => value };
+  return { encode: (value) => value, decode: (value) => new Uint8Array(value) };
 }

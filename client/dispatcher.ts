@@ -12,6 +12,7 @@ import type { PendingOperation, QueueLimits } from './batch-queue.ts';
 import { BatchSender } from './batch-sender.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, givenUp, invalid, toCallError } from './failures.ts';
+import { orGivenUp, type Sending } from './give-up.ts';
 import { ownerNamedBy } from './judge.ts';
 import { KeyOrder, type Turn } from './key-order.ts';
 import type { Value } from './keys.ts';
@@ -113,10 +114,11 @@ export class Dispatcher {
   /** An atomic Batch, which goes by itself. */
   atomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {
     const keys = [...new Set(request.operations.map(({ operation }) => keyOf(operation)))];
-    return new Promise((resolve, reject) => {
+    const sending: Sending = { isSent: false };
+    const answer = new Promise<BatchResponse>((resolve, reject) => {
       if (!request.requestId.isWellFormed()) throw invalid('ill-formed text: request_id has lone surrogates');
       const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
-      const begin = (): Promise<void> => this.#sendAtomic(request, signal).then(resolve, reject);
+      const begin = (): Promise<void> => this.#sendAtomic(request, signal, sending).then(resolve, reject);
       if (waitsForNodes(request)) {
         const send = (): Promise<void> => this.#places.run(loadOf(bytes), begin);
         this.#aside({ keys, keepsKeys: true, bytes, send, fail: reject });
@@ -125,11 +127,13 @@ export class Dispatcher {
         this.#keys.enter({ keys, keepsKeys: false, begin: push, fail: reject });
       }
     });
+    return orGivenUp(answer, signal, sending);
   }
 
-  /** Does `work` after what was called before. */
-  async afterEarlier<T>(work: () => Promise<T>): Promise<T> {
-    await this.#order.settled();
+  /** Does `work` after what was called before; `signal` ends the wait for that. */
+  async afterEarlier<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (signal?.aborted === true) throw givenUp('not_done');
+    await orGivenUp(this.#order.settled(), signal);
     return work();
   }
 
@@ -208,7 +212,12 @@ export class Dispatcher {
     this.#keys.enter(turn);
   }
 
-  async #sendAtomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {
+  async #sendAtomic(
+    request: BatchRequest,
+    signal: AbortSignal | undefined,
+    sending: Sending,
+  ): Promise<BatchResponse> {
+    if (signal?.aborted === true) throw givenUp('not_done');
     const waits = request.operations.map(({ operation }) => waitMsOf(operation));
     const waitMs = Math.max(receiptWaitMs(request), ...waits);
     const isWrite = request.operations.some(({ operation }) => writeOf(operation) !== undefined);
@@ -232,7 +241,10 @@ export class Dispatcher {
             signal,
             isOfSession: true,
           },
-          (sent) => sent.link.store.batch(request, sent.options),
+          (sent) => {
+            sending.isSent = true;
+            return sent.link.store.batch(request, sent.options);
+          },
         ),
       );
       this.#caller.session.observeWrite(answer.position);

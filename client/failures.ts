@@ -52,13 +52,22 @@ export function givenUp(outcome: 'not_done' | 'unknown'): CallError {
 export function toCallError(error: unknown, told: Told): CallError {
   if (error instanceof CallError) return error;
   if (!(error instanceof EndedAttempt)) return new CallError(ConnectError.from(error), told);
-  const code = error.code === 'deadline_exceeded' ? Code.DeadlineExceeded : Code.Unavailable;
-  return new CallError(new ConnectError(error.message, code), told);
+  return new CallError(new ConnectError(error.message, ENDED.get(error.code) ?? Code.Unavailable), told);
 }
+
+const ENDED: ReadonlyMap<string, Code> = new Map([
+  ['deadline_exceeded', Code.DeadlineExceeded],
+  ['cancelled', Code.Canceled],
+]);
 
 /** The same error, of a call that did nothing. */
 export function notDone(error: CallError): CallError {
   return new CallError(error, { ...error, outcome: 'not_done' });
+}
+
+/** The same error, of a call of which a part is done: that nothing was done is not true of all of it. */
+export function ofPart(error: CallError): CallError {
+  return error.outcome === 'not_done' ? new CallError(error, { ...error, outcome: 'unknown' }) : error;
 }
 
 const CODES: ReadonlyMap<string, Code> = new Map(

@@ -8,9 +8,11 @@ import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import { shown } from '#platform/shown.ts';
+import { ABSENT, isAbsent } from './absent.ts';
 import { checkKey, checkMs, checkNames, type OptionNames } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
-import { CallError, givenUp, invalid, refusedHere } from './failures.ts';
+import { CallError, invalid, refusedHere } from './failures.ts';
+import { orGivenUp } from './give-up.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
 import type { Session } from './session.ts';
 
@@ -65,7 +67,6 @@ interface Flight {
 type Age = 'missing' | 'fresh' | 'to_refresh' | 'stale';
 type FillLease = NonNullable<GetResponse['fillLease']>;
 
-const ABSENT = 'application/x-walnut-absent';
 const LEASE_MS = 10_000;
 const LEASE_MS_MAX = 60_000;
 /** How often a caller waits for a lease that others were given and let end. */
@@ -130,7 +131,7 @@ export class Loads {
     const flight = this.#flights.get(key) ?? this.#flightOf(key, load, plan, false);
     flight.callers++;
     try {
-      return await orAbort(flight.content, signal);
+      return await orGivenUp(flight.content, signal);
     } finally {
       flight.callers--;
       if (flight.callers === 0) this.#abandon(key, flight);
@@ -259,7 +260,7 @@ function contentOf({
   value,
   contentType,
 }: Pick<GetResponse, 'found' | 'value' | 'contentType'>): Uint8Array | undefined {
-  return found && contentType !== ABSENT ? value : undefined;
+  return found && !isAbsent({ contentType }) ? value : undefined;
 }
 
 function planOf(options: GetOrSetOptions): Plan {
@@ -272,15 +273,4 @@ function planOf(options: GetOrSetOptions): Plan {
   if (refreshBeforeMs >= ttlMs)
     throw invalid(`refreshBeforeMs is ${refreshBeforeMs}: expected less than ttlMs, which is ${ttlMs}`);
   return { ttlMs, refreshBeforeMs, staleMs: staleIfErrorMs, absentTtlMs, leaseMs };
-}
-
-/** The result, unless the signal aborts before. */
-function orAbort<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return result;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(givenUp('not_done'));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

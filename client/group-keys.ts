@@ -111,16 +111,16 @@ export class GroupKeys implements Keys {
   }
 
   deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number> {
-    return this.#calls.afterEarlier(() => deletePages(this.#caller, prefix, options));
+    return this.#calls.afterEarlier(() => deletePages(this.#caller, prefix, options), options.signal);
   }
 
   async *scan(prefix: string, options: ScanOptions & CallOptions): AsyncGenerator<Entry, void, undefined> {
-    await this.afterEarlier();
+    await this.afterEarlier(options.signal);
     yield* scanPages(this.#caller, this.#options.readFrom, prefix, options);
   }
 
   awaitDurable(options: AwaitDurableOptions & CallOptions): Promise<AwaitDurableResponse> {
-    return this.#calls.afterEarlier(() => waitDurable(this.#caller, options));
+    return this.#calls.afterEarlier(() => waitDurable(this.#caller, options), options.signal);
   }
 
   async getUpdates(options: GetUpdatesOptions & CallOptions): Promise<GetUpdatesResponse> {
@@ -146,8 +146,8 @@ export class GroupKeys implements Keys {
   }
 
   /** Resolves when what was called before is settled, but for calls that may wait. */
-  afterEarlier(): Promise<void> {
-    return this.#calls.afterEarlier(async () => undefined);
+  afterEarlier(signal?: AbortSignal): Promise<void> {
+    return this.#calls.afterEarlier(async () => undefined, signal);
   }
 
   async settled(): Promise<void> {

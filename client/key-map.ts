@@ -1,13 +1,14 @@
 /**
  * The keys with one prefix as a map of typed values. A value that cannot be encoded is
  * refused before anything is sent; one that cannot be decoded rejects, and the error says
- * that a write was done.
+ * that a write was done. What `getOrSet` keeps as missing (`absentTtlMs`) is missing here.
  */
 
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { DeleteResponse, GetResponse, SetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Entry, Op } from '#gen/walnut/v1/types_pb.ts';
 import { messageOf } from '#platform/thrown.ts';
+import { isAbsent } from './absent.ts';
 import { checkKey } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, invalid } from './failures.ts';
@@ -54,12 +55,12 @@ export class KeyMap<T> {
 
   /** Undefined if the key is missing. */
   async get(key: string, options: GetOptions & CallOptions = {}): Promise<T | undefined> {
-    const { found, value } = await this.#client.get(this.#named(key), options);
-    return found ? this.#decode(key, value, 'not_done') : undefined;
+    const answer = await this.#client.get(this.#named(key), options);
+    return isValue(answer) ? this.#decode(key, answer.value, 'not_done') : undefined;
   }
 
   async has(key: string, options: GetOptions & CallOptions = {}): Promise<boolean> {
-    return (await this.#client.get(this.#named(key), options)).found;
+    return isValue(await this.#client.get(this.#named(key), options));
   }
 
   /** Resolves with what became of it: `applied: false` if a condition was not met. */
@@ -82,7 +83,8 @@ export class KeyMap<T> {
         Code.PermissionDenied,
         `${show(key)} is written, but you may not read its value before`,
       );
-    return answer.previous && this.#decode(key, answer.previous.value, 'done');
+    if (answer.previous === undefined || isAbsent(answer.previous)) return undefined;
+    return this.#decode(key, answer.previous.value, 'done');
   }
 
   /** `deleted: false` if the key was missing. */
@@ -97,9 +99,10 @@ export class KeyMap<T> {
 
   /** Gives every entry, in no order. */
   async *entries(options: CallOptions = {}): AsyncGenerator<[key: string, value: T], void, undefined> {
-    for await (const { key, value } of this.#client.scan(this.prefix, options)) {
-      const name = key.slice(this.prefix.length);
-      yield [name, this.#decode(name, value, 'not_done')];
+    for await (const entry of this.#client.scan(this.prefix, options)) {
+      if (isAbsent(entry)) continue;
+      const name = entry.key.slice(this.prefix.length);
+      yield [name, this.#decode(name, entry.value, 'not_done')];
     }
   }
 
@@ -107,10 +110,11 @@ export class KeyMap<T> {
   async *changes(options: WatchOptions = {}): AsyncGenerator<MapChange<T>, void, undefined> {
     const ops = [Op.SET, Op.DELETE];
     for await (const { events } of this.#client.watch({ prefix: this.prefix }, { ops, ...options }))
-      for (const { op, key, value } of events) {
-        const name = key.slice(this.prefix.length);
-        if (op === Op.SET) yield { key: name, value: this.#decode(name, value, 'not_done') };
-        else if (op === Op.DELETE) yield { key: name, value: undefined };
+      for (const event of events) {
+        const name = event.key.slice(this.prefix.length);
+        const isGone = event.op === Op.DELETE || isAbsent(event);
+        if (isGone) yield { key: name, value: undefined };
+        else if (event.op === Op.SET) yield { key: name, value: this.#decode(name, event.value, 'not_done') };
       }
   }
 
@@ -145,6 +149,10 @@ export class KeyMap<T> {
       throw failed(outcome, Code.FailedPrecondition, why);
     }
   }
+}
+
+function isValue(answer: Pick<GetResponse, 'found' | 'contentType'>): boolean {
+  return answer.found && !isAbsent(answer);
 }
 
 function failed(outcome: 'done' | 'not_done', code: Code, message: string): CallError {

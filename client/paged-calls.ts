@@ -5,7 +5,7 @@ import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { Target } from '#routing/group-routes.ts';
 import { checkKey, checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
-import { invalid } from './failures.ts';
+import { type CallError, invalid, ofPart } from './failures.ts';
 import { type CallOptions, receiptWaitMs } from './operations.ts';
 
 /** The fields of the message without what the client sets. */
@@ -52,10 +52,14 @@ export async function deletePages(
   let cursor = '';
   let at: string | undefined;
   do {
-    const answer = await caller.run({ ...kind, at }, async (sent) => {
-      at = sent.address;
-      return sent.link.store.deletePrefix({ ...fields, prefix, cursor }, sent.options);
-    });
+    const answer = await caller
+      .run({ ...kind, at }, async (sent) => {
+        at = sent.address;
+        return sent.link.store.deletePrefix({ ...fields, prefix, cursor }, sent.options);
+      })
+      .catch((error: CallError) => {
+        throw cursor === '' ? error : ofPart(error);
+      });
     caller.session.observeWrite(answer.position);
     deleted += answer.deleted;
     cursor = answer.nextCursor;

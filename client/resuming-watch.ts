@@ -12,6 +12,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { WatchEndSchema } from '#gen/walnut/v1/errors_pb.ts';
 import type { WatchEvent, WatchRequestSchema, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
+import { tellProgram } from './tell-program.ts';
 
 export type WatchInit = MessageInitShape<typeof WatchRequestSchema>;
 
@@ -24,7 +25,7 @@ export interface ResumingOptions {
   readonly signal: AbortSignal;
   /** How long to try without getting a message, milliseconds. */
   readonly patienceMs: number;
-  /** Told why it begins again. */
+  /** Told why it begins again; what it throws is ignored. */
   readonly onBreak?: ((error: ConnectError) => void) | undefined;
 }
 
@@ -57,7 +58,7 @@ export async function* resumingWatch(
       const error = ConnectError.from(thrown);
       const isOver = resume === '' || clock.monotonicMs() - lastMs >= patienceMs;
       if (isOver || !helpsToGoOn(error)) throw error;
-      options.onBreak?.(error);
+      tellProgram(options.onBreak, error);
     }
     await clock.sleep(pauseMs, signal);
     pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX);

@@ -50,6 +50,7 @@ import {
 } from './operations.ts';
 import { checkDeletePrefix, checkScan, type DeletePrefixOptions, type ScanOptions } from './paged-calls.ts';
 import type { Session } from './session.ts';
+import { tellProgram } from './tell-program.ts';
 import { checkAwaitDurable } from './wait-durable.ts';
 import type { WatchOptions, WatchTarget } from './watch.ts';
 
@@ -76,7 +77,7 @@ export class WalnutClient implements AsyncDisposable {
       ...{ timeoutMs, attemptMs, waitMs, namesWrites, closed: this.#closed.signal },
       onRetry: (told, error) => {
         tellRetry(told, error);
-        onRetry?.(told, error);
+        tellProgram(onRetry, told, error);
       },
     });
     this.#loads = new Loads(

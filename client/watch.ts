@@ -20,7 +20,7 @@ export interface WatchOptions
   readonly signal?: AbortSignal;
   /** How long to try without getting a message, in milliseconds; default 60,000. */
   readonly patienceMs?: number;
-  /** Told why the watch begins again. */
+  /** Told why the watch begins again; what it throws is ignored. */
   readonly onBreak?: ((error: ConnectError) => void) | undefined;
 }
 

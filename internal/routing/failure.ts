@@ -3,7 +3,7 @@ import { WalnutError } from '#model/errors.ts';
 
 /** Routing itself ended the attempt, so that this is no answer of a node. */
 export class EndedAttempt extends WalnutError {
-  constructor(why: string, code: 'unavailable' | 'deadline_exceeded' = 'unavailable') {
+  constructor(why: string, code: 'unavailable' | 'deadline_exceeded' | 'cancelled' = 'unavailable') {
     super(code, why);
   }
 }

@@ -8,7 +8,7 @@
  */
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
-import type { Failure, Outcome, Told } from '#routing/failure.ts';
+import { EndedAttempt, type Failure, type Outcome, type Told } from '#routing/failure.ts';
 import type { Gate } from '#routing/gate.ts';
 import type { GroupRoutes, Target } from '#routing/group-routes.ts';
 import { nextStep } from '#routing/next-step.ts';
@@ -134,6 +134,10 @@ export class Router<L> {
       const entering = gate?.enter(endMs - this.#clock.monotonicMs(), call.signal);
       if (entering !== undefined) await this.#entered(entering, progress, call);
       const address = call.at?.() ?? hint ?? (await this.#choose(call, progress.tried));
+      if (isGivenUp(call)) {
+        gate?.onGivenUp();
+        throw this.#unsent(progress);
+      }
       progress.tried.add(address);
       progress.attempts++;
       const startedMs = this.#clock.monotonicMs();
@@ -262,6 +266,12 @@ export class Router<L> {
     else if (isOfReplica) gate.onReplica();
     else if (remedy === 'later' || remedy === 'elsewhere') gate.onFailure();
     else gate.onAnswer();
+  }
+
+  /** The caller gave up before this attempt was sent. */
+  #unsent({ outcome, attempts, last }: Progress): Error {
+    const error = new EndedAttempt('the caller gave the call up', 'cancelled');
+    return this.#links.toError(error, { outcome, address: last?.address ?? '', attempts });
   }
 
   #attemptAt(address: string, call: RoutedCall, { outcome, late, endMs }: Progress): Attempt<L> {

@@ -46,6 +46,11 @@ function open(options: Partial<WalnutClientOptions> = {}, group = new SimulatedG
   return { group, clock, client, settle, failure };
 }
 
+/** True for a call that waits for none before it. */
+function isBesides(name: string): boolean {
+  return name === 'explain' || name === 'getUpdates';
+}
+
 describe('a client of a group', () => {
   it('writes at the master, wherever that is, and goes on with the next one', async () => {
     const { group, client, settle } = open();
@@ -157,6 +162,64 @@ describe('a client of a group', () => {
     await settle(client.set('d', Buffer.from('1')));
     expect(group.state.has('c')).toBe(false);
     expect((await failure(client.get('a', { signal }))).code).toBe(Code.Canceled);
+  });
+
+  it.each<[string, (client: WalnutClient, signal: AbortSignal) => Promise<unknown>]>([
+    ['a set', (client, signal) => client.set('k', Buffer.from('1'), { signal })],
+    ['a get', (client, signal) => client.get('k', { signal })],
+    ['a get with a lease', (client, signal) => client.get('k', { fillLeaseMs: 1, signal })],
+    ['an atomic Batch', (client, signal) => client.atomic([{ delete: { key: 'k' } }], { signal })],
+    [
+      'an atomic Batch that waits for others',
+      (client, signal) => client.atomic([{ delete: { key: 'k' } }], { minAcks: 1, signal }),
+    ],
+    ['deletePrefix', (client, signal) => client.deletePrefix('k', { signal })],
+    ['awaitDurable', (client, signal) => client.awaitDurable({ signal })],
+    ['explain', (client, signal) => client.explain('k', 1, { signal })],
+    ['getUpdates', (client, signal) => client.getUpdates({ signal })],
+    ['a scan', (client, signal) => Array.fromAsync(client.scan('k', { signal }))],
+  ])('says that nothing was done of %s that was given up before it was sent', async (_, call) => {
+    const { group, client, settle, failure } = open();
+    await settle(client.set('before', Buffer.from('1')));
+    let sent = 0;
+    group.fault = () => {
+      sent++;
+      return 'none';
+    };
+    const given = { code: Code.Canceled, outcome: 'not_done', attempts: 0 };
+    expect(await failure(call(client, AbortSignal.abort()))).toMatchObject(given);
+    expect(sent).toBe(0);
+    // The same of one that waits for its turn: it ends at once.
+    let release: (() => void) | undefined;
+    group.hold = () => new Promise((resolve) => (release = resolve));
+    const before = client.set('before', Buffer.from('2'));
+    while (release === undefined) await settle(Promise.resolve());
+    const aborter = new AbortController();
+    const waiting = failure(call(client, aborter.signal));
+    aborter.abort();
+    if (!isBesides(_)) expect(await waiting).toMatchObject(given);
+    group.hold = () => undefined;
+    release();
+    await settle(before);
+    await waiting;
+  });
+
+  it('says of a deletePrefix that failed after a page that some of it is done', async () => {
+    const { group, client, failure } = open({ timeoutMs: 300 });
+    let pages = 0;
+    group.fault = (_, rpc) => (rpc === 'deletePrefix' && pages++ > 0 ? 'refused' : 'none');
+    expect((await failure(client.deletePrefix('k'))).outcome).toBe('unknown');
+  });
+
+  it('goes on where what it tells its caller throws', async () => {
+    const onRetry = (): void => {
+      throw new Error('of the caller');
+    };
+    const { group, client, settle } = open({ onRetry });
+    const faults: Fault[] = ['refused'];
+    group.fault = () => faults.shift() ?? 'none';
+    expect((await settle(client.set('k', Buffer.from('1')))).applied).toBe(true);
+    expect(faults).toEqual([]);
   });
 
   it('ends a Batch that nobody waits for, so that later calls do not', async () => {

@@ -7,11 +7,12 @@ import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { Op, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { bytes, type Codec, json, text } from '../../client/codecs.ts';
 import { connect } from '../../client/connect.ts';
 import { KeyMap } from '../../client/key-map.ts';
+import { KeyvWalnut } from '../../client/keyv.ts';
 import { Session } from '../../client/session.ts';
 
 interface User {
@@ -100,6 +101,37 @@ it.each([
   await expect(map.replace('a', 1)).rejects.toMatchObject({ code, outcome: 'done' });
 });
 
+const ABSENT = { found: true, contentType: 'application/x-walnut-absent', value: new Uint8Array() };
+
+/** A client whose every answer has one entry of a person, and one that says that there is nobody. */
+function withAbsent(): ConstructorParameters<typeof KeyMap>[0] {
+  const ann = { key: 'user:ann', value: Buffer.from('"Ann"'), contentType: '' };
+  const bob = { key: 'user:bob', ...ABSENT };
+  return {
+    get: async () => ABSENT,
+    set: async () => ({ applied: true, previous: bob }),
+    scan: async function* () {
+      yield* [ann, bob];
+    },
+    watch: async function* () {
+      yield { events: [ann, bob].map((entry) => ({ op: Op.SET, ...entry })) };
+    },
+  } as unknown as ConstructorParameters<typeof KeyMap>[0];
+}
+
+it('a map takes what getOrSet has found to be missing for missing', async () => {
+  const users = new KeyMap(withAbsent(), 'user:', json<string>());
+  expect([await users.get('bob'), await users.has('bob')]).toEqual([undefined, false]);
+  expect(await users.replace('bob', 'Bob')).toBeUndefined();
+  expect(await Array.fromAsync(users.entries())).toEqual([['ann', 'Ann']]);
+  expect(await Array.fromAsync(users.changes())).toEqual([
+    { key: 'ann', value: 'Ann' },
+    { key: 'bob', value: undefined },
+  ]);
+  const store = new KeyvWalnut(withAbsent());
+  expect([await store.get('bob'), await store.has('bob')]).toEqual([undefined, false]);
+});
+
 describe('a codec', () => {
   it.each<[string, Codec<never>, unknown[]]>([
     ['json', json(), [null, 0, '', 'ä\u{1F600}', [1, { a: false }]]],
@@ -107,6 +139,13 @@ describe('a codec', () => {
     ['bytes', bytes() as Codec<never>, [new Uint8Array([0, 255])]],
   ])('of %s gives back what it was given', (_, codec, values) => {
     for (const value of values) expect(codec.decode(codec.encode(value as never))).toEqual(value);
+  });
+
+  it('of bytes gives each reader an array of its own', () => {
+    const stored = Buffer.from([1]);
+    const [one, other] = [bytes().decode(stored), bytes().decode(stored)];
+    one[0] = 2;
+    expect([stored[0], other[0]]).toEqual([1, 1]);
   });
 
   it('refuses what would come back as something else', () => {

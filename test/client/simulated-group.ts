@@ -101,6 +101,12 @@ export class SimulatedGroup {
         this.scans++;
         return this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) }));
       });
+      rpc(KVStore.method.deletePrefix, ({ cursor }) =>
+        this.#faulty(address, 'deletePrefix', () => ({
+          deleted: 1,
+          nextCursor: cursor === '' ? 'next' : '',
+        })),
+      );
       rpc(KVStore.method.awaitDurable, ({ position }) =>
         this.#faulty(address, 'awaitDurable', () => {
           if (position !== undefined && this.#isDiscarded(position))

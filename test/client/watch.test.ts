@@ -57,7 +57,12 @@ function messageOf({
 }
 
 /** A watch of a node that does the steps of each attempt in turn. */
-function watched(attempts: Step[][], patienceMs = 60_000, request: WatchInit = PREFIX) {
+function watched(
+  attempts: Step[][],
+  patienceMs = 60_000,
+  request: WatchInit = PREFIX,
+  onBreak: (error: ConnectError) => void = () => undefined,
+) {
   const clock = new VirtualClock();
   const asked: string[] = [];
   const aborter = new AbortController();
@@ -76,7 +81,7 @@ function watched(attempts: Step[][], patienceMs = 60_000, request: WatchInit = P
   const messages: WatchResponse[] = [];
   let error: unknown;
   const done = (async () => {
-    const options = { clock, signal: aborter.signal, patienceMs };
+    const options = { clock, signal: aborter.signal, patienceMs, onBreak };
     for await (const message of resumingWatch(open, request, options)) messages.push(message);
   })().catch((thrown: unknown) => {
     error = thrown;
@@ -128,6 +133,18 @@ describe('a watch that is broken off', () => {
     expect(one.asked).toEqual(['-']);
     await one.clock.advance(3_000);
     expect(one.keys()).toEqual(['a']);
+  });
+
+  it('goes on where what it tells its caller throws or rejects', async () => {
+    const steps: Step[][] = [[start], [{ keys: ['a'], resume: 'r1' }], [{ keys: ['b'], resume: 'r2' }]];
+    let breaks = 0;
+    const onBreak = (): unknown => {
+      if (breaks++ > 0) return Promise.reject(new Error('of the caller'));
+      throw new Error('of the caller');
+    };
+    const one = watched(steps, 60_000, PREFIX, onBreak);
+    await one.clock.advance(1_000);
+    expect([one.keys(), one.code()]).toEqual([['a', 'b'], undefined]);
   });
 
   it('is over after its patience, with the last error', async () => {

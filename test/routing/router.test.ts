@@ -103,6 +103,13 @@ describe('a routed call', () => {
     expect(one.asked.length).toBeLessThan(150);
   });
 
+  it('is not sent, and so not done, where its caller gave up before', async () => {
+    const one = group({ a: () => 'answer' });
+    const nothing = { outcome: 'not_done', address: '', attempts: 0 };
+    expect(await one.run({ signal: AbortSignal.abort() })).toEqual(nothing);
+    expect(one.asked).toEqual([]);
+  });
+
   it('ends at once where the only node refers elsewhere', async () => {
     const one = group({ a: () => toMaster() });
     expect(await one.run()).toEqual({ outcome: 'not_done', address: 'a', attempts: 1 });
@@ -163,9 +170,12 @@ describe('a read of the master', () => {
   it('stays there when a caller gives up, who says nothing of the node', async () => {
     const aborter = new AbortController();
     const doings: Doing[] = [{ outcome: 'unknown', remedy: 'later' }];
-    const one = group({ a: () => doings.shift() ?? 'answer', b: () => 'answer' });
+    const giveUp = (): Doing => {
+      aborter.abort();
+      return doings.shift() ?? 'answer';
+    };
+    const one = group({ a: giveUp, b: () => 'answer' });
     one.routes.setMaster('a');
-    aborter.abort();
     await one.run({ ...READ, signal: aborter.signal });
     expect(one.routes.master).toBe('a');
     expect([await one.run(READ), one.asked]).toEqual(['a', ['a', 'a']]);
