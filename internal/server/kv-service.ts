@@ -90,11 +90,11 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
   // A gateway says what became of a call, and what it has of a Batch, while that still arrives.
   const early: EndOf = (caller) => earlySignal(caller.signal, caller.timeoutMs?.(), clock);
   const endOf = relay === undefined ? endOfCaller : early;
-  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax), endOf, group);
+  const binary = new KeyValueCalls(port, bulk, new ProtobufCalls(limits.valueBytesMax, group), endOf, group);
   const calls = {
     takes: relay === undefined ? wishesNothing : isRelayed,
     binary: relay === undefined ? binary : new RelayedCalls(relay, binary, limits.valueBytesMax, endOf),
-    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax), endOf, group),
+    json: new KeyValueCalls(port, bulk, new JsonCalls(limits.valueBytesMax, group), endOf, group),
     endOf,
   };
   const module = createRpcModule(KVStore, {

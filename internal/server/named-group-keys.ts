@@ -90,8 +90,22 @@ export class NamedGroupKeys implements KeyValuePort {
     return this.#port.getUpdates(command, signal);
   }
 
-  watch(command: WatchCommand, signal: AbortSignal, outlet?: WatchOutlet): AsyncIterable<WatchMessage> {
-    return this.#port.watch(command, signal, outlet);
+  async *watch(
+    command: WatchCommand,
+    signal: AbortSignal,
+    outlet?: WatchOutlet,
+  ): AsyncIterable<WatchMessage> {
+    const named = (message: WatchMessage): WatchMessage => ({
+      ...message,
+      position: this.#named(message.position),
+    });
+    const own = outlet && {
+      get isOpen(): boolean {
+        return outlet.isOpen;
+      },
+      send: (message: WatchMessage, onReady: () => void) => outlet.send(named(message), onReady),
+    };
+    for await (const message of this.#port.watch(command, signal, own)) yield named(message);
   }
 
   async explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {

@@ -50,7 +50,7 @@ export class BatchBytes {
 
   constructor(options: BatchBytesOptions) {
     this.#options = options;
-    this.#reader = new RequestReader(options.limits.valueBytesMax);
+    this.#reader = new RequestReader(options.limits.valueBytesMax, options.group);
     this.#mixed = options.bulk && new MixedBytes(options, options.bulk, this.#writer);
   }
 

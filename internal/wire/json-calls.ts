@@ -16,6 +16,7 @@ import {
 } from '#wire/json-answers.ts';
 import { JsonRequestReader } from '#wire/json-request.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
+import type { ToldGroup } from '#wire/told-group.ts';
 
 /** A longer value is encoded in slices. */
 const VALUE_BYTES_MAX = 65_536;
@@ -31,9 +32,9 @@ export class JsonCalls implements CallForm {
   #stalenessMs = -1;
   #freshness = '';
 
-  /** `valueBytesMax`: of a Set. */
-  constructor(valueBytesMax: number) {
-    this.#reader = new JsonRequestReader(valueBytesMax);
+  /** `valueBytesMax`: of a Set. `group`: see `JsonRequestReader`. */
+  constructor(valueBytesMax: number, group?: ToldGroup) {
+    this.#reader = new JsonRequestReader(valueBytesMax, group);
   }
 
   get columns(): OperationColumns {

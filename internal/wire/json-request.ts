@@ -12,6 +12,7 @@ import { decodePlain } from '#wire/json-base64.ts';
 import { BACKSLASH, CLOSE_OBJECT, COLON, COMMA, OPEN_OBJECT, QUOTE, SPACE } from '#wire/json-scan.ts';
 import { AT_LEAST, DELETE, GET, INCREMENT, OperationColumns, SET, TOUCH } from '#wire/kv-columns.ts';
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
+import type { ToldGroup } from '#wire/told-group.ts';
 
 /** Longer requests are decoded in slices, by the general way. */
 export const REQUEST_BYTES_MAX = 65_536;
@@ -35,6 +36,7 @@ const DELTA = 64;
 const INITIAL = 128;
 const EPOCH = 256;
 const LSN = 512;
+const GROUP = 1_024;
 const EXPIRY = TTL_MS | EXPIRE_AT_MS;
 
 interface FieldName {
@@ -56,7 +58,7 @@ const EXPIRY_NAMES = [
   ...named(TTL_MS, 'ttlMs', 'ttl_ms'),
   ...named(EXPIRE_AT_MS, 'expireAtMs', 'expire_at_ms'),
 ];
-const POSITION_NAMES = [...named(EPOCH, 'epoch'), ...named(LSN, 'lsn')];
+const POSITION_NAMES = [...named(EPOCH, 'epoch'), ...named(LSN, 'lsn'), ...named(GROUP, 'group')];
 /** The names of each kind's fields. */
 const NAMES: Readonly<Record<number, readonly FieldName[]>> = {
   [GET]: [...KEY_NAME, ...named(POSITION, 'atLeast', 'at_least'), ...named(WAIT_MS, 'waitMs', 'wait_ms')],
@@ -78,13 +80,16 @@ export class JsonRequestReader {
   /** The last request; valid until the next one is read, and only if reading returned true. */
   readonly columns: OperationColumns = new JsonColumns(1);
   readonly #valueBytesMax: number;
+  readonly #group: ToldGroup | undefined;
   /** The key, and behind the room for it the value. */
   readonly #plain = Buffer.allocUnsafeSlow(KEY_BYTES_MAX + REQUEST_BYTES_MAX);
   #json: Buffer = NO_BYTES;
   #at = 0;
 
-  constructor(valueBytesMax: number) {
+  /** `group`: that of the node, which the position of a Get may name; undefined: it may name none. */
+  constructor(valueBytesMax: number, group?: ToldGroup) {
     this.#valueBytesMax = valueBytesMax;
+    this.#group = group;
   }
 
   /** A request of one operation, as `kind` says. */
@@ -182,11 +187,21 @@ export class JsonRequestReader {
         return this.#whole(columns.atLeastEpochs, 0);
       case LSN:
         return this.#whole(columns.atLeastLsns, 0);
+      case GROUP:
+        return this.#isOwnGroup();
       case DELTA:
         return this.#whole(columns.deltas, Number.MIN_SAFE_INTEGER);
       default:
         return this.#whole(columns.initials, Number.MIN_SAFE_INTEGER);
     }
+  }
+
+  #isOwnGroup(): boolean {
+    if (this.#sign() !== QUOTE) return false;
+    const from = this.#at;
+    const to = this.#json.indexOf(QUOTE, from);
+    this.#at = to + 1;
+    return to >= 0 && this.#group?.isAt(this.#json, from, to) === true;
   }
 
   #expires(kind: number): true {

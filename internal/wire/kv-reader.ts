@@ -25,6 +25,7 @@ import {
 } from '#wire/kv-columns.ts';
 import { BATCH, readName } from '#wire/name-fields.ts';
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
+import type { ToldGroup } from '#wire/told-group.ts';
 
 const OPERATIONS = 0x0a;
 const ATOMIC = 0x10;
@@ -52,6 +53,7 @@ const TOUCH_EXPIRE_AT_MS = 0x18;
 const TOUCH_RETURN_VALUE = 0x20;
 const POSITION_EPOCH = 0x08;
 const POSITION_LSN = 0x10;
+const POSITION_GROUP = 0x1a;
 
 /** Only names begin with such a tag: no field that is read here has one. */
 const LONG_TAG = 0x100;
@@ -63,11 +65,14 @@ export class RequestReader {
   readonly columns = new OperationColumns();
   readonly #reader = new ByteReader();
   readonly #valueBytesMax: number;
+  readonly #group: ToldGroup | undefined;
   /** Where the operation being read ends. */
   #end = 0;
 
-  constructor(valueBytesMax: number) {
+  /** `group`: that of the node, which the position of a Get may name; undefined: it may name none. */
+  constructor(valueBytesMax: number, group?: ToldGroup) {
     this.#valueBytesMax = valueBytesMax;
+    this.#group = group;
   }
 
   /** A BatchRequest. */
@@ -302,7 +307,15 @@ export class RequestReader {
     }
     if (tag === POSITION_LSN) {
       lsn = reader.varint(end);
-      tag = reader.at === end ? 0 : -1;
+      tag = tagBefore(reader, end);
+    }
+    if (
+      tag === POSITION_GROUP &&
+      reader.delimited(end) === end &&
+      this.#group?.isAt(reader.bytes, reader.at, end)
+    ) {
+      reader.at = end;
+      tag = 0;
     }
     if (tag !== 0 || epoch < 0 || lsn < 0) return false;
     const { columns } = this;

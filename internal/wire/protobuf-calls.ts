@@ -14,15 +14,16 @@ import type { OperationColumns } from '#wire/kv-columns.ts';
 import { isShort, writeGetAnswer } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { writeRead } from '#wire/mixed-bytes.ts';
+import type { ToldGroup } from '#wire/told-group.ts';
 
 export class ProtobufCalls implements CallForm {
   readonly valueBytesMax = Infinity;
   readonly #reader: RequestReader;
   readonly #writer: AnswerWriter;
 
-  /** `valueBytesMax`: of a Set. */
-  constructor(valueBytesMax: number) {
-    this.#reader = new RequestReader(valueBytesMax);
+  /** `valueBytesMax`: of a Set. `group`: see `RequestReader`. */
+  constructor(valueBytesMax: number, group?: ToldGroup) {
+    this.#reader = new RequestReader(valueBytesMax, group);
     this.#writer = new AnswerWriter();
   }
 

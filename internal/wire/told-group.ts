@@ -62,6 +62,14 @@ export class ToldGroup {
     return named;
   }
 
+  /** True if the ASCII in `bytes[from, to)` is the id of the group. */
+  isAt(bytes: Uint8Array, from: number, to: number): boolean {
+    const group = this.#groupOf();
+    if (group === '' || to - from !== group.length) return false;
+    for (let i = 0; i < group.length; i++) if (bytes[from + i] !== group.charCodeAt(i)) return false;
+    return true;
+  }
+
   /** A position without an LSN is of no group. */
   named(given: Position): Position {
     const group = this.#groupOf();

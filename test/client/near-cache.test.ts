@@ -152,10 +152,13 @@ describe('a near cache', () => {
   });
 });
 
-it('is right with a real node, for own writes and those of others', async () => {
+it.each([
+  ['a plain group', ''],
+  ['a cluster', 'g1'],
+])('is right with a real node of %s, for own writes and those of others', async (_, group) => {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-near-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const master = await RunningMaster.start(directory, { fsync: 'always' });
+  const master = await RunningMaster.start(directory, { fsync: 'always' }, { group });
   onTestFinished(() => master.stop());
   const client = connect({
     addresses: [master.address],
@@ -182,6 +185,10 @@ it('is right with a real node, for own writes and those of others', async () => 
   expect((await client.get('user:a', { withModified: true })).modifiedMs).toBeGreaterThan(0n);
   // What the session saw in a history that is gone is told, although the entry is near.
   const { epoch } = client.session.token as Position;
+  expect([client.session.positions[0]?.group, String(client.session)]).toEqual([
+    group,
+    expect.stringMatching(/^s1/),
+  ]);
   client.session.join(new Session(create(PositionSchema, { epoch: epoch - 1n, lsn: 1n })));
   await expect(read()).rejects.toMatchObject({ code: Code.DataLoss });
   expect(await read()).toBe('3');

@@ -145,6 +145,20 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/node-session.test.ts'],
   },
   {
+    name: 'node of a cluster whose watches name no group once they are live',
+    file: 'internal/server/named-group-keys.ts',
+    text: 'outlet.send(named(message), onReady)',
+    replacement: 'outlet.send(message, onReady)',
+    tests: ['test/server/node-session.test.ts'],
+  },
+  {
+    name: 'Get that names a position of another group and goes by the shorter way',
+    file: 'internal/wire/told-group.ts',
+    text: 'if (bytes[from + i] !== group.charCodeAt(i)) return false;',
+    replacement: 'if (bytes.length === 0) return false;',
+    tests: ['test/server/node-session.test.ts'],
+  },
+  {
     name: 'node of a cluster whose longer ways tell positions to sessions only',
     file: 'internal/server/keys-views.ts',
     text: "(group === '' ? undefined : UNASKED)",

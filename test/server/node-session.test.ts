@@ -105,7 +105,10 @@ type Op = MessageInitShape<typeof BatchOperationSchema>;
 const VALUE = Buffer.from('v');
 const NEVER = { case: 'expireAtMs' as const, value: 0n };
 const set = (key: string): Op => ({ operation: { case: 'set', value: { key, value: VALUE } } });
-const get = (key: string): Op => ({ operation: { case: 'get', value: { key } } });
+const WATCHED = { case: 'key', value: 'k' } as const;
+const get = (key: string, atLeast?: PositionMessage): Op => ({
+  operation: { case: 'get', value: atLeast === undefined ? { key } : { key, atLeast } },
+});
 const remove = (key: string): Op => ({ operation: { case: 'delete', value: { key } } });
 const add: Op = { operation: { case: 'increment', value: { key: 'n', delta: 1n } } };
 const touch: Op = { operation: { case: 'touch', value: { key: 'k', expiry: NEVER } } };
@@ -232,10 +235,49 @@ describe('a node of a cluster', () => {
     expect(told).toEqual(['g1=5-1', `${many},g1=5-2`, 'g1=6-3', `${many},g1=6-4`]);
   });
 
-  it('watches for callers without a session, whom it tells nothing by the header', async () => {
+  it.each([true, false])(
+    'reads by the shorter ways for a caller that sends a position back as it came, in protobuf: %s',
+    async (useBinaryFormat) => {
+      const { running } = await open('g1');
+      const how = { baseUrl: running.baseUrl, httpVersion: '2', useBinaryFormat } as const;
+      const keys = createClient(KVStore, createConnectTransport(how));
+      const { position: atLeast } = await keys.set({ key: 'k', value: VALUE });
+      const ways = (): string[] => running.node.calls.splice(0).map(({ port }) => port);
+      ways();
+      expect((await keys.get({ key: 'k', atLeast: atLeast as PositionMessage })).found).toBe(true);
+      if (useBinaryFormat) await keys.batch({ operations: [get('k', atLeast), get('k', atLeast)] });
+      expect(new Set(ways())).toEqual(new Set(['moment']));
+      const others = { ...(atLeast as PositionMessage), group: 'g2' };
+      expect((await keys.get({ key: 'k', atLeast: others })).found).toBe(true);
+      expect(ways()).toEqual(['get']);
+    },
+  );
+
+  it('names its group in a watch, and tells nothing by the header', async () => {
     const { running } = await open('g1');
-    const stream = await http1(running, 'GET', '/v1/watch?key=k');
-    expect([stream.status, stream.headers[SEEN]]).toEqual([200, undefined]);
+    const rest = { canResume: true, isFragment: false, isInitialDone: false, wallShiftMs: 0 };
+    const at = (lsn: number) => ({ events: [], position: { epoch: 7, lsn: toLsn(lsn) }, ...rest });
+    running.node.watched = async function* (_command, _signal, outlet) {
+      yield at(0);
+      yield at(1);
+      if (outlet?.isOpen === true) outlet.send(at(2), () => undefined);
+      else yield at(2);
+    };
+    const names: unknown[] = [];
+    for (const useBinaryFormat of [true, false]) {
+      const how = { baseUrl: running.baseUrl, httpVersion: '2', useBinaryFormat } as const;
+      const watch = createClient(KVStore, createConnectTransport(how)).watch({ what: WATCHED });
+      for await (const { position } of watch) names.push([Number(position?.lsn), position?.group]);
+    }
+    const told = [
+      [0, ''],
+      [1, 'g1'],
+      [2, 'g1'],
+    ];
+    expect(names).toEqual([...told, ...told]);
+    const events = await http1(running, 'GET', '/v1/watch?key=k');
+    expect([events.status, events.headers[SEEN]]).toEqual([200, undefined]);
+    expect(events.text.match(/"group":"g1"/g)?.length).toBe(2);
   });
 });
 
