@@ -2,7 +2,6 @@
  * The open connections of one server, and how they end: politely when it drains
  * (GOAWAY, `Connection: close`), by force when the grace is over.
  */
-import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** A connection of one of our own drivers, or of Node's HTTP/2. */
@@ -19,8 +18,10 @@ export interface Connections {
   /** It is closed. */
   removeSession(session: Session): void;
   count(): number;
-  /** Idle connections end now, busy ones after what is under way. */
-  drain(http1: HttpServer): void;
+  /** Idle connections end, busy ones after what is under way, new ones after one answer. */
+  drain(): void;
+  /** Resolves when those are closed that were open when the drain began. */
+  drained(): Promise<void>;
   /** Resolves when no connection is left. */
   empty(): Promise<void>;
   destroy(): void;
@@ -29,17 +30,22 @@ export interface Connections {
 export function createConnections(): Connections {
   const sockets = new Map<Socket, ((socket: Socket) => void) | undefined>();
   const sessions = new Set<Session>();
-  let isDraining = false;
-  let onEmpty: (() => void)[] = [];
+  /** Those open when the drain began that are still open; undefined before. */
+  let early: Set<Socket> | undefined;
+  let waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
+  const isEmpty = (): boolean => sockets.size === 0;
+  const isDrained = (): boolean => early?.size === 0;
+  const when = (isOver: () => boolean): Promise<void> =>
+    isOver() ? Promise.resolve() : new Promise((resolve) => waiting.push({ isOver, resolve }));
 
   /** Called once; what `once` keeps for each would be held as long as the connection. */
   function onClosed(this: Socket): void {
     const onClose = sockets.get(this);
     sockets.delete(this);
+    early?.delete(this);
     onClose?.(this);
-    if (sockets.size > 0) return;
-    for (const resolve of onEmpty) resolve();
-    onEmpty = [];
+    for (const { isOver, resolve } of waiting) if (isOver()) resolve();
+    waiting = waiting.filter(({ isOver }) => !isOver());
   }
 
   return {
@@ -50,17 +56,17 @@ export function createConnections(): Connections {
     },
     addSession: (session) => {
       sessions.add(session);
-      if (isDraining) session.close();
+      if (early !== undefined) session.close();
     },
     removeSession: (session) => {
       sessions.delete(session);
     },
-    drain: (http1) => {
-      isDraining = true;
+    drain: () => {
+      early = new Set(sockets.keys());
       for (const session of sessions) session.close();
-      http1.closeIdleConnections();
     },
-    empty: () => (sockets.size === 0 ? Promise.resolve() : new Promise((resolve) => onEmpty.push(resolve))),
+    drained: () => when(isDrained),
+    empty: () => when(isEmpty),
     destroy: () => {
       for (const session of sessions) session.destroy();
       for (const socket of sockets.keys()) socket.destroy();

@@ -22,7 +22,7 @@ import { isLoopbackAddress } from '#rpc/protected-mode.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
 import { type Doors, openDoors, type TlsResult } from '#rpc/tls/doors.ts';
 import type { TlsOptions } from '#rpc/tls/tls-gate.ts';
-import { Turns } from '#rpc/turns.ts';
+import { Turns, untilParting, untilRead } from '#rpc/turns.ts';
 
 export interface ListenersOptions extends BindOptions {
   readonly clock: Clock;
@@ -68,9 +68,12 @@ export interface Listeners {
   favour(address: string): void;
   /** Takes requests from now on. To be called in the turn of the event loop in which it was opened. */
   serve(listener: Listener, events: ListenersEvents): void;
-  /** Idle connections end now, busy ones after what is under way. */
+  /** Idle connections end, of HTTP/1.1 when what their peers had sent is answered; busy ones after what is under way. */
   drain(): void;
-  /** Waits for connections to end, `graceMs` at most; then `onOver` is called and the rest are cut. Never rejects. */
+  /**
+   * Drains. New connections are taken, and told that the server stops, until those that were open
+   * are closed; all have `graceMs` at most. Then `onOver` is called and the rest are cut. Never rejects.
+   */
   close(graceMs: number, onOver: () => void): Promise<void>;
 }
 
@@ -123,11 +126,16 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
         refusals: new ConnectionRefusals({ limit, clock, logger, onRefused: onConnectionRefused }),
       };
     },
-    drain: () => connections.drain(now().http1),
+    drain: () => {
+      connections.drain();
+      void untilParting(clock).then(() => now().http1.closeIdleConnections());
+    },
     close: async (graceMs, onOver) => {
-      const stopped = new Promise<void>((resolve) => mux.close(() => resolve()));
       const done = new AbortController();
-      await Promise.race([connections.empty(), clock.sleep(graceMs, done.signal)]);
+      const grace = clock.sleep(graceMs, done.signal);
+      await Promise.race([Promise.all([connections.drained(), untilRead(clock)]), grace]);
+      const stopped = new Promise<void>((resolve) => mux.close(() => resolve()));
+      await Promise.race([connections.empty(), grace]);
       done.abort();
       onOver();
       connections.destroy();

@@ -15,6 +15,21 @@ export const TURN_BYTES = 4 * SLICE_BYTES;
 const WRITE_BYTES = 4_096;
 const CALL_BYTES = 1_024;
 
+/** Resolves when everything is read, and every connection taken, that had come by now: the turn under way may have looked for it already, the next one does. */
+export async function untilRead(clock: Clock): Promise<void> {
+  await clock.yield();
+  await clock.yield();
+}
+
+/** How long an idle connection of HTTP/1.1 stays open when the server drains: its peer may have sent a request, and would never know what became of it. */
+export const PARTING_MS = 100;
+
+/** Resolves when idle connections of HTTP/1.1 may be closed. */
+export async function untilParting(clock: Clock): Promise<void> {
+  await clock.sleep(PARTING_MS);
+  await untilRead(clock);
+}
+
 export interface Writer {
   /** True if what it wrote or made last was much: those with little go first. */
   readonly isHeavy: boolean;

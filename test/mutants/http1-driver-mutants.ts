@@ -7,6 +7,20 @@ const CONNECTION = 'internal/rpc/http1/http1-connection.ts';
 
 export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
+    name: 'port that closes as soon as the server drains',
+    file: 'internal/rpc/listeners.ts',
+    text: '      await Promise.race([Promise.all([connections.drained(), untilRead(clock)]), grace]);\n',
+    replacement: '',
+    tests: ['test/server/edge.test.ts'],
+  },
+  {
+    name: 'idle connection that ends over what its peer has sent when the server drains',
+    file: CONNECTION,
+    text: '    if (!this.#isIdle) return;\n',
+    replacement: '    if (!this.#isIdle) return;\n    this.#finish();\n',
+    tests: [DRIVER],
+  },
+  {
     name: 'answer lost of a connection that Node serves and its peer half closed',
     file: 'internal/rpc/http-servers.ts',
     text: 'Object.assign(server, { httpAllowHalfOpen: true });',
@@ -119,7 +133,7 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'field that comes twice taken for the last of them (HTTP/1.1)',
     file: 'internal/rpc/http1/request-start.ts',
-    text: 'if (bag[name] !== undefined) return undefined;',
+    text: 'if (this.#isIdle) this.#finish();',
     replacement: '',
     tests: [HAND_OVER],
   },

@@ -25,10 +25,11 @@ describe('drain', () => {
       new Promise((resolve) => {
         finish = resolve;
       });
-    const held = rpc(running, 'KVStore/Get', { key: 'k' });
+    const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
     await until(() => running.node.calls.length === 1);
     running.server.beginDrain();
-    running.server.beginDrain();
+    // As a process does at SIGTERM: the port stays open for as long as a call is under way.
+    const closed = running.server.close(60_000);
 
     const ready = await http1(running, 'GET', '/readyz');
     expect([ready.status, ready.headers.connection]).toEqual([503, 'close']);
@@ -42,6 +43,51 @@ describe('drain', () => {
 
     finish();
     expect((await held).status).toBe(200);
+    await closed;
+    await expect(http1(running, 'GET', '/livez')).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it.each(['own', 'node'] as const)(
+    'answers what comes on an idle connection at the last moment, and a peer that had just connected (HTTP/1.1 by %s)',
+    async (by) => {
+      const running = await start({ http1: by });
+      const get = 'GET /v1/keys/k HTTP/1.1\r\nHost: a\r\n\r\n';
+      const idle = tcp(running);
+      idle.socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => idle.received().endsWith('ok\n'));
+      idle.socket.write(get);
+      const fresh = tcp(running);
+      fresh.socket.write(get);
+      await running.server.close(60_000);
+      await Promise.all([idle.closed, fresh.closed]);
+      for (const { received } of [idle, fresh]) {
+        const answer = received().replace(/^.*ok\n/s, '');
+        expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+        expect(answer).toMatch(/connection: close/i);
+        expect(answer).toContain('the server is stopping');
+      }
+      expect(running.node.calls).toEqual([]);
+    },
+  );
+
+  it('tells callers by HTTP/2 that connect while it drains, and waits for none of them', async () => {
+    const clock = new VirtualClock();
+    const running = await start({ clock });
+    let finish = (): void => {};
+    running.node.hold = () =>
+      new Promise((resolve) => {
+        finish = resolve;
+      });
+    const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
+    await until(() => running.node.calls.length === 1);
+    const closed = running.server.close(10_000);
+    const transport = createGrpcTransport({ baseUrl: running.baseUrl });
+    await expect(createClient(KVStore, transport).get({ key: 'k' })).rejects.toThrow('[unavailable]');
+    const late = session(running);
+    expect((await http2(late, { ':path': '/readyz' })).headers[':status']).toBe(503);
+    finish();
+    expect((await held).status).toBe(200);
+    await closed;
   });
 
   it('sends GOAWAY to idle HTTP/2 sessions, so that close ends without its grace', async () => {

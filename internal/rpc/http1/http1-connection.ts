@@ -21,7 +21,7 @@ import type { OpenConnection } from '#rpc/open-connections.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 import { peerOf } from '#rpc/peer.ts';
 import { disownSocket, heedErrors, ownSocket, type SocketOwner } from '#rpc/socket-owner.ts';
-import type { Writer } from '#rpc/turns.ts';
+import { untilParting, type Writer } from '#rpc/turns.ts';
 import { endWith, LATE, notHttp, type Unparsed } from '#rpc/unparsed.ts';
 
 /** With so many bytes of answers to be written, the next request waits for the write. */
@@ -115,10 +115,13 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.socket.destroy();
   }
 
-  /** The server drains. */
+  /** The server drains. What the peer had sent before it heard of that is answered. */
   close(): void {
     this.#isLast = true;
-    if (this.#time.phase === 'idle') this.#finish();
+    if (!this.#isIdle) return;
+    void untilParting(this.#site.clock).then(() => {
+      if (this.#isIdle) this.#finish();
+    });
   }
 
   onHead(head: Http1Head): boolean {
@@ -226,6 +229,10 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#noteHeld();
     this.#time.become(this.#phase, this.#nowMs);
     return written;
+  }
+
+  get #isIdle(): boolean {
+    return this.#time.phase === 'idle' && this.#deferred === undefined && !this.#isOver;
   }
 
   get #phase(): Phase {

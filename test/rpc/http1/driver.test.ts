@@ -4,6 +4,7 @@ import { patienceMs } from '#rpc/answer-pace.ts';
 import { type HttpResponse, send } from '#rpc/http-io.ts';
 import { ANSWER_WAIT_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS, REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
 import type { CodecResponse } from '#rpc/http2/codec-request.ts';
+import { PARTING_MS } from '#rpc/turns.ts';
 import { bodiesOf, get, post, startDriver } from '#test/rpc/http1/driven.ts';
 import { type Call, ok } from '#test/rpc/http2/driven.ts';
 
@@ -43,7 +44,7 @@ describe('answers', () => {
     driven.onCall = ({ exchange, body }) => {
       exchange.answer(ok(body));
       written.push(first.socket.writes.length);
-      if (body === 'b') driven.connections.drain({ closeIdleConnections: () => {} } as never);
+      if (body === 'b') driven.connections.drain();
     };
     await Promise.all([first.send(post('/call', 'a')), second.send(post('/call', 'b'))]);
     expect(written).toEqual([0, 0]);
@@ -380,8 +381,8 @@ describe('a server that drains', () => {
     await begun.send('GET /call');
     driven.onCall = (call) => held.push(call);
     await busy.send(get('/call'), get('/call'));
-    driven.connections.drain({ closeIdleConnections: () => {} } as never);
-    await driven.clock.settle();
+    driven.connections.drain();
+    await driven.clock.advance(PARTING_MS);
     const ended = (): boolean[] => [idle, busy, begun].map(({ socket }) => socket.writableEnded);
     expect(ended()).toEqual([true, false, false]);
     held[0]?.exchange.answer(ok());
@@ -396,13 +397,19 @@ describe('a server that drains', () => {
     expect([idle, busy, begun].map(({ socket }) => socket.destroyed)).toEqual([true, true, true]);
   });
 
-  it('answers what comes on new connections', async () => {
+  it('answers what comes on new connections, and for a moment on idle ones', async () => {
     const driven = startDriver();
-    driven.connections.drain({ closeIdleConnections: () => {} } as never);
-    const peer = driven.open();
-    await peer.send(get('/call'));
-    expect(peer.take()).toContain('connection: close');
-    expect(peer.socket.writableEnded).toBe(true);
+    const idle = driven.open();
+    await idle.send(get('/call'));
+    idle.take();
+    driven.connections.drain();
+    await driven.clock.advance(PARTING_MS - 1);
+    for (const peer of [idle, driven.open()]) {
+      expect(peer.socket.writableEnded).toBe(false);
+      await peer.send(get('/call'));
+      expect(peer.take()).toContain('connection: close');
+      expect(peer.socket.writableEnded).toBe(true);
+    }
   });
 
   it('ends a connection whose answer is still being read when it has been', async () => {
@@ -410,7 +417,7 @@ describe('a server that drains', () => {
     const peer = driven.open();
     peer.socket.isStuck = true;
     await peer.send(get('/call'));
-    driven.connections.drain({ closeIdleConnections: () => {} } as never);
+    driven.connections.drain();
     expect(peer.socket.writableEnded).toBe(false);
     peer.socket.unstick();
     await driven.clock.settle();
