@@ -133,7 +133,7 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'field that comes twice taken for the last of them (HTTP/1.1)',
     file: 'internal/rpc/http1/request-start.ts',
-    text: 'if (this.#isIdle) this.#finish();',
+    text: 'if (bag[name] !== undefined) return undefined;',
     replacement: '',
     tests: [HAND_OVER],
   },
@@ -147,7 +147,7 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'idle connection that a drain leaves open (HTTP/1.1)',
     file: CONNECTION,
-    text: "if (this.#time.phase === 'idle') this.#finish();",
+    text: 'if (this.#isIdle) this.#finish();',
     replacement: '',
     tests: [DRIVER],
   },
