@@ -98,7 +98,7 @@ function open(session = new Session()) {
         asked.push(position?.epoch ?? 0n);
         waits.push(timeoutMs);
         if (timeoutMs > 1) await clock.sleep(1_500);
-        // A node of a cluster names its group to sessions alone.
+        // Nodes of before name their group to sessions alone.
         return { durable: at(requestHeader.get(SEEN) === null ? '' : 'g2', 7, 9) };
       },
     }),

@@ -12,6 +12,9 @@ import { Durability, type Position as PositionMessage } from '#gen/walnut/v1/typ
 import type { GetCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { formatPosition, type Position, toLsn } from '#model/position.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createKeysViews } from '#server/keys-views.ts';
+import { EPOCH, FakeNode } from '#test/server/fake-node.ts';
 import { http1, type PlainAnswer, type Running, start } from '#test/server/running.ts';
 
 const SEEN = 'x-walnut-positions';
@@ -105,6 +108,8 @@ type Op = MessageInitShape<typeof BatchOperationSchema>;
 const VALUE = Buffer.from('v');
 const NEVER = { case: 'expireAtMs' as const, value: 0n };
 const set = (key: string): Op => ({ operation: { case: 'set', value: { key, value: VALUE } } });
+const NO_PAUSES = { pause: async () => undefined };
+const RECEIPT = { minAcks: 0, timeoutMs: 0 };
 const WATCHED = { case: 'key', value: 'k' } as const;
 const get = (key: string, atLeast?: PositionMessage): Op => ({
   operation: { case: 'get', value: atLeast === undefined ? { key } : { key, atLeast } },
@@ -252,6 +257,21 @@ describe('a node of a cluster', () => {
       expect(ways()).toEqual(['get']);
     },
   );
+
+  it('tells its group to callers with rights on some keys, each call by itself', async () => {
+    const node = new FakeNode();
+    const views = createKeysViews(node.ports.keyValue, createNodeClock(), NO_PAUSES, () => 'g1');
+    const keys = { read: ['k'], write: ['k'] };
+    const told: string[] = [];
+    const viewer = { keys, wish: undefined, tellPositions: (text: string) => told.push(text) };
+    const command = { ...RECEIPT, key: 'k', value: VALUE, expiry: { kind: 'default' } as const };
+    const { position } = await views(viewer).port.set({ ...command, returnPrevious: false });
+    node.epoch++;
+    await views(viewer).port.get({ key: 'k', waitMs: 0 });
+    expect(position.group).toBe('g1');
+    expect(told).toEqual([`g1=${EPOCH}-1`, `g1=${EPOCH + 1}-1`]);
+    expect(() => views(viewer).port.get({ key: 'other', waitMs: 0 })).toThrow('you may not read this key');
+  });
 
   it('names its group in a watch, and tells nothing by the header', async () => {
     const { running } = await open('g1');
