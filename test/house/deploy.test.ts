@@ -303,11 +303,43 @@ describe('the compose file', () => {
   });
 });
 
+describe('the compose file of a cluster', () => {
+  const { services } = parse(readText('deploy/docker/cluster.yaml'), { merge: true }) as {
+    services: Record<string, Service>;
+  };
+  const processes = Object.entries(services).filter(([, { command }]) => command?.[0] !== 'bin/walnut.cjs');
+
+  it.each(processes)('starts %s with a configuration that loads', (name, { command = [], ...service }) => {
+    const config = configOf(command, { WALNUT_SERVER__ADDRESS: '0.0.0.0', ...service.environment });
+    expect(service).toMatchObject({
+      read_only: true,
+      stop_grace_period: '15s',
+      volumes: [`${name}:/var/lib/walnut`],
+    });
+    if (config.kind === 'node') {
+      expect(config).toMatchObject({ cluster: { node: name }, server: { advertise: `${name}:8080` } });
+      expect(config).toHaveProperty('cluster.coordinators', ['coordinator:8070']);
+    } else if (config.kind === 'gateway') {
+      expect(config).toHaveProperty('gateway.coordinators', ['coordinator:8070']);
+      expect(service.ports).toEqual([`127.0.0.1:${config.server.port}:${config.server.port}`]);
+    } else expect(config).toMatchObject({ kind: 'coordinator', server: { port: 8070 } });
+  });
+
+  it('makes groups of the nodes that it starts', () => {
+    const { command = [] } = services['init'] ?? {};
+    expect(command.slice(0, 5).join(' ')).toBe(
+      'bin/walnut.cjs cluster init --coordinators coordinator:8070',
+    );
+    const members = command.flatMap((word) => /^g\d=(.*)$/.exec(word)?.[1]?.split(',') ?? []);
+    expect(members).toEqual(Object.keys(services).filter((name) => name.startsWith('node-')));
+  });
+});
+
 describe('the unit of systemd', () => {
   const unit = readText('deploy/systemd/walnut@.service');
   const directive = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
 
-  it.each(['master', 'slave', 'node', 'coordinator'])('starts a %s by a program that is there', (name) => {
+  it.each(['master', 'slave', 'node', 'coordinator', 'gateway'])('starts a %s by a program that is there', (name) => {
     const [node, program = '', ...flags] = directive('ExecStart').replaceAll('%i', name).split(' ');
     expect([node, parseNodeFlags(flags).kind]).toEqual(['/usr/bin/node', 'run']);
     expect(readdirSync(join(ROOT, 'bin'))).toContain(program.replace('/opt/walnut/bin/', ''));

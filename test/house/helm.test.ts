@@ -58,6 +58,7 @@ describe('the chart', () => {
   it.each<[BinaryKind, string, string]>([
     ['node', 'nodeConfig', 'node.yaml'],
     ['coordinator', 'coordinatorConfig', 'coordinator.yaml'],
+    ['gateway', 'gatewayConfig', 'gateway.yaml'],
   ])('starts a %s with a configuration that loads', (kind, name, template) => {
     const text = readText(`${CHART}/templates/${template}`);
     const env = Object.fromEntries(
@@ -84,13 +85,13 @@ describe('the chart', () => {
     const probed = [...ALL.matchAll(/healthcheck\.cjs".*?("(\/\w+)")?\]/g)].map(
       ([, , path = '/livez']) => path,
     );
-    expect(probed).toEqual(['/livez', '/readyz', '/livez', '/readyz']);
+    expect(probed).toEqual(['/livez', '/readyz', '/livez', '/readyz', '/livez', '/readyz']);
     for (const path of probed) expect(operationOf(path).access).toBe('health');
   });
 
   it('runs without privileges, on a read-only root, and gives a stop its time', () => {
-    expect(ALL.match(/securityContext: \{\{- include "walnut\.podSecurity"/g)).toHaveLength(3);
-    expect(ALL.match(/securityContext: \{\{- include "walnut\.containerSecurity"/g)).toHaveLength(3);
+    expect(ALL.match(/securityContext: \{\{- include "walnut\.podSecurity"/g)).toHaveLength(4);
+    expect(ALL.match(/securityContext: \{\{- include "walnut\.containerSecurity"/g)).toHaveLength(4);
     expect(ALL).toContain('readOnlyRootFilesystem: true');
     expect(values['terminationGracePeriodSeconds']).toBeGreaterThan(10 + 9.5);
   });

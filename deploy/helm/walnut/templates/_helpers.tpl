@@ -21,10 +21,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "walnut.name" . }}-coordinator:{{ .Values.coordinatorConfig.server.port }}
 {{- end }}
 
-{{/* The names of the nodes, as `cluster init` takes them. */}}
-{{- define "walnut.nodes" -}}
+{{/* The groups and the names of their nodes, as `cluster init` takes them. */}}
+{{- define "walnut.groupFlags" -}}
 {{- $name := include "walnut.name" . -}}
-{{- range $i, $_ := until (int .Values.replicas) }}{{ if $i }},{{ end }}{{ $name }}-node-{{ $i }}{{ end -}}
+{{- range $group := .Values.groups }}--group {{ $group }}=
+{{- range $i, $_ := until (int $.Values.replicas) }}{{ if $i }},{{ end }}{{ $name }}-{{ $group }}-{{ $i }}{{ end }} {{ end -}}
 {{- end }}
 
 {{- define "walnut.toolFlags" -}}
