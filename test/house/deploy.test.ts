@@ -327,9 +327,7 @@ describe('the compose file of a cluster', () => {
 
   it('makes groups of the nodes that it starts', () => {
     const { command = [] } = services['init'] ?? {};
-    expect(command.slice(0, 5).join(' ')).toBe(
-      'bin/walnut.cjs cluster init --coordinators coordinator:8070',
-    );
+    expect(command.slice(0, 5).join(' ')).toBe('bin/walnut.cjs cluster init --coordinators coordinator:8070');
     const members = command.flatMap((word) => /^g\d=(.*)$/.exec(word)?.[1]?.split(',') ?? []);
     expect(members).toEqual(Object.keys(services).filter((name) => name.startsWith('node-')));
   });
@@ -339,11 +337,14 @@ describe('the unit of systemd', () => {
   const unit = readText('deploy/systemd/walnut@.service');
   const directive = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
 
-  it.each(['master', 'slave', 'node', 'coordinator', 'gateway'])('starts a %s by a program that is there', (name) => {
-    const [node, program = '', ...flags] = directive('ExecStart').replaceAll('%i', name).split(' ');
-    expect([node, parseNodeFlags(flags).kind]).toEqual(['/usr/bin/node', 'run']);
-    expect(readdirSync(join(ROOT, 'bin'))).toContain(program.replace('/opt/walnut/bin/', ''));
-  });
+  it.each(['master', 'slave', 'node', 'coordinator', 'gateway'])(
+    'starts a %s by a program that is there',
+    (name) => {
+      const [node, program = '', ...flags] = directive('ExecStart').replaceAll('%i', name).split(' ');
+      expect([node, parseNodeFlags(flags).kind]).toEqual(['/usr/bin/node', 'run']);
+      expect(readdirSync(join(ROOT, 'bin'))).toContain(program.replace('/opt/walnut/bin/', ''));
+    },
+  );
 
   it('does not start again after an exit code that an operator must see, and gives a stop its time', () => {
     const { config, directory, storage } = EXIT_CODES;
