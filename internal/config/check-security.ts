@@ -1,10 +1,9 @@
 /** What keys of `auth`, `peer` and `server` need of other keys. Pure. */
 import { isUserList, parseUserList } from '#auth/user-list.ts';
-import type { BinaryKind, ConfigOf, NodeConfig } from '#config/binaries.ts';
+import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
 import type { AuthConfig } from '#config/sections/auth.ts';
 import type { PeerTlsConfig } from '#config/sections/peer.ts';
 import type { ServerTlsConfig } from '#config/sections/server-tls.ts';
-import { upstreamsOf } from '#config/upstreams.ts';
 import { isLoopbackHost } from '#model/address.ts';
 
 export interface CrossProblem {
@@ -15,33 +14,14 @@ export interface CrossProblem {
   readonly message: string;
 }
 
-export function checkNodeSecurity(config: NodeConfig): CrossProblem[] {
-  const others = [...upstreamsOf(config), ...config.replication.replicas];
-  return [...checkListening(config), ...checkClearText(config, 'this node', others)];
-}
-
-export function checkCoordinatorSecurity(config: ConfigOf<'coordinator'>): CrossProblem[] {
-  return [...checkListening(config), ...checkServedClear(config), ...checkAdvertised(config)];
-}
-
-function checkListening({ auth, server, peer }: ConfigOf<BinaryKind>): CrossProblem[] {
-  return [...checkAuth(auth), ...checkServerTls(server.tls), ...checkPeerTls(peer.tls)];
-}
-
-/** The addresses of nodes come from the map: whether they are of this machine shows at run time. */
-export function checkGatewaySecurity(config: ConfigOf<'gateway'>): CrossProblem[] {
-  const { coordinators } = config.gateway;
-  return [...checkListening(config), ...checkClearText(config, 'this gateway', coordinators)];
-}
-
 /** Other coordinators and nodes are told one address. */
-function checkAdvertised({ server }: ConfigOf<'coordinator'>): CrossProblem[] {
+export function checkAdvertised({ server }: Pick<ConfigOf<'coordinator'>, 'server'>): CrossProblem[] {
   if (server.advertise !== undefined || !/^(?:0\.0\.0\.0|::)$/.test(server.address)) return [];
   const message = `missing: expected the host:port by which nodes and operators reach this coordinator, as server.address is ${server.address}`;
   return [{ section: 'server', key: 'advertise', message }];
 }
 
-function checkAuth(auth: AuthConfig): CrossProblem[] {
+export function checkAuth(auth: AuthConfig): CrossProblem[] {
   const problems: CrossProblem[] = [];
   if (auth.mode !== 'off' && auth.file === undefined && auth.users === undefined) {
     const message = `missing: expected the file of users that auth.mode: ${auth.mode} needs, or auth.users instead; walnut auth init writes such a file`;
@@ -80,7 +60,7 @@ function problemOfUsers(line: string): CrossProblem {
   return { section: 'auth', key, within, message };
 }
 
-function checkServerTls({ mode, cert, key, clientCa, clientAuth }: ServerTlsConfig): CrossProblem[] {
+export function checkServerTls({ mode, cert, key, clientCa, clientAuth }: ServerTlsConfig): CrossProblem[] {
   const problem = (name: string, message: string): CrossProblem => ({
     section: 'server',
     key: `tls.${name}`,
@@ -109,7 +89,7 @@ function checkServerTls({ mode, cert, key, clientCa, clientAuth }: ServerTlsConf
     : [...missing, problem('client_ca', 'expected server.tls.client_auth: request or require beside it')];
 }
 
-function checkPeerTls({ ca, cert, key, serverName }: PeerTlsConfig): CrossProblem[] {
+export function checkPeerTls({ ca, cert, key, serverName }: PeerTlsConfig): CrossProblem[] {
   const problem = (name: string, message: string): CrossProblem[] => [
     { section: 'peer', key: `tls.${name}`, message: `missing: expected ${message}` },
   ];
@@ -126,7 +106,7 @@ function checkPeerTls({ ca, cert, key, serverName }: PeerTlsConfig): CrossProble
  * A credential crosses a network in clear text only where `auth.allow_clear_text` says so. `others`:
  * the addresses to which this process sends its own.
  */
-function checkClearText(
+export function checkClearText(
   config: ConfigOf<BinaryKind>,
   self: string,
   others: readonly string[],
@@ -139,7 +119,7 @@ function checkClearText(
   return [clearTextProblem(`${self} sends peer.token_file to ${reached} in clear text`)];
 }
 
-function checkServedClear({ auth, server }: ConfigOf<BinaryKind>): CrossProblem[] {
+export function checkServedClear({ auth, server }: ConfigOf<BinaryKind>): CrossProblem[] {
   if (auth.allowClearText || auth.mode === 'off') return [];
   if (server.tls.mode === 'required' || isLoopbackHost(server.address)) return [];
   return [

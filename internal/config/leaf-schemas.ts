@@ -3,6 +3,7 @@
  * what came, gives plain units, and fills in its default where the key is
  * missing. A key without a default is required.
  */
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
@@ -49,7 +50,7 @@ function isWithin(value: number | undefined, { min, max = Number.MAX_SAFE_INTEGE
 
 function describeRange(form: string, { min, max }: Range, format: (value: number) => string): string {
   if (max !== undefined) return `${form} from ${format(min)} to ${format(max)}`;
-  return min > 0 ? `${form}, at least ${format(min)}` : form;
+  return `${form}, at least ${format(min)}`;
 }
 
 export function wholeNumber(range: Range, fallback?: number): z.ZodType<number> {
@@ -111,7 +112,7 @@ export function boolean(fallback: boolean): z.ZodType<boolean> {
 export function oneOf<const T extends string>(choices: readonly T[], fallback: T): z.ZodType<T> {
   return define(
     {
-      expected: choices.join(', '),
+      expected: `one of ${choices.join(', ')}`,
       // YAML reads 1.2 as a number.
       read: (value) =>
         choices.find((choice) => choice === (typeof value === 'number' ? String(value) : value)),
@@ -120,12 +121,13 @@ export function oneOf<const T extends string>(choices: readonly T[], fallback: T
   );
 }
 
-/** Text without blanks or control characters at its ends or inside: an address. */
+/** An IP address, where needed with its zone, or a host name. */
 export function bindAddress(fallback: string): z.ZodType<string> {
   return define(
     {
-      expected: 'an address to bind such as "127.0.0.1", "::" or a host name',
-      read: (value) => (typeof value === 'string' && /^[A-Za-z0-9.:_%-]+$/.test(value) ? value : undefined),
+      expected: 'an IP address or a host name to bind, such as "127.0.0.1" or "::", without a port',
+      read: (value) =>
+        typeof value === 'string' && (isIP(value) > 0 || isHostName(value)) ? value : undefined,
     },
     fallback,
   );

@@ -20,6 +20,7 @@ import { checkTogether } from '#config/check-together.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
+import type { Surroundings } from '#config/section.ts';
 import { suggestKey } from '#config/suggest-key.ts';
 import {
   emptySection,
@@ -67,7 +68,7 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
   const changes = readSets(source.changes ?? [], 'SetConfig');
   problems.push(...changes.problems);
   overrides.push(...changes.overrides);
-  if (yaml.problems.length > 0) throw new ConfigError([...yaml.problems, ...problems]);
+  if (yaml.problems.length > 0) throw failure(source.file, [...yaml.problems, ...problems]);
 
   const keys = keysOf(kind, surroundings);
   problems.push(...flattenAll(yaml, keys));
@@ -76,21 +77,59 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
   const labels = applyOverrides(yaml.values, taken, keys);
   const origins = originsOf(yaml, labels, keys);
   const absent = Object.keys(sectionsOf(kind)).filter((name) => yaml.values[name] === undefined);
+  const { config, issues } = readSections(kind, yaml.values, surroundings);
+  const places = { yaml, labels, keys };
+  // What was left out by now would be missed by other keys.
+  const cross = problems.length > 0 ? [] : checkTogether(config, issues.flatMap(wrongIn));
+  problems.push(...issues.flatMap((issue) => describeIssue(issue, { ...places, kind, absent })));
+  problems.push(...cross.map((each) => describeCross(each, places)));
+  if (problems.length > 0) throw failure(source.file, problems);
+  return { config, origins };
+}
+
+interface ReadSections<Kind extends BinaryKind> {
+  /** Where there are issues: by the keys that are right. A section is missing where it needs one of the others. */
+  readonly config: ConfigOf<Kind>;
+  readonly issues: readonly z.core.$ZodIssue[];
+}
+
+function readSections<Kind extends BinaryKind>(
+  kind: Kind,
+  values: Record<string, unknown>,
+  surroundings: Surroundings,
+): ReadSections<Kind> {
   const schemas = Object.entries(sectionsOf(kind)).map(([name, section]) => {
-    yaml.values[name] ??= emptySection();
+    values[name] ??= emptySection();
     return [name, section.schema(surroundings)] as const;
   });
-  const result = z.strictObject(Object.fromEntries(schemas)).safeParse(yaml.values);
-  if (!result.success) {
-    const context = { kind, yaml, labels, keys, absent };
-    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, context)));
-  }
-  const config = { kind, ...result.data } as unknown as ConfigOf<Kind>;
-  if (problems.length === 0) {
-    problems.push(...checkTogether(config).map((each) => describeCross(each, { yaml, labels, keys })));
-  }
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { config, origins };
+  const result = z.strictObject(Object.fromEntries(schemas)).safeParse(values);
+  if (result.success) return { config: { kind, ...result.data } as unknown as ConfigOf<Kind>, issues: [] };
+  const { issues } = result.error;
+  const wrong = new Set(issues.flatMap(wrongIn));
+  const read = schemas.map(([name, schema]) => {
+    const given = Object.entries(values[name] ?? {}).filter(([key]) => !wrong.has(`${name}.${key}`));
+    return [name, schema.safeParse(Object.fromEntries(given)).data];
+  });
+  return { config: { kind, ...Object.fromEntries(read) } as ConfigOf<Kind>, issues };
+}
+
+/** The sections and `section.key` of an issue. */
+function wrongIn(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.slice(0, 2).map(String);
+  return issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => [...path, key].join('.'))
+    : [path.join('.')];
+}
+
+/** In the order of the file; what came by other ways follows. */
+function failure(file: string, problems: readonly string[]): ConfigError {
+  const placed = problems.map((text) => {
+    const [, line, column] =
+      (text.startsWith(`${file}:`) && /^(\d+):(\d+) /.exec(text.slice(file.length + 1))) || [];
+    return { text, line: Number(line ?? Number.POSITIVE_INFINITY), column: Number(column ?? 0) };
+  });
+  placed.sort((a, b) => (a.line === b.line ? a.column - b.column : a.line < b.line ? -1 : 1));
+  return new ConfigError(placed.map(({ text }) => text));
 }
 
 /** Makes plain keys of all groups in the file; one message for each key that it wrote with a dot. */

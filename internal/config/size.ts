@@ -17,7 +17,7 @@ const UNITS_BYTES: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** The form of a size, for messages. */
-export const SIZE_FORM = 'a size such as "512B", "100MB" or "64MiB"';
+export const SIZE_FORM = 'a size such as "512B", "100KB", "64MiB" or "1GB"';
 
 /** Bytes; undefined where `text` is no size or beyond 2^53. */
 export function parseSize(text: string): number | undefined {

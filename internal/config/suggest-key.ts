@@ -14,7 +14,9 @@ export function suggestKey(
   const elsewhere = names.find((name) => key !== undefined && name.endsWith(`.${key}`));
   if (elsewhere !== undefined) return elsewhere;
   let best: string | undefined;
-  let bestDistance = DISTANCE_MAX + 1;
+  // Half of a short word changed is another word.
+  const length = (key ?? section).length;
+  let bestDistance = Math.min(DISTANCE_MAX, Math.max(1, Math.floor(length / 2))) + 1;
   for (const name of names) {
     const distance = editDistance(written, name);
     if (distance < bestDistance) [best, bestDistance] = [name, distance];

@@ -6,8 +6,8 @@ import {
   LineCounter,
   type Pair,
   parseDocument,
+  type YAMLError,
   type YAMLMap,
-  type YAMLParseError,
 } from 'yaml';
 
 export type RawSection = Record<string, unknown>;
@@ -34,7 +34,9 @@ export function parseYaml(file: string, text: string): YamlSource {
     const { line, col } = lines.linePos(offset);
     return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
   };
-  const problems = document.errors.map((error) => `${at(error.pos[0])} ${describeError(error)}`);
+  // A tag or directive that is not known changes what the file says.
+  const found = [...document.errors, ...document.warnings];
+  const problems = found.map((each) => `${at(each.pos[0])} ${describeError(each, text)}`);
   const root = document.contents;
   const isUsable = root === null || isMap(root) || (isScalar(root) && root.value === null);
   if (problems.length === 0 && !isUsable) {
@@ -54,10 +56,12 @@ export function parseYaml(file: string, text: string): YamlSource {
   };
 }
 
-function describeError({ code, message }: YAMLParseError): string {
-  return code === 'MULTIPLE_DOCS'
-    ? 'expected one YAML document: "---" begins a second one; put all sections into the first'
-    : onOneLine(message);
+function describeError({ code, message, pos: [offset] }: YAMLError, text: string): string {
+  if (code === 'MULTIPLE_DOCS')
+    return 'expected one YAML document: "---" begins a second one; put all sections into the first';
+  if (code !== 'DUPLICATE_KEY') return onOneLine(message);
+  const [key = 'a key'] = /^["']?[\w.-]{1,64}["']?/.exec(text.slice(offset)) ?? [];
+  return `${key}: expected each key once, and this one is there already`;
 }
 
 /** The library quotes the file, which may contain anything. */

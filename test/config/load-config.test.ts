@@ -141,6 +141,10 @@ describe('documented files', () => {
     expect(printConfig(directoryOf('data', '/srv'))).toContain('directory: /srv/data\n');
   });
 
+  it.each(['127.0.0.1', '::', 'fe80::1%eth0', 'localhost', 'cache-1.example.net'])('bind %s', (address) => {
+    expect(load('master', `${MINIMAL}server: { address: "${address}" }`).server.address).toBe(address);
+  });
+
   it('load as a slave', () => {
     const config = loadConfig({ kind: 'slave', file: 'slave.yaml', text: DOCUMENTED_SLAVE });
     expect(config.master).toEqual({ address: 'master:8080', syncIntervalMs: 1_000 });
@@ -226,11 +230,11 @@ colour: blue
       'node.yaml:2:9 server.port: expected a whole number from 0 to 65535, got 70000',
       'node.yaml:3:3 server.adress: unknown key; did you mean server.address?',
       'node.yaml:5:14 wal.directory: expected the path of a directory, got ["a"]',
-      'node.yaml:7:18 wal.sync_interval: expected a duration such as "500ms", "1s", "5m", "1h" or "1d" from 1ms to 1h, got 1',
-      'node.yaml:8:18 wal.max_file_size: expected a size such as "512B", "100MB" or "64MiB", at least 4KB, got "3999B"',
       'node.yaml:6:3 wal.max_flie_size: unknown key; did you mean wal.max_file_size?',
+      'node.yaml:7:18 wal.sync_interval: expected a duration such as "500ms", "1s", "5m", "1h" or "1d" from 1ms to 1h, got 1',
+      'node.yaml:8:18 wal.max_file_size: expected a size such as "512B", "100KB", "64MiB" or "1GB", at least 4KB, got "3999B"',
+      'node.yaml:10:16 storage.max_entries: expected a whole number, at least 0, got "many"',
       'node.yaml:11:11 snapshot: expected keys below it, each with a value',
-      'node.yaml:10:16 storage.max_entries: expected a whole number, got "many"',
       'node.yaml:12:1 colour: unknown key',
     ]);
   });
@@ -256,7 +260,7 @@ colour: blue
     [
       'master',
       'server: { tls: { mode: on } }',
-      'node.yaml:1:24 server.tls.mode: expected off, optional, required',
+      'node.yaml:1:24 server.tls.mode: expected one of off, optional, required',
     ],
     ['master', 'server: { tls: 5 }', 'node.yaml:1:16 server.tls: expected keys below it, each with a value'],
     [
@@ -264,7 +268,11 @@ colour: blue
       'server: { tls.mode: off }',
       'node.yaml:1:11 server."tls.mode": unknown key: expected mode below tls',
     ],
-    ['master', 'server: { tls: { min_version: 1.1 } }', 'server.tls.min_version: expected 1.2, 1.3, got 1.1'],
+    [
+      'master',
+      'server: { tls: { min_version: 1.1 } }',
+      'server.tls.min_version: expected one of 1.2, 1.3, got 1.1',
+    ],
     [
       'master',
       'server: { port: { a: 1 } }',
@@ -278,11 +286,24 @@ colour: blue
     ['master', '"a\\n\\u001b[2J": 1', 'node.yaml:1:1 "a\\n\\u001b[2J": unknown key'],
     ['master', 'server: { port: }', 'server.port: expected a whole number from 0 to 65535, got nothing'],
     ['master', 'server: { port: 80.5 }', 'got 80.5'],
-    ['master', 'server: { address: "a b" }', 'server.address: expected an address'],
+    ['master', 'server: { address: "a b" }', 'server.address: expected an IP address or a host name'],
+    [
+      'master',
+      'server: { address: "127.0.0.1:8080" }',
+      'node.yaml:1:20 server.address: expected an IP address',
+    ],
+    ['master', 'server: { address: "a:80" }', 'without a port, got "a:80"'],
+    ['master', 'server: { address: "256.0.0.1" }', 'server.address: expected an IP address'],
+    ['master', 'server: { address: "[::]" }', 'server.address: expected an IP address'],
+    ['master', 'storage: { max_entries: -1 }', 'expected a whole number, at least 0, got -1'],
     ['master', 'server: { advertise: "host" }', 'server.advertise: expected "host:port"'],
     ['master', 'server: { max_value_bytes: "49MiB" }', 'from 1B to 48MiB, got "49MiB"'],
     ['master', 'server: { max_value_bytes: 100 }', 'server.max_value_bytes: expected a size'],
-    ['master', 'wal: { fsync: sometimes }', 'wal.fsync: expected always, interval, never, got "sometimes"'],
+    [
+      'master',
+      'wal: { fsync: sometimes }',
+      'wal.fsync: expected one of always, interval, never, got "sometimes"',
+    ],
     ['master', 'storage: { default_ttl: forever }', 'storage.default_ttl: expected a duration'],
     ['master', 'replication: { replicas: "a:1" }', 'replication.replicas: expected a list'],
     ['master', 'replication: { replicas: ["a:0"] }', 'replication.replicas: expected a list'],
@@ -291,7 +312,7 @@ colour: blue
       'replication: { serve_stale: yes }',
       'replication.serve_stale: expected true or false, got "yes"',
     ],
-    ['master', 'log: { level: loud }', 'log.level: expected debug, info, warn, error, fatal, silent'],
+    ['master', 'log: { level: loud }', 'log.level: expected one of debug, info, warn, error, fatal, silent'],
     ['slave', 'master: { address: "host" }', 'master.address: expected "host:port"'],
     ['node', 'cluster: { node: "a b" }', 'cluster.node: expected letters, digits and . : [ ] _ - only'],
     ['node', 'cluster: { node: a, name: "a_b" }', 'cluster.name: expected letters, digits and hyphens'],
@@ -328,7 +349,9 @@ colour: blue
     ['server: [', 'node.yaml:1:'],
     ['- a\n- b\n', 'node.yaml:1:1 expected sections'],
     ['just words', 'node.yaml:1:1 expected sections'],
-    ['server:\n  port: 1\n  port: 2\n', 'node.yaml:3:3 Map keys must be unique'],
+    ['server:\n  port: 1\n  port: 2\n', 'node.yaml:3:3 port: expected each key once'],
+    ['server:\n  address: !foo bar\n', 'node.yaml:2:12 Unresolved tag: !foo'],
+    ['%YAML 3.0\n---\nserver:\n', 'node.yaml:1:7 Unsupported YAML version 3.0'],
     ['a: 1\n---\nb: 2\n', 'node.yaml:2:1 expected one YAML document: "---" begins a second one'],
     ['server: *nowhere\n', 'node.yaml:1:1 Unresolved alias'],
     ['server:\n\tport: 1\n', 'node.yaml:2:1'],
@@ -424,8 +447,8 @@ describe('overrides', () => {
   it('of a name that every object has are unknown keys in a file too', () => {
     const text = `${MINIMAL}constructor: { keys: 1 }\nlog: { constructor: 1 }\n__proto__: { wal: 1 }\n`;
     expect(problemsOf('master', text)).toEqual([
-      'node.yaml:3:8 log.constructor: unknown key',
       'node.yaml:2:1 constructor: unknown key',
+      'node.yaml:3:8 log.constructor: unknown key',
       'node.yaml:4:1 __proto__: unknown key',
     ]);
     expect(Object.keys).toBeTypeOf('function');

@@ -44,7 +44,7 @@ describe('keys of security', () => {
     ['peer: { tls: { ca: a, key: k } }', 'peer.tls.cert: missing: expected a file in PEM, as peer.tls.key'],
     ['peer: { tls: { server_name: 10.0.0.1 } }', 'peer.tls.server_name: expected a host name without a port'],
     ['auth: { audit_file: a }', 'auth.audit_file: expected auth.mode: permissive or required beside it'],
-    ['auth: { mode: yes }', 'auth.mode: expected off, permissive, required, got "yes"'],
+    ['auth: { mode: yes }', 'auth.mode: expected one of off, permissive, required, got "yes"'],
     [
       'server: { tls: { mode: required } }',
       'node.yaml:2:11 server.tls.cert: missing: expected a file in PEM, as server.tls.mode is required',

@@ -1,0 +1,38 @@
+/** Problems between keys, told together with those of single keys. */
+import { expect, it } from 'vitest';
+import type { BinaryKind } from '#config/binaries.ts';
+import { loadConfig } from '#config/load-config.ts';
+
+function problemsOf(kind: BinaryKind, text: string): readonly string[] {
+  try {
+    loadConfig({ kind, file: 'node.yaml', text });
+  } catch (error) {
+    return String((error as Error).message).split('\n');
+  }
+  return [];
+}
+
+it('problems of keys and between keys come together, of which none blames a key that is wrong itself', () => {
+  const text = `auth: { mode: required }
+server: { port: -1, tls: { mode: required }, address: 0.0.0.0 }
+peer: { tls: { cert: a, key: 5 } }
+foo: 1
+wal: { directory: d }
+storage: { max_memory: 1TB }
+`;
+  expect(problemsOf('master', text)).toEqual([
+    expect.stringMatching(/^node.yaml:1:1 auth.file: missing/),
+    'node.yaml:2:17 server.port: expected a whole number from 0 to 65535, got -1',
+    'node.yaml:2:21 server.tls.cert: missing: expected a file in PEM, as server.tls.mode is required',
+    'node.yaml:2:21 server.tls.key: missing: expected a file in PEM, as server.tls.mode is required',
+    'node.yaml:3:30 peer.tls.key: expected the path of a file, got 5',
+    'node.yaml:4:1 foo: unknown key',
+    expect.stringContaining(
+      'storage.max_memory: expected a size such as "512B", "100KB", "64MiB" or "1GB", at least',
+    ),
+  ]);
+  const replica = 'wal: { directory: d }\npeer: { token_file: t }\nmaster: { address: a }\n';
+  expect(problemsOf('slave', replica)).toEqual([
+    expect.stringContaining('master.address: expected "host:port"'),
+  ]);
+});
