@@ -111,13 +111,16 @@ export class Observers {
       { nodeId, address, clock, logger, heartbeatMs, onAck: () => undefined },
       () => engine.feed.lastLsn('durable'),
       tail,
-      '',
+      before?.progress.whenRegistered(address, verdict.kind === 'continue' ? tail : undefined),
     );
     if (verdict.kind === 'conflict') progress.state = 'quarantined';
     const nowMs = clock.monotonicMs();
     const observer: Observer = {
       ...{ nodeId, address, progress, gone: new AbortController() },
-      registration: registrationAfter(before?.registration, request, verdict, engine.durableLsn),
+      registration: registrationAfter(before?.registration, request, verdict, {
+        durableLsn: engine.durableLsn,
+        isOver: before?.progress.wasLevel,
+      }),
       ...{ nextMs: nowMs, heardMs: nowMs, held: undefined, toldGroup: undefined, sent: undefined },
     };
     this.#observers.set(nodeId, observer);

@@ -21,7 +21,11 @@ import type { ChainPoint, GroupMembers, ReplicateAnswer } from '#model/replicati
 import { assertNever } from '#platform/assert.ts';
 import { isOtherNode, ownerOf } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
-import { ReplicaProgress, type ReplicaProgressOptions } from '#replication/replica-progress.ts';
+import {
+  type KnownBefore,
+  ReplicaProgress,
+  type ReplicaProgressOptions,
+} from '#replication/replica-progress.ts';
 
 /** The sender that every push names. */
 export interface PushIdentity {
@@ -98,13 +102,13 @@ export class Pusher {
   #isOver = false;
   #running: Promise<void> | undefined;
 
-  /** `tail`: the replica's last record, which is in this node's log too. `problem`: what was wrong before it registered again. */
-  constructor(options: PusherOptions, tail: ChainPoint, problem = '') {
+  /** `tail`: the replica's last record, which is in this node's log too. `before`: what is known where it registers again. */
+  constructor(options: PusherOptions, tail: ChainPoint, before?: KnownBefore) {
     this.nodeId = options.nodeId;
     this.address = options.address;
     this.#options = options;
     this.#cursor = tail;
-    this.progress = new ReplicaProgress(options, () => this.#durableLsn, tail, problem);
+    this.progress = new ReplicaProgress(options, () => this.#durableLsn, tail, before);
   }
 
   /** The last record that may be pushed. */

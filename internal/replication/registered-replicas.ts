@@ -106,16 +106,22 @@ export function replicaStatusOf(
   };
 }
 
-/** What is known after a registration: the same counts as `before`, and the resync that it begins. `durableLsn`: of the master. */
+/** `durableLsn`: of the master. `isOver`: the replica was level since its last registration; undefined: it has none. */
+export interface ResyncState {
+  readonly durableLsn: Lsn;
+  readonly isOver: boolean | undefined;
+}
+
+/** What is known after a registration: the same counts as `before`, and the resync that it begins or goes on with. */
 export function registrationAfter(
   before: Registration | undefined,
   { incarnation, applyDelayMs, tail, formatLevel = 0 }: RegisterRequest,
   verdict: ResyncVerdict,
-  durableLsn: Lsn,
+  { durableLsn, isOver = true }: ResyncState,
 ): Registration {
   const isFull = verdict.kind === 'snapshot';
-  // It has some records and lacks others.
-  const isPartial = verdict.kind === 'continue' && tail.lsn > 0 && tail.lsn < durableLsn;
+  // It has some records and lacks others. Where a resync is not over, a registration belongs to that.
+  const isPartial = verdict.kind === 'continue' && isOver && tail.lsn > 0 && tail.lsn < durableLsn;
   return {
     incarnation,
     fullResyncs: (before?.fullResyncs ?? 0) + (isFull ? 1 : 0),

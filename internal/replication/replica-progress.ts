@@ -26,6 +26,15 @@ export interface ReplicaProgressOptions {
   readonly onMismatch?: ((mismatch: DigestMismatch) => void) | undefined;
 }
 
+/** What stays known of a replica that registers again. */
+export interface KnownBefore {
+  /** What was wrong with it; empty: nothing. */
+  readonly problem: string;
+  readonly acked: ReplicaStatus['acked'];
+  /** When it was last level, or else when it first registered; monotonic. */
+  readonly levelMs: number;
+}
+
 /** A replica is live for this many heartbeats after its last answer. */
 const LIVE_HEARTBEATS = 3;
 
@@ -43,15 +52,23 @@ export class ReplicaProgress {
   #problem: string;
   /** True if its last answer named the node that is pushed to. */
   #isNamed = false;
+  #wasLevel: boolean;
 
-  /** `problem`: what was wrong with the replica before it registered again; empty: nothing. */
-  constructor(options: ReplicaProgressOptions, durableLsn: () => Lsn, tail: ChainPoint, problem: string) {
+  /** `tail`: the replica's last record. `before`: undefined where it registers for the first time. */
+  constructor(
+    options: ReplicaProgressOptions,
+    durableLsn: () => Lsn,
+    tail: ChainPoint,
+    before: KnownBefore | undefined,
+  ) {
     this.#options = options;
     this.#durableLsn = durableLsn;
     this.#appliedLsn = tail.lsn;
-    this.#problem = problem;
+    this.#problem = before?.problem ?? '';
+    this.#acked = before?.acked ?? NO_POSITION;
     const nowMs = options.clock.monotonicMs();
-    this.#lastLevelMs = nowMs;
+    this.#wasLevel = tail.lsn >= durableLsn();
+    this.#lastLevelMs = this.#wasLevel ? nowMs : (before?.levelMs ?? nowMs);
     // It has just registered, which counts as an answer.
     this.#lastAnswerMs = nowMs;
   }
@@ -96,6 +113,22 @@ export class ReplicaProgress {
     return this.#mismatch !== undefined;
   }
 
+  /** True if the replica has been level since it registered. */
+  get wasLevel(): boolean {
+    return this.#wasLevel;
+  }
+
+  /** What stays known when it registers again from `address`. It keeps its records up to `kept`; undefined: none. */
+  whenRegistered(address: string, kept: ChainPoint | undefined): KnownBefore {
+    const { lsn, epoch } = kept ?? NO_POSITION;
+    return {
+      // A problem that lasts over a registration is logged once.
+      problem: this.#options.address === address ? this.#problem : '',
+      acked: this.#acked.lsn <= lsn ? this.#acked : { epoch, lsn },
+      levelMs: this.#lastLevelMs,
+    };
+  }
+
   /** The replica answered; `owner`: whether the answer named it. */
   answered(owner: AckOwner, mismatch: DigestMismatch | undefined): void {
     this.#isNamed = owner === 'own';
@@ -119,6 +152,7 @@ export class ReplicaProgress {
 
   /** At `atMs` (monotonic) the replica had applied everything that was durable here. */
   level(atMs: number): void {
+    this.#wasLevel = true;
     this.#lastLevelMs = atMs;
   }
 

@@ -25,6 +25,7 @@ import { type OnPush, type PushContext, Pusher, type PushWitness } from '#replic
 import { RecentRecords } from '#replication/recent-records.ts';
 import { RegisteredReplicas, registrationAfter } from '#replication/registered-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
+import type { KnownBefore } from '#replication/replica-progress.ts';
 import { ResyncJudge } from '#replication/resync-judge.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
@@ -264,13 +265,18 @@ export class ReplicaRegistry {
       await this.#drop(request.nodeId);
       throw new WalnutError('unavailable', 'the rights of this caller changed: register again');
     }
-    // A problem that lasts over a registration is logged once.
-    const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';
-    const pusher = this.#createPusher(request, address, problem);
+    const kept = verdict.kind === 'continue' ? request.tail : undefined;
+    const pusher = this.#createPusher(
+      request,
+      address,
+      before?.pusher.progress.whenRegistered(address, kept),
+    );
     // Its earlier acks are about records of the history that it is about to give up.
     if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);
     else this.#options.acks.endsAt(request.nodeId, request.tail.lsn);
-    const registration = registrationAfter(before, request, verdict, this.#options.engine.durableLsn);
+    const { durableLsn } = this.#options.engine;
+    const isOver = before?.pusher.progress.wasLevel;
+    const registration = registrationAfter(before, request, verdict, { durableLsn, isOver });
     this.#registered.set(request.nodeId, { pusher, ...registration });
     this.#recent.keepFor(true);
     // A replica that must load the snapshot takes no push before it registers again.
@@ -292,7 +298,11 @@ export class ReplicaRegistry {
     });
   }
 
-  #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string, problem: string): Pusher {
+  #createPusher(
+    { nodeId, tail, applyDelayMs }: RegisterRequest,
+    address: string,
+    before: KnownBefore | undefined,
+  ): Pusher {
     const { dialer, clock, logger, syncIntervalMs, pushBytesMax, heartbeatMs, acks, onHotKeys, onFenced } =
       this.#options;
     const { feed } = this.#options.engine;
@@ -316,7 +326,7 @@ export class ReplicaRegistry {
         onMismatch: this.#options.onMismatch,
       },
       tail,
-      problem,
+      before,
     );
   }
 

@@ -37,10 +37,24 @@ export const ADVICE_MUTANTS: readonly Mutant[] = [
     tests: [IDENTITY],
   },
   {
+    name: 'lag of a replica that begins anew with each registration',
+    file: 'internal/replication/replica-progress.ts',
+    text: 'this.#wasLevel ? nowMs : (before?.levelMs ?? nowMs);',
+    replacement: 'nowMs;',
+    tests: ['test/replication/replica-progress.test.ts'],
+  },
+  {
+    name: 'resync counted anew with each registration',
+    file: 'internal/replication/registered-replicas.ts',
+    text: "verdict.kind === 'continue' && isOver &&",
+    replacement: "verdict.kind === 'continue' &&",
+    tests: ['test/replication/replica-progress.test.ts'],
+  },
+  {
     name: 'trouble of a replica told anew with each registration',
-    file: 'internal/replication/replica-registry.ts',
-    text: "const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';",
-    replacement: "const problem = before?.pusher.address === null ? before.pusher.progress.problem : '';",
+    file: 'internal/replication/replica-progress.ts',
+    text: "problem: this.#options.address === address ? this.#problem : '',",
+    replacement: "problem: '',",
     tests: [IDENTITY],
   },
   {
