@@ -10,7 +10,7 @@ import type { Spread } from './figures.ts';
 import { type BenchReport, nameOf, type Pair, ratioOf } from './report.ts';
 
 /** What two quiet runs may differ by. */
-export const NOISE_MIN = 0.05;
+const NOISE_MIN = 0.05;
 
 /** More than these are counted instead. */
 const NAMED_MAX = 5;

@@ -85,7 +85,7 @@ function checkType(name: string, value: unknown, type: OptionType): void {
 }
 
 /** A signal of another realm, or of a library, is no instance of the class here. */
-export function isSignal(value: unknown): boolean {
+function isSignal(value: unknown): boolean {
   const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
   return typeof aborted === 'boolean' && typeof addEventListener === 'function';
 }

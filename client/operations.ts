@@ -168,7 +168,7 @@ export function getsOf({ operations }: BatchRequest): GetRequest[] {
   return operations.flatMap(({ operation }) => (operation.case === 'get' ? operation.value : []));
 }
 
-export function requestIdOf(operation: Operation): string {
+function requestIdOf(operation: Operation): string {
   return writeOf(operation)?.requestId ?? '';
 }
 

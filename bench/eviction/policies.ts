@@ -142,7 +142,7 @@ class Frequency implements Ranking {
 }
 
 /** Candidates are sampled at random and kept, the best of them, from one eviction to the next. */
-export function sampledHits(accesses: Int32Array, entriesMax: number, ranking: Ranking): number {
+function sampledHits(accesses: Int32Array, entriesMax: number, ranking: Ranking): number {
   const keys: number[] = [];
   const placeOf = new Map<number, number>();
   const random = createNumbers(2 ** 30, 7);

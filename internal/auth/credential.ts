@@ -6,7 +6,7 @@ export type Credential =
   | { readonly kind: 'basic'; readonly name: string; readonly secret: string };
 
 /** Longer ones are refused unread. */
-export const AUTHORIZATION_CHARACTERS_MAX = 4_096;
+const AUTHORIZATION_CHARACTERS_MAX = 4_096;
 
 const BEARER = /^bearer +([A-Za-z0-9._~+/=-]+)$/i;
 const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i;

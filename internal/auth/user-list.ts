@@ -9,7 +9,7 @@ import { HASH_FORM, parseHash, type SecretHash } from '#auth/secret-hash.ts';
 import type { Access } from '#model/access.ts';
 import { KEY_BYTES_MAX, utf8Length } from '#model/limits.ts';
 
-export const USERS_MAX = 1_000;
+const USERS_MAX = 1_000;
 const HASHES_MAX = 16;
 const CERTIFICATES_MAX = 16;
 const PASSWORDS_MAX = 2;

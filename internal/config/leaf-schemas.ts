@@ -3,13 +3,13 @@
  * what came, gives plain units, and fills in its default where the key is
  * missing. A key without a default is required.
  */
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
 import { isHostName, isHostPort } from '#model/address.ts';
 import { CONFIGURED_REPLICAS_MAX } from '#model/limits.ts';
 import { DURATION_FORM, formatDuration, parseDuration } from '#platform/duration.ts';
+import { isIpAddress } from '#platform/ip-address.ts';
 
 /** Reads a value that is there; undefined where it is not what was expected. */
 interface Leaf<T> {
@@ -127,7 +127,7 @@ export function bindAddress(fallback: string): z.ZodType<string> {
     {
       expected: 'an IP address or a host name to bind, such as "127.0.0.1" or "::", without a port',
       read: (value) =>
-        typeof value === 'string' && (isIP(value) > 0 || isHostName(value)) ? value : undefined,
+        typeof value === 'string' && (isIpAddress(value) || isHostName(value)) ? value : undefined,
     },
     fallback,
   );

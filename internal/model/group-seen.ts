@@ -130,7 +130,7 @@ export interface ReadOf {
 }
 
 /** What was seen of the group, as its nodes are told it. */
-export function neededIn(seen: Seen, group: string): Needed {
+function neededIn(seen: Seen, group: string): Needed {
   return neededOf(seenOf(seen, group).map(({ epoch, lsn }) => ({ epoch, lsn })));
 }
 

@@ -64,7 +64,7 @@ export async function lookAtReplica(
 }
 
 /** Pure: why the node at `address` does not follow as it is; empty if it may. */
-export function whyNoReplica(address: string, status: NodeStatus, logId: string): string {
+function whyNoReplica(address: string, status: NodeStatus, logId: string): string {
   if (status.role === 'master') {
     return (
       `the node there is a master: a replica is started with walnut-slave and master.address set to this one; ` +

@@ -148,7 +148,7 @@ export class Hearsay {
 }
 
 /** Pure: why a node cannot register at an address, and what to change. `ownNodeId`: the master's. */
-export function describeOwner(node: NodeAddress, status: NodeStatus, ownNodeId: string): string {
+function describeOwner(node: NodeAddress, status: NodeStatus, ownNodeId: string): string {
   const owner = status.nodeId === ownNodeId ? 'this master' : `another ${status.role}`;
   return (
     `address ${node.address} belongs to ${owner}, with node id ${status.nodeId}, not to ${node.nodeId}: ` +

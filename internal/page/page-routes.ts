@@ -24,7 +24,7 @@ const FILE = operationOf('/page/{file}');
 const PREFIX = '/page/';
 
 /** Nothing comes from elsewhere, nothing runs that is no file of the page, and nobody frames it. */
-export const SECURITY_HEADERS: Headers = {
+const SECURITY_HEADERS: Headers = {
   'content-security-policy': [
     "default-src 'none'",
     "script-src 'self'",

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 /** Assumed if the limit is unknown, as it is except on Linux: most systems allow at least this many. */
-export const OPEN_FILES_UNKNOWN = 1_024;
+const OPEN_FILES_UNKNOWN = 1_024;
 
 /** The limit; Infinity if there is none. */
 export function openFilesMax(): number {

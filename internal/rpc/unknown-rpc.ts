@@ -12,7 +12,7 @@ export function sendUnknownRpc(
 }
 
 /** Names the service's rpcs where the service exists, else all services. */
-export function unknownRpcMessage(path: string, knownPaths: readonly string[]): string {
+function unknownRpcMessage(path: string, knownPaths: readonly string[]): string {
   const shown = JSON.stringify(path.slice(0, 120).toWellFormed());
   const service = path.slice(1, path.indexOf('/', 1));
   const methods = knownPaths

@@ -20,8 +20,8 @@ import { quote, readFlag, readQuery } from '#server/query.ts';
 import { withHeaders } from '#server/wish-api.ts';
 import { fromScanAnswer, toScanCommand } from '#wire/scan-codec.ts';
 
-export const KEYS_LIST_PATH = '/v1/keys';
-export const LIST_METHODS = 'GET, HEAD, OPTIONS';
+const KEYS_LIST_PATH = '/v1/keys';
+const LIST_METHODS = 'GET, HEAD, OPTIONS';
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Scan');
 /** The names that NDJSON goes by; none is registered. */

@@ -60,7 +60,7 @@ function createNodeOwner({ ports: { admin, whenMapHeard }, clusterId }: ServerOp
 }
 
 /** The services and routes of a node. */
-export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModules {
+function createNodeModules(options: ServerOptions, edge: Edge): EdgeModules {
   const { ports, metrics, valueBytesMax, batchBytesMax } = options;
   const status = (): NodeStatus => shownStatus(ports.admin.status(), edge.isDraining());
   registerNodeMetrics(metrics, status);

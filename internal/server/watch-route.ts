@@ -30,7 +30,7 @@ import { endTextOf, resumeTextOf } from '#wire/resume-text.ts';
 import { toWatchCommand } from '#wire/watch-codec.ts';
 import { watchJsonPieces } from '#wire/watch-json.ts';
 
-export const WATCH_PATH = '/v1/watch';
+const WATCH_PATH = '/v1/watch';
 const METHODS = 'GET, OPTIONS';
 
 export interface WatchRouteOptions {

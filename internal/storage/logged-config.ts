@@ -7,7 +7,7 @@ import type { EvictionPolicy, EvictionScope, StoreLimits } from '#model/entry.ts
 import { BlockError, encodeBlock, readBlocks } from '#platform/blocks.ts';
 import { readUint53, writeUint53 } from '#platform/bytes.ts';
 
-export const CONFIG_VERSION_2 = 2;
+const CONFIG_VERSION_2 = 2;
 const LIMITS = 1;
 const WALL_OFFSET = 2;
 const DEFAULT_TTL = 3;

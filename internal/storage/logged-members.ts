@@ -7,7 +7,7 @@ import { BlockError, encodeBlock, readBlocks } from '#platform/blocks.ts';
 import { RowReader, RowWriter } from '#storage/row-bytes.ts';
 import { StatedPart } from '#storage/stated-part.ts';
 
-export const MEMBERS_VERSION = 1;
+const MEMBERS_VERSION = 1;
 const VOTERS = 1;
 const LEARNERS = 2;
 /** The most voters, and the most learners. */

@@ -8,7 +8,7 @@ import { BlockError, encodeBlock, readBlocks } from '#platform/blocks.ts';
 import { RowReader, RowWriter } from '#storage/row-bytes.ts';
 import { StatedPart } from '#storage/stated-part.ts';
 
-export const OWNERSHIP_VERSION = 1;
+const OWNERSHIP_VERSION = 1;
 const OWNED = 1;
 
 /** In force from a record on, until the next one. */

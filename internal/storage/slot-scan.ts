@@ -20,7 +20,7 @@ const EXAMINED_PER_ENTRY = 64;
 const EXAMINED_MIN = 1_024;
 const EXAMINED_MAX = 65_536;
 /** An answer ends with the entry that brings its keys and values to this many bytes. */
-export const SCAN_ANSWER_BYTES_MAX = 4 * 1_024 * 1_024;
+const SCAN_ANSWER_BYTES_MAX = 4 * 1_024 * 1_024;
 
 const encoder = new TextEncoder();
 

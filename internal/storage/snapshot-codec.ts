@@ -20,7 +20,7 @@ export const BLOCK_HEADER_BYTES = 20;
 /** Fields and their bytes: value length 4, key length 2, zero 2, deadline 8, epoch 8, LSN 8, stamp 8. */
 export const ENTRY_HEADER_BYTES = 40;
 /** Fields and their bytes: entries 8, digest 16, CRC of the file before the footer 4. */
-export const FOOTER_BYTES = 28;
+const FOOTER_BYTES = 28;
 
 export const BLOCK_ENTRIES = 0x544e4557; // "WENT"
 export const BLOCK_FOOTER = 0x444e4557; // "WEND"
@@ -32,7 +32,7 @@ export const BLOCK_REQUESTS = 0x51455257; // "WREQ"
 /** The usual most bytes of entries in a block; a longer entry gets a block of its own. */
 export const BLOCK_BYTES_TARGET = 64 * 1_024;
 /** The format's limit for one value, whatever the configuration says. */
-export const SNAPSHOT_VALUE_BYTES_MAX = 64 * 1_024 * 1_024;
+const SNAPSHOT_VALUE_BYTES_MAX = 64 * 1_024 * 1_024;
 export const BLOCK_BYTES_MAX = SNAPSHOT_VALUE_BYTES_MAX + BLOCK_BYTES_TARGET;
 export interface BlockHeader {
   readonly type: number;

@@ -17,9 +17,9 @@ import type { RequestMarks } from '#storage/request-rows.ts';
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
 import type { TimeRow } from '#storage/time-table.ts';
 
-export const SNAPSHOT_MAGIC = 'WALNUTSN';
+const SNAPSHOT_MAGIC = 'WALNUTSN';
 /** Written before the directory takes the step to format level 1; every release can read it. */
-export const SNAPSHOT_FORMAT_VERSION = 1;
+const SNAPSHOT_FORMAT_VERSION = 1;
 /** The header is typed blocks. */
 const VERSION_2 = 2;
 const CRC_ALGORITHM_CRC32 = 1;

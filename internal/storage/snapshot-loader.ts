@@ -53,7 +53,7 @@ export function createSnapshotLoader(options: LoaderOptions = {}): SnapshotLoade
   return new SnapshotLoader(options);
 }
 
-export class SnapshotLoader {
+class SnapshotLoader {
   readonly #options: LoaderOptions;
   #piece: Piece = { kind: 'prefix' };
   #pieceBytes = PREFIX_BYTES;

@@ -11,7 +11,7 @@ import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts
 const INDEX_STEP_BYTES = 64 * 1_024;
 
 /** The offsets of some records of a segment, in ascending order. */
-export class OffsetIndex {
+class OffsetIndex {
   readonly #lsns: number[];
   readonly #offsets: number[];
 

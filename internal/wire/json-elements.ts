@@ -27,9 +27,9 @@ export interface ListRange extends JsonRange {
 }
 
 /** Most objects, lists and members in one element; an operation with every field has 40. */
-export const ELEMENT_FIELDS_MAX = 256;
+const ELEMENT_FIELDS_MAX = 256;
 /** Most of them outside of all elements. The most that a request needs are the addresses of a group. */
-export const OUTER_FIELDS_MAX = 4_096;
+const OUTER_FIELDS_MAX = 4_096;
 /** Depth of the members of the message, and of the elements of a list among them. */
 const MEMBER_DEPTH = 1;
 const ELEMENT_DEPTH = 2;

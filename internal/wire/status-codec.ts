@@ -265,7 +265,7 @@ export function tryState(wire: WireState): NodeState | undefined {
   return undefined;
 }
 
-export function toState(wire: WireState): NodeState {
+function toState(wire: WireState): NodeState {
   const state = tryState(wire);
   if (state !== undefined) return state;
   throw invalidArgument(`state is ${wire}: not a state this version knows`);

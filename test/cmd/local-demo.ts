@@ -28,7 +28,7 @@ export class Demos {
   }
 }
 
-export class Demo {
+class Demo {
   readonly child: ChildProcess;
   /** Resolves once it and its nodes have ended, and `output` has all that they said. */
   readonly ended: Promise<{ code: number | null; signal: string | null }>;

@@ -17,7 +17,7 @@ import type {
   TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
-import type { Entry, Mutation, StoreLimits } from '#model/entry.ts';
+import type { Mutation, StoreLimits } from '#model/entry.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Position } from '#model/position.ts';
 import { makeEpoch } from '#model/position.ts';
@@ -321,12 +321,6 @@ export function clientId(
 
 export function ttl(ttlMs: number): Expiry {
   return { kind: 'ttl', ttlMs };
-}
-
-/** An entry as plain values. */
-export function plainEntry(entry: Entry | undefined): unknown {
-  if (entry === undefined) return undefined;
-  return { ...entry, value: Buffer.from(entry.value).toString('hex'), version: { ...entry.version } };
 }
 
 /** Everything that two equal states have in common, order of recency aside. */

@@ -79,7 +79,7 @@ export class ProcessJournal {
 }
 
 /** The value that says `number`: padded, so that logs grow. */
-export function numberValue(number: number, paddingBytes = 60): string {
+function numberValue(number: number, paddingBytes = 60): string {
   return Buffer.from(`${number}:`.padEnd(paddingBytes, '.')).toString('base64');
 }
 

@@ -6,7 +6,7 @@
 import { FAILURES_MAX, type Report } from './report.ts';
 import { createCounts, simulate, simulateEveryCall } from './simulation.ts';
 
-export const POWER_CUTS_MIN = 20_000;
+const POWER_CUTS_MIN = 20_000;
 const EVERY_CALL_SEEDS = 20;
 const PROGRESS_MS = 30_000;
 

@@ -1,7 +1,6 @@
 /** Watches of whole nodes, read in the background as a client reads them. */
 import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
-import { formatPosition } from '#model/position.ts';
 import type { WatchCommand, WatchEvent, WatchMessage, WatchOutlet } from '#model/watch.ts';
 
 export interface Watchable {
@@ -120,10 +119,4 @@ export function checkOrder({ messages }: Following): void {
 export function shortOf({ op, key, value, isInitial }: WatchEvent): string {
   const what = op === 'set' ? `${key}=${Buffer.from(value).toString()}` : `-${key}`;
   return isInitial ? `(${what})` : what;
-}
-
-/** With position and cause, to compare with the log. */
-export function exactOf({ op, key, value, version, cause, expireAtMs, timestampMs }: WatchEvent): string {
-  const text = Buffer.from(value).toString();
-  return `${formatPosition(version)} ${timestampMs} ${cause} ${op} ${key}=${text} ${expireAtMs}`;
 }

@@ -34,7 +34,7 @@ export interface KindFigures {
 const CODES_MAX = 50;
 const NS_PER_MS = 1e6;
 
-export class TimeHistogram {
+class TimeHistogram {
   /** Exact to a thousandth, of 1 ns to 104 days. */
   readonly #histogram: RecordableHistogram = createHistogram();
 

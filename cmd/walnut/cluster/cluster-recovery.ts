@@ -51,7 +51,7 @@ function recoveryJson({ applied, clusterId, epoch, groups, problems }: RecoverCl
 }
 
 /** Pure. */
-export function recoveryText(plan: RecoverClusterResponse, forced: string, takesWrites: boolean): string {
+function recoveryText(plan: RecoverClusterResponse, forced: string, takesWrites: boolean): string {
   const { applied, clusterId, epoch, groups, problems } = plan;
   // Numbers of a plan that is not carried out are nobody's.
   const next = applied ? '' : 'next ';

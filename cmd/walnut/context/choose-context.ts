@@ -28,7 +28,7 @@ export interface Target {
 }
 
 /** The context that a command takes; undefined: none. */
-export function contextNameOf(
+function contextNameOf(
   { context }: GivenOptions,
   source: AddressSource,
   { current }: Contexts,

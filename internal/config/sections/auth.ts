@@ -2,7 +2,7 @@
 import { absolute, boolean, judgedLater, oneOf, optionalFile } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 
-export const AUTH_MODES = ['off', 'permissive', 'required'] as const;
+const AUTH_MODES = ['off', 'permissive', 'required'] as const;
 
 export interface AuthConfig {
   readonly mode: (typeof AUTH_MODES)[number];

@@ -9,7 +9,7 @@ import { type Head, HeadBuilder, type HeadFault } from './head.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 
 /** Blocks remembered, one for each value of a hash; their bytes in all, and those of the longest. */
-export const MEMO_BLOCKS = 64;
+const MEMO_BLOCKS = 64;
 export const MEMO_BYTES_MAX = 16 * 1024;
 const MEMO_BLOCK_BYTES_MAX = 1024;
 

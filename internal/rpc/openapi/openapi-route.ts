@@ -18,7 +18,7 @@ import {
 import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
 import type { RpcModule } from '#rpc/rpc-routes.ts';
 
-export const OPENAPI_PATH = '/openapi.json';
+const OPENAPI_PATH = '/openapi.json';
 const JSON_TYPE = 'application/json';
 
 /** A problem (RFC 9457), with the code and message of the rpcs beside. */
@@ -63,7 +63,7 @@ export function createOpenapiRoute(
 }
 
 /** Pure. */
-export function openapiOf(routes: readonly HttpRoute[], services: readonly DescribedService[]): JsonSchema {
+function openapiOf(routes: readonly HttpRoute[], services: readonly DescribedService[]): JsonSchema {
   const methods = services.flatMap(({ service }) => service.methods.filter(isUnary));
   const comments = new ProtoComments();
   const plain = routes.map(({ shown, path, api }) => [shown ?? path, withTag(api, 'plain HTTP')] as const);

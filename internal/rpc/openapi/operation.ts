@@ -25,7 +25,7 @@ export interface ApiParameter {
 }
 
 /** The place in the document of the schema that answers to every refused request of a plain route have. */
-export const PROBLEM = { $ref: '#/components/schemas/Problem' };
+const PROBLEM = { $ref: '#/components/schemas/Problem' };
 
 export function answer(description: string, types: Readonly<Record<string, JsonSchema>> = {}): JsonSchema {
   const content = Object.fromEntries(Object.entries(types).map(([type, schema]) => [type, { schema }]));
