@@ -111,6 +111,15 @@ export interface WatchMessage {
   readonly wallShiftMs: number;
 }
 
+/** The events of a message. What `at` returns is good until it is asked for another: one object may stand for all. */
+export interface EventRun {
+  readonly length: number;
+  at(index: number): WatchEvent | undefined;
+}
+
+/** A message whose events are read before its sender goes on. */
+export type ToldMessage = Omit<WatchMessage, 'events'> & { readonly events: EventRun };
+
 /** Takes messages past the iteration of a watch, which costs more than a small message. */
 export interface WatchOutlet {
   /** False: messages must still go through the iteration. Once true, it stays so. */
@@ -119,7 +128,7 @@ export interface WatchOutlet {
    * Sends a message in this turn. Returns false where no other may be sent before
    * `onReady` is called, which is later, once, and never if the peer has gone.
    */
-  send(message: WatchMessage, onReady: () => void): boolean;
+  send(message: ToldMessage, onReady: () => void): boolean;
 }
 
 /** How many there are, and what became of them since the process started. */

@@ -16,6 +16,8 @@ export interface FrameSink {
    * is called, which is later, once, and never if the peer has gone.
    */
   send(frame: Uint8Array, onReady: () => void): boolean;
+  /** The same for the first `length` bytes of a buffer that is used again when this returns. */
+  sendCopy(buffer: Buffer, length: number, onReady: () => void): boolean;
   /**
    * The same for a part of a frame, which another part or, with `send`, its end must follow,
    * at once or when it is ready: a stream that ends before is cut off. Parts are kept by

@@ -13,7 +13,7 @@ import type { Clock } from '#platform/clock.ts';
 import { cutOff, patienceMs } from '#rpc/answer-pace.ts';
 import { relaxGrpcTrailers, relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
 import { type HttpResponse, isOver } from '#rpc/http-io.ts';
-import { CodecResponse } from '#rpc/http2/codec-request.ts';
+import { CodecResponse, copyOf } from '#rpc/http2/codec-request.ts';
 import type { FrameSink } from '#rpc/rpc-call.ts';
 import type { AnswerHeaders } from '#rpc/unary/answer.ts';
 import { toNodeHeaders } from '#rpc/unary/protocols.ts';
@@ -121,9 +121,15 @@ export class Outlet implements FrameSink {
     return this.#send(part, onReady, true);
   }
 
+  sendCopy(buffer: Buffer, length: number, onReady: () => void): boolean {
+    const response: HttpResponse = this.#response;
+    if (!(response instanceof CodecResponse)) return this.send(copyOf(buffer, length), onReady);
+    if (!this.#mayBegin(false)) return false;
+    return response.sendCopy(buffer, length, onReady);
+  }
+
   #send(frame: Uint8Array, onReady: () => void, isPart: boolean): boolean {
-    if (this.#isClosed || !this.isAsked) return false;
-    this.#isWithinFrame = isPart;
+    if (!this.#mayBegin(isPart)) return false;
     const response: HttpResponse = this.#response;
     if (response instanceof CodecResponse) return response.sendNow(frame, onReady);
     if (this.#response.write(frame)) return true;
@@ -131,6 +137,13 @@ export class Outlet implements FrameSink {
       if (!this.#isClosed) onReady();
     });
     return false;
+  }
+
+  /** False: nothing may be sent now. */
+  #mayBegin(isPart: boolean): boolean {
+    if (this.#isClosed || !this.isAsked) return false;
+    this.#isWithinFrame = isPart;
+    return true;
   }
 
   /** What followed a part would be taken for the rest of its message. */

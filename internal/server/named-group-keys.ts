@@ -28,7 +28,7 @@ import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { mapPosition } from '#model/told-position.ts';
-import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
+import type { ToldMessage, WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import type { BatchId } from '#model/write-id.ts';
 
 export class NamedGroupKeys implements KeyValuePort {
@@ -95,7 +95,7 @@ export class NamedGroupKeys implements KeyValuePort {
     signal: AbortSignal,
     outlet?: WatchOutlet,
   ): AsyncIterable<WatchMessage> {
-    const named = (message: WatchMessage): WatchMessage => ({
+    const named = <M extends ToldMessage>(message: M): M => ({
       ...message,
       position: this.#named(message.position),
     });
@@ -103,7 +103,7 @@ export class NamedGroupKeys implements KeyValuePort {
       get isOpen(): boolean {
         return outlet.isOpen;
       },
-      send: (message: WatchMessage, onReady: () => void) => outlet.send(named(message), onReady),
+      send: (message: ToldMessage, onReady: () => void) => outlet.send(named(message), onReady),
     };
     for await (const message of this.#port.watch(command, signal, own)) yield named(message);
   }

@@ -4,10 +4,10 @@
  * and sent in pieces, as those of `/v1/watch`.
  */
 import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { WatchMessage, WatchOutlet } from '#model/watch.ts';
+import type { ToldMessage, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import type { FrameSink, RpcCall } from '#rpc/rpc-call.ts';
-import { toWatchParts } from '#wire/watch-bytes.ts';
+import { hasParts, toWatchParts, writeWatchFrame } from '#wire/watch-bytes.ts';
 import { fromWatchMessage } from '#wire/watch-codec.ts';
 import { watchJsonPieces } from '#wire/watch-json.ts';
 
@@ -22,8 +22,12 @@ export class FrameOutlet implements WatchOutlet {
     return this.#call.frames !== undefined;
   }
 
-  send(message: WatchMessage, onReady: () => void): boolean {
+  send(message: ToldMessage, onReady: () => void): boolean {
     const { frames } = this.#call;
+    if (!hasParts(message)) {
+      const { buffer, at } = writeWatchFrame(message);
+      return frames?.sendCopy(buffer, at, onReady) === true;
+    }
     const parts = toWatchParts(message);
     // What `sendPart` returns may be ignored: the last part is ready only when those before it are, and no
     // message follows before that. A large message had to wait for room in memory before it came here.

@@ -1,22 +1,12 @@
 /** Changes that wait for one watcher, in the order in which it gets them, and how they are cut into messages. */
-import type { Lsn, Position } from '#model/position.ts';
+import type { Lsn } from '#model/position.ts';
 import { WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { Fifo } from '#platform/fifo.ts';
 import type { Change, ChangeForm } from '#watch/change.ts';
 import { CHUNK_BYTES, Chunk } from '#watch/event-bytes.ts';
-import { packedBytes, packedLsn, unpack } from '#watch/packed-change.ts';
+import { packedBytes, packedLsn, packedValueBytes } from '#watch/packed-change.ts';
 import type { Holder } from '#watch/room.ts';
-
-/** The changes of one message. */
-export interface Taken {
-  readonly changes: readonly Change[];
-  /** Bytes of memory that they keep. */
-  readonly bytes: number;
-  /** The record of the last change goes on in the next message. */
-  readonly isFragment: boolean;
-  /** The last record of which every change is here or was before; undefined: none ends here. */
-  readonly lastWhole: Position | undefined;
-}
+import { Run } from '#watch/run.ts';
 
 export class ChangeQueue {
   readonly #room: Holder;
@@ -76,23 +66,26 @@ export class ChangeQueue {
     return this.length > 0 && this.#isUpTo(0, lsn);
   }
 
-  /** Takes as many changes of records up to `lsn` as one message has, by what is sent of them; undefined if there is none. */
-  take(lsn: Lsn): Taken | undefined {
-    const changes: Change[] = [];
-    let [bytes, sentBytes] = [0, 0];
+  /** Takes as many changes of records up to `lsn` as one message has, by what is sent of them, into the run; undefined if there is none. */
+  take(lsn: Lsn, run = new Run()): Run | undefined {
+    run.begin(this.#form);
+    let sentBytes = 0;
     for (let i = 0; i < this.length && i < WATCH_MESSAGE_EVENTS_MAX && this.#isUpTo(i, lsn); i++) {
-      const change = this.#changeAt(i);
-      sentBytes += change.as(this.#form).bytes;
+      const [item, place] = [this.#itemAt(i), this.#placeAt(i)];
+      sentBytes += this.#sentBytes(item, place);
       if (i > 0 && sentBytes > WATCH_MESSAGE_BYTES) break;
-      bytes += change.bytes;
-      changes.push(change);
+      run.add(item, place, item instanceof Chunk ? packedBytes(item, place) : item.bytes);
     }
-    if (changes.length === 0) return undefined;
-    this.#drop(changes, bytes);
-    const last = changes.at(-1) as Change;
-    const isFragment = !last.isInitial && this.isAllOf(last.version.lsn);
-    const whole = changes.findLast((one) => !one.isInitial && !(isFragment && isSameRecord(one, last)));
-    return { changes, bytes, isFragment, lastWhole: whole?.version };
+    if (run.length === 0) return undefined;
+    this.#drop(run.length, run.bytes);
+    const { lastLsn } = run;
+    run.isFragment = lastLsn !== undefined && this.isAllOf(lastLsn);
+    return run;
+  }
+
+  #sentBytes(item: Change | Chunk, place: number): number {
+    if (!(item instanceof Chunk)) return item.as(this.#form).bytes;
+    return packedBytes(item, place) - (this.#form.keysOnly ? packedValueBytes(item, place) : 0);
   }
 
   clear(): void {
@@ -110,11 +103,6 @@ export class ChangeQueue {
     return this.#slots.at(2 * index + 1) as number;
   }
 
-  #changeAt(index: number): Change {
-    const item = this.#itemAt(index);
-    return item instanceof Chunk ? unpack(item, this.#placeAt(index)) : item;
-  }
-
   /** Undefined: the change is an initial one, which belongs to no record. */
   #lsnAt(index: number): Lsn | undefined {
     const item = this.#itemAt(index);
@@ -127,14 +115,14 @@ export class ChangeQueue {
     return own === undefined || own <= lsn;
   }
 
-  #drop(changes: readonly Change[], bytes: number): void {
-    for (let i = 0; i < changes.length; i++) {
+  #drop(count: number, bytes: number): void {
+    for (let i = 0; i < count; i++) {
       const item = this.#itemAt(i);
       const chunk = chunkOf(item);
       this.#release(item);
       if (chunk !== undefined && chunk !== chunkOf(this.#itemAt(i + 1))) this.#chunks--;
     }
-    this.#slots.drop(2 * changes.length);
+    this.#slots.drop(2 * count);
     this.#bytes -= bytes;
   }
 
@@ -148,8 +136,4 @@ const NOT_PACKED = -1;
 
 function chunkOf(item: Change | Chunk | undefined): Chunk | undefined {
   return item instanceof Chunk ? item : item?.chunk;
-}
-
-function isSameRecord(a: Change, b: Change): boolean {
-  return !a.isInitial && !b.isInitial && a.version.lsn === b.version.lsn;
 }

@@ -137,11 +137,11 @@ function extraBytes({ previous, contentType }: WatchEvent): number {
   return previousBytes + (contentType?.length ?? 0) + (previous?.contentType?.length ?? 0);
 }
 
-function textOf({ bytes, keyOffset, keyBytes }: EventSource): string {
+export function textOf({ bytes, keyOffset, keyBytes }: EventSource): string {
   return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
 }
 
-function valueIn({ bytes, valueOffset, valueBytes }: EventSource): Uint8Array {
+export function valueIn({ bytes, valueOffset, valueBytes }: EventSource): Uint8Array {
   return valueBytes === 0 ? NO_BYTES : bytes.subarray(valueOffset, valueOffset + valueBytes);
 }
 

@@ -6,6 +6,7 @@
 import type { EncodedPair } from '#model/encoded.ts';
 import type { EventSource } from '#model/watch.ts';
 import { isMostOfBuffer } from '#platform/bytes.ts';
+import { Fifo } from '#platform/fifo.ts';
 
 /** An event that waits keeps its whole chunk in memory. */
 export const CHUNK_BYTES = 8_192;
@@ -29,9 +30,19 @@ export interface KeptSource extends EventSource {
   readonly chunk: Chunk | undefined;
 }
 
+/** Chunks that are kept to be written again: 1 MiB. */
+const REUSED_MAX = 128;
+
 export class EventBytes {
   #chunk: Chunk | undefined;
   #at = 0;
+  /** In the order in which they were begun. */
+  readonly #begun: Fifo<Chunk> | undefined;
+
+  /** `isReused`: what is in a chunk is read no more once nothing waits in it, so that it is written again. */
+  constructor(isReused = false) {
+    this.#begun = isReused ? new Fifo() : undefined;
+  }
 
   /** The chunk that the last place was given in. */
   get chunk(): Chunk {
@@ -66,11 +77,22 @@ export class EventBytes {
   /** A chunk whose `length` bytes before `#at` are free for the event. */
   #chunkFor(length: number): Chunk {
     if (this.#chunk === undefined || this.#at + length > CHUNK_BYTES) {
-      this.#chunk = new Chunk();
+      this.#chunk = this.#begin();
       this.#at = 0;
     }
     this.#at += length;
     return this.#chunk;
+  }
+
+  #begin(): Chunk {
+    const begun = this.#begun;
+    if (begun === undefined) return new Chunk();
+    const oldest = begun.at(0);
+    const isFree = oldest?.holders === 0;
+    if (isFree || begun.length === REUSED_MAX) begun.drop(1);
+    const chunk = isFree ? oldest : new Chunk();
+    begun.push(chunk);
+    return chunk;
   }
 }
 

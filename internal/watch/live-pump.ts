@@ -3,11 +3,12 @@
  * no promise, timer or iteration for a message. What the outlet does not take waits in
  * the watcher's queue, where its bounds apply.
  */
-import type { WatchMessage, WatchOutlet } from '#model/watch.ts';
+import type { ToldMessage, WatchOutlet } from '#model/watch.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
 import { LOOK_MS, type Room } from '#watch/room.ts';
-import type { Tellable, Telling } from '#watch/telling.ts';
+import type { Run } from '#watch/run.ts';
+import type { Telling } from '#watch/telling.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
 export interface PumpParts {
@@ -17,6 +18,8 @@ export interface PumpParts {
   readonly clock: Clock;
   readonly room: Room;
   readonly pace: MessagePace;
+  /** The run of all that are told in this way. */
+  readonly run: Run;
   /** Throws why the watch is over. */
   readonly check: () => void;
 }
@@ -28,7 +31,7 @@ export class LivePump {
   /** The outlet takes no more until it says so. */
   #isFull = false;
   /** A large message that waits for room. */
-  #held: Tellable | undefined;
+  #held: Run | undefined;
   /** Runs while a message waits for room. */
   #pause: Timer | undefined;
   /** Runs until a message is due although nothing happens, or was due before others were sent. */
@@ -61,16 +64,18 @@ export class LivePump {
   }
 
   #tell(): void {
-    const { telling, pace, clock, room } = this.#parts;
-    for (let next = this.#held ?? telling.takeLive(); next !== undefined; next = telling.takeLive()) {
-      this.#held = next;
-      if (!room.maySend(next.taken.bytes)) {
+    const { telling, pace, clock, room, run } = this.#parts;
+    for (let next = this.#held ?? telling.takeLive(run); next !== undefined; next = telling.takeLive(run)) {
+      if (!room.maySend(next.bytes)) {
+        this.#held = next.kept();
         this.#lookLater();
         return;
       }
       this.#held = undefined;
       pace.note(clock.monotonicMs());
-      if (!this.#send(telling.tell(next))) return;
+      const mayGoOn = this.#send(telling.tell(next));
+      next.clear();
+      if (!mayGoOn) return;
     }
     if (telling.isDue && !this.#send(telling.mark())) return;
     this.#due ??= clock.after(telling.dueInMs, () => {
@@ -79,7 +84,7 @@ export class LivePump {
     });
   }
 
-  #send(message: WatchMessage): boolean {
+  #send(message: ToldMessage): boolean {
     this.#isFull = !this.#parts.outlet.send(message, this.#onReady);
     if (!this.#isFull) this.#parts.telling.taken();
     return !this.#isFull;

@@ -28,8 +28,9 @@ export class RecordIntake {
   readonly #found: (Watcher | undefined)[] = [];
   /** What the record that is being applied left of keys so far, where somebody asks for what was before. */
   readonly #left = new Map<string, Entry | undefined>();
-  /** Keys and values of changes. */
+  /** Keys and values of changes that are objects. */
   readonly #kept = new EventBytes();
+  readonly #packed = new EventBytes(true);
 
   /** `seed`: of its matcher. `onOffered` is called for each watcher that gets a change, with what `offer` returned. */
   constructor(engine: Engine, seed: number, onOffered: (watcher: Watcher, hadRoom: boolean) => void) {
@@ -103,9 +104,9 @@ export class RecordIntake {
 
   /** Returns false where the change is too large to be packed. */
   #offerPacked(watcher: Watcher, mutation: EncodedMutation, record: KeptRecord): boolean {
-    const place = pack(mutation, record, this.#kept);
+    const place = pack(mutation, record, this.#packed);
     if (place === undefined) return false;
-    this.#onOffered(watcher, watcher.offerPacked(this.#kept.chunk, place));
+    this.#onOffered(watcher, watcher.offerPacked(this.#packed.chunk, place));
     return true;
   }
 

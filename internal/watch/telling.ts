@@ -1,10 +1,16 @@
 /** What one watcher was told so far, and what it can be told now: makes the messages of its watch. */
 import type { Position } from '#model/position.ts';
-import { WATCH_PROGRESS_MS_DEFAULT, type WatchCommand, type WatchMessage } from '#model/watch.ts';
+import {
+  type EventRun,
+  type ToldMessage,
+  WATCH_PROGRESS_MS_DEFAULT,
+  type WatchCommand,
+  type WatchEvent,
+  type WatchMessage,
+} from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { Change } from '#watch/change.ts';
-import type { Taken } from '#watch/change-queue.ts';
 import type { Room } from '#watch/room.ts';
+import { Run } from '#watch/run.ts';
 import type { WatchHub } from '#watch/watch-hub.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
@@ -15,14 +21,7 @@ export interface TellingParts {
   readonly onMessage: (events: number) => void;
 }
 
-/** The changes of a message that is not made yet. */
-export interface Tellable {
-  readonly taken: Taken;
-  /** Where the watcher is when it has the message; undefined: where its events say. */
-  readonly end: Position | undefined;
-}
-
-const NO_CHANGES: readonly Change[] = [];
+const NO_EVENTS: readonly WatchEvent[] = [];
 
 export class Telling {
   /** All records up to here were told, or are of no interest. */
@@ -59,25 +58,25 @@ export class Telling {
     return this.dueInMs <= 0;
   }
 
-  /** Takes what happened since it is attached, of records that are durable and applied. */
-  takeLive(): Tellable | undefined {
+  /** Takes what happened since it is attached, of records that are durable and applied, into the run. */
+  takeLive(run = new Run()): Run | undefined {
     const { live } = this.#watcher;
     this.#hub.settle();
     const { ready } = this.#hub;
-    const taken = live.take(ready.lsn);
+    const taken = live.take(ready.lsn, run);
     const isAll = !live.hasUpTo(ready.lsn);
-    if (taken !== undefined) return { taken, end: isAll ? ready : undefined };
-    if (ready.lsn > this.at.lsn) this.at = ready;
-    return undefined;
+    if (taken !== undefined && isAll) taken.end = ready;
+    else if (taken === undefined && ready.lsn > this.at.lsn) this.at = ready;
+    return taken;
   }
 
   /** The message occupies its room until `taken` is called. */
-  tell({ taken, end }: Tellable): WatchMessage {
-    const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
+  tell(run: Run): ToldMessage {
+    const position = run.isFragment ? run.lastWhole : (run.end ?? run.lastWhole);
     if (position !== undefined && position.lsn > this.at.lsn) this.at = position;
-    this.#parts.room.send(taken.bytes);
-    this.#sentBytes = taken.bytes;
-    return this.#message(taken.changes, taken.isFragment, false);
+    this.#parts.room.send(run.bytes);
+    this.#sentBytes = run.bytes;
+    return this.#message(run, run.isFragment, false);
   }
 
   /** The message that was told last is taken, or never will be. */
@@ -88,16 +87,20 @@ export class Telling {
 
   /** A message without events. */
   mark(isInitialDone = false): WatchMessage {
-    return this.#message(NO_CHANGES, false, isInitialDone);
+    return this.#message(NO_EVENTS, false, isInitialDone);
   }
 
-  #message(changes: readonly Change[], isFragment: boolean, isInitialDone: boolean): WatchMessage {
+  #message<E extends EventRun>(
+    events: E,
+    isFragment: boolean,
+    isInitialDone: boolean,
+  ): ToldMessage & { readonly events: E } {
     const { clock, onMessage } = this.#parts;
     this.#dueMs = clock.monotonicMs() + this.#progressMs;
-    onMessage(changes.length);
+    onMessage(events.length);
     const { logClock } = this.#hub.engine;
     return {
-      events: changes.map((change) => change.as(this.#watcher)),
+      events,
       position: this.at,
       canResume: this.canResume && !isFragment,
       isFragment,

@@ -13,7 +13,8 @@ import { InitialWalk } from '#watch/initial-walk.ts';
 import { LivePump } from '#watch/live-pump.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
 import { queuePast, readPastFrames } from '#watch/past-records.ts';
-import { type Tellable, Telling, type TellingParts } from '#watch/telling.ts';
+import type { Run } from '#watch/run.ts';
+import { Telling, type TellingParts } from '#watch/telling.ts';
 import type { Turns } from '#watch/turns.ts';
 import type { WatchHub } from '#watch/watch-hub.ts';
 import type { Watcher } from '#watch/watcher.ts';
@@ -25,6 +26,8 @@ const WAIT_MS_MAX = 1_000;
 export interface SessionParts extends TellingParts {
   readonly turns: Turns;
   readonly pace: MessagePace;
+  /** What messages that are told at once are made from. */
+  readonly run: Run;
   readonly onEnd: () => void;
 }
 
@@ -141,8 +144,9 @@ export class WatchSession {
       end = { epoch: frame.epoch, lsn: frame.lsn };
     }
     if (!this.#telling.isBegun) yield this.#telling.mark();
-    for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {
-      yield* this.#send({ taken, end: past.length === 0 ? end : undefined });
+    for (let run = past.take(end.lsn); run !== undefined; run = past.take(end.lsn)) {
+      if (past.length === 0) run.end = end;
+      yield* this.#send(run);
     }
     this.#telling.at = end;
     await clock.yield();
@@ -178,9 +182,8 @@ export class WatchSession {
       const page = yield* this.#inTurn(() => walk.next());
       this.#watcher.pastSinceMs = this.#parts.clock.monotonicMs();
       for (const change of page) past.push(change);
-      for (let taken = past.take(startLsn); taken !== undefined; taken = past.take(startLsn)) {
-        yield* this.#send({ taken, end: undefined });
-      }
+      for (let run = past.take(startLsn); run !== undefined; run = past.take(startLsn))
+        yield* this.#send(run);
       yield* this.#ready();
       await this.#parts.clock.yield();
     }
@@ -233,14 +236,14 @@ export class WatchSession {
     return new LivePump({ ...this.#parts, watcher, telling, outlet, check }).run();
   }
 
-  async *#send(next: Tellable): AsyncGenerator<WatchMessage> {
+  async *#send(run: Run): AsyncGenerator<WatchMessage> {
     const { room } = this.#parts;
-    const { bytes } = next.taken;
+    const { bytes, events } = run;
     if (!room.maySend(bytes)) {
       await room.untilMaySend(bytes, this.#watcher.signal);
       this.#check();
     }
-    yield this.#telling.tell(next);
+    yield { ...this.#telling.tell(run), events };
     this.#telling.taken();
   }
 

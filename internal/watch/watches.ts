@@ -13,6 +13,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import { MessagePace } from '#watch/message-pace.ts';
 import { Room } from '#watch/room.ts';
+import { Run } from '#watch/run.ts';
 import { Turns } from '#watch/turns.ts';
 import { WatchHub } from '#watch/watch-hub.ts';
 import { type SessionParts, type WatchContext, WatchSession } from '#watch/watch-session.ts';
@@ -47,6 +48,7 @@ export class Watches {
       room: this.#room,
       turns: this.#turns,
       pace: this.#pace,
+      run: new Run(),
       onMessage: (events) => {
         this.#messages++;
         this.#events += events;

@@ -5,7 +5,7 @@
  */
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
-import type { WatchEvent, WatchMessage } from '#model/watch.ts';
+import type { ToldMessage, WatchEvent } from '#model/watch.ts';
 import { ByteWriter, numberBytes, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
 import { resumeTextOf } from '#wire/resume-text.ts';
 import { CAUSES, OPS } from '#wire/scan-codec.ts';
@@ -35,19 +35,23 @@ interface Cut {
 }
 
 /** The message as `fromWatchMessage` has it, in the frame of a stream: flags, length, bytes. */
-export function toWatchFrame(message: WatchMessage): Buffer {
+export function toWatchFrame(message: ToldMessage): Buffer {
+  return writeWatchFrame(message).take();
+}
+
+/** The same frame as the first `at` bytes of the writer's buffer, to which the next message is written. */
+export function writeWatchFrame(message: ToldMessage): Pick<ByteWriter, 'buffer' | 'at' | 'take'> {
   writer.begin(FRAME_HEAD_BYTES);
-  for (const event of message.events) writeEvent(event, message.wallShiftMs);
+  const { events, wallShiftMs } = message;
+  for (let i = 0; i < events.length; i++) writeEvent(events.at(i) as WatchEvent, wallShiftMs);
   writeRest(message, 0);
-  return writer.take();
+  return writer;
 }
 
 /** The same frame in parts, with long values, that of `previous` too, by reference: watchers share them. */
-export function toWatchParts(message: WatchMessage): readonly Uint8Array[] {
-  const [event] = message.events;
-  // A large event comes alone.
-  if (event === undefined || message.events.length > 1 || !hasLongValue(event))
-    return [toWatchFrame(message)];
+export function toWatchParts(message: ToldMessage): readonly Uint8Array[] {
+  const event = message.events.at(0);
+  if (event === undefined || !hasParts(message)) return [toWatchFrame(message)];
   const cuts: Cut[] = [];
   writer.begin(FRAME_HEAD_BYTES);
   encode(event, message.wallShiftMs, cuts);
@@ -66,7 +70,10 @@ export function toWatchParts(message: WatchMessage): readonly Uint8Array[] {
   return parts;
 }
 
-function hasLongValue(event: WatchEvent): boolean {
+/** True if the message has a long value: a large event comes alone. */
+export function hasParts({ events }: ToldMessage): boolean {
+  const event = events.length === 1 ? events.at(0) : undefined;
+  if (event === undefined) return false;
   return isLong(valueBytesOf(event)) || isLong(event.previous?.value.length ?? 0);
 }
 
@@ -80,7 +87,7 @@ function valueBytesOf(event: WatchEvent): number {
 }
 
 /** Writes what stands behind the events, and the head of the frame. `leftOut`: bytes of the frame that are not written. */
-function writeRest(message: WatchMessage, leftOut: number): void {
+function writeRest(message: ToldMessage, leftOut: number): void {
   const { position } = message;
   const resume = message.canResume ? resumeTextOf(message) : '';
   writer.reserve(MESSAGE_BYTES + asciiBytes(position.group) + resume.length);

@@ -254,6 +254,21 @@ describe('sending', () => {
     });
   });
 
+  it('keeps a copy of data that is to be copied, whether it waits or not', () => {
+    const peer = openServer();
+    peer.receive(settings([[4, 10]]), headers(1));
+    const bytes = Buffer.from('0123456789');
+    const sent = [6, 6, 6].map((length, i) => {
+      const how = peer.connection.sendCopy(peer.stream(1), bytes.fill(`${i}`), length);
+      bytes.fill('#');
+      return how;
+    });
+    expect(sent).toEqual(['sent', 'queued', 'queued']);
+    peer.receive(windowUpdate(1, 100));
+    const output = peer.connection.takeOutput(0)?.toString('latin1') ?? '';
+    expect(output.replaceAll(/[^\d#]/g, '')).toBe('000000111111222222');
+  });
+
   it('keeps data by reference, not by copy', () => {
     const peer = openServer();
     const value = Buffer.alloc(8 * 1024 * 1024);

@@ -24,6 +24,27 @@ export const WATCH_MEMORY_MUTANTS: readonly Mutant[] = [
     tests: ['test/watch/packed-change.test.ts'],
   },
   {
+    name: 'large values that stay in memory until the next message',
+    file: 'internal/watch/live-pump.ts',
+    text: '      next.clear();\n',
+    replacement: '',
+    tests: ['test/watch/live-pump.test.ts'],
+  },
+  {
+    name: 'chunk that is written again while a change in it waits',
+    file: 'internal/watch/event-bytes.ts',
+    text: 'const isFree = oldest?.holders === 0;',
+    replacement: 'const isFree = oldest !== undefined;',
+    tests: ['test/watch/record-intake.test.ts'],
+  },
+  {
+    name: 'event that stays in a chunk which is written again',
+    file: 'internal/watch/packed-change.ts',
+    text: 'Buffer.from(chunk.buffer.subarray(keyOffset, keyOffset + keyBytes + valueBytes));',
+    replacement: 'chunk.buffer.subarray(keyOffset, keyOffset + keyBytes + valueBytes);',
+    tests: ['test/watch/record-intake.test.ts'],
+  },
+  {
     name: 'packed change told to a watcher that asked what was there before',
     file: 'internal/watch/watcher.ts',
     text: '    return !this.withPrevious;',

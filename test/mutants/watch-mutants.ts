@@ -36,8 +36,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'messages of keys that are cut by the values they leave out',
     file: 'internal/watch/change-queue.ts',
-    text: '      sentBytes += change.as(this.#form).bytes;',
-    replacement: '      sentBytes += change.bytes;',
+    text: ' return item.as(this.#form).bytes;',
+    replacement: ' return item.bytes;',
     tests: [QUEUE],
   },
   {
@@ -85,8 +85,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'message that holds its room until the next one, by the iteration',
     file: 'internal/watch/watch-session.ts',
-    text: '    yield this.#telling.tell(next);\n    this.#telling.taken();\n',
-    replacement: '    yield this.#telling.tell(next);\n',
+    text: '    yield { ...this.#telling.tell(run), events };\n    this.#telling.taken();\n',
+    replacement: '    yield { ...this.#telling.tell(run), events };\n',
     tests: [ENDS],
   },
   {
@@ -228,6 +228,27 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '      if (isMostOfBuffer(value))',
     replacement: '      if (value.length > 0)',
     tests: ['test/watch/event-bytes.test.ts'],
+  },
+  {
+    name: 'messages of keys that are cut by packed values they leave out',
+    file: 'internal/watch/change-queue.ts',
+    text: ' - (this.#form.keysOnly ? packedValueBytes(item, place) : 0);',
+    replacement: ';',
+    tests: [QUEUE],
+  },
+  {
+    name: 'packed event encoded as the one before it',
+    file: 'internal/watch/packed-change.ts',
+    text: '    this.encoded = undefined;\n    return this;',
+    replacement: '    return this;',
+    tests: ['test/watch/packed-change.test.ts'],
+  },
+  {
+    name: 'message that waits for its window and is overwritten by the next one',
+    file: 'internal/http/http2/outbound.ts',
+    text: 'Buffer.from(bytes.subarray(0, length))',
+    replacement: 'bytes.subarray(0, length)',
+    tests: ['test/http/flow-control.test.ts'],
   },
   {
     name: 'watcher that is told records which were applied before it came',

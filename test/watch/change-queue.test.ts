@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import type { MutationWalk } from '#engine/records/record-kind.ts';
+import { recordKindOf } from '#engine/records/record-table.ts';
 import type { Lsn } from '#model/position.ts';
 import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { payloadOf } from '#test/engine/payload-of.ts';
 import { Change, type ChangeFields, type ChangeForm } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
 import { CHUNK_BYTES, EventBytes } from '#watch/event-bytes.ts';
 import { MessagePace, PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
+import { pack } from '#watch/packed-change.ts';
 import { Room } from '#watch/room.ts';
 
 function fieldsOf(lsn: number, valueBytes = 0, isInitial = false): ChangeFields {
@@ -42,7 +46,7 @@ describe('the changes of one watcher', () => {
   it('are cut at the end of a record where that fits, else in fragments', () => {
     const { queue } = queueOf([1, 2, 2, 2, 3].map((lsn) => changeOf(lsn, WATCH_MESSAGE_BYTES / 2 - 300)));
     const cuts = [queue.take(ALL), queue.take(ALL), queue.take(ALL), queue.take(ALL)].map(
-      (taken) => taken && [taken.changes.length, taken.isFragment, taken.lastWhole?.lsn],
+      (taken) => taken && [taken.events.length, taken.isFragment, taken.lastWhole?.lsn],
     );
     expect(cuts).toEqual([[2, true, 1], [2, false, 2], [1, false, 3], undefined]);
   });
@@ -58,9 +62,31 @@ describe('the changes of one watcher', () => {
       form,
     );
     const taken = queue.take(ALL);
-    expect([taken?.changes.length, taken?.isFragment, queue.take(ALL)]).toEqual([40, false, undefined]);
+    expect([taken?.events.length, taken?.isFragment, queue.take(ALL)]).toEqual([40, false, undefined]);
     expect(taken?.bytes).toBeGreaterThan(80 * WATCH_MESSAGE_BYTES);
     expect([queue.bytes, room.waitingBytes]).toEqual([0, 0]);
+  });
+
+  it.each([
+    [true, [200]],
+    [false, [59, 59, 59, 23]],
+  ])('that are packed are cut by what is sent of them, keys only: %s', (keysOnly, lengths) => {
+    const { queue } = queueOf([], { keysOnly, withPrevious: false });
+    const kept = new EventBytes();
+    const value = Buffer.alloc(2_000);
+    const set = { op: 'set' as const, key: 'k', value, expireAtMs: 0, cause: 'client' as const };
+    const frame = payloadOf([set]).toFrame({
+      ...{ lsn: 1 as Lsn, epoch: 1, prevCrc: 0, type: 1, flags: 0, timestampMs: 0 },
+    });
+    for (let i = 0; i < 200; i++) {
+      const walk = recordKindOf(frame).walk(frame) as MutationWalk;
+      walk.next();
+      const place = pack(walk, frame, kept) as number;
+      queue.pushPacked(kept.chunk, place);
+    }
+    const runs = lengths.map(() => queue.take(ALL));
+    expect(runs.map((run) => run?.events.length)).toEqual(lengths);
+    expect(queue.length).toBe(0);
   });
 
   it('do not count the entry before where its watcher did not ask for it', () => {
@@ -69,7 +95,7 @@ describe('the changes of one watcher', () => {
       (lsn) => new Change({ ...fieldsOf(lsn), previous: { ...before, expireAtMs: 0 } }),
     );
     const { queue } = queueOf(changes, { keysOnly: false, withPrevious: false });
-    expect(queue.take(ALL)?.changes).toHaveLength(2);
+    expect(queue.take(ALL)?.events).toHaveLength(2);
   });
 
   it('come as many at once as a message may have', () => {
@@ -77,7 +103,7 @@ describe('the changes of one watcher', () => {
     const counts = [];
     for (let taken = queue.take(ALL); taken !== undefined; taken = queue.take(ALL)) {
       expect(taken.bytes).toBeLessThanOrEqual(WATCH_MESSAGE_BYTES);
-      counts.push(taken.changes.length);
+      counts.push(taken.events.length);
     }
     expect(Math.max(...counts)).toBeLessThanOrEqual(WATCH_MESSAGE_EVENTS_MAX);
     expect(counts.reduce((a, b) => a + b)).toBe(2_500);
@@ -86,13 +112,13 @@ describe('the changes of one watcher', () => {
   it('of records that are not ready stay, and initial ones are always', () => {
     const { queue } = queueOf([changeOf(9, 0, true), changeOf(1), changeOf(2)]);
     expect(queue.take(1 as Lsn)).toMatchObject({
-      changes: [{}, {}],
+      events: [{}, {}],
       isFragment: false,
       lastWhole: { lsn: 1 },
     });
     expect(queue.take(1 as Lsn)).toBeUndefined();
     expect(queue.hasUpTo(1 as Lsn)).toBe(false);
-    expect(queue.take(2 as Lsn)?.changes).toHaveLength(1);
+    expect(queue.take(2 as Lsn)?.events).toHaveLength(1);
   });
 
   it('count once in the memory of all, however many queues have them', () => {

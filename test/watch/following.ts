@@ -2,6 +2,7 @@
 import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { WatchCommand, WatchEvent, WatchMessage, WatchOutlet } from '#model/watch.ts';
+import { PackedEvent } from '#watch/packed-change.ts';
 
 export interface Watchable {
   watch(command: WatchCommand, signal: AbortSignal, outlet?: WatchOutlet): AsyncIterable<WatchMessage>;
@@ -46,7 +47,9 @@ export class Following {
       },
       send(message, onReady) {
         if (following.#unstick !== undefined) throw new Error('a message is sent before the outlet is ready');
-        following.messages.push(message);
+        const { events } = message;
+        const kept = Array.from({ length: events.length }, (_, i) => keptOf(events.at(i) as WatchEvent));
+        following.messages.push({ ...message, events: kept });
         following.sent++;
         if (!following.isStuck) return true;
         following.#unstick = () => {
@@ -102,6 +105,17 @@ export class Following {
     }
     this.isOver = true;
   }
+}
+
+/** The event as it is now. */
+function keptOf(event: WatchEvent): WatchEvent {
+  if (!(event instanceof PackedEvent)) return event;
+  const { op, cause, key, value, contentType, version, expireAtMs, timestampMs } = event;
+  const { previous, isPreviousUnknown, isInitial } = event;
+  return {
+    ...{ op, cause, key, value, contentType, version: { ...version }, expireAtMs, timestampMs },
+    ...{ previous, isPreviousUnknown, isInitial },
+  };
 }
 
 /** Throws where a position was told before a change up to it, or went back. */

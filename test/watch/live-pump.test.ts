@@ -1,8 +1,8 @@
 /** Telling through an outlet: at once, one message after the other, and never after the end. */
 import { describe, expect, it } from 'vitest';
-import { WATCH_PROGRESS_MS_MIN } from '#model/watch.ts';
+import { type ToldMessage, WATCH_PROGRESS_MS_MIN, type WatchOutlet } from '#model/watch.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
-import { checkOrder, Following } from '#test/watch/following.ts';
+import { checkOrder, EVERYTHING, Following } from '#test/watch/following.ts';
 import { PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
 import { WAKE_BYTES } from '#watch/watch-hub.ts';
 
@@ -32,6 +32,26 @@ describe('an outlet', () => {
     expect(watch.told).toEqual(['a=']);
     watch.unstick();
     expect(watch.messages.at(-1)?.events.map(({ key }) => key)).toEqual(['b', 'c']);
+  });
+
+  it('may keep a message: nothing of its events is in it any more', async () => {
+    const { group, master } = await watched();
+    const kept: ToldMessage[] = [];
+    const counts: number[] = [];
+    const outlet: WatchOutlet = {
+      isOpen: true,
+      send: (message) => {
+        kept.push(message);
+        counts.push(message.events.length);
+        return false;
+      },
+    };
+    const watch = master.node.watch(EVERYTHING, new AbortController().signal, outlet);
+    await watch[Symbol.asyncIterator]().next();
+    void watch[Symbol.asyncIterator]().next();
+    await group.set(master, 'a', 'x'.repeat(3_000));
+    await group.clock.advance(100);
+    expect([counts, kept.map(({ events }) => events.length)]).toEqual([[1], [0]]);
   });
 
   it('gets marks while nothing happens, each when it is due', async () => {

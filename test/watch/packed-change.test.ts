@@ -4,11 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { recordKindOf } from '#engine/records/record-table.ts';
 import type { Mutation } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
+import type { WatchEvent } from '#model/watch.ts';
 import { payloadOf } from '#test/engine/payload-of.ts';
 import type { Frame, FrameHeader } from '#wal/frame.ts';
 import { type Change, changeOf } from '#watch/change.ts';
-import { EventBytes } from '#watch/event-bytes.ts';
-import { pack, packedBytes, packedLsn, unpack } from '#watch/packed-change.ts';
+import { type Chunk, EventBytes } from '#watch/event-bytes.ts';
+import { PackedEvent, pack, packedBytes, packedLsn, unpack } from '#watch/packed-change.ts';
+import { toWatchFrame } from '#wire/watch-bytes.ts';
 
 const header: FrameHeader = {
   lsn: (2 ** 40) as Lsn,
@@ -19,15 +21,21 @@ const header: FrameHeader = {
   timestampMs: 1.8e12,
 };
 
+/** The other fields of a message. */
+const REST = {
+  ...{ position: { epoch: 3, lsn: header.lsn }, canResume: true },
+  ...{ isFragment: false, isInitialDone: false, wallShiftMs: 0 },
+};
+
 function frameOf(mutations: readonly Mutation[], changes: Partial<FrameHeader> = {}): Frame {
   return payloadOf(mutations).toFrame({ ...header, ...changes });
 }
 
-/** What somebody who watches can see of it, and how it counts. */
-function seen(change: Change) {
-  const { op, cause, key, contentType, version, expireAtMs, timestampMs, isInitial, bytes } = change;
-  const value = Buffer.from(change.value).toString('latin1');
-  return { op, cause, key, value, contentType, version, expireAtMs, timestampMs, isInitial, bytes };
+/** What somebody who watches can see of it. */
+function seen(event: WatchEvent) {
+  const { op, cause, key, contentType, version, expireAtMs, timestampMs, isInitial } = event;
+  const value = Buffer.from(event.value).toString('latin1');
+  return { op, cause, key, value, contentType, version: { ...version }, expireAtMs, timestampMs, isInitial };
 }
 
 const text = fc.string({ minLength: 1, maxLength: 60, unit: fc.constantFrom('a', 'ß', '漢', '😀') });
@@ -51,20 +59,26 @@ describe('a packed change', () => {
         const frame = frameOf(mutations);
         const [packed, whole] = [new EventBytes(), new EventBytes()];
         const walk = recordKindOf(frame).walk(frame);
-        const made: [() => Change, Change, number, number][] = [];
+        const made: [Chunk, number, Change][] = [];
         while (walk?.next() === true) {
           const place = pack(walk, frame, packed) as number;
           const { chunk } = packed;
           const change = changeOf(walk, frame, { epoch: 3, lsn: header.lsn }, whole, undefined);
-          made.push([() => unpack(chunk, place), change, packedLsn(chunk, place), packedBytes(chunk, place)]);
+          made.push([chunk, place, change]);
           // Both kinds lie in the chunks of a hub.
           if (made.length % 3 === 0) packed.keep(walk);
         }
         frame.buffer.fill('#');
-        for (const [packedChange, change, lsn, bytes] of made) {
-          expect(seen(packedChange())).toEqual(seen(change));
-          expect([lsn, bytes]).toEqual([header.lsn, change.bytes]);
+        const shown = new PackedEvent();
+        for (const [chunk, place, change] of made) {
+          expect(seen(unpack(chunk, place))).toEqual(seen(change));
+          expect(seen(shown.show(chunk, place, false))).toEqual(seen(change));
+          expect([packedLsn(chunk, place), packedBytes(chunk, place)]).toEqual([header.lsn, change.bytes]);
         }
+        const changes = made.map(([, , change]) => change);
+        const at = (i: number) => made[i] && shown.show(made[i][0], made[i][1], false);
+        const told = { events: { length: made.length, at }, ...REST };
+        expect(toWatchFrame(told)).toEqual(toWatchFrame({ ...REST, events: changes }));
       }),
       { numRuns: 50 },
     );

@@ -163,6 +163,11 @@ export class Http2Connection implements InboundHooks {
     return this.#outbound.sendData(stream, bytes, isEnd);
   }
 
+  /** The first `length` of `bytes`, which may be written to again. */
+  sendCopy(stream: Stream, bytes: Buffer, length: number): Sent {
+    return this.#outbound.sendCopy(stream, bytes, length);
+  }
+
   sendTrailers(stream: Stream, trailers: HeadBlock): Sent {
     return this.#outbound.sendTrailers(stream, trailers);
   }

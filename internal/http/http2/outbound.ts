@@ -75,7 +75,7 @@ export class Outbound {
     if (!stream.canSend || stream.isEndQueued) return 'closed';
     const { length } = bytes;
     if (!stream.isWaiting && this.#fits(stream, length)) {
-      if (length > 0 || isEnd) this.#writeData(stream, bytes, isEnd);
+      if (length > 0 || isEnd) this.#writeData(stream, bytes, length, isEnd);
       if (isEnd) this.#core.endLocal(stream);
       return 'sent';
     }
@@ -85,6 +85,15 @@ export class Outbound {
     if (isEnd) stream.isEndQueued = true;
     this.#lineUp(stream);
     return 'queued';
+  }
+
+  /** The first `length` of `bytes`, which may be written to again. */
+  sendCopy(stream: Stream, bytes: Buffer, length: number): Sent {
+    if (!stream.canSend || stream.isEndQueued) return 'closed';
+    if (stream.isWaiting || !this.#fits(stream, length))
+      return this.sendData(stream, Buffer.from(bytes.subarray(0, length)), false);
+    this.#writeData(stream, bytes, length, false);
+    return 'sent';
   }
 
   /** Ends the stream behind what is queued on it. */
@@ -188,8 +197,7 @@ export class Outbound {
     return this.#encoder;
   }
 
-  #writeData(stream: Stream, bytes: Uint8Array, isEnd: boolean): void {
-    const { length } = bytes;
+  #writeData(stream: Stream, bytes: Uint8Array, length: number, isEnd: boolean): void {
     let from = 0;
     do {
       const to = Math.min(length, from + PAYLOAD_BYTES_MAX);

@@ -83,7 +83,8 @@ export class Output {
     if (length <= COPY_BY_HAND) {
       const buffer = this.#buffer;
       for (let i = 0; i < length; i++) buffer[at + i] = bytes[from + i] as number;
-    } else this.#buffer.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), at);
+    } else if (bytes instanceof Buffer) bytes.copy(this.#buffer, at, from, to);
+    else this.#buffer.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), at);
   }
 
   /** A frame of one 32-bit number: RST_STREAM or WINDOW_UPDATE. */

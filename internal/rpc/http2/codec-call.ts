@@ -91,6 +91,18 @@ export class CodecCall implements CodecPort, ServedCall {
     this.#wire.onQueued();
   }
 
+  sendCopy(buffer: Buffer, length: number, onReady: () => void): boolean {
+    const sent = this.#wire.connection.sendCopy(this.#stream, buffer, length);
+    this.#wire.onMade(length);
+    this.#wire.touch();
+    if (sent === 'sent') return true;
+    if (sent === 'queued') {
+      this.#onReady = onReady;
+      this.#wire.onQueued();
+    }
+    return false;
+  }
+
   sendEnd(trailers: Fields | undefined): void {
     const { connection, blocks } = this.#wire;
     if (trailers === undefined) connection.sendData(this.#stream, NOTHING, true);

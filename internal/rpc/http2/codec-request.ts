@@ -29,6 +29,8 @@ export interface CodecPort extends CodecStream {
   sendHead(status: number, headers: Fields, isEnd: boolean): void;
   /** Calls back when more may be sent. */
   sendData(bytes: Uint8Array, isEnd: boolean, onReady: () => void): void;
+  /** Sends the first `length` bytes of a buffer that is used again when this returns. Unless it returns true it calls back. */
+  sendCopy?(buffer: Buffer, length: number, onReady: () => void): boolean;
   /** The end of the answer. */
   sendEnd(trailers: Fields | undefined): void;
 }
@@ -121,6 +123,11 @@ export class CodecRequest extends Readable {
   }
 }
 
+/** The first `length` bytes as a buffer of their own. */
+export function copyOf(buffer: Buffer, length: number): Buffer {
+  return Buffer.from(buffer.subarray(0, length));
+}
+
 export class CodecResponse extends Writable {
   readonly isOfCodec = true;
   readonly stream: CodecStream;
@@ -185,6 +192,14 @@ export class CodecResponse extends Writable {
     });
     isNow = false;
     return isReady;
+  }
+
+  /** `sendNow` for the first `length` bytes of a buffer that is used again when this returns. */
+  sendCopy(buffer: Buffer, length: number, onReady: () => void): boolean {
+    const port = this.#port;
+    const isPlain = this.writableLength === 0 && !this.destroyed && !this.writableEnded;
+    if (isPlain && port.sendCopy !== undefined) return port.sendCopy(buffer, length, onReady);
+    return this.sendNow(copyOf(buffer, length), onReady);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
