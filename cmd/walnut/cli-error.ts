@@ -5,7 +5,7 @@
  * error; 6 a file or a stream could not be read or written; 70 a bug; 130 interrupted. The
  * codes of answers (0, 1) never mean that the tool failed.
  */
-import { tlsFailure } from '#dial/why-lost.ts';
+import { isOfWrongTime, tlsFailure } from '#dial/why-lost.ts';
 import { CallError, InterruptedCallError } from './call/call-error.ts';
 import { describeInterruption } from './call/describe-interruption.ts';
 import { escapeLine } from './output/terminal.ts';
@@ -55,6 +55,9 @@ const ADVICE_LOST =
 const ADVICE_TLS =
   'Name the authority of its certificate: --ca-file FILE, and the name in it: --server-name NAME.\n' +
   'A node that demands a certificate: --cert-file FILE --key-file FILE. One without TLS: --address HOST:PORT.';
+const ADVICE_WRONG_TIME =
+  'If the clock here is right (date -u), renew the certificate there by replacing its files; a restart is not needed: ' +
+  'docs/operations.md, "Files of credentials and certificates"';
 
 /** Describes the failure of a command that called `address`, as `--address` takes it. Rethrows a bug. */
 export function describeFailure(error: unknown, address: string): CliError {
@@ -68,15 +71,27 @@ export function describeFailure(error: unknown, address: string): CliError {
   throw error;
 }
 
+/** True where nothing answered at all: neither a node that refused, nor one whose certificate did not do. */
+export function isUnanswered({ cause }: CliError): boolean {
+  if (!(cause instanceof CallError)) return false;
+  return (
+    cause.code === 'deadline_exceeded' || (cause.code === 'lost' && tlsFailure(cause.cause) === undefined)
+  );
+}
+
 function describeCallFailure(error: CallError, address: string): CliError {
   if (error.code === 'lost') {
-    const advice = tlsFailure(error.cause) === undefined ? ADVICE_LOST : ADVICE_TLS;
-    return new CliError(EXIT.server, escapeLine(error.message), advice, error);
+    return new CliError(EXIT.server, escapeLine(error.message), adviceForLost(error.cause), error);
   }
   // An argument that a node rejects is wrong usage, like one that the tool rejects.
   const exitCode = error.code === 'invalid_argument' ? EXIT.usage : EXIT.server;
   const message = `${address} answered ${error.code.toUpperCase()}: ${escapeLine(error.message)}`;
   return new CliError(exitCode, message, adviceFor(error, address), error);
+}
+
+function adviceForLost(cause: unknown): string {
+  if (isOfWrongTime(cause)) return ADVICE_WRONG_TIME;
+  return tlsFailure(cause) === undefined ? ADVICE_LOST : ADVICE_TLS;
 }
 
 /** True for an error of the operating system: a file, a directory or a stream. */
@@ -101,7 +116,7 @@ export function outputFailure(error: Error): CliError {
 }
 
 /** For any rpc, so it names no option. OUT_OF_RANGE says what is out of which range in its message. */
-function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string): string | undefined {
+function adviceFor({ code, message, leaderHint, ownerHint }: CallError, address: string): string | undefined {
   const scheme = /^https:\/\//.exec(address)?.[0] ?? '';
   if (ownerHint !== undefined)
     return `Ask the owner of the key: --address ${scheme}${escapeLine(ownerHint)}, or a gateway`;
@@ -117,7 +132,9 @@ function adviceFor({ code, leaderHint, ownerHint }: CallError, address: string):
         'name each one. Without auth.mode: required a node serves private addresses only.'
       );
     case 'permission_denied':
-      return 'The roles of the user are in auth.file or auth.users of the node, and its names in server.allowed_hosts.';
+      // A refused host name says itself what to do.
+      if (message.includes('server.allowed_hosts')) return undefined;
+      return 'Use the token of a user whose roles grant it, or give this user such a role in auth.file or auth.users of the node: docs/security.md, "Users and roles"';
     case 'resource_exhausted':
       return (
         `Nothing was written; the message says which limit was reached. See its state (no_space: the disk is full), entries and bytes with: walnut status --address ${address}\n` +

@@ -28,6 +28,8 @@ const UNKNOWN_AUTHORITY = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
+const WRONG_TIME = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+
 /** What its certificate is for may be long. */
 const REASON_CHARACTERS_MAX = 300;
 
@@ -54,6 +56,11 @@ export function tlsFailure(error: unknown): string | undefined {
 
 export function isOfUnknownAuthority(error: unknown): boolean {
   return error instanceof Error && UNKNOWN_AUTHORITY.has(codeOf(error));
+}
+
+/** True where the certificate of the other end has expired, or is not valid yet. */
+export function isOfWrongTime(error: unknown): boolean {
+  return error instanceof Error && WRONG_TIME.has(codeOf(error));
 }
 
 /** A write that meets a failure of TLS has the code EPROTO, and the reason of OpenSSL in its message. */

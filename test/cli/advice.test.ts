@@ -15,6 +15,22 @@ it.each(['unavailable', 'resource_exhausted', 'deadline_exceeded'] as const)(
 );
 
 it.each([
+  ['no role of u grants Admin/Status', expect.stringContaining('docs/security.md, "Users and roles"')],
+  ['add the name to server.allowed_hosts', undefined],
+])('the advice after PERMISSION_DENIED is about what was refused: %s', (message, advice) => {
+  expect(describeFailure(new CallError('permission_denied', message), 'a:1').advice).toEqual(advice);
+});
+
+it.each([
+  ['CERT_HAS_EXPIRED', 'renew the certificate there'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', '--ca-file FILE'],
+  ['ECONNREFUSED', 'Is it running?'],
+])('the advice after %s is for that', (code, advice) => {
+  const lost = new CallError('lost', 'no answer', {}, Object.assign(new Error('why'), { code }));
+  expect(describeFailure(lost, 'a:1').advice).toContain(advice);
+});
+
+it.each([
   [{}, 'see walnut backup list REPOSITORY'],
   [{ npm_lifecycle_event: 'walnut' }, 'see npm run -s walnut -- backup list REPOSITORY'],
   [{ npm_lifecycle_event: 'npx', npm_command: 'exec' }, 'see npm exec -- walnut backup list REPOSITORY'],
