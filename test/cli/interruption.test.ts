@@ -63,6 +63,9 @@ it.each<[string[], string, string]>([
   ],
   [['set', 'k', 'v'], 'Set', 'all the same\nSee what became of it with: walnut explain KEY\n'],
   [['status'], 'Status', 'answered Status\n'],
+  [['config'], 'SetConfig', 'answered SetConfig\n'],
+  [['config', 'log.level=debug'], 'SetConfig', 'all the same\nSee what became of it with: walnut config\n'],
+  [['clock'], 'MendClock', 'answered MendClock\n'],
 ])('says what is known of %j', async (args, silent, known) => {
   const ctrlC = new AbortController();
   node.fault = (method) => {

@@ -42,12 +42,14 @@ export class InterruptedCallError extends Error {
   readonly address: string;
   /** What a call asked for that was sent may still be done. */
   readonly wasSent: boolean;
+  readonly request: object;
 
-  constructor(method: DescMethodUnary, address: string, wasSent: boolean) {
+  constructor(method: DescMethodUnary, address: string, wasSent: boolean, request: object = {}) {
     super(`interrupted before ${address} answered ${method.name}`);
     this.method = method;
     this.address = address;
     this.wasSent = wasSent;
+    this.request = request;
   }
 }
 

@@ -126,11 +126,11 @@ export class Connections {
     { timeoutMs, signal }: CallOptions,
   ): Promise<MessageShape<Method['output']>> {
     const { text } = this.#address;
-    if (signal?.aborted === true) throw new InterruptedCallError(method, text, false);
+    if (signal?.aborted === true) throw new InterruptedCallError(method, text, false, request);
     const client = this.#resting.pop() ?? new LeanClient(this.#address);
     let interruption: InterruptedCallError | undefined;
     const giveUp = (): void => {
-      interruption = new InterruptedCallError(method, text, client.isConnected);
+      interruption = new InterruptedCallError(method, text, client.isConnected, request);
       client.close();
     };
     signal?.addEventListener('abort', giveUp, { once: true });

@@ -25,13 +25,19 @@ const LOOKS: Readonly<Record<string, string>> = {
   FailoverGroup: 'walnut cluster status',
   SetNodeStatus: 'walnut cluster nodes',
 };
+/** Methods that only ask where their request does not say what to change. */
+const CHANGES: Readonly<Record<string, (request: { set?: object; apply?: boolean }) => boolean>> = {
+  SetConfig: ({ set }) => set === undefined || Object.keys(set).length > 0,
+  MendClock: ({ apply }) => apply !== false,
+  RecoverCluster: ({ apply }) => apply !== false,
+};
 const LOOK_AT_KEY = 'walnut explain KEY';
 
-export function describeInterruption({ message, method, wasSent }: InterruptedCallError): {
+export function describeInterruption({ message, method, wasSent, request }: InterruptedCallError): {
   readonly message: string;
   readonly advice: string | undefined;
 } {
-  if (!mayChange(method)) return { message, advice: undefined };
+  if (!mayChange(method, request)) return { message, advice: undefined };
   if (!wasSent) return { message: `${message}: nothing was sent, so nothing was changed`, advice: undefined };
   return {
     message: `${message}, which was sent: it may be carried out all the same`,
@@ -39,6 +45,6 @@ export function describeInterruption({ message, method, wasSent }: InterruptedCa
   };
 }
 
-function mayChange({ idempotency }: DescMethodUnary): boolean {
-  return idempotency === MAY_CHANGE;
+function mayChange({ idempotency, name }: DescMethodUnary, request: object): boolean {
+  return idempotency === MAY_CHANGE && CHANGES[name]?.(request) !== false;
 }
