@@ -132,7 +132,7 @@ function registerStore(metrics: Metrics, status: () => NodeStatus): void {
   metrics.counterFrom('walnut_store_expired_total', 'Entries deleted on time.', () => status().store.expired);
   metrics.counterFrom(
     'walnut_store_refused_total',
-    'Sets refused because the store was full.',
+    'Writes refused because the store was full.',
     () => status().store.refused,
   );
 }

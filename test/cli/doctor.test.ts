@@ -1,13 +1,16 @@
 /** `walnut doctor`. */
 import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
+import { MemberStatusSchema, StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { readText } from '#test/house/source-files.ts';
-import { examine } from '../../cmd/walnut/doctor/doctor-command.ts';
+import { ALERTS } from '#test/page/alert-rules.ts';
+import { CallError } from '../../cmd/walnut/call/call-error.ts';
+import { describeFailure } from '../../cmd/walnut/cli-error.ts';
+import { examine } from '../../cmd/walnut/doctor/examine.ts';
 import { NODE_CHECKS } from '../../cmd/walnut/doctor/node-checks.ts';
 import { MetricsPage } from '../../cmd/walnut/figures/metrics-page.ts';
-import type { NodeReading } from '../../cmd/walnut/figures/read-figures.ts';
+import type { GroupReading, NodeReading, SilentNode } from '../../cmd/walnut/figures/read-figures.ts';
 import { FakeNode } from './fake-node.ts';
 import { runCli } from './memory-io.ts';
 
@@ -31,11 +34,13 @@ const METRICS = [
   'process_max_fds 20000',
   'walnut_connections 3',
   'walnut_connections_max 1000',
-  'walnut_tls_certificate_expiry_seconds{section="server"} 8000000',
+  'walnut_tls_certificate_expiry_seconds{section="server.tls",certificate="own"} 8000000',
   'walnut_tls_ok{section="server"} 1',
   'walnut_auth_file_ok 1',
   'walnut_log_clock_offset_seconds 0.1',
   'walnut_diverged_unseen_tails 0',
+  'walnut_store_refused_total 0',
+  'walnut_wal_records_total{result="refused"} 0',
   'walnut_rpc_handled_total{method="walnut.v1.KVStore/Get",code="not_found"} 9',
   'walnut_event_loop_delay_seconds{percentile="99"} 0.01',
 ];
@@ -51,6 +56,14 @@ const bad = (node: NodeReading) =>
   examine({ nodes: [node], isWhole: true })
     .filter(({ level }) => level !== 'ok')
     .map(({ check, level }) => `${level}: ${check}`);
+
+const silent = (code: 'lost' | 'permission_denied'): SilentNode => ({
+  address: 'm:1',
+  failure: describeFailure(new CallError(code, 'no answer'), 'm:1'),
+});
+
+const foundOf = (group: GroupReading, check: string) =>
+  examine(group).find((finding) => finding.check === check);
 
 const replica = (master: object): Status => ({
   role: Role.REPLICA,
@@ -69,8 +82,10 @@ describe('the checks of a node', () => {
   it.each<[string, string, Status, string[]]>([
     ['problem', 'readiness', { ready: false, reasons: ['loading'] }, []],
     ['warning', 'readiness', { reasons: ['a replica is away'] }, []],
-    ['problem', 'state in memory', { integrity: { alteredFound: 1n } }, []],
-    ['problem', 'state in memory', { integrity: { digestMismatches: 1n } }, []],
+    ['warning', 'state in memory', { integrity: { alteredFound: 1n } }, []],
+    ['warning', 'state in memory', { integrity: { digestMismatches: 1n } }, []],
+    ['warning', 'log', {}, ['walnut_wal_records_total{result="refused"} 2']],
+    ['warning', 'store', {}, ['walnut_store_refused_total 2']],
     ['warning', 'replicas', { replicas: [] }, []],
     ['problem', 'replicas', { replicas: [{ address: 'r:1', problem: 'quarantined' }] }, []],
     ['problem', 'replicas', { replicas: [{ address: 'r:1', different: true }] }, []],
@@ -83,8 +98,18 @@ describe('the checks of a node', () => {
     ['warning', 'open files', {}, ['process_open_fds 15000']],
     ['problem', 'open files', {}, ['process_open_fds 19000']],
     ['problem', 'connections', {}, ['walnut_connections 950']],
-    ['warning', 'certificates', {}, ['walnut_tls_certificate_expiry_seconds{section="peer"} 1000000']],
-    ['problem', 'certificates', {}, ['walnut_tls_certificate_expiry_seconds{section="peer"} -1']],
+    [
+      'warning',
+      'certificates',
+      {},
+      ['walnut_tls_certificate_expiry_seconds{section="peer.tls",certificate="authority"} 1000000'],
+    ],
+    [
+      'problem',
+      'certificates',
+      {},
+      ['walnut_tls_certificate_expiry_seconds{section="peer.tls",certificate="authority"} -1'],
+    ],
     ['problem', 'files of credentials', {}, ['walnut_auth_file_ok 0']],
     ['problem', 'clock', {}, ['walnut_log_clock_offset_seconds -11']],
     ['warning', 'records set aside', {}, ['walnut_diverged_unseen_tails 2']],
@@ -95,15 +120,39 @@ describe('the checks of a node', () => {
   });
 
   it.each([
-    ['data_loss', '12 calls, none failed by a fault of the node; 3 answered DATA_LOSS, to positions of a'],
-    ['internal', '3 of 12 calls failed by a fault of the node'],
-  ])('tell calls that ended with %s as what they are', (code, text) => {
+    [
+      'data_loss',
+      'discarded positions',
+      '3 calls answered DATA_LOSS since its start 1m 30s ago',
+      'Positions of a',
+    ],
+    [
+      'internal',
+      'calls',
+      '3 of 12 calls failed by a fault of the node since its start 1m 30s ago',
+      'Calls fail',
+    ],
+  ])('tell calls that ended with %s as what they are', (code, check, found, runbook) => {
     const metric = `walnut_rpc_handled_total{method="walnut.v1.KVStore/Get",code="${code}"} 3`;
-    const [found] = examine({ nodes: [reading({}, [metric])], isWhole: true }).filter(
-      ({ check }) => check === 'calls',
-    );
-    expect(found?.level).toBe('warning');
-    expect(found?.found).toContain(text);
+    const node = reading({ uptimeMs: 90_000n }, [metric]);
+    const advice = expect.stringContaining(`"${runbook}`);
+    expect(bad(node)).toEqual([`warning: ${check}`]);
+    expect(foundOf({ nodes: [node], isWhole: true }, check)).toMatchObject({ found, advice });
+  });
+
+  it.each([
+    [
+      'certificates',
+      ['walnut_tls_certificate_expiry_seconds{section="peer.tls",certificate="own"} -90'],
+      'that of peer.tls (own) expired 1m 30s ago',
+    ],
+    [
+      'files of credentials',
+      ['walnut_auth_file_ok 0', 'walnut_tls_ok{section="server"} 0'],
+      'cannot be used as changed: auth.file, server',
+    ],
+  ])('name which of the %s they mean', (check, metrics, found) => {
+    expect(foundOf({ nodes: [reading({}, metrics)], isWhole: true }, check)).toMatchObject({ found });
   });
 
   it.each<[string, Status, string[]]>([
@@ -119,27 +168,104 @@ describe('the checks of a node', () => {
     const headings = [...readText('docs/operations.md').matchAll(/^#+ (.*)$/gm)].map(
       ([, heading]) => heading,
     );
-    const named = ['node-checks', 'doctor-command']
-      .flatMap((file) => [...readText(`cmd/walnut/doctor/${file}.ts`).matchAll(/'([A-Z][^']+)'/g)])
-      .map(([, text = '']) => text)
-      .filter(
-        (text) =>
-          !text.includes(':') &&
-          !text.endsWith('.') &&
-          !text.endsWith(' ') &&
-          text !== 'FOUND, AND WHAT TO DO',
-      )
-      .filter((text) => !/^[A-Z ]+$/.test(text));
-    const called = ['config-checks', 'check-config'].flatMap((file) =>
-      [...readText(`cmd/walnut/doctor/${file}.ts`).matchAll(/runbook\('([^']+)'\)/g)].map(
-        ([, text = '']) => text,
-      ),
+    const named = ['node-checks', 'count-checks', 'examine', 'config-checks', 'check-config'].flatMap(
+      (file) =>
+        [...readText(`cmd/walnut/doctor/${file}.ts`).matchAll(/runbook\('([^']+)'\)/g)].map(
+          ([, text = '']) => text,
+        ),
     );
-    expect(called.length).toBeGreaterThan(4);
-    expect(called.filter((text) => !headings.includes(text))).toEqual([]);
-    expect(named.length).toBeGreaterThan(12);
+    expect(named.length).toBeGreaterThan(30);
     expect(named.filter((text) => !headings.includes(text))).toEqual([]);
   });
+});
+
+describe('the checks of a group', () => {
+  const linked = reading(replica({}));
+  const one = { nodes: [linked], isWhole: true };
+
+  it('say that a master is slow, or not reached, where a replica hears it', () => {
+    const found = 'a:1 hears its master m:1, which is slow, or cannot be reached from here';
+    expect(foundOf({ nodes: [silent('lost'), linked], isWhole: false }, 'one master')).toMatchObject({
+      level: 'problem',
+      found,
+      advice: expect.stringContaining('"A node does not answer"'),
+    });
+  });
+
+  it.each<[string, GroupReading, string]>([
+    [
+      'which nobody hears',
+      { nodes: [silent('lost'), reading(replica({ linked: false }))], isWhole: false },
+      'Replacing a dead master',
+    ],
+    [
+      'of a cluster',
+      { nodes: [reading({ ...replica({}), member: create(MemberStatusSchema) })], isWhole: true },
+      'A cluster takes no writes',
+    ],
+    ['that is none', one, 'Replacing a dead master'],
+  ])('name the runbook of a master %s', (_, group, heading) => {
+    expect(foundOf(group, 'one master')?.advice).toContain(`"${heading}"`);
+  });
+
+  it('know the master whose metrics alone are missing', () => {
+    const nodes = [{ ...silent('permission_denied'), role: Role.MASTER }, linked];
+    expect(foundOf({ nodes, isWhole: true }, 'one master')).toMatchObject({ level: 'ok', found: 'm:1' });
+  });
+
+  it('say that other nodes were not looked at without the master', () => {
+    expect(foundOf({ ...one, isWhole: false }, 'every node')?.level).toBe('warning');
+    expect(foundOf(one, 'every node')).toBeUndefined();
+  });
+
+  it('send to the runbook where nothing answers, and repeat the advice of an answer', () => {
+    const adviceOf = (code: 'lost' | 'permission_denied') =>
+      foundOf({ nodes: [silent(code)], isWhole: false }, 'answer')?.advice;
+    expect(adviceOf('lost')).toBe('docs/operations.md, "A node does not answer"');
+    expect(adviceOf('permission_denied')).toContain('auth.file');
+  });
+});
+
+/** What shows the doctor each critical alert; a text says why it cannot know. */
+const CRITICAL: Readonly<Record<string, GroupReading | string>> = {
+  WalnutNodeDown: { nodes: [reading(), silent('lost')], isWhole: true },
+  WalnutQuarantined: stateOf(NodeState.QUARANTINED, Role.REPLICA),
+  WalnutMasterFenced: stateOf(NodeState.FENCED),
+  WalnutMasterWithoutLease: stateOf(NodeState.NO_LEASE),
+  WalnutNoSpace: stateOf(NodeState.NO_SPACE),
+  WalnutNoMaster: { nodes: [silent('lost'), reading(replica({ linked: false }))], isWhole: false },
+  WalnutSeveralMasters: { nodes: [reading({ reasons: ['o:1 is a master too, of log ab'] })], isWhole: true },
+  WalnutCertificateExpired: {
+    nodes: [reading({}, ['walnut_tls_certificate_expiry_seconds{section="peer.tls",certificate="own"} -1'])],
+    isWhole: true,
+  },
+  WalnutStateDiffers: 'counted since the start, it is a warning; the master tells which replica differs now',
+  WalnutMemoryAltered: 'counted since the start, it is a warning; a node that recovers from it is not ready',
+  WalnutWritesRefused: 'counted since the start, it is a warning; while it goes on the state is no_space',
+  WalnutCallsFail: 'counted since the start, it is a warning',
+  WalnutNoActiveCoordinator: 'coordinators are looked at by: walnut cluster status',
+  WalnutGroupWithoutWrites: 'coordinators are looked at by: walnut cluster status',
+  WalnutCoordinatorAlarm: 'coordinators are looked at by: walnut cluster status',
+};
+
+function stateOf(state: NodeState, role: Role = Role.MASTER): GroupReading {
+  return { nodes: [reading({ state, role })], isWhole: true };
+}
+
+describe('a critical alert', () => {
+  const critical = ALERTS.filter(({ labels }) => labels['severity'] === 'critical');
+  it.each(critical.map((alert) => [alert.alert, alert] as const))(
+    '%s is a problem',
+    (name, { annotations }) => {
+      const group = CRITICAL[name];
+      expect(group, 'add it to CRITICAL').toBeDefined();
+      if (group === undefined || typeof group === 'string') return;
+      const anchors = examine(group)
+        .filter(({ level }) => level === 'problem')
+        .map(({ advice = '' }) => (/"(.*)"/.exec(advice)?.[1] ?? '').toLowerCase().replaceAll(' ', '-'));
+      expect(anchors).toContain(annotations['runbook']?.replace(/.*#/, ''));
+    },
+  );
 });
 
 describe('doctor', () => {

@@ -138,12 +138,9 @@ describe('the page', () => {
       '3 calls within a minute were refused with RESOURCE_EXHAUSTED: the message of each says which limit',
     ],
     [
-      'WalnutCallsRefused',
-      {
-        ...figure('walnut_keys_requests_total', 1, { method: 'PUT', code: 'resource_exhausted' }),
-        view: statusOf({ store: { ...FULL, bytes: '700000', refused: '1' } }),
-      },
-      'the store is full (684 KiB of 977 KiB), and nothing may be evicted',
+      'WalnutStoreRefuses',
+      ofNode({ store: { ...FULL, bytes: '700000', refused: '1' } }),
+      'The store is full (684 KiB of 977 KiB), and nothing may be evicted: 1 write within a minute was refused.',
     ],
     ['WalnutWatchersSlow', figure('walnut_watch_slow_total', 2), '2 watches within a minute were ended'],
     ['WalnutNodeDown', silent(61_000), 'The node n2 has been silent for 1 min 1 s.'],
@@ -201,7 +198,12 @@ describe('the page', () => {
     [
       'WalnutCertificateExpires',
       figure('walnut_tls_certificate_expiry_seconds', 60, { section: 'server.tls', certificate: 'own' }),
-      'server.tls',
+      'server.tls (own) expires in 1 min',
+    ],
+    [
+      'WalnutCertificateExpired',
+      figure('walnut_tls_certificate_expiry_seconds', -60, { section: 'server.tls', certificate: 'own' }),
+      'server.tls (own) expired 1 min 0 s ago',
     ],
     ['WalnutSecurityFileUnusable', figure('walnut_auth_file_ok', 0), 'users'],
     ['WalnutSecurityFileUnusable', figure('walnut_tls_ok', 0, { section: 'peer.tls' }), 'peer.tls'],
@@ -291,6 +293,13 @@ describe('the page', () => {
   it('raises no alarm of a coordinator where another one answers a gateway', () => {
     for (const now of [deafGateway(6_900), deafGateway(9_000, { isFollowing: true })])
       expect(look(now).map(({ severity }) => severity)).toEqual(['note', 'note']);
+  });
+
+  it('tells refused calls that their store is full, as its own alarm says', () => {
+    const alarms = look(refused({ store: { ...FULL, refused: '1' } }), snapshotOf());
+    expect(alarms.map(({ alert }) => alert).toSorted()).toEqual(['WalnutCallsRefused', 'WalnutStoreRefuses']);
+    const calls = alarms.find(({ alert }) => alert === 'WalnutCallsRefused');
+    expect([calls?.type, calls?.text]).toEqual([[], expect.stringContaining('the store is full, as its')]);
   });
 
   it('says nothing of the store where the disk is full', () => {
@@ -391,8 +400,8 @@ describe('what to type', () => {
       ['walnut cluster status --coordinators c1:1,c2:1', "systemctl status 'walnut@*'"],
     ],
     [
-      'where the store refused Sets makes room in it',
-      refused({ store: { ...FULL, refused: '1' } }),
+      'where the store refuses writes makes room in it',
+      ofNode({ store: { ...FULL, refused: '1' } }),
       [
         `walnut info store --address ${HERE}`,
         `walnut bigkeys --address ${HERE}`,

@@ -1,16 +1,15 @@
 /** `walnut doctor`: checks every node of a group, and says what to do. */
 import { type Command, Option } from 'commander';
 import type { BinaryKind } from '#config/binaries.ts';
-import { Role } from '#gen/walnut/v1/types_pb.ts';
 import { parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { type GroupReading, isSilent, type NodeReading, readGroup } from '../figures/read-figures.ts';
+import { readGroup } from '../figures/read-figures.ts';
 import { countOf } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
-import { type Finding, type Judgement, runbook } from './judgement.ts';
-import { NODE_CHECKS } from './node-checks.ts';
+import { examine } from './examine.ts';
+import type { Finding } from './judgement.ts';
 
 /** Not taken from the configuration's own list, which would have to be loaded for it. */
 const KINDS: readonly BinaryKind[] = ['master', 'slave', 'node', 'gateway', 'coordinator'];
@@ -28,7 +27,7 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
     .description(
       'Checks readiness, state, replication, memory, disk and its fdatasyncs, open files, certificates, clocks ' +
         'and faults of every node of the group, and names the runbook for what is found. Exits 1 if there is a ' +
-        'problem; a warning is none. Needs the role metrics where auth.mode is required.',
+        'problem; a warning is none. Needs the role operator where auth.mode is required.',
     )
     .option(
       '--config <file>',
@@ -94,62 +93,13 @@ async function examineAll(
   return { findings: examine(group), nodes: countOf(group.nodes.length, 'node') };
 }
 
-/** Everything that was checked, in the order of the nodes; what is about the group comes first. */
-export function examine(group: GroupReading): Finding[] {
-  const ofNodes = group.nodes.flatMap((node): Finding[] =>
-    isSilent(node)
-      ? [
-          {
-            node: node.address,
-            check: 'answer',
-            level: 'problem',
-            found: node.failure.message,
-            advice: node.failure.advice ?? runbook('A node does not answer'),
-          },
-        ]
-      : NODE_CHECKS.flatMap(({ name, judge }) => {
-          const judged = judge(node);
-          return judged === undefined ? [] : [{ node: node.address, check: name, ...judged }];
-        }),
-  );
-  return [...examineGroup(group), ...ofNodes];
-}
-
-function examineGroup({ nodes, isWhole }: GroupReading): Finding[] {
-  const answering = nodes.filter((node): node is NodeReading => !isSilent(node));
-  const about = (check: string, judged: Judgement): Finding => ({ node: '', check, ...judged });
-  const masters = answering.filter(({ status }) => status.role === Role.MASTER);
-  const versions = [...new Set(answering.map(({ status }) => status.version))];
-  return [
-    about(
-      'one master',
-      isWhole && masters.length === 1
-        ? { level: 'ok', found: masters[0]?.address ?? '' }
-        : {
-            level: 'problem',
-            found:
-              masters.length > 1 ? `${masters.map(({ address }) => address).join(', ')}` : 'none answers',
-            advice: runbook(
-              masters.length > 1 ? 'Two masters that see each other' : 'Replacing a dead master',
-            ),
-          },
-    ),
-    about(
-      'one version',
-      versions.length === 1
-        ? { level: 'ok', found: versions[0] ?? '' }
-        : { level: 'warning', found: versions.join(', '), advice: runbook('Upgrading from 0.1') },
-    ),
-  ];
-}
-
 function render(findings: readonly Finding[], colors: Colors): string {
   const paint = { ok: colors.green, warning: colors.yellow, problem: colors.red };
   const rows = findings.map(({ node, check, level, found, advice }) => [
     paint[level](level),
     node === '' ? 'the group' : node,
     check,
-    advice === undefined ? found : `${found}. ${advice}`,
+    advice === undefined ? found : `${found}. ${advice.replaceAll('\n', ' ')}`,
   ]);
   return renderTable(colors, ['LEVEL', 'NODE', 'CHECK', 'FOUND, AND WHAT TO DO'], rows);
 }

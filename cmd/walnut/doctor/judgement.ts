@@ -1,4 +1,12 @@
 /** What a check finds, and how it is told. */
+import type { NodeReading } from '../figures/read-figures.ts';
+
+export interface Check {
+  readonly name: string;
+  /** Undefined where the node does not say what is needed to judge. */
+  judge(node: NodeReading): Judgement | undefined;
+}
+
 export interface Judgement {
   readonly level: 'ok' | 'warning' | 'problem';
   /** One sentence without a full stop. */

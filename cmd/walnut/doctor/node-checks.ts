@@ -1,46 +1,40 @@
 /** What is checked of one node, and when it is well. Pure; the limits are those of the alert rules in `deploy/`. */
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
-import { callsOf } from '../figures/call-figures.ts';
-import type { NodeReading } from '../figures/read-figures.ts';
+import type { Sample } from '../figures/metrics-page.ts';
 import { showMs } from '../figures/show-ms.ts';
-import { countOf, showBytes, showDuration } from '../output/output.ts';
-import { type Judgement, judgeFill, ok, problem, runbook, warning } from './judgement.ts';
-
-export interface Check {
-  readonly name: string;
-  /** Undefined where the node does not say what is needed to judge. */
-  judge(node: NodeReading): Judgement | undefined;
-}
+import { countOf, enumName, showBytes, showDuration } from '../output/output.ts';
+import { COUNT_CHECKS } from './count-checks.ts';
+import { type Check, judgeFill, ok, problem, runbook, warning } from './judgement.ts';
 
 const DAY_S = 86_400;
 const EXPIRY_S_MIN = 14 * DAY_S;
 const LAG_MS_MAX = 30_000;
 const CLOCK_S_MAX = 10;
-const FSYNC_MS_MAX = 250;
-const FSYNCS_MIN = 20;
 const LOOP_S_MAX = 0.1;
 const OPEN_FILES_MIN = 4_096;
+/** A reason of a master. */
+const RIVAL = / is a master too, /;
+/** States in which a node does not do its work, ready or not, with what to do. */
+const UNFIT: Readonly<Partial<Record<NodeState, string>>> = {
+  [NodeState.QUARANTINED]: runbook('Quarantine'),
+  [NodeState.FENCED]: runbook('A master comes up fenced'),
+  [NodeState.NO_LEASE]: runbook('A cluster takes no writes'),
+  [NodeState.NO_SPACE]: runbook('The disk is full'),
+};
 
 export const NODE_CHECKS: readonly Check[] = [
   {
     name: 'readiness',
-    judge: ({ status: { ready, reasons } }) => {
-      const advice = runbook('Status, readiness');
-      if (!ready) return problem(`not ready: ${reasons.join('; ') || 'no reason is given'}`, advice);
-      return reasons.length === 0 ? ok('ready') : warning(`ready, but: ${reasons.join('; ')}`, advice);
-    },
-  },
-  {
-    name: 'state in memory',
-    judge: ({ status: { integrity } }) => {
-      if ((integrity?.alteredFound ?? 0n) > 0n)
-        return problem(
-          countOf(integrity?.alteredFound ?? 0n, 'altered entry', 'altered entries'),
-          runbook('Altered memory'),
-        );
-      if ((integrity?.digestMismatches ?? 0n) > 0n)
-        return problem('its state differed from that of its master', runbook('A state that differs'));
-      return ok(`${countOf(integrity?.digestComparisons ?? 0n, 'digest')} compared, none differed`);
+    judge: ({ status: { ready, state, reasons } }) => {
+      const why = reasons.join('; ');
+      const unfit = UNFIT[state];
+      if (unfit !== undefined)
+        return problem(`${enumName(NodeState, state)}: ${why || 'no reason is given'}`, unfit);
+      if (!ready)
+        return problem(`not ready: ${why || 'no reason is given'}`, runbook('A node does not answer'));
+      if (reasons.some((reason) => RIVAL.test(reason)))
+        return problem(why, runbook('Two masters that see each other'));
+      return why === '' ? ok('ready') : warning(`ready, but: ${why}`, runbook('Status, readiness'));
     },
   },
   {
@@ -88,16 +82,6 @@ export const NODE_CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'fdatasync',
-    judge: ({ page }) => {
-      const seconds = page.histogram('walnut_wal_fsync_duration_seconds');
-      if (seconds.count < FSYNCS_MIN) return undefined;
-      const p99 = (seconds.quantile(0.99) ?? 0) * 1_000;
-      const found = `99 of 100 take at most ${showMs(p99)}`;
-      return p99 > FSYNC_MS_MAX ? warning(found, runbook('Calls are slow')) : ok(found);
-    },
-  },
-  {
     name: 'open files',
     judge: ({ page }) => {
       const open = page.sum('process_open_fds');
@@ -123,23 +107,31 @@ export const NODE_CHECKS: readonly Check[] = [
   {
     name: 'certificates',
     judge: ({ page }) => {
-      const soonest = Math.min(
-        ...page.samples('walnut_tls_certificate_expiry_seconds').map(({ value }) => value),
-      );
-      if (soonest === Number.POSITIVE_INFINITY) return undefined;
+      const [soonest] = page
+        .samples('walnut_tls_certificate_expiry_seconds')
+        .toSorted((one, other) => one.value - other.value);
+      if (soonest === undefined) return undefined;
+      const { labels, value } = soonest;
       const advice = runbook('Files of credentials and certificates');
-      if (soonest < 0) return problem('one has expired', advice);
-      const found = `the first expires in ${showDuration(soonest * 1_000)}`;
-      return soonest < EXPIRY_S_MIN ? warning(found, advice) : ok(found);
+      const name = `${labels['section']} (${labels['certificate']})`;
+      const ms = Math.abs(value) * 1_000;
+      if (value < 0) return problem(`that of ${name} expired ${showDuration(ms)} ago`, advice);
+      const found = `the first to expire is that of ${name}, in ${showDuration(ms)}`;
+      return value < EXPIRY_S_MIN ? warning(found, advice) : ok(found);
     },
   },
   {
     name: 'files of credentials',
     judge: ({ page }) => {
+      const nameOf = ({ labels }: Sample): string => labels['section'] ?? 'auth.file';
       const files = [...page.samples('walnut_auth_file_ok'), ...page.samples('walnut_tls_ok')];
       if (files.length === 0) return undefined;
-      if (files.every(({ value }) => value === 1)) return ok('read');
-      return problem('one cannot be used', runbook('Files of credentials and certificates'));
+      const unusable = files.filter(({ value }) => value !== 1).map(nameOf);
+      if (unusable.length === 0) return ok(`read: ${files.map(nameOf).join(', ')}`);
+      return problem(
+        `cannot be used as changed: ${unusable.join(', ')}`,
+        runbook('Files of credentials and certificates'),
+      );
     },
   },
   {
@@ -164,22 +156,6 @@ export const NODE_CHECKS: readonly Check[] = [
     },
   },
   {
-    name: 'calls',
-    judge: ({ page }) => {
-      const { calls, faults, discarded } = callsOf(page);
-      const all = countOf(calls, 'call');
-      // A restore or a failover that lost writes is told so to each session once: no fault of the node.
-      const lost = `${discarded} answered DATA_LOSS, to positions of a discarded history`;
-      if (faults > 0)
-        return warning(
-          `${faults} of ${all} failed by a fault of the node${discarded === 0 ? '' : `; ${lost}`}`,
-          runbook('Calls fail'),
-        );
-      const well = `${all}, none failed by a fault of the node`;
-      return discarded === 0 ? ok(well) : warning(`${well}; ${lost}`, runbook('Calls fail'));
-    },
-  },
-  {
     name: 'event loop',
     judge: ({ page }) => {
       const late = page.sum('walnut_event_loop_delay_seconds', ({ percentile }) => percentile === '99');
@@ -188,4 +164,5 @@ export const NODE_CHECKS: readonly Check[] = [
       return late > LOOP_S_MAX ? warning(found, runbook('Calls are slow')) : ok(found);
     },
   },
+  ...COUNT_CHECKS,
 ];

@@ -1,6 +1,7 @@
 /** Reads Status and metrics of every node of a group at one moment. */
 import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import type { Role } from '#gen/walnut/v1/types_pb.ts';
 import type { Interruptible } from '../call/connection.ts';
 import { LeanClient } from '../call/lean-client.ts';
 import { CliError, describeFailure } from '../cli-error.ts';
@@ -19,6 +20,8 @@ export interface NodeReading {
 export interface SilentNode {
   readonly address: string;
   readonly failure: CliError;
+  /** What its Status says, where only its metrics are missing. */
+  readonly role?: Role;
 }
 
 export interface GroupReading {
@@ -46,7 +49,7 @@ export async function readGroup(asked: Endpoint, io: Interruptible): Promise<Gro
       const page = await readPage(endpoint);
       return { address, atMs: performance.now(), status, page };
     } catch (error) {
-      return { address, failure: describeFailure(error, toArgument(endpoint)) };
+      return { address, failure: describeFailure(error, toArgument(endpoint)), role: status.role };
     }
   });
   return { nodes: await Promise.all(readings), isWhole };

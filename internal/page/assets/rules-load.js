@@ -143,20 +143,18 @@ export const LOAD_RULES = [
     },
     type: () => ["journalctl -u 'walnut@*' -g 'the collector'"],
   },
-  {
-    alert: 'WalnutCertificateExpires',
-    severity: 'warning',
-    runbook: `${OPERATIONS}files-of-credentials-and-certificates`,
-    kinds: EVERY_KIND,
-    find: ({ now: { figures } }) =>
-      (figures['walnut_tls_certificate_expiry_seconds'] ?? [])
-        .filter(({ value = 0 }) => value < CERTIFICATE_S_MIN)
-        .map(
-          ({ labels, value = 0 }) =>
-            `A certificate of the section ${labels['section']} (${labels['certificate']}) ${value > 0 ? `expires in ${showSpan(value * 1_000)}` : `expired ${showSpan(-value * 1_000)} ago: nobody who checks it connects any more`}. Replace its file; a restart is not needed.`,
-        ),
-    type: () => ['walnut doctor --config FILE', 'openssl x509 -noout -subject -enddate -in CERTIFICATE'],
-  },
+  certificateRule(
+    'WalnutCertificateExpired',
+    'critical',
+    (seconds) => seconds < 0,
+    (span) => `expired ${span} ago: nobody who checks it connects any more`,
+  ),
+  certificateRule(
+    'WalnutCertificateExpires',
+    'warning',
+    (seconds) => seconds >= 0 && seconds < CERTIFICATE_S_MIN,
+    (span) => `expires in ${span}`,
+  ),
   {
     alert: 'WalnutSecurityFileUnusable',
     severity: 'warning',
@@ -218,6 +216,31 @@ export const LOAD_RULES = [
     type: ({ here }) => [`walnut hotkeys --address ${here}`, `walnut top --count 3 --address ${here}`],
   },
 ];
+
+/**
+ * A rule about certificates, by the seconds that each is valid still.
+ * @param {string} alert
+ * @param {import('./rule.js').Severity} severity
+ * @param {(seconds: number) => boolean} isMeant
+ * @param {(span: string) => string} text
+ * @returns {import('./rule.js').Rule}
+ */
+function certificateRule(alert, severity, isMeant, text) {
+  return {
+    alert,
+    severity,
+    runbook: `${OPERATIONS}files-of-credentials-and-certificates`,
+    kinds: EVERY_KIND,
+    find: ({ now: { figures } }) =>
+      (figures['walnut_tls_certificate_expiry_seconds'] ?? [])
+        .filter(({ value = 0 }) => isMeant(value))
+        .map(
+          ({ labels, value = 0 }) =>
+            `A certificate of the section ${labels['section']} (${labels['certificate']}) ${text(showSpan(Math.abs(value) * 1_000))}. Replace its file; a restart is not needed.`,
+        ),
+    type: () => ['walnut doctor --config FILE', 'openssl x509 -noout -subject -enddate -in CERTIFICATE'],
+  };
+}
 
 /**
  * Seconds of processor time a second; undefined until ten seconds are known.

@@ -5,7 +5,7 @@ import { showBytes, showMany, showWhole } from './format.js';
 import { above, OPERATIONS } from './rule.js';
 
 const WHY = {
-  store: 'the store is full',
+  store: 'the store is full, as its alarm says',
   disk: 'the disk is full, as the alarm of its state says',
   other: 'the message of each says which limit it met',
 };
@@ -25,21 +25,33 @@ export const STORE_RULES = [
         calls + requests,
         0,
         (many) =>
-          `${showMany(many, 'call')} within a minute ${many === 1 ? 'was' : 'were'} refused with RESOURCE_EXHAUSTED: ${whyRefused(moments)}.`,
+          `${showMany(many, 'call')} within a minute ${many === 1 ? 'was' : 'were'} refused with RESOURCE_EXHAUSTED: ${WHY[causeOf(moments)]}.`,
       );
     },
     type: (moments) => {
       const { now, here } = moments;
       if (now.kind === 'gateway') return [`walnut bigkeys --address ${here}`];
-      const cause = causeOf(moments);
-      if (cause === 'disk') return [];
-      if (cause === 'other') return [`walnut info calls --address ${here}`];
-      return [
-        `walnut info store --address ${here}`,
-        `walnut bigkeys --address ${here}`,
-        `walnut delete-prefix PREFIX --address ${here}`,
-      ];
+      return causeOf(moments) === 'other' ? [`walnut info calls --address ${here}`] : [];
     },
+  },
+  {
+    // A Batch is answered OK, whatever became of its writes.
+    alert: 'WalnutStoreRefuses',
+    severity: 'warning',
+    runbook: `${OPERATIONS}calls-are-refused`,
+    kinds: ['node'],
+    find: ({ now, before }) =>
+      above(
+        grownBy(now, before, 'refused'),
+        0,
+        (many) =>
+          `The store is full (${fillOf(now.view.store)}), and nothing may be evicted: ${showMany(many, 'write')} within a minute ${many === 1 ? 'was' : 'were'} refused. Delete what is not needed; or raise storage.max_memory or storage.max_entries, or set storage.eviction_policy to lru, in the file of the master, and restart it.`,
+      ),
+    type: ({ here }) => [
+      `walnut info store --address ${here}`,
+      `walnut bigkeys --address ${here}`,
+      `walnut delete-prefix PREFIX --address ${here}`,
+    ],
   },
   {
     alert: 'Evictions',
@@ -75,14 +87,6 @@ function isRefusedCall(labels) {
 function causeOf({ now, before }) {
   if (now.view.state === 'NODE_STATE_NO_SPACE') return 'disk';
   return grownBy(now, before, 'refused') > 0 ? 'store' : 'other';
-}
-
-/** @param {import('./rule.js').Moments} moments */
-function whyRefused(moments) {
-  const cause = causeOf(moments);
-  return cause === 'store'
-    ? `${WHY.store} (${fillOf(moments.now.view.store)}), and nothing may be evicted. Delete what is not needed; or raise storage.max_memory or storage.max_entries, or set storage.eviction_policy to lru, in the file of the master, and restart it`
-    : WHY[cause];
 }
 
 /**
