@@ -142,8 +142,22 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
   {
     name: 'doctor that looks at the last certificate only',
     file: 'cmd/walnut/doctor/node-checks.ts',
-    text: '      const soonest = Math.min(',
-    replacement: '      const soonest = Math.max(',
+    text: 'one.value - other.value',
+    replacement: 'other.value - one.value',
     tests: [DOCTOR],
+  },
+  {
+    name: 'doctor to whom a master without room for writes is well',
+    file: 'cmd/walnut/doctor/node-checks.ts',
+    text: "  [NodeState.NO_SPACE]: runbook('The disk is full'),\n",
+    replacement: '',
+    tests: [DOCTOR],
+  },
+  {
+    name: 'process that leaves its compiled code to its exit',
+    file: 'cmd/run/run-binary.ts',
+    text: '        flushCompileCache();\n',
+    replacement: '',
+    tests: ['test/cmd/compile-cache.test.ts'],
   },
 ];
