@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 import { clusterOf, HAPPENINGS, runFaults, runOlderStore } from './simulated-faults.ts';
 
-const SEEDS_DEFAULT = 250;
+const SEEDS_DEFAULT = 120;
 const SEED_MS_MAX = 10_000;
 const TRACE_LINES = 60;
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { SimulatedGroup } from '#test/node/simulated-group.ts';
 import { HAPPENINGS, RunTally } from '#test/node/simulated-runs.ts';
 
-const SEEDS_DEFAULT = 240;
+const SEEDS_DEFAULT = 120;
 const SEED_MS_MAX = 10_000;
 const TRACE_LINES = 40;
 
