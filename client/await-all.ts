@@ -29,8 +29,10 @@ export async function awaitOf(
   const owner = groups.find(({ session }) => session.token?.epoch === epoch) ?? onlyOne(groups);
   if (owner !== undefined) return owner.awaitDurable(options);
   const over = new AbortController();
-  const signal = options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal]);
-  const asked = groups.map((group) => group.awaitDurable({ ...options, signal }));
+  const onAbort = (): void => over.abort();
+  if (options.signal?.aborted === true) onAbort();
+  else options.signal?.addEventListener('abort', onAbort, { once: true });
+  const asked = groups.map((group) => group.awaitDurable({ ...options, signal: over.signal }));
   try {
     return await Promise.any(asked);
   } catch (error) {
@@ -38,6 +40,7 @@ export async function awaitOf(
     // A group that did not say may have what others deny.
     throw errors.find(({ code }) => code !== Code.DataLoss) ?? errors[0];
   } finally {
+    options.signal?.removeEventListener('abort', onAbort);
     over.abort();
   }
 }

@@ -20,7 +20,7 @@ export interface CallEnd {
   readonly error?: { readonly code: number; readonly outcome: Outcome };
 }
 
-/** A method of the client is settled, told in the asynchronous context of its caller. */
+/** A method of the client is settled, a scan or a watch has ended; told in the asynchronous context of the caller. */
 export interface OperationEnd {
   /** The method, such as `get` or `atomic`. */
   readonly operation: string;
@@ -58,17 +58,31 @@ export function tellOperation<T>(clock: Clock, operation: string, result: Promis
 
 /** Asynchronous, because what follows its `await` has the context of the caller. */
 async function toldOperation<T>(clock: Clock, operation: string, result: Promise<T>): Promise<T> {
-  const [calledAtMs, startedMs] = [clock.wallMs(), clock.monotonicMs()];
-  const end = (): OperationEnd => ({ operation, calledAtMs, tookMs: clock.monotonicMs() - startedMs });
+  const end = beginOperation(clock, operation);
   try {
     const given = await result;
-    OPERATIONS.publish(end());
+    end();
     return given;
   } catch (error) {
-    const { code, outcome } = error as { code?: number; outcome?: Outcome };
-    OPERATIONS.publish({ ...end(), error: { code: code ?? Code.Unknown, outcome } });
+    end({ error });
     throw error;
   }
+}
+
+/** What it gives is called at the end of the operation, with its error where it has one, and tells listeners. */
+export function beginOperation(clock: Clock, operation: string): (failed?: { error: unknown }) => void {
+  const [calledAtMs, startedMs] = [clock.wallMs(), clock.monotonicMs()];
+  return (failed) => {
+    if (!OPERATIONS.hasSubscribers) return;
+    const end: OperationEnd = { operation, calledAtMs, tookMs: clock.monotonicMs() - startedMs };
+    OPERATIONS.publish(failed === undefined ? end : { ...end, error: errorOf(failed.error) });
+  };
+}
+
+function errorOf(error: unknown): NonNullable<OperationEnd['error']> {
+  // A loader may throw anything.
+  const { code, outcome } = (error ?? {}) as { code?: unknown; outcome?: Outcome };
+  return { code: typeof code === 'number' ? code : Code.Unknown, outcome };
 }
 
 /** True if `tellCall` has listeners. */

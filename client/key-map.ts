@@ -13,6 +13,7 @@ import { checkKey } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, invalid } from './failures.ts';
 import type { GetOrSetOptions, Load } from './get-or-set.ts';
+import { Iteration } from './iteration.ts';
 import type { CallOptions, DeleteOptions, GetOptions, SetOptions } from './operations.ts';
 import type { DeletePrefixOptions } from './paged-calls.ts';
 import type { WatchOptions, WatchTarget } from './watch.ts';
@@ -98,7 +99,12 @@ export class KeyMap<T> {
   }
 
   /** Gives every entry, in no order. */
-  async *entries(options: CallOptions = {}): AsyncGenerator<[key: string, value: T], void, undefined> {
+  entries(options: CallOptions = {}): AsyncGenerator<[key: string, value: T], void, undefined> {
+    const open = (signal: AbortSignal) => this.#entries({ ...options, signal });
+    return new Iteration({ open, signals: [options.signal] });
+  }
+
+  async *#entries(options: CallOptions): AsyncGenerator<[key: string, value: T], void, undefined> {
     for await (const entry of this.#client.scan(this.prefix, options)) {
       if (isAbsent(entry)) continue;
       const name = entry.key.slice(this.prefix.length);
@@ -107,7 +113,12 @@ export class KeyMap<T> {
   }
 
   /** Gives every change once and in order, as `watch` does. */
-  async *changes(options: WatchOptions = {}): AsyncGenerator<MapChange<T>, void, undefined> {
+  changes(options: WatchOptions = {}): AsyncGenerator<MapChange<T>, void, undefined> {
+    const open = (signal: AbortSignal) => this.#changes({ ...options, signal });
+    return new Iteration({ open, signals: [options.signal] });
+  }
+
+  async *#changes(options: WatchOptions): AsyncGenerator<MapChange<T>, void, undefined> {
     const ops = [Op.SET, Op.DELETE];
     for await (const { events } of this.#client.watch({ prefix: this.prefix }, { ops, ...options }))
       for (const event of events) {

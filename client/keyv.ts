@@ -68,8 +68,8 @@ class Entries {
   }
 
   /** The entries whose keys begin with `within`, in no order, with what follows it. */
-  async *pairs(within: string): AsyncGenerator<[key: string, value: string], void, undefined> {
-    yield* new KeyMap(this.#client, this.#prefix + within, text()).entries();
+  pairs(within: string): AsyncGenerator<[key: string, value: string], void, undefined> {
+    return new KeyMap(this.#client, this.#prefix + within, text()).entries();
   }
 }
 

@@ -28,8 +28,10 @@ import { closedError } from './caller.ts';
 import { checkAtomic, checkExplain, checkGet, checkGetUpdates } from './check-calls.ts';
 import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-options.ts';
 import type { Codec } from './codecs.ts';
-import { tellOperation, tellRetry } from './diagnostics.ts';
+import { beginOperation, tellOperation, tellRetry } from './diagnostics.ts';
+import { givenUp } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
+import { Iteration } from './iteration.ts';
 import { KeyMap } from './key-map.ts';
 import type { Keys } from './keys.ts';
 import type { NearStats } from './near-cache.ts';
@@ -52,7 +54,7 @@ import { checkDeletePrefix, checkScan, type DeletePrefixOptions, type ScanOption
 import type { Session } from './session.ts';
 import { tellProgram } from './tell-program.ts';
 import { checkAwaitDurable } from './wait-durable.ts';
-import type { WatchOptions, WatchTarget } from './watch.ts';
+import { checkWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 
 const TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 1_000;
@@ -82,8 +84,9 @@ export class WalnutClient implements AsyncDisposable {
     });
     this.#loads = new Loads(
       {
-        get: (key, given) => this.get(key, given),
-        set: (key, value, given) => this.set(key, value, given),
+        get: (key, given) => this.#get(key, given),
+        set: (key, value, given: SetOptions & CallOptions) =>
+          this.#call('set', given, key, value) as Promise<SetResponse>,
         sessionOf: (key) => this.#keys.sessionOf(key),
       },
       this.#clock,
@@ -118,13 +121,12 @@ export class WalnutClient implements AsyncDisposable {
    * `ttlMs`: by one caller at a time, of this process and of all others that read through
    * the same group (`get-or-set.ts`). Undefined where `load` gives nothing.
    */
-  async getOrSet<T>(
+  getOrSet<T>(
     key: string,
     load: Load<T>,
     options: GetOrSetOptions & { readonly codec: Codec<T> },
   ): Promise<T | undefined> {
-    this.#checkOpen();
-    return this.#loads.getOrSet(key, load, options);
+    return this.#run('getOrSet', () => this.#loads.getOrSet(key, load, options));
   }
 
   /** The keys that begin with `prefix` as a map of typed values. */
@@ -188,15 +190,15 @@ export class WalnutClient implements AsyncDisposable {
   /**
    * Gives every entry whose key begins with `prefix`, in no order, a page per call and
    * after what was called before; entries written meanwhile may be missing. `limit` is
-   * the length of a page. All pages come from one node: rejects where that goes away.
+   * the length of a page. All pages come from one node: rejects where that goes away, and
+   * where `signal` aborts or this client is closed, at once.
    */
-  async *scan(
-    prefix: string,
-    options: ScanOptions & CallOptions = {},
-  ): AsyncGenerator<Entry, void, undefined> {
-    this.#checkOpen();
-    checkScan(prefix, options);
-    yield* this.#keys.scan(prefix, options);
+  scan(prefix: string, options: ScanOptions & CallOptions = {}): AsyncGenerator<Entry, void, undefined> {
+    return new Iteration({
+      open: (ends) => this.#scanned(prefix, options, ends),
+      signals: [options?.signal, this.#closed.signal],
+      begin: () => beginOperation(this.#clock, 'scan'),
+    });
   }
 
   /**
@@ -235,12 +237,17 @@ export class WalnutClient implements AsyncDisposable {
   /**
    * Tells every change of `what` once and in order, from now on unless `options.from`
    * says otherwise, and goes on by itself, at another node if need be; each message ends
-   * at the end of a record. Ends when `signal` aborts, and with `close`. Throws what going
-   * on cannot mend (`resuming-watch.ts`).
+   * at the end of a record. Ends when `signal` aborts, and with `close`, and with its `return`, at
+   * once. Throws what going on cannot mend (`resuming-watch.ts`).
    */
-  watch(what: WatchTarget, options: WatchOptions = {}): AsyncIterable<WatchResponse> {
+  watch(what: WatchTarget, options: WatchOptions = {}): AsyncGenerator<WatchResponse, void, undefined> {
     this.#checkOpen();
-    return this.#keys.watch(what, options);
+    checkWatch(what, options);
+    return new Iteration({
+      open: (signal) => this.#keys.watch(what, { ...options, signal }),
+      signals: [options.signal, this.#closed.signal],
+      begin: () => beginOperation(this.#clock, 'watch'),
+    });
   }
 
   /** Refuses further calls, ends watches, and resolves when all earlier ones are settled. */
@@ -283,6 +290,24 @@ export class WalnutClient implements AsyncDisposable {
   ): Promise<unknown> {
     this.#checkOpen();
     return this.#keys.call(operationOf(kind, options, key, value), options.signal);
+  }
+
+  async *#scanned(
+    prefix: string,
+    options: ScanOptions & CallOptions,
+    signal: AbortSignal,
+  ): AsyncGenerator<Entry, void, undefined> {
+    this.#checkOpen();
+    checkScan(prefix, options);
+    try {
+      for await (const entry of this.#keys.scan(prefix, { ...options, signal })) {
+        if (signal.aborted) throw givenUp('not_done');
+        yield entry;
+      }
+    } catch (error) {
+      this.#checkOpen();
+      throw error;
+    }
   }
 
   #checkOpen(): void {

@@ -4,6 +4,7 @@ import { Code } from '@connectrpc/connect';
 import { expect, it, onTestFinished } from 'vitest';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { text } from '../../client/codecs.ts';
 import { WalnutClient } from '../../client/walnut-client.ts';
 import { type Fault, SimulatedGroup } from './simulated-group.ts';
 
@@ -43,6 +44,19 @@ it('reports how each call ended and each repeat, without keys and values', async
     { operation: 'set', ...settled },
     { operation: 'get', ...settled },
     { operation: 'explain', ...settled, error: { code: Code.Unimplemented, outcome: 'not_done' } },
+  ]);
+  operations.length = 0;
+  const options = { ttlMs: 1, codec: text() };
+  const loading = client.getOrSet('secret', () => 'hidden', options).catch(() => undefined);
+  for await (const _ of client.scan('secret'));
+  await expect(Array.fromAsync(client.watch({ key: 'secret' }))).rejects.toThrow();
+  await client.watch({ key: 'secret' }).return();
+  await loading;
+  const failed = { error: { code: Code.Unimplemented, outcome: 'not_done' } };
+  expect(operations).toEqual([
+    { operation: 'getOrSet', ...settled },
+    { operation: 'scan', ...settled },
+    { operation: 'watch', ...settled, ...failed },
   ]);
   expect(retries).toEqual([]);
   const faults: Fault[] = ['lost_answer'];

@@ -204,6 +204,19 @@ describe('a client of a group', () => {
     await waiting;
   });
 
+  it('ends a scan where it is closed or given up, also between two entries', async () => {
+    const { group, client, failure } = open();
+    group.entries = ['a', 'b'];
+    const aborter = new AbortController();
+    const one = client.scan('', { signal: aborter.signal });
+    const other = client.scan('');
+    for (const each of [one, other]) expect((await each.next()).value).toMatchObject({ key: 'a' });
+    aborter.abort();
+    expect(await failure(one.next())).toMatchObject({ code: Code.Canceled, outcome: 'not_done' });
+    await client.close();
+    expect((await failure(other.next())).rawMessage).toBe('this client is closed');
+  });
+
   it('says of a deletePrefix that failed after a page that some of it is done', async () => {
     const { group, client, failure } = open({ timeoutMs: 300 });
     let pages = 0;

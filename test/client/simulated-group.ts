@@ -35,6 +35,8 @@ export class SimulatedGroup {
   readonly seen: [address: string, kinds: string][] = [];
   fault: (address: string, rpc: string) => Fault = () => 'none';
   scans = 0;
+  /** The keys that a Scan finds. */
+  entries: readonly string[] = [];
   /** Gets are denied. */
   isUnreadable = false;
   /** Gets that came outside of a Batch. */
@@ -99,7 +101,10 @@ export class SimulatedGroup {
       });
       rpc(KVStore.method.scan, () => {
         this.scans++;
-        return this.#faulty(address, 'scan', () => ({ asOf: this.#at(address) }));
+        return this.#faulty(address, 'scan', () => ({
+          asOf: this.#at(address),
+          entries: this.entries.map((key) => ({ key })),
+        }));
       });
       rpc(KVStore.method.deletePrefix, ({ cursor }) =>
         this.#faulty(address, 'deletePrefix', () => ({

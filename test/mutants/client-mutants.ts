@@ -318,6 +318,13 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: ['test/client/watch.test.ts'],
   },
   {
+    name: 'client whose watch ends only with the next message',
+    file: 'client/iteration.ts',
+    text: '    this.#isReturned = true;\n    this.#over.abort();',
+    replacement: '    this.#isReturned = true;',
+    tests: ['test/client/iteration.test.ts'],
+  },
+  {
     name: 'client that trusts authorities which are no certificates',
     file: 'client/node-seams.ts',
     text: 'checkTlsMaterial({ ca, cert, key }, PATHS)',
