@@ -123,6 +123,12 @@ export class ClusterKeys implements Keys {
     return deleted;
   }
 
+  async count(prefix: string, options: CallOptions): Promise<number> {
+    const groups = await this.#ofPrefix(prefix, options.signal);
+    const counts = await Promise.all(groups.map(({ keys }) => keys.count(prefix, options)));
+    return counts.reduce((sum, one) => sum + one, 0);
+  }
+
   async *scan(prefix: string, options: ScanOptions & CallOptions): AsyncGenerator<Entry, void, undefined> {
     for (const { keys } of await this.#ofPrefix(prefix, options.signal)) yield* keys.scan(prefix, options);
   }

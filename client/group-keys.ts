@@ -26,7 +26,13 @@ import {
   operationOf,
 } from './operations.ts';
 import type { Ownership } from './ownership.ts';
-import { type DeletePrefixOptions, deletePages, type ScanOptions, scanPages } from './paged-calls.ts';
+import {
+  countPages,
+  type DeletePrefixOptions,
+  deletePages,
+  type ScanOptions,
+  scanPages,
+} from './paged-calls.ts';
 import type { Session } from './session.ts';
 import { waitDurable } from './wait-durable.ts';
 import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
@@ -112,6 +118,11 @@ export class GroupKeys implements Keys {
 
   deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number> {
     return this.#calls.afterEarlier(() => deletePages(this.#caller, prefix, options), options.signal);
+  }
+
+  count(prefix: string, options: CallOptions): Promise<number> {
+    const count = () => countPages(this.#caller, this.#options.readFrom, prefix, options);
+    return this.#calls.afterEarlier(count, options.signal);
   }
 
   async *scan(prefix: string, options: ScanOptions & CallOptions): AsyncGenerator<Entry, void, undefined> {

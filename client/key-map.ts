@@ -24,6 +24,7 @@ export interface MapClient {
   set(key: string, value: Uint8Array, options: SetOptions & CallOptions): Promise<SetResponse>;
   delete(key: string, options: DeleteOptions & CallOptions): Promise<DeleteResponse>;
   deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number>;
+  count(prefix: string, options: CallOptions): Promise<number>;
   scan(prefix: string, options: CallOptions): AsyncIterable<Entry>;
   watch(what: WatchTarget, options: WatchOptions): AsyncIterable<WatchResponse>;
   getOrSet<T>(
@@ -96,6 +97,11 @@ export class KeyMap<T> {
   /** Deletes every entry of the map. Resolves with how many there were. */
   clear(options: CallOptions = {}): Promise<number> {
     return this.#client.deletePrefix(this.prefix, { ...options, all: this.prefix === '' });
+  }
+
+  /** How many entries there are, those too that `getOrSet` keeps as missing. */
+  count(options: CallOptions = {}): Promise<number> {
+    return this.#client.count(this.prefix, options);
   }
 
   /** Gives every entry, in no order. */

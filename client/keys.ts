@@ -43,6 +43,7 @@ export interface Keys {
   call(operation: Operation, signal: AbortSignal | undefined): Promise<Value>;
   atomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse>;
   deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number>;
+  count(prefix: string, options: CallOptions): Promise<number>;
   scan(prefix: string, options: ScanOptions & CallOptions): AsyncGenerator<Entry, void, undefined>;
   awaitDurable(options: AwaitDurableOptions & CallOptions): Promise<AwaitDurableResponse>;
   getUpdates(options: GetUpdatesOptions & CallOptions): Promise<GetUpdatesResponse>;

@@ -1,9 +1,13 @@
 /** Calls of which one answers a page: they are repeated with the cursor of the page before, until the last page. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { DeletePrefixRequestSchema, ScanRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import {
+  DeletePrefixRequestSchema,
+  ScanRequestSchema,
+  type ScanResponse,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import type { Target } from '#routing/group-routes.ts';
-import { checkKey, checkNames, optionNames } from './call-options.ts';
+import { checkKey, checkNames, type OptionNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, invalid, ofPart } from './failures.ts';
 import { type CallOptions, receiptWaitMs } from './operations.ts';
@@ -19,6 +23,7 @@ export type ScanOptions = Omit<
 >;
 
 const DELETE_PREFIX = optionNames(DeletePrefixRequestSchema, ['prefix', 'cursor'], ['signal']);
+const COUNT: OptionNames = new Map([['signal', 'signal']]);
 const SCAN = optionNames(ScanRequestSchema, ['prefix', 'cursor', 'countOnly'], ['signal']);
 
 /** Throws INVALID_ARGUMENT for what `deletePages` does not take. */
@@ -31,6 +36,12 @@ export function checkDeletePrefix(prefix: string, options: DeletePrefixOptions &
 export function checkScan(prefix: string, options: ScanOptions & CallOptions): void {
   checkPrefix(prefix);
   checkNames(options, SCAN);
+}
+
+/** Throws INVALID_ARGUMENT for what `countPages` does not take. */
+export function checkCount(prefix: string, options: CallOptions): void {
+  checkPrefix(prefix);
+  checkNames(options, COUNT);
 }
 
 /** Resolves with the number of entries that were deleted. A page whose answer is lost is not called again: it has no name. */
@@ -78,6 +89,28 @@ export async function* scanPages(
   options: ScanOptions & CallOptions,
 ): AsyncGenerator<Entry, void, undefined> {
   const { signal, ...fields } = options;
+  for await (const answer of pages(caller, target, { ...fields, prefix }, signal)) yield* answer.entries;
+}
+
+/** Resolves with the number of entries, a page after the other as a scan. */
+export async function countPages(
+  caller: Caller,
+  target: Target,
+  prefix: string,
+  { signal }: CallOptions,
+): Promise<number> {
+  let count = 0;
+  for await (const answer of pages(caller, target, { prefix, countOnly: true }, signal))
+    count += answer.count;
+  return count;
+}
+
+async function* pages(
+  caller: Caller,
+  target: Target,
+  fields: MessageInitShape<typeof ScanRequestSchema> & { readonly prefix: string },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ScanResponse, void, undefined> {
   let cursor = '';
   let at: string | undefined;
   do {
@@ -85,13 +118,14 @@ export async function* scanPages(
       { rpc: 'Scan', target, isRepeatable: true, isRead: true, waitMs: 0, signal, at, isOfSession: true },
       async (sent) => {
         at = sent.address;
-        return sent.link.store.scan({ ...fields, prefix, cursor }, sent.options);
+        return sent.link.store.scan({ ...fields, cursor }, sent.options);
       },
     );
     caller.session.observe(answer.asOf);
     // A Scan carries no position: whether its history has what was seen before must be asked.
-    if (caller.session.unproven.length > 0) await caller.prove(prefix === '' ? ANY_KEY : prefix);
-    yield* answer.entries;
+    if (caller.session.unproven.length > 0)
+      await caller.prove(fields.prefix === '' ? ANY_KEY : fields.prefix);
+    yield answer;
     cursor = answer.nextCursor;
   } while (cursor !== '');
 }

@@ -50,7 +50,13 @@ import {
   type TouchOptions,
   toMessages,
 } from './operations.ts';
-import { checkDeletePrefix, checkScan, type DeletePrefixOptions, type ScanOptions } from './paged-calls.ts';
+import {
+  checkCount,
+  checkDeletePrefix,
+  checkScan,
+  type DeletePrefixOptions,
+  type ScanOptions,
+} from './paged-calls.ts';
 import type { Session } from './session.ts';
 import { tellProgram } from './tell-program.ts';
 import { checkAwaitDurable } from './wait-durable.ts';
@@ -184,6 +190,17 @@ export class WalnutClient implements AsyncDisposable {
     return this.#run('deletePrefix', () => {
       checkDeletePrefix(prefix, options);
       return this.#keys.deletePrefix(prefix, options);
+    });
+  }
+
+  /**
+   * Resolves with how many entries have a key that begins with `prefix`, after what was called
+   * before. Only numbers are sent; keys written meanwhile may be counted or not.
+   */
+  count(prefix: string, options: CallOptions = {}): Promise<number> {
+    return this.#run('count', () => {
+      checkCount(prefix, options);
+      return this.#keys.count(prefix, options);
     });
   }
 

@@ -7,7 +7,7 @@
  * Errors of writes are the client's `CallError`s.
  */
 import type { DeleteResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
+import { Durability, type Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
 import { type Position, parsePosition, toLsn } from '#model/position.ts';
@@ -15,6 +15,7 @@ import type { NodeStatus } from '#model/status.ts';
 import type { Node } from '#node/node.ts';
 import type { Clock } from '#platform/clock.ts';
 import { shown } from '#platform/shown.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { CallOptions, DeleteOptions, SetOptions } from '../client/operations.ts';
 import { Session } from '../client/session.ts';
 import type { WalnutClient } from '../client/walnut-client.ts';
@@ -50,6 +51,8 @@ export class EmbeddedReplica implements AsyncDisposable {
   readonly client: WalnutClient;
   readonly #parts: EmbeddedParts;
   readonly #reads = new ReadGate('replica');
+  /** The group that its master has named; empty: none yet. */
+  #group = '';
   #closing: Promise<void> | undefined;
 
   constructor(parts: EmbeddedParts) {
@@ -127,14 +130,43 @@ export class EmbeddedReplica implements AsyncDisposable {
 
   /**
    * Resolves when reads here show a position: that of an answer, or a session of a client
-   * elsewhere. Rejects with `unavailable` after `timeoutMs` (1 s), and with
-   * `discarded_history` if that position will never be reached.
+   * elsewhere; of a session of groups of a cluster what it has seen of the group of this replica, which is
+   * asked once. Rejects with `unavailable` after `timeoutMs` (1 s), with `discarded_history` if that
+   * position will never be reached, and with `failed_precondition` for a session of groups where the
+   * master is of no cluster.
    */
   async waitFor(place: Place, options: WaitOptions = {}): Promise<void> {
     this.#check();
     const { timeoutMs = WAIT_MS, signal } = checked(options);
-    for (const position of toPositions(place))
-      await this.#parts.node.local.waitFor(position, timeoutMs, signal);
+    const given = toPositions(place);
+    const positions = Array.isArray(given) ? given : ofPart(given, await this.#ownGroup(timeoutMs, signal));
+    for (const position of positions) await this.#parts.node.local.waitFor(position, timeoutMs, signal);
+  }
+
+  /** The group of the cluster that this is a replica of. Rejects where nobody has said it. */
+  async #ownGroup(timeoutMs: number, signal: AbortSignal | undefined): Promise<string> {
+    if (this.#group !== '') return this.#group;
+    const { client, clock, node } = this.#parts;
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    const timer = clock.after(timeoutMs, end);
+    signal?.addEventListener('abort', end, { once: true });
+    try {
+      // Every position in an answer of a node of a cluster names the group.
+      const { epoch, lsn } = node.local.position;
+      const position = { epoch: BigInt(epoch), lsn: BigInt(lsn) };
+      const asked = { position, durability: Durability.ACCEPTED, timeoutMs: 1, signal: over.signal };
+      this.#group = (await client.awaitDurable(asked)).durable?.group ?? '';
+    } catch (error) {
+      const why = `it is not known which group of the cluster this is a replica of: ${messageOf(error)}`;
+      throw new WalnutError('unavailable', why, { cause: error });
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener('abort', end);
+    }
+    if (this.#group !== '') return this.#group;
+    const why = 'the session is of groups of a cluster, and the master of this replica names no group';
+    throw new WalnutError('failed_precondition', why);
   }
 
   /**
@@ -228,10 +260,13 @@ function isNumber(value: unknown): boolean {
   return typeof value === 'bigint' || Number.isSafeInteger(value);
 }
 
-/** The token of a session comes first: once that is reached, all epochs of what is unproven are known. */
-function toPositions(place: Place): Position[] {
+/**
+ * A session of groups is returned as such: which of its positions count depends on the group here. The token
+ * of a session of one comes first: once that is reached, all epochs of what is unproven are known.
+ */
+function toPositions(place: Place): Position[] | Session {
   if (typeof place === 'object' && place !== null && isNumber(place.epoch) && isNumber(place.lsn))
-    return [{ epoch: Number(place.epoch), lsn: toLsn(Number(place.lsn)) }];
+    return [toPosition(place)];
   if (typeof place !== 'string')
     throw invalidArgument(
       `the place is ${shown(place)}: expected a position, epoch-lsn, or a session as text`,
@@ -242,6 +277,19 @@ function toPositions(place: Place): Position[] {
     throw invalidArgument(
       `${JSON.stringify(place.slice(0, 40))} is no position: expected epoch-lsn, or a session`,
     );
-  const { token, unproven } = Session.from(place);
-  return token === undefined ? [] : [token, ...unproven].flatMap(toPositions);
+  const session = Session.from(place);
+  return session.isOfGroups ? session : positionsOf(session);
+}
+
+/** What the session has seen of the group, and before it was of groups. */
+function ofPart(session: Session, group: string): Position[] {
+  return [...session.unproven.map(toPosition), ...positionsOf(session.partOf(group))];
+}
+
+function positionsOf({ token, unproven }: Session): Position[] {
+  return token === undefined ? [] : [token, ...unproven].map(toPosition);
+}
+
+function toPosition({ epoch, lsn }: Position | PositionMessage): Position {
+  return { epoch: Number(epoch), lsn: toLsn(Number(lsn)) };
 }

@@ -273,6 +273,12 @@ describe('a client of a cluster', () => {
     };
     await cluster.settled(scanned(`{${OF_G2}}`));
     expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([0, 1]);
+    cluster.group('g1').entries = ['a', 'b'];
+    cluster.group('g2').entries = ['c'];
+    const counted = await cluster.settled(Promise.all(['', `{${OF_G2}}`].map((one) => client.count(one))));
+    expect(counted).toEqual([3, 1]);
+    cluster.group('g1').scans = 0;
+    cluster.group('g2').scans = 1;
     await cluster.settled(scanned(OF_G2));
     expect([cluster.group('g1').scans, cluster.group('g2').scans]).toEqual([1, 2]);
   });

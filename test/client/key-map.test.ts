@@ -43,6 +43,8 @@ describe('a map of typed values', () => {
       ['ann', { name: 'Anna' }],
       ['bob', { name: 'Bob' }],
     ]);
+    expect([await users.count(), await client.count(''), await client.count('x')]).toEqual([2, 3, 0]);
+    await expect(client.count('', { limit: 1 } as never)).rejects.toThrow('unknown option "limit"');
     expect([(await users.delete('ann')).deleted, await users.clear()]).toEqual([true, 1]);
     expect((await client.get('other')).found).toBe(true);
   });

@@ -104,6 +104,7 @@ export class SimulatedGroup {
         return this.#faulty(address, 'scan', () => ({
           asOf: this.#at(address),
           entries: this.entries.map((key) => ({ key })),
+          count: this.entries.length,
         }));
       });
       rpc(KVStore.method.deletePrefix, ({ cursor }) =>

@@ -215,6 +215,47 @@ describe('an embedded replica', () => {
     await group.until(replica.close());
   });
 
+  it('waits for what a session of groups of a cluster has seen of its own', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const replica = await embed(group);
+    /** What the master names when it is asked. */
+    const named = ['', 'g1'];
+    const awaitDurable = async () => {
+      const name = named.shift();
+      if (name === undefined) throw new Error('nobody answers');
+      return { durable: { group: name } };
+    };
+    Object.assign(replica.client, { awaitDurable });
+    const { position } = await group.set(master, 'a', '2');
+    const seen = `s2.g1_${formatPosition(position)}.g2_7-7`;
+    await expect(group.until(replica.waitFor(seen))).rejects.toMatchObject({ code: 'failed_precondition' });
+    await group.until(replica.waitFor(seen));
+    expect(text(replica.get('a'))).toBe('2');
+    const later = { ...position, lsn: (position.lsn + 5) as typeof position.lsn };
+    const waiting = group.until(replica.waitFor(`s2.g1_${formatPosition(later)}`, { timeoutMs: 300 }));
+    await expect(waiting).rejects.toThrow(/is not reached after 300 ms/);
+    await group.until(replica.waitFor('s2.g2_7-7'));
+    // Nobody has said which group this is of.
+    const unproven = group.until(replica.waitFor('s2.1-1.g2_7-7', { timeoutMs: 300 }));
+    await expect(unproven).rejects.toThrow('position 1-1 is not reached');
+    await group.until(replica.close());
+  });
+
+  it('waits for no session of groups where its master does not answer', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '1');
+    const replica = await embed(group);
+    const awaitDurable = ({ signal }: { signal: AbortSignal }) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('given up'))));
+    Object.assign(replica.client, { awaitDurable });
+    const waiting = group.until(replica.waitFor('s2.g1_7-7', { timeoutMs: 300 }));
+    await expect(waiting).rejects.toThrow(/not known which group .*: given up/);
+    await group.until(replica.close());
+  });
+
   it('is not opened without options', async () => {
     await expect(openReplica(undefined as never)).rejects.toThrow(
       /options are undefined: expected an object/,

@@ -10,8 +10,8 @@ export const API_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that scans one page only',
     file: 'client/paged-calls.ts',
-    text: '    yield* answer.entries;\n    cursor = answer.nextCursor;',
-    replacement: '    yield* answer.entries;',
+    text: '    yield answer;\n    cursor = answer.nextCursor;',
+    replacement: '    yield answer;',
     tests: ['test/client/walnut-client.test.ts'],
   },
   {

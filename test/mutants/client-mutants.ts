@@ -325,6 +325,20 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: ['test/client/iteration.test.ts'],
   },
   {
+    name: 'embedded replica that waits for nothing of a session of groups',
+    file: 'embedded/embedded-replica.ts',
+    text: '...positionsOf(session.partOf(group))',
+    replacement: "...positionsOf(session.partOf(''))",
+    tests: ['test/embedded/open-replica.test.ts'],
+  },
+  {
+    name: 'client that counts only the first page',
+    file: 'client/paged-calls.ts',
+    text: '    count += answer.count;',
+    replacement: '    count = answer.count;',
+    tests: ['test/client/paged-calls.test.ts'],
+  },
+  {
     name: 'client that trusts authorities which are no certificates',
     file: 'client/node-seams.ts',
     text: 'checkTlsMaterial({ ca, cert, key }, PATHS)',
