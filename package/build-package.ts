@@ -1,7 +1,7 @@
 /**
  * Builds what is published into `dist/package`: compiled JavaScript with types and source
  * maps, as ES modules and, of the libraries, as CommonJS, with the binaries, example
- * configurations and the wire contract. `dist` is emptied first.
+ * configurations, the manuals and the wire contract. `dist` is emptied first.
  *
  * The sources are copied with plain imports, and compiled by TypeScript as it stands:
  * what is imported decides what is compiled, so that tests and tools stay out.
@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { rewrite, writeDocuments } from './documents.ts';
 import { COMMONJS, LIBRARIES, packageManifest, type SourceManifest } from './manifest.ts';
 import { withoutImportMeta, withPlainImports } from './specifiers.ts';
 
@@ -49,7 +50,8 @@ export function buildPackage(place = join(ROOT, 'dist')): string {
   rmSync(source, { recursive: true });
   copy(COPIED, target);
   for (const place of [target, commonjs]) copy(OF_PAGE, place);
-  cpSync(join(ROOT, 'package', 'README.md'), join(target, 'README.md'));
+  writeDocuments(ROOT, target);
+  for (const path of OF_PAGE.filter((path) => path.endsWith('.md'))) rewrite(commonjs, path);
   writeJson(join(target, 'package.json'), packageManifest(manifest));
   writeManPage(join(target, 'man'));
   return target;

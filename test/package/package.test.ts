@@ -66,13 +66,30 @@ describe('the package', () => {
       [...named, ...Object.values<string>(bin)].filter((path) => !existsSync(join(built, path))),
     ).toEqual([]);
     const kinds =
-      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|(cjs\/)?internal\/page\/assets\/[\w-]+\.(js|css|html|svg)|(cjs\/)?docs\/\w+\.md|configs\/.*\.(yaml|md)|api\/.*\.proto|man\/walnut\.1|(cjs\/)?package\.json|README\.md|LICENSE)$/;
+      /^(bin\/[\w-]+\.cjs|(cjs\/)?(client|cmd|embedded|internal)\/.*\.(js|js\.map|d\.ts)|(cjs\/)?internal\/page\/assets\/[\w-]+\.(js|css|html|svg)|(cjs\/)?docs\/[\w-]+\.md|client\/README\.md|configs\/.*\.(yaml|md)|api\/.*\.proto|man\/walnut\.1|(cjs\/)?package\.json|README\.md|LICENSE)$/;
     expect(files().filter((path) => !kinds.test(path))).toEqual([]);
     const having = (what: RegExp): string[] =>
       files().filter((path) => what.test(readFileSync(join(built, path), 'utf8')));
     const escaped = (text: string): string => text.replaceAll(/[^\w/]/g, '\\$&');
     expect(having(new RegExp(`${escaped(ROOT)}|${escaped(directory)}`))).toEqual([]);
     expect(having(/PRIVATE KEY-----\n|walnut_[A-Za-z0-9]{20}/)).toEqual([]);
+  });
+
+  it('has the manuals, whose links lead within it and whose examples import it', () => {
+    const documents = files().filter((path) => path.endsWith('.md'));
+    expect(documents).toEqual(expect.arrayContaining(['README.md', 'client/README.md', 'docs/embedded.md']));
+    const readOf = (path: string): string => readFileSync(join(built, path), 'utf8');
+    const dead = documents.flatMap((path) =>
+      [...readOf(path).matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)]
+        .map(([, to]) => to as string)
+        .filter((to) => !/^\w+:/.test(to) && !existsSync(join(built, dirname(path), to)))
+        .map((to) => `${path}: ${to}`),
+    );
+    expect(dead).toEqual([]);
+    expect(documents.filter((path) => /from '\.+\/(client|embedded)\//.test(readOf(path)))).toEqual([]);
+    expect(readOf('docs/embedded.md')).toContain(
+      "import { openReplica } from '@walnut-cache/walnut/embedded'",
+    );
   });
 
   it('imports packages that it depends on only', () => {
