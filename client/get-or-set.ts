@@ -35,6 +35,12 @@ export interface GetOrSetOptions {
    * empty value and the content type `application/x-walnut-absent`. Default: not kept.
    */
   readonly absentTtlMs?: number;
+  /**
+   * Where the cache is not readable for so long (at most 60,000, default 2,000), or says UNAVAILABLE or
+   * DEADLINE_EXCEEDED, `load` is called all the same, once for all callers of this process, and its value
+   * is given and not stored. Infinity: the call rejects then, as a `get` does.
+   */
+  readonly loadAfterMs?: number;
   /** After so long another process may load, too; at most 60,000, default 10,000. */
   readonly leaseMs?: number;
   /** Gives this call up. The load goes on while others wait for it. */
@@ -55,6 +61,7 @@ interface Plan {
   readonly staleMs: number;
   readonly absentTtlMs: number;
   readonly leaseMs: number;
+  readonly loadAfterMs: number;
 }
 
 /** A load under way, and how many wait for it. */
@@ -69,15 +76,17 @@ type FillLease = NonNullable<GetResponse['fillLease']>;
 
 const LEASE_MS = 10_000;
 const LEASE_MS_MAX = 60_000;
+const LOAD_AFTER_MS = 2_000;
+const LOAD_AFTER_MS_MAX = 60_000;
 /** How often a caller waits for a lease that others were given and let end. */
 const ROUNDS_MAX = 3;
 /** While another process refreshes a value, this one looks again after so long. */
 const REFRESH_PAUSE_MS = 1_000;
 const NAMES: OptionNames = new Map(
-  ['ttlMs', 'refreshBeforeMs', 'staleIfErrorMs', 'absentTtlMs', 'leaseMs', 'signal', 'codec'].map((name) => [
-    name,
-    name === 'signal' ? 'signal' : undefined,
-  ]),
+  [
+    ...['ttlMs', 'refreshBeforeMs', 'staleIfErrorMs', 'absentTtlMs', 'leaseMs', 'loadAfterMs'],
+    ...['signal', 'codec'],
+  ].map((name) => [name, name === 'signal' ? 'signal' : undefined]),
 );
 const NOTHING = new Uint8Array();
 /** 1970: an entry with this deadline is a delete. */
@@ -87,6 +96,8 @@ export class Loads {
   readonly #client: FillClient;
   readonly #clock: Clock;
   readonly #flights = new Map<string, Flight>();
+  /** Loads whose values are not stored, since the cache is not readable. */
+  readonly #alone = new Map<string, Flight>();
 
   constructor(client: FillClient, clock: Clock) {
     this.#client = client;
@@ -108,13 +119,47 @@ export class Loads {
       const value = await load(ended);
       return value === undefined ? undefined : codec.encode(value);
     };
-    const known = await this.#client.get(key, { signal });
+    const known = await this.#known(key, plan, signal);
+    if (known === undefined) {
+      const alone = await this.#joinAlone(key, encoded, signal);
+      return alone && codec.decode(alone);
+    }
     const age = ageOf(known, plan, this.#clock.wallMs());
     if (age === 'to_refresh') this.#refresh(key, encoded, plan);
     const isUsable = age === 'fresh' || age === 'to_refresh';
     const content = isUsable ? contentOf(known) : await this.#join(key, encoded, plan, signal);
     // Each caller has a value of its own, which it may change.
     return content && codec.decode(content);
+  }
+
+  /** What the cache says of the key; undefined where it is not readable and the value is to be loaded. */
+  async #known(key: string, plan: Plan, signal: AbortSignal | undefined): Promise<GetResponse | undefined> {
+    const { loadAfterMs } = plan;
+    if (loadAfterMs === Number.POSITIVE_INFINITY) return this.#client.get(key, { signal });
+    const doubt = this.#doubtOf(key);
+    let isLate = false;
+    const read = this.#client.get(key, { signal }).catch((error: unknown) => {
+      if (isLate) doubt(error);
+      if (isUnreadable(error)) return undefined;
+      throw error;
+    });
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(loadAfterMs, () => {
+        isLate = true;
+        resolve(undefined);
+      });
+      read.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  /** One load for all callers of this process, beside those that are stored. */
+  #joinAlone(
+    key: string,
+    load: Load<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const flight = this.#alone.get(key) ?? this.#fly(this.#alone, key, async (ends) => load(ends));
+    return this.#wait(this.#alone, key, flight, signal);
   }
 
   #refresh(key: string, load: Load<Uint8Array>, plan: Plan): void {
@@ -129,38 +174,61 @@ export class Loads {
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
     const flight = this.#flights.get(key) ?? this.#flightOf(key, load, plan, false);
+    return this.#wait(this.#flights, key, flight, signal);
+  }
+
+  async #wait(
+    flights: Map<string, Flight>,
+    key: string,
+    flight: Flight,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
     flight.callers++;
     try {
       return await orGivenUp(flight.content, signal);
     } finally {
       flight.callers--;
-      if (flight.callers === 0) this.#abandon(key, flight);
+      // Nobody waits any more: the next caller begins anew. What is loaded already is not given up.
+      if (flight.callers === 0 && flights.get(key) === flight) {
+        flights.delete(key);
+        flight.aborter.abort();
+      }
     }
   }
 
-  /** Nobody waits any more: the next caller begins anew. */
-  #abandon(key: string, flight: Flight): void {
-    flight.aborter.abort();
-    if (this.#flights.get(key) === flight) this.#flights.delete(key);
+  #fly(
+    flights: Map<string, Flight>,
+    key: string,
+    work: (ends: AbortSignal) => Promise<Uint8Array | undefined>,
+  ): Flight {
+    const aborter = new AbortController();
+    const content = work(aborter.signal).finally(() => {
+      if (flights.get(key) === flight) flights.delete(key);
+    });
+    const flight: Flight = { content, aborter, callers: 0 };
+    flights.set(key, flight);
+    return flight;
   }
 
   #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight {
-    const aborter = new AbortController();
+    const doubt = this.#doubtOf(key);
+    const flight = this.#fly(this.#flights, key, (ends) => this.#fill(key, load, plan, ends, isRefresh));
+    // One that refreshes waits for itself, so that it does not end with the callers that join it.
+    if (isRefresh) flight.callers = 1;
+    // Those who wait for it are told why it failed. One that refreshes may have nobody who waits.
+    flight.content.catch((error: unknown) => {
+      if (isRefresh && flight.callers === 1) doubt(error);
+    });
+    return flight;
+  }
+
+  /** Told of an error that nobody else is told: where it is a loss, the next read of the session tells it. */
+  #doubtOf(key: string): (error: unknown) => void {
     const session = this.#client.sessionOf(key);
     const positions = session?.positions ?? [];
-    const content = this.#fill(key, load, plan, aborter.signal, isRefresh).finally(() => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    });
-    // One that refreshes waits for itself, so that it does not end with the callers that join it.
-    const flight: Flight = { content, aborter, callers: isRefresh ? 1 : 0 };
-    // Those who wait for it are told why it failed. One that refreshes may have nobody who
-    // waits: then the next read of the session tells a loss.
-    content.catch((error: unknown) => {
-      const isUntold = isRefresh && flight.callers === 1;
-      if (isUntold && isLoss(error)) for (const position of positions) session?.doubt(position);
-    });
-    this.#flights.set(key, flight);
-    return flight;
+    return (error) => {
+      if (isLoss(error)) for (const position of positions) session?.doubt(position);
+    };
   }
 
   /** The value that another process stored, or loads it. */
@@ -179,7 +247,12 @@ export class Loads {
       signal,
     };
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const answer = await this.#client.get(key, options);
+      const answer = await this.#client.get(key, options).catch((error: unknown) => {
+        if (!isRefresh && plan.loadAfterMs !== Number.POSITIVE_INFINITY && isUnreadable(error))
+          return undefined;
+        throw error;
+      });
+      if (answer === undefined) return load(signal);
       if (answer.fillLease !== undefined)
         return this.#load(key, load, plan, answer, answer.fillLease, signal);
       if (!answer.found) continue;
@@ -236,6 +309,13 @@ function isLoss(error: unknown): boolean {
   return error instanceof CallError && error.code === Code.DataLoss;
 }
 
+/** No node can say what the key is. */
+function isUnreadable(error: unknown): boolean {
+  return (
+    error instanceof CallError && (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded)
+  );
+}
+
 /** What was loaded is given also where it cannot be stored. */
 function unlessLoss(error: unknown): undefined {
   if (isLoss(error)) throw error;
@@ -266,11 +346,13 @@ function contentOf({
 function planOf(options: GetOrSetOptions): Plan {
   checkNames(options, NAMES);
   const { ttlMs, refreshBeforeMs = 0, staleIfErrorMs = 0, absentTtlMs = 0, leaseMs = LEASE_MS } = options;
+  const { loadAfterMs = LOAD_AFTER_MS } = options;
   checkMs('ttlMs', ttlMs, 1, Number.MAX_SAFE_INTEGER);
   for (const [name, value] of Object.entries({ refreshBeforeMs, staleIfErrorMs, absentTtlMs }))
     checkMs(name, value, 0, Number.MAX_SAFE_INTEGER);
   checkMs('leaseMs', leaseMs, 1, LEASE_MS_MAX);
+  if (loadAfterMs !== Number.POSITIVE_INFINITY) checkMs('loadAfterMs', loadAfterMs, 0, LOAD_AFTER_MS_MAX);
   if (refreshBeforeMs >= ttlMs)
     throw invalid(`refreshBeforeMs is ${refreshBeforeMs}: expected less than ttlMs, which is ${ttlMs}`);
-  return { ttlMs, refreshBeforeMs, staleMs: staleIfErrorMs, absentTtlMs, leaseMs };
+  return { ttlMs, refreshBeforeMs, staleMs: staleIfErrorMs, absentTtlMs, leaseMs, loadAfterMs };
 }

@@ -123,8 +123,7 @@ async function* pages(
     );
     caller.session.observe(answer.asOf);
     // A Scan carries no position: whether its history has what was seen before must be asked.
-    if (caller.session.unproven.length > 0)
-      await caller.prove(fields.prefix === '' ? ANY_KEY : fields.prefix);
+    if (caller.session.unproven.length > 0) await caller.prove(fields.prefix || ANY_KEY);
     yield answer;
     cursor = answer.nextCursor;
   } while (cursor !== '');

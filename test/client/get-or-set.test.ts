@@ -33,12 +33,15 @@ class LeasingCache implements FillClient {
   readonly stored = new Map<string, Stored>();
   readonly session = new Session(create(PositionSchema, { epoch: 5n, lsn: 7n }));
   readonly sessionOf = (): Session => this.session;
+  /** What each read waits for. */
+  whenReadable: (() => Promise<void>) | undefined;
   /** What the next writes reject with. */
   readonly failures: Error[] = [];
   readonly #leases = new Map<string, { token: string; untilMs: number }>();
   #tokens = 0;
 
   async get(key: string, options: Parameters<FillClient['get']>[1]): Promise<GetResponse> {
+    await this.whenReadable?.();
     const { fillLeaseMs = 0, waitMs = 0, refreshBeforeMs = 0n, signal } = options;
     const endMs = this.clock.monotonicMs() + waitMs;
     for (;;) {
@@ -154,6 +157,56 @@ describe('a missing value', () => {
     await expect(settle(get())).rejects.toBe(loss);
   });
 
+  it('leaves the signal of its loader alone once that has given the value', async () => {
+    const { cache, clock, settle } = fleet(1);
+    let given: AbortSignal | undefined;
+    const load = (signal: AbortSignal): string => {
+      given = signal;
+      return 'v';
+    };
+    const loads = new Loads(cache, clock);
+    expect(await settle(loads.getOrSet('k', load, { ttlMs: 1_000, codec: text() }))).toBe('v');
+    expect(given?.aborted).toBe(false);
+  });
+
+  it.each([Code.Unavailable, Code.DeadlineExceeded])(
+    'is loaded where the cache says code %i',
+    async (code) => {
+      const { cache, counts, get, settle } = fleet(1);
+      cache.whenReadable = () => Promise.reject(refusedHere('no node answers', code));
+      expect(await settle(Promise.all([get(), get()]))).toEqual(['v1', 'v1']);
+      expect([counts.loads, cache.stored.size]).toEqual([1, 0]);
+      const refused = get(0, { loadAfterMs: Number.POSITIVE_INFINITY });
+      await expect(settle(refused)).rejects.toMatchObject({ code });
+      cache.whenReadable = () => Promise.reject(refusedHere('not allowed', Code.PermissionDenied));
+      await expect(settle(get())).rejects.toMatchObject({ code: Code.PermissionDenied });
+      expect(counts.loads).toBe(1);
+    },
+  );
+
+  it('is loaded after a short time where the cache is silent, and its loss is told later', async () => {
+    const { cache, clock, get, settle } = fleet(1);
+    const loss = refusedHere('discarded', Code.DataLoss);
+    cache.whenReadable = () => clock.sleep(10_000).then(() => Promise.reject(loss));
+    const doubted: unknown[] = [];
+    cache.session.doubt = (position) => void doubted.push(position);
+    const before = clock.monotonicMs();
+    expect(await settle(get(0, { loadAfterMs: 500 }))).toBe('v1');
+    expect(clock.monotonicMs() - before).toBeLessThan(1_000);
+    expect(doubted).toEqual([]);
+    await clock.advance(10_000);
+    expect(doubted).toEqual(cache.session.positions);
+  });
+
+  it('is loaded where the cache goes away before it gives the right to load', async () => {
+    const { cache, get, settle } = fleet(1);
+    let reads = 0;
+    cache.whenReadable = async () => {
+      if (reads++ > 0) throw refusedHere('no node answers', Code.Unavailable);
+    };
+    expect([await settle(get()), cache.stored.size]).toEqual(['v1', 0]);
+  });
+
   it('that is not there is kept as such if asked to be, and else not at all', async () => {
     const one = fleet(1, [undefined, undefined, undefined, undefined]);
     expect([await one.settle(one.get()), one.cache.stored.size]).toEqual([undefined, 0]);
@@ -196,6 +249,7 @@ describe('a missing value', () => {
   it.each<[Partial<GetOrSetOptions>, string]>([
     [{ ttlMs: 0 }, 'ttlMs is 0'],
     [{ leaseMs: 60_001 }, 'leaseMs is 60001'],
+    [{ loadAfterMs: -1 }, 'loadAfterMs is -1'],
     [{ refreshBeforeMs: 1_000 }, 'expected less than ttlMs'],
     [{ absentTtlMs: 0.5 }, 'absentTtlMs is 0.5'],
   ])('with %o is refused', async (options, why) => {

@@ -180,8 +180,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that ends a load with the first caller that gives up',
     file: 'client/get-or-set.ts',
-    text: '      if (flight.callers === 0) this.#abandon(key, flight);',
-    replacement: '      this.#abandon(key, flight);',
+    text: 'if (flight.callers === 0 && flights',
+    replacement: 'if (flights',
     tests: [LOADS],
   },
   {
@@ -194,7 +194,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that loads once for each caller',
     file: 'client/get-or-set.ts',
-    text: '    this.#flights.set(key, flight);',
+    text: '    flights.set(key, flight);',
     replacement: '',
     tests: [LOADS],
   },
@@ -337,6 +337,20 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: '    count += answer.count;',
     replacement: '    count = answer.count;',
     tests: ['test/client/paged-calls.test.ts'],
+  },
+  {
+    name: 'getOrSet that loads where it is refused',
+    file: 'client/get-or-set.ts',
+    text: 'if (isUnreadable(error)) return undefined;',
+    replacement: 'if (error instanceof CallError) return undefined;',
+    tests: [LOADS],
+  },
+  {
+    name: 'getOrSet that waits for a silent cache as long as a call may take',
+    file: 'client/get-or-set.ts',
+    text: 'isLate = true;\n        resolve(undefined);',
+    replacement: 'isLate = true;',
+    tests: [LOADS],
   },
   {
     name: 'client that trusts authorities which are no certificates',
