@@ -102,7 +102,10 @@ function checkTypes({
   if (session !== undefined && !(session instanceof Session))
     throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
   if (cluster !== undefined && session?.positions.some(({ group }) => group === '') === true)
-    throw invalid('session is of one group: expected one of a client of a cluster, or of a gateway');
+    throw invalid(
+      'session does not say which group its positions are of: expected one of a client of a cluster or of a ' +
+        'gateway, or the session itself, not its text, of a client of nodes of the cluster',
+    );
 }
 
 function checkTransport(transport: unknown): void {

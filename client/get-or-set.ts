@@ -222,7 +222,7 @@ export class Loads {
     return flight;
   }
 
-  /** Told of an error that nobody else is told: where it is a loss, the next read of the session tells it. */
+  /** Takes an error that no caller gets: where it is a loss, the next read of the session tells it. */
   #doubtOf(key: string): (error: unknown) => void {
     const session = this.#client.sessionOf(key);
     const positions = session?.positions ?? [];

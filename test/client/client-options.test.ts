@@ -47,7 +47,7 @@ describe('connect', () => {
     [{ cluster: [] }, 'cluster has 0: expected 1 to 32'],
     [{ cluster: ['a:1'], addresses: ['b:1'] }, 'cluster and addresses are given: expected one of them'],
     [{ cluster: ['a:1', 'https://b:1'] }, 'some of cluster begin with https:// and some do not'],
-    [{ cluster: ['a:1'], session: Session.from('s1.4294967297-12') }, 'session is of one group'],
+    [{ cluster: ['a:1'], session: Session.from('s1.4294967297-12') }, 'session does not say which group'],
     [{ addresses: 'a:1' }, 'addresses is "a:1": expected a list of host:port'],
     [{ addresses: ['a:1'], readFrom: 'slave' }, 'readFrom is "slave": expected master, replica, nearest'],
   ])('refuses %o', (options, why) => {

@@ -1,7 +1,9 @@
 /** A client of a cluster, on a virtual clock: which group is called, what waits, and what follows a move or a failover. */
+import { create } from '@bufbuild/protobuf';
 import { Code, type ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { slotOfKey } from '#cluster/slot-hash.ts';
+import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
 import { CallError } from '../../client/failures.ts';
 import { Session } from '../../client/session.ts';
@@ -249,6 +251,15 @@ describe('a client of a cluster', () => {
     const reads = await cluster.settled(Promise.all([next.get(OF_G1), next.get(OF_G2)]));
     expect((reads as unknown[]).map(textOf)).toEqual(['1', '2']);
     expect(String(next.session)).toBe(text);
+  });
+
+  it('goes on from what a client of nodes of one group has seen, which named it', async () => {
+    const cluster = new SimulatedCluster();
+    const session = new Session();
+    session.onNode();
+    const seen = { epoch: 4294967297n, lsn: 3n, group: 'g1' };
+    session.observeWrite(create(PositionSchema, seen));
+    expect(String(cluster.open({ session }).session)).toBe('s2.g1_4294967297-3');
   });
 
   it('waits for all groups that it has written to', async () => {

@@ -111,19 +111,25 @@ function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHea
   };
 }
 
-export function nodesText(colors: Colors, { nodes }: ListNodesResponse, note: string): string {
+export function nodesText(colors: Colors, { nodes, isActive }: ListNodesResponse, note: string): string {
   const end = note === '' ? '' : `${note}\n`;
   if (nodes.length === 0)
     return `no node is heard: start some with walnut-node, with the addresses of the coordinators\n${end}`;
   const head = ['node', 'address', 'zone', 'group', 'role', 'term', 'lsn', 'heard', 'what'];
-  return `${renderTable(colors, head, nodes.map(nodeRow))}${end}`;
+  const rows = nodes.map((node) => nodeRow(node, isActive));
+  return `${renderTable(colors, head, rows)}${end}`;
 }
 
-function nodeRow({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHealth): string[] {
+function nodeRow(
+  { node, listed, group, heard, heardAgoMs, heartbeat }: NodeHealth,
+  isActive: boolean,
+): string[] {
   const isSilent = isSilentAfter(Number(heardAgoMs));
   const age = showDuration(Number(heardAgoMs));
   const role = heartbeat === undefined ? '' : (ROLES[heartbeat.role] ?? '');
   const told = isSilent ? `silent for ${age}` : `${age} ago`;
+  // Only the active coordinator hears nodes.
+  const unheard = isActive ? 'silent since this coordinator became active' : 'unknown';
   const what = [
     ...(listed ? [] : ['not listed']),
     ...(node?.status === NodeStatus.DRAINING ? ['draining'] : []),
@@ -138,7 +144,7 @@ function nodeRow({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHeal
     isSilent && role !== '' ? `was ${role}` : role,
     heartbeat === undefined ? '' : String(heartbeat.term),
     heartbeat === undefined ? '' : String(heartbeat.tail?.lsn ?? 0),
-    heard ? told : 'no',
+    heard ? told : unheard,
     what.join('; '),
   ];
 }
