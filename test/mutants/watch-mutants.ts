@@ -41,6 +41,13 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     tests: [QUEUE],
   },
   {
+    name: 'message for each of a thousand watchers ten times a second',
+    file: 'internal/watch/message-pace.ts',
+    text: 'Math.min(WINDOWS_MAX, Math.max(1, windows))',
+    replacement: 'Math.min(1, windows)',
+    tests: [QUEUE],
+  },
+  {
     name: 'watchers that are woken without a pace',
     file: 'internal/watch/watch-hub.ts',
     text: '    if (waitMs <= 0) this.#wakeAll();',

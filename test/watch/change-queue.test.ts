@@ -259,4 +259,15 @@ describe('the pace of messages', () => {
     expect(pace.waitMs(1_030)).toBe(PACE_WINDOW_MS - 30);
     expect(pace.waitMs(1_100)).toBe(0);
   });
+
+  it.each([
+    [500, 100],
+    [501, 200],
+    [1_000, 200],
+    [5_000, 400],
+  ])('that are %i make the window last %i ms', (messages, ms) => {
+    const pace = new MessagePace();
+    for (let i = 0; i < messages; i++) pace.note(1_030);
+    expect([pace.waitMs(1_030), pace.waitMs(999 + ms), pace.waitMs(1_000 + ms)]).toEqual([ms - 30, 1, 0]);
+  });
 });
