@@ -5,7 +5,7 @@
  *
  * | errno | short of | cause |
  * |---|---|---|
- * | ENOSPC, EDQUOT, EFBIG | space | the disk, a quota or the file size limit is full |
+ * | ENOSPC, EDQUOT, EFBIG | space | the disk (of bytes or of inodes), a quota or the file size limit is full |
  * | EMFILE, ENFILE | files | no descriptor, of this process or of the system |
  * | ENOMEM, ENOBUFS, EAGAIN, EINTR | memory | the kernel could not do it at the moment |
  */
@@ -32,7 +32,7 @@ export function shortageOf(error: unknown): Shortage | undefined {
 export function describeShortage(shortage: Shortage): string {
   switch (shortage) {
     case 'space':
-      return 'the disk under wal.directory is full';
+      return 'the disk under wal.directory is full, of bytes (df -h) or of files (df -i)';
     case 'files':
       return 'no file descriptor is left (raise ulimit -n, or the system’s fs.file-max)';
     case 'memory':

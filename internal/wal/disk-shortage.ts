@@ -56,6 +56,7 @@ export class DiskShortage {
   }
 
   end(): void {
+    if (this.#current !== undefined) this.#parts.logger.info({}, 'the shortage is over: writes are taken');
     this.#current = undefined;
   }
 

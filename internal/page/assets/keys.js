@@ -69,7 +69,7 @@ export class KeysView {
     const rows = this.#rows.map(({ key, expireAtMs, version, modifiedMs, contentType = '' }) => [
       el('button', { type: 'button', class: 'inline', click: () => void this.#choose(key) }, showKey(key)),
       expiry(expireAtMs, now),
-      modifiedMs === undefined ? '–' : showTime(Number(modifiedMs)),
+      el('span', { class: 'moment' }, modifiedMs === undefined ? '–' : showTime(Number(modifiedMs))),
       `${termOf(version)} / ${showWhole(lsnOf(version))}`,
       contentType,
     ]);

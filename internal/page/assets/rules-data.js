@@ -88,7 +88,7 @@ export const DATA_RULES = [
         0,
         (records) => `The log refused ${showMany(records, 'record')} within a minute: the disk had no room.`,
       ),
-    type: ({ here }) => ['df -h DIRECTORY', `walnut status --address ${here}`],
+    type: ({ here }) => ['df -h DIRECTORY; df -i DIRECTORY', `walnut status --address ${here}`],
   },
   {
     alert: 'WalnutDiskFillsUp',

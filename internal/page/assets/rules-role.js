@@ -56,7 +56,7 @@ export const ROLE_RULES = [
     'NO_SPACE',
     'the-disk-is-full',
     'The node refuses writes for want of disk space, descriptors or memory. Reads go on.',
-    () => 'df -h DIRECTORY',
+    () => 'df -h DIRECTORY; df -i DIRECTORY',
   ),
   {
     alert: 'WalnutNodeNotReady',
