@@ -168,11 +168,17 @@ describe('the checks of a node', () => {
     const headings = [...readText('docs/operations.md').matchAll(/^#+ (.*)$/gm)].map(
       ([, heading]) => heading,
     );
-    const named = ['node-checks', 'count-checks', 'examine', 'config-checks', 'check-config'].flatMap(
-      (file) =>
-        [...readText(`cmd/walnut/doctor/${file}.ts`).matchAll(/runbook\('([^']+)'\)/g)].map(
-          ([, text = '']) => text,
-        ),
+    const named = [
+      'node-checks',
+      'count-checks',
+      'examine',
+      'examine-gateway',
+      'config-checks',
+      'check-config',
+    ].flatMap((file) =>
+      [...readText(`cmd/walnut/doctor/${file}.ts`).matchAll(/runbook\('([^']+)'\)/g)].map(
+        ([, text = '']) => text,
+      ),
     );
     expect(named.length).toBeGreaterThan(30);
     expect(named.filter((text) => !headings.includes(text))).toEqual([]);
@@ -226,6 +232,8 @@ describe('the checks of a group', () => {
   });
 });
 
+const AT_GATEWAY = 'a problem of a gateway: doctor-gateway.test.ts';
+
 /** What shows the doctor each critical alert; a text says why it cannot know. */
 const CRITICAL: Readonly<Record<string, GroupReading | string>> = {
   WalnutNodeDown: { nodes: [reading(), silent('lost')], isWhole: true },
@@ -243,9 +251,9 @@ const CRITICAL: Readonly<Record<string, GroupReading | string>> = {
   WalnutMemoryAltered: 'counted since the start, it is a warning; a node that recovers from it is not ready',
   WalnutWritesRefused: 'counted since the start, it is a warning; while it goes on the state is no_space',
   WalnutCallsFail: 'counted since the start, it is a warning',
-  WalnutNoActiveCoordinator: 'coordinators are looked at by: walnut cluster status',
-  WalnutGroupWithoutWrites: 'coordinators are looked at by: walnut cluster status',
-  WalnutCoordinatorAlarm: 'coordinators are looked at by: walnut cluster status',
+  WalnutNoActiveCoordinator: AT_GATEWAY,
+  WalnutGroupWithoutWrites: AT_GATEWAY,
+  WalnutCoordinatorAlarm: AT_GATEWAY,
 };
 
 function stateOf(state: NodeState, role: Role = Role.MASTER): GroupReading {

@@ -1,6 +1,7 @@
 /** `walnut status --all`. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STATUS_MS_MAX } from '../../cmd/walnut/group/group-status.ts';
+import { showLag } from '../../cmd/walnut/output/output.ts';
 import { FakeNode } from './fake-node.ts';
 import { runCli } from './memory-io.ts';
 
@@ -35,6 +36,10 @@ describe('status --all', () => {
     const { out } = await run(one);
     expect(out).toMatch(new RegExp(`^${master.address} +master +serving +yes `, 'm'));
     expect(out).toMatch(new RegExp(`^${two.address} +5 ms behind$`, 'm'));
+  });
+
+  it('shows no time for data whose age is not known', () => {
+    expect([showLag(1_796_000_000_000n), showLag(1_500n)]).toEqual(['?', '1.5s']);
   });
 
   it('says which node does not answer, and exits 1', async () => {

@@ -154,6 +154,13 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     tests: [DOCTOR],
   },
   {
+    name: 'doctor to whom a group without writes behind a gateway is well',
+    file: 'cmd/walnut/doctor/examine-gateway.ts',
+    text: 'isActive ? groups.filter(({ takesWrites }) => !takesWrites) : [];',
+    replacement: 'isActive ? [] : groups.slice(0, 0);',
+    tests: ['test/cli/doctor-gateway.test.ts'],
+  },
+  {
     name: 'process that leaves its compiled code to its exit',
     file: 'cmd/run/run-binary.ts',
     text: '        flushCompileCache();\n',

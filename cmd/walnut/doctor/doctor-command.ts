@@ -4,11 +4,12 @@ import type { BinaryKind } from '#config/binaries.ts';
 import { parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { readGroup } from '../figures/read-figures.ts';
+import { readGroups } from '../figures/read-figures.ts';
 import { countOf } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
 import { examine } from './examine.ts';
+import { examineGateway } from './examine-gateway.ts';
 import type { Finding } from './judgement.ts';
 
 /** Not taken from the configuration's own list, which would have to be loaded for it. */
@@ -26,7 +27,8 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
     .summary('check every node of the group, and say what to do')
     .description(
       'Checks readiness, state, replication, memory, disk and its fdatasyncs, open files, certificates, clocks ' +
-        'and faults of every node of the group, and names the runbook for what is found. Exits 1 if there is a ' +
+        'and faults of every node of the group, at a gateway of every group of its cluster, and names the runbook ' +
+        'for what is found. Exits 1 if there is a ' +
         'problem; a warning is none. Needs the role operator where auth.mode is required.',
     )
     .option(
@@ -89,8 +91,12 @@ async function examineAll(
     return { findings: await examineConfig(config, kind, io.env, createMachine()), nodes: config };
   }
   if (kind !== undefined) throw usageError('--kind goes with --config');
-  const group = await readGroup(address, io);
-  return { findings: examine(group), nodes: countOf(group.nodes.length, 'node') };
+  const { groups, gateway } = await readGroups(address, io);
+  const findings = groups.flatMap(examine);
+  const count = groups.reduce((sum, group) => sum + group.nodes.length, 0);
+  const nodes = countOf(count, 'node');
+  if (gateway === undefined) return { findings, nodes };
+  return { findings: [...examineGateway(gateway), ...findings], nodes: `a gateway and ${nodes}` };
 }
 
 function render(findings: readonly Finding[], colors: Colors): string {

@@ -23,10 +23,13 @@ function judgeSilence({ failure }: SilentNode): Judgement {
   return problem(failure.message, advice ?? runbook('A node does not answer'));
 }
 
-function examineGroup({ nodes, isWhole }: GroupReading): Finding[] {
+function examineGroup({ nodes, isWhole, id }: GroupReading): Finding[] {
   const answering = nodes.filter((node): node is NodeReading => !isSilent(node));
   const versions = [...new Set(answering.map(({ status }) => status.version))];
-  const about = (check: string, judged: Judgement): Finding => ({ node: '', check, ...judged });
+  const about = (check: string, judged: Judgement): Finding => ({
+    ...{ node: id === undefined ? '' : `group ${id}`, check },
+    ...judged,
+  });
   return [
     about('one master', judgeMasters(nodes, answering, isWhole)),
     ...(isWhole

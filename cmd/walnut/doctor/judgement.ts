@@ -16,7 +16,7 @@ export interface Judgement {
 }
 
 export interface Finding extends Judgement {
-  /** The address of a node, or a file of configuration; empty where it is about the group. */
+  /** The address of a node, a file of configuration, or `group ID`; empty where it is about the only group. */
   readonly node: string;
   readonly check: string;
 }

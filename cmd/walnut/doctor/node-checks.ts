@@ -2,7 +2,7 @@
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import type { Sample } from '../figures/metrics-page.ts';
 import { showMs } from '../figures/show-ms.ts';
-import { countOf, enumName, showBytes, showDuration } from '../output/output.ts';
+import { countOf, enumName, showBytes, showDuration, showLag } from '../output/output.ts';
 import { COUNT_CHECKS } from './count-checks.ts';
 import { type Check, judgeFill, ok, problem, runbook, warning } from './judgement.ts';
 
@@ -43,7 +43,7 @@ export const NODE_CHECKS: readonly Check[] = [
       if (master === undefined) return undefined;
       const advice = runbook('A replica is far behind');
       if (!master.linked) return problem(`its master ${master.address} is not heard`, advice);
-      const behind = `${showDuration(master.lagMs)} behind ${master.address}`;
+      const behind = `${showLag(master.lagMs)} behind ${master.address}`;
       const isLate = Number(master.lagMs) > LAG_MS_MAX && state !== NodeState.DELAYED;
       return isLate ? problem(behind, advice) : ok(behind);
     },

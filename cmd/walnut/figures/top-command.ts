@@ -6,10 +6,10 @@ import { untilInterrupted } from '../call/call-error.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, showAgain } from '../command-host.ts';
 import { renderNodes } from '../group/group-status.ts';
-import { showBytes, showCount, showDuration } from '../output/output.ts';
+import { showBytes, showCount, showLag } from '../output/output.ts';
 import type { Colors } from '../output/terminal.ts';
 import { loadOf, type NodeLoad } from './node-load.ts';
-import { type GroupReading, isSilent, type NodeReading, readGroup } from './read-figures.ts';
+import { type GroupReading, isSilent, type NodeReading, readNodes } from './read-figures.ts';
 import { showMs } from './show-ms.ts';
 
 const INTERVAL_MS_DEFAULT = 2_000;
@@ -25,7 +25,7 @@ export function addTopCommand(program: Command, host: CommandHost): void {
     .command('top')
     .summary('show what every node of a group does, live')
     .description(
-      'Shows, for every node of the group, calls a second, hits, latency, lag, memory and log, of the time ' +
+      'Shows, for every node of the group (at a gateway: of its cluster), calls a second, hits, latency, lag, memory and log, of the time ' +
         'since the line before. Percentiles are exact to the buckets of the metrics. Needs the role operator ' +
         'where auth.mode is required.',
     )
@@ -45,11 +45,11 @@ Examples:
 async function runTop(invocation: Invocation, { interval, count }: TopOptions): Promise<ExitCode> {
   const { io, address, colors } = invocation;
   const intervalMs = Math.max(INTERVAL_MS_MIN, interval);
-  let before = await untilInterrupted(readGroup(address, io));
+  let before = await untilInterrupted(readNodes(address, io));
   for (let shown = 0; before !== undefined && shown !== count && !io.interrupted.aborted; shown++) {
     await delay(intervalMs, undefined, { signal: io.interrupted }).catch(() => {});
     if (io.interrupted.aborted) break;
-    const now = await untilInterrupted(readGroup(address, io));
+    const now = await untilInterrupted(readNodes(address, io));
     if (now === undefined) break;
     const rows = rowsOf(before, now);
     await showAgain(
@@ -129,7 +129,7 @@ function cellsOf(load: NodeLoad, colors: Colors): string[] {
     showMs(load.p99Ms),
     showMs(load.fsyncP99Ms),
     percent(load.processor),
-    load.lagMs === null ? '-' : showDuration(load.lagMs),
+    load.lagMs === null ? '-' : showLag(load.lagMs),
     showCount(load.entries),
     showBytes(load.storeBytes),
     showBytes(load.residentBytes),

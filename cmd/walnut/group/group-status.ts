@@ -6,7 +6,7 @@ import { InterruptedCallError } from '../call/call-error.ts';
 import { type CallOptions, callWithin, createNodeClients, type Interruptible } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
-import { enumName, showBytes, showCount, showDuration, showPosition } from '../output/output.ts';
+import { enumName, showBytes, showCount, showDuration, showLag, showPosition } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
 
@@ -31,11 +31,6 @@ export interface AskedNode {
   readonly status: StatusResponse | CliError;
 }
 
-/** Rejects where `asked` itself does not answer, or is a gateway. */
-export async function askGroup(asked: Endpoint, io: Interruptible): Promise<AskedGroup> {
-  return groupOf(asked, await createNodeClients(asked).admin.status({}, statusCall(io)), io);
-}
-
 /** `first`: what `asked` answered. Rejects where that is a gateway. */
 export async function groupOf(
   asked: Endpoint,
@@ -49,7 +44,7 @@ export async function groupOf(
     return { nodes, isWhole: first.role === Role.MASTER };
   }
   const at = parseToldAddress(upstream, asked);
-  const master = await ask(at, io);
+  const master = await askNode(at, io);
   const own = answered(asked, first);
   if (master.status instanceof CliError) return { nodes: [master, own], isWhole: false };
   const others = await askReplicas(master.status, at, [asked.text, first.nodeId], io);
@@ -80,10 +75,10 @@ function askReplicas(
   const others = master.replicas.filter(
     ({ address, nodeId }) => !except.includes(address) && !except.includes(nodeId),
   );
-  return Promise.all(others.map(({ address }) => ask(parseToldAddress(address, by), io)));
+  return Promise.all(others.map(({ address }) => askNode(parseToldAddress(address, by), io)));
 }
 
-async function ask(endpoint: Endpoint, io: Interruptible): Promise<AskedNode> {
+export async function askNode(endpoint: Endpoint, io: Interruptible): Promise<AskedNode> {
   const status = await createNodeClients(endpoint)
     .admin.status({}, statusCall(io))
     .catch((error: unknown) => {
@@ -144,7 +139,7 @@ function cellsOf(status: StatusResponse): string[] {
     enumName(NodeState, status.state),
     status.ready ? 'yes' : 'no',
     showPosition(status.position),
-    master === undefined ? '-' : showDuration(master.lagMs),
+    master === undefined ? '-' : showLag(master.lagMs),
     showCount(store?.entries ?? 0),
     showBytes(store?.bytes ?? 0),
     gets === 0 ? '-' : `${Math.round((100 * Number(store?.hits ?? 0)) / gets)} %`,

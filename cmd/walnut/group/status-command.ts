@@ -24,6 +24,7 @@ import {
   showCount,
   showDeadline,
   showDuration,
+  showLag,
   showPosition,
 } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
@@ -147,7 +148,7 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
   ];
   if (master !== undefined) {
     const linked = master.linked ? colors.green('linked') : colors.red('not linked');
-    const lag = `${countOf(master.lagRecords, 'record')}, ${showDuration(master.lagMs)} behind`;
+    const lag = `${countOf(master.lagRecords, 'record')}, ${showLag(master.lagMs)} behind`;
     facts.push(['master', `${master.address}, ${linked}, ${lag}`]);
     facts.push(['digests', renderComparisons(status.integrity)]);
   }
@@ -188,7 +189,7 @@ function renderReplicas(status: StatusResponse, colors: Colors): string {
     showReplicaState(replica, colors) + (replica.different ? colors.red(' different') : ''),
     showPosition(replica.acked),
     showCount(replica.lagRecords),
-    showDuration(replica.lagMs),
+    showLag(replica.lagMs),
     String(replica.fullResyncs),
     String(replica.partialResyncs),
   ]);

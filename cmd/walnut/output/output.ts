@@ -4,6 +4,8 @@ import { describeDuration } from '#platform/duration.ts';
 import { escapeControls } from './terminal.ts';
 
 const PREVIEW_CHARACTERS = 48;
+/** Beyond it a node says that the age of its data is not known. */
+const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** `epoch-lsn`, or `-` if there is no position. */
 export function showPosition(position: Position | undefined): string {
@@ -93,6 +95,11 @@ export function showCount(count: bigint | number): string {
 /** `3d 4h`, `5m 2s`, `1.2s`. */
 export function showDuration(ms: bigint | number): string {
   return describeDuration(Number(ms));
+}
+
+/** How far behind: `?` for data whose age is not known, which counts as if from 1970. */
+export function showLag(ms: bigint | number): string {
+  return Number(ms) > UNKNOWN_LAG_MS ? '?' : showDuration(ms);
 }
 
 /** `1 segment`, `2 segments`. */
