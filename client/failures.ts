@@ -3,6 +3,8 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import { EndedAttempt, type Outcome, type Told } from '#routing/failure.ts';
 
+const BRAND = Symbol.for('walnut.CallError');
+
 /**
  * What every call of the client rejects with: a `ConnectError` that also says what
  * became of the call.
@@ -26,9 +28,14 @@ export class CallError extends ConnectError {
     this.attempts = attempts;
   }
 
+  /** The ES module of the package has this class, and so has its CommonJS form: errors of both are of it. */
+  get [BRAND](): true {
+    return true;
+  }
+
   /** `ConnectError` takes its kind by name, which a class of its own must not inherit. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return Object.prototype.isPrototypeOf.call(CallError.prototype, value as object);
+    return typeof value === 'object' && value !== null && BRAND in value;
   }
 }
 

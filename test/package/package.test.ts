@@ -16,11 +16,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { importsOf } from '#test/house/import-table.ts';
-import { parseSource, ROOT } from '#test/house/source-files.ts';
+import { parseSource, ROOT, readText } from '#test/house/source-files.ts';
 import { buildPackage } from '../../package/build-package.ts';
 import { PACKAGE_NAME } from '../../package/manifest.ts';
 import { PROGRAMS } from '../../package/trial-programs.ts';
@@ -130,6 +131,19 @@ describe('a program of an empty project', () => {
     expect(await run(name, text, master.address)).toBe(printed);
   });
 
+  it('knows errors of the ES module and of CommonJS as of one kind', async () => {
+    const program = `
+      import { createRequire } from 'node:module';
+      import * as module from '${PACKAGE_NAME}';
+      const commonjs = createRequire(import.meta.url)('${PACKAGE_NAME}');
+      for (const one of [module, commonjs]) {
+        const error = await one.connect('127.0.0.1:1').get(7).catch((thrown) => thrown);
+        console.log(error instanceof module.CallError, error instanceof commonjs.CallError);
+      }
+      console.log(module.CallError === commonjs.CallError, new Error('x') instanceof module.CallError);`;
+    expect(await run('both.mjs', program)).toBe('true true\ntrue true\nfalse false\n');
+  });
+
   it('is a store of cache-manager, as the example says', async () => {
     const modules = join(project, 'node_modules');
     // cache-manager has a Keyv 5 of its own, and its users install one.
@@ -185,7 +199,10 @@ describe('a program of an empty project', () => {
     const [{ code, imports }] = output;
     expect(imports).toEqual([]);
     expect(code).not.toMatch(/\bBuffer\b|from\s*["']node:|require\(/);
-    expect(code.length).toBeLessThan(300_000);
+    // What the README says.
+    const [, saidKb] = /gzipped, the client takes (\d+) kB/.exec(readText('client/README.md')) ?? [];
+    const gzippedKb = gzipSync(code).length / 1_000;
+    expect(Math.abs(gzippedKb - Number(saidKb)), `it takes ${gzippedKb} kB`).toBeLessThan(3);
   });
 });
 
