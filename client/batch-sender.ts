@@ -243,7 +243,7 @@ export class BatchSender {
   }
 
   async #sendAgain({ tooLarge, behind, unknown, doubtful }: Again, target: Target): Promise<void> {
-    /** By the position that writes were named with, which many share. */
+    /** By the position with which writes were named: many writes share one. */
     const lost = new Map<string, CallError | undefined>();
     for (const { pending, error } of doubtful) {
       const { epoch, lsn } = writeOf(pending.operation)?.since ?? { epoch: 0n, lsn: 0n };

@@ -205,7 +205,7 @@ export class ClusterKeys implements Keys {
     return [this.#ownerOf(key)];
   }
 
-  /** Does `work` at the group that owns the key, and at its next owner where that refuses since it does not. */
+  /** Runs `work` at the group that owns the key. Where that group refuses because it has lost the key, runs it at the next owner. */
   async #atKey<T>(
     key: string,
     signal: AbortSignal | undefined,

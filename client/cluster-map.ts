@@ -34,7 +34,7 @@ export class ClusterMap {
   readonly #waiting = new Set<() => void>();
   /** The bytes that the waiting calls keep. */
   #bytes = 0;
-  /** What the calls that wait are told by. */
+  /** One for each call that waits: it settles when the call goes on or is refused. */
   readonly #arrivals = new Set<Promise<void>>();
   /** The map has come, and what waited for it has not gone on yet. */
   #isReleasing = false;

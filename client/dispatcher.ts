@@ -130,7 +130,7 @@ export class Dispatcher {
     return orGivenUp(answer, signal, sending);
   }
 
-  /** Does `work` after what was called before; `signal` ends the wait for that. */
+  /** Runs `work` after the calls before it; `signal` ends the wait for those. */
   async afterEarlier<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted === true) throw givenUp('not_done');
     await orGivenUp(this.#order.settled(), signal);

@@ -12,7 +12,7 @@ export interface Turn {
   readonly keys: readonly string[];
   /** True: later calls of its keys begin after `leave`; false: as soon as it has begun. */
   readonly keepsKeys: boolean;
-  /** What it throws is told to `fail`: then the call has not begun, and leaves its keys. */
+  /** If it throws, `fail` is called with the error: the call has not begun then, and leaves its keys. */
   readonly begin: () => void;
   readonly fail: (error: CallError) => void;
 }

@@ -1,5 +1,5 @@
 /**
- * A watch that goes on by itself. What a node ends, or a connection loses, is begun
+ * A watch that goes on by itself. Where a node ends it or the connection breaks, it begins
  * again after the last record that was given, so that every change is given once.
  * Fragments are put together: what is given ends at the end of a record.
  *

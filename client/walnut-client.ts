@@ -279,7 +279,7 @@ export class WalnutClient implements AsyncDisposable {
     return this.close();
   }
 
-  /** Does `work` unless this client is closed. */
+  /** Runs `work`, unless this client is closed. */
   #run<T>(method: string, work: () => Promise<T>): Promise<T> {
     const begin = async (): Promise<T> => {
       this.#checkOpen();

@@ -78,4 +78,6 @@ export interface FileSystem {
   freeBytes(path: string): Promise<number>;
   /** Locks the file at `path`; undefined if a live process, also this one, owns the lock. */
   lock(path: string): Promise<DirectoryLock | undefined>;
+  /** The id of the process that has the file at `path` locked; undefined where that is not known. */
+  lockOwner?(path: string): Promise<number | undefined>;
 }

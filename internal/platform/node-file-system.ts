@@ -12,6 +12,7 @@ import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { tryLockFile } from '#platform/file-lock.ts';
 import type { File, FileStat, FileSystem, OpenedDirectory, OpenMode } from '#platform/file-system.ts';
+import { lockOwner } from '#platform/lock-owner.ts';
 import { shortageOf } from '#platform/shortage.ts';
 
 const FILE_MODE = 0o600;
@@ -42,6 +43,7 @@ export function createNodeFileSystem(): FileSystem {
     syncDirectory,
     freeBytes,
     lock: tryLockFile,
+    lockOwner,
   };
 }
 

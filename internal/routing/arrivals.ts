@@ -35,7 +35,7 @@ export class Arrivals<S extends Source<M>, M> {
     );
   }
 
-  /** What was told first of what is not taken yet, by any source or by `only`. Rejects with the error of the source. */
+  /** The oldest message that is not taken yet, of any source or of `only`. Rejects with the error of the source. */
   async take(only?: S): Promise<Told<S, M>> {
     for (;;) {
       const at = only === undefined ? 0 : this.#arrived.findIndex(({ source }) => source === only);

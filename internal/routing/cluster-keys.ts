@@ -265,7 +265,7 @@ export class ClusterKeys implements KeyValuePort {
     );
   }
 
-  /** Does `work` with the group that owns the key, and with its next owner where that says so. */
+  /** Runs `work` at the group that owns the key. Where that group says that it does not own it, runs it at the next owner. */
   #atKey<T>(key: string, work: (group: GroupCalls) => Promise<T>): Promise<T> {
     const { groups, clock } = this.#options;
     return untilOwned(groups, clock, () => groups.ofKey(key), work);

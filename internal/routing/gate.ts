@@ -1,4 +1,4 @@
-/** What lets attempts go to the master, and is told what came of them. */
+/** Lets attempts go to the master, and is told how they ended. */
 export interface Gate {
   /** Undefined: the attempt may go now. */
   enter(limitMs: number, signal: AbortSignal | undefined): Promise<void> | undefined;

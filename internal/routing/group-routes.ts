@@ -16,7 +16,7 @@ export type Target = ReadPolicy;
 
 export interface KnownNode {
   readonly address: string;
-  /** What answers took recently, milliseconds; undefined: it has not answered yet. */
+  /** How long its recent answers took, milliseconds; undefined: it has not answered yet. */
   readonly latencyMs: number | undefined;
   /** It failed: others are asked first until then, in monotonic milliseconds. */
   readonly restUntilMs: number;

@@ -1,12 +1,12 @@
-/** What follows a refusal by a group that does not own a slot: who does is learned, and another attempt. */
+/** After a refusal by a group that does not own a slot, the owner is looked up and another attempt is made. */
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CALL_MS, type GroupCalls } from '#routing/group-calls.ts';
 import type { Groups } from '#routing/groups.ts';
 
 /**
- * Does `work` with the owner of the moment until no group says that it does not own what it was asked
- * for, at most 10 s. Such a refusal did nothing, so the whole of `work` may be done again.
+ * Runs `work` with the present owner, and again while a group answers that it does not own what it was
+ * asked for, at most 10 s. Such a refusal did nothing, so the whole of `work` may run again.
  */
 export async function untilOwned<T>(
   groups: Groups,

@@ -85,7 +85,7 @@ export class Relay implements RelayPort {
     return this.#all(parts, ends, user);
   }
 
-  /** What has not answered when the time of the caller is nearly over is told by errors. */
+  /** Operations without an answer get errors when the time of the caller is nearly over. */
   async #all(
     parts: readonly Part[],
     signal: AbortSignal | undefined,
@@ -240,7 +240,7 @@ export class Relay implements RelayPort {
   }
 }
 
-/** What a part fails by as a whole is the error of each of its operations. */
+/** If a part fails as a whole, its error is that of each of its operations. */
 function failed({ message }: Part, error: WalnutError): RelayedResults {
   return { kind: 'decoded', results: errorsOf(message.commands(), error) };
 }

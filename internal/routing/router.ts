@@ -84,7 +84,7 @@ const FIRST_MS_MAX = 2_000;
 
 /** One call while it goes on. */
 interface Progress {
-  /** What the last attempt failed by. */
+  /** The error of the last attempt. */
   last: { readonly error: unknown; readonly address: string } | undefined;
   outcome: Outcome;
   attempts: number;
@@ -246,7 +246,7 @@ export class Router<L> {
     over.abort();
   }
 
-  /** A wait that took too long is told by why the last attempt failed, and with what it may have done. */
+  /** Awaits `entering`. The error of a wait that took too long says why the last attempt failed, and what that may have done. */
   async #entered(entering: Promise<void>, progress: Progress, call: RoutedCall): Promise<void> {
     try {
       await entering;
@@ -257,7 +257,7 @@ export class Router<L> {
     }
   }
 
-  /** Opens the gate or holds it only by what says something of the group. */
+  /** Opens the gate or holds it, by answers that say something of the group only. */
   #tell(gate: Gate, { remedy }: Failure, address: string, call: RoutedCall): void {
     const { master = address } = this.#routes;
     // One that refers to the master that is known already is a replica that was asked instead.

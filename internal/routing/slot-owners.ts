@@ -12,7 +12,7 @@ const LEARN_MS = 1_000;
 
 export class SlotOwners {
   readonly #cache: MapCache;
-  /** By slot: what refusals said by newer maps than the one that is here. */
+  /** By slot: owners that refusals named by a newer map than ours. */
   readonly #hints = new Map<number, ShardOwner>();
 
   constructor(cache: MapCache) {
@@ -48,7 +48,7 @@ export class SlotOwners {
     if (refusal !== undefined) this.#heed(refusal);
   }
 
-  /** What `ownerOf` judges by the map of then. */
+  /** Keeps what a refusal says. `ownerOf` compares it with the map that is there when it is asked. */
   #heed(refusal: ShardOwner): void {
     const { slot, mapEpoch } = refusal;
     if (slot < SLOTS && mapEpoch >= (this.#hints.get(slot)?.mapEpoch ?? 0)) this.#hints.set(slot, refusal);

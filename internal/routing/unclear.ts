@@ -16,9 +16,9 @@ export function isUnclear(error: unknown): boolean {
 }
 
 /**
- * Does `run`, whose attempts give their answers to `check`, and resolves with what it comes to. Where no
- * attempt brings clear results in the time of the call, it resolves with the last that were unclear, since
- * they say of each operation what is known. `hasUnclear`: of an answer.
+ * Calls `run`, and resolves with its answer. `run` passes the answer of each attempt to `check`, which
+ * throws where that is unclear, so that another attempt follows. If none is clear in the time of the call,
+ * it resolves with the last unclear one, which says of each operation what is known. `hasUnclear`: of an answer.
  */
 export async function untilClear<A>(
   hasUnclear: (answer: A) => boolean,

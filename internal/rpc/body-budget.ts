@@ -18,7 +18,7 @@
 import { WalnutError } from '#model/errors.ts';
 import { type BodyCaller, ownerOf } from '#rpc/body-caller.ts';
 
-/** What there was no room in: that of all bodies, or that of the bodies of one caller. */
+/** Which room was full: that of all bodies, or that of the bodies of one caller. */
 export type NoRoom = 'all' | 'caller';
 
 /** Both ways throw `resource_exhausted` where there is no room, and give everything back. */
@@ -68,7 +68,7 @@ interface Ledger {
   held: number;
   /** Callers without a body under way are not in it. */
   readonly shares: Map<string, Share>;
-  /** Those that grew, in the order in which they began to, until they are released. */
+  /** Bodies that grew, in the order in which they began to grow, until they are released. */
   readonly growing: Set<Reservation>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * How many connections a server takes, and what the ones above that are told.
+ * How many connections a server takes, and what it tells those that it refuses.
  * Clients and the log share the descriptors of one process: without a bound,
  * idle clients alone could keep the log from its next segment, or take the memory of all.
  */

@@ -12,7 +12,7 @@ import { BodyPieces } from '#rpc/body-pieces.ts';
 const LENGTH_BYTES = 4;
 /** Bytes that one trip to the thread pool brings. */
 const CHUNK_BYTES = 65_536;
-/** What is not longer, gzipped and expanded, takes the event loop for less than a millisecond. */
+/** A body of at most this size, gzipped and expanded, takes the event loop for less than a millisecond. */
 const SMALL_BYTES = 65_536;
 
 /** The body would become longer than allowed. */
@@ -59,7 +59,7 @@ export function gunzip(
   });
 }
 
-/** What the gzip says that it becomes, so that room for it is allocated once. It may be wrong. */
+/** The expanded size that the gzip states, so that room is allocated once. It may be wrong. */
 function claimedBytes(bytes: Uint8Array): number {
   return bytes.length < LENGTH_BYTES ? 0 : asBuffer(bytes).readUInt32LE(bytes.length - LENGTH_BYTES);
 }

@@ -44,7 +44,7 @@ export function isNodeHttp2(request: HttpRequest): request is Http2ServerRequest
   return 'stream' in request && !('isOfCodec' in request);
 }
 
-/** Those that Node's server of HTTP/1.1 makes have none. */
+/** True unless Node's HTTP/1.1 server made the response. */
 export function hasStream(response: HttpResponse): response is Http2ServerResponse | CodecResponse {
   return 'stream' in response;
 }
@@ -180,7 +180,7 @@ function endedEarly(): Error {
   return new Error('the request body ended early');
 }
 
-/** Those that stand already are replaced, but for Vary, which is a list. */
+/** Headers that are set already are replaced, except Vary, which is a list. */
 export function setHeaders(response: HttpResponse, headers: Headers): void {
   for (const [name, value] of Object.entries(headers)) {
     const before = name === 'vary' ? response.getHeader(name) : undefined;

@@ -14,7 +14,7 @@ export interface HttpRoute {
   readonly api: PathApi;
   /** Its answers come in pieces for as long as the caller wants. */
   readonly isStream?: boolean;
-  /** What a request is judged as, and so what it must be served as. `verb`: such as GET. */
+  /** The operation as which a request is judged, and so served. `verb`: such as GET. */
   operation(verb: string, query: string, headers: IncomingHttpHeaders): Operation;
   serve(request: HttpRequest, response: HttpResponse, asked: AskedRoute): void | Promise<void>;
 }

@@ -15,7 +15,7 @@ export interface ConnectionRefusal {
   readonly code: string;
   readonly message: string;
   readonly retryAfterS?: number;
-  /** For GOAWAY, whose last stream is 0, so that all may be tried elsewhere. */
+  /** The code of the GOAWAY. Its last stream is 0, so that every request may be tried elsewhere. */
   readonly goAwayCode: number;
 }
 

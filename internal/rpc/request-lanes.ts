@@ -29,7 +29,7 @@ export class RequestLanes {
   readonly #handle: Handle;
   readonly #room: Room;
   readonly #lanes = new WeakMap<Socket, Lane>();
-  /** Those that had requests in this turn. */
+  /** Lanes that had requests in this turn. */
   #active: Lane[] = [];
 
   constructor(clock: Clock, handle: Handle, waitingMax = WAITING_MAX) {

@@ -10,7 +10,7 @@ import type { Clock } from '#platform/clock.ts';
 
 const resting = new WeakSet<Socket>();
 
-/** Does nothing for no time, and to a connection that rests already. */
+/** Changes nothing where `ms` is 0, or where the connection rests already. */
 export function restConnection(socket: Socket, ms: number, clock: Clock): void {
   if (ms === 0 || socket.destroyed || resting.has(socket)) return;
   resting.add(socket);

@@ -210,7 +210,7 @@ function endingWithRights<T>(messages: AsyncIterable<T>, { principal }: RpcCall)
   return retired === undefined ? messages : untilRetired(messages, retired);
 }
 
-/** What a method whose caller streams too is implemented by. */
+/** Implements a method whose caller streams too. */
 type AnyStream = (request: unknown, context: HandlerContext) => AsyncIterable<StreamMessage>;
 
 /**

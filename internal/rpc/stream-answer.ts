@@ -146,7 +146,7 @@ export class Outlet implements FrameSink {
     return true;
   }
 
-  /** What followed a part would be taken for the rest of its message. */
+  /** Bytes behind a part would be taken for the rest of its message. */
   #assertWholeFrames(): void {
     if (this.#isWithinFrame) throw new Error('the stream went on or ended within a frame');
   }

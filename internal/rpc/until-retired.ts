@@ -3,8 +3,8 @@ import { WalnutError } from '#model/errors.ts';
 
 /**
  * The same messages until `retired` aborts; then throws `unavailable`: a caller that still
- * has rights calls again and goes on, and one that has none is refused then. What `messages`
- * waits for is left to the signal that it was made with, which aborts with its answer.
+ * has rights calls again and goes on, and one that has none is refused then. A wait of `messages`
+ * is not ended here: the signal that it was made with aborts with its answer.
  */
 export async function* untilRetired<T>(
   messages: AsyncIterable<T>,

@@ -49,7 +49,9 @@ export async function openDirectory(options: OpenDirectoryOptions): Promise<WalD
   const { fileSystem, path } = options;
   const owned = await orUnusable(path, () => tryOwnDirectory(fileSystem, path));
   if (owned === undefined) {
-    throw new WalOpenError('locked', `${path}: another process uses this directory (LOCK); stop it first`);
+    const owner = await fileSystem.lockOwner?.(`${path}/${LOCK_NAME}`);
+    const lock = owner === undefined ? 'LOCK' : `LOCK is held by process ${owner}`;
+    throw new WalOpenError('locked', `${path}: another process uses this directory (${lock}); stop it first`);
   }
   try {
     const manifest = await orUnusable(path, () => readManifest(fileSystem, path, owned.names));

@@ -6,6 +6,20 @@ const FILE = 'cmd/run/settings.ts';
 
 export const SETTINGS_MUTANTS: readonly Mutant[] = [
   {
+    name: 'unknown tag of YAML ignored',
+    file: 'internal/config/yaml-source.ts',
+    text: '[...document.errors, ...document.warnings]',
+    replacement: 'document.errors',
+    tests: ['test/config/load-config.test.ts'],
+  },
+  {
+    name: 'key blamed for another one that is wrong itself',
+    file: 'internal/config/check-together.ts',
+    text: '    .filter(({ needs }) => needs.every(isUsable))\n',
+    replacement: '',
+    tests: ['test/config/check-together.test.ts'],
+  },
+  {
     name: 'change of a key that needs a restart accepted and ignored',
     file: FILE,
     text: '    for (const key of changes.keys()) this.#checkChangeable(key);\n',
