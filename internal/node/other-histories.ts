@@ -13,7 +13,7 @@ import type { Self } from '#node/self.ts';
 
 /** Between two rounds if the nodes to ask have changed. */
 const CHANGED_MS = 1_000;
-/** Between two rounds of the same nodes: doubles from the first to the second. */
+/** Between two rounds of the same nodes: doubles from the first to the second. Where one gave no answer it begins with `CHANGED_MS`. */
 const SAME_MS_MIN = 15_000;
 const SAME_MS_MAX = 25_000;
 /** Most addresses asked in one round. */
@@ -52,8 +52,8 @@ export class OtherHistories {
     const of = due.join();
     const isSame = of === this.#round.of;
     if (isSame && nowMs - this.#round.atMs < this.#round.sameMs) return;
-    const sameMs = isSame ? Math.min(2 * this.#round.sameMs, SAME_MS_MAX) : SAME_MS_MIN;
-    this.#round = { of, atMs: nowMs, sameMs };
+    const sinceMs = isSame ? this.#round.sameMs : CHANGED_MS;
+    this.#round = { of, atMs: nowMs, sameMs: Math.min(2 * sinceMs, SAME_MS_MAX) };
     this.#asking = this.#ask(due)
       .catch((error: unknown) => options.logger.error({ err: error }, 'other histories were not asked for'))
       .finally(() => {
@@ -90,6 +90,7 @@ export class OtherHistories {
   async #ask(addresses: readonly string[]): Promise<void> {
     const { options, self, signal } = this.#parts;
     const asked = await askNodes(options.dialer, addresses, options.logger, signal);
+    if (asked.length === addresses.length) this.#round.sameMs = Math.max(this.#round.sameMs, SAME_MS_MIN);
     const own = self();
     const registered = new Set(this.#replicasIn('quarantined').map(({ address }) => address));
     this.#asked = asked.filter((one) => holdsOther(own, one, registered.has(one.address)));

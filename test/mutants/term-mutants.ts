@@ -112,6 +112,13 @@ export const TERM_MUTANTS: readonly Mutant[] = [
     tests: [WAYS_OUT],
   },
   {
+    name: 'quarantined replica that gave no answer not asked for a quarter of a minute',
+    file: 'internal/node/other-histories.ts',
+    text: '    if (asked.length === addresses.length) this.#round',
+    replacement: '    this.#round',
+    tests: ['test/node/other-histories.test.ts'],
+  },
+  {
     name: 'removal advised of a node that holds the data',
     file: 'internal/node/other-histories.ts',
     text: '!this.#asked.some((one) => one.address === address)',
