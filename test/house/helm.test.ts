@@ -1,8 +1,9 @@
 /** The chart under deploy/helm agrees with itself and with the program, as far as that shows without Helm. */
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import type { BinaryKind } from '#config/binaries.ts';
 import { loadConfig } from '#config/load-config.ts';
 import { operationOf } from '#model/methods.ts';
@@ -79,6 +80,25 @@ describe('the chart', () => {
     );
     expect(new Set(commands)).toEqual(new Set(['cluster drain', 'cluster status', 'cluster init']));
     expect(COMMAND_FILES.flatMap(({ names }) => names)).toContain('cluster');
+  });
+
+  it('is clean by Helm, where that is installed, with one group, and with several and gateways', ({
+    skip,
+  }) => {
+    const helm = (...args: string[]) => spawnSync('helm', args, { cwd: ROOT, encoding: 'utf8' });
+    skip(helm('version').error !== undefined, 'helm is not installed');
+    const several = ['--set', 'groups={g1,g2}', '--set', 'gateway.replicas=2'];
+    const names = [[], several].map((sets) => {
+      expect(helm('lint', CHART, ...sets).stdout).toContain('1 chart(s) linted, 0 chart(s) failed');
+      const rendered = helm('template', 'rel', CHART, '--kube-version', '1.31.0', ...sets);
+      expect(rendered.stderr).toBe('');
+      const objects = parseAllDocuments(rendered.stdout).map((document) => document.toJS());
+      return objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    });
+    expect(names[0]).not.toContain('Deployment rel-gateway');
+    expect(names[1]).toEqual(
+      expect.arrayContaining(['StatefulSet rel-g1', 'StatefulSet rel-g2', 'Deployment rel-gateway']),
+    );
   });
 
   it('asks probes of routes that everybody may call', () => {
