@@ -15,7 +15,8 @@ const DEPTH_MAX = 4;
 /** Every field set, and of a oneof the one that may contain a value. */
 export function largestOf(schema: DescMessage, { elements, valueBytes }: Size): MessageShape<DescMessage> {
   const hasList = schema.fields.some(isMessageList);
-  const value = Buffer.alloc(Math.floor(valueBytes / (hasList ? elements : 1)), 0x5a);
+  const hasValue = schema.fields.some((field) => hasBytes(field));
+  const value = Buffer.alloc(hasValue ? Math.floor(valueBytes / (hasList ? elements : 1)) : 0, 0x5a);
   return create(schema, fieldsOf(schema, value, hasList ? elements : SHORT_LIST, 0) as never);
 }
 
