@@ -7,11 +7,12 @@ import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { ROOT } from '#test/house/source-files.ts';
 
-/** A binary that is killed as soon as it starts its parts. */
+/** A binary that is killed as soon as it starts its parts: by another process, as Node writes the cache before it kills itself. */
 const SCRIPT = `
+const { spawnSync } = await import('node:child_process');
 const { runBinary } = await import(process.argv[1]);
 const flags = { kind: 'run', sets: ['wal.directory=none'] };
-const start = async () => process.kill(process.pid, 'SIGKILL');
+const start = async () => spawnSync('kill', ['-KILL', String(process.pid)]);
 await runBinary({ kind: 'master', flagNames: [], parseFlags: () => flags, start }, [], {});
 `;
 

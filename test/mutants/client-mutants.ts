@@ -297,13 +297,6 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: ['test/client/key-map.test.ts'],
   },
   {
-    name: 'client that sends what its caller has given up',
-    file: 'client/caller.ts',
-    text: 'if (signal?.aborted === true) return',
-    replacement: 'if (signal?.aborted === null) return',
-    tests: [GROUP],
-  },
-  {
     name: 'client whose atomic Batch is given up only in its turn',
     file: 'client/give-up.ts',
     text: 'if (!sending.isSent) reject',

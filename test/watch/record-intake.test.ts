@@ -128,6 +128,26 @@ it('every watcher gets what was applied since it came, in order, and the entry b
   );
 });
 
+it('a watcher is told nothing of the records that waited when it came', () => {
+  const rig = new Rig();
+  rig.watch('', false);
+  rig.apply(['a1'], 10);
+  rig.watch('', false);
+  rig.apply(['a2'], 10);
+  rig.intake.settle();
+  expect(rig.watches.map((watch) => watch.got.length + watch.watcher.live.length)).toEqual([2, 1]);
+  for (const watch of rig.watches) expect(allOf(watch)).toEqual(watch.told);
+});
+
+it('the entry before a record is looked up while the store still has it', () => {
+  const rig = new Rig();
+  rig.watch('', true);
+  for (let i = 0; i < 3; i++) rig.apply(['a1'], 10);
+  rig.intake.settle();
+  const [watch] = rig.watches as [Watch];
+  expect(allOf(watch).map((line) => line.split(' ').at(-1))).toEqual(['undefined', '1', '2']);
+});
+
 it('more records than may wait are matched as they come', () => {
   const rig = new Rig();
   rig.watch('', false);
