@@ -103,13 +103,6 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     tests: ['test/rpc/direct-socket.test.ts'],
   },
   {
-    name: 'answers that wait for the end of the turn lost where the server drains',
-    file: CONNECTION,
-    text: "return this.#output.isEmpty ? 'idle' : 'answer';",
-    replacement: "return this.#output.isWriting ? 'answer' : 'idle';",
-    tests: [DRIVER],
-  },
-  {
     name: 'answers that the log makes known left to the next turn',
     file: CONNECTION,
     text: 'this.#site.turns.expect();',
