@@ -234,11 +234,13 @@ export class Session {
 
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
-    const isOfAnother = this.isOfGroups || (this.#group !== '' && other.#group !== this.#group);
-    const group = isOfAnother ? other.#group : '';
-    this.observeWrite(other.#token && withGroup(other.#token, group));
-    for (const position of other.#unproven) this.doubt(withGroup(position, group));
-    for (const position of other.#ofGroups) this.doubt(position);
+    if (this.#group === '' && other.#group !== '' && !this.isOfGroups) {
+      this.#group = other.#group;
+      this.#isOfNode = true;
+    }
+    this.observeWrite(other.#token && withGroup(other.#token, other.#group));
+    for (const position of other.#unproven) this.doubt(withGroup(position, other.#group));
+    for (const position of other.#ofGroups) this.observeWrite(position);
   }
 
   /**

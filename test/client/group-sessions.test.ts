@@ -288,6 +288,40 @@ describe('the session of a node of a cluster', () => {
     expect(String(session)).toBe('s2.g2_3-1.g1_1-9');
   });
 
+  it.each([
+    ['has seen nothing', () => new Session()],
+    [
+      'was begun anew',
+      () => {
+        const session = ofNode(at('g3', 1, 1));
+        session.reset();
+        return session;
+      },
+    ],
+    ['has a position of which nobody has said the group', () => new Session(at('', 1, 4))],
+  ])('gives its group to one that %s', (_, begin) => {
+    const session = begin();
+    session.join(ofNode(at('g1', 1, 5)));
+    expect([String(session), session.positions]).toEqual(['s1.1-5', [at('g1', 1, 5)]]);
+    session.join(ofNode(at('g2', 2 ** 33, 7)));
+    expect(String(session)).toBe('s2.g1_1-5.g2_8589934592-7');
+    const atGateway = begin();
+    atGateway.join(ofNode(at('g1', 1, 5)));
+    atGateway.observe(at('g2', 2 ** 33, 7));
+    expect(String(atGateway)).toBe('s2.g1_1-5.g2_8589934592-7');
+  });
+
+  it('joins a newer position of its group, which a gateway gave', () => {
+    const session = ofNode(at('g1', 1, 5));
+    session.join(Session.from('s2.g1_1-9'));
+    expect([String(session), session.required]).toEqual(['s1.1-9', at('', 1, 9)]);
+    session.join(Session.from('s2.g1_1-7.g2_1-3'));
+    expect(String(session)).toBe('s2.g1_1-9.g2_1-3');
+    const begun = ofNode();
+    begun.join(Session.from('s2.g1_1-5'));
+    expect(String(begun)).toBe('s1.1-5');
+  });
+
   it('goes on at a cluster, which knows the group by its name', () => {
     const session = ofNode(at('g1', 1, 5), at('g1', 2 ** 33, 3));
     expect([String(session.partOf('g1')), String(session.partOf('g2'))]).toEqual([String(session), 's1']);

@@ -131,6 +131,13 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     tests: ['test/client/group-sessions.test.ts'],
   },
   {
+    name: 'session that joins another one and forgets which group that is of',
+    file: 'client/session.ts',
+    text: '      this.#group = other.#group;\n',
+    replacement: '',
+    tests: ['test/client/group-sessions.test.ts'],
+  },
+  {
     name: 'node of a cluster that tells the group where there is no position yet',
     file: 'internal/wire/told-group.ts',
     text: "    if (group === '' || given.lsn === 0) return given;",
