@@ -58,10 +58,14 @@ export class Telling {
     return this.dueInMs <= 0;
   }
 
-  /** Takes what happened since it is attached, of records that are durable and applied, into the run. */
+  /**
+   * Takes what happened since it is attached, of records that are durable and applied, into the
+   * run. Throws where the watch is over, also by what is matched for it only now.
+   */
   takeLive(run = new Run()): Run | undefined {
     const { live } = this.#watcher;
     this.#hub.settle();
+    this.#watcher.throwIfEnded();
     const { ready } = this.#hub;
     const taken = live.take(ready.lsn, run);
     const isAll = !live.hasUpTo(ready.lsn);

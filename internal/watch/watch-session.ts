@@ -238,12 +238,15 @@ export class WatchSession {
 
   async *#send(run: Run): AsyncGenerator<WatchMessage> {
     const { room } = this.#parts;
-    const { bytes, events } = run;
-    if (!room.maySend(bytes)) {
-      await room.untilMaySend(bytes, this.#watcher.signal);
+    let told = run;
+    if (!room.maySend(run.bytes)) {
+      // What it was packed in may be written again meanwhile.
+      told = run.kept();
+      await room.untilMaySend(run.bytes, this.#watcher.signal);
       this.#check();
     }
-    yield { ...this.#telling.tell(run), events };
+    const { events } = told;
+    yield { ...this.#telling.tell(told), events };
     this.#telling.taken();
   }
 

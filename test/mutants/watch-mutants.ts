@@ -7,6 +7,7 @@ const PAST = 'test/watch/past.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
 const QUEUE = 'test/watch/change-queue.test.ts';
 const PUMP = 'test/watch/live-pump.test.ts';
+const WAITING = 'test/watch/waiting-changes.test.ts';
 const INTAKE = 'test/watch/record-intake.test.ts';
 const JSON_TEXT = 'test/wire/watch-json.test.ts';
 const CHECKER = 'test/node/watchers.test.ts';
@@ -256,6 +257,20 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: 'Buffer.from(bytes.subarray(0, length))',
     replacement: 'bytes.subarray(0, length)',
     tests: ['test/http/flow-control.test.ts'],
+  },
+  {
+    name: 'watcher that goes on behind changes which it lost as it took them',
+    file: 'internal/watch/telling.ts',
+    text: '    this.#watcher.throwIfEnded();\n',
+    replacement: '',
+    tests: [WAITING],
+  },
+  {
+    name: 'message that waits for room in memory that others are packed in',
+    file: 'internal/watch/watch-session.ts',
+    text: 'told = run.kept();',
+    replacement: 'told = run;',
+    tests: [WAITING],
   },
   {
     name: 'watcher that is told records which were applied before it came',
