@@ -42,7 +42,7 @@ export function rewrite(target: string, path: string): void {
 }
 
 /** A link to what is not there is its text alone. `directory`: of the document. */
-export function withLivingLinks(text: string, directory: string): string {
+function withLivingLinks(text: string, directory: string): string {
   return text.replaceAll(LINK, (link: string, label: string, to: string) => {
     const [file = ''] = to.split('#');
     const isLiving = /^\w+:/.test(to) || file === '' || existsSync(join(directory, file));

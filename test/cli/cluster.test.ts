@@ -34,7 +34,7 @@ describe('walnut cluster', () => {
   it('shows nodes, the map, and the place of a key', async () => {
     const { out } = await run('nodes');
     expect(out).toMatch(/a +a:1 +z +g1 +master +3 +0 +120ms ago +draining; no space/);
-    expect(out).toMatch(/c +c:1 +no +not listed/);
+    expect(out).toMatch(/c +c:1 +silent since this coordinator became active +not listed/);
     expect(JSON.parse((await run('nodes', '--json')).out).nodes).toMatchObject([
       { name: 'a', listed: true, draining: true, silent: false, role: 'master', whyNoWrites: 'no space' },
       { name: 'b', silent: false },

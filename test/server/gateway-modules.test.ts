@@ -125,19 +125,19 @@ it('without an active coordinator it shows the map, and says that nobody is hear
   expect(out).toMatch(/g2 +5 +g2-1 +unknown +unknown +8192/);
   const status = await walnut('cluster', 'status');
   expect(status).toMatchObject({ code: 1, out: expect.stringContaining('which hears no node') });
-  expect((await walnut('cluster', 'nodes')).out).toMatch(/g1-2 +g1-2:1 +g1 +no/);
+  expect((await walnut('cluster', 'nodes')).out).toMatch(/g1-2 +g1-2:1 +g1 +unknown/);
   map = undefined;
   expect((await walnut('status')).out).toMatch(/state +loading, not ready/);
   expect((await walnut('cluster', 'map')).err).toContain('there is no map of the cluster yet');
 });
 
-it.each([['doctor'], ['top', '--count', '1'], ['digest', '--compare'], ['restore-to', '--source', '/']])(
-  'walnut %s asks for a node',
-  async (...args) => {
-    const { code, err } = await walnut(...args);
-    expect([code, err]).toEqual([2, expect.stringContaining('is the gateway of a cluster')]);
-  },
-);
+it.each([
+  ['digest', '--compare'],
+  ['restore-to', '--source', '/'],
+])('walnut %s asks for a node', async (...args) => {
+  const { code, err } = await walnut(...args);
+  expect([code, err]).toEqual([2, expect.stringContaining('is the gateway of a cluster')]);
+});
 
 it.each([
   [['digest'], 'call Digest at a node; walnut cluster nodes lists them'],
