@@ -154,7 +154,7 @@ describe('planGroup', () => {
       SHIPPED[2] ?? '',
     ];
     expect(() => planGroup({ texts, env: {}, firstPort: undefined })).toThrow(
-      /configs\/master.yaml: missing\nconfigs\/slave-1.yaml:1:1 wal.directory: missing[^]*\nconfigs\/slave-1.yaml:2:3 server.prot/,
+      /configs\/master.yaml: missing\nconfigs\/slave-1.yaml:1:1 wal.directory: missing[\s\S]*\nconfigs\/slave-1.yaml:2:3 server.prot/,
     );
   });
 });

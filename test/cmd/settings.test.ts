@@ -85,7 +85,10 @@ describe('change', () => {
   });
 
   it.each([
-    [{ 'log.level': 'loud' }, /^invalid_argument: SetConfig log\.level: expected one of debug, info, .*got "loud"/],
+    [
+      { 'log.level': 'loud' },
+      /^invalid_argument: SetConfig log\.level: expected one of debug, info, .*got "loud"/,
+    ],
     [{ 'log.levl': 'info' }, /^invalid_argument: "log\.levl" is no key: these can be changed: log\.level, /],
     [{ constructor: 'x' }, /^invalid_argument: "constructor" is no key/],
     [{ 'wal.fsync': 'never' }, /^failed_precondition: wal\.fsync needs a restart; these can be changed: log/],
