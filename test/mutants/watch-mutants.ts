@@ -93,8 +93,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'message that holds its room until the next one, by the iteration',
     file: 'internal/watch/watch-session.ts',
-    text: '    yield { ...this.#telling.tell(run), events };\n    this.#telling.taken();\n',
-    replacement: '    yield { ...this.#telling.tell(run), events };\n',
+    text: '    yield { ...this.#telling.tell(told), events };\n    this.#telling.taken();\n',
+    replacement: '    yield { ...this.#telling.tell(told), events };\n',
     tests: [ENDS],
   },
   {
