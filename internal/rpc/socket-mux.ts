@@ -16,7 +16,7 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
 
 /** How long a new connection may take to say which protocol it speaks. */
 export const FIRST_BYTES_MS = 5_000;
-/** The same while the server drains, so that one that asks at once is still told to go elsewhere. */
+/** The same while the server drains, and for the rest of a head: one that asks at once is still told to go elsewhere. */
 export const DRAINING_MS = 250;
 
 /** They tell those that are silent when the server drains. */

@@ -193,6 +193,13 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     tests: ['test/rpc/http1/driver.test.ts'],
   },
   {
+    name: 'late: a stop waits for the rest of a head until its grace is over',
+    file: 'internal/rpc/http1/phase.ts',
+    text: "isLast && this.#phase === 'head' ? DRAINING_MS : ",
+    replacement: '',
+    tests: ['test/rpc/http1/driver.test.ts'],
+  },
+  {
     name: 'time of a turn that is kept although it ends elsewhere',
     file: 'internal/rpc/turns.ts',
     text: 'if (this.#isTimeKnown && (this.#isDue || this.#isEnding)) return',

@@ -161,7 +161,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
       this.socket.destroy();
       return;
     }
-    if (!this.#time.isLate(nowMs)) return;
+    if (!this.#time.isLate(nowMs, this.#isLast)) return;
     const { phase } = this.#time;
     const isRequestLate = phase === 'head' || (phase === 'body' && this.#request?.isAnswered === false);
     if (!isRequestLate) {

@@ -1,5 +1,6 @@
 /** What a connection of HTTP/1.1 is at, since when, and for how long it may be. */
 import { ANSWER_WAIT_MS, HALF_CLOSED_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
+import { DRAINING_MS } from '#rpc/socket-mux.ts';
 import { LINGER_MS } from '#rpc/unparsed.ts';
 
 /**
@@ -51,7 +52,9 @@ export class PhaseTime {
     this.#sinceMs = nowMs;
   }
 
-  isLate(nowMs: number): boolean {
-    return nowMs - this.#sinceMs >= this.#limitsMs[this.#phase];
+  /** `isLast`: the server drains, and a stop must not wait for the rest of a head. */
+  isLate(nowMs: number, isLast: boolean): boolean {
+    const limitMs = isLast && this.#phase === 'head' ? DRAINING_MS : this.#limitsMs[this.#phase];
+    return nowMs - this.#sinceMs >= limitMs;
   }
 }

@@ -4,6 +4,7 @@ import { patienceMs } from '#rpc/answer-pace.ts';
 import { type HttpResponse, send } from '#rpc/http-io.ts';
 import { ANSWER_WAIT_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS, REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
 import type { CodecResponse } from '#rpc/http2/codec-request.ts';
+import { DRAINING_MS } from '#rpc/socket-mux.ts';
 import { PARTING_MS } from '#rpc/turns.ts';
 import { bodiesOf, get, post, startDriver } from '#test/rpc/http1/driven.ts';
 import { type Call, ok } from '#test/rpc/http2/driven.ts';
@@ -410,6 +411,22 @@ describe('a server that drains', () => {
       expect(peer.take()).toContain('connection: close');
       expect(peer.socket.writableEnded).toBe(true);
     }
+  });
+
+  it('waits for the rest of a head as for first bytes, whenever that began', async () => {
+    const driven = startDriver();
+    const [early, idle] = [driven.open(), driven.open()];
+    await idle.send(get('/call'));
+    idle.take();
+    await early.send('GET /call');
+    driven.connections.drain();
+    const late = driven.open();
+    for (const peer of [idle, late]) await peer.send('GET /call');
+    await driven.clock.advance(DRAINING_MS - 1);
+    expect([early, idle, late].map(({ socket }) => socket.writableEnded)).toEqual([false, false, false]);
+    await driven.clock.advance(500);
+    for (const peer of [early, idle, late]) expect(peer.take()).toContain('HTTP/1.1 408 ');
+    expect([early, idle, late].map(({ socket }) => socket.writableEnded)).toEqual([true, true, true]);
   });
 
   it('ends a connection whose answer is still being read when it has been', async () => {
