@@ -1,7 +1,8 @@
 /**
  * The keys with one prefix as a map of typed values. A value that cannot be encoded is
  * refused before anything is sent; one that cannot be decoded rejects, and the error says
- * that a write was done. What `getOrSet` keeps as missing (`absentTtlMs`) is missing here.
+ * that a write was done. What `getOrSet` keeps as missing (`absentTtlMs`) is missing for what
+ * gives values here, and an entry for what the node decides or counts.
  */
 
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -65,13 +66,17 @@ export class KeyMap<T> {
     return isValue(await this.#client.get(this.#named(key), options));
   }
 
-  /** Resolves with what became of it: `applied: false` if a condition was not met. */
+  /**
+   * Resolves with what became of it: `applied: false` if a condition was not met. For a condition,
+   * what `getOrSet` keeps as missing is an entry: `ifAbsent` is not met, `ifPresent` is.
+   */
   async set(key: string, value: T, options: MapSetOptions = {}): Promise<SetResponse> {
     return this.#client.set(this.#named(key), this.#encode(key, value), options);
   }
 
   /**
-   * Writes, and resolves with the value before; undefined if there was none. Where the
+   * Writes, and resolves with the value before; undefined if there was none, so that it does not
+   * say whether a condition was met: use `set` with one. Where the
    * answer was lost and the write repeated, the value before is not known, and it is not shown
    * to a user who may not read the key: both reject with `outcome: 'done'`.
    */
@@ -89,12 +94,12 @@ export class KeyMap<T> {
     return this.#decode(key, answer.previous.value, 'done');
   }
 
-  /** `deleted: false` if the key was missing. */
+  /** `deleted: false` if the key was missing, and true where `getOrSet` kept it as missing. */
   async delete(key: string, options: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
     return this.#client.delete(this.#named(key), options);
   }
 
-  /** Deletes every entry of the map. Resolves with how many there were. */
+  /** Deletes every entry of the map. Resolves with how many there were, as `count` counts them. */
   clear(options: CallOptions = {}): Promise<number> {
     return this.#client.deletePrefix(this.prefix, { ...options, all: this.prefix === '' });
   }
@@ -118,7 +123,7 @@ export class KeyMap<T> {
     }
   }
 
-  /** Gives every change once and in order, as `watch` does. */
+  /** Gives every change once and in order, as `watch` does. What `getOrSet` keeps as missing is a change without a value. */
   changes(options: WatchOptions = {}): AsyncGenerator<MapChange<T>, void, undefined> {
     const open = (signal: AbortSignal) => this.#changes({ ...options, signal });
     return new Iteration({ open, signals: [options.signal] });
