@@ -4,7 +4,6 @@
  * and `start`, which builds the rest and registers in `closers` how each part is closed.
  * Parts are closed in reverse order.
  */
-import { flushCompileCache } from 'node:module';
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
@@ -76,8 +75,6 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
           return binary.start(config, flags, parts);
         };
         const explain = (error: unknown) => binary.explain?.(error) ?? explainCommon(error);
-        // Else Node writes it when the process exits, which no timer can bound on a disk that is slow.
-        flushCompileCache();
         await runProcess({ configuration, signals, start, explain });
       }
     }

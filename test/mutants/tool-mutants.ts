@@ -160,11 +160,4 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     replacement: 'isActive ? [] : groups.slice(0, 0);',
     tests: ['test/cli/doctor-gateway.test.ts'],
   },
-  {
-    name: 'process that leaves its compiled code to its exit',
-    file: 'cmd/run/run-binary.ts',
-    text: '        flushCompileCache();\n',
-    replacement: '',
-    tests: ['test/cmd/compile-cache.test.ts'],
-  },
 ];
