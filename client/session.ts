@@ -234,10 +234,7 @@ export class Session {
 
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
-    if (this.#group === '' && other.#group !== '' && !this.isOfGroups) {
-      this.#group = other.#group;
-      this.#isOfNode = true;
-    }
+    if (this.#group === '' && other.#group !== '' && !this.isOfGroups) this.#isOfNode = true;
     this.observeWrite(other.#token && withGroup(other.#token, other.#group));
     for (const position of other.#unproven) this.doubt(withGroup(position, other.#group));
     for (const position of other.#ofGroups) this.observeWrite(position);

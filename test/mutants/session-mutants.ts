@@ -133,8 +133,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'session that joins another one and forgets which group that is of',
     file: 'client/session.ts',
-    text: '      this.#group = other.#group;\n',
-    replacement: '',
+    text: "if (this.#group === '' && other.#group !== '' && !this.isOfGroups)",
+    replacement: 'if (other.isOfGroups && !this.isOfGroups)',
     tests: ['test/client/group-sessions.test.ts'],
   },
   {
