@@ -1,7 +1,7 @@
 /**
  * Runs before the tests: where no code of nodes, coordinators and tool has been compiled yet, each is
- * started once, which writes Node's cache of compiled code. The many processes that tests start at the same
- * time would each spend half a second of a processor on its TypeScript otherwise.
+ * started once and ends by itself, which writes Node's cache of compiled code. Processes that tests kill
+ * write none, and each would spend half a second of a processor on its TypeScript again.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -104,6 +104,12 @@ export const SCRUB_UNKNOWN: ScrubStatus = {
   lastScrubAtMs: 0,
 };
 
+/**
+ * A lag above it is that of data whose age is not known: a directory with a snapshot and no later
+ * record has no time to compare with, so its age counts from 1970.
+ */
+export const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
+
 /** On a replica: the master it follows. */
 export interface UpstreamStatus {
   /** `host:port`. */

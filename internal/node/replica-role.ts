@@ -4,22 +4,20 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { counted } from '#model/counted.ts';
 import { unavailable } from '#model/errors.ts';
 import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
-import type {
-  DelayStatus,
-  IntegrityStatus,
-  NodeState,
-  Quarantine,
-  QuarantineRelease,
-  UpstreamStatus,
+import {
+  type DelayStatus,
+  type IntegrityStatus,
+  type NodeState,
+  type Quarantine,
+  type QuarantineRelease,
+  UNKNOWN_LAG_MS,
+  type UpstreamStatus,
 } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { type PendingHandover, pendingHandoverOf } from '#node/pending-handover.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { Follower } from '#slave/follower.ts';
 import { HotKeys } from '#slave/hot-keys.ts';
-
-/** A directory with a snapshot and no later record has no time to compare with: its age counts from 1970. */
-const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
 
 export class ReplicaRole {
   readonly kind = 'replica';

@@ -1,11 +1,10 @@
 /** Formats answers: text for people, JSON for programs. Nothing here calls a node. */
 import type { Entry, Position } from '#gen/walnut/v1/types_pb.ts';
+import { UNKNOWN_LAG_MS } from '#model/status.ts';
 import { describeDuration } from '#platform/duration.ts';
 import { escapeControls } from './terminal.ts';
 
 const PREVIEW_CHARACTERS = 48;
-/** Beyond it a node says that the age of its data is not known. */
-const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** `epoch-lsn`, or `-` if there is no position. */
 export function showPosition(position: Position | undefined): string {

@@ -41,10 +41,21 @@ export function showWhole(value) {
 
 /**
  * @param {number} many
- * @param {string} one its noun; more of it take an s
+ * @param {string} one its noun
+ * @param {string} [more] what more of it are called
  */
-export function showMany(many, one) {
-  return `${showWhole(many)} ${one}${many === 1 ? '' : 's'}`;
+export function showMany(many, one, more = `${one}s`) {
+  return `${showWhole(many)} ${many === 1 ? one : more}`;
+}
+
+/**
+ * What was done to so many within a minute, as the begin of a clause: `1 call within a minute was`.
+ * @param {number} many
+ * @param {string} one its noun
+ * @param {string} [more] what more of it are called
+ */
+export function showDoneTo(many, one, more) {
+  return `${showMany(many, one, more)} within a minute ${many === 1 ? 'was' : 'were'}`;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   shareOf,
   sumOf,
 } from './figures.js';
-import { showBytes, showMany, showMs, showPercent, showSpan, showWhole } from './format.js';
+import { showBytes, showDoneTo, showMany, showMs, showPercent, showSpan, showWhole } from './format.js';
 import { above, EVERY_KIND, OPERATIONS } from './rule.js';
 
 const GET_S_MAX = 0.1;
@@ -107,7 +107,7 @@ export const LOAD_RULES = [
         riseOf(before, now, 'walnut_watch_slow_total'),
         0,
         (many) =>
-          `${showMany(many, 'watch').replace(/watchs$/, 'watches')} within a minute ${many === 1 ? 'was' : 'were'} ended because ${many === 1 ? 'its watcher was' : 'their watchers were'} too slow: clients read slower than keys change.`,
+          `${showDoneTo(many, 'watch', 'watches')} ended because ${many === 1 ? 'its watcher was' : 'their watchers were'} too slow: clients read slower than keys change.`,
       ),
     type: watcherCommands,
   },

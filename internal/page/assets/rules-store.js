@@ -1,7 +1,7 @@
 // @ts-check
 /** Rules about a store that is full, and calls that are refused for want of room. Pure. */
 import { isKeyCall, riseOf } from './figures.js';
-import { showBytes, showMany, showWhole } from './format.js';
+import { showBytes, showDoneTo, showWhole } from './format.js';
 import { above, OPERATIONS } from './rule.js';
 
 const WHY = {
@@ -24,8 +24,7 @@ export const STORE_RULES = [
       return above(
         calls + requests,
         0,
-        (many) =>
-          `${showMany(many, 'call')} within a minute ${many === 1 ? 'was' : 'were'} refused with RESOURCE_EXHAUSTED: ${WHY[causeOf(moments)]}.`,
+        (many) => `${showDoneTo(many, 'call')} refused with RESOURCE_EXHAUSTED: ${WHY[causeOf(moments)]}.`,
       );
     },
     type: (moments) => {
@@ -45,7 +44,7 @@ export const STORE_RULES = [
         grownBy(now, before, 'refused'),
         0,
         (many) =>
-          `The store is full (${fillOf(now.view.store)}), and nothing may be evicted: ${showMany(many, 'write')} within a minute ${many === 1 ? 'was' : 'were'} refused. Delete what is not needed; or raise storage.max_memory or storage.max_entries, or set storage.eviction_policy to lru, in the file of the master, and restart it.`,
+          `The store is full (${fillOf(now.view.store)}), and nothing may be evicted: ${showDoneTo(many, 'write')} refused. Delete what is not needed; or raise storage.max_memory or storage.max_entries, or set storage.eviction_policy to lru, in the file of the master, and restart it.`,
       ),
     type: ({ here }) => [
       `walnut info store --address ${here}`,
@@ -63,7 +62,7 @@ export const STORE_RULES = [
         grownBy(now, before, 'evicted'),
         0,
         (many) =>
-          `The store is full (${fillOf(now.view.store)}): ${showMany(many, 'entry').replace(/entrys$/, 'entries')} within a minute ${many === 1 ? 'was' : 'were'} evicted to make room.`,
+          `The store is full (${fillOf(now.view.store)}): ${showDoneTo(many, 'entry', 'entries')} evicted to make room.`,
       ),
     type: ({ here }) => [`walnut info store --address ${here}`, `walnut bigkeys --address ${here}`],
   },

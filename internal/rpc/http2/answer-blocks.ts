@@ -25,9 +25,9 @@ export const HEAD_TOO_LARGE: WholeAnswer = {
 /** Lengths of bodies whose blocks are kept, each some hundred bytes. */
 const LENGTHS_KEPT = 4_096;
 
-/** The field as a literal that no table keeps, without the length of its value and that. */
+/** The begin of the field, a literal that no table keeps: the length of its value and the value follow. */
 const POSITIONS_NAME = prepareBlock([POSITIONS_HEADER, '']).subarray(0, -1);
-/** The length of a value takes one byte below it. */
+/** The length of a value that is shorter takes one byte. */
 const SHORT_VALUE = 0x7f;
 
 export class AnswerBlocks {
