@@ -12,6 +12,7 @@ import {
   createServer as createHttp2Server,
   type Http2Server,
   type IncomingHttpHeaders,
+  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -160,14 +161,27 @@ export function createHttp2(
   );
   askFirst(server, onStream);
   server.on('session', (session) => {
-    connections.addSession(session);
-    session.once('close', () => connections.removeSession(session));
+    const ending = { close: () => closeAfterPing(session), destroy: () => session.destroy() };
+    connections.addSession(ending);
+    session.once('close', () => connections.removeSession(ending));
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     idle.watch(session);
   });
   // A peer that breaks the protocol or resets ends its own session, nothing else.
   server.on('sessionError', () => {});
   return server;
+}
+
+/**
+ * Closes it when the peer has answered a ping: requests that were under way to this side have
+ * come by then and are answered, as our own codec does it. Node would refuse them unread.
+ */
+function closeAfterPing(session: ServerHttp2Session): void {
+  if (session.closed || session.destroyed) return;
+  const isAsked = session.ping(() => {
+    if (!session.destroyed) session.close();
+  });
+  if (!isAsked) session.close();
 }
 
 type StreamHandler = (

@@ -14,6 +14,13 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/edge.test.ts'],
   },
   {
+    name: "session of Node's HTTP/2 that refuses what was under way when the server drains",
+    file: 'internal/rpc/http-servers.ts',
+    text: '{ close: () => closeAfterPing(session),',
+    replacement: '{ close: () => session.close(),',
+    tests: ['test/server/edge.test.ts'],
+  },
+  {
     name: 'idle connection that ends over what its peer has sent when the server drains',
     file: CONNECTION,
     text: '    if (!this.#isIdle) return;\n',

@@ -70,25 +70,28 @@ describe('drain', () => {
     },
   );
 
-  it('tells callers by HTTP/2 that connect while it drains, and waits for none of them', async () => {
-    const clock = new VirtualClock();
-    const running = await start({ clock });
-    let finish = (): void => {};
-    running.node.hold = () =>
-      new Promise((resolve) => {
-        finish = resolve;
-      });
-    const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
-    await until(() => running.node.calls.length === 1);
-    const closed = running.server.close(10_000);
-    const transport = createGrpcTransport({ baseUrl: running.baseUrl });
-    await expect(createClient(KVStore, transport).get({ key: 'k' })).rejects.toThrow('[unavailable]');
-    const late = session(running);
-    expect((await http2(late, { ':path': '/readyz' })).headers[':status']).toBe(503);
-    finish();
-    expect((await held).status).toBe(200);
-    await closed;
-  });
+  it.each(['own', 'node'] as const)(
+    'tells callers by HTTP/2 that connect while it drains, and waits for none of them (HTTP/2 by %s)',
+    async (by) => {
+      const clock = new VirtualClock();
+      const running = await start({ clock, http2: by });
+      let finish = (): void => {};
+      running.node.hold = () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        });
+      const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
+      await until(() => running.node.calls.length === 1);
+      const closed = running.server.close(10_000);
+      const transport = createGrpcTransport({ baseUrl: running.baseUrl });
+      await expect(createClient(KVStore, transport).get({ key: 'k' })).rejects.toThrow('[unavailable]');
+      const late = session(running);
+      expect((await http2(late, { ':path': '/readyz' })).headers[':status']).toBe(503);
+      finish();
+      expect((await held).status).toBe(200);
+      await closed;
+    },
+  );
 
   it('sends GOAWAY to idle HTTP/2 sessions, so that close ends without its grace', async () => {
     const clock = new VirtualClock();
