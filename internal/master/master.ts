@@ -75,7 +75,11 @@ export class Master {
     return toTouchAnswer(path, accepted, await path.answer(accepted, command, signal));
   }
 
-  /** These answer as those above, for commands without a name that wait for nothing but being visible. */
+  /** These answer as those above, for commands that wait for nothing but being visible. */
+  setSoon(command: SetCommand): Soon<WriteAnswer> {
+    return this.#path.writeSoon((builder) => acceptSet(this.#path, command, builder), onlyAnswer);
+  }
+
   deleteSoon(command: DeleteCommand): Soon<WriteAnswer> {
     return this.#path.writeSoon((builder) => acceptDelete(this.#path, command, builder), onlyAnswer);
   }

@@ -9,6 +9,7 @@ import type {
   Freshness,
   IncrementAnswer,
   IncrementCommand,
+  SetCommand,
   TouchAnswer,
   TouchCommand,
   WriteAnswer,
@@ -35,9 +36,10 @@ export interface BulkPort {
     read: (index: number, own: OwnRead | undefined) => void,
   ): Awaitable<MixedAnswer> | undefined;
   /**
-   * A single write that has no name and waits for nothing but being visible, without a promise for each step.
+   * A single write that waits for nothing but being visible, without a promise for each step.
    * Undefined: see `sets`.
    */
+  setSoon(command: SetCommand): Soon<WriteAnswer> | undefined;
   deleteSoon(command: DeleteCommand): Soon<WriteAnswer> | undefined;
   incrementSoon(command: IncrementCommand): Soon<IncrementAnswer> | undefined;
   touchSoon(command: TouchCommand): Soon<TouchAnswer> | undefined;

@@ -12,7 +12,6 @@ import { WalnutError } from '#model/errors.ts';
 import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { CallWish } from '#model/wish.ts';
-import type { WriteId } from '#model/write-id.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import type { CallForm } from '#wire/call-form.ts';
 import { DELETE, GET, INCREMENT, type OperationColumns, SET, TOUCH } from '#wire/kv-columns.ts';
@@ -90,7 +89,7 @@ export class KeyValueCalls {
     try {
       if (!form.read(DELETE, asBuffer(request))) return undefined;
       const command = form.columns.deleteCommand(0);
-      const soon = this.#bulkFor(command)?.deleteSoon(command);
+      const soon = this.#bulk?.deleteSoon(command);
       const encode = (settled: WriteAnswer): Buffer => form.delete(this.#told(settled, caller), headroom);
       if (soon !== undefined) return mapSoon(soon, encode);
       return mapAwaitable(this.#port.delete(command, this.#signalOf(caller)), encode);
@@ -104,7 +103,7 @@ export class KeyValueCalls {
     try {
       if (!form.read(INCREMENT, asBuffer(request))) return undefined;
       const command = form.columns.incrementCommand(0);
-      const soon = this.#bulkFor(command)?.incrementSoon(command);
+      const soon = this.#bulk?.incrementSoon(command);
       const encode = (settled: IncrementAnswer): Buffer =>
         form.increment(this.#told(settled, caller), headroom);
       if (soon !== undefined) return mapSoon(soon, encode);
@@ -119,18 +118,13 @@ export class KeyValueCalls {
     try {
       if (!form.read(TOUCH, asBuffer(request))) return undefined;
       const command = form.columns.touchCommand(0);
-      const soon = this.#bulkFor(command)?.touchSoon(command);
+      const soon = this.#bulk?.touchSoon(command);
       const encode = (settled: TouchAnswer): Buffer => form.touch(this.#told(settled, caller), headroom);
       if (soon !== undefined) return mapSoon(soon, encode);
       return mapAwaitable(this.#port.touch(command, this.#signalOf(caller)), encode);
     } finally {
       form.close();
     }
-  }
-
-  /** A write with a name may be one that was carried out before, which the port knows. */
-  #bulkFor({ id }: { readonly id?: WriteId | undefined }): BulkPort | undefined {
-    return id === undefined ? this.#bulk : undefined;
   }
 
   /** The signal is made when it is read, so it is read only where it is used. */
@@ -165,7 +159,10 @@ export class KeyValueCalls {
     const made = columns.areSets ? this.#bulk?.sets(columns) : undefined;
     const encode = (settled: WriteAnswer): Buffer => form.set(this.#told(settled, caller), headroom);
     if (made !== undefined) return mapSoon(made, (settled) => encode(onlyOne(settled)));
-    return mapAwaitable(this.#port.set(columns.setCommand(0), this.#signalOf(caller)), encode);
+    const command = columns.setCommand(0);
+    const soon = this.#bulk?.setSoon(command);
+    if (soon !== undefined) return mapSoon(soon, encode);
+    return mapAwaitable(this.#port.set(command, this.#signalOf(caller)), encode);
   }
 
   #told<A extends WriteAnswer>(answer: A, caller: Caller): A {

@@ -5,32 +5,54 @@ import { Master } from '#master/master.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { settled } from '#test/doubles/settled.ts';
-import { deleteOf, incrementOf, Rig, setOf, stateOf, touchOf, ttl, watch } from '#test/engine/rig.ts';
+import {
+  deleteOf,
+  incrementOf,
+  Rig,
+  requestId,
+  setOf,
+  stateOf,
+  touchOf,
+  ttl,
+  watch,
+} from '#test/engine/rig.ts';
 
-type Write =
-  | { readonly kind: 'set'; readonly key: string; readonly value: string }
-  | { readonly kind: 'delete' | 'touch'; readonly key: string; readonly isFull: boolean }
-  | { readonly kind: 'increment'; readonly key: string; readonly isConditional: boolean };
-
-const key = fc.constantFrom('a', 'b', 'c');
-const write: fc.Arbitrary<Write> = fc.oneof(
-  fc.record({ kind: fc.constant('set' as const), key, value: fc.constantFrom('1', '-4', 'x') }),
-  fc.record({ kind: fc.constantFrom('delete' as const, 'touch' as const), key, isFull: fc.boolean() }),
-  fc.record({ kind: fc.constant('increment' as const), key, isConditional: fc.boolean() }),
+/** `name`: its request id; writes that have the same one are one write, or refused. */
+type Write = { readonly key: string; readonly name?: string | undefined } & (
+  | { readonly kind: 'set'; readonly value: string; readonly isConditional?: boolean }
+  | { readonly kind: 'delete' | 'touch'; readonly isFull: boolean }
+  | { readonly kind: 'increment'; readonly isConditional: boolean }
 );
 
-/** `isSoon`: where there is such a way. What is thrown at once rejects. */
+const key = fc.constantFrom('a', 'b', 'c');
+const name = fc.constantFrom(undefined, undefined, 'first', 'second');
+const isConditional = fc.boolean();
+const write: fc.Arbitrary<Write> = fc.oneof(
+  fc.record({
+    ...{ kind: fc.constant('set' as const), key, name, isConditional },
+    value: fc.constantFrom('1', '-4', 'x'),
+  }),
+  fc.record({ kind: fc.constantFrom('delete' as const, 'touch' as const), key, name, isFull: fc.boolean() }),
+  fc.record({ kind: fc.constant('increment' as const), key, name, isConditional }),
+);
+
+/** What is thrown at once rejects. */
 async function run(master: Master, one: Write, isSoon: boolean): Promise<unknown> {
-  if (one.kind === 'set') return master.set(setOf(one.key, one.value));
-  if (one.kind === 'increment') {
-    const command = incrementOf(one.key, one.isConditional ? { condition: { kind: 'absent' } } : {});
+  const named = one.name === undefined ? {} : requestId(one.name);
+  if (one.kind === 'set' || one.kind === 'increment') {
+    const options = { ...named, ...(one.isConditional ? { condition: { kind: 'absent' as const } } : {}) };
+    if (one.kind === 'set') {
+      const command = setOf(one.key, one.value, options);
+      return isSoon ? settled(master.setSoon(command)) : master.set(command);
+    }
+    const command = incrementOf(one.key, options);
     return isSoon ? settled(master.incrementSoon(command)) : master.increment(command);
   }
   if (one.kind === 'touch') {
-    const command = touchOf(one.key, ttl(40), { returnValue: one.isFull });
+    const command = touchOf(one.key, ttl(40), { ...named, returnValue: one.isFull });
     return isSoon ? settled(master.touchSoon(command)) : master.touch(command);
   }
-  const command = deleteOf(one.key, { returnPrevious: one.isFull });
+  const command = deleteOf(one.key, { ...named, returnPrevious: one.isFull });
   return isSoon ? settled(master.deleteSoon(command)) : master.delete(command);
 }
 

@@ -188,11 +188,11 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     tests: RELAYED,
   },
   {
-    name: 'named write that goes through the bulk port, which knows no names',
-    file: 'internal/wire/kv-calls.ts',
-    text: 'return id === undefined ? this.#bulk : undefined;',
-    replacement: 'return id?.since === undefined ? this.#bulk : undefined;',
-    tests: ['test/server/kv-bytes.test.ts'],
+    name: 'named write without promises into a log that may not have its name yet',
+    file: 'internal/node/doors/keys-door.ts',
+    text: 'return need === undefined || this.#admission.hasFormats;',
+    replacement: "return need !== 'required' || this.#admission.hasFormats;",
+    tests: ['test/node/format-levels.test.ts'],
   },
   {
     name: 'name of a write that is answered itself',

@@ -6,8 +6,9 @@ import { describe, expect, it } from 'vitest';
 import type { RegisterRequest } from '#model/replication.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { settled } from '#test/doubles/settled.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
-import { clientId, requestId } from '#test/engine/rig.ts';
+import { clientId, deleteOf, incrementOf, requestId, touchOf, ttl } from '#test/engine/rig.ts';
 import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 
 const YEAR = 365 * 24 * 3_600_000;
@@ -93,6 +94,24 @@ describe('formats of level 1', () => {
     await group.untilLevel([again, upgraded]);
     await group.until(again.node.mendClock(APPLY));
     await group.untilLevel([again, upgraded]);
+  });
+
+  it('are prepared before a write without promises may need them: until then it is left to the other way', async () => {
+    const group = new TestGroup();
+    const { node } = await group.master();
+    const bulk = node.ports.bulk;
+    const writes = () => [
+      bulk?.setSoon(setCommand('a', '1', requestId('first'))),
+      bulk?.deleteSoon(deleteOf('a', clientId(7, 2))),
+      bulk?.incrementSoon(incrementOf('n', clientId(7, 3))),
+      bulk?.touchSoon(touchOf('n', ttl(50))),
+    ];
+    expect(writes()).toEqual([undefined, undefined, undefined, undefined]);
+    await group.until(node.set(setCommand('b', '1', requestId('r'))));
+    const answers = await group.until(Promise.all(writes().map((soon) => settled(soon))));
+    expect(answers).toMatchObject([{ applied: true }, { applied: true }, { value: 1n }, { applied: true }]);
+    const again = await group.until(settled(bulk?.incrementSoon(incrementOf('n', clientId(7, 3)))));
+    expect(again).toMatchObject({ value: 1n, isRepeat: true });
   });
 
   it('state an eviction policy that a replica and its promotion keep', async () => {

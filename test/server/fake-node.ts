@@ -188,6 +188,7 @@ export class FakeNode {
         return { answer: first?.kind === 'set' ? first.answer : undefined, refused: new Map() };
       },
       mixed: (batch, read) => this.#mixed(batch as OperationColumns, read),
+      setSoon: (command) => this.#noted('set', command, () => this.#set(command)),
       deleteSoon: (command) => this.#noted('delete', command, () => this.#delete(command)),
       incrementSoon: (command) => this.#noted('increment', command, () => this.#increment(command)),
       touchSoon: (command) => this.#noted('touch', command, () => this.#touch(command)),

@@ -149,16 +149,27 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.#owned.servesAll(args[0]) ? master.mixed(...args) : undefined;
   }
 
-  deleteSoon(command: DeleteCommand): Soon<WriteAnswer> {
-    return this.#owned.writer(command).deleteSoon(command);
+  setSoon(command: SetCommand): Soon<WriteAnswer> | undefined {
+    return this.#isReady(needOfSet(command)) ? this.#owned.writer(command).setSoon(command) : undefined;
   }
 
-  incrementSoon(command: IncrementCommand): Soon<IncrementAnswer> {
-    return this.#owned.writer(command).incrementSoon(command);
+  deleteSoon(command: DeleteCommand): Soon<WriteAnswer> | undefined {
+    return this.#isReady(needOfId(command.id)) ? this.#owned.writer(command).deleteSoon(command) : undefined;
+  }
+
+  incrementSoon(command: IncrementCommand): Soon<IncrementAnswer> | undefined {
+    return this.#isReady(needOfId(command.id))
+      ? this.#owned.writer(command).incrementSoon(command)
+      : undefined;
   }
 
   touchSoon(command: TouchCommand): Soon<TouchAnswer> | undefined {
-    return this.#admission.hasFormats ? this.#owned.writer(command).touchSoon(command) : undefined;
+    return this.#isReady('required') ? this.#owned.writer(command).touchSoon(command) : undefined;
+  }
+
+  /** True if the log may have what the write needs: otherwise it may have to be prepared for it. */
+  #isReady(need: FormatNeed | undefined): boolean {
+    return need === undefined || this.#admission.hasFormats;
   }
 
   set(given: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {

@@ -20,6 +20,9 @@ export interface CallContextOptions {
 /** What it asks of the exchange of its call. */
 export type ContextExchange = Pick<Exchange, 'headers' | 'onClose' | 'beginLarge'>;
 
+/** Given to the signal of an answered call, which nobody reads: without a reason Node makes an error with its stack for each call. */
+const ANSWERED = new Error('the call is answered');
+
 export class CallContext implements UnaryContext {
   readonly #options: CallContextOptions;
   readonly #exchange: ContextExchange;
@@ -122,7 +125,7 @@ export class CallContext implements UnaryContext {
   finish(): void {
     if (this.#abort === undefined) return;
     this.#unlink?.();
-    this.#abort.abort();
+    this.#abort.abort(ANSWERED);
   }
 
   #makeAbort(): AbortController {
