@@ -175,25 +175,21 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   set(given: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
-    const need = needOfSet(command);
-    if (need === undefined) return this.#owned.writer(command).set(command, signal);
-    return this.#whenReady(need, () => this.#owned.writer(command).set(command, signal));
+    return this.#whenReady(needOfSet(command), () => this.#owned.writer(command).set(command, signal));
   }
 
   delete(given: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
-    const need = needOfId(command.id);
-    if (need === undefined) return this.#owned.writer(command).delete(command, signal);
-    return this.#whenReady(need, () => this.#owned.writer(command).delete(command, signal));
+    return this.#whenReady(needOfId(command.id), () => this.#owned.writer(command).delete(command, signal));
   }
 
   increment(given: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
     const command = withLevel(given, this.#level);
     this.#checkLevel(command.durability);
-    const need = needOfId(command.id);
-    if (need === undefined) return this.#owned.writer(command).increment(command, signal);
-    return this.#whenReady(need, () => this.#owned.writer(command).increment(command, signal));
+    return this.#whenReady(needOfId(command.id), () =>
+      this.#owned.writer(command).increment(command, signal),
+    );
   }
 
   touch(given: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
@@ -203,8 +199,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   /** Writes as soon as the log may have what the write needs, which is at once but for the first time. */
-  #whenReady<T>(need: FormatNeed, write: () => Promise<T>): Promise<T> {
-    return this.#admission.hasFormats ? write() : this.#afterStep(need, write);
+  #whenReady<T>(need: FormatNeed | undefined, write: () => Promise<T>): Promise<T> {
+    return need === undefined || this.#isReady(need) ? write() : this.#afterStep(need, write);
   }
 
   async #afterStep<T>(need: FormatNeed, write: () => Promise<T>): Promise<T> {
@@ -271,7 +267,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     this.#owned.namedBatch(writes, id);
     const need = needOfAll({ operations: writes, id });
     const run = (): Promise<BatchResult[]> => this.#admission.writer().namedBatch(writes, id, signal);
-    const results = await (need === undefined ? run() : this.#whenReady(need, run));
+    const results = await this.#whenReady(need, run);
     return withModifiedIn(this.#engine, writes, results);
   }
 
@@ -283,9 +279,9 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     if (operations.some(({ kind }) => kind !== 'get')) {
       const admit = (get: GetCommand): void => this.reader.checkAccepted(get);
       const need = needOfAll(command);
-      const answer = await (need === undefined
-        ? this.#admission.writer().atomicBatch(command, admit, signal)
-        : this.#whenReady(need, () => this.#admission.writer().atomicBatch(command, admit, signal)));
+      const answer = await this.#whenReady(need, () =>
+        this.#admission.writer().atomicBatch(command, admit, signal),
+      );
       return { ...answer, results: withModifiedIn(this.#engine, operations, answer.results) };
     }
     const reads = await readAtOnce(this.reader, operations, signal);
