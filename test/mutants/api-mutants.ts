@@ -86,7 +86,7 @@ export const API_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'atomic batch of Gets that are read one after the other',
-    file: 'internal/node/doors/atomic-reads.ts',
+    file: 'internal/node/doors/batch-reads.ts',
     text: '  return { results: gets.map(read), position: reader.moment().asOf };',
     replacement: '  return { results: gets.map(read), position: { epoch: 0, lsn: 0 as never } };',
     tests: ['test/node/atomic-batch.test.ts'],

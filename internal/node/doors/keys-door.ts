@@ -29,7 +29,7 @@ import type {
   WriteAnswer,
   WriteOperation,
 } from '#model/commands.ts';
-import { invalidArgument, WalnutError } from '#model/errors.ts';
+import { invalidArgument, type WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { Soon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -38,7 +38,7 @@ import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage, type WatchOut
 import type { BatchId } from '#model/write-id.ts';
 import type { AccessTimes } from '#node/access-times.ts';
 import type { Admission } from '#node/doors/admission.ts';
-import { readAtOnce } from '#node/doors/atomic-reads.ts';
+import { readAtOnce, readEach } from '#node/doors/batch-reads.ts';
 import { type DefaultLevel, QUORUM_VOTERS_MIN, withLevel, withLevels } from '#node/doors/default-level.ts';
 import { FillReads } from '#node/doors/fill-reads.ts';
 import {
@@ -56,7 +56,6 @@ import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { withModifiedIn } from '#node/modified.ts';
 import { Reader } from '#node/reader.ts';
-import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Watches } from '#watch/watches.ts';
 
@@ -219,8 +218,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
       if (operations.some(asksForQuorum)) this.#checkLevel('quorum');
-      const isNeeded =
-        !this.#admission.hasFormats && operations.some((operation) => needOf(operation) !== undefined);
+      const isNeeded = operations.some((operation) => !this.#isReady(needOf(operation)));
       const refusal = isNeeded ? await this.#admission.whyNotReadyForFormats() : undefined;
       if (refusal !== undefined && operations.some((operation) => isRefused(operation, refusal)))
         return this.#batchOfOthers(operations, refusal, signal);
@@ -228,19 +226,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       const results = await this.#admission.writer().batch(operations, read, signal);
       return withModifiedIn(this.#engine, operations, results);
     }
-    return Promise.all(
-      operations.map(async (operation): Promise<BatchResult> => {
-        assert(operation.kind === 'get', 'only gets are here');
-        try {
-          const pending = this.get(operation.command, signal);
-          return { kind: 'get', answer: pending instanceof Promise ? await pending : pending };
-        } catch (error) {
-          // If the caller has gone, the whole batch is cancelled.
-          if (error instanceof WalnutError && error.code !== 'cancelled') return { kind: 'error', error };
-          throw error;
-        }
-      }),
-    );
+    return readEach(this, operations, signal);
   }
 
   /** Each operation has its own result: one that a replica cannot read gets an error, and the others are carried out. */
