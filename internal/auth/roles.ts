@@ -21,6 +21,8 @@ function simple(...access: Access[]): Role {
 export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
   ['reader', simple('read')],
   ['writer', simple('write')],
+  // Everything that shows how a process and its cluster are, and nothing that changes them. Keys need `reader` beside.
+  ['monitor', simple('observe', 'metrics')],
   ['operator', simple('observe', 'metrics', 'admin')],
   ['metrics', simple('metrics')],
   [

@@ -4,7 +4,7 @@ import { isEqualText, parseAuthorization } from '#auth/credential.ts';
 import { type AuthMode, Identities } from '#auth/identities.ts';
 import { deriveByScrypt, hashPassword, isPassword, isToken, newToken, parseHash } from '#auth/secret-hash.ts';
 import { WalnutError } from '#model/errors.ts';
-import { operationOf } from '#model/methods.ts';
+import { ALL_OPERATIONS, operationOf } from '#model/methods.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
@@ -222,6 +222,29 @@ describe('a change of the users', () => {
           (found) =>
             !(found instanceof WalnutError) && found.mayCall(operationOf(`/walnut.v1.Admin/${name}`)) === may,
         );
+  });
+
+  it('lets a monitor call what shows how a process and its cluster are, and nothing else', async () => {
+    const { identities } = await open();
+    const monitor = await identities.identify(bearer('monitor'), {}, FROM);
+    if (monitor instanceof WalnutError) throw monitor;
+    const forAll: readonly unknown[] = ['health', 'open', 'known'];
+    const may = ALL_OPERATIONS.filter(({ access }) => !forAll.includes(access)).filter((each) =>
+      monitor.mayCall(each),
+    );
+    // A method that is added here must tell no key and change nothing.
+    expect(may.map(({ name }) => name.replace('/walnut.v1.', ''))).toEqual([
+      'Admin/Status',
+      'Admin/QuarantineList',
+      'Admin/DivergedList',
+      '/metrics',
+      '/',
+      '/page/live',
+      'Coordinator/GetShardMap',
+      'Coordinator/WatchShardMap',
+      'Coordinator/GetCluster',
+      'Coordinator/ListNodes',
+    ]);
   });
 
   const tokensOf = (name: string): string[] =>

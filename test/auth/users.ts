@@ -20,6 +20,7 @@ export const AUTH_FILE = {
     user('reader', 'reader'),
     user('writer', 'writer'),
     user('both', 'reader', 'writer'),
+    user('monitor', 'monitor'),
     user('operator', 'operator'),
     user('chief', 'operator', 'reader', 'writer'),
     user('replica', 'replica'),

@@ -97,6 +97,23 @@ it('a gateway calls for its users by their rights at the node, which names them 
   for (const to of [gateway, node])
     expect(await call(to, 'app', ['GET', '/v1/keys/own:k'], claimed)).toBe(403);
 
+  // What the tool reads for `top` and `doctor`, of each kind of process.
+  const looks = [
+    [coordinator, '/walnut.v1.Coordinator/GetCluster'],
+    [gateway, '/walnut.v1.Coordinator/GetShardMap'],
+    [gateway, '/walnut.v1.Admin/Status'],
+    [node, '/walnut.v1.Admin/Status'],
+  ] as const;
+  for (const [to, method] of looks) {
+    expect(await call(to, 'monitor', ['POST', method, '{}'], json)).toBe(200);
+    expect(await call(to, 'monitor', ['GET', '/metrics'])).toBe(200);
+  }
+  for (const to of [gateway, node]) {
+    expect(await call(to, 'monitor', ['GET', '/v1/keys/own:k'])).toBe(403);
+    expect(await call(to, 'monitor', ['POST', '/walnut.v1.Admin/SetConfig', '{}'], json)).toBe(403);
+  }
+  expect(await call(coordinator, 'monitor', init, json)).toBe(403);
+
   await secret(directory, 'node.yaml', usersBut('app'));
   await eventually(
     async () => (await call(gateway, 'app', ['GET', '/v1/keys/own:k'])) === 403,

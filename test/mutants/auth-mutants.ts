@@ -3,6 +3,13 @@ import type { Mutant } from './mutant.ts';
 
 export const AUTH_MUTANTS: readonly Mutant[] = [
   {
+    name: 'rights: a monitor may change what it looks at',
+    file: 'internal/auth/roles.ts',
+    text: "['monitor', simple('observe', 'metrics')],",
+    replacement: "['monitor', simple('observe', 'metrics', 'admin')],",
+    tests: ['test/auth/identities.test.ts'],
+  },
+  {
     name: 'rights: a method without a row is open to everyone',
     file: 'internal/rpc/admission.ts',
     text: '      if (operation.access === undefined) return unlisted(operation);\n',

@@ -20,6 +20,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   reader: ['read'],
   writer: ['write'],
   both: ['read', 'write'],
+  monitor: ['observe', 'metrics'],
   operator: ['observe', 'metrics', 'admin'],
   chief: ['observe', 'metrics', 'admin', 'read', 'write'],
   replica: ['replicate', 'follow', 'observe', 'read'],

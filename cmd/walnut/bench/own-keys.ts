@@ -60,7 +60,7 @@ export function checkRoom(writer: Endpoint, store: StoreStatus | undefined, plan
   if (store === undefined)
     throw usageError(
       `${writer.text} does not tell how much room it has, as a gateway or for a user without the right to Status: the keys of the load might evict other entries`,
-      'Where that may happen: --allow-eviction; else measure each master by itself, as a user with the role operator',
+      'Where that may happen: --allow-eviction; else measure each master by itself, as a user with the role monitor',
     );
   const cost = entryCost(utf8Length(plan.prefix) + String(plan.keys).length, plan.valueBytes);
   const bytesLeft = Number(store.maxBytes - store.bytes);

@@ -29,7 +29,7 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
       'Checks readiness, state, replication, memory, disk and its fdatasyncs, open files, certificates, clocks ' +
         'and faults of every node of the group, at a gateway of every group of its cluster, and names the runbook ' +
         'for what is found. Exits 1 if there is a ' +
-        'problem; a warning is none. Needs the role operator where auth.mode is required.',
+        'problem; a warning is none. Needs the role monitor where auth.mode is required.',
     )
     .option(
       '--config <file>',

@@ -25,7 +25,7 @@ export function addHotkeysCommand(program: Command, host: CommandHost): void {
       'Looks for a time, 200 times a second, which key the node read or wrote last, and shows how often it was ' +
         'which, with the rate of all accesses. Reads and writes do no work for it. Of the operations of a batch ' +
         'only the last can be seen. A replica counts its own reads and the writes of its master. Where ' +
-        'auth.mode is required it needs the role operator, and reader on the whole key space.',
+        'auth.mode is required it needs the role monitor, and reader on the whole key space.',
     )
     .addOption(
       new Option('--for <duration>', 'how long to look, 30s at most')

@@ -26,7 +26,7 @@ export function addTopCommand(program: Command, host: CommandHost): void {
     .summary('show what every node of a group does, live')
     .description(
       'Shows, for every node of the group (at a gateway: of its cluster), calls a second, hits, latency, lag, memory and log, of the time ' +
-        'since the line before. Percentiles are exact to the buckets of the metrics. Needs the role operator ' +
+        'since the line before. Percentiles are exact to the buckets of the metrics. Needs the role monitor ' +
         'where auth.mode is required.',
     )
     .option('--interval <time>', 'the time between two looks', parseDurationMs, INTERVAL_MS_DEFAULT)
