@@ -19,6 +19,18 @@ import { runCli } from './memory-io.ts';
 const nodes: FakeNode[] = [];
 let gateway: http.Server;
 let cluster: GetClusterResponse;
+/** Lines of its page; undefined: it does not show them to this caller. */
+let metrics: readonly string[] | undefined;
+
+const METRICS = [
+  'walnut_gateway_map_epoch 7',
+  'walnut_gateway_map_age_seconds 2',
+  'walnut_gateway_group_held{group="g0"} 0',
+  'walnut_gateway_calls{group="g0"} 3',
+  'walnut_rpc_handled_total{method="walnut.v1.KVStore/Get",code="ok"} 9',
+  'process_resident_memory_bytes 100',
+  'walnut_memory_limit_bytes 1000',
+];
 
 beforeEach(async () => {
   nodes.push(await new FakeNode().start(), await new FakeNode().start());
@@ -31,14 +43,19 @@ beforeEach(async () => {
   });
   const members = nodes.map(({ address }, i) => ({ name: `n${i}`, address, status: NodeStatus.ACTIVE }));
   const map = { clusterId: '2'.repeat(32), epoch: 1n, groups, nodes: members };
-  gateway = http.createServer(
-    connectNodeAdapter({
-      routes: (router) => {
-        router.service(Admin, { status: () => ({ ready: true, cluster }) });
-        router.service(Coordinator, { getShardMap: () => ({ epoch: 1n, map }) });
-      },
-    }),
-  );
+  metrics = METRICS;
+  const rpcs = connectNodeAdapter({
+    routes: (router) => {
+      router.service(Admin, { status: () => ({ ready: true, uptimeMs: 90_000n, cluster }) });
+      router.service(Coordinator, { getShardMap: () => ({ epoch: 1n, map }) });
+    },
+  });
+  gateway = http.createServer((request, response) => {
+    if (request.url !== '/metrics') return rpcs(request, response);
+    if (metrics !== undefined) return response.end(metrics.join('\n'));
+    response.writeHead(403, { 'content-type': 'application/json' });
+    response.end('{"code":"permission_denied","message":"no role grants it"}');
+  });
   await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
 });
 afterEach(async () => {
@@ -47,10 +64,12 @@ afterEach(async () => {
   await Promise.all(nodes.splice(0).map((node) => node.stop()));
 });
 
-const run = (...args: string[]) =>
-  runCli([...args, '--address', `127.0.0.1:${(gateway.address() as AddressInfo).port}`]);
+const addressOf = (): string => `127.0.0.1:${(gateway.address() as AddressInfo).port}`;
+const run = (...args: string[]) => runCli([...args, '--address', addressOf()]);
+const findings = async (): Promise<Record<string, string>[]> =>
+  (JSON.parse((await run('doctor', '--json')).out) as { findings: Record<string, string>[] }).findings;
 const problems = async (): Promise<string[]> =>
-  (JSON.parse((await run('doctor', '--json')).out) as { findings: Record<string, string>[] }).findings
+  (await findings())
     .filter(({ level }) => level === 'problem')
     .map(({ node = '', check, found }) => `${node.replace(/^127.*/, 'HERE')}: ${check}: ${found}`);
 
@@ -83,6 +102,50 @@ describe('at a gateway', () => {
     cluster.alarms = [];
     cluster.groups = [create(GroupStatusSchema, { group: { id: 'g0' } })];
     expect(await problems()).toEqual(['HERE: groups: without writes: g0']);
+  });
+
+  it.each<[string, string, string, string]>([
+    [
+      'walnut_gateway_map_age_seconds 31',
+      'problem',
+      'map',
+      'no coordinator has said for 31.0s that the map is the newest',
+    ],
+    [
+      'walnut_gateway_group_held{group="g0"} 1',
+      'problem',
+      'waiting calls',
+      '3 calls for groups that do not answer: g0',
+    ],
+    [
+      'walnut_keys_requests_total{method="PUT",code="unavailable"} 1',
+      'warning',
+      'refused calls',
+      '1 call answered UNAVAILABLE or RESOURCE_EXHAUSTED since its start 1m 30s ago',
+    ],
+    [
+      'walnut_rpc_handled_total{method="walnut.v1.KVStore/Set",code="internal"} 1',
+      'warning',
+      'calls',
+      '1 of 10 calls failed by a fault of the process since its start 1m 30s ago',
+    ],
+    ['process_resident_memory_bytes 960', 'problem', 'memory', '960 B of 1.0 kB that it may use'],
+    [
+      'walnut_tls_ok{section="peer.tls"} 0',
+      'problem',
+      'files of credentials',
+      'cannot be used as changed: peer.tls',
+    ],
+  ])('doctor reads of its own metrics %s', async (line, level, check, found) => {
+    const name = line.replace(/ \S+$/, '');
+    metrics = [...METRICS.filter((each) => !each.startsWith(`${name} `)), line];
+    const own = (await findings()).filter(({ node }) => node === addressOf());
+    expect(own.filter((each) => each['level'] !== 'ok')).toMatchObject([{ level, check, found }]);
+  });
+
+  it('doctor says where the gateway does not show its metrics', async () => {
+    metrics = undefined;
+    expect(await problems()).toEqual([expect.stringMatching(/^HERE: metrics: .*PERMISSION_DENIED/)]);
   });
 
   it('top shows the nodes of all groups', async () => {

@@ -129,7 +129,7 @@ describe('the checks of a node', () => {
     [
       'internal',
       'calls',
-      '3 of 12 calls failed by a fault of the node since its start 1m 30s ago',
+      '3 of 12 calls failed by a fault of the process since its start 1m 30s ago',
       'Calls fail',
     ],
   ])('tell calls that ended with %s as what they are', (code, check, found, runbook) => {
@@ -170,6 +170,7 @@ describe('the checks of a node', () => {
     );
     const named = [
       'node-checks',
+      'process-checks',
       'count-checks',
       'examine',
       'examine-gateway',

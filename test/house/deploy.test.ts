@@ -31,7 +31,9 @@ function filesBelow(directory: string): string[] {
 
 /** The rows of every table of metrics in the documents: name and type. */
 const DOCUMENTED = new Map<string, string>();
-for (const line of `${OPERATIONS}\n${readText('docs/cluster.md')}`.split('\n')) {
+for (const line of [OPERATIONS, ...['docs/cluster.md', 'docs/gateway.md'].map(readText)]
+  .join('\n')
+  .split('\n')) {
   const [, names = '', type = ''] =
     /^\| ((?:`[a-z0-9_]+`(?:, )?)+) \| (counter|gauge|histogram) \|/.exec(line) ?? [];
   for (const [, name = ''] of names.matchAll(/`([a-z0-9_]+)`/g)) DOCUMENTED.set(name, type);

@@ -141,7 +141,7 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'doctor that looks at the last certificate only',
-    file: 'cmd/walnut/doctor/node-checks.ts',
+    file: 'cmd/walnut/doctor/process-checks.ts',
     text: 'one.value - other.value',
     replacement: 'other.value - one.value',
     tests: [DOCTOR],
@@ -158,6 +158,13 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     file: 'cmd/walnut/doctor/examine-gateway.ts',
     text: 'isActive ? groups.filter(({ takesWrites }) => !takesWrites) : [];',
     replacement: 'isActive ? [] : groups.slice(0, 0);',
+    tests: ['test/cli/doctor-gateway.test.ts'],
+  },
+  {
+    name: 'doctor to whom a gateway whose calls wait is well',
+    file: 'cmd/walnut/doctor/examine-gateway.ts',
+    text: 'groups.filter(({ value }) => value === 1)',
+    replacement: 'groups.filter(({ value }) => value > 1)',
     tests: ['test/cli/doctor-gateway.test.ts'],
   },
 ];

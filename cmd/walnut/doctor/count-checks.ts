@@ -3,11 +3,9 @@
  * tell: each says how long ago the start was, and is no more than a warning. Trouble of this moment is a matter of
  * the state of the node. Pure.
  */
-import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
-import { callsOf } from '../figures/call-figures.ts';
 import { showMs } from '../figures/show-ms.ts';
-import { countOf, showDuration } from '../output/output.ts';
-import { type Check, type Judgement, ok, runbook, warning } from './judgement.ts';
+import { countOf } from '../output/output.ts';
+import { type Check, judgeCount, ok, runbook, sinceStart, warning } from './judgement.ts';
 
 const FSYNC_MS_MAX = 250;
 const FSYNCS_MIN = 20;
@@ -58,41 +56,4 @@ export const COUNT_CHECKS: readonly Check[] = [
         runbook('Calls are refused'),
       ),
   },
-  {
-    name: 'calls',
-    judge: ({ page, status }) => {
-      const { calls, faults } = callsOf(page);
-      const all = countOf(calls, 'call');
-      return faults === 0
-        ? ok(`${all}, none failed by a fault of the node`)
-        : warning(
-            `${faults} of ${all} failed by a fault of the node ${sinceStart(status)}`,
-            runbook('Calls fail'),
-          );
-    },
-  },
-  {
-    name: 'discarded positions',
-    judge: ({ page, status }) =>
-      // A restore or a failover that lost writes is told so to each session once: no fault of the node.
-      judgeCount(
-        callsOf(page).discarded,
-        (many) => `${countOf(many, 'call')} answered DATA_LOSS ${sinceStart(status)}`,
-        runbook('Positions of a discarded history'),
-      ),
-  },
 ];
-
-function sinceStart({ uptimeMs }: StatusResponse): string {
-  return `since its start ${showDuration(uptimeMs)} ago`;
-}
-
-/** Undefined where the node does not count it. */
-function judgeCount(
-  count: number | undefined,
-  found: (count: number) => string,
-  advice: string,
-): Judgement | undefined {
-  if (count === undefined) return undefined;
-  return count === 0 ? ok('none') : warning(found(count), advice);
-}

@@ -4,7 +4,7 @@ import type { BinaryKind } from '#config/binaries.ts';
 import { parsePath } from '../arguments.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { readGroups } from '../figures/read-figures.ts';
+import { readGroups, tryPage } from '../figures/read-figures.ts';
 import { countOf } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
@@ -27,9 +27,8 @@ export function addDoctorCommand(program: Command, host: CommandHost): void {
     .summary('check every node of the group, and say what to do')
     .description(
       'Checks readiness, state, replication, memory, disk and its fdatasyncs, open files, certificates, clocks ' +
-        'and faults of every node of the group, at a gateway of every group of its cluster, and names the runbook ' +
-        'for what is found. Exits 1 if there is a ' +
-        'problem; a warning is none. Needs the role monitor where auth.mode is required.',
+        'and faults of every node of the group, at a gateway of every group of its cluster and of the gateway itself, ' +
+        'and names the runbook for what is found. Exits 1 if there is a problem; a warning is none. Needs the role monitor where auth.mode is required.',
     )
     .option(
       '--config <file>',
@@ -96,7 +95,10 @@ async function examineAll(
   const count = groups.reduce((sum, group) => sum + group.nodes.length, 0);
   const nodes = countOf(count, 'node');
   if (gateway === undefined) return { findings, nodes };
-  return { findings: [...examineGateway(gateway), ...findings], nodes: `a gateway and ${nodes}` };
+  return {
+    findings: [...examineGateway(gateway, await tryPage(address)), ...findings],
+    nodes: `a gateway and ${nodes}`,
+  };
 }
 
 function render(findings: readonly Finding[], colors: Colors): string {

@@ -18,7 +18,8 @@ function examineNode(node: NodeReading | SilentNode): Finding[] {
   });
 }
 
-function judgeSilence({ failure }: SilentNode): Judgement {
+/** What is said of a process that tells nothing of itself. */
+export function judgeSilence({ failure }: Pick<SilentNode, 'failure'>): Judgement {
   const advice = isUnanswered(failure) ? undefined : failure.advice;
   return problem(failure.message, advice ?? runbook('A node does not answer'));
 }

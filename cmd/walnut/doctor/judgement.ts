@@ -1,10 +1,19 @@
 /** What a check finds, and how it is told. */
+import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import type { MetricsPage } from '../figures/metrics-page.ts';
 import type { NodeReading } from '../figures/read-figures.ts';
+import { showDuration } from '../output/output.ts';
 
-export interface Check {
+/** What a process says of itself, of whichever kind. */
+export interface ProcessReading {
+  readonly status: Pick<StatusResponse, 'uptimeMs'>;
+  readonly page: MetricsPage;
+}
+
+export interface Check<Reading = NodeReading> {
   readonly name: string;
-  /** Undefined where the node does not say what is needed to judge. */
-  judge(node: NodeReading): Judgement | undefined;
+  /** Undefined where the process does not say what is needed to judge. */
+  judge(reading: Reading): Judgement | undefined;
 }
 
 export interface Judgement {
@@ -36,4 +45,18 @@ export function judgeFill(
 ): Judgement {
   if (part > full) return problem(found, advice);
   return part > high ? warning(found, advice) : ok(found);
+}
+
+export function sinceStart({ uptimeMs }: Pick<StatusResponse, 'uptimeMs'>): string {
+  return `since its start ${showDuration(uptimeMs)} ago`;
+}
+
+/** Undefined where it is not counted. */
+export function judgeCount(
+  count: number | undefined,
+  found: (count: number) => string,
+  advice: string,
+): Judgement | undefined {
+  if (count === undefined) return undefined;
+  return count === 0 ? ok('none') : warning(found(count), advice);
 }

@@ -30,6 +30,8 @@ const WAYS: readonly Way[] = [
 const FAULTS = new Set(['internal', 'unknown']);
 /** The answer to a session or position of a history that was discarded, as after a restore. */
 const DISCARDED = 'data_loss';
+/** Answers of a process that has no room for a call, or that has nobody to ask for it. */
+const REFUSALS = new Set(['resource_exhausted', 'unavailable']);
 
 export interface CallFigures {
   /** Calls of clients that were answered. */
@@ -38,6 +40,8 @@ export interface CallFigures {
   readonly faults: number;
   /** Those that asked with a position of a discarded history (DATA_LOSS, 410). */
   readonly discarded: number;
+  /** Those that were refused with RESOURCE_EXHAUSTED or UNAVAILABLE. */
+  readonly refused: number;
   readonly seconds: Histogram;
 }
 
@@ -53,6 +57,7 @@ export function callsOf(page: MetricsPage): CallFigures {
     calls: sumOf(() => true),
     faults: sumOf(({ code = '' }) => FAULTS.has(code)),
     discarded: sumOf(({ code }) => code === DISCARDED),
+    refused: sumOf(({ code = '' }) => REFUSALS.has(code)),
     seconds: (rpcs as Histogram).with(keys as Histogram),
   };
 }

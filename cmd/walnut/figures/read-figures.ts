@@ -46,7 +46,7 @@ export interface GatewayReading {
   readonly cluster: GetClusterResponse;
 }
 
-/** Rejects with `CallError` where the node does not answer, or does not show its metrics to this caller. */
+/** Rejects with `CallError` where the process does not answer, or does not show its metrics to this caller. */
 export async function readPage(endpoint: Endpoint): Promise<MetricsPage> {
   const client = new LeanClient(endpoint, STATUS_MS_MAX);
   try {
@@ -54,6 +54,11 @@ export async function readPage(endpoint: Endpoint): Promise<MetricsPage> {
   } finally {
     client.close();
   }
+}
+
+/** The metrics of a process, or why they are not known. */
+export async function tryPage(endpoint: Endpoint): Promise<MetricsPage | CliError> {
+  return readPage(endpoint).catch((error: unknown) => describeFailure(error, toArgument(endpoint)));
 }
 
 /** Rejects where `asked` itself does not answer. */
@@ -87,12 +92,9 @@ export async function readNodes(asked: Endpoint, io: Interruptible): Promise<Gro
 async function readAsked({ nodes, isWhole }: AskedGroup): Promise<GroupReading> {
   const readings = nodes.map(async ({ address, endpoint, status }): Promise<NodeReading | SilentNode> => {
     if (status instanceof CliError) return { address, failure: status };
-    try {
-      const page = await readPage(endpoint);
-      return { address, atMs: performance.now(), status, page };
-    } catch (error) {
-      return { address, failure: describeFailure(error, toArgument(endpoint)), role: status.role };
-    }
+    const page = await tryPage(endpoint);
+    if (page instanceof CliError) return { address, failure: page, role: status.role };
+    return { address, atMs: performance.now(), status, page };
   });
   return { nodes: await Promise.all(readings), isWhole };
 }
