@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { findSwallowed } from './internal/platform/npm-options.ts';
-import { COMPILED } from './test/fill-compile-cache.ts';
+import { BUILT, COMPILED } from './test/fill-compile-cache.ts';
 import { ISOLATED } from './test/isolated-files.ts';
 
 /** Those that are likely to be typed; without them far more would run than was asked for. */
@@ -28,7 +28,7 @@ export default defineConfig({
       },
     ],
     // Processes that tests start need not strip the types of every file again, which takes half a second each.
-    env: { NODE_COMPILE_CACHE: COMPILED },
+    env: { NODE_COMPILE_CACHE: COMPILED, WALNUT_TEST_BINARIES_AT: BUILT },
     globalSetup: ['test/fill-compile-cache.ts'],
     pool: 'threads',
     isolate: false,

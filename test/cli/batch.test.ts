@@ -4,11 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TOOL } from '#test/doubles/binaries.ts';
 import { parseOperation } from '../../cmd/walnut/keys/batch-operations.ts';
 import { type RunOptions, runCli } from './memory-io.ts';
 import { RunningMaster } from './running-node.ts';
 
-const TOOL = new URL('../../cmd/walnut.ts', import.meta.url).pathname;
 const POSITION = /\d+-\d+/;
 let directory = '';
 let master: RunningMaster;

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TOOL } from '#test/doubles/binaries.ts';
 import { deleteCommand, setCommand, touchCommand } from '#test/doubles/test-group.ts';
 import { runCli } from './memory-io.ts';
 import { RunningMaster } from './running-node.ts';
 
-const TOOL = new URL('../../cmd/walnut.ts', import.meta.url).pathname;
 let master: RunningMaster;
 let directory = '';
 const run = (args: string[]) => runCli(['explain', ...args, '--address', master.address]);

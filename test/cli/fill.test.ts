@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TOOL } from '#test/doubles/binaries.ts';
 import { runCli } from './memory-io.ts';
 import { RunningMaster } from './running-node.ts';
 
-const TOOL = new URL('../../cmd/walnut.ts', import.meta.url).pathname;
 let directory = '';
 let master: RunningMaster;
 const run = (...args: string[]) => runCli([...args, '--address', master.address]);

@@ -12,11 +12,11 @@ import { createInterface } from 'node:readline';
 import { fromBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExportMetricsServiceRequestSchema, type ResourceMetrics } from '#gen/otlp/otlp_pb.ts';
+import { MASTER } from '#test/doubles/binaries.ts';
 import { Authority } from '#test/doubles/certificates.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 import { packageVersion } from '../../cmd/run/package-version.ts';
 
-const MASTER = new URL('../../cmd/master.ts', import.meta.url).pathname;
 const OPERATIONS = new URL('../../docs/operations.md', import.meta.url);
 const MAX_MEMORY = 50_000_000;
 let directory = '';

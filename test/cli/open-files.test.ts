@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { MASTER } from '#test/doubles/binaries.ts';
 
-const MASTER = new URL('../../cmd/master.ts', import.meta.url).pathname;
 let directory = '';
 let master: ChildProcess | undefined;
 const sockets: Socket[] = [];

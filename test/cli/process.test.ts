@@ -6,9 +6,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TOOL } from '#test/doubles/binaries.ts';
 import { FakeNode } from './fake-node.ts';
 
-const TOOL = new URL('../../cmd/walnut.ts', import.meta.url).pathname;
 let node: FakeNode;
 let directory = '';
 

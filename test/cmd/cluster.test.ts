@@ -1,4 +1,4 @@
-/** The real `npm run cluster`: a coordinator, two groups of two nodes, and a gateway. */
+/** The real `npm run cluster`, from sources: a coordinator, two groups of two nodes, and a gateway. */
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { Demos } from './local-demo.ts';
 import { RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
-const clusters = new Demos('cmd/cluster.ts');
+const clusters = new Demos('cmd/cluster.ts', join(ROOT, 'bin', 'launch.cjs'));
 afterEach(async () => {
   await clusters.end();
   await nodes.end();

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
 import { hashOfToken, newToken } from '#auth/secret-hash.ts';
 import { createNodeRandom } from '#platform/random.ts';
-import { ROOT } from '#test/house/source-files.ts';
+import { MASTER } from '#test/doubles/binaries.ts';
 import { eventually, type RealNode, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
@@ -65,14 +65,7 @@ it.skipIf(process.platform === 'win32')(
     expect(node.output).toContain('"users":1,"msg":"the users changed"');
     expect(node.output).not.toContain('need a restart');
 
-    const line = [
-      join(ROOT, 'cmd/master.ts'),
-      '--config',
-      file,
-      '--print-config',
-      '--set',
-      'wal.directory=d',
-    ];
+    const line = [MASTER, '--config', file, '--print-config', '--set', 'wal.directory=d'];
     const { stdout } = await promisify(execFile)(process.execPath, line);
     expect(stdout).toContain('- hidden');
     const shown = `${stdout}${node.output}`;

@@ -1,8 +1,7 @@
 /** Variables of the environment of a node’s process. */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ROOT } from '#test/house/source-files.ts';
+import { MASTER } from '#test/doubles/binaries.ts';
 import { RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
@@ -19,7 +18,7 @@ describe('a variable that is almost a key’s', () => {
 
   it('is told by --check-config, which succeeds', () => {
     const args = ['--check-config', '--set', 'wal.directory=none'];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'cmd/master.ts'), ...args], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [MASTER, ...args], {
       env: { ...process.env, WALNUT_SERVER_PORT: '9', FORCE_COLOR: undefined, NO_COLOR: undefined },
       encoding: 'utf8',
     });

@@ -5,11 +5,12 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { LAUNCHER } from '#test/doubles/binaries.ts';
 import { freePort } from '#test/doubles/free-ports.ts';
 import { ROOT } from '#test/house/source-files.ts';
 import { findFreePort } from '../../cmd/local/ports.ts';
 import { areFree, Demos } from './local-demo.ts';
-import { eventually, LAUNCHER, RealNodes } from './real-node.ts';
+import { eventually, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
 const groups = new Demos('cmd/group.ts');

@@ -1,24 +1,25 @@
 /** A local run such as `npm start`, as a real process in a working directory of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { expect } from 'vitest';
+import { LAUNCHER } from '#test/doubles/binaries.ts';
 import { isFree } from '#test/doubles/free-ports.ts';
-import { eventually, killGroup, LAUNCHER } from './real-node.ts';
+import { eventually, killGroup } from './real-node.ts';
 
 /** A start of up to seven processes, each of which has the machine to share with other tests. */
 const SAYS_MS_MAX = 90_000;
 
 /** All local runs that a test has started; `end` kills what is left of them. */
 export class Demos {
-  readonly #entry: string;
+  readonly #line: readonly string[];
   readonly #all: Demo[] = [];
 
   /** `entry`: what the script runs, from the root of the project. */
-  constructor(entry: string) {
-    this.#entry = entry;
+  constructor(entry: string, launcher = LAUNCHER) {
+    this.#line = [launcher, entry];
   }
 
   start(directory: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Demo {
-    const demo = new Demo([this.#entry, ...args], directory, env);
+    const demo = new Demo([...this.#line, ...args], directory, env);
     this.#all.push(demo);
     return demo;
   }
@@ -38,7 +39,7 @@ class Demo {
     const inherited: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...env };
     delete inherited['FORCE_COLOR'];
     delete inherited['npm_lifecycle_event'];
-    this.child = spawn(process.execPath, [LAUNCHER, ...line], {
+    this.child = spawn(process.execPath, [...line], {
       cwd: directory,
       env: inherited,
       stdio: ['ignore', 'pipe', 'pipe'],

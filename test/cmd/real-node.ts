@@ -6,10 +6,9 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BINARIES, LAUNCHER } from '#test/doubles/binaries.ts';
 import { freePort } from '#test/doubles/free-ports.ts';
-import { ROOT } from '#test/house/source-files.ts';
 
-export const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
 const WAIT_MS_MAX = 30_000;
 const POLL_MS = 25;
 
@@ -60,7 +59,7 @@ export class RealNodes {
       'log.format=json',
       ...sets,
     ];
-    const entry = isLaunched ? [LAUNCHER, `cmd/${binary}.ts`] : [join(ROOT, `cmd/${binary}.ts`)];
+    const entry = isLaunched ? [LAUNCHER, `cmd/${binary}.ts`] : [join(BINARIES, `cmd/${binary}.ts`)];
     const set = settings.flatMap((each) => ['--set', each]);
     const line = [...wrapper, process.execPath, ...entry, ...set, ...flags];
     const env = { ...process.env, ...options.env };

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ROOT } from '#test/house/source-files.ts';
+import { BINARIES } from '#test/doubles/binaries.ts';
 
 describe.skipIf(process.platform !== 'linux')('a node’s binary', () => {
   it.each([
@@ -16,7 +16,7 @@ describe.skipIf(process.platform !== 'linux')('a node’s binary', () => {
       'exec "$@" >/dev/full',
       'sh',
       process.execPath,
-      join(ROOT, `cmd/${name}.ts`),
+      join(BINARIES, `cmd/${name}.ts`),
       ...args,
     ];
     const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined };

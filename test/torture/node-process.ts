@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
-import { ROOT } from '#test/house/source-files.ts';
+import { BINARIES } from '#test/doubles/binaries.ts';
 
 export interface NodeProcessOptions {
   readonly binary: 'master' | 'slave' | 'node' | 'gateway' | 'coordinator';
@@ -20,7 +20,7 @@ export interface NodeProcessOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** For Node itself, such as those that the launcher gives. */
   readonly nodeFlags?: readonly string[] | undefined;
-  /** The checkout whose binaries run; default this one. */
+  /** The checkout whose binaries run; default this one, or what is built of it. */
   readonly root?: string | undefined;
   /** Where it is reached; default 127.0.0.1, where it also binds a free port. */
   readonly host?: string | undefined;
@@ -56,7 +56,7 @@ export class NodeProcess {
 
   constructor(options: NodeProcessOptions) {
     const { binary, sets, flags = [], wrapper = [], env = {}, nodeFlags = [] } = options;
-    const { host = '127.0.0.1', root = ROOT } = options;
+    const { host = '127.0.0.1', root = BINARIES } = options;
     this.host = host;
     this.#port = options.port ?? 0;
     const settings = [`server.port=${this.#port}`, `server.address=${host}`, 'log.format=json', ...sets];
@@ -65,7 +65,7 @@ export class NodeProcess {
     const [command = '', ...args] = line;
     this.#child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: '4', ...(root === ROOT ? {} : UNCACHED), ...env },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '4', ...(root === BINARIES ? {} : UNCACHED), ...env },
     });
     this.#child.stdout?.on('data', (bytes: Buffer) => this.#note(bytes));
     this.#child.stderr?.on('data', (bytes: Buffer) => this.#note(bytes));

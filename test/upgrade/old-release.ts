@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { buildBinaries } from '#test/build-binaries.ts';
 import { ROOT } from '#test/house/source-files.ts';
 
 const run = promisify(execFile);
@@ -23,12 +24,17 @@ export async function whyNoRelease(commit: string): Promise<string | undefined> 
   }
 }
 
-/** Unpacks the release into `directory`; its dependencies are those of this checkout. */
+/**
+ * Unpacks the release into `directory`, and builds its binaries: returns where they are. Its dependencies are
+ * those of this checkout.
+ */
 export async function unpackRelease(commit: string, directory: string): Promise<string> {
   await mkdir(directory);
   const archive = join(directory, 'release.tar');
   await run('git', ['-C', ROOT, 'archive', '-o', archive, commit, 'bin', 'cmd', 'internal', 'package.json']);
   await run('tar', ['-xf', archive, '-C', directory]);
   await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
-  return directory;
+  const built = `${directory}-built`;
+  await buildBinaries(directory, built);
+  return built;
 }
