@@ -6,7 +6,7 @@
 //               of the last release; without one there is nothing to break)
 //   baseline    writes that image: when releasing
 //
-// Exit code 0 or 1; what is wrong is said on stderr.
+// Exit code 0 or 1, and 2 for wrong arguments; what is wrong is said on stderr.
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -68,9 +68,12 @@ const CHECKS = {
   baseline: () => buf('build', '--output', BASELINE),
 };
 
-const check = CHECKS[process.argv[2]];
-if (check === undefined) {
-  process.stderr.write(`usage: check-proto.cjs ${Object.keys(CHECKS).join(' | ')}\n`);
-  process.exit(1);
+const [name, ...rest] = process.argv.slice(2);
+const check = Object.hasOwn(CHECKS, name ?? '') ? CHECKS[name] : undefined;
+if (check === undefined || rest.length > 0) {
+  const isHelp = [name, ...rest].some((each) => each === '--help' || each === '-h');
+  const usage = `usage: check-proto.cjs ${Object.keys(CHECKS).join(' | ')}\n`;
+  (isHelp ? process.stdout : process.stderr).write(usage);
+  process.exit(isHelp ? 0 : 2);
 }
 process.exit(check() ? 0 : 1);

@@ -2,7 +2,8 @@
  * `npm run bench`: measures, and compares with others in the same run. Nothing
  * is asserted here but with `--against`, and there only ratios.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findSwallowed } from '#platform/npm-options.ts';
 import { compare, formatComparison, isWorse } from './against.ts';
@@ -36,6 +37,9 @@ function readOrder(argv: readonly string[]): Order {
     if (!known.includes(name)) throw new UsageError(`expected a suite (${known.join(', ')}), got ${name}`);
   }
   const { json, against, ...given } = values as Record<string, string | undefined>;
+  // Known before anything is measured.
+  if (json !== undefined && (json === '' || !existsSync(dirname(json))))
+    throw new UsageError(`--json: expected a file in a directory that is there, got ${JSON.stringify(json)}`);
   const baseline = against === undefined ? undefined : readReport(against);
   const comparable = baseline?.suites.map(({ suite }) => suite) ?? known;
   const names = positionals.length > 0 ? positionals : comparable;
@@ -62,6 +66,8 @@ async function run({ suites, options, json, baseline }: Order): Promise<void> {
     process.stdout.write(`${formatSuite(report)}\n`);
     reports.push(report);
   }
+  if (reports.every(({ pairs, figures }) => pairs.length + figures.length === 0))
+    throw new UsageError(`--only: nothing that is measured has ${JSON.stringify(options.only)} in its name`);
   const machine = describeMachine();
   const report: BenchReport = { format: 1, date: today(), machine, suites: reports };
   process.stdout.write(

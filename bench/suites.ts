@@ -74,10 +74,10 @@ export const OPTIONS: { readonly [name in OptionName]-?: Option<NonNullable<Opti
   records: numberFrom(1_000, 10_000_000),
   entries: listOf(numberFrom(1_000, 100_000_000)),
   groups: listOf(numberFrom(1, 16)),
-  only: { expected: 'a text', read: (text) => text },
+  only: { expected: 'a part of the names of what is measured', read: (text) => text.trim() || undefined },
   beside: {
     expected: 'the directory of another checkout of Walnut, in which npm ci was run',
-    read: (text) => (existsSync(join(text, 'node_modules')) ? resolve(text) : undefined),
+    read: (text) => (text !== '' && existsSync(join(text, 'node_modules')) ? resolve(text) : undefined),
   },
   trace: { expected: 'an existing file', read: (text) => (existsSync(text) ? text : undefined) },
 };

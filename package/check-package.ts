@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildPackage } from './build-package.ts';
+import { endAtArguments } from './no-arguments.ts';
 import { PROGRAMS } from './trial-programs.ts';
 
 const PUBLINT = 'publint@0.3.25';
@@ -34,6 +35,10 @@ interface Runtime {
   readonly node: string;
 }
 
+endAtArguments(
+  'check:package',
+  'Packs what is published, lints it, and tries it in an empty project in each runtime that can be had.',
+);
 const place = mkdtempSync(join(tmpdir(), 'walnut-check-package-'));
 const counts = { passed: 0, failed: 0 };
 

@@ -7,6 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { endAtHelp } from '../../package/no-arguments.ts';
 
 const MODULE = 'github.com/summerwind/h2spec/cmd/h2spec';
 const VERSION = 'v2.2.1+incompatible';
@@ -19,6 +20,7 @@ function findSuite(): string | undefined {
   return process.env['H2SPEC'] ?? onPath ?? (existsSync(installed) ? installed : undefined);
 }
 
+endAtHelp('test:h2spec', 'Runs h2spec against the HTTP/2 codec. ARGUMENTS go to h2spec, such as --strict.');
 const suite = findSuite();
 if (suite === undefined) {
   process.stdout.write(

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endAtHelp } from '../../package/no-arguments.ts';
 
 const VERSION = 'v1.0.5';
 const MODULE = 'connectrpc.com/conformance';
@@ -84,6 +85,10 @@ function run(runner: string, protos: string): boolean {
   }
 }
 
+endAtHelp(
+  'test:conformance',
+  `Runs the Connect conformance suite against the edge. ARGUMENTS go to its runner, connectconformance ${VERSION}.`,
+);
 const runner = findRunner();
 const protos = findProtos();
 if (runner === undefined) skip('connectconformance is not installed');

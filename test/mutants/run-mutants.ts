@@ -71,7 +71,7 @@ function readOrder(argv: readonly string[]): Order | string {
     const { values } = parseArgs({
       args: [...argv],
       options: {
-        only: { type: 'string', default: '' },
+        only: { type: 'string' },
         parallel: { type: 'string', default: String(availableParallelism()) },
         'skip-baseline': { type: 'boolean', default: false },
       },
@@ -79,8 +79,10 @@ function readOrder(argv: readonly string[]): Order | string {
     const parallel = Number(values.parallel);
     if (!Number.isInteger(parallel) || parallel < 1 || parallel > 64)
       return `--parallel: expected a whole number from 1 to 64, got ${values.parallel}`;
-    const chosen = MUTANTS.filter((mutant) => mutant.name.includes(values.only));
-    if (chosen.length === 0) return `--only: no planted bug has "${values.only}" in its name`;
+    const { only } = values;
+    if (only?.trim() === '') return '--only: expected a part of the names of planted bugs, got nothing';
+    const chosen = MUTANTS.filter(({ name }) => only === undefined || name.includes(only));
+    if (chosen.length === 0) return `--only: no planted bug has "${only}" in its name`;
     return { chosen, parallel: Math.min(parallel, chosen.length), skipsBaseline: values['skip-baseline'] };
   } catch (error) {
     return (error as Error).message;

@@ -35,7 +35,16 @@ const SEED_MAX = 2 ** 32 - 1;
 const SECONDS_DEFAULT = 300;
 const ROUNDS_DEFAULT = 300;
 
-export const USAGE = `usage: npm run test:torture -- [--only ${PARTS.join('|')}] [--seed N] [--seconds N] [--rounds N]`;
+export const USAGE = `usage: npm run test:torture -- [--only PART] [--seed N] [--seconds N] [--rounds N]
+
+Runs everything, some two hours, or one part; CONTRIBUTING.md says what each does and needs.
+
+  --only PART   ${PARTS.slice(0, 8).join(', ')},
+                ${PARTS.slice(8).join(', ')}
+  --seed N      begins from a seed that was printed; default: a random one
+  --seconds N   of each part that runs until told to stop; default ${SECONDS_DEFAULT}
+  --rounds N    of cluster-processes and gateway, and failovers of client; default ${ROUNDS_DEFAULT}
+  -h, --help    this text`;
 
 /** The options, or what is wrong with the arguments. `seedDefault` where none is given. */
 export function parseTortureOptions(argv: readonly string[], seedDefault: number): TortureOptions | string {

@@ -23,6 +23,10 @@ import { tortureStampede } from './torture-stampede.ts';
 import { tortureSyscalls } from './torture-syscalls.ts';
 import { tortureWal } from './torture-wal.ts';
 
+if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(0);
+}
 const swallowed = findSwallowed(process.env, 'test:torture', ['only', 'seed', 'seconds', 'rounds']);
 if (swallowed !== undefined) {
   process.stderr.write(`${swallowed.message}\n${swallowed.advice}\n`);
