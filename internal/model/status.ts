@@ -234,6 +234,8 @@ export interface NodeStatus {
   readonly clock?: ClockStatus | undefined;
   /** Undefined: it belongs to no cluster. */
   readonly member?: MemberStatus | undefined;
+  /** In a cluster, for metrics only: why its limits need an operator is among the reasons. */
+  readonly limits?: LimitsStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
   /** For metrics only, like `watch`: in Status a failure is one of the reasons. */
@@ -244,6 +246,14 @@ export interface NodeStatus {
   readonly fill?: FillStatus | undefined;
   readonly uptimeMs: number;
   readonly version: string;
+}
+
+/** How the limits of a group fit one of its members. */
+export interface LimitsStatus {
+  /** True if its configuration has others. */
+  readonly areOthers: boolean;
+  /** True if its machine has no room for them. */
+  readonly lackRoom: boolean;
 }
 
 /** The place of a node in a cluster. */

@@ -8,6 +8,7 @@ import { STEP_LEVEL } from '#model/formats.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import {
   type IntegrityStatus,
+  type LimitsStatus,
   type MemberStatus,
   type NodeState,
   type NodeStatus,
@@ -75,6 +76,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     delay: role === undefined ? undefined : host?.delayed?.status,
     clock: clockOf(parts),
     member: memberOf(parts),
+    limits: limitsOf(parts),
     recovery: parts.progress,
     checkpoints: host?.checkpoints.status,
     watch: parts.watch,
@@ -82,6 +84,11 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     uptimeMs: parts.uptimeMs,
     version: parts.version,
   };
+}
+
+function limitsOf({ host, whyOtherLimits, whyNoRoom }: StatusParts): LimitsStatus | undefined {
+  if (host?.directory.manifest?.member === undefined) return undefined;
+  return { areOthers: whyOtherLimits !== undefined, lackRoom: whyNoRoom !== undefined };
 }
 
 function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isReady: boolean } {

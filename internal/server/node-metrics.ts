@@ -49,6 +49,19 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
       return clock === undefined ? [] : [{ labels: {}, value: clock.aheadMs / 1_000 }];
     },
   );
+  metrics.gaugeFamilyFrom(
+    'walnut_limits_unfit',
+    'On a member of a cluster: 1 where the limits of its group are not those of its configuration, or are more than its machine has room for.',
+    ['why'],
+    () => {
+      const { limits } = status();
+      if (limits === undefined) return [];
+      return [
+        { labels: { why: 'configuration' }, value: limits.areOthers ? 1 : 0 },
+        { labels: { why: 'room' }, value: limits.lackRoom ? 1 : 0 },
+      ];
+    },
+  );
   metrics.gaugeFrom('walnut_uptime_seconds', 'Since the process started.', () => status().uptimeMs / 1_000);
   metrics.gaugeFrom('walnut_term', 'The term of the last applied record.', () =>
     termOf((status().position ?? NO_POSITION).epoch),

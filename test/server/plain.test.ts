@@ -144,6 +144,18 @@ describe('/metrics', () => {
     }
     expect(lintMetrics(text)).toEqual([]);
   });
+
+  it('shows where the limits of a group do not fit a member, and nothing of it elsewhere', async () => {
+    const running = await start();
+    const linesNow = async () =>
+      (await http1(running, 'GET', '/metrics')).text.match(/^walnut_limits_unfit.*$/gm);
+    expect(await linesNow()).toBeNull();
+    running.node.statusOverrides = { limits: { areOthers: true, lackRoom: false } };
+    expect(await linesNow()).toEqual([
+      'walnut_limits_unfit{why="configuration"} 1',
+      'walnut_limits_unfit{why="room"} 0',
+    ]);
+  });
 });
 
 describe('grpc.health.v1', () => {

@@ -6,7 +6,7 @@ export type Section = (typeof SECTIONS)[number];
 /** The first that fits; what fits none is about the node. */
 const BEGINNINGS: readonly (readonly [Section, RegExp])[] = [
   ['memory', /^(walnut_memory|process_(resident|virtual)|walnut_request_body|walnut_http2_waiting)/],
-  ['store', /^walnut_(store|fill|watch|scrub|rebuilds)/],
+  ['store', /^walnut_(store|fill|watch|scrub|rebuilds|limits)/],
   ['log', /^walnut_(wal|snapshot|checkpoint|aside|diverged|earliest|applied|durable|recovery)/],
   [
     'replication',

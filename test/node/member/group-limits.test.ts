@@ -46,7 +46,8 @@ describe('the limits of a group', () => {
     await cluster.untilLed();
     expect(limitsOf(cluster.master)).toEqual({ ...LIMITS, defaultTtlMs: 20_000 });
     expect(await deadline()).toBe(20_000);
-    expect(cluster.master.node.status().reasons).toContain(why);
+    const { reasons, limits } = cluster.master.node.status();
+    expect([reasons.includes(why), limits]).toEqual([true, { areOthers: true, lackRoom: false }]);
   });
 
   it('are changed at its leader for all members, and outlive failovers and restarts', async () => {
