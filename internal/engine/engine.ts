@@ -244,7 +244,7 @@ export class Engine implements RecordState {
     return table.standingOf(position);
   }
 
-  /** The newest timestamp in the log. */
+  /** The newest timestamp in the log; 0: it has no record behind its snapshot. */
   get lastTimestampMs(): number {
     return this.#lastTimestampMs;
   }

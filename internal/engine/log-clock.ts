@@ -10,6 +10,7 @@
  * stated in the log (`state`) and then no longer counts as an error.
  */
 import { type Entry, movedDeadline, NEVER } from '#model/entry.ts';
+import { UNKNOWN_LAG_MS } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 
 /**
@@ -54,6 +55,11 @@ export class LogClock {
   restart(lastTimestampMs: number): void {
     this.#newestTimestampMs = Math.max(this.#newestTimestampMs, lastTimestampMs);
     this.#rebase(Math.max(this.#wallTargetMs, this.#newestTimestampMs));
+  }
+
+  /** Milliseconds since a record was made that has this timestamp; `UNKNOWN_LAG_MS` for 0, where there is no record. */
+  ageMs(timestampMs: number): number {
+    return timestampMs === 0 ? UNKNOWN_LAG_MS : Math.max(0, this.nowMs() - timestampMs);
   }
 
   /** Milliseconds that the log states must be added to its clock to get wall time; 0 unless an operator stated an offset. */

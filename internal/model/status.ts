@@ -105,10 +105,15 @@ export const SCRUB_UNKNOWN: ScrubStatus = {
 };
 
 /**
- * A lag above it is that of data whose age is not known: a directory with a snapshot and no later
- * record has no time to compare with, so its age counts from 1970.
+ * The lag, and the staleness, of data whose age is not known: beyond every limit. A replica that has not been
+ * caught up since its start has it, unless a record of its log says when it was made.
  */
-export const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
+export const UNKNOWN_LAG_MS = Number.MAX_SAFE_INTEGER;
+
+/** `12 ms old`, as a part of a sentence. */
+export function describeAge(stalenessMs: number): string {
+  return stalenessMs === UNKNOWN_LAG_MS ? 'of an age that is not known' : `${Math.ceil(stalenessMs)} ms old`;
+}
 
 /** On a replica: the master it follows. */
 export interface UpstreamStatus {

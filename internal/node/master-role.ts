@@ -241,7 +241,7 @@ export class MasterRole {
   /** A fenced master was up to date when it wrote its newest record, one in a cluster while it had its lease. */
   get stalenessMs(): number {
     if (!this.#fence.isUp) return this.#gate.lostForMs;
-    return Math.max(0, this.#engine.logClock.nowMs() - this.#engine.lastTimestampMs);
+    return this.#engine.logClock.ageMs(this.#engine.lastTimestampMs);
   }
 
   get state(): NodeState {

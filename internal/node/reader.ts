@@ -23,6 +23,7 @@ import { movedDeadline, stated } from '#model/entry.ts';
 import { checkCaller, notYet, WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
+import { describeAge } from '#model/status.ts';
 import { withModified } from '#node/modified.ts';
 import { positionBefore } from '#node/since.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -178,7 +179,7 @@ export class Reader {
     const { maxStalenessMs } = command;
     if (maxStalenessMs !== undefined && stalenessMs > maxStalenessMs) {
       throw notYet(
-        `this answer would be ${Math.ceil(stalenessMs)} ms stale: max_staleness_ms is ${maxStalenessMs}`,
+        `this answer would be ${describeAge(stalenessMs)}: max_staleness_ms is ${maxStalenessMs}`,
         this.#context.leaderHint,
       );
     }

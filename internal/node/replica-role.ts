@@ -126,8 +126,10 @@ export class ReplicaRole {
     if (shortage !== undefined) reasons.push(describeShortage(shortage));
     if (this.#host.delayed !== undefined) reasons.push(describeDelay(this.#host.delayed.status));
     const lagMs = this.#follower.lag.logMs;
-    if (lagMs > UNKNOWN_LAG_MS) reasons.push('the age of the data is not known before the master is reached');
-    else if (lagMs > this.#options.maxLagMs) {
+    if (lagMs === UNKNOWN_LAG_MS) {
+      if (this.#host.engine !== undefined)
+        reasons.push('the age of the data is not known before it has caught up with its master once');
+    } else if (lagMs > this.#options.maxLagMs) {
       reasons.push(`${Math.ceil(lagMs)} ms behind: replication.max_lag is ${this.#options.maxLagMs} ms`);
     }
     return reasons;

@@ -1,5 +1,5 @@
 /** What a node's status says of the master that it follows, and of those that follow it, as metrics. */
-import type { NodeStatus, ReplicaStatus } from '#model/status.ts';
+import { type NodeStatus, type ReplicaStatus, UNKNOWN_LAG_MS } from '#model/status.ts';
 import type { Metrics } from '#platform/metrics.ts';
 
 export function registerReplicationMetrics(metrics: Metrics, status: () => NodeStatus): void {
@@ -24,8 +24,8 @@ function registerUpstream(metrics: Metrics, status: () => NodeStatus): void {
   upstream('walnut_upstream_lag_records', 'On a replica: records behind its master.', (s) => s.lagRecords);
   upstream(
     'walnut_upstream_lag_seconds',
-    'On a replica: time since it was last caught up.',
-    (s) => s.lagMs / 1_000,
+    'On a replica: time since it was last caught up; +Inf: not known, as before it was so once.',
+    ({ lagMs }) => (lagMs === UNKNOWN_LAG_MS ? Number.POSITIVE_INFINITY : lagMs / 1_000),
   );
 }
 

@@ -44,7 +44,7 @@ export class Follower {
     const { observer } = options;
     this.#observing = observer && new Observing(this.#parts, this.#intake, observer.takeHotKeys);
     const { state, upstream, linkState } = this.#parts;
-    this.lag = new Lag(options.host, options.clock, linkState, () => this.#isStreaming);
+    this.lag = new Lag(options.host, linkState, () => this.#isStreaming);
     const { quarantine } = state;
     if (quarantine === undefined) return;
     state.set('quarantined', `quarantined: ${quarantine.reason}`);

@@ -1,27 +1,23 @@
 /**
  * How far this replica is behind its master, for its log and for its visible
  * state. The two differ on a delayed replica. Computed from engine and link when
- * asked; the only state kept is the time of the start.
+ * asked; no state is kept.
  */
 import type { EngineHost } from '#engine/engine-host.ts';
 import { NO_LSN } from '#model/position.ts';
-import type { Clock } from '#platform/clock.ts';
+import { UNKNOWN_LAG_MS } from '#model/status.ts';
 import type { LinkState } from '#slave/link-state.ts';
 
 export class Lag {
   readonly #host: EngineHost;
-  readonly #clock: Clock;
   readonly #link: LinkState;
   readonly #isStreaming: () => boolean;
-  readonly #startedMs: number;
 
   /** `isStreaming` tells whether the replica is linked and takes pushes. */
-  constructor(host: EngineHost, clock: Clock, link: LinkState, isStreaming: () => boolean) {
+  constructor(host: EngineHost, link: LinkState, isStreaming: () => boolean) {
     this.#host = host;
-    this.#clock = clock;
     this.#link = link;
     this.#isStreaming = isStreaming;
-    this.#startedMs = clock.monotonicMs();
   }
 
   /** Records that are durable on the master and not visible here. */
@@ -49,12 +45,10 @@ export class Lag {
   /**
    * Milliseconds since this replica's log was last known to be level. Until that
    * happens once after a start, the age of its newest record, which was the
-   * master's newest when it was written.
+   * master's newest when it was written; `UNKNOWN_LAG_MS` where there is none.
    */
   get #logAgeMs(): number {
     const { engine } = this.#host;
-    if (this.#link.stalenessMs !== undefined) return this.#link.stalenessMs;
-    if (engine === undefined) return Math.floor(this.#clock.monotonicMs() - this.#startedMs);
-    return Math.max(0, engine.logClock.nowMs() - engine.lastTimestampMs);
+    return this.#link.stalenessMs ?? engine?.logClock.ageMs(engine.lastTimestampMs) ?? UNKNOWN_LAG_MS;
   }
 }

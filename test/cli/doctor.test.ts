@@ -45,6 +45,9 @@ const METRICS = [
   'walnut_event_loop_delay_seconds{percentile="99"} 0.01',
 ];
 
+/** The lag of a replica that does not know how old its data is. */
+const UNKNOWN = 2n ** 53n - 1n;
+
 function reading(status: Status = {}, metrics: readonly string[] = []): NodeReading {
   const names = metrics.map((line) => line.replace(/ \S+$/, ''));
   const lines = [...METRICS.filter((line) => !names.includes(line.replace(/ \S+$/, ''))), ...metrics];
@@ -160,6 +163,8 @@ describe('the checks of a node', () => {
     ['is late', replica({ lagMs: 30_001n }), ['problem: master']],
     ['applies late as it should', { ...replica({ lagMs: 60_000n }), state: NodeState.DELAYED }, []],
     ['does not hear its master', replica({ linked: false }), ['problem: master']],
+    ['has just started', { ...replica({ lagMs: UNKNOWN }), uptimeMs: 30_000n }, []],
+    ['never caught up', { ...replica({ lagMs: UNKNOWN }), uptimeMs: 30_001n }, ['problem: master']],
   ])('judge a replica that %s', (_, status, expected) => {
     expect(bad(reading(status))).toEqual(['problem: one master', ...expected]);
   });

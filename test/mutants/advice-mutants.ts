@@ -37,6 +37,13 @@ export const ADVICE_MUTANTS: readonly Mutant[] = [
     tests: [IDENTITY],
   },
   {
+    name: 'age of data without a record counted from 1970',
+    file: 'internal/engine/log-clock.ts',
+    text: 'return timestampMs === 0 ? UNKNOWN_LAG_MS : Math.max(',
+    replacement: 'return Math.max(',
+    tests: ['test/node/replication.test.ts'],
+  },
+  {
     name: 'lag of a replica that begins anew with each registration',
     file: 'internal/replication/replica-progress.ts',
     text: 'this.#wasLevel ? nowMs : (before?.levelMs ?? nowMs);',

@@ -90,7 +90,7 @@ describe('a read that is refused', () => {
       group.network.cut(from, to);
     await group.clock.advance(2_000.4);
     const stale = await failureOf(() => replica.node.get({ key: 'k', waitMs: 0, maxStalenessMs: 1 }));
-    expect(stale.message).toMatch(/would be \d+ ms stale/);
+    expect(stale.message).toMatch(/would be \d+ ms old/);
   });
 });
 

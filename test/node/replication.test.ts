@@ -1,6 +1,7 @@
 /** What a group does while links break, nodes restart and logs are compacted. */
 import { describe, expect, it } from 'vitest';
 import { termOf } from '#model/position.ts';
+import { UNKNOWN_LAG_MS } from '#model/status.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { describeState, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
@@ -61,6 +62,34 @@ describe('lag', () => {
     group.network.heal();
     await group.untilTrue(() => again.node.status().isReady, 'ready');
     expect(await group.get(again, 'a', { maxStalenessMs: 1_000 })).toBe('1');
+  });
+
+  it('is not known on a replica that has no record and has not caught up since its start', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'a', '1');
+    await group.untilLevel([master, one]);
+    await group.until(one.node.checkpoint());
+    const disk = await group.stop(one);
+    group.network.cut('one:1', 'master:1');
+    group.network.cut('empty:1', 'master:1');
+    const again = await group.replica('one', { fileSystem: disk });
+    const empty = await group.replica('empty');
+    await group.clock.advance(1_000);
+    for (const { node } of [again, empty]) {
+      const { upstream, isReady } = node.status();
+      expect([upstream?.lagMs, isReady]).toEqual([UNKNOWN_LAG_MS, false]);
+    }
+    expect(again.node.status().reasons.join()).toContain(
+      'the age of the data is not known before it has caught',
+    );
+    expect(() => again.node.get({ key: 'a', waitMs: 0, maxStalenessMs: 1e14 })).toThrow(
+      /would be of an age that is not known/,
+    );
+    group.network.heal();
+    await group.untilTrue(() => [again, empty].every(({ node }) => node.status().isReady), 'ready');
+    expect(again.node.status()).toMatchObject({ reasons: [], upstream: { lagMs: 0 } });
   });
 
   it('does not call itself fresh by a push that was long on its way', async () => {

@@ -26,6 +26,8 @@ const ofGateway = (changes: object): Snapshot => {
   return snapshotOf({ kind: 'gateway', view: { readiness: ready, groups: [own] } });
 };
 const master = { address: 'm:1', linked: true, lagRecords: '9', lagMs: '40000' };
+/** The lag of a replica that does not know how old its data is. */
+const UNKNOWN = String(2 ** 53 - 1);
 const refused = (changes: object): Snapshot => ({
   ...figure('walnut_keys_requests_total', 1, { method: 'PUT', code: 'resource_exhausted' }),
   view: statusOf(changes),
@@ -166,6 +168,16 @@ describe('the page', () => {
     ],
     ['WatchersBehind', waiting(300), '300 B of changes wait'],
     ['WalnutReplicaFarBehind', ofNode({ master }), '40 s and 9 records'],
+    [
+      'WalnutReplicaFarBehind',
+      ofNode({ master: { ...master, lagMs: UNKNOWN }, uptimeMs: '31000' }),
+      'has not caught up with its master since it started 31 s ago, and is 9 records behind',
+    ],
+    [
+      'WalnutNoMaster',
+      ofNode({ master: { ...master, lagMs: UNKNOWN, linked: false }, uptimeMs: '6000' }),
+      'its master m:1 for 6.0 s',
+    ],
     [
       'WalnutNoMaster',
       ofNode({ master: { ...master, lagMs: '6000', linked: false } }),

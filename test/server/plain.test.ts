@@ -5,6 +5,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import { UNKNOWN_LAG_MS } from '#model/status.ts';
 import { WATCH_INTERVAL_MS } from '#rpc/health-service.ts';
 import { isLoopbackAddress, isPrivateAddress } from '#rpc/protected-mode.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
@@ -155,6 +156,17 @@ describe('/metrics', () => {
       'walnut_limits_unfit{why="configuration"} 1',
       'walnut_limits_unfit{why="room"} 0',
     ]);
+  });
+
+  it('shows a lag that is not known as one beyond every limit', async () => {
+    const running = await start();
+    const upstream = { address: 'm:8080', isLinked: false, lagRecords: 0, lagMs: UNKNOWN_LAG_MS };
+    running.node.statusOverrides = { upstream };
+    const { text } = await http1(running, 'GET', '/metrics');
+    expect(text).toContain('walnut_upstream_lag_seconds{master="m:8080"} +Inf');
+    expect(lintMetrics(text)).toEqual([]);
+    const { json } = await rpc(running, 'Admin/Status', {});
+    expect(json).toMatchObject({ master: { lagMs: String(2 ** 53 - 1) } });
   });
 });
 

@@ -1,5 +1,6 @@
 /** What is checked of one node, and when it is well. Pure; the limits are those of the alert rules in `deploy/`. */
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
+import { UNKNOWN_LAG_MS } from '#model/status.ts';
 import { countOf, enumName, showBytes, showDuration, showLag } from '../output/output.ts';
 import { COUNT_CHECKS } from './count-checks.ts';
 import { type Check, judgeFill, ok, problem, runbook, warning } from './judgement.ts';
@@ -34,12 +35,14 @@ export const NODE_CHECKS: readonly Check[] = [
   },
   {
     name: 'master',
-    judge: ({ status: { master, state } }) => {
+    judge: ({ status: { master, state, uptimeMs } }) => {
       if (master === undefined) return undefined;
       const advice = runbook('A replica is far behind');
       if (!master.linked) return problem(`its master ${master.address} is not heard`, advice);
       const behind = `${showLag(master.lagMs)} behind ${master.address}`;
-      const isLate = Number(master.lagMs) > LAG_MS_MAX && state !== NodeState.DELAYED;
+      // One that has just started may not know yet how old its data is.
+      const isNew = Number(master.lagMs) === UNKNOWN_LAG_MS && Number(uptimeMs) <= LAG_MS_MAX;
+      const isLate = !isNew && Number(master.lagMs) > LAG_MS_MAX && state !== NodeState.DELAYED;
       return isLate ? problem(behind, advice) : ok(behind);
     },
   },

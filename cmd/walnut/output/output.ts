@@ -96,9 +96,9 @@ export function showDuration(ms: bigint | number): string {
   return describeDuration(Number(ms));
 }
 
-/** How far behind: `?` for data whose age is not known, which counts as if from 1970. */
+/** How far behind: `?` for data whose age is not known. */
 export function showLag(ms: bigint | number): string {
-  return Number(ms) > UNKNOWN_LAG_MS ? '?' : showDuration(ms);
+  return Number(ms) === UNKNOWN_LAG_MS ? '?' : showDuration(ms);
 }
 
 /** `1 segment`, `2 segments`. */

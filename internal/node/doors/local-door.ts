@@ -10,6 +10,7 @@ import type { ScanAnswer, ScanCommand } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument, unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
+import { describeAge } from '#model/status.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { Reader } from '#node/reader.ts';
 import { shown } from '#platform/shown.ts';
@@ -111,7 +112,7 @@ export class LocalDoor {
     const { role } = this.#admission;
     const why = role?.reasons.join('; ') || 'it is catching up';
     return unavailable(
-      `the data here is ${Math.ceil(this.stalenessMs)} ms old, and maxStalenessMs is ${this.maxStalenessMs}: ${why}`,
+      `the data here is ${describeAge(this.stalenessMs)}, and maxStalenessMs is ${this.maxStalenessMs}: ${why}`,
       role?.leaderHint,
     );
   }

@@ -67,6 +67,14 @@ export function showWaiting(many, one) {
   return `${showMany(many, one)} ${many === 1 ? 'waits' : 'wait'}`;
 }
 
+/**
+ * True for the lag of a replica that does not know how old its data is, as before it was caught up once.
+ * @param {string} lagMs
+ */
+export function isUnknownLag(lagMs) {
+  return Number(lagMs) === Number.MAX_SAFE_INTEGER;
+}
+
 /** @param {number} ratio 0 to 1 */
 export function showPercent(ratio) {
   return `${(ratio * 100).toFixed(ratio === 1 || ratio === 0 ? 0 : 1)} %`;

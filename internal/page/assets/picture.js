@@ -1,6 +1,15 @@
 // @ts-check
 /** The group or cluster around the process as plain data: groups of nodes, each with what matters of it. Pure. */
-import { lsnOf, showEnum, showMany, showSpan, showWaiting, showWhole, termOf } from './format.js';
+import {
+  isUnknownLag,
+  lsnOf,
+  showEnum,
+  showMany,
+  showSpan,
+  showWaiting,
+  showWhole,
+  termOf,
+} from './format.js';
 
 /**
  * @typedef {object} PictureNode
@@ -99,9 +108,10 @@ function noteOfNode({ logId, member, observers }) {
  * @returns {[string, string][]}
  */
 function lagFacts({ lagRecords, lagMs }) {
+  const last = Number(lagMs) < 1_000 ? 'now' : `${showSpan(Number(lagMs))} ago`;
   return [
     ['Behind', showMany(Number(lagRecords), 'record')],
-    ['Last caught up', Number(lagMs) < 1_000 ? 'now' : `${showSpan(Number(lagMs))} ago`],
+    ['Last caught up', isUnknownLag(lagMs) ? 'not since its start' : last],
   ];
 }
 

@@ -1,6 +1,6 @@
 // @ts-check
 /** Rules about what a node may do: its state, its master and its replicas. Pure. */
-import { showMany, showSpan } from './format.js';
+import { isUnknownLag, showMany, showSpan } from './format.js';
 import { commandsIn, EVERY_KIND, OPERATIONS, reasonsOf } from './rule.js';
 import { unansweredBy } from './rules-cluster.js';
 
@@ -79,7 +79,7 @@ export const ROLE_RULES = [
     find: ({ now: { view } }) =>
       isWithoutMaster(view)
         ? [
-            `This replica has not heard its master ${view.master.address} for ${showSpan(Number(view.master.lagMs))}. If the pages of the others say so, too, no node takes writes.`,
+            `This replica has not heard its master ${view.master.address} for ${showSpan(behindMs(view))}. If the pages of the others say so, too, no node takes writes.`,
           ]
         : [],
     type: ({ now: { view }, here }) =>
@@ -225,11 +225,18 @@ function statusOf({ kind }, here) {
 }
 
 /** @param {any} view */
-function isWithoutMaster({ master, state }) {
+function isWithoutMaster(view) {
+  const { master, state } = view;
   // A master takes no notice of a replica that is quarantined.
-  return (
-    state !== QUARANTINED && master !== undefined && !master.linked && Number(master.lagMs) > SILENT_MASTER_MS
-  );
+  return state !== QUARANTINED && master !== undefined && !master.linked && behindMs(view) > SILENT_MASTER_MS;
+}
+
+/**
+ * How long ago this replica was caught up; before it was so once, at least since its start.
+ * @param {any} view
+ */
+function behindMs({ master, uptimeMs }) {
+  return isUnknownLag(master.lagMs) ? Number(uptimeMs) : Number(master.lagMs);
 }
 
 /**
@@ -243,11 +250,16 @@ function promotionsIn({ reasons }, here) {
 }
 
 /** @param {any} view */
-function behindOf({ master, state }) {
+function behindOf(view) {
+  const { master, state } = view;
   if (master === undefined || state === QUARANTINED) return [];
-  if (state === 'NODE_STATE_DELAYED' || Number(master.lagMs) <= LAG_MS_MAX) return [];
-  const far = `${showSpan(Number(master.lagMs))} and ${showMany(Number(master.lagRecords), 'record')}`;
-  return [`This replica is ${far} behind its master.`];
+  if (state === 'NODE_STATE_DELAYED' || behindMs(view) <= LAG_MS_MAX) return [];
+  const [span, records] = [showSpan(behindMs(view)), showMany(Number(master.lagRecords), 'record')];
+  return isUnknownLag(master.lagMs)
+    ? [
+        `This replica has not caught up with its master since it started ${span} ago, and is ${records} behind.`,
+      ]
+    : [`This replica is ${span} and ${records} behind its master.`];
 }
 
 /**

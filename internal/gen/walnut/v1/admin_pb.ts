@@ -806,7 +806,8 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
   lagRecords: bigint;
 
   /**
-   * Milliseconds since this node was last known to be caught up.
+   * Milliseconds since this node was last known to be caught up. 2^53 - 1: not known,
+   * as before it was so once and without a record that says when it was made.
    *
    * @generated from field: uint64 lag_ms = 4;
    */
