@@ -80,6 +80,8 @@ export interface OneMessage extends RelayedMessage {
 }
 
 export interface BatchMessage extends RelayedMessage {
+  /** What its operations are, by the tags of the contract; there may be more of them. */
+  readonly kinds: Uint8Array;
   /** The places of its operations in the Batch; undefined: it has all of them. */
   readonly places: readonly number[] | undefined;
   /** True if `unnamed` is one name for all of its operations. */

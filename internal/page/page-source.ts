@@ -37,6 +37,7 @@ export const SHOWN: readonly string[] = [
   'process_cpu_seconds_total',
   'process_resident_memory_bytes',
   'walnut_auth_file_ok',
+  'walnut_batch_operations_total',
   'walnut_checkpoint_failing',
   'walnut_connections',
   'walnut_connections_max',

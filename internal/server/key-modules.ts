@@ -10,9 +10,10 @@ import { createKeysRoute } from '#server/keys-route.ts';
 import type { KeysRouteOptions } from '#server/keys-serve.ts';
 import { createKeysViews } from '#server/keys-views.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
-import { createKeysObserver } from '#server/node-metrics.ts';
+import { createKeysObserver, registerBatchMetrics } from '#server/node-metrics.ts';
 import { createWatchRoute } from '#server/watch-route.ts';
 import { wishHeaders } from '#server/wish-api.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
 
 export interface KeyModulesOptions {
   readonly keyValue: KeyValuePort;
@@ -43,11 +44,14 @@ export function createKeyModules(options: KeyModulesOptions, edge: Edge): EdgeMo
     observe: createKeysObserver(metrics),
     tellsPositions: () => port.withWish !== undefined || (options.group?.() ?? '') !== '',
   };
+  const counts = new BatchCounts();
+  registerBatchMetrics(metrics, counts);
   const kv = createKeyValueModule({
     ...{ port, views, slices, bulk, relay, clock, batchBytesMax, headers: headers.calls },
     group: options.group,
     limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     describe: (error) => errors.toHttpError(error),
+    counts,
   });
   return {
     services: [kv],

@@ -1,9 +1,9 @@
 /** KVStore over Connect: decode, ask the port, encode. */
 import { isEverything } from '#auth/prefixes.ts';
-import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type BatchRequest, type BatchResponse, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
-import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RelayPort } from '#model/relay.ts';
@@ -29,8 +29,10 @@ import {
   type BatchLimits,
   type DescribeError,
   fromBatchResults,
+  type ParsedBatch,
   toBatchOperations,
 } from '#wire/batch-codec.ts';
+import type { BatchCounts } from '#wire/batch-counts.ts';
 import { toNamedWrites } from '#wire/batch-name.ts';
 import { fromExplainAnswer, toExplainCommand } from '#wire/explain-codec.ts';
 import { JsonCalls } from '#wire/json-calls.ts';
@@ -80,6 +82,8 @@ export interface KeyValueModuleOptions {
   /** `server.max_batch_bytes` */
   readonly batchBytesMax: number;
   readonly describe: DescribeError;
+  /** Gets what becomes of the operations of Batches. */
+  readonly counts: BatchCounts;
 }
 
 type Methods = MethodTable<typeof KVStore>;
@@ -239,7 +243,7 @@ function createBatch(
   { takes, endOf }: Calls,
   group: ToldGroup | undefined,
 ): Methods['batch'] {
-  const { port: whole, limits, relay, describe, views, slices, clock } = options;
+  const { port: whole, limits, relay, describe, views, slices, clock, counts } = options;
   const general = new BatchBytes({
     ...options,
     ...{ group, endOf },
@@ -248,6 +252,16 @@ function createBatch(
     pace: slices,
   });
   const bytes = relay === undefined ? general : new RelayedBatches(relay, general, limits);
+  const answerOf = (
+    request: BatchRequest,
+    parsed: ParsedBatch,
+    results: readonly BatchResult[],
+    context: UnaryContext,
+  ): BatchResponse => {
+    tellLeader(results, context);
+    counts.addParsed(request, parsed, results);
+    return fromBatchResults(parsed, results, limits, describe);
+  };
   return {
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {
@@ -255,23 +269,18 @@ function createBatch(
       if (request.atomic) {
         const command = toAtomicBatch(request, limits);
         const signal = mayWait(command) || readsMayWait(command.operations) || context.hasDeadline;
-        return fromAtomicAnswer(
-          await port.atomicBatch(command, signal ? endOf(context) : undefined),
-          describe,
-        );
+        const answer = await port.atomicBatch(command, signal ? endOf(context) : undefined);
+        counts.addAll(command.operations, answer.results);
+        return fromAtomicAnswer(answer, describe);
       }
       const parsed = toBatchOperations(request, limits);
       const { operations } = parsed;
       const signal = signalOf(operations, context, endOf);
       const named = toNamedWrites(request, parsed);
-      if (named !== undefined) {
-        const done = await port.namedBatch(named.writes, named.id, signal);
-        tellLeader(done, context);
-        return fromBatchResults(parsed, done, limits, describe);
-      }
+      if (named !== undefined)
+        return answerOf(request, parsed, await port.namedBatch(named.writes, named.id, signal), context);
       const results = operations.length === 0 ? [] : await batch(operations, signal);
-      tellLeader(results, context);
-      return fromBatchResults(parsed, results, limits, describe);
+      return answerOf(request, parsed, results, context);
     },
     binaryImpl: (request, context, headroom) =>
       writesEverything(context, takes) ? bytes.batch(request, context, headroom) : undefined,

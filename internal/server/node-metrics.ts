@@ -4,6 +4,7 @@ import type { NodeStatus, RecoveryStatus } from '#model/status.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { createCallObserver, type ObserveCall } from '#rpc/call-observer.ts';
 import { registerReplicationMetrics } from '#server/replication-metrics.ts';
+import type { BatchCount } from '#wire/batch-counts.ts';
 
 /** `statusNow`: the node's, as the server shows it; made once for each scrape. */
 export function registerNodeMetrics(metrics: Metrics, statusNow: () => NodeStatus): void {
@@ -28,6 +29,26 @@ export function createKeysObserver(metrics: Metrics): ObserveCall {
   // Methods come from the network; only those that exist become labels.
   return (method, code, durationMs) =>
     observe(/^(GET|HEAD|PUT|POST|DELETE|OPTIONS)$/.test(method) ? method : 'other', code, durationMs);
+}
+
+/** Operations of Batches by the rpc that does the same alone, and by the code of their result. */
+export function registerBatchMetrics(metrics: Metrics, counts: Iterable<BatchCount>): void {
+  metrics.counterFamilyFrom(
+    'walnut_batch_operations_total',
+    'Operations of Batches, by the method that does the same and the code of their result (ok included).',
+    ['method', 'code'],
+    () =>
+      Array.from(counts, ({ kind, code, count }) => ({
+        labels: { method: methodOf(kind), code },
+        value: count,
+      })),
+  );
+}
+
+function methodOf(kind: BatchCount['kind']): string {
+  return kind === undefined
+    ? 'unknown'
+    : `walnut.v1.KVStore/${kind.slice(0, 1).toUpperCase()}${kind.slice(1)}`;
 }
 
 function registerNode(metrics: Metrics, status: () => NodeStatus): void {

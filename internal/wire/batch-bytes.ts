@@ -15,8 +15,10 @@ import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
+import type { BatchCounts } from '#wire/batch-counts.ts';
 import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
 import { type Caller, type Encoded, momentFor } from '#wire/kv-calls.ts';
+import { GET, SET } from '#wire/kv-columns.ts';
 import { encodeLargeResults, LARGE_ANSWER_BYTES, valuesIn, writeResult } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
@@ -35,6 +37,7 @@ export interface BatchBytesOptions {
   readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
   readonly describe: DescribeError;
+  readonly counts: BatchCounts;
   /** See `KeyValueCalls`. */
   readonly group?: ToldGroup | undefined;
   /** What ends the work of a Batch; undefined: the signal of its caller. */
@@ -43,6 +46,7 @@ export interface BatchBytesOptions {
 
 /** One per edge: its buffers serve one request after another. */
 export class BatchBytes {
+  readonly counts: BatchCounts;
   readonly #options: BatchBytesOptions;
   readonly #reader: RequestReader;
   readonly #writer = new AnswerWriter();
@@ -50,6 +54,7 @@ export class BatchBytes {
 
   constructor(options: BatchBytesOptions) {
     this.#options = options;
+    this.counts = options.counts;
     this.#reader = new RequestReader(options.limits.valueBytesMax, options.group);
     this.#mixed = options.bulk && new MixedBytes(options, options.bulk, this.#writer);
   }
@@ -102,14 +107,15 @@ export class BatchBytes {
 
   /** Undefined for what the general way refuses. */
   #carryOutNamed(id: BatchId, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
-    const { namedBatch, limits } = this.#options;
+    const { namedBatch, limits, counts } = this.#options;
     const { columns } = this.#reader;
     const writes = columns.bytes.length <= BULK_BYTES_MAX ? columns.unnamedWrites() : undefined;
     if (writes === undefined) return undefined;
     const signal = caller.hasDeadline ? caller.signal : undefined;
-    return mapAwaitable(namedBatch(writes, id, signal), (results) =>
-      this.#encodeAll(results, NOTHING, new AnswerBudget(limits), caller, headroom),
-    );
+    return mapAwaitable(namedBatch(writes, id, signal), (results) => {
+      counts.addAll(writes, results);
+      return this.#encodeAll(results, NOTHING, new AnswerBudget(limits), caller, headroom);
+    });
   }
 
   /** Carries out operations, for an answer that begins with results that are encoded already. */
@@ -120,16 +126,16 @@ export class BatchBytes {
     caller: Caller,
     headroom: number,
   ): Awaitable<Buffer> {
-    const { batch } = this.#options;
-    const { endOf } = this.#options;
+    const { batch, counts, endOf } = this.#options;
     const isEnding = caller.hasDeadline || mayWait(operations);
     const signal = isEnding ? (endOf?.(caller) ?? caller.signal) : undefined;
-    return mapAwaitable(batch(operations, signal), (results) =>
-      this.#encodeAll(results, encoded, budget, caller, headroom),
-    );
+    return mapAwaitable(batch(operations, signal), (results) => {
+      counts.addAll(operations, results);
+      return this.#encodeAll(results, encoded, budget, caller, headroom);
+    });
   }
 
-  /** The answer that has these results. */
+  /** The answer that has these results, which are counted already. */
   encode(results: readonly BatchResult[], caller: Caller, headroom: number): Awaitable<Buffer> {
     return this.#encodeAll(results, NOTHING, new AnswerBudget(this.#options.limits), caller, headroom);
   }
@@ -160,6 +166,7 @@ export class BatchBytes {
   #encodeAtomicSets(made: SetsAnswer, count: number, caller: Caller, headroom: number): Buffer {
     const answer = this.#answerOf(made, caller);
     if (answer === undefined) throw made.refused.get(0);
+    this.#options.counts.done(SET, count);
     const writer = this.#writer;
     writer.begin(headroom);
     writer.written('set', answer, count);
@@ -172,7 +179,7 @@ export class BatchBytes {
     const { entries } = moment;
     const { columns } = this.#reader;
     const { keyOffsets, keyBytes, count } = columns;
-    const { limits } = this.#options;
+    const { limits, counts } = this.#options;
     const writer = this.#writer;
     const budget = new AnswerBudget({ ...limits, answerBytesMax: LARGE_ANSWER_BYTES });
     const { asOf, stalenessMs } = this.#options.group?.moment(moment, caller) ?? moment;
@@ -184,6 +191,7 @@ export class BatchBytes {
       if (found === NOT_FOUND || budget.takes(entries.valueBytesOf(found))) writeRead(writer, entries, found);
       else return this.#answerLargeGets(i, budget.bytes, caller, headroom);
     }
+    counts.done(GET, count);
     return writer.take();
   }
 
@@ -191,6 +199,7 @@ export class BatchBytes {
   #answerLargeGets(from: number, bytes: number, caller: Caller, headroom: number): Awaitable<Buffer> {
     const budget = new AnswerBudget(this.#options.limits);
     budget.takes(bytes);
+    this.#options.counts.done(GET, from);
     const encoded = Buffer.from(this.#writer.take().subarray(headroom));
     const operations = this.#reader.columns.operations().slice(from);
     return this.#carryOut(operations, encoded, budget, caller, headroom);
@@ -204,7 +213,9 @@ export class BatchBytes {
     const answer = this.#answerOf(made, caller);
     const { refused } = made;
     const writer = this.#writer;
-    const { describe } = this.#options;
+    const { describe, counts } = this.#options;
+    if (answer !== undefined) counts.done(SET, count - refused.size);
+    for (const error of refused.values()) counts.refused(SET, error);
     writer.begin(headroom);
     if (refused.size === 0 && answer !== undefined) {
       writer.written('set', answer, count);

@@ -15,6 +15,7 @@ import type { WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
+import type { BatchCounts } from '#wire/batch-counts.ts';
 import type { FoundAt } from '#wire/call-form.ts';
 import { GET, type OperationColumns, SET } from '#wire/kv-columns.ts';
 import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
@@ -25,6 +26,7 @@ const NO_BYTES = new Uint8Array(0);
 export interface MixedOptions {
   readonly limits: BatchLimits;
   readonly describe: DescribeError;
+  readonly counts: BatchCounts;
   /** See `KeyValueCalls`. */
   readonly group?: ToldGroup | undefined;
 }
@@ -33,15 +35,17 @@ export class MixedBytes {
   readonly #bulk: BulkPort;
   readonly #limits: BatchLimits;
   readonly #describe: DescribeError;
+  readonly #counts: BatchCounts;
   readonly #group: ToldGroup | undefined;
   readonly #writer: AnswerWriter;
   readonly #reads = new AnswerWriter();
 
   /** `writer`: the edge's own, for whole answers. */
-  constructor({ limits, describe, group }: MixedOptions, bulk: BulkPort, writer: AnswerWriter) {
+  constructor({ limits, describe, counts, group }: MixedOptions, bulk: BulkPort, writer: AnswerWriter) {
     this.#bulk = bulk;
     this.#limits = limits;
     this.#describe = describe;
+    this.#counts = counts;
     this.#group = group;
     this.#writer = writer;
   }
@@ -100,15 +104,19 @@ export class MixedBytes {
     headroom: number,
   ): Buffer {
     const writer = this.#writer;
+    const counts = this.#counts;
     writer.begin(headroom);
     let from = 0;
     for (let i = 0; i < kinds.length; i++) {
       const other = others.size === 0 ? undefined : others.get(i);
-      const isGet = kinds[i] === GET;
+      const kind = kinds[i] as number;
+      const isGet = kind === GET;
+      if (other instanceof WalnutError) counts.refused(kind, other);
+      else counts.done(kind);
       if (other instanceof WalnutError)
         writer.message(toResultMessage({ kind: 'error', error: other }, this.#describe));
       else if (isGet) writer.encoded(readBytes.subarray(from, ends[i]));
-      else writer.written(kinds[i] === SET ? 'set' : 'delete', (other ?? answer) as WriteAnswer);
+      else writer.written(kind === SET ? 'set' : 'delete', (other ?? answer) as WriteAnswer);
       if (isGet) from = ends[i] as number;
     }
     return writer.take();

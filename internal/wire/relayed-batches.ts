@@ -8,6 +8,7 @@ import type { EncodedAnswer, RelayedPart, RelayPort } from '#model/relay.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { type BatchBytes, BULK_BYTES_MAX } from '#wire/batch-bytes.ts';
 import type { BatchLimits } from '#wire/batch-codec.ts';
+import type { BatchCounts } from '#wire/batch-counts.ts';
 import type { Caller, Encoded } from '#wire/kv-calls.ts';
 import { LARGE_ANSWER_BYTES } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
@@ -66,6 +67,7 @@ export class RelayedBatches {
   }
 
   #join(parts: readonly RelayedPart[], caller: Caller, headroom: number): Buffer | Promise<Buffer> {
+    for (const part of parts) count(part, this.#general.counts);
     if (parts.every(isEncoded)) {
       const bytes = parts.reduce((sum, { results }) => sum + results.bytes.length, 0);
       if (bytes <= this.#answerBytesMax) return joined(parts, bytes, headroom);
@@ -84,6 +86,15 @@ function joined(parts: readonly EncodedPart[], bytes: number, headroom: number):
   let at = headroom;
   for (const which of partOf) at = (joiners[which] as AnswerJoiner).next(answer, at);
   return answer;
+}
+
+function count({ message, results }: RelayedPart, counts: BatchCounts): void {
+  const { kinds, operations } = message;
+  for (let i = 0; i < operations; i++) {
+    const result = results.kind === 'decoded' ? results.results[i] : undefined;
+    if (result?.kind === 'error') counts.refused(kinds[i] as number, result.error);
+    else counts.done(kinds[i] as number);
+  }
 }
 
 function isEncoded(part: RelayedPart): part is EncodedPart {

@@ -177,7 +177,7 @@ class PlainOperations implements BatchMessage {
   readonly waitMs: number;
   readonly bytes: number;
   readonly places: readonly number[] | undefined;
-  readonly #kinds: Uint8Array;
+  readonly kinds: Uint8Array;
   readonly #request: Buffer;
   readonly #toCommands: ToCommands;
   readonly #headroom: number;
@@ -204,7 +204,7 @@ class PlainOperations implements BatchMessage {
       if (first === GET && (waitMs[place] as number) > longestMs) longestMs = waitMs[place] as number;
     }
     this.waitMs = longestMs;
-    this.#kinds = areEqual ? (EQUAL_KINDS.get(first) as Uint8Array) : kindsAt(columns, places);
+    this.kinds = areEqual ? (EQUAL_KINDS.get(first) as Uint8Array) : kindsAt(columns, places);
     this.#request = places === undefined ? columns.bytes : cutOut(columns, places);
     this.bytes = this.#request.length;
   }
@@ -220,7 +220,7 @@ class PlainOperations implements BatchMessage {
 
   read(answer: Uint8Array, group: string): RelayedResults {
     const whom = { group, headroom: this.#headroom };
-    return readResults(this.#kinds, this.operations, answer, whom, () => this.commands());
+    return readResults(this.kinds, this.operations, answer, whom, () => this.commands());
   }
 
   commands(): BatchOperation[] {

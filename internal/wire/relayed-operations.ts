@@ -26,7 +26,7 @@ export class RelayedOperations {
   readonly waitMs: number;
   readonly bytes: number;
   protected readonly request: Buffer;
-  protected readonly kinds: Uint8Array;
+  readonly kinds: Uint8Array;
   readonly #needNames: Uint8Array;
   readonly #numbers: Uint32Array;
   /** Undefined: none of them names a position. */

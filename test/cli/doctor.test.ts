@@ -143,6 +143,18 @@ describe('the checks of a node', () => {
     expect(foundOf({ nodes: [node], isWhole: true }, check)).toMatchObject({ found, advice });
   });
 
+  it('count operations of Batches, which are answered OK themselves', () => {
+    const metrics = ['ok', 'internal'].map(
+      (code) => `walnut_batch_operations_total{method="walnut.v1.KVStore/Get",code="${code}"} 5`,
+    );
+    expect(
+      foundOf({ nodes: [reading({ uptimeMs: 90_000n }, metrics)], isWhole: true }, 'calls'),
+    ).toMatchObject({
+      found:
+        '5 of 9 calls and 10 operations of Batches failed by a fault of the process since its start 1m 30s ago',
+    });
+  });
+
   it.each([
     [
       'certificates',

@@ -165,4 +165,18 @@ export const METRIC_MUTANTS: readonly Mutant[] = [
     replacement: 'RestartPreventExitStatus=2',
     tests: [DEPLOY],
   },
+  {
+    name: 'operation of a Batch that is refused counted as carried out',
+    file: 'internal/wire/batch-counts.ts',
+    text: 'this.refused(kind === undefined ? NO_KIND : TAGS[kind], result.error);',
+    replacement: 'this.done(kind === undefined ? NO_KIND : TAGS[kind]);',
+    tests: ['test/server/plain.test.ts'],
+  },
+  {
+    name: 'operations of a Batch that a gateway passes on not counted',
+    file: 'internal/wire/relayed-batches.ts',
+    text: '    for (const part of parts) count(part, this.#general.counts);\n',
+    replacement: '',
+    tests: ['test/server/relayed.test.ts'],
+  },
 ];

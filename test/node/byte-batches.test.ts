@@ -17,6 +17,7 @@ import { describeState, TestGroup, type TestNode } from '#test/doubles/test-grou
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
 import { toNamedWrites } from '#wire/batch-name.ts';
 
 type Operation = MessageInitShape<typeof BatchOperationSchema>;
@@ -139,6 +140,7 @@ describe('batches from bytes', () => {
             bulk,
             limits: LIMITS,
             describe: describeError,
+            counts: new BatchCounts(),
           });
           const pending: Promise<[string, string]>[] = [];
           const both = <T>(act: (each: typeof one) => Promise<T>) => Promise.all([act(one), act(twin)]);

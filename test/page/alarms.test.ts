@@ -198,6 +198,12 @@ describe('the page', () => {
     ['WalnutCheckpointsFail', figure('walnut_checkpoint_failing', 1), 'checkpoint failed'],
     ['WalnutDiskSlow', slow('walnut_wal_fsync_duration_seconds'), 'fdatasync'],
     ['WalnutCallsFail', figure('walnut_rpc_handled_total', 3, { code: 'internal' }), '3 calls'],
+    ['WalnutCallsFail', figure('walnut_batch_operations_total', 3, { code: 'internal' }), '3 calls'],
+    [
+      'WalnutCallsRefused',
+      figure('walnut_batch_operations_total', 3, { code: 'resource_exhausted' }),
+      '3 calls within a minute were refused',
+    ],
     ['WalnutPositionsDiscarded', figure('walnut_keys_requests_total', 3, { code: 'data_loss' }), '3 calls'],
     ['WalnutCallsSlow', slow('walnut_keys_duration_seconds', { method: 'GET' }), 'One Get in a hundred'],
     [

@@ -21,7 +21,7 @@ import {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { WriteAnswer } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Lsn } from '#model/position.ts';
 import { settled } from '#test/doubles/settled.ts';
@@ -30,6 +30,8 @@ import { FakeNode } from '#test/server/fake-node.ts';
 import { http1, start } from '#test/server/running.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
+import { SENT_CODES } from '#wire/error-codes.ts';
 import { type Caller, KeyValueCalls } from '#wire/kv-calls.ts';
 import {
   fromDeleteAnswer,
@@ -97,6 +99,7 @@ function batchBytes(node: FakeNode, bulk: BulkPort | undefined): BatchBytes {
     bulk,
     limits: LIMITS,
     describe: describeError,
+    counts: new BatchCounts(),
   });
 }
 
@@ -154,6 +157,7 @@ const mixed = operationsOf(fc.oneof({ weight: 9, arbitrary: key }, { weight: 1, 
 async function sameAnswers(requests: readonly Uint8Array[], of = bytesOf): Promise<number> {
   const [general, short] = [new FakeNode(), new FakeNode()];
   const bytes = of(short);
+  const counts = new Map<string, number>();
   let taken = 0;
   for (const request of requests) {
     const expected = await byMessages(general, request);
@@ -163,13 +167,27 @@ async function sameAnswers(requests: readonly Uint8Array[], of = bytesOf): Promi
       continue;
     }
     taken++;
+    countInto(counts, request, answer);
     expect(Buffer.from(answer).toString('hex')).toBe(
       expected === 'refused' ? expected : Buffer.from(expected).toString('hex'),
     );
   }
   expect([...short.entries]).toEqual([...general.entries]);
   expect(short.lsn).toBe(general.lsn);
+  const counted = Array.from(bytes.counts, ({ kind, code, count }) => [`${kind} ${code}`, count] as const);
+  expect(Object.fromEntries(counted)).toEqual(Object.fromEntries(counts));
   return taken;
+}
+
+/** What became of each operation, as its caller sees it. */
+function countInto(counts: Map<string, number>, request: Uint8Array, answer: Uint8Array): void {
+  const { operations } = fromBinary(BatchRequestSchema, request);
+  for (const [i, { result }] of fromBinary(BatchResponseSchema, answer).results.entries()) {
+    const isRefused = result.case === 'error' && !/^the operation was carried out/.test(result.value.message);
+    const code = isRefused ? SENT_CODES[result.value.code as ErrorCode].code : 'ok';
+    const what = `${operations[i]?.operation.case} ${code}`;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
 }
 
 describe('a node without a bulk port', () => {

@@ -11,6 +11,7 @@ import { createKeysViews } from '#server/keys-views.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
 
 const none = (): never => expect.unreachable('nothing is served');
 
@@ -30,6 +31,7 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
       clock,
       headers: [],
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },
+      counts: new BatchCounts(),
     }),
     createReplicationModule(replication),
     createAdminModule({

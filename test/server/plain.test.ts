@@ -101,6 +101,24 @@ describe('/metrics', () => {
     expect(text).toContain('walnut_keys_duration_seconds_count{method="GET"} 1');
   });
 
+  it('shows what became of the operations of Batches, which are answered OK themselves', async () => {
+    const running = await start();
+    const set = { set: { key: 'k', value: 'djE=' } };
+    const get = { get: { key: 'k' } };
+    const operations = [set, set, get, { get: { key: '' } }, {}];
+    await rpc(running, 'KVStore/Batch', { operations });
+    await rpc(running, 'KVStore/Batch', { operations: [set], atomic: true });
+    await rpc(running, 'KVStore/Batch', { operations: [], atomic: true });
+    const { text } = await http1(running, 'GET', '/metrics');
+    expect(text.match(/^walnut_batch_operations_total.*$/gm)?.sort()).toEqual([
+      'walnut_batch_operations_total{method="unknown",code="invalid_argument"} 1',
+      'walnut_batch_operations_total{method="walnut.v1.KVStore/Get",code="invalid_argument"} 1',
+      'walnut_batch_operations_total{method="walnut.v1.KVStore/Get",code="ok"} 1',
+      'walnut_batch_operations_total{method="walnut.v1.KVStore/Set",code="ok"} 3',
+    ]);
+    expect(lintMetrics(text)).toEqual([]);
+  });
+
   it('reads the node when asked', async () => {
     const running = await start();
     running.node.statusOverrides = {

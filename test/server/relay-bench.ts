@@ -20,6 +20,7 @@ import { Groups } from '#routing/groups.ts';
 import type { NodeKeys } from '#routing/node-keys.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
 import type { Caller } from '#wire/kv-calls.ts';
 import { RelayedBatches } from '#wire/relayed-batches.ts';
 import { RelayedCalls } from '#wire/relayed-calls.ts';
@@ -101,7 +102,7 @@ function rig(count: number, isNamed: boolean): { one: RelayedCalls; batches: Rel
   const limits = { valueBytesMax: 1_000_000, answerBytesMax: 1_000_000 };
   return {
     one: new RelayedCalls(relay, {} as never, 1_000_000),
-    batches: new RelayedBatches(relay, {} as never, limits),
+    batches: new RelayedBatches(relay, { counts: new BatchCounts() } as never, limits),
   };
 }
 

@@ -37,6 +37,7 @@ import { mapOf } from '#test/routing/fake-cluster.ts';
 import { EPOCH, FakeNode } from '#test/server/fake-node.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
 import { type DescribedError, fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
 import { toNamedWrites } from '#wire/batch-name.ts';
 import { fromBatch, fromNamedBatch, toBatchResults } from '#wire/batch-request-codec.ts';
 import { fromError } from '#wire/error-codec.ts';
@@ -182,6 +183,7 @@ export class RelayedRig {
   /** May alter the answers of nodes to Batches. */
   alter: Alter = () => undefined;
   readonly groups: Groups;
+  readonly counts = new BatchCounts();
   readonly #singles: KeyValueCalls | RelayedCalls;
   readonly #batches: BatchBytes | RelayedBatches;
 
@@ -205,6 +207,7 @@ export class RelayedRig {
       bulk: undefined,
       limits: LIMITS,
       describe: describeError,
+      counts: this.counts,
       endOf: ({ signal }) => earlySignal(signal, this.leftMs, clock),
     });
     this.#singles = isRelayed ? new RelayedCalls(keys.relay, singles, LIMITS.valueBytesMax) : singles;
@@ -224,9 +227,11 @@ export class RelayedRig {
     return answering;
   }
 
-  /** What the nodes were asked to do, and what they have. */
+  /** What the nodes were asked to do, what they have, and what became of the operations of Batches. */
   get seen(): unknown {
-    return [...this.nodes.values()].map(({ calls, entries }) => ({ calls, entries: [...entries] }));
+    const counts = Array.from(this.counts, ({ kind, code, count }) => `${kind} ${code} ${count}`).sort();
+    const nodes = [...this.nodes.values()].map(({ calls, entries }) => ({ calls, entries: [...entries] }));
+    return { nodes, counts };
   }
 
   async #ask(method: RelayMethod, request: Uint8Array): Promise<Buffer | undefined> {

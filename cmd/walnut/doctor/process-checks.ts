@@ -96,8 +96,9 @@ export const PROCESS_CHECKS: readonly Check<ProcessReading>[] = [
   {
     name: 'calls',
     judge: ({ page, status }) => {
-      const { calls, faults } = callsOf(page);
-      const all = countOf(calls, 'call');
+      const { calls, operations, faults } = callsOf(page);
+      const inBatches = operations === 0 ? '' : ` and ${countOf(operations, 'operation')} of Batches`;
+      const all = `${countOf(calls, 'call')}${inBatches}`;
       return faults === 0
         ? ok(`${all}, none failed by a fault of the process`)
         : warning(

@@ -26,6 +26,9 @@ const WAYS: readonly Way[] = [
   },
 ];
 
+/** Counts what became of the operations of Batches, which are answered OK themselves. */
+const OPERATIONS = 'walnut_batch_operations_total';
+
 /** Codes that are the fault of the node, and no answer that a caller has to expect. */
 const FAULTS = new Set(['internal', 'unknown']);
 /** The answer to a session or position of a history that was discarded, as after a restore. */
@@ -36,7 +39,9 @@ const REFUSALS = new Set(['resource_exhausted', 'unavailable']);
 export interface CallFigures {
   /** Calls of clients that were answered. */
   readonly calls: number;
-  /** Those of them that failed by a fault of the node. */
+  /** Operations of Batches among them. */
+  readonly operations: number;
+  /** Calls and operations that failed by a fault of the node. */
   readonly faults: number;
   /** Those that asked with a position of a discarded history (DATA_LOSS, 410). */
   readonly discarded: number;
@@ -47,14 +52,16 @@ export interface CallFigures {
 
 export function callsOf(page: MetricsPage): CallFigures {
   const [rpcs, keys] = WAYS.map(({ durations, isOperation }) => page.histogram(durations, isOperation));
-  const sumOf = (choice: Choice): number =>
+  const ofCalls = (choice: Choice): number =>
     WAYS.reduce(
       (total, { counter, isOperation }) =>
         total + (page.sum(counter, (labels) => isOperation(labels) && choice(labels)) ?? 0),
       0,
     );
+  const sumOf = (choice: Choice): number => ofCalls(choice) + (page.sum(OPERATIONS, choice) ?? 0);
   return {
-    calls: sumOf(() => true),
+    calls: ofCalls(() => true),
+    operations: page.sum(OPERATIONS) ?? 0,
     faults: sumOf(({ code = '' }) => FAULTS.has(code)),
     discarded: sumOf(({ code }) => code === DISCARDED),
     refused: sumOf(({ code = '' }) => REFUSALS.has(code)),

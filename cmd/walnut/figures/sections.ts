@@ -13,7 +13,7 @@ const BEGINNINGS: readonly (readonly [Section, RegExp])[] = [
     /^walnut_(upstream|replica|replication|observer|push|digest|term|promotions|delay|lease|group)/,
   ],
   ['security', /^walnut_(auth|tls|audit|hosts|protected)/],
-  ['calls', /^walnut_(rpc|keys|slow|answers|bodies|requests|connections|http2|event_loop)/],
+  ['calls', /^walnut_(rpc|batch|keys|slow|answers|bodies|requests|connections|http2|event_loop)/],
 ];
 
 export function sectionOf(metric: string): Section {

@@ -24,6 +24,8 @@ const GET = `${KEYS}Get`;
 const STREAM = `${KEYS}Watch`;
 /** Codes that are the fault of the process, and no answer that a caller has to expect. */
 const FAULTS = new Set(['internal', 'unknown']);
+/** Count answers by their code. A Batch is answered OK, whatever became of its operations. */
+const ANSWERS = ['walnut_rpc_handled_total', 'walnut_batch_operations_total', 'walnut_keys_requests_total'];
 
 /** @type {Choice} */
 const isEvery = () => true;
@@ -174,8 +176,7 @@ export function discardedBetween(before, now) {
  * @param {Choice} choice
  */
 function answersBetween(before, now, choice) {
-  const rpcs = riseOf(before, now, 'walnut_rpc_handled_total', choice);
-  return rpcs + riseOf(before, now, 'walnut_keys_requests_total', choice);
+  return ANSWERS.reduce((sum, name) => sum + riseOf(before, now, name, choice), 0);
 }
 
 /**

@@ -20,9 +20,10 @@ export const STORE_RULES = [
     find: (moments) => {
       const { now, before } = moments;
       const calls = riseOf(before, now, 'walnut_rpc_handled_total', isRefusedCall);
+      const operations = riseOf(before, now, 'walnut_batch_operations_total', isExhausted);
       const requests = riseOf(before, now, 'walnut_keys_requests_total', isExhausted);
       return above(
-        calls + requests,
+        calls + operations + requests,
         0,
         (many) => `${showDoneTo(many, 'call')} refused with RESOURCE_EXHAUSTED: ${WHY[causeOf(moments)]}.`,
       );

@@ -7,6 +7,7 @@ import type { BatchOperation } from '#model/commands.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
 import { setCommand, type TestNode } from '#test/doubles/test-group.ts';
 import { BatchBytes } from '#wire/batch-bytes.ts';
+import { BatchCounts } from '#wire/batch-counts.ts';
 import { KeyValueCalls } from '#wire/kv-calls.ts';
 import { ProtobufCalls } from '#wire/protobuf-calls.ts';
 
@@ -146,6 +147,7 @@ describe('two groups', () => {
       bulk: node,
       pace: undefined as never,
       limits: LIMITS,
+      counts: new BatchCounts(),
       describe: () => ({ code: 'x', message: '' }),
     });
     const setOf = (key: string) => toBinary(SetRequestSchema, create(SetRequestSchema, { key }));
