@@ -40,9 +40,18 @@ export interface RetryBegin {
   readonly code: number;
 }
 
+/** `getOrSet` goes without the cache, which answers nothing: `breaker.ts`. */
+export interface OutageEvent {
+  /** `begin`: the first value is loaded without the cache; `load`: each is; `end`: the cache answers again. */
+  readonly phase: 'begin' | 'load' | 'end';
+  /** How long the cache was silent by then. */
+  readonly silentMs: number;
+}
+
 const OPERATIONS = channel('walnut:operation');
 const CALLS = channel('walnut:call');
 const RETRIES = channel('walnut:retry');
+const OUTAGES = channel('walnut:outage');
 
 /** Browsers have no channels: there is nobody to tell. */
 function channel(name: string): Pick<Channel, 'hasSubscribers' | 'publish'> {
@@ -92,6 +101,10 @@ export function hasCallListeners(): boolean {
 
 export function tellCall(message: CallEnd): void {
   CALLS.publish(message);
+}
+
+export function tellOutage(message: OutageEvent): void {
+  OUTAGES.publish(message);
 }
 
 export function tellRetry({ address, attempts, outcome }: Told, error: unknown): void {

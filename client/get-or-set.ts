@@ -2,92 +2,74 @@
  * Reads through the cache: a value that is missing is loaded by one caller and stored
  * for all. In one process calls of a key share one load; between processes the fill
  * lease of the key decides who loads, and what was loaded before the key was written or
- * deleted is not stored.
+ * deleted is not stored. While the cache is not readable (`Breaker`), values are loaded and given
+ * without it, and not stored later either.
  */
 import { Code } from '@connectrpc/connect';
 import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
 import { shown } from '#platform/shown.ts';
 import { ABSENT, isAbsent } from './absent.ts';
-import { checkKey, checkMs, checkNames, type OptionNames } from './call-options.ts';
+import { Breaker, isUnreadable } from './breaker.ts';
+import { checkKey } from './call-options.ts';
 import { type Codec, checkCodec } from './codecs.ts';
 import { CallError, invalid, refusedHere } from './failures.ts';
 import { orGivenUp } from './give-up.ts';
+import { ageOf, type GetOrSetOptions, type Plan, planOf } from './load-plan.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
 import type { Session } from './session.ts';
 
 /** Gives the value of the key, or undefined where there is none. `signal` aborts when nobody waits for it any more. */
 export type Load<T> = (signal: AbortSignal) => Promise<T | undefined> | T | undefined;
 
-export interface GetOrSetOptions {
-  /** How long a loaded value is fresh, milliseconds. */
-  readonly ttlMs: number;
-  /** A value that is fresh for less than this is given, and loaded anew meanwhile. Default 0: never. */
-  readonly refreshBeforeMs?: number;
-  /**
-   * The entry stays for so long after `ttlMs`. A value of this time is loaded anew; it is
-   * given where that fails, or while another process loads. Other readers of the key are
-   * not told that it is stale. Default 0.
-   */
-  readonly staleIfErrorMs?: number;
-  /**
-   * What `load` found to be missing is kept as missing for so long. Such an entry has an
-   * empty value and the content type `application/x-walnut-absent`. Default: not kept.
-   */
-  readonly absentTtlMs?: number;
-  /**
-   * Where the cache is not readable for so long (at most 60,000, default 2,000), or says UNAVAILABLE or
-   * DEADLINE_EXCEEDED, `load` is called all the same, once for all callers of this process, and its value
-   * is given and not stored. Infinity: the call rejects then, as a `get` does.
-   */
-  readonly loadAfterMs?: number;
-  /** After so long another process may load, too; at most 60,000, default 10,000. */
-  readonly leaseMs?: number;
-  /** Gives this call up. The load goes on while others wait for it. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** The calls of a client that this needs. */
 export interface FillClient {
   get(key: string, options: GetOptions & { signal?: AbortSignal | undefined }): Promise<GetResponse>;
   set(key: string, value: Uint8Array, options: SetOptions): Promise<SetResponse>;
-  /** The session that the key is read and written in; undefined: not known yet. */
+  /** The session that the key is read and written in, one for each group; undefined: not known yet. */
   sessionOf(key: string): Pick<Session, 'positions' | 'doubt'> | undefined;
+  /** Aborts when the client is closed. */
+  readonly closed: AbortSignal;
 }
 
-interface Plan {
-  readonly ttlMs: number;
-  readonly refreshBeforeMs: number;
-  readonly staleMs: number;
-  readonly absentTtlMs: number;
-  readonly leaseMs: number;
-  readonly loadAfterMs: number;
+export interface LoadsOptions {
+  readonly client: FillClient;
+  readonly clock: Clock;
+  readonly random: Random;
 }
 
 /** A load under way, and how many wait for it. */
 interface Flight {
   readonly content: Promise<Uint8Array | undefined>;
   readonly aborter: AbortController;
+  readonly progress: Progress;
   callers: number;
 }
 
-type Age = 'missing' | 'fresh' | 'to_refresh' | 'stale';
+interface Progress {
+  /** `load` is under way. */
+  isLoading: boolean;
+}
+
+/** What a flight does for a key that is stored. */
+interface Filling {
+  readonly key: string;
+  readonly load: Load<Uint8Array>;
+  readonly plan: Plan;
+  readonly isRefresh: boolean;
+  readonly breaker: Breaker;
+  readonly doubt: (error: unknown) => void;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
 type FillLease = NonNullable<GetResponse['fillLease']>;
 
-const LEASE_MS = 10_000;
-const LEASE_MS_MAX = 60_000;
-const LOAD_AFTER_MS = 2_000;
-const LOAD_AFTER_MS_MAX = 60_000;
 /** How often a caller waits for a lease that others were given and let end. */
 const ROUNDS_MAX = 3;
 /** While another process refreshes a value, this one looks again after so long. */
 const REFRESH_PAUSE_MS = 1_000;
-const NAMES: OptionNames = new Map(
-  [
-    ...['ttlMs', 'refreshBeforeMs', 'staleIfErrorMs', 'absentTtlMs', 'leaseMs', 'loadAfterMs'],
-    ...['signal', 'codec'],
-  ].map((name) => [name, name === 'signal' ? 'signal' : undefined]),
-);
 const NOTHING = new Uint8Array();
 /** 1970: an entry with this deadline is a delete. */
 const PAST = { case: 'expireAtMs', value: 1n } as const;
@@ -98,10 +80,17 @@ export class Loads {
   readonly #flights = new Map<string, Flight>();
   /** Loads whose values are not stored, since the cache is not readable. */
   readonly #alone = new Map<string, Flight>();
+  /** One for each group, by its session. */
+  readonly #breakers = new WeakMap<object, Breaker>();
+  readonly #random: Random;
+  /** Of keys of which it is not known yet whose they are. */
+  readonly #breaker: Breaker;
 
-  constructor(client: FillClient, clock: Clock) {
+  constructor({ client, clock, random }: LoadsOptions) {
     this.#client = client;
     this.#clock = clock;
+    this.#random = random;
+    this.#breaker = new Breaker(clock, random);
   }
 
   /** Rejects with what `load` throws where no stale value may be given, and with `CallError`s. */
@@ -134,22 +123,27 @@ export class Loads {
 
   /** What the cache says of the key; undefined where it is not readable and the value is to be loaded. */
   async #known(key: string, plan: Plan, signal: AbortSignal | undefined): Promise<GetResponse | undefined> {
-    const { loadAfterMs } = plan;
-    if (loadAfterMs === Number.POSITIVE_INFINITY) return this.#client.get(key, { signal });
+    const breaker = this.#breakerOf(key);
     const doubt = this.#doubtOf(key);
-    let isLate = false;
-    const read = this.#client.get(key, { signal }).catch((error: unknown) => {
-      if (isLate) doubt(error);
-      if (isUnreadable(error)) return undefined;
+    const read = (ends: AbortSignal | undefined) => () => this.#client.get(key, { signal: ends });
+    if (breaker.isOpen(plan)) {
+      breaker.probe(read(this.#client.closed), plan).catch(doubt);
+      return undefined;
+    }
+    try {
+      return await breaker.askUpTo(read(signal), plan, doubt);
+    } catch (error) {
+      if (plan.loadAfterMs !== Number.POSITIVE_INFINITY && isUnreadable(error)) return undefined;
       throw error;
-    });
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(loadAfterMs, () => {
-        isLate = true;
-        resolve(undefined);
-      });
-      read.then(resolve, reject).finally(() => timer.cancel());
-    });
+    }
+  }
+
+  #breakerOf(key: string): Breaker {
+    const session = this.#client.sessionOf(key);
+    if (session === undefined) return this.#breaker;
+    const known = this.#breakers.get(session) ?? new Breaker(this.#clock, this.#random);
+    this.#breakers.set(session, known);
+    return known;
   }
 
   /** One load for all callers of this process, beside those that are stored. */
@@ -158,8 +152,15 @@ export class Loads {
     load: Load<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
-    const flight = this.#alone.get(key) ?? this.#fly(this.#alone, key, async (ends) => load(ends));
+    const stored = this.#flights.get(key);
+    if (stored?.progress.isLoading === true) return this.#wait(this.#flights, key, stored, signal);
+    const flight = this.#alone.get(key) ?? this.#fly(this.#alone, key, (ends) => this.#pass(key, load, ends));
     return this.#wait(this.#alone, key, flight, signal);
+  }
+
+  async #pass(key: string, load: Load<Uint8Array>, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    this.#breakerOf(key).onPassed();
+    return load(signal);
   }
 
   #refresh(key: string, load: Load<Uint8Array>, plan: Plan): void {
@@ -199,20 +200,24 @@ export class Loads {
   #fly(
     flights: Map<string, Flight>,
     key: string,
-    work: (ends: AbortSignal) => Promise<Uint8Array | undefined>,
+    work: (ends: AbortSignal, progress: Progress) => Promise<Uint8Array | undefined>,
   ): Flight {
     const aborter = new AbortController();
-    const content = work(aborter.signal).finally(() => {
+    const progress = { isLoading: false };
+    const content = work(aborter.signal, progress).finally(() => {
       if (flights.get(key) === flight) flights.delete(key);
     });
-    const flight: Flight = { content, aborter, callers: 0 };
+    const flight: Flight = { content, aborter, progress, callers: 0 };
     flights.set(key, flight);
     return flight;
   }
 
   #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight {
     const doubt = this.#doubtOf(key);
-    const flight = this.#fly(this.#flights, key, (ends) => this.#fill(key, load, plan, ends, isRefresh));
+    const breaker = this.#breakerOf(key);
+    const flight = this.#fly(this.#flights, key, (signal, progress) =>
+      this.#fill({ key, load, plan, isRefresh, breaker, doubt, progress, signal }),
+    );
     // One that refreshes waits for itself, so that it does not end with the callers that join it.
     if (isRefresh) flight.callers = 1;
     // Those who wait for it are told why it failed. One that refreshes may have nobody who waits.
@@ -232,60 +237,70 @@ export class Loads {
   }
 
   /** The value that another process stored, or loads it. */
-  async #fill(
-    key: string,
-    load: Load<Uint8Array>,
-    plan: Plan,
-    signal: AbortSignal,
-    isRefresh: boolean,
-  ): Promise<Uint8Array | undefined> {
-    const { leaseMs, refreshBeforeMs, staleMs } = plan;
-    const options = {
-      fillLeaseMs: leaseMs,
-      waitMs: leaseMs,
-      refreshBeforeMs: BigInt(refreshBeforeMs + staleMs),
-      signal,
-    };
+  async #fill(filling: Filling): Promise<Uint8Array | undefined> {
+    const { key, load, plan, isRefresh, signal } = filling;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const answer = await this.#client.get(key, options).catch((error: unknown) => {
-        if (!isRefresh && plan.loadAfterMs !== Number.POSITIVE_INFINITY && isUnreadable(error))
-          return undefined;
-        throw error;
-      });
-      if (answer === undefined) return load(signal);
-      if (answer.fillLease !== undefined)
-        return this.#load(key, load, plan, answer, answer.fillLease, signal);
+      const answer = await this.#lease(filling);
+      if (answer === undefined) return this.#joinAlone(key, load, signal);
+      if (answer.fillLease !== undefined) return this.#load(filling, answer, answer.fillLease);
       if (!answer.found) continue;
       if (isRefresh) await this.#clock.sleep(Math.min(answer.fillWaitMs, REFRESH_PAUSE_MS), signal);
       return contentOf(answer);
     }
     throw refusedHere(
-      `others were given the right to load ${JSON.stringify(key)} and did not store it, ${ROUNDS_MAX} times for ${leaseMs} ms`,
+      `others were given the right to load ${JSON.stringify(key)} and did not store it, ${ROUNDS_MAX} times for ${plan.leaseMs} ms`,
       Code.Unavailable,
     );
   }
 
+  /** Asks for the right to load; undefined where the cache is not readable and the value is to be loaded. */
+  #lease({ key, plan, isRefresh, breaker, doubt, signal }: Filling): Promise<GetResponse | undefined> {
+    const { leaseMs, refreshBeforeMs, staleMs, loadAfterMs } = plan;
+    const options = {
+      fillLeaseMs: leaseMs,
+      waitMs: leaseMs,
+      refreshBeforeMs: BigInt(refreshBeforeMs + staleMs),
+    };
+    const mayPass = !isRefresh && loadAfterMs !== Number.POSITIVE_INFINITY;
+    if (!mayPass) return this.#client.get(key, { ...options, signal });
+    const over = new AbortController();
+    const ends = AbortSignal.any([signal, over.signal]);
+    const asked = this.#client.get(key, { ...options, signal: ends }).catch((error: unknown) => {
+      if (over.signal.aborted) doubt(error);
+      if (isUnreadable(error)) return undefined;
+      throw error;
+    });
+    // It may wait for another caller, which is no silence. Nobody would use a right that is given later.
+    return breaker.orSilence(asked, plan, () => over.abort());
+  }
+
   async #load(
-    key: string,
-    load: Load<Uint8Array>,
-    plan: Plan,
+    { key, load, plan, breaker, doubt, progress, signal }: Filling,
     known: GetResponse,
     lease: FillLease,
-    signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
+    /** Undefined where it failed, or took too long: the lease is its condition, however late it is carried out. */
+    const store = (
+      content: Uint8Array | undefined,
+      expiry: NonNullable<SetOptions['expiry']>,
+    ): Promise<SetResponse | undefined> =>
+      breaker.askUpTo(() => this.#store(key, content, lease, expiry), plan, doubt).catch(unlessLoss);
     let content: Uint8Array | undefined;
+    progress.isLoading = true;
     try {
       content = await load(signal);
     } catch (error) {
       if (known.found && plan.staleMs > 0) return contentOf(known);
       // Ends the lease, so that the next caller need not wait for it. A value that is there stays.
-      if (!known.found) await this.#store(key, undefined, lease, PAST).catch(unlessLoss);
+      if (!known.found) await store(undefined, PAST);
       throw error;
+    } finally {
+      progress.isLoading = false;
     }
     const isKept = content !== undefined || plan.absentTtlMs > 0;
     const keptMs = content === undefined ? plan.absentTtlMs : plan.ttlMs + plan.staleMs;
     const expiry = isKept ? ({ case: 'ttlMs', value: BigInt(keptMs) } as const) : PAST;
-    const stored = await this.#store(key, content, lease, expiry).catch(unlessLoss);
+    const stored = await store(content, expiry);
     // Somebody wrote the key meanwhile: what was loaded may be older.
     if (stored?.applied === false && stored.current !== undefined)
       return contentOf({ ...stored.current, found: true });
@@ -309,29 +324,9 @@ function isLoss(error: unknown): boolean {
   return error instanceof CallError && error.code === Code.DataLoss;
 }
 
-/** No node can say what the key is. */
-function isUnreadable(error: unknown): boolean {
-  return (
-    error instanceof CallError && (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded)
-  );
-}
-
 /** What was loaded is given also where it cannot be stored. */
 function unlessLoss(error: unknown): undefined {
   if (isLoss(error)) throw error;
-}
-
-/** How old an answer is. `nowMs`: this machine's wall clock, which decides only when to load anew. */
-export function ageOf(
-  { found, expireAtMs }: Pick<GetResponse, 'found' | 'expireAtMs'>,
-  { staleMs, refreshBeforeMs }: Pick<Plan, 'staleMs' | 'refreshBeforeMs'>,
-  nowMs: number,
-): Age {
-  if (!found) return 'missing';
-  if (expireAtMs === 0n) return 'fresh';
-  const leftMs = Number(expireAtMs) - nowMs;
-  if (staleMs > 0 && leftMs <= staleMs) return 'stale';
-  return leftMs <= staleMs + refreshBeforeMs && refreshBeforeMs > 0 ? 'to_refresh' : 'fresh';
 }
 
 /** Undefined for an entry that says that there is nothing. */
@@ -341,18 +336,4 @@ function contentOf({
   contentType,
 }: Pick<GetResponse, 'found' | 'value' | 'contentType'>): Uint8Array | undefined {
   return found && !isAbsent({ contentType }) ? value : undefined;
-}
-
-function planOf(options: GetOrSetOptions): Plan {
-  checkNames(options, NAMES);
-  const { ttlMs, refreshBeforeMs = 0, staleIfErrorMs = 0, absentTtlMs = 0, leaseMs = LEASE_MS } = options;
-  const { loadAfterMs = LOAD_AFTER_MS } = options;
-  checkMs('ttlMs', ttlMs, 1, Number.MAX_SAFE_INTEGER);
-  for (const [name, value] of Object.entries({ refreshBeforeMs, staleIfErrorMs, absentTtlMs }))
-    checkMs(name, value, 0, Number.MAX_SAFE_INTEGER);
-  checkMs('leaseMs', leaseMs, 1, LEASE_MS_MAX);
-  if (loadAfterMs !== Number.POSITIVE_INFINITY) checkMs('loadAfterMs', loadAfterMs, 0, LOAD_AFTER_MS_MAX);
-  if (refreshBeforeMs >= ttlMs)
-    throw invalid(`refreshBeforeMs is ${refreshBeforeMs}: expected less than ttlMs, which is ${ttlMs}`);
-  return { ttlMs, refreshBeforeMs, staleMs: staleIfErrorMs, absentTtlMs, leaseMs, loadAfterMs };
 }

@@ -14,7 +14,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import type { OperationEnd, RetryBegin } from './diagnostics.ts';
+import type { OperationEnd, OutageEvent, RetryBegin } from './diagnostics.ts';
 
 export interface InstrumentOptions {
   /** Default: the tracer `walnut` of the global provider. */
@@ -33,7 +33,7 @@ const SECOND_MS = 1_000;
  * Begins to make spans and metrics of all clients of this process; the returned function
  * ends it. A span of kind CLIENT stands for one call of a method, as a child of the span
  * that is active where it is called. The metrics are `db.client.operation.duration`
- * (seconds) and `walnut.client.retries`.
+ * (seconds), `walnut.client.retries`, `walnut.client.outages` and `walnut.client.uncached_loads`.
  */
 export function instrument({
   tracer = trace.getTracer(NAME),
@@ -48,6 +48,14 @@ export function instrument({
     description: 'Attempts that failed and were followed by another',
     unit: '{attempt}',
   });
+  const outages = meter.createCounter('walnut.client.outages', {
+    description: 'Times that getOrSet began to load without the cache, which did not answer',
+    unit: '{outage}',
+  });
+  const uncached = meter.createCounter('walnut.client.uncached_loads', {
+    description: 'Values that getOrSet loaded without the cache and did not store',
+    unit: '{load}',
+  });
   const onOperation = (message: unknown): void => {
     const end = message as OperationEnd;
     durations.record(end.tookMs / SECOND_MS, labelsOf(end));
@@ -57,11 +65,18 @@ export function instrument({
     const { address, code } = message as RetryBegin;
     retries.add(1, { ...SYSTEM, 'server.address': address, 'error.type': nameOf(code) });
   };
+  const onOutage = (message: unknown): void => {
+    const { phase } = message as OutageEvent;
+    if (phase === 'begin') outages.add(1, SYSTEM);
+    if (phase === 'load') uncached.add(1, SYSTEM);
+  };
   subscribe('walnut:operation', onOperation);
   subscribe('walnut:retry', onRetry);
+  subscribe('walnut:outage', onOutage);
   return () => {
     unsubscribe('walnut:operation', onOperation);
     unsubscribe('walnut:retry', onRetry);
+    unsubscribe('walnut:outage', onOutage);
   };
 }
 

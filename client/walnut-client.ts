@@ -30,10 +30,11 @@ import { type ClientSeams, limitsOf, type WalnutClientOptions } from './client-o
 import type { Codec } from './codecs.ts';
 import { beginOperation, tellOperation, tellRetry } from './diagnostics.ts';
 import { givenUp } from './failures.ts';
-import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
+import { type FillClient, type Load, Loads } from './get-or-set.ts';
 import { Iteration } from './iteration.ts';
 import { KeyMap } from './key-map.ts';
 import type { Keys } from './keys.ts';
+import type { GetOrSetOptions } from './load-plan.ts';
 import type { NearStats } from './near-cache.ts';
 import { openKeys } from './open-keys.ts';
 import {
@@ -88,15 +89,14 @@ export class WalnutClient implements AsyncDisposable {
         tellProgram(onRetry, told, error);
       },
     });
-    this.#loads = new Loads(
-      {
-        get: (key, given) => this.#get(key, given),
-        set: (key, value, given: SetOptions & CallOptions) =>
-          this.#call('set', given, key, value) as Promise<SetResponse>,
-        sessionOf: (key) => this.#keys.sessionOf(key),
-      },
-      this.#clock,
-    );
+    const client: FillClient = {
+      get: (key, given) => this.#get(key, given),
+      set: (key, value, given: SetOptions & CallOptions) =>
+        this.#call('set', given, key, value) as Promise<SetResponse>,
+      sessionOf: (key) => this.#keys.sessionOf(key),
+      closed: this.#closed.signal,
+    };
+    this.#loads = new Loads({ client, clock: this.#clock, random: seams.random });
   }
 
   /** What this client has written and read; of a cluster a copy, of all groups. */

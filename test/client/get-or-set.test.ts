@@ -2,129 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import {
-  FillLeaseSchema,
-  type GetResponse,
-  GetResponseSchema,
-  type SetResponse,
-  SetResponseSchema,
-} from '#gen/walnut/v1/kv_store_pb.ts';
-import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
-import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { text } from '../../client/codecs.ts';
 import { connect } from '../../client/connect.ts';
 import { refusedHere } from '../../client/failures.ts';
-import { ageOf, type FillClient, type GetOrSetOptions, type Load, Loads } from '../../client/get-or-set.ts';
-import { Session } from '../../client/session.ts';
-
-interface Stored {
-  readonly value: Uint8Array;
-  readonly expireAtMs: number;
-  readonly contentType: string;
-}
-
-/** A cache with fill leases, as `FillClient` sees it. */
-class LeasingCache implements FillClient {
-  readonly clock = new VirtualClock();
-  readonly stored = new Map<string, Stored>();
-  readonly session = new Session(create(PositionSchema, { epoch: 5n, lsn: 7n }));
-  readonly sessionOf = (): Session => this.session;
-  /** What each read waits for. */
-  whenReadable: (() => Promise<void>) | undefined;
-  /** What the next writes reject with. */
-  readonly failures: Error[] = [];
-  readonly #leases = new Map<string, { token: string; untilMs: number }>();
-  #tokens = 0;
-
-  async get(key: string, options: Parameters<FillClient['get']>[1]): Promise<GetResponse> {
-    await this.whenReadable?.();
-    const { fillLeaseMs = 0, waitMs = 0, refreshBeforeMs = 0n, signal } = options;
-    const endMs = this.clock.monotonicMs() + waitMs;
-    for (;;) {
-      const known = this.#find(key);
-      const leftMs = known === undefined ? 0 : known.expireAtMs - this.clock.wallMs();
-      if (fillLeaseMs === 0 || (known !== undefined && leftMs > Number(refreshBeforeMs)))
-        return answer(known);
-      const lease = this.#leases.get(key);
-      if (lease === undefined || lease.untilMs <= this.clock.monotonicMs()) {
-        const token = String(++this.#tokens);
-        this.#leases.set(key, { token, untilMs: this.clock.monotonicMs() + fillLeaseMs });
-        return { ...answer(known), fillLease: create(FillLeaseSchema, { token, expiresInMs: fillLeaseMs }) };
-      }
-      if (known !== undefined) return { ...answer(known), fillWaitMs: 500 };
-      if (this.clock.monotonicMs() >= endMs) return { ...answer(undefined), fillWaitMs: 1 };
-      await this.clock.sleep(10, signal ?? undefined);
-    }
-  }
-
-  async set(key: string, value: Uint8Array, options: Parameters<FillClient['set']>[2]): Promise<SetResponse> {
-    const { condition, expiry, contentType = '' } = options;
-    const failure = this.failures.shift();
-    if (failure !== undefined) throw failure;
-    const lease = this.#leases.get(key);
-    const isValid = lease !== undefined && lease.untilMs > this.clock.monotonicMs();
-    if (!isValid || condition?.value !== lease.token) {
-      const current = this.#find(key);
-      return create(SetResponseSchema, {
-        applied: false,
-        ...(current && { current: { value: current.value } }),
-      });
-    }
-    this.write(key, value, expiry?.case === 'ttlMs' ? Number(expiry.value) : 0, contentType);
-    return create(SetResponseSchema, { applied: true });
-  }
-
-  /** A write of anybody ends the lease. */
-  write(key: string, value: Uint8Array, ttlMs: number, contentType = ''): void {
-    this.#leases.delete(key);
-    if (ttlMs === 0) this.stored.delete(key);
-    else this.stored.set(key, { value, expireAtMs: this.clock.wallMs() + ttlMs, contentType });
-  }
-
-  #find(key: string): Stored | undefined {
-    const known = this.stored.get(key);
-    return known !== undefined && known.expireAtMs > this.clock.wallMs() ? known : undefined;
-  }
-}
-
-function answer(known: Stored | undefined): GetResponse {
-  if (known === undefined) return create(GetResponseSchema, {});
-  const { value, expireAtMs, contentType } = known;
-  return create(GetResponseSchema, { found: true, value, expireAtMs: BigInt(expireAtMs), contentType });
-}
-
-/** Processes with one cache, and a loader that takes 100 ms. */
-function fleet(processes: number, results: (string | undefined | Error)[] = []) {
-  const cache = new LeasingCache();
-  const { clock } = cache;
-  const loads = Array.from({ length: processes }, () => new Loads(cache, clock));
-  const counts = { loads: 0, aborted: 0 };
-  const load: Load<string> = async (signal) => {
-    const number = ++counts.loads;
-    await clock.sleep(100, signal);
-    if (signal.aborted) counts.aborted++;
-    const result = number in results ? results[number] : `v${number}`;
-    if (result instanceof Error) throw result;
-    return result;
-  };
-  const get = (process = 0, options: Partial<GetOrSetOptions> = {}): Promise<string | undefined> =>
-    (loads[process] as Loads).getOrSet('k', load, { ttlMs: 1_000, codec: text(), ...options });
-  const settle = async <T>(call: Promise<T>): Promise<T> => {
-    let isSettled = false;
-    call.then(
-      () => (isSettled = true),
-      () => (isSettled = true),
-    );
-    await clock.settle();
-    if (!isSettled) await clock.advanceUntil(() => isSettled, 300_000);
-    return call;
-  };
-  return { cache, clock, counts, get, settle };
-}
+import { ageOf, type GetOrSetOptions } from '../../client/load-plan.ts';
+import { fleet, LeasingCache, loadsOf } from './fleet.ts';
 
 describe('a missing value', () => {
   it('is loaded once for all callers of all processes', async () => {
@@ -158,13 +43,13 @@ describe('a missing value', () => {
   });
 
   it('leaves the signal of its loader alone once that has given the value', async () => {
-    const { cache, clock, settle } = fleet(1);
+    const { cache, settle } = fleet(1);
     let given: AbortSignal | undefined;
     const load = (signal: AbortSignal): string => {
       given = signal;
       return 'v';
     };
-    const loads = new Loads(cache, clock);
+    const loads = loadsOf(cache);
     expect(await settle(loads.getOrSet('k', load, { ttlMs: 1_000, codec: text() }))).toBe('v');
     expect(given?.aborted).toBe(false);
   });
@@ -179,7 +64,8 @@ describe('a missing value', () => {
       const refused = get(0, { loadAfterMs: Number.POSITIVE_INFINITY });
       await expect(settle(refused)).rejects.toMatchObject({ code });
       cache.whenReadable = () => Promise.reject(refusedHere('not allowed', Code.PermissionDenied));
-      await expect(settle(get())).rejects.toMatchObject({ code: Code.PermissionDenied });
+      const denied = get(0, { probeEveryMs: 0 });
+      await expect(settle(denied)).rejects.toMatchObject({ code: Code.PermissionDenied });
       expect(counts.loads).toBe(1);
     },
   );
@@ -236,7 +122,7 @@ describe('a missing value', () => {
 
   it('is given to every caller by itself', async () => {
     const { get, settle } = fleet(1);
-    const lists = new Loads(new LeasingCache(), new VirtualClock());
+    const lists = loadsOf(new LeasingCache());
     const codec = {
       encode: (value: string[]) => Buffer.from(value.join()),
       decode: (bytes: Uint8Array) => String(bytes).split(','),
@@ -252,6 +138,7 @@ describe('a missing value', () => {
     [{ loadAfterMs: -1 }, 'loadAfterMs is -1'],
     [{ refreshBeforeMs: 1_000 }, 'expected less than ttlMs'],
     [{ absentTtlMs: 0.5 }, 'absentTtlMs is 0.5'],
+    [{ probeEveryMs: 60_001 }, 'probeEveryMs is 60001'],
   ])('with %o is refused', async (options, why) => {
     await expect(fleet(1).get(0, options)).rejects.toThrow(why);
   });
@@ -350,7 +237,9 @@ it('loads once for two clients of a real node', async () => {
     return 'loaded';
   };
   const maps = [one, two].map((client) => client.map('user:', text()));
-  const calls = Array.from({ length: 200 }, (_, i) => maps[i % 2]?.getOrSet('a', load, { ttlMs: 60_000 }));
+  const calls = Array.from({ length: 200 }, (_, i) =>
+    maps[i % 2]?.getOrSet('a', load, { ttlMs: 60_000, loadAfterMs: 60_000 }),
+  );
   expect(new Set(await Promise.all(calls))).toEqual(new Set(['loaded']));
   expect(loads).toBe(1);
   expect(await maps[0]?.get('a')).toBe('loaded');

@@ -18,7 +18,7 @@ import {
 import { expect, it, onTestFinished } from 'vitest';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { tellRetry } from '../../client/diagnostics.ts';
+import { tellOutage, tellRetry } from '../../client/diagnostics.ts';
 import { instrument } from '../../client/opentelemetry.ts';
 import { WalnutClient } from '../../client/walnut-client.ts';
 import { SimulatedGroup } from './simulated-group.ts';
@@ -104,6 +104,13 @@ it('makes a span of each call, under that of its caller, and measures it', async
   tellRetry({ address: 'm:1', attempts: 1, outcome: 'unknown' }, new Error('lost'));
   const retry = { 'db.system.name': 'walnut', 'server.address': 'm:1', 'error.type': Code[Code.Unknown] };
   expect(measured.at(-1)).toEqual(['walnut.client.retries', 1, retry]);
+  for (const phase of ['begin', 'load', 'load', 'end'] as const) tellOutage({ phase, silentMs: 1 });
+  const system = { 'db.system.name': 'walnut' };
+  expect(measured.slice(-3)).toEqual([
+    ['walnut.client.outages', 1, system],
+    ['walnut.client.uncached_loads', 1, system],
+    ['walnut.client.uncached_loads', 1, system],
+  ]);
   expect(JSON.stringify([spans, measured])).not.toContain('secret');
   stop();
   await client.get('secret');

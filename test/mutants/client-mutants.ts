@@ -5,6 +5,7 @@ const GROUP = 'test/client/group-client.test.ts';
 const STEP = 'test/routing/next-step.test.ts';
 const ROUTER = 'test/routing/router.test.ts';
 const LOADS = 'test/client/get-or-set.test.ts';
+const OUTAGES = 'test/client/outages.test.ts';
 const NEAR = 'test/client/near-state.test.ts';
 const ROUTES = 'test/routing/group-routes.test.ts';
 
@@ -334,16 +335,51 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'getOrSet that loads where it is refused',
     file: 'client/get-or-set.ts',
-    text: 'if (isUnreadable(error)) return undefined;',
+    text: 'if (plan.loadAfterMs !== Number.POSITIVE_INFINITY && isUnreadable(error)) return undefined;',
     replacement: 'if (error instanceof CallError) return undefined;',
     tests: [LOADS],
   },
   {
     name: 'getOrSet that waits for a silent cache as long as a call may take',
+    file: 'client/breaker.ts',
+    text: 'onSilence();\n        resolve(undefined);',
+    replacement: 'onSilence();',
+    tests: [OUTAGES],
+  },
+  {
+    name: 'getOrSet that waits again for a cache which another caller found silent',
+    file: 'client/breaker.ts',
+    text: ' || this.#silentMs() >= Math.max(loadAfterMs, 1)',
+    replacement: '',
+    tests: [OUTAGES],
+  },
+  {
+    name: 'getOrSet whose every call asks a cache that is down',
+    file: 'client/breaker.ts',
+    text: 'this.#underWay === 0 && pausedMs',
+    replacement: 'pausedMs',
+    tests: ['test/client/breaker.test.ts'],
+  },
+  {
+    name: 'getOrSet that goes on without a cache which has answered again',
+    file: 'client/breaker.ts',
+    text: '    this.#failedAtMs = undefined;',
+    replacement: '',
+    tests: [OUTAGES],
+  },
+  {
+    name: 'getOrSet that takes the failure of one key for one of the cache',
+    file: 'client/breaker.ts',
+    text: 'if (askedAtMs < this.#answeredAtMs) {',
+    replacement: 'if (askedAtMs < 0) {',
+    tests: ['test/client/breaker.test.ts'],
+  },
+  {
+    name: 'getOrSet that loads twice at once where the cache goes away during a load',
     file: 'client/get-or-set.ts',
-    text: 'isLate = true;\n        resolve(undefined);',
-    replacement: 'isLate = true;',
-    tests: [LOADS],
+    text: 'if (stored?.progress.isLoading === true)',
+    replacement: 'if (stored?.progress === undefined && stored !== undefined)',
+    tests: [OUTAGES],
   },
   {
     name: 'client that trusts authorities which are no certificates',

@@ -1,0 +1,147 @@
+/** Reading through a cache that does not answer. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { Code } from '@connectrpc/connect';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Session } from '../../client/session.ts';
+import { fleet, outage } from './fleet.ts';
+
+describe('a cache that does not answer', () => {
+  const LOAD_MS = 100;
+
+  it('costs one caller its wait: those after it load at once, and only the first read is under way', async () => {
+    const { cache, counts, get, getOf, timed } = fleet(1);
+    outage(cache);
+    expect(await timed(get())).toEqual(['v1', 2_000 + LOAD_MS]);
+    expect(await timed(Promise.all([get(), get(), getOf('other')]))).toEqual([['v2', 'v2', 'v3'], LOAD_MS]);
+    expect([cache.reads, counts.loads, cache.stored.size]).toEqual([1, 3, 0]);
+  });
+
+  it('is waited for together: a call that began later loads when the first does', async () => {
+    const { cache, clock, get, getOf, timed } = fleet(1);
+    outage(cache);
+    const first = get();
+    await clock.advance(1_500);
+    expect(await timed(getOf('other'))).toEqual([expect.any(String), 500 + LOAD_MS]);
+    await first;
+  });
+
+  it('is waited for longer by a call that bears more', async () => {
+    const { cache, get, getOf, timed } = fleet(1);
+    outage(cache);
+    await timed(get());
+    expect((await timed(getOf('other', 0, { loadAfterMs: 5_000 })))[1]).toBe(2_900 + LOAD_MS);
+    const never = getOf('third', 0, { loadAfterMs: Number.POSITIVE_INFINITY });
+    await expect(timed(never)).rejects.toMatchObject({ code: Code.Unavailable });
+  });
+
+  it('is asked again by one call at a time, after pauses, and no caller waits for that', async () => {
+    const { cache, clock, get, timed } = fleet(1);
+    outage(cache);
+    await timed(get());
+    await clock.advance(8_000);
+    const reads: number[] = [];
+    for (let i = 0; i < 300; i++) {
+      await clock.advance(100);
+      expect((await timed(get()))[1]).toBe(LOAD_MS);
+      reads.push(cache.reads);
+    }
+    // 60 s have passed. Each read takes 10 s, and from 0.5 to 1 s are between them.
+    expect(reads.at(0)).toBe(1);
+    expect([6, 7]).toContain(reads.at(-1));
+  });
+
+  it('is read again by all once it has answered, and what was loaded meanwhile is not stored', async () => {
+    const { cache, clock, counts, get, timed } = fleet(1);
+    const { end } = outage(cache);
+    await timed(get());
+    await clock.advance(12_000);
+    const probing = get();
+    await clock.settle();
+    end();
+    expect(await timed(probing)).toEqual(['v2', LOAD_MS]);
+    expect(cache.stored.size).toBe(0);
+    expect(await timed(Promise.all([get(), get()]))).toEqual([['v3', 'v3'], LOAD_MS]);
+    expect([await get(), counts.loads, cache.stored.size]).toEqual(['v3', 3, 1]);
+  });
+
+  it('costs each call its own wait where probeEveryMs is 0', async () => {
+    const { cache, get, getOf, timed } = fleet(1);
+    outage(cache);
+    const options = { probeEveryMs: 0 };
+    for (const key of ['a', 'b']) expect((await timed(getOf(key, 0, options)))[1]).toBe(2_000 + LOAD_MS);
+    expect((await timed(get()))[1]).toBe(LOAD_MS);
+    expect(cache.reads).toBe(2);
+  });
+
+  it('goes away while a value is loaded: the one load is for those too who come later, and is given', async () => {
+    const { cache, clock, counts, get, getOf, settle, timed } = fleet(1);
+    await settle(getOf('other'));
+    const first = get();
+    await clock.advance(LOAD_MS - 10);
+    outage(cache);
+    const later = timed(Promise.all([first, get(0, { loadAfterMs: 1 })]));
+    expect(await later).toEqual([['v2', 'v2'], 2_000]);
+    expect(counts.loads).toBe(2);
+  });
+
+  it('has an older value stored by nobody: what was loaded is refused once another wrote the key', async () => {
+    const { cache, clock, get, settle } = fleet(1);
+    const first = get();
+    await clock.advance(50);
+    const { end } = outage(cache);
+    expect(await settle(first)).toBe('v1');
+    cache.write('k', Buffer.from('newer'), 60_000);
+    end();
+    await clock.settle();
+    expect(String(cache.stored.get('k')?.value)).toBe('newer');
+  });
+
+  it('ends the wait for another caller, and the right to load that would be given then', async () => {
+    const { cache, clock, get, getOf, timed } = fleet(1);
+    const { fillLease } = await cache.get('k', { fillLeaseMs: 60_000 });
+    const waiting = timed(get());
+    await clock.advance(10);
+    const { end } = outage(cache);
+    const other = getOf('other');
+    // Nothing tells that the cache is silent before the other call has waited.
+    expect((await waiting)[1]).toBeLessThanOrEqual(2 * 2_000 + LOAD_MS);
+    await other;
+    end();
+    cache.write('k', Buffer.from('newer'), 60_000);
+    await clock.advance(20_000);
+    expect([fillLease?.token, cache.leases]).toEqual(['1', 1]);
+  });
+
+  it('of one group says nothing of another', async () => {
+    const { cache, get, getOf, timed } = fleet(1);
+    const other = new Session();
+    cache.sessionOf = (key) => (key === 'other' ? other : cache.session);
+    const { end } = outage(cache);
+    await timed(get());
+    end();
+    cache.whenReadable = async () => undefined;
+    expect(await timed(getOf('other'))).toEqual(['v2', LOAD_MS]);
+    expect(cache.stored.has('other')).toBe(true);
+  });
+
+  it('is told: where it begins, each load without it, and where it ends', async () => {
+    const messages: unknown[] = [];
+    const listener = (message: unknown): void => void messages.push(message);
+    subscribe('walnut:outage', listener);
+    onTestFinished(() => void unsubscribe('walnut:outage', listener));
+    const { cache, clock, get, settle } = fleet(1);
+    const { end } = outage(cache);
+    await settle(get());
+    await settle(get());
+    end();
+    await clock.settle();
+    expect(messages).toEqual([
+      { phase: 'begin', silentMs: 2_000 },
+      { phase: 'load', silentMs: 2_000 },
+      { phase: 'load', silentMs: 2_000 + LOAD_MS },
+      { phase: 'end', silentMs: 2_000 + 2 * LOAD_MS },
+    ]);
+    await settle(get());
+    expect(messages).toHaveLength(4);
+  });
+});
