@@ -37,6 +37,15 @@ export interface MapClient {
 }
 
 export type MapSetOptions = SetOptions & CallOptions;
+type Condition = Extract<NonNullable<SetOptions['condition']>, { readonly case: string }>;
+
+/** What became of a `replace` with a condition. */
+export interface Replaced<T> {
+  /** False: the condition was not met, and nothing was written. */
+  readonly applied: boolean;
+  /** The value before; undefined if there was none, or nothing was written. */
+  readonly previous: T | undefined;
+}
 
 /** One change of an entry; `value` is undefined where the entry is gone. */
 export interface MapChange<T> {
@@ -76,23 +85,38 @@ export class KeyMap<T> {
   }
 
   /**
-   * Writes, and resolves with the value before; undefined if there was none, so that it does not
-   * say whether a condition was met: use `set` with one. Where the
-   * answer was lost and the write repeated, the value before is not known, and it is not shown
-   * to a user who may not read the key: both reject with `outcome: 'done'`.
+   * Writes, and resolves with the value before; undefined if there was none. With a condition it resolves
+   * with whether that was met, too. Where the answer was lost and the write repeated, the value before
+   * is not known, and it is not shown to a user who may not read the key: both reject with `outcome: 'done'`.
    */
-  async replace(key: string, value: T, options: MapSetOptions = {}): Promise<T | undefined> {
+  replace(
+    key: string,
+    value: T,
+    options: MapSetOptions & { readonly condition: Condition },
+  ): Promise<Replaced<T>>;
+  replace(
+    key: string,
+    value: T,
+    options?: MapSetOptions & { readonly condition?: undefined },
+  ): Promise<T | undefined>;
+  async replace(key: string, value: T, options: MapSetOptions = {}): Promise<Replaced<T> | T | undefined> {
     const answer = await this.set(key, value, { ...options, returnPrevious: true });
-    if (answer.repeated && answer.previous === undefined)
+    const previous = this.#previousOf(key, answer);
+    return options.condition?.case === undefined ? previous : { applied: answer.applied, previous };
+  }
+
+  #previousOf(key: string, { applied, repeated, leftOut, previous }: SetResponse): T | undefined {
+    if (!applied) return undefined;
+    if (repeated && previous === undefined)
       throw failed('done', Code.Unavailable, `${show(key)} is written, but its value before is not known`);
-    if (answer.leftOut)
+    if (leftOut)
       throw failed(
         'done',
         Code.PermissionDenied,
         `${show(key)} is written, but you may not read its value before`,
       );
-    if (answer.previous === undefined || isAbsent(answer.previous)) return undefined;
-    return this.#decode(key, answer.previous.value, 'done');
+    if (previous === undefined || isAbsent(previous)) return undefined;
+    return this.#decode(key, previous.value, 'done');
   }
 
   /** `deleted: false` if the key was missing, and true where `getOrSet` kept it as missing. */

@@ -11,7 +11,7 @@ export { connect, type FetchClientOptions } from './connect-fetch.ts';
 export type { CallEnd, OperationEnd, OutageEvent, RetryBegin } from './diagnostics.ts';
 export { CallError } from './failures.ts';
 export type { Load } from './get-or-set.ts';
-export type { KeyMap } from './key-map.ts';
+export type { KeyMap, Replaced } from './key-map.ts';
 export type { GetOrSetOptions } from './load-plan.ts';
 export type { NearOptions, NearStats } from './near-cache.ts';
 export type { CallOptions, DeleteOptions, GetOptions, SetOptions } from './operations.ts';

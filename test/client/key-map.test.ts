@@ -11,7 +11,7 @@ import { Op, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { bytes, type Codec, json, text } from '../../client/codecs.ts';
 import { connect } from '../../client/connect.ts';
-import { KeyMap } from '../../client/key-map.ts';
+import { KeyMap, type Replaced } from '../../client/key-map.ts';
 import { KeyvWalnut } from '../../client/keyv.ts';
 import { Session } from '../../client/session.ts';
 
@@ -88,6 +88,33 @@ describe('a map of typed values', () => {
     expect(await users.get('a')).toBe(1);
     await expect(users.set('a', 1, { ttlMs: 0 })).rejects.toThrow('ttlMs is 0');
   });
+});
+
+it('a map says of a replace with a condition whether that was met', async () => {
+  const { address } = await startMaster();
+  const client = connect(address);
+  onTestFinished(() => client.close());
+  const users = client.map('user:', json<number>());
+  const ifAbsent = { condition: { case: 'ifAbsent', value: true } } as const;
+  const ifPresent = { condition: { case: 'ifPresent', value: true } } as const;
+  expect(await users.replace('a', 1, ifPresent)).toEqual({ applied: false, previous: undefined });
+  const made: Replaced<number> = await users.replace('a', 1, ifAbsent);
+  expect(made).toEqual({ applied: true, previous: undefined });
+  expect(await users.replace('a', 2, ifAbsent)).toEqual({ applied: false, previous: undefined });
+  expect(await users.replace('a', 3, ifPresent)).toEqual({ applied: true, previous: 1 });
+  const before: number | undefined = await users.replace('a', 4, { ttlMs: 60_000 });
+  expect(before).toBe(3);
+  // @ts-expect-error: with a condition it is not the value alone
+  const value: number | undefined = await users.replace('a', 5, ifPresent);
+  expect(value).toEqual({ applied: true, previous: 4 });
+});
+
+it('a map needs no value before to say that a condition was not met', async () => {
+  const set = async () => create(SetResponseSchema, { applied: false, repeated: true, leftOut: true });
+  const client = { set } as unknown as ConstructorParameters<typeof KeyMap>[0];
+  const map = new KeyMap(client, 'user:', json<number>());
+  const condition = { case: 'ifAbsent', value: true } as const;
+  expect(await map.replace('a', 1, { condition })).toEqual({ applied: false, previous: undefined });
 });
 
 it.each([

@@ -202,8 +202,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client that says of a replaced value which cannot be read that nothing was done',
     file: 'client/key-map.ts',
-    text: "answer.previous.value, 'done')",
-    replacement: "answer.previous.value, 'not_done')",
+    text: "previous.value, 'done')",
+    replacement: "previous.value, 'not_done')",
     tests: ['test/client/key-map.test.ts'],
   },
   {
