@@ -128,7 +128,8 @@ export class Session {
    * a cluster, at most 8,600. All are safe in cookies, headers and URLs.
    */
   toString(): string {
-    const positions = this.#token === undefined ? [] : [this.#token, ...this.#unproven];
+    // What is unproven stays so where nothing newer was seen: reads of the other process ask for the first.
+    const positions = this.#token === undefined ? this.#unproven : [this.#token, ...this.#unproven];
     const plain = positions.map(({ epoch, lsn }) => `${epoch}-${lsn}`);
     if (this.#ofGroups.length === 0) return [VERSION, ...plain].join('.');
     const groups = newestParts(this.#ofGroups, ({ group, epoch, lsn }) => `${group}_${epoch}-${lsn}`, '.');
@@ -157,11 +158,9 @@ export class Session {
     return this.#token === undefined && !this.isOfGroups;
   }
 
-  /** All that reads must show, for `doubt`. */
+  /** All that reads must show, for `doubt`, each with its group where that is known; of one group the newest last. */
   get positions(): readonly Position[] {
-    return this.#token === undefined
-      ? this.#ofGroups
-      : [withGroup(this.#token, this.#group), ...this.#ofGroups];
+    return [...this.positionsAs(this.#group), ...this.#ofGroups];
   }
 
   /** What a call to a gateway brings; undefined where no answer has named a group. */

@@ -30,12 +30,11 @@ export async function waitDurable(
     });
   };
   if (options.position !== undefined) return call(options.position);
-  const { unproven } = session;
-  const last = session.token ?? session.positions.at(-1);
+  // Each is of another group or another epoch, and has to be asked for; the last answer is given.
+  const earlier = [...session.positions];
+  const last = earlier.pop();
   if (last === undefined)
     throw invalid('no position: expected one in the options, or a call of this session before');
-  // Each of several groups has to be asked; the last answer is given.
-  const earlier = session.isOfGroups ? session.positions.slice(0, -1) : unproven;
   let position = last;
   try {
     for (position of earlier) await call(position);

@@ -257,9 +257,9 @@ describe('a client of a cluster', () => {
     const cluster = new SimulatedCluster();
     const session = new Session();
     session.onNode();
-    const seen = { epoch: 4294967297n, lsn: 3n, group: 'g1' };
-    session.observeWrite(create(PositionSchema, seen));
-    expect(String(cluster.open({ session }).session)).toBe('s2.g1_4294967297-3');
+    for (const epoch of [4294967297n, 8589934593n])
+      session.observeWrite(create(PositionSchema, { epoch, lsn: 3n, group: 'g1' }));
+    expect(String(cluster.open({ session }).session)).toBe('s2.g1_4294967297-3.g1_8589934593-3');
   });
 
   it('waits for all groups that it has written to', async () => {

@@ -185,6 +185,23 @@ describe('the positions of a session', () => {
     expect([one.token, one.unproven]).toEqual([at(2, 10), [at(1, 5)]]);
   });
 
+  it('are all that may be told as lost, what is unproven too', () => {
+    const session = new Session(at(1, 5));
+    session.observeWrite(at(2, 9));
+    const before = session.positions;
+    expect(before).toEqual([at(1, 5), at(2, 9)]);
+    session.onDiscarded(at(1, 5));
+    for (const position of before) session.doubt(position);
+    expect([session.token, session.unproven]).toEqual([at(2, 9), [at(1, 5)]]);
+  });
+
+  it('are in the text where all are unproven: a loss that is still to be told is told elsewhere', () => {
+    const session = new Session();
+    for (const term of [1, 2]) session.doubt(at(term, 5));
+    const again = Session.from(String(session));
+    expect([again.token, again.unproven]).toEqual([at(1, 5), [at(2, 5)]]);
+  });
+
   it('are a text that stays short', () => {
     const session = new Session(at(1, 5));
     for (let term = 2; term < 20; term++) session.observeWrite(at(term, 2 ** 52 + term));
