@@ -103,8 +103,8 @@ function checkTypes({
     throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
   if (cluster !== undefined && session?.positions.some(({ group }) => group === '') === true)
     throw invalid(
-      'session does not say which group its positions are of: expected one of a client of a cluster or of a ' +
-        'gateway, or the session itself, not its text, of a client of nodes of the cluster',
+      'session does not say which group its positions are of: expected one that a client of the cluster, of its ' +
+        'gateway or of its nodes gave, whose text begins with s2 or s3; else leave session out, and begin anew',
     );
 }
 

@@ -33,13 +33,19 @@ import {
 const NONCE_BITS = 32n;
 /** Every number of a position is below. */
 const NUMBER_END = 2n ** 53n;
-/** What the text of a session begins with: its version. The second has positions of groups, the first has none. */
+/**
+ * What the text of a session begins with: its version. The second has positions of groups, each with its
+ * name; the third is of one group, which its nodes have named; in the first nobody has named one.
+ */
 const VERSION = 's1';
 const VERSION_OF_GROUPS = 's2';
+const VERSION_OF_NODE = 's3';
 /** The token, and up to four positions that are unproven. */
 const TEXT = /^s1(?:\.\d{1,16}-\d{1,16}){0,5}$/;
 /** The same, and positions of groups. */
 const TEXT_OF_GROUPS = /^s2(?:\.\d{1,16}-\d{1,16}){0,5}((?:\.[A-Za-z0-9-]{1,64}_\d{1,16}-\d{1,16})+)$/;
+/** The group, the token, and what is unproven. */
+const TEXT_OF_NODE = /^s3\.([A-Za-z0-9-]{1,64})(?:\.\d{1,16}-\d{1,16}){1,5}$/;
 const GROUP_PART = /^([A-Za-z0-9-]+)_(\d+)-(\d+)$/;
 const TEXT_CHARACTERS_MAX = 8_600;
 /** Each is of another epoch: so many changes of the history without a read. The oldest is forgotten. */
@@ -78,9 +84,10 @@ export class Session {
    * A made-up position can make reads fail, and shows nothing that its caller may not read.
    */
   static from(text: string): Session {
-    const isText = typeof text === 'string' && text.length <= TEXT_CHARACTERS_MAX;
-    if (!isText || !(TEXT.test(text) || TEXT_OF_GROUPS.test(text))) throw badText(text);
-    const parts = text.split('.').slice(1);
+    if (typeof text !== 'string' || text.length > TEXT_CHARACTERS_MAX) throw badText(text);
+    const [, group] = TEXT_OF_NODE.exec(text) ?? [];
+    if (group === undefined && !TEXT.test(text) && !TEXT_OF_GROUPS.test(text)) throw badText(text);
+    const parts = text.split('.').slice(group === undefined ? 1 : 2);
     const [token, ...unproven] = parts
       .filter((part) => !part.includes('_'))
       .map((part) => {
@@ -89,6 +96,8 @@ export class Session {
         return create(PositionSchema, { epoch, lsn });
       });
     const session = new Session(token);
+    session.#group = group ?? '';
+    session.#isOfNode = group !== undefined;
     for (const position of unproven) session.doubt(position);
     session.#ofGroups = parts
       .filter((part) => part.includes('_'))
@@ -124,13 +133,14 @@ export class Session {
   }
 
   /**
-   * At most 40 characters, and 180 while positions are unproven; with some 30 more for each group of
-   * a cluster, at most 8,600. All are safe in cookies, headers and URLs.
+   * At most 40 characters, and 180 while positions are unproven; in a cluster with the names of its groups
+   * and some 25 more for each, at most 8,600. All are safe in cookies, headers and URLs.
    */
   toString(): string {
     // What is unproven stays so where nothing newer was seen: reads of the other process ask for the first.
     const positions = this.#token === undefined ? this.#unproven : [this.#token, ...this.#unproven];
     const plain = positions.map(({ epoch, lsn }) => `${epoch}-${lsn}`);
+    if (this.#group !== '' && plain.length > 0) return [VERSION_OF_NODE, this.#group, ...plain].join('.');
     if (this.#ofGroups.length === 0) return [VERSION, ...plain].join('.');
     const groups = newestParts(this.#ofGroups, ({ group, epoch, lsn }) => `${group}_${epoch}-${lsn}`, '.');
     return [VERSION_OF_GROUPS, ...plain, groups].join('.');

@@ -259,7 +259,9 @@ describe('a client of a cluster', () => {
     session.onNode();
     for (const epoch of [4294967297n, 8589934593n])
       session.observeWrite(create(PositionSchema, { epoch, lsn: 3n, group: 'g1' }));
-    expect(String(cluster.open({ session }).session)).toBe('s2.g1_4294967297-3.g1_8589934593-3');
+    // In the same process, and in another one.
+    for (const one of [session, Session.from(String(session))])
+      expect(String(cluster.open({ session: one }).session)).toBe('s2.g1_4294967297-3.g1_8589934593-3');
   });
 
   it('waits for all groups that it has written to', async () => {

@@ -59,6 +59,12 @@ describe('the text of a session of groups', () => {
     's2.g 1_1-1',
     's1.g1_1-1',
     `s2.${'g'.repeat(65)}_1-1`,
+    's3',
+    's3.g1',
+    's3.1-2',
+    's3.g1.1-0',
+    's3.g1.g2_1-1',
+    `s3.${'g'.repeat(65)}.1-1`,
   ])('is refused where it is none: %s', (text) => {
     expect(() => Session.from(text)).toThrow(/is no session/);
   });
@@ -229,17 +235,18 @@ describe('a client at a node of a cluster', () => {
     expect(atLeast).toEqual([at('', 1, 5), at('', 1, 6)]);
     expect(brought).toEqual([null, null, null]);
     const { session } = client;
-    expect([String(session), session.isOfGroups, session.token]).toEqual(['s1.1-7', false, at('', 1, 7)]);
+    expect([String(session), session.isOfGroups, session.token]).toEqual(['s3.g1.1-7', false, at('', 1, 7)]);
     expect([session.required, session.positions]).toEqual([at('', 1, 5), [at('g1', 1, 7)]]);
   });
 
   it.each([
-    ['a text of a node', Session.from('s1.1-2')],
+    ['a text of a node', Session.from('s3.g1.1-2')],
+    ['a text of an earlier version', Session.from('s1.1-2')],
     ['what was seen of the group alone', Session.ofGroups([at('g1', 1, 1), at('g1', 1, 2)]).partOf('g1')],
   ])('goes on with %s', async (_, session) => {
     const { client, brought, atLeast } = openNode(session);
     await client.get('a');
-    expect([atLeast, brought, String(session)]).toEqual([[at('', 1, 2)], [null], 's1.1-5']);
+    expect([atLeast, brought, String(session)]).toEqual([[at('', 1, 2)], [null], 's3.g1.1-5']);
   });
 
   it('has one of groups once an answer names another one', async () => {
@@ -263,7 +270,7 @@ describe('the session of a node of a cluster', () => {
   it('is that of one group where it had seen no other before', () => {
     const session = Session.ofGroups([at('g1', 1, 5), at('g1', 2 ** 33, 3)]);
     session.onNode();
-    expect([String(session), session.isOfGroups]).toEqual(['s1.8589934592-3.1-5', false]);
+    expect([String(session), session.isOfGroups]).toEqual(['s3.g1.8589934592-3.1-5', false]);
     const other = Session.ofGroups([at('g1', 1, 5), at('g2', 1, 6)]);
     other.onNode();
     expect([other.isOfGroups, String(other)]).toEqual([true, 's2.g1_1-5.g2_1-6']);
@@ -273,15 +280,15 @@ describe('the session of a node of a cluster', () => {
     const session = ofNode(at('g1', 1, 5), at('g1', 2 ** 33, 3));
     expect(session.unproven).toEqual([at('', 1, 5)]);
     session.onDiscarded(at('', 1, 5));
-    expect([session.unproven, String(session)]).toEqual([[], 's1.8589934592-3']);
+    expect([session.unproven, String(session)]).toEqual([[], 's3.g1.8589934592-3']);
   });
 
   it('joins one of its group, and one of another with the names of both', () => {
     const session = ofNode(at('g1', 1, 5));
     session.join(ofNode(at('g1', 1, 7)));
-    expect(String(session)).toBe('s1.1-7');
+    expect(String(session)).toBe('s3.g1.1-7');
     session.join(new Session(at('', 1, 8)));
-    expect(String(session)).toBe('s1.1-8');
+    expect(String(session)).toBe('s3.g1.1-8');
     session.join(ofNode(at('g2', 3, 1)));
     expect(String(session)).toBe('s2.g1_1-8.g2_3-1');
     session.join(ofNode(at('g1', 1, 9)));
@@ -302,7 +309,7 @@ describe('the session of a node of a cluster', () => {
   ])('gives its group to one that %s', (_, begin) => {
     const session = begin();
     session.join(ofNode(at('g1', 1, 5)));
-    expect([String(session), session.positions]).toEqual(['s1.1-5', [at('g1', 1, 5)]]);
+    expect([String(session), session.positions]).toEqual(['s3.g1.1-5', [at('g1', 1, 5)]]);
     session.join(ofNode(at('g2', 2 ** 33, 7)));
     expect(String(session)).toBe('s2.g1_1-5.g2_8589934592-7');
     const atGateway = begin();
@@ -314,16 +321,29 @@ describe('the session of a node of a cluster', () => {
   it('joins a newer position of its group, which a gateway gave', () => {
     const session = ofNode(at('g1', 1, 5));
     session.join(Session.from('s2.g1_1-9'));
-    expect([String(session), session.required]).toEqual(['s1.1-9', at('', 1, 9)]);
+    expect([String(session), session.required]).toEqual(['s3.g1.1-9', at('', 1, 9)]);
     session.join(Session.from('s2.g1_1-7.g2_1-3'));
     expect(String(session)).toBe('s2.g1_1-9.g2_1-3');
     const begun = ofNode();
     begun.join(Session.from('s2.g1_1-5'));
-    expect(String(begun)).toBe('s1.1-5');
+    expect(String(begun)).toBe('s3.g1.1-5');
+  });
+
+  it('goes to another process as a text that names the group', () => {
+    const text = String(ofNode(at('g-1', 1, 5), at('g-1', 2 ** 33, 3)));
+    expect(text).toBe('s3.g-1.8589934592-3.1-5');
+    const session = Session.from(text);
+    expect([String(session), session.unproven]).toEqual([text, [at('', 1, 5)]]);
+    expect(session.positions).toEqual([at('g-1', 1, 5), at('g-1', 2 ** 33, 3)]);
+    session.observe(at('g2', 1, 1));
+    expect(String(session)).toBe('s2.g-1_1-5.g-1_8589934592-3.g2_1-1');
   });
 
   it('goes on at a cluster, which knows the group by its name', () => {
     const session = ofNode(at('g1', 1, 5), at('g1', 2 ** 33, 3));
-    expect([String(session.partOf('g1')), String(session.partOf('g2'))]).toEqual([String(session), 's1']);
+    expect([String(session.partOf('g1')), String(session.partOf('g2'))]).toEqual([
+      's1.8589934592-3.1-5',
+      's1',
+    ]);
   });
 });
