@@ -296,7 +296,7 @@ function checkOneSlot(keys: readonly string[]): void {
   const at = others.findIndex((slot) => slot !== first);
   if (at < 0) return;
   throw invalid(
-    `operations[${at + 1}]: its key is of slot ${others[at]}, and that of operations[0] of slot ${first}: an atomic batch is of one slot, which keys share that have the same {tag}`,
+    `operations[${at + 1}]: its key is of slot ${others[at]}, and that of operations[0] of slot ${first}: expected keys of one slot, as those with the same {tag} are`,
   );
 }
 

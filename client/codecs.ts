@@ -1,6 +1,8 @@
 /** Values of the caller as bytes, and back. */
+import { Code } from '@connectrpc/connect';
 import { shown } from '#platform/shown.ts';
-import { invalid } from './failures.ts';
+import { messageOf } from '#platform/thrown.ts';
+import { CallError, invalid, notGiven } from './failures.ts';
 
 export interface Codec<T> {
   encode(value: T): Uint8Array;
@@ -13,6 +15,32 @@ export function checkCodec(codec: unknown): void {
   const { encode, decode } = (codec ?? {}) as Partial<Codec<unknown>>;
   if (typeof encode !== 'function' || typeof decode !== 'function')
     throw invalid(`codec is ${shown(codec)}: expected json(), text(), bytes(), or { encode, decode }`);
+}
+
+/** The bytes of the value of `key`. Throws INVALID_ARGUMENT where there are none. */
+export function encoded<T>(codec: Codec<T>, key: string, value: T): Uint8Array {
+  try {
+    return codec.encode(value);
+  } catch (error) {
+    if (error instanceof CallError) throw error;
+    throw invalid(`the value of ${JSON.stringify(key)} cannot be encoded: ${messageOf(error)}`);
+  }
+}
+
+/** The value of `key`. Throws FAILED_PRECONDITION, with the outcome of the call, where the bytes are none. */
+export function decoded<T>(
+  codec: Codec<T>,
+  key: string,
+  content: Uint8Array,
+  outcome: 'done' | 'not_done',
+): T {
+  try {
+    return codec.decode(content);
+  } catch (error) {
+    if (error instanceof CallError) throw error;
+    const why = `the value of ${JSON.stringify(key)} cannot be decoded: ${messageOf(error)}`;
+    throw notGiven(why, Code.FailedPrecondition, outcome);
+  }
 }
 
 const ENCODER = new TextEncoder();

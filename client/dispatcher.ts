@@ -116,7 +116,8 @@ export class Dispatcher {
     const keys = [...new Set(request.operations.map(({ operation }) => keyOf(operation)))];
     const sending: Sending = { isSent: false };
     const answer = new Promise<BatchResponse>((resolve, reject) => {
-      if (!request.requestId.isWellFormed()) throw invalid('ill-formed text: request_id has lone surrogates');
+      if (!request.requestId.isWellFormed())
+        throw invalid('ill-formed text: request_id has lone surrogates, expected none');
       const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
       const begin = (): Promise<void> => this.#sendAtomic(request, signal, sending).then(resolve, reject);
       if (waitsForNodes(request)) {

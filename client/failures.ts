@@ -1,5 +1,6 @@
 /** Errors of calls as callers are told them. */
 import { Code, ConnectError } from '@connectrpc/connect';
+import { failureOf } from '#dial/http2/call-failure.ts';
 import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 import { EndedAttempt, type Outcome, type Told } from '#routing/failure.ts';
 
@@ -21,7 +22,7 @@ export class CallError extends ConnectError {
   readonly attempts: number;
 
   constructor(error: ConnectError, { outcome, address, attempts }: Told) {
-    super(error.rawMessage, error.code, error.metadata, undefined, error.cause);
+    super(messageOf(error, address), error.code, error.metadata, undefined, error.cause);
     this.details = error.details;
     this.outcome = outcome;
     this.address = address;
@@ -39,6 +40,13 @@ export class CallError extends ConnectError {
   }
 }
 
+/** Why a connection failed is said of "it": of the node, which the message names. */
+function messageOf(error: ConnectError, address: string): string {
+  const { rawMessage } = error;
+  const isNamed = address === '' || failureOf(error) === undefined || rawMessage.includes(address);
+  return isNamed ? rawMessage : `${address}: ${rawMessage}`;
+}
+
 /** A call that this client refuses itself. */
 export function refusedHere(message: string, code: Code): CallError {
   return new CallError(new ConnectError(message, code), { outcome: 'not_done', address: '', attempts: 0 });
@@ -47,6 +55,11 @@ export function refusedHere(message: string, code: Code): CallError {
 /** A call whose arguments are wrong. */
 export function invalid(message: string): CallError {
   return refusedHere(message, Code.InvalidArgument);
+}
+
+/** A call that was answered, where its caller cannot be given what the answer has. */
+export function notGiven(message: string, code: Code, outcome: 'done' | 'not_done'): CallError {
+  return new CallError(new ConnectError(message, code), { outcome, address: '', attempts: 1 });
 }
 
 /** A call whose signal aborted. */

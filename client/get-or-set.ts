@@ -13,7 +13,7 @@ import { shown } from '#platform/shown.ts';
 import { ABSENT, isAbsent } from './absent.ts';
 import { Breaker, isUnreadable } from './breaker.ts';
 import { checkKey } from './call-options.ts';
-import { type Codec, checkCodec } from './codecs.ts';
+import { type Codec, checkCodec, decoded, encoded } from './codecs.ts';
 import { CallError, invalid, refusedHere } from './failures.ts';
 import { orGivenUp } from './give-up.ts';
 import { ageOf, type GetOrSetOptions, type Plan, planOf } from './load-plan.ts';
@@ -93,7 +93,7 @@ export class Loads {
     this.#breaker = new Breaker(clock, random);
   }
 
-  /** Rejects with what `load` throws where no stale value may be given, and with `CallError`s. */
+  /** Rejects with what `load` throws, as it is, where no stale value may be given, and with `CallError`s. */
   async getOrSet<T>(
     key: string,
     load: Load<T>,
@@ -104,21 +104,20 @@ export class Loads {
     checkKey(key);
     if (typeof load !== 'function') throw invalid(`load is ${shown(load)}: expected a function`);
     checkCodec(codec);
-    const encoded: Load<Uint8Array> = async (ended) => {
+    const loaded: Load<Uint8Array> = async (ended) => {
       const value = await load(ended);
-      return value === undefined ? undefined : codec.encode(value);
+      return value === undefined ? undefined : encoded(codec, key, value);
     };
+    const decode = (content: Uint8Array | undefined): T | undefined =>
+      content && decoded(codec, key, content, 'not_done');
     const known = await this.#known(key, plan, signal);
-    if (known === undefined) {
-      const alone = await this.#joinAlone(key, encoded, signal);
-      return alone && codec.decode(alone);
-    }
+    if (known === undefined) return decode(await this.#joinAlone(key, loaded, signal));
     const age = ageOf(known, plan, this.#clock.wallMs());
-    if (age === 'to_refresh') this.#refresh(key, encoded, plan);
+    if (age === 'to_refresh') this.#refresh(key, loaded, plan);
     const isUsable = age === 'fresh' || age === 'to_refresh';
-    const content = isUsable ? contentOf(known) : await this.#join(key, encoded, plan, signal);
+    const content = isUsable ? contentOf(known) : await this.#join(key, loaded, plan, signal);
     // Each caller has a value of its own, which it may change.
-    return content && codec.decode(content);
+    return decode(content);
   }
 
   /** What the cache says of the key; undefined where it is not readable and the value is to be loaded. */

@@ -5,14 +5,13 @@
  * gives values here, and an entry for what the node decides or counts.
  */
 
-import { Code, ConnectError } from '@connectrpc/connect';
+import { Code } from '@connectrpc/connect';
 import type { DeleteResponse, GetResponse, SetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Entry, Op } from '#gen/walnut/v1/types_pb.ts';
-import { messageOf } from '#platform/thrown.ts';
 import { isAbsent } from './absent.ts';
 import { checkKey } from './call-options.ts';
-import { type Codec, checkCodec } from './codecs.ts';
-import { CallError, invalid } from './failures.ts';
+import { type Codec, checkCodec, decoded, encoded } from './codecs.ts';
+import { notGiven } from './failures.ts';
 import type { Load } from './get-or-set.ts';
 import { Iteration } from './iteration.ts';
 import type { GetOrSetOptions } from './load-plan.ts';
@@ -108,12 +107,12 @@ export class KeyMap<T> {
   #previousOf(key: string, { applied, repeated, leftOut, previous }: SetResponse): T | undefined {
     if (!applied) return undefined;
     if (repeated && previous === undefined)
-      throw failed('done', Code.Unavailable, `${show(key)} is written, but its value before is not known`);
+      throw notGiven(`${show(key)} is written, but its value before is not known`, Code.Unavailable, 'done');
     if (leftOut)
-      throw failed(
-        'done',
-        Code.PermissionDenied,
+      throw notGiven(
         `${show(key)} is written, but you may not read its value before`,
+        Code.PermissionDenied,
+        'done',
       );
     if (previous === undefined || isAbsent(previous)) return undefined;
     return this.#decode(key, previous.value, 'done');
@@ -181,29 +180,16 @@ export class KeyMap<T> {
   }
 
   #encode(key: string, value: T): Uint8Array {
-    try {
-      return this.#codec.encode(value);
-    } catch (error) {
-      throw invalid(`the value of ${show(key)} cannot be encoded: ${messageOf(error)}`);
-    }
+    return encoded(this.#codec, key, value);
   }
 
-  #decode(key: string, bytes: Uint8Array, outcome: 'done' | 'not_done'): T {
-    try {
-      return this.#codec.decode(bytes);
-    } catch (error) {
-      const why = `the value of ${show(key)} cannot be decoded: ${messageOf(error)}`;
-      throw failed(outcome, Code.FailedPrecondition, why);
-    }
+  #decode(key: string, content: Uint8Array, outcome: 'done' | 'not_done'): T {
+    return decoded(this.#codec, key, content, outcome);
   }
 }
 
 function isValue(answer: Pick<GetResponse, 'found' | 'contentType'>): boolean {
   return answer.found && !isAbsent(answer);
-}
-
-function failed(outcome: 'done' | 'not_done', code: Code, message: string): CallError {
-  return new CallError(new ConnectError(message, code), { outcome, address: '', attempts: 1 });
 }
 
 function show(key: string): string {

@@ -131,7 +131,8 @@ export class NearCache {
 /** Throws INVALID_ARGUMENT for options out of range. */
 export function checkNear({ prefix, bytesMax = 1, maxStalenessMs = STALENESS_MS }: NearOptions): void {
   checkKey(prefix, 'near.prefix');
-  if (!prefix.isWellFormed()) throw invalid('ill-formed text: near.prefix has lone surrogates');
+  if (!prefix.isWellFormed())
+    throw invalid('ill-formed text: near.prefix has lone surrogates, expected none');
   checkNumber('near.bytesMax', bytesMax, 1);
   checkNumber('near.maxStalenessMs', maxStalenessMs, STALENESS_MS_MIN);
 }

@@ -133,7 +133,7 @@ function caseOf(operation: AtomicOperation): OperationInit {
 /** UTF-8 would replace every lone surrogate by the same character, and so change a key into another. */
 export function checkText(operation: Operation): void {
   if (!keyOf(operation).isWellFormed() || !requestIdOf(operation).isWellFormed())
-    throw invalid('ill-formed text: it has lone surrogates');
+    throw invalid('ill-formed text: it has lone surrogates, expected none');
 }
 
 /** An upper estimate of the bytes of an operation in a request. */

@@ -131,5 +131,5 @@ async function* pages(
 
 function checkPrefix(prefix: string): void {
   checkKey(prefix, 'prefix');
-  if (!prefix.isWellFormed()) throw invalid('ill-formed text: prefix has lone surrogates');
+  if (!prefix.isWellFormed()) throw invalid('ill-formed text: prefix has lone surrogates, expected none');
 }

@@ -2,7 +2,7 @@
 import { AwaitDurableRequestSchema, type AwaitDurableResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { checkNames, optionNames } from './call-options.ts';
 import type { Caller } from './caller.ts';
-import { type CallError, invalid } from './failures.ts';
+import { type CallError, invalid, notDone } from './failures.ts';
 import { type AwaitDurableOptions, type CallOptions, durableWaitMs } from './operations.ts';
 
 const NAMES = optionNames(AwaitDurableRequestSchema, [], ['signal']);
@@ -42,6 +42,7 @@ export async function waitDurable(
     return await call(position);
   } catch (error) {
     caller.onError(error as CallError, position);
-    throw error;
+    // It changes nothing.
+    throw notDone(error as CallError);
   }
 }
