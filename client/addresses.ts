@@ -1,8 +1,10 @@
 /** The nodes that options name, and what may be sent to them. */
+import { Code } from '@connectrpc/connect';
 import type { ClosableTransport } from '#dial/closable-transport.ts';
 import { type Endpoint, isConfidential, tryEndpoint, writtenAddress } from '#dial/endpoint.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { WalnutClientOptions } from './client-options.ts';
-import { invalid } from './failures.ts';
+import { invalid, refusedHere } from './failures.ts';
 
 const HTTPS = 'https://';
 export const ADDRESSES_MAX = 32;
@@ -62,8 +64,10 @@ export function givenTransport({
   tls,
 }: WalnutClientOptions): ClosableTransport | undefined {
   if (transport === undefined) return undefined;
-  if (token !== undefined) throw invalid('token goes with address: a transport sends headers of its own');
-  if (tls !== undefined) throw invalid('tls goes with address: a transport has connections of its own');
+  if (token !== undefined)
+    throw invalid('token goes with address: expected it in the headers that the transport sends');
+  if (tls !== undefined)
+    throw invalid('tls goes with address: expected a transport that calls by TLS itself');
   return { transport, close: () => undefined };
 }
 
@@ -75,10 +79,34 @@ export function endpointOf(address: string): Endpoint {
   throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080, or https://host:port`);
 }
 
-/** Throws INVALID_ARGUMENT unless the token may go to the address. */
-export function checkToken(token: string, address: string, { allowClearText }: WalnutClientOptions): void {
-  if (!/^[\w.~+/=-]{1,4096}$/.test(token))
-    throw invalid('token is ill-formed: expected what walnut auth new-token printed');
+/**
+ * Gives the `authorization` header of each call to the address; undefined: calls have none. Throws
+ * INVALID_ARGUMENT unless the token may go there. With a function as `token` each call rejects
+ * that has none: with INVALID_ARGUMENT for one that is ill-formed, else with UNAUTHENTICATED.
+ */
+export function authorizationTo(address: string, options: WalnutClientOptions): (() => string) | undefined {
+  const { token } = options;
+  if (token === undefined) return undefined;
+  checkClearText(address, options);
+  if (typeof token === 'function') return () => bearer(askedToken(token));
+  const header = bearer(token);
+  return () => header;
+}
+
+function bearer(token: unknown): string {
+  if (typeof token === 'string' && /^[\w.~+/=-]{1,4096}$/.test(token)) return `Bearer ${token}`;
+  throw invalid('token is ill-formed: expected what walnut auth new-token printed');
+}
+
+function askedToken(ask: () => string): unknown {
+  try {
+    return ask();
+  } catch (error) {
+    throw refusedHere(`token has thrown, expected a token: ${messageOf(error)}`, Code.Unauthenticated);
+  }
+}
+
+function checkClearText(address: string, { allowClearText }: WalnutClientOptions): void {
   const endpoint = endpointOf(address);
   if (allowClearText === true || isByTls(address) || isConfidential(endpoint)) return;
   throw invalid(

@@ -45,7 +45,6 @@ const NEAR = namesOf({ prefix: true, bytesMax: true, maxStalenessMs: true } sati
 /** What options are that are no numbers. */
 const TYPES = {
   address: 'string',
-  token: 'string',
   allowClearText: 'boolean',
   namedWrites: 'boolean',
   onRetry: 'function',
@@ -85,6 +84,7 @@ function checkTypes({
   cluster,
   readFrom,
   session,
+  token,
   transport,
   ...others
 }: WalnutClientOptions): void {
@@ -93,6 +93,8 @@ function checkTypes({
     if (value !== undefined && typeof value !== type)
       throw invalid(`${name} is ${shown(value)}: expected a ${type}`);
   }
+  if (token !== undefined && typeof token !== 'string' && typeof token !== 'function')
+    throw invalid(`token is ${shown(token)}: expected a string, or a function that gives one`);
   for (const [name, list] of Object.entries({ addresses, cluster }))
     if (list !== undefined && !isTexts(list))
       throw invalid(`${name} is ${shown(list)}: expected a list of host:port`);

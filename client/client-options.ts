@@ -35,8 +35,11 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
   readonly readFrom?: ReadPolicy;
   /** What `https://` addresses need. Default: the authorities that Node trusts, and no certificate. */
   readonly tls?: ClientTlsOptions;
-  /** A token, sent with each call: in clear text only to these addresses. */
-  readonly token?: string;
+  /**
+   * A token, sent with each call: in clear text only to these addresses. Or what gives it for each call, where it
+   * changes while the client is open: called often, so it is to give what the program has in memory.
+   */
+  readonly token?: string | (() => string);
   /** True if the token may go there in clear text, though it is not this machine. */
   readonly allowClearText?: boolean;
   /** A Connect or gRPC transport to use instead of an address. The caller must close it. */

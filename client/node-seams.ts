@@ -8,7 +8,7 @@ import type { Clock } from '#platform/clock.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { checkTlsMaterial } from '#tls/tls-material.ts';
-import { checkToken, endpointOf, givenTransport, isByTls } from './addresses.ts';
+import { authorizationTo, endpointOf, givenTransport, isByTls } from './addresses.ts';
 import type { ClientSeams, ClientTlsOptions, MeantClusterOf, WalnutClientOptions } from './client-options.ts';
 import { invalid } from './failures.ts';
 
@@ -26,11 +26,8 @@ function openTransport(
 ): ClosableTransport {
   const given = givenTransport(options);
   if (given !== undefined) return given;
-  const { token, tls } = options;
-  const endpoint = { ...securedOf(address, tls), cluster };
-  if (token === undefined) return createOwnTransport(endpoint, clock);
-  checkToken(token, address, options);
-  return createOwnTransport({ ...endpoint, authorization: () => `Bearer ${token}` }, clock);
+  const authorization = authorizationTo(address, options);
+  return createOwnTransport({ ...securedOf(address, options.tls), cluster, authorization }, clock);
 }
 
 function securedOf(address: string, tls: ClientTlsOptions | undefined): Endpoint {

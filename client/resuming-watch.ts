@@ -4,7 +4,7 @@
  * Fragments are put together: what is given ends at the end of a record.
  *
  * It throws what going on cannot mend (a request that is wrong, a log that no longer
- * reaches back, a history that was discarded), every error before the first message
+ * reaches back, a history that was discarded, a user that is not known any more), every error before the first message
  * and before `initial_done`, and the last error after `patienceMs` without a message.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
@@ -46,18 +46,22 @@ export async function* resumingWatch(
   let lastMs = clock.monotonicMs();
   let pauseMs = PAUSE_MS;
   while (!signal.aborted) {
+    let hasBegun = false;
     try {
       for await (const message of whole(attempt(open, continued(request, resume), options))) {
         resume = message.resume === '' ? resume : message.resume;
         lastMs = clock.monotonicMs();
         pauseMs = PAUSE_MS;
+        hasBegun = true;
         yield message;
       }
     } catch (thrown) {
       if (signal.aborted) return;
       const error = ConnectError.from(thrown);
       const isOver = resume === '' || clock.monotonicMs() - lastMs >= patienceMs;
-      if (isOver || !helpsToGoOn(error)) throw error;
+      // The credential of this attempt counts no more; that of the next may be another one.
+      const isOutdated = hasBegun && error.code === Code.Unauthenticated;
+      if (isOver || !(isOutdated || helpsToGoOn(error))) throw error;
       tellProgram(options.onBreak, error);
     }
     await clock.sleep(pauseMs, signal);
