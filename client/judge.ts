@@ -14,6 +14,7 @@ export function judge(thrown: unknown): Failure {
     isUnbegun: failure?.isUnsent === true || error.code === Code.Unimplemented,
     isLost: failure !== undefined,
     isLate: error.code === Code.DeadlineExceeded,
+    isUnfit: failure?.isUntrusted === true,
   });
 }
 

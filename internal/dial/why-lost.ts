@@ -30,6 +30,8 @@ const UNKNOWN_AUTHORITY = new Set([
 
 const WRONG_TIME = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
+const OTHERWISE_UNTRUSTED = new Set(['INVALID_PURPOSE', 'ERR_TLS_CERT_ALTNAME_INVALID']);
+
 /** What its certificate is for may be long. */
 const REASON_CHARACTERS_MAX = 300;
 
@@ -56,6 +58,12 @@ export function tlsFailure(error: unknown): string | undefined {
 
 export function isOfUnknownAuthority(error: unknown): boolean {
   return error instanceof Error && UNKNOWN_AUTHORITY.has(codeOf(error));
+}
+
+/** True where this side refused the certificate of the other end. */
+export function isOfUntrusted(error: unknown): boolean {
+  if (isOfUnknownAuthority(error) || isOfWrongTime(error)) return true;
+  return error instanceof Error && OTHERWISE_UNTRUSTED.has(codeOf(error));
 }
 
 /** True where the certificate of the other end has expired, or is not valid yet. */

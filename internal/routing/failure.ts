@@ -19,13 +19,14 @@ export interface Failure {
   /** The effect of this attempt alone. */
   readonly outcome: 'not_done' | 'unknown';
   /**
-   * `elsewhere`: another node is the one to ask. `later`: this node cannot answer now;
+   * `elsewhere`: another node is the one to ask. `others`: this node fails like this until
+   * somebody mends it; others may not. `later`: this node cannot answer now;
    * another one may, and so may this one later. `not_yet`: the same of this request only; the
    * node answers others. `ended`: the attempt was ended on this side, as another node leads now,
    * which says nothing of the node that was asked. `moved`: another group is the one to ask, and no attempt was carried
    * out here. `none`: every repeat fails like this.
    */
-  readonly remedy: 'elsewhere' | 'later' | 'not_yet' | 'ended' | 'moved' | 'none';
+  readonly remedy: 'elsewhere' | 'others' | 'later' | 'not_yet' | 'ended' | 'moved' | 'none';
   /** The attempt ran out of its time: a further one gets more. */
   readonly isLate?: boolean;
   /** `host:port` of the master, as the node that was asked knows it. */

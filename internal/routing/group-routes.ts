@@ -142,7 +142,7 @@ export class GroupRoutes {
     }
     if (this.#master === address) this.#master = undefined;
     const node = this.#nodes.get(address);
-    if (node === undefined || remedy !== 'later') return;
+    if (node === undefined || (remedy !== 'later' && remedy !== 'others')) return;
     if (node.isLearned) this.#nodes.delete(address);
     node.failures++;
     node.restUntilMs = nowMs + doubled(REST_MS, node.failures, REST_MS_MAX);

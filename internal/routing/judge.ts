@@ -13,6 +13,8 @@ export interface AttemptEnd {
   readonly isLost: boolean;
   /** It took longer than it might. */
   readonly isLate: boolean;
+  /** The node is not trusted, so that nothing was sent. */
+  readonly isUnfit?: boolean;
 }
 
 /** Given before anything is done. ABORTED is not one: an earlier request may have been carried out. */
@@ -42,8 +44,9 @@ export function judgeAttempt(
 function remedyOf(
   code: ErrorCode,
   { isNotYet, retryAfterS }: ErrorDetails,
-  { isLost, isLate }: AttemptEnd,
+  { isLost, isLate, isUnfit }: AttemptEnd,
 ): Pick<Failure, 'remedy' | 'isLate'> {
+  if (isUnfit === true) return { remedy: 'others' };
   if (isLate) return { remedy: 'later', isLate: true };
   switch (code) {
     case 'not_master':

@@ -23,6 +23,8 @@ export interface Situation {
   readonly hasOthers: boolean;
   /** One of them has not been asked in this round. */
   readonly hasUntried: boolean;
+  /** Every node failed in this round as one that nothing but somebody's hand mends. */
+  readonly isHopeless?: boolean;
   /** Rounds over all nodes that came to nothing, before this one. */
   readonly rounds: number;
   /** What is left of the caller's time, milliseconds. */
@@ -44,6 +46,7 @@ const GIVE_UP: NextStep = { kind: 'give_up' };
 export function nextStep(situation: Situation): NextStep {
   const { failure, outcome, isRepeatable, hint, hintsFollowed, hasOthers, leftMs } = situation;
   if (failure.remedy === 'none' || failure.remedy === 'moved' || leftMs <= 0) return GIVE_UP;
+  if (situation.isHopeless === true) return GIVE_UP;
   // An earlier attempt may still be carried out, and so would its repeat be.
   if (outcome !== 'not_done' && !isRepeatable) return GIVE_UP;
   if (hint !== undefined && hintsFollowed < HINTS_MAX) return { kind: 'ask', address: hint };

@@ -92,6 +92,8 @@ interface Progress {
   rounds: number;
   hintsFollowed: number;
   readonly tried: Set<string>;
+  /** Those of them that nothing but somebody's hand mends. */
+  readonly unfit: Set<string>;
   readonly endMs: number;
 }
 
@@ -125,6 +127,7 @@ export class Router<L> {
       rounds: 0,
       hintsFollowed: 0,
       tried: new Set(),
+      unfit: new Set(),
       endMs,
     };
     let hint: string | undefined;
@@ -264,7 +267,7 @@ export class Router<L> {
     const isOfReplica = remedy === 'elsewhere' && master !== address;
     if (isGivenUp(call) || remedy === 'ended') gate.onGivenUp();
     else if (isOfReplica) gate.onReplica();
-    else if (remedy === 'later' || remedy === 'elsewhere') gate.onFailure();
+    else if (remedy === 'later' || remedy === 'elsewhere' || remedy === 'others') gate.onFailure();
     else gate.onAnswer();
   }
 
@@ -312,6 +315,7 @@ export class Router<L> {
     if (failure.isLate === true) progress.late++;
     const hint = this.#hintOf(failure, address, call);
     const hasUntried = !isOfOne(call, failure) && this.#routes.hasUntried(progress.tried);
+    if (failure.remedy === 'others') progress.unfit.add(address);
     const step = nextStep({
       ...progress,
       failure,
@@ -319,6 +323,7 @@ export class Router<L> {
       hint,
       hasOthers: call.at === undefined && this.#routes.addresses.length > 1,
       hasUntried,
+      isHopeless: !hasUntried && progress.unfit.size === progress.tried.size,
       leftMs: progress.endMs - nowMs,
       jitter: this.#random.uint32() / 2 ** 32,
       pauseMsMax: this.#pauseMsMax,
@@ -333,6 +338,7 @@ export class Router<L> {
     if (!hasUntried) {
       progress.rounds++;
       progress.tried.clear();
+      progress.unfit.clear();
       await this.#clock.sleep(step.pauseMs, call.signal);
       if (isGivenUp(call)) throw this.#links.toError(error, told);
     }

@@ -11,6 +11,8 @@ import { Session } from '../../client/session.ts';
 import type { WalnutClient, WalnutClientOptions } from '../../client/walnut-client.ts';
 import { openHurried } from './hurried.ts';
 
+const AUTHORITY = new Authority();
+
 function open(options: WalnutClientOptions): WalnutClient {
   const client = connect(options);
   onCleanup(() => client.close());
@@ -78,8 +80,40 @@ describe('TLS', () => {
     await client.set('k', Buffer.from('v'));
     expect((await client.get('k')).found).toBe(true);
     expect((await Array.fromAsync(client.scan(''))).length).toBe(1);
-    const stranger = openHurried({ address: `https://${front.address}`, tls: own });
-    await expect(stranger.settle(stranger.client.get('k'))).rejects.toThrow('not trusted here');
+  });
+
+  it.each<[string, () => { ca: string; serverName?: string }, string]>([
+    ['an authority that is not trusted', () => ({ ca: new Authority().cert }), 'not trusted here'],
+    ['another name', () => ({ ca: AUTHORITY.cert, serverName: 'other.example' }), 'is for another name'],
+    ['the past', () => ({ ca: AUTHORITY.cert }), 'has expired'],
+  ])('says at once of a certificate that is of %s, and that of which node', async (what, tls, why) => {
+    const { server } = await start();
+    const names = { dns: ['localhost'], ip: ['127.0.0.1'] };
+    const past = what === 'the past' ? { from: new Date(0), to: new Date(1) } : {};
+    const front = await startTlsFront(server.port, AUTHORITY.issue({ ...names, ...past }));
+    onCleanup(() => front.close());
+    const told: unknown[] = [];
+    const address = `https://${front.address}`;
+    const { client } = openHurried({ address, tls: tls(), onRetry: (retry) => told.push(retry) });
+    onCleanup(() => client.close());
+    for (const call of [() => client.get('k'), () => client.set('k', Buffer.from('v'))])
+      await expect(call()).rejects.toMatchObject({
+        ...{ code: Code.Unavailable, outcome: 'not_done', address },
+        rawMessage: expect.stringMatching(new RegExp(`^${address}: its certificate .*${why}`)),
+      });
+    await expect(client.watch({ key: 'k' }).next()).rejects.toThrow(why);
+    expect(told).toEqual([]);
+  });
+
+  it('goes on at another node where one shows a certificate that does not count', async () => {
+    const { server } = await start();
+    const fronts = [];
+    for (const authority of [new Authority(), AUTHORITY])
+      fronts.push(await startTlsFront(server.port, authority.issue()));
+    for (const front of fronts) onCleanup(() => front.close());
+    const addresses = fronts.map(({ address }) => `https://${address}`);
+    const client = open({ addresses, tls: { ca: AUTHORITY.cert }, readFrom: 'replica' });
+    for (let i = 0; i < 4; i++) expect((await client.get('k')).found).toBe(false);
   });
 });
 
@@ -90,6 +124,8 @@ describe('a token', () => {
       'expected https://192.0.2.1:8080, or allowClearText: true',
     ],
     [{ token: 'a b' }, 'token is ill-formed'],
+    [{ token: 1 as never }, 'token is 1: expected a string, or a function that gives one'],
+    [{ address: '192.0.2.1:8080', token: () => 'walnut_a' }, 'expected https://192.0.2.1:8080'],
     [{ token: 'a', transport: createRouterTransport(() => {}) }, 'token goes with address'],
   ])('is refused with %o', (options, why) => {
     expect(() => connect({ address: '127.0.0.1:1', ...options })).toThrow(why);
@@ -110,5 +146,29 @@ describe('a token', () => {
     });
     await expect(client.get('k')).rejects.toMatchObject({ code: Code.NotFound });
     expect(seen).toEqual(['Bearer walnut_a']);
+  });
+
+  it('is asked for with each call where it is a function, which may have none', async () => {
+    const seen: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(404, { 'content-type': 'application/json' });
+      response.end('{"code":"not_found"}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onCleanup(() => void server.close());
+    const tokens: unknown[] = ['walnut_a', 'walnut_b', 'a b', undefined];
+    const token = (): string => {
+      if (tokens.length === 0) throw new Error('the vault is closed');
+      return tokens.shift() as string;
+    };
+    const client = open({ address: `127.0.0.1:${(server.address() as AddressInfo).port}`, token });
+    for (const code of [Code.NotFound, Code.NotFound, Code.InvalidArgument, Code.InvalidArgument])
+      await expect(client.get('k')).rejects.toMatchObject({ code, outcome: 'not_done' });
+    const missing = { code: Code.Unauthenticated, outcome: 'not_done' };
+    await expect(client.get('k')).rejects.toMatchObject(missing);
+    await expect(client.get('k')).rejects.toThrow('the vault is closed');
+    await expect(client.watch({ key: 'k' }).next()).rejects.toMatchObject(missing);
+    expect(seen).toEqual(['Bearer walnut_a', 'Bearer walnut_b']);
   });
 });

@@ -46,6 +46,11 @@ describe('after an attempt', () => {
       { failure: elsewhere, hasOthers: false, hasUntried: false },
       GIVE_UP,
     ],
+    [
+      'of nodes that only somebody’s hand mends, it is over',
+      { isHopeless: true, hasUntried: false },
+      GIVE_UP,
+    ],
     ['of the last node, there is a pause', { hasUntried: false }, on(25)],
     ['of every further round it doubles', { hasUntried: false, rounds: 3 }, on(200)],
     ['it ends somewhere', { hasUntried: false, rounds: 40 }, on(1_000)],

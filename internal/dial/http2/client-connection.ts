@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import type { CallConnection, OutgoingCall } from '#dial/http2/outgoing-call.ts';
-import { whyLost } from '#dial/why-lost.ts';
+import { isOfUntrusted, whyLost } from '#dial/why-lost.ts';
 import type { Head } from '#http/hpack/head.ts';
 import type { Http2Events, ResetBy } from '#http/http2/events.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
@@ -51,6 +51,7 @@ export class ClientConnection implements Http2Events, CallConnection {
   #isPinged = false;
   #isConnected = false;
   #why = 'the connection was closed';
+  #isUntrusted = false;
   #timer: Timer | undefined;
 
   /** `open`: what it reads goes to `onBytes`, or to the stream. */
@@ -75,6 +76,7 @@ export class ClientConnection implements Http2Events, CallConnection {
     });
     socket.on('error', (error) => {
       this.#why = whyLost(error);
+      this.#isUntrusted = isOfUntrusted(error);
     });
     socket.on('close', () => this.#onClosed());
   }
@@ -84,6 +86,11 @@ export class ClientConnection implements Http2Events, CallConnection {
     const why = this.#connection.failure?.why;
     if (why === undefined) return this.#why;
     return this.isProven ? why : `no answer in HTTP/2 (${why}): is it a Walnut node?`;
+  }
+
+  /** True if it ended because the peer has no certificate that counts here. */
+  get isUntrusted(): boolean {
+    return this.#isUntrusted;
   }
 
   /** True once the peer has shown that it speaks HTTP/2. */
@@ -176,7 +183,7 @@ export class ClientConnection implements Http2Events, CallConnection {
       this.#owner.onRefused(call);
     } else if (by === 'peer') {
       call.fail(code, `the call was reset with ${nameOf(code)}`, code === ErrorCode.refusedStream);
-    } else call.fail(undefined, this.why, !this.#isConnected && !this.isProven);
+    } else call.fail(undefined, this.why, !this.#isConnected && !this.isProven, this.#isUntrusted);
   }
 
   onDrain(): void {}

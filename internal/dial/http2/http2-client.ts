@@ -90,7 +90,7 @@ export class Http2Client implements ConnectionOwner {
       // The others go on: a peer that takes no further connection is not asked for one at each call.
       if (!connection.isProven) this.#mayGrowMs = this.#clock.monotonicMs() + GROWTH_PAUSE_MS;
       this.onRoom();
-    } else this.#failWaiting(connection.why);
+    } else this.#failWaiting(connection.why, connection.isUntrusted);
   }
 
   onClosed(connection: ClientConnection): void {
@@ -117,9 +117,9 @@ export class Http2Client implements ConnectionOwner {
     this.#current.push(connection);
   }
 
-  #failWaiting(why: string): void {
+  #failWaiting(why: string, isUntrusted = false): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const call of waiting) call.fail(undefined, why, true);
+    for (const call of waiting) call.fail(undefined, why, true, isUntrusted);
   }
 }

@@ -21,6 +21,8 @@ export interface CallFailure {
   readonly why: string;
   /** True if no byte of the call reached the peer, or the peer says that it has not looked at it. */
   readonly isUnsent: boolean;
+  /** This side refused the certificate of the peer. */
+  readonly isUntrusted?: boolean;
 }
 
 /** A connection, as far as a call needs it. */
@@ -67,9 +69,9 @@ export class OutgoingCall {
     this.sink.onEnd(trailers);
   }
 
-  fail(code: number | undefined, why: string, isUnsent = false): void {
+  fail(code: number | undefined, why: string, isUnsent = false, isUntrusted = false): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.sink.onFailure({ code, why, isUnsent });
+    this.sink.onFailure({ code, why, isUnsent, isUntrusted });
   }
 }
