@@ -72,7 +72,11 @@ export class BatchSender {
     if (batch.length === 0) return;
     for (const pending of batch) pending.isSent = true;
     const writes = batch.flatMap(({ operation }) => writeOf(operation) ?? []);
-    await this.#caller.named(this.#names, writes, firstKey(batch), () => this.#sendNamed(batch, target));
+    const send = (): Promise<void> => this.#sendNamed(batch, target);
+    const sent = this.#caller.named(this.#names, writes, firstKey(batch), send);
+    await sent.catch((error: CallError) => {
+      for (const pending of batch) pending.fail(error);
+    });
   }
 
   async #sendNamed(given: readonly PendingOperation[], target: Target, isRenewed = false): Promise<void> {

@@ -3,14 +3,14 @@
  * moment at which the oldest call without an answer was made until any call is answered; one that
  * failed as UNAVAILABLE or DEADLINE_EXCEEDED was not. What one caller waited for no other waits for
  * again: a caller goes on without the cache once that is silent for as long as the caller bears,
- * whoever found it out. One call at a time asks meanwhile, beside its caller, and the first answer
+ * also where another one found it out. One call at a time asks meanwhile, beside its caller, and the first answer
  * ends it all. There are no timers of its own: without calls nothing is asked.
  */
 import { Code } from '@connectrpc/connect';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import { tellOutage } from './diagnostics.ts';
-import { CallError } from './failures.ts';
+import { CallError, isUnreadable } from './failures.ts';
 import type { Plan } from './load-plan.ts';
 
 const RANDOM_END = 2 ** 32;
@@ -65,7 +65,7 @@ export class Breaker {
     }
   }
 
-  /** As `ask`, but undefined once the cache is silent for too long; an error that comes later is told to `onLate`. */
+  /** Like `ask`, but undefined once the cache is silent for too long; an error that comes later is told to `onLate`. */
   askUpTo<T>(
     call: () => Promise<T>,
     patience: Patience,
@@ -82,7 +82,7 @@ export class Breaker {
     return this.orSilence(asked, patience, onSilence, this.#clock.monotonicMs());
   }
 
-  /** As `ask`, where no call is under way and the pause since the last failure is over; else does nothing. */
+  /** Like `ask`, where no call is under way and the pause since the last failure is over; else does nothing. */
   async probe(call: () => Promise<unknown>, { probeEveryMs }: Patience): Promise<void> {
     const pausedMs = this.#clock.monotonicMs() - (this.#failedAtMs ?? Number.NEGATIVE_INFINITY);
     if (this.#underWay === 0 && pausedMs >= probeEveryMs * this.#pausePart) await this.ask(call);
@@ -158,13 +158,6 @@ export class Breaker {
   #onGivenUp(): void {
     if (this.#underWay === 1 && this.#failedAtMs === undefined) this.#silentSinceMs = undefined;
   }
-}
-
-/** No node can say what the key is. */
-export function isUnreadable(error: unknown): boolean {
-  return (
-    error instanceof CallError && (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded)
-  );
 }
 
 /** A node refused the call; what was not sent, or given up, was no answer. */

@@ -13,7 +13,7 @@ import type { LongAttempts } from '#routing/long-attempts.ts';
 import type { Attempt, Router } from '#routing/router.ts';
 import { POSITIONS_HEADER } from '#wire/call-headers.ts';
 import { type CallEnd, hasCallListeners, tellCall } from './diagnostics.ts';
-import { type CallError, givenUp, notDone, refusedHere } from './failures.ts';
+import { type CallError, givenUp, isUnreadable, notDone, refusedHere } from './failures.ts';
 import type { NodeStub } from './node-links.ts';
 import type { Ownership } from './ownership.ts';
 import { isNewer, type SentPositions, type Session } from './session.ts';
@@ -152,7 +152,8 @@ export class Caller {
 
   /**
    * Names the writes, does `work`, and forgets the names. `key`: one that the caller may
-   * read or write; of it a position is asked where the session has none.
+   * read or write; of it a position is asked where the session has none. Rejects, with nothing
+   * done, where no node answered that: the writes would wait as long once more.
    */
   async named<T>(
     names: WriteNames,
@@ -161,7 +162,8 @@ export class Caller {
     work: () => Promise<T>,
   ): Promise<T> {
     if (writes.length === 0 || !this.#options.namesWrites) return work();
-    if (this.session.isEmpty) await this.learnPosition(key);
+    const error = this.session.isEmpty ? await this.learnPosition(key) : undefined;
+    if (isUnreadable(error)) throw notDone(error as CallError);
     const release = names.begin(writes, this.session.token);
     try {
       return await work();

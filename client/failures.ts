@@ -80,6 +80,21 @@ const ENDED: ReadonlyMap<string, Code> = new Map([
   ['cancelled', Code.Canceled],
 ]);
 
+/** No node could say what was asked of it. */
+export function isUnreadable(error: unknown): boolean {
+  return (
+    error instanceof CallError && (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded)
+  );
+}
+
+/** The same error, which says more. */
+export function withHint(error: CallError, hint: string): CallError {
+  const { code, metadata, cause, details } = error;
+  const more = new ConnectError(`${error.rawMessage}; ${hint}`, code, metadata, undefined, cause);
+  more.details = details;
+  return new CallError(more, error);
+}
+
 /** The same error, of a call that did nothing. */
 export function notDone(error: CallError): CallError {
   return new CallError(error, { ...error, outcome: 'not_done' });

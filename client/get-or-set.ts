@@ -11,10 +11,10 @@ import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import { shown } from '#platform/shown.ts';
 import { ABSENT, isAbsent } from './absent.ts';
-import { Breaker, isUnreadable } from './breaker.ts';
+import { Breaker } from './breaker.ts';
 import { checkKey } from './call-options.ts';
 import { type Codec, checkCodec, decoded, encoded } from './codecs.ts';
-import { CallError, invalid, refusedHere } from './failures.ts';
+import { CallError, invalid, isUnreadable, refusedHere } from './failures.ts';
 import { orGivenUp } from './give-up.ts';
 import { ageOf, type GetOrSetOptions, type Plan, planOf } from './load-plan.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
@@ -83,7 +83,7 @@ export class Loads {
   /** One for each group, by its session. */
   readonly #breakers = new WeakMap<object, Breaker>();
   readonly #random: Random;
-  /** Of keys of which it is not known yet whose they are. */
+  /** For keys whose group is not known yet. */
   readonly #breaker: Breaker;
 
   constructor({ client, clock, random }: LoadsOptions) {

@@ -7,7 +7,7 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import type { Failure, Told } from '#routing/failure.ts';
 import type { Limits, Links } from '#routing/router.ts';
-import { toCallError } from './failures.ts';
+import { toCallError, withHint } from './failures.ts';
 import { judge } from './judge.ts';
 
 export interface NodeStub {
@@ -26,12 +26,17 @@ const LINKS_MAX = 64;
 export class NodeLinks implements Links<NodeStub> {
   readonly #open: (address: string) => ClosableTransport;
   readonly #isTls: boolean;
+  readonly #unfollowed: string | undefined;
   readonly #links = new Map<string, Link>();
 
-  /** `isTls`: nodes are called by TLS, also those that others name, without a scheme. */
-  constructor(open: (address: string) => ClosableTransport, isTls: boolean) {
+  /**
+   * `isTls`: nodes are called by TLS, also those that others name, without a scheme. `unfollowed`: why
+   * those are not called; undefined: they are.
+   */
+  constructor(open: (address: string) => ClosableTransport, isTls: boolean, unfollowed?: string) {
     this.#open = open;
     this.#isTls = isTls;
+    this.#unfollowed = unfollowed;
   }
 
   linkTo(address: string): NodeStub {
@@ -55,7 +60,10 @@ export class NodeLinks implements Links<NodeStub> {
   }
 
   toError(error: unknown, told: Told): Error {
-    return toCallError(error, told);
+    const { leaderHint, remedy } = this.judge(error);
+    const reason = toCallError(error, told);
+    if (this.#unfollowed === undefined || leaderHint === undefined || remedy !== 'elsewhere') return reason;
+    return withHint(reason, `${leaderHint} is not called, since ${this.#unfollowed}`);
   }
 
   async findMaster(

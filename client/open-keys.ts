@@ -26,9 +26,18 @@ export function openKeys(options: WalnutClientOptions, { open }: ClientSeams, ho
       session,
     });
   }
-  // A credential goes in clear text only to nodes that the caller named.
-  const mayFollow = (): boolean => options.addresses !== undefined && (isTls || options.token === undefined);
-  const links = new NodeLinks(open, isTls);
+  const unfollowed = whyUnfollowed(options, isTls);
+  const mayFollow = (): boolean => unfollowed === undefined;
+  const links = new NodeLinks(open, isTls, unfollowed);
   for (const address of addresses) links.linkTo(address);
   return new GroupKeys(how, { routes: new GroupRoutes({ addresses, mayFollow }), links, session });
+}
+
+/** Why nodes are not called that others name; undefined: they are. */
+function whyUnfollowed({ addresses, token }: WalnutClientOptions, isTls: boolean): string | undefined {
+  if (addresses === undefined) return 'address is the only node: expected addresses, of which one will do';
+  // A credential goes in clear text only to nodes that the caller named.
+  return isTls || token === undefined
+    ? undefined
+    : 'a token goes in clear text to named nodes only: expected it in addresses too, or https://';
 }

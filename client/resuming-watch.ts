@@ -46,22 +46,18 @@ export async function* resumingWatch(
   let lastMs = clock.monotonicMs();
   let pauseMs = PAUSE_MS;
   while (!signal.aborted) {
-    let hasBegun = false;
     try {
       for await (const message of whole(attempt(open, continued(request, resume), options))) {
         resume = message.resume === '' ? resume : message.resume;
         lastMs = clock.monotonicMs();
         pauseMs = PAUSE_MS;
-        hasBegun = true;
         yield message;
       }
     } catch (thrown) {
       if (signal.aborted) return;
       const error = ConnectError.from(thrown);
       const isOver = resume === '' || clock.monotonicMs() - lastMs >= patienceMs;
-      // The credential of this attempt counts no more; that of the next may be another one.
-      const isOutdated = hasBegun && error.code === Code.Unauthenticated;
-      if (isOver || !(isOutdated || helpsToGoOn(error))) throw error;
+      if (isOver || !helpsToGoOn(error)) throw error;
       tellProgram(options.onBreak, error);
     }
     await clock.sleep(pauseMs, signal);

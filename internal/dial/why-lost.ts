@@ -30,7 +30,12 @@ const UNKNOWN_AUTHORITY = new Set([
 
 const WRONG_TIME = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
-const OTHERWISE_UNTRUSTED = new Set(['INVALID_PURPOSE', 'ERR_TLS_CERT_ALTNAME_INVALID']);
+const OTHERWISE_UNTRUSTED = new Set([
+  'INVALID_PURPOSE',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+]);
 
 /** What its certificate is for may be long. */
 const REASON_CHARACTERS_MAX = 300;
@@ -60,7 +65,7 @@ export function isOfUnknownAuthority(error: unknown): boolean {
   return error instanceof Error && UNKNOWN_AUTHORITY.has(codeOf(error));
 }
 
-/** True where this side refused the certificate of the other end. */
+/** True where this side refused the certificate of the other end, or that spoke no TLS. */
 export function isOfUntrusted(error: unknown): boolean {
   if (isOfUnknownAuthority(error) || isOfWrongTime(error)) return true;
   return error instanceof Error && OTHERWISE_UNTRUSTED.has(codeOf(error));

@@ -105,6 +105,17 @@ describe('TLS', () => {
     expect(told).toEqual([]);
   });
 
+  it('says at once of a node that it speaks no TLS', async () => {
+    const { server } = await start();
+    const address = `https://127.0.0.1:${server.port}`;
+    const { client } = openHurried({ address, tls: { ca: AUTHORITY.cert } });
+    onCleanup(() => client.close());
+    await expect(client.get('k')).rejects.toMatchObject({
+      ...{ code: Code.Unavailable, outcome: 'not_done', attempts: 1 },
+      rawMessage: `${address}: it does not speak TLS on this port`,
+    });
+  });
+
   it('goes on at another node where one shows a certificate that does not count', async () => {
     const { server } = await start();
     const fronts = [];

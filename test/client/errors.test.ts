@@ -113,7 +113,7 @@ function open(transport: Transport, options: Partial<WalnutClientOptions> = {}) 
     expect(end?.error).toBeInstanceOf(CallError);
     return end?.error as CallError;
   };
-  return { client, failure };
+  return { client, failure, clock };
 }
 
 /** Its outcome is one that the table has for its code. */
@@ -192,6 +192,31 @@ describe('an error of the client itself', () => {
     const closed = await closing.failure((async () => call(closing.client))());
     expect([closed.code, closed.outcome]).toEqual([Code.Canceled, 'not_done']);
     expect(closed.message).toContain('is closed');
+  });
+
+  it.each(['set', 'atomic'])(
+    'comes in time for the first %s, which a position is asked for before',
+    async (method) => {
+      const { client, failure, clock } = open(transport, { session: new Session() });
+      const error = await failure((CALLS[method] as Call)(client));
+      expect([error.code, error.outcome]).toEqual([Code.Unavailable, 'not_done']);
+      expect(clock.monotonicMs()).toBeLessThanOrEqual(1_000);
+    },
+  );
+
+  it.each<[Partial<WalnutClientOptions>, string]>([
+    [{ address: 'a:1' }, 'm:1 is not called, since address is the only node: expected addresses'],
+    [
+      { addresses: ['a:1'], token: 'walnut_a' },
+      'm:1 is not called, since a token goes in clear text to named',
+    ],
+  ])('says of a replica why its master is not called, with %o', async (options, why) => {
+    const group = new SimulatedGroup(['m:1', 'a:1']);
+    const opened = { addresses: undefined, session: new Session(), ...options };
+    const { client, failure } = open(group.transportTo('a:1'), opened as Partial<WalnutClientOptions>);
+    const error = await failure(client.set('k', VALUE));
+    expect([error.code, error.outcome]).toEqual([Code.FailedPrecondition, 'not_done']);
+    expect(error.rawMessage).toContain(why);
   });
 
   it('is told where a value cannot be encoded or decoded', async () => {

@@ -155,14 +155,6 @@ describe('a watch that is broken off', () => {
     expect(one.asked.length).toBeLessThan(12);
   });
 
-  it('goes on with the credential of now where that which it began with counts no more', async () => {
-    const outdated = new ConnectError('not known any more', Code.Unauthenticated);
-    const one = watched([[start, outdated], [{ keys: ['a'], resume: 'r1' }, outdated], [outdated]]);
-    await one.clock.advance(1_000);
-    expect([one.keys(), one.asked]).toEqual([['a'], ['-', 'r0', 'r1']]);
-    expect(one.code()).toBe(Code.Unauthenticated);
-  });
-
   it('is over at once where going on does not help', async () => {
     for (const code of [Code.OutOfRange, Code.DataLoss, Code.InvalidArgument, Code.ResourceExhausted]) {
       const one = watched([[start, new ConnectError('no', code)]]);

@@ -272,8 +272,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'client whose map takes a value that may not be read for a missing one',
     file: 'client/key-map.ts',
-    text: '    if (answer.leftOut)\n',
-    replacement: '    if (answer.leftOut && answer.repeated)\n',
+    text: '    if (leftOut)\n',
+    replacement: '    if (leftOut && repeated)\n',
     tests: ['test/client/key-map.test.ts'],
   },
   {
@@ -380,6 +380,50 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: 'if (stored?.progress.isLoading === true)',
     replacement: 'if (stored?.progress === undefined && stored !== undefined)',
     tests: [OUTAGES],
+  },
+  {
+    name: 'client whose map says of a replace with a condition that it was met',
+    file: 'client/key-map.ts',
+    text: '{ applied: answer.applied, previous }',
+    replacement: '{ applied: true, previous }',
+    tests: ['test/client/key-map.test.ts'],
+  },
+  {
+    name: 'session that forgets what is unproven where a loss is to be told once more',
+    file: 'client/session.ts',
+    text: 'return [...this.positionsAs(this.#group), ...this.#ofGroups];',
+    replacement:
+      'return this.#token === undefined ? this.#ofGroups : [withGroup(this.#token, this.#group), ...this.#ofGroups];',
+    tests: ['test/client/session.test.ts'],
+  },
+  {
+    name: 'session of a node whose text does not name the group',
+    file: 'client/session.ts',
+    text: "if (this.#group !== '' && plain.length > 0)",
+    replacement: "if (this.#group === ' ' && plain.length > 0)",
+    tests: ['test/client/group-sessions.test.ts'],
+  },
+  {
+    name: 'client that keeps the first token which a function gave',
+    file: 'client/addresses.ts',
+    text: "if (typeof token === 'function') return () => bearer(askedToken(token));",
+    replacement:
+      "if (typeof token === 'function') { const first = bearer(askedToken(token)); return () => first; }",
+    tests: ['test/client/client-options.test.ts'],
+  },
+  {
+    name: 'client that asks a node again and again whose certificate does not count',
+    file: 'internal/routing/judge.ts',
+    text: "if (isUnfit === true) return { remedy: 'others' };",
+    replacement: '',
+    tests: ['test/client/client-options.test.ts'],
+  },
+  {
+    name: 'client that gives a group up because one node has a certificate that does not count',
+    file: 'internal/routing/router.ts',
+    text: '!hasUntried && progress.unfit.size === progress.tried.size',
+    replacement: 'progress.unfit.size > 0',
+    tests: ['test/client/client-options.test.ts'],
   },
   {
     name: 'client that trusts authorities which are no certificates',

@@ -88,7 +88,7 @@ export class ClientConnection implements Http2Events, CallConnection {
     return this.isProven ? why : `no answer in HTTP/2 (${why}): is it a Walnut node?`;
   }
 
-  /** True if it ended because the peer has no certificate that counts here. */
+  /** True if it ended because the peer has no certificate that counts here, or speaks no TLS. */
   get isUntrusted(): boolean {
     return this.#isUntrusted;
   }

@@ -21,7 +21,7 @@ export interface CallFailure {
   readonly why: string;
   /** True if no byte of the call reached the peer, or the peer says that it has not looked at it. */
   readonly isUnsent: boolean;
-  /** This side refused the certificate of the peer. */
+  /** This side refused the certificate of the peer, or that spoke no TLS. */
   readonly isUntrusted?: boolean;
 }
 
