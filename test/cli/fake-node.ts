@@ -46,6 +46,8 @@ export interface FakeNodeOptions {
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
   readonly observers?: MessageInitShape<typeof StatusResponseSchema>['observers'];
   readonly reasons?: string[];
+  /** What Gets say of their age; default 0. */
+  readonly stalenessMs?: bigint;
   /** A replica shares the data of its master. */
   readonly data?: Map<string, Entry>;
 }
@@ -158,7 +160,8 @@ export class FakeNode {
     if (request.linearizable) this.#refuseOnReplica();
     this.keys.push(request.key);
     const entry = this.data.get(request.key);
-    if (entry === undefined) return create(GetResponseSchema, { asOf: this.position() });
+    const freshness = { asOf: this.position(), stalenessMs: this.options.stalenessMs ?? 0n };
+    if (entry === undefined) return create(GetResponseSchema, freshness);
     this.data.delete(request.key);
     this.data.set(request.key, entry);
     const { value, version, expireAtMs, contentType } = entry;
@@ -167,7 +170,7 @@ export class FakeNode {
       value,
       contentType,
       expireAtMs,
-      asOf: this.position(),
+      ...freshness,
       ...(version === undefined ? {} : { version }),
       ...(request.withModified ? { modifiedMs: 1_700_000_000_000n } : {}),
     });

@@ -39,6 +39,7 @@ function pageAfter(calls: number, puts: number): string {
     'process_resident_memory_bytes 1.5e+08',
     'process_start_time_seconds 1700000000',
     'walnut_uptime_seconds 90',
+    'walnut_upstream_lag_seconds{master="m:1"} +Inf',
     'walnut_recovery_progress_ratio 1',
     'walnut_node_info{role="master",state="serving",version="a \\"b\\\\ \\n"} 1',
   ].join('\n');
@@ -206,6 +207,7 @@ describe('info', () => {
     const { out } = await run('info');
     expect(out).toMatch(/^memory\nprocess_resident_memory_bytes +150\.0 MB$/m);
     expect(out).toMatch(/^uptime_seconds +1m 30s$/m);
+    expect(out).toMatch(/^upstream_lag_seconds\{master="m:1"\} +\?$/m);
     expect(out).toMatch(/^process_start_time_seconds +2023-11-14T22:13:20\.000Z$/m);
     expect(out).toMatch(/^recovery_progress_ratio +100 %$/m);
     expect(out).toMatch(/^wal_fsync_duration_seconds +10, p50 5\.5 ms, p99 9\.9 ms$/m);

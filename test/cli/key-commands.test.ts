@@ -93,6 +93,13 @@ describe('get', () => {
       `1 byte, version ${EPOCH}-1, expires never, modified 2023-11-14T22:13:20.000Z, as of ${EPOCH}-1`,
     );
   });
+
+  it('says no time of an answer whose age is not known', async () => {
+    const replica = await new FakeNode({ stalenessMs: 2n ** 53n - 1n }).start();
+    const { err } = await runCli(['get', 'k', '--verbose', '--address', replica.address]);
+    await replica.stop();
+    expect(err).toMatch(/, staleness \?$/m);
+  });
 });
 
 describe('await', () => {

@@ -107,6 +107,7 @@ function describe(name: string, value: number): string {
 }
 
 function showSeconds(seconds: number): string {
+  if (seconds === Number.POSITIVE_INFINITY) return '?';
   if (Math.abs(seconds) < 1) return seconds === 0 ? '0 s' : showMs(seconds * 1_000);
   return `${seconds < 0 ? '-' : ''}${showDuration(Math.abs(seconds) * 1_000)}`;
 }

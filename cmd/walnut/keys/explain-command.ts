@@ -14,7 +14,7 @@ import {
   modifiedToJson,
   showBytes,
   showDeadline,
-  showDuration,
+  showLag,
   showModified,
   showPosition,
 } from '../output/output.ts';
@@ -104,7 +104,7 @@ function toText({ colors }: Invocation, answer: ExplainResponse): string {
   const facts: [string, string][] = [
     ['searched', searched],
     ['there', `${countOf(answer.sets, 'set')}, ${countOf(answer.deletes, 'delete')}`],
-    ['as of', `${showPosition(answer.asOf)}, staleness ${showDuration(answer.stalenessMs)}`],
+    ['as of', `${showPosition(answer.asOf)}, staleness ${showLag(answer.stalenessMs)}`],
   ];
   if (found) {
     const memory: [string, string] = ['counts as', `${showBytes(answer.memoryBytes)} of storage.max_memory`];

@@ -10,6 +10,7 @@ import {
   countOf,
   showDeadline,
   showDuration,
+  showLag,
   showModified,
   showPosition,
   showText,
@@ -149,7 +150,7 @@ function describeFill(key: string, { fillLease, fillWaitMs }: GetResponse): stri
 }
 
 function describeGet(response: GetResponse): string {
-  const facts = [`as of ${showPosition(response.asOf)}`, `staleness ${showDuration(response.stalenessMs)}`];
+  const facts = [`as of ${showPosition(response.asOf)}`, `staleness ${showLag(response.stalenessMs)}`];
   if (response.found) {
     facts.unshift(
       countOf(response.value.length, 'byte'),
