@@ -81,11 +81,16 @@ export class EntryHasher {
 
   /** Plain MurmurHash3_x86_128 of `bytes`, seed 0, so that a test can compare it with published values. */
   hashBytes(bytes: Uint8Array): void {
-    this.h1 = this.h2 = this.h3 = this.h4 = 0;
     const words = new Int32Array((bytes.length + 3) >>> 2);
     new Uint8Array(words.buffer).set(bytes);
-    this.#absorb(words, bytes.length);
-    this.#finish(bytes.length);
+    this.hashWords(words, bytes.length);
+  }
+
+  /** `hashBytes` of the first `length` bytes of `words`, whose last word is padded with zeros. */
+  hashWords(words: Int32Array, length: number): void {
+    this.h1 = this.h2 = this.h3 = this.h4 = 0;
+    this.#absorb(words, length);
+    this.#finish(length);
   }
 
   /** The hash as 32 hex digits. */

@@ -142,7 +142,7 @@ export class RowDigest {
 
   #hash(row: RequestRow): EntryHasher {
     writeRow(this.#writer, row);
-    this.#hasher.hashBytes(this.#writer.take());
+    this.#writer.hashWith(this.#hasher);
     return this.#hasher;
   }
 
@@ -150,7 +150,7 @@ export class RowDigest {
     this.#writer.uint8(MARKS);
     this.#writer.uint64(clients);
     this.#writer.uint64(requests);
-    this.#hasher.hashBytes(this.#writer.take());
+    this.#writer.hashWith(this.#hasher);
     return this.#hasher;
   }
 }

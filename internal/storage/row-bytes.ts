@@ -2,12 +2,16 @@
 import { BlockError } from '#platform/blocks.ts';
 import { readUint53, writeUint53 } from '#platform/bytes.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
+import type { EntryHasher } from '#storage/entry-hash.ts';
 
 const BYTES_MIN = 1_024;
+const WORD_BYTES = 4;
 
 /** Collects rows in a buffer that grows; `take` gives them and begins anew. */
 export class RowWriter {
   #bytes = Buffer.allocUnsafeSlow(BYTES_MIN);
+  /** The same bytes. */
+  #words = new Int32Array(this.#bytes.buffer);
   #at = 0;
 
   get length(): number {
@@ -19,6 +23,14 @@ export class RowWriter {
     const bytes = this.#bytes.subarray(0, this.#at);
     this.#at = 0;
     return bytes;
+  }
+
+  /** Hashes what was written, and begins anew. */
+  hashWith(hasher: EntryHasher): void {
+    const length = this.#at;
+    this.#bytes.fill(0, length, this.#reserve(WORD_BYTES) + WORD_BYTES);
+    this.#at = 0;
+    hasher.hashWords(this.#words, length);
   }
 
   uint8(value: number): void {
@@ -65,12 +77,18 @@ export class RowWriter {
     const at = this.#at;
     this.#at += bytes;
     if (this.#at > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(this.#at, 2 * this.#bytes.length));
+      const larger = Buffer.allocUnsafeSlow(Math.max(roundedUp(this.#at), 2 * this.#bytes.length));
       this.#bytes.copy(larger, 0, 0, at);
       this.#bytes = larger;
+      this.#words = new Int32Array(larger.buffer);
     }
     return at;
   }
+}
+
+/** To whole words. */
+function roundedUp(bytes: number): number {
+  return Math.ceil(bytes / WORD_BYTES) * WORD_BYTES;
 }
 
 /** Reads `bytes[at, end)`. Every method throws `BlockError` where the field does not fit. */
