@@ -18,8 +18,8 @@ export interface DiskShortageParts {
   readonly logger: Logger;
   /** Bytes free on the log's disk. */
   readonly freeBytes: () => Promise<number>;
-  /** Opens the end of the log for writing. */
-  readonly open: () => Promise<unknown>;
+  /** Writes to the end of the log what is cut off again, as far as it can be. Rejects where a record would be refused. */
+  readonly tryRoom: () => Promise<void>;
   /** Must have `probe` called when no batch is being written. */
   readonly onProbe: () => void;
   readonly writtenLsn: () => Lsn;
@@ -64,7 +64,8 @@ export class DiskShortage {
   async probe(): Promise<void> {
     try {
       if ((await this.#parts.freeBytes()) < PROBE_FREE_BYTES) return this.begin(new Error('still full'));
-      await this.#parts.open();
+      // A quota, a limit of the file's size or a lack of inodes shows in a write only.
+      await this.#parts.tryRoom();
       this.end();
     } catch (error) {
       if (!isShortage(error)) throw error;

@@ -18,6 +18,10 @@ import type { OpenSegment, TailKeeper } from '#wal/tail-keeper.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
 
+/** A block of the usual file systems, and so much that a try each second costs little. */
+const TRIED_BYTES_MIN = 4_096;
+const TRIED_BYTES_MAX = 65_536;
+
 export interface LogEndParts {
   readonly keeper: TailKeeper;
   readonly clock: Clock;
@@ -138,6 +142,17 @@ export class LogEnd {
     segment.lastLsn = last.lsn;
     this.#written = pointOf(last);
     this.#vouchedLsn = Math.max(this.#vouchedLsn, vouchedLsn);
+  }
+
+  /** Writes zeros where a record of that size would be written, and cuts them off again. Rejects where there is no room. */
+  async tryRoom(frameBytes: number): Promise<void> {
+    try {
+      const { file, segment } = await this.openFor(frameBytes);
+      const bytes = Math.min(Math.max(frameBytes, TRIED_BYTES_MIN), TRIED_BYTES_MAX);
+      await writeFully(file, Buffer.alloc(bytes), segment.sizeBytes);
+    } finally {
+      await this.cutBack();
+    }
   }
 
   /** Cuts the open segment back to its last whole item. A failure is final. */

@@ -40,6 +40,8 @@ export class LogWriter {
   readonly #queue: WriteQueue;
   readonly #end: LogEnd;
   readonly #shortage: DiskShortage;
+  /** The size of the record that was refused last. */
+  #refusedBytes = 0;
   readonly #mark: IdleMark;
   readonly #batch = new BatchBuffer();
   readonly #pace: WritePace;
@@ -61,7 +63,7 @@ export class LogWriter {
       clock,
       logger,
       freeBytes,
-      open: () => this.#end.open(),
+      tryRoom: () => this.#end.tryRoom(this.#refusedBytes),
       onProbe: () => this.#attempt(() => this.#shortage.probe()),
       writtenLsn: () => this.writtenLsn,
     });
@@ -266,6 +268,7 @@ export class LogWriter {
       }
     }
     this.#shortage.begin(refusal);
+    this.#refusedBytes = (this.#queue.frames.at(0) as Frame).frameBytes;
     const firstLsn = (this.writtenLsn + 1) as Lsn;
     this.#parts.meter?.refused(this.#queue.frames.length);
     this.#queue.clear(this.#end.written);

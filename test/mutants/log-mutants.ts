@@ -7,6 +7,20 @@ const WRITER = 'test/wal/writer.test.ts';
 
 export const LOG_MUTANTS: readonly Mutant[] = [
   {
+    name: 'shortage that ends because bytes are free, although nothing can be written',
+    file: 'internal/wal/disk-shortage.ts',
+    text: '      await this.#parts.tryRoom();\n',
+    replacement: '',
+    tests: ['test/wal/disk-shortage.test.ts'],
+  },
+  {
+    name: 'try for room that leaves its zeros in the log',
+    file: 'internal/wal/log-end.ts',
+    text: '    } finally {\n      await this.cutBack();\n    }',
+    replacement: '    } finally {\n      await Promise.resolve();\n    }',
+    tests: ['test/wal/disk-shortage.test.ts'],
+  },
+  {
     name: 'new segment that MANIFEST is not told of',
     file: 'internal/wal/tail-keeper.ts',
     text: '      await this.#vouchFor(name, tail.lsn);',

@@ -2,8 +2,10 @@
 import { expect, it } from 'vitest';
 import { toLsn } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DiskShortage } from '#wal/disk-shortage.ts';
+import { appendAll, frameAfter, numbered, open } from './harness.ts';
 
 it('tells once that a shortage began, and that it is over', async () => {
   const lines: string[] = [];
@@ -12,7 +14,7 @@ it('tells once that a shortage began, and that it is over', async () => {
   let free = 0;
   const shortage = new DiskShortage({
     ...{ clock: new VirtualClock(), logger, freeBytes: async () => free },
-    ...{ open: async () => undefined, onProbe: () => undefined, writtenLsn: () => toLsn(7) },
+    ...{ tryRoom: async () => undefined, onProbe: () => undefined, writtenLsn: () => toLsn(7) },
   });
   shortage.begin(Object.assign(new Error('no room'), { code: 'ENOSPC' }));
   await shortage.probe();
@@ -26,3 +28,31 @@ it('tells once that a shortage began, and that it is over', async () => {
   shortage.end();
   expect([shortage.current, lines.slice(1)]).toEqual([undefined, ['the shortage is over: writes are taken']]);
 });
+
+it.each([
+  ['EDQUOT', 'write', 'space'],
+  ['EFBIG', 'write', 'space'],
+  ['EMFILE', 'create', 'files'],
+] as const)(
+  'lasts while nothing can be written, although bytes are free (%s at %s)',
+  async (code, call, kind) => {
+    const [clock, disk] = [new VirtualClock(), new MemoryFileSystem()];
+    const { log, directory } = await open(disk, { clock, maxFileBytes: 400 });
+    directory.onFailed = () => expect.unreachable();
+    await appendAll(log, numbered(4));
+    disk.fail({ call, code });
+    log.append(frameAfter(log.tail, 'refused'));
+    for (let second = 0; second < 5; second++) {
+      await clock.advance(1_000);
+      expect(log.shortage).toBe(kind);
+    }
+    expect(log.failure).toBeUndefined();
+    disk.clearFaults();
+    await clock.advance(1_000);
+    expect(log.shortage).toBeUndefined();
+    log.append(frameAfter(log.tail, 'taken'));
+    await clock.settle();
+    const { replayed, tornTail } = await open(disk.crash());
+    expect([replayed, tornTail]).toEqual([[...numbered(4), 'taken'], undefined]);
+  },
+);
