@@ -30,9 +30,9 @@ describe.skipIf(isMissing)('promtool', () => {
     expect(checked).toEqual({ status: 0, said: expect.stringContaining(`${rules.length} rules found`) });
   });
 
-  it('lets calls alert that go on failing, and no session that was told once of a discarded history', () => {
-    const series = (instance: string, code: string, values: string) => ({
-      series: `walnut_rpc_handled_total{instance="${instance}",method="walnut.v1.KVStore/Get",code="${code}"}`,
+  it('lets calls and operations of Batches alert that go on failing, and no session that was told once of a discarded history', () => {
+    const series = (instance: string, code: string, values: string, counter = 'rpc_handled') => ({
+      series: `walnut_${counter}_total{instance="${instance}",method="walnut.v1.KVStore/Get",code="${code}"}`,
       values,
     });
     const firing = (alertname: string, instance: string) => ({
@@ -45,12 +45,23 @@ describe.skipIf(isMissing)('promtool', () => {
         series('broken', 'internal', '0+1x100'),
         series('kept', 'data_loss', '0+1x100'),
         series('once', 'data_loss', '0x4 3x100'),
+        series('batched', 'internal', '1x100'),
+        series('batched', 'internal', '0+1x100', 'batch_operations'),
+        { series: 'walnut_gateway_map_age_seconds{instance="left"}', values: '0+15x100' },
+        { series: 'walnut_gateway_group_held{instance="waiting",group="g1"}', values: '1x100' },
+        { series: 'walnut_gateway_group_held{instance="waiting",group="g2"}', values: '1x100' },
       ],
       promql_expr_test: [
         {
           expr: 'sum by (alertname, instance) (ALERTS{alertstate="firing"})',
           eval_time: '15m',
-          exp_samples: [firing('WalnutCallsFail', 'broken'), firing('WalnutPositionsDiscarded', 'kept')],
+          exp_samples: [
+            firing('WalnutCallsFail', 'batched'),
+            firing('WalnutCallsFail', 'broken'),
+            firing('WalnutGroupWithoutWrites', 'waiting'),
+            firing('WalnutNoActiveCoordinator', 'left'),
+            firing('WalnutPositionsDiscarded', 'kept'),
+          ],
         },
       ],
     };
