@@ -1,7 +1,7 @@
 /** Decides whether a coordinator leases a heartbeat, by the map that its check found valid. Pure. */
 import { judgeTerm } from '#cluster/group-terms.ts';
 import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
-import type { Group, ShardMap, Voter } from '#cluster/shard-map.ts';
+import { type Group, majorityOf, type ShardMap, type Voter } from '#cluster/shard-map.ts';
 
 /** The group of which a node is a voter; undefined if it is none. */
 export function groupOf(map: ShardMap, node: string): Group | undefined {
@@ -36,17 +36,27 @@ export interface Known {
   termsAround(map: ShardMap, node: string): readonly number[];
 }
 
+/** True if one of the voters that were heard granted every term that the group ever had, whatever the store knows. */
+function isMajorityHeard({ voters }: Group, observations: Known['observations']): boolean {
+  const heard = voters.filter(
+    ({ node, incarnation }) => observations.get(node)?.heartbeat.incarnation === incarnation,
+  );
+  return heard.length >= majorityOf(voters.length);
+}
+
 /**
  * True if the sender is the recorded leader of exactly this term. A voter that states a term which
- * the store never gave, or leads this one beside it, stops the leases of the group.
+ * the store never gave, or leads this one beside it, stops the leases of the group. `isNew`: the
+ * coordinator may not have heard yet those that would say so.
  */
-export function isLeasable(map: ShardMap, heartbeat: Heartbeat, known: Known): boolean {
+export function isLeasable(map: ShardMap, heartbeat: Heartbeat, known: Known, isNew: boolean): boolean {
   const group = groupOf(map, heartbeat.node);
   const leader = group?.leader;
   if (group === undefined || leader === undefined || heartbeat.role !== 'master') return false;
   const terms = known.termsAround(map, heartbeat.node);
   if (terms.some((term) => judgeTerm(group, term) === 'ahead')) return false;
   if (secondLeader(group, known.observations) !== undefined) return false;
+  if (isNew && !isMajorityHeard(group, known.observations)) return false;
   return (
     leader.node === heartbeat.node &&
     leader.incarnation === heartbeat.incarnation &&

@@ -58,8 +58,9 @@ export class Coordinator {
   readonly #stop = new AbortController();
   readonly #counts = { heartbeats: 0, leases: 0, failovers: 0 };
   #ticking: Promise<void> | undefined;
-  /** The `leader` key for which nodes are heard, since when they are judged, and the last look at them. */
+  /** The `leader` key for which nodes are heard, since when, since when they are judged, and the last look at them. */
   #heardFor: number | undefined;
+  #activeSinceMs = 0;
   #judgingSinceMs = 0;
   #lastTickMs = 0;
   /** The last change of addresses: two processes of one incarnation must not change them without end. */
@@ -145,7 +146,8 @@ export class Coordinator {
     if (heartbeat.role !== 'master') return this.#answerTo(heartbeat, map, false);
     const checked = await this.#leasing.ask().catch(() => undefined);
     if (checked === undefined) return this.#answerTo(heartbeat, map, false);
-    const isLeased = isLeasable(checked.map, heartbeat, this.#roll);
+    const isNew = this.#options.clock.monotonicMs() - this.#activeSinceMs < SILENCE_MS;
+    const isLeased = isLeasable(checked.map, heartbeat, this.#roll, isNew);
     if (isLeased) this.#counts.leases += 1;
     return this.#answerTo(heartbeat, checked.map, isLeased);
   }
@@ -241,6 +243,7 @@ export class Coordinator {
   /** What was heard while another coordinator acted is of no use. */
   #begin(leaderRevision: number, nowMs: number): void {
     this.#heardFor = leaderRevision;
+    this.#activeSinceMs = nowMs;
     this.#judgingSinceMs = nowMs;
     this.#lastTickMs = nowMs;
     this.#roll.clear();

@@ -39,7 +39,7 @@ describe('a heartbeat', () => {
     ['where a voter states a term that is not believed is leased', {}, {}, [7 + 1_025], true],
   ])('%s', (_, fields, record, termsHeard, expected) => {
     const known = { observations: new Map(), termsAround: () => termsHeard };
-    expect(isLeasable(mapWith(record), { ...said, ...fields }, known)).toBe(expected);
+    expect(isLeasable(mapWith(record), { ...said, ...fields }, known, false)).toBe(expected);
   });
 
   it.each<[string, string, Partial<Heartbeat>, boolean]>([
@@ -50,7 +50,34 @@ describe('a heartbeat', () => {
   ])('of the leader %s', (_, node, fields, expected) => {
     const heard = { heartbeat: { ...said, node, ...fields } } as Observation;
     const known = { observations: new Map([[node, heard]]), termsAround: () => [7] };
-    expect(isLeasable(mapWith({}), said, known)).toBe(expected);
+    expect(isLeasable(mapWith({}), said, known, false)).toBe(expected);
+  });
+
+  const NEW: readonly [number, string[], boolean][] = [
+    [3, ['a'], false],
+    [3, ['a', 'b'], true],
+    [4, ['a', 'b'], false],
+    [4, ['a', 'b', 'c'], true],
+    [2, ['a'], false],
+    [2, ['a', 'b'], true],
+    [1, ['a'], true],
+  ];
+  it.each(NEW)('of one of %i is leased by a new coordinator that heard %j: %s', (size, names, expected) => {
+    const voters = ['a', 'b', 'c', 'd'].slice(0, size).map((node) => ({ node, incarnation: 4 }));
+    const heard = names.map(
+      (node) => [node, { heartbeat: { node, incarnation: 4 } } as Observation] as const,
+    );
+    const known = { observations: new Map(heard), termsAround: () => [7] };
+    expect(isLeasable(mapWith({ voters }), said, known, true)).toBe(expected);
+  });
+
+  it('is not leased by a new coordinator for another disk of a voter, which knows of no term', () => {
+    const other = { heartbeat: { node: 'b', incarnation: 5 } } as Observation;
+    const observations = new Map([
+      ['a', { heartbeat: said } as Observation],
+      ['b', other],
+    ]);
+    expect(isLeasable(mapWith({}), said, { observations, termsAround: () => [7] }, true)).toBe(false);
   });
 
   it('belongs to the group of which its node is a voter', () => {

@@ -42,6 +42,19 @@ afterEach(() => {
 });
 
 describe('a store that was restored from a backup', () => {
+  it('leases nothing to a master that is cut off from the others before these are heard', async () => {
+    await begin();
+    const copy = await cluster.copyStore();
+    cluster.isolate('a');
+    await cluster.advanceUntil(() => cluster.master?.term === 2, 10_000);
+    await cluster.restoreStore(copy);
+    await cluster.advanceUntil(() => cluster.active !== undefined, 10_000);
+    for (const name of ['b', 'c']) cluster.heartbeatsFromMs.set(name, cluster.clock.monotonicMs() + 600);
+    await cluster.clock.advance(4_000);
+    expect(cluster.member('a').whyNoWrites).toBe('no lease');
+    expect(alarms()?.join()).toContain('see walnut cluster recover');
+  });
+
   it('is shown what it lacks, recovered once, and then left alone', async () => {
     await begin();
     const copy = await cluster.copyStore();

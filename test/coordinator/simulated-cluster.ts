@@ -127,6 +127,14 @@ export class SimulatedCluster {
     this.coordinators = this.coordinators.filter((each) => each !== killed);
   }
 
+  /** Nothing passes between the process and those that run now, until the links are mended. */
+  isolate(name: string): void {
+    for (const other of [...this.members.keys(), ...this.coordinators.map((each) => each.name)]) {
+      this.network.cut(name, other);
+      this.network.cut(other, name);
+    }
+  }
+
   /** The store drops the key of the active coordinator, which does not know. */
   async depose(): Promise<void> {
     await this.store.transact({ compare: [], writes: [{ key: '/walnut/test/leader', value: undefined }] });

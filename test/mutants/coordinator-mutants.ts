@@ -196,6 +196,20 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: [LEASABLE],
   },
   {
+    name: 'lease by a store that may be older than voters that were not heard yet',
+    file: 'internal/cluster/leasable.ts',
+    text: '  if (isNew && !isMajorityHeard(group, known.observations)) return false;\n',
+    replacement: '',
+    tests: [LEASABLE],
+  },
+  {
+    name: 'coordinator that leases from its first moment on what it heard of the master alone',
+    file: 'internal/coordinator/coordinator.ts',
+    text: 'this.#activeSinceMs < SILENCE_MS;',
+    replacement: 'this.#activeSinceMs < 0 * SILENCE_MS;',
+    tests: ['test/coordinator/recovery.test.ts'],
+  },
+  {
     name: 'leader chosen by who answered first',
     file: 'internal/cluster/choose-leader.ts',
     text: '  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? b : a));',
