@@ -129,17 +129,9 @@ function addressOption({ io }: CommandHost): Option {
     '--address <host:port>',
     'the node to talk to, or https://host:port (env: WALNUT_ADDRESS)',
   ).argParser(parseAddress);
-  const fromEnvironment = io.env.WALNUT_ADDRESS ?? '';
-  if (fromEnvironment === '') return option.default(parseAddress(ADDRESS_DEFAULT), ADDRESS_DEFAULT);
-  return option.default(parseEnvironmentAddress(fromEnvironment), fromEnvironment);
-}
-
-function parseEnvironmentAddress(text: string) {
-  try {
-    return parseAddress(text);
-  } catch (error) {
-    throw usageError(`WALNUT_ADDRESS is ${JSON.stringify(text)}. ${(error as Error).message}`);
-  }
+  // For --help alone: a command finds its default by `chooseTarget`.
+  const text = io.env.WALNUT_ADDRESS || ADDRESS_DEFAULT;
+  return option.default(text, text);
 }
 
 const EXAMPLES = `

@@ -55,7 +55,13 @@ describe('the context of a command', () => {
       { WALNUT_CONTEXT: 'live' },
       [undefined, 'x:9', {}],
     ],
-    ['is none where WALNUT_ADDRESS names one', { address }, 'environment', {}, [undefined, 'x:9', {}]],
+    [
+      'is none where WALNUT_ADDRESS names one',
+      {},
+      'environment',
+      { WALNUT_ADDRESS: 'x:9' },
+      [undefined, 'x:9', {}],
+    ],
     [
       'gives its settings to an --address beside it',
       { address, context: 'live' },
@@ -65,9 +71,9 @@ describe('the context of a command', () => {
     ],
     [
       'goes before WALNUT_ADDRESS if it is named',
-      { address, context: 'live' },
+      { context: 'live' },
       'environment',
-      {},
+      { WALNUT_ADDRESS: 'not an address' },
       ['live', 'a:1 b:1', live],
     ],
     [

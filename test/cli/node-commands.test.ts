@@ -387,6 +387,15 @@ describe('help and errors', () => {
     expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('WALNUT_ADDRESS') });
   });
 
+  it('refuses a wrong address of the environment only where a command calls the node there', async () => {
+    const env = { WALNUT_ADDRESS: 'not an address' };
+    expect((await runCli(['rotate', '--address', node.address], { env })).code).toBe(0);
+    for (const args of [['--version'], ['--help'], ['completion', 'bash'], ['rotate', '--help']])
+      expect(await runCli(args, { env }), args.join(' ')).toMatchObject({ code: 0 });
+    const elsewhere = await runCli(['cluster', 'status', '--coordinators', '127.0.0.1:1'], { env });
+    expect(elsewhere).toMatchObject({ code: 5, err: expect.not.stringContaining('WALNUT_ADDRESS') });
+  });
+
   it('refuses unknown commands and too many arguments as usage', async () => {
     expect(await run('gett', 'k')).toMatchObject({ code: 2, err: expect.stringContaining('get') });
     expect(await run('explain', 'k', 'l')).toMatchObject({ code: 2 });

@@ -38,21 +38,30 @@ function contextNameOf(
   return source === 'default' ? env['WALNUT_CONTEXT'] || current : undefined;
 }
 
-/** `given.address` is the default where the source says so. Throws `CliError` for a context that is not there. */
+/** `given.address` counts where the source is the option. Throws `CliError` for a context that is not there. */
 export function chooseTarget(
   given: GivenOptions,
   source: AddressSource,
   contexts: Contexts,
   env: Environment,
 ): Target {
-  const { address } = given;
+  const address = source === 'option' ? given.address : undefined;
   const options = reachOptionsOf(given);
   const name = contextNameOf(given, source, contexts, env);
-  if (name === undefined) return { addresses: [address ?? DEFAULT], options, context: undefined };
+  if (name === undefined) {
+    return {
+      options,
+      context: undefined,
+      // A WALNUT_ADDRESS that is none stops only commands that call the node there.
+      get addresses() {
+        return [address ?? addressIn(env)] as const;
+      },
+    };
+  }
   const context = Object.hasOwn(contexts.contexts, name) ? contexts.contexts[name] : undefined;
   if (context === undefined) throw unknownContext(name, contexts);
   const { addresses, ...settings } = context;
-  const named = source === 'option' && address !== undefined ? [address] : parseAddresses(addresses);
+  const named = address !== undefined ? [address] : parseAddresses(addresses);
   return {
     addresses: named as unknown as Target['addresses'],
     options: { ...settings, ...options },
@@ -61,7 +70,17 @@ export function chooseTarget(
 }
 
 export const ADDRESS_DEFAULT = '127.0.0.1:8080';
-const DEFAULT = parseAddress(ADDRESS_DEFAULT);
+
+/** Throws `CliError`. */
+function addressIn(env: Environment): NamedAddress {
+  const text = env['WALNUT_ADDRESS'] || ADDRESS_DEFAULT;
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    const why = `WALNUT_ADDRESS is ${JSON.stringify(text)}. ${(error as Error).message}`;
+    throw new CliError(EXIT.usage, why);
+  }
+}
 
 export function unknownContext(name: string, { contexts }: Contexts): CliError {
   const names = Object.keys(contexts);
