@@ -7,7 +7,7 @@
 import { type BinaryKind, type ConfigOf, keyNamesOf } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { type ConfigSource, type LoadedConfig, loadWithOrigins } from '#config/load-config.ts';
-import { printedKeys } from '#config/print-config.ts';
+import { hiddenKeys, printedKeys } from '#config/print-config.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Setting, SettingsPort } from '#model/settings.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -55,6 +55,8 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   #loaded: LoadedConfig<Kind>;
   /** Values in force, by key, in the file's spelling. */
   readonly #inForce: Map<string, string>;
+  /** Those of the start of which a part is not printed; nobody follows such a key. */
+  readonly #hidden: ReadonlyMap<string, string | undefined>;
   #reloading: Promise<void> = Promise.resolve();
   /** Ends with the last change of the group's keys that was asked for; never rejects. */
   #changing: Promise<void> = Promise.resolve();
@@ -67,6 +69,7 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     this.#source = options.source;
     this.#loaded = options.loaded ?? loadWithOrigins(options.source);
     this.#inForce = printedKeys(this.#loaded.config);
+    this.#hidden = hiddenKeys(this.#loaded.config);
   }
 
   /** The newest. Only keys that are followed differ in it from the configuration of the start, as far as anybody may go by that. */
@@ -240,9 +243,12 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
   /** Keys whose value in the file is not the one in force. */
   #pending(): string[] {
     const now = printedKeys(this.config);
+    const hidden = hiddenKeys(this.config);
     const keys = new Set([...now.keys(), ...this.#inForce.keys()]);
     const ofGroup = this.#ofGroup?.keys ?? [];
-    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key) && !ofGroup.includes(key));
+    const differs = (key: string): boolean =>
+      now.get(key) !== this.#inForce.get(key) || hidden.get(key) !== this.#hidden.get(key);
+    return [...keys].filter((key) => differs(key) && !ofGroup.includes(key));
   }
 
   #originOf(key: string): string {

@@ -21,6 +21,15 @@ export function printedKeys(config: ConfigOf<BinaryKind>): Map<string, string> {
   return new Map(keys);
 }
 
+/** The same of keys of which `printedKeys` hides a part. Never show them. */
+export function hiddenKeys(config: ConfigOf<BinaryKind>): Map<string, string | undefined> {
+  const values = config as unknown as Readonly<Record<string, unknown>>;
+  const keys = Object.entries(sectionsOf(config.kind)).flatMap(([name, section]) =>
+    Object.entries(section.hidden(values[name])).map(([key, value]) => [`${name}.${key}`, value] as const),
+  );
+  return new Map(keys);
+}
+
 function sectionsIn(config: ConfigOf<BinaryKind>): [string, Record<string, unknown>][] {
   const values = config as unknown as Readonly<Record<string, unknown>>;
   return Object.entries(sectionsOf(config.kind)).map(([name, section]) => [

@@ -21,6 +21,8 @@ export interface Section<Config> {
   schema(surroundings: Surroundings): z.ZodType<Config>;
   /** Keys and values as a file has them; loading them gives the same configuration, except of secrets, which are left out. */
   print(config: Config): Record<string, unknown>;
+  /** The values of keys of which `print` hides a part, to find out whether they changed. Never show them. */
+  hidden(config: Config): Readonly<Record<string, string | undefined>>;
   /** Keys that the environment and `--set` cannot set, as their values are no plain text. */
   readonly fileOnly: readonly string[];
 }
@@ -32,16 +34,17 @@ interface Definition<Keys extends KeySchemas, Config> {
   keys(surroundings: Surroundings): Keys;
   read(values: ValuesOf<Keys>, surroundings: Surroundings): Config;
   print(config: Config): Record<string, unknown>;
+  hidden?(config: Config): Readonly<Record<string, string | undefined>>;
   readonly fileOnly?: readonly (keyof Keys & string)[];
 }
 
 export function defineSection<Keys extends KeySchemas, Config>(
   definition: Definition<Keys, Config>,
 ): Section<Config> {
-  const { keys, read, print, fileOnly = [] } = definition;
+  const { keys, read, print, hidden = () => ({}), fileOnly = [] } = definition;
   const schema = (surroundings: Surroundings): z.ZodType<Config> =>
     z
       .strictObject(keys(surroundings))
       .transform((values) => read(values as unknown as ValuesOf<Keys>, surroundings));
-  return { keys, schema, print, fileOnly };
+  return { keys, schema, print, hidden, fileOnly };
 }

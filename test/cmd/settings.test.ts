@@ -8,17 +8,17 @@ import { Settings } from '../../cmd/run/settings.ts';
 
 const FILE = 'wal: { directory: d }\nreplication: { max_lag: 3s }\n';
 
-function open() {
+function open(text = FILE) {
   const logged: string[] = [];
   const note =
     (level: string) =>
     (fields: LogFields, message: string): void => {
       logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
     };
-  const file = { text: FILE, answer: Promise.resolve() };
+  const file = { text, answer: Promise.resolve() };
   const clock = new VirtualClock();
   const settings = new Settings({
-    source: { kind: 'master', file: 'f.yaml', text: FILE, env: { WALNUT_LOG__LEVEL: 'warn' } },
+    source: { kind: 'master', file: 'f.yaml', text, env: { WALNUT_LOG__LEVEL: 'warn' } },
     readText: async () => {
       await file.answer;
       if (file.text === '') throw new ConfigError(['f.yaml: ENOENT']);
@@ -244,6 +244,19 @@ describe('reload', () => {
       expect((await change({}))[1]).toMatchObject({ value: '9s' });
     },
   );
+
+  it('names a key of which the printed part is the same, and does not show the rest', async () => {
+    const { settings, file, logged } = open(
+      `${FILE}metrics: { otlp: { endpoint: "http://h:1/x?token=one" } }\n`,
+    );
+    await settings.reload();
+    expect(logged.at(-1)).toMatch(/^info the configuration was read again/);
+    file.text = file.text.replace('one', 'two');
+    await settings.reload();
+    expect(logged.at(-1)).toBe(
+      'warn the configuration was read again, and these keys need a restart {"keys":["metrics.otlp.endpoint"]}',
+    );
+  });
 
   it('gives up a read that hangs, and reads the file again once that has ended', async () => {
     const { settings, file, clock, applied, logged } = open();

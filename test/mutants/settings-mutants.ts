@@ -49,9 +49,16 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
     tests: [SETTINGS],
   },
   {
+    name: 'changed query of a URL not named as a key that needs a restart',
+    file: FILE,
+    text: ' || hidden.get(key) !== this.#hidden.get(key);',
+    replacement: ';',
+    tests: [SETTINGS],
+  },
+  {
     name: 'keys that need a restart named once only',
     file: FILE,
-    text: '    return [...keys].filter((key) => now.get(key) !== this.#inForce.get(key) && !ofGroup.includes(key));',
+    text: '    return [...keys].filter((key) => differs(key) && !ofGroup.includes(key));',
     replacement: `    const pending = [...keys].filter((key) => now.get(key) !== this.#inForce.get(key));
     for (const key of pending) this.#inForce.set(key, now.get(key) ?? '');
     return pending;`,

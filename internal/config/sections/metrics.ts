@@ -45,6 +45,7 @@ export const METRICS = defineSection({
       key: absolute(values['otlp.key'], cwd),
     },
   }),
+  hidden: ({ otlp }) => ({ 'otlp.endpoint': otlp.endpoint }),
   print: ({ otlp: { endpoint, intervalMs, headersFile, ca, cert, key } }) => {
     const values = {
       'otlp.endpoint': endpoint === undefined ? undefined : printedUrl(endpoint),
