@@ -18,6 +18,7 @@ import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { Gateway, type KeptMap } from '#routing/gateway.ts';
 import { openGatewayServer } from '#server/open-gateway-server.ts';
+import { announcedAddress } from '../node/announced-address.ts';
 import { openClusterCredential } from '../node/cluster-credential.ts';
 import { openCallers, type SecurityParts } from '../node/node-security.ts';
 import { openNodeTls } from '../node/node-tls.ts';
@@ -94,7 +95,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
   // Closed in reverse: what is under way is answered before the links close.
   closers.push('gateway', () => gateway.stop());
   closers.push('server', () => server.close(DRAIN_MS));
-  telemetry.start(config.kind, server.address);
+  telemetry.start(config.kind, announcedAddress(its, server));
   parts.stopOnSignals(() => server.beginDrain());
   await gateway.start();
   logger.info({ address: server.address, coordinators, version, pid: process.pid }, 'listening');

@@ -1,6 +1,8 @@
 /** The gateway binary on a real cluster of two groups: the API through it, a failover, a start without coordinators. */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -178,4 +180,29 @@ describe('walnut-gateway', () => {
     expect([status, body.code]).toEqual([503, 'unavailable']);
     expect(body.message).toContain('there is no map of the cluster yet');
   });
+
+  it('names itself to the collector of its metrics as server.advertise does', async () => {
+    const collector = createServer();
+    const exported = new Promise<string>((resolve) => {
+      collector.on('request', (request, answer) => {
+        let body = '';
+        request.setEncoding('latin1').on('data', (text) => (body += text));
+        request.on('end', () => answer.end(() => resolve(body)));
+      });
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const { port } = collector.address() as AddressInfo;
+    await processes.start({
+      binary: 'gateway',
+      sets: [
+        'server.advertise=gw-1.example.net:8000',
+        'gateway.coordinators=127.0.0.1:1',
+        `metrics.otlp.endpoint=http://127.0.0.1:${port}`,
+        'metrics.otlp.interval=1s',
+      ],
+    });
+    expect(await exported).toContain('gw-1.example.net:8000');
+    collector.close();
+    collector.closeAllConnections();
+  }, 60_000);
 });
