@@ -85,10 +85,9 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: NodeParts)
 type NodeParts = ProcessParts<NodeKind>;
 
 /** Nothing more may be acknowledged, so the process ends at once and closes nothing. */
-function leaveFailed(error: Error, { logger, leave }: NodeParts): never {
+function leaveFailed(error: Error, { leave }: NodeParts): never {
   const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
-  logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
-  return leave(EXIT_CODES.storage);
+  return leave(EXIT_CODES.storage, { err: error }, `${what} failed: stopping; see docs/operations.md`);
 }
 
 function tellRecovered(node: Node, logger: LevelLogger): void {

@@ -9,6 +9,7 @@ import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { keepHeapSmall } from '#platform/heap.ts';
+import type { LogFields } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
 import { createServiceManager } from './service-manager.ts';
@@ -25,8 +26,8 @@ export interface ProcessParts<Kind extends BinaryKind = BinaryKind> {
   readonly closers: CloserStack;
   /** From now on the first signal stops the process. The stop begins with `beginDrain`. */
   stopOnSignals(beginDrain: () => void): void;
-  /** Ends the process at once, without closing anything. */
-  leave(code: ExitCode): never;
+  /** Logs why, at every level, and ends the process at once, without closing anything. */
+  leave(code: ExitCode, fields: LogFields, why: string): never;
 }
 
 /** A failure to start. The message needs no stack trace. */
@@ -60,7 +61,7 @@ export async function runProcess<Kind extends BinaryKind>({
   const settings = new Settings({ source, loaded, readText, logger, clock });
   settings.follow('log.level', ({ log }) => logger.setLevel(log.level));
   const closers = new CloserStack();
-  const leave = (code: ExitCode): never => exit(logger, code);
+  const leave: ProcessParts['leave'] = (code, fields, why) => fail(logger, code, fields, why);
   const manager = createServiceManager(process.env, logger);
   const stopOnSignals = (beginDrain: () => void): void =>
     handOver({
@@ -78,9 +79,8 @@ export async function runProcess<Kind extends BinaryKind>({
       .close()
       .catch((closing: unknown) => logger.error({ err: closing }, 'could not close cleanly'));
     const failure = explain(error);
-    if (failure === undefined) logger.fatal({ err: error }, 'could not start');
-    else logger.fatal({}, failure.message);
-    leave(failure?.exitCode ?? EXIT_CODES.other);
+    if (failure === undefined) leave(EXIT_CODES.other, { err: error }, 'could not start');
+    else leave(failure.exitCode, {}, failure.message);
   }
 }
 
@@ -101,8 +101,8 @@ function handOver({ logger, settings, clock, closers, signals, beginDrain }: Sto
       logger.info({ signal }, 'stopping');
       beginDrain();
       const stuck = clock.after(STOP_MS_MAX, () => {
-        logger.fatal({}, `not stopped within ${STOP_MS_MAX} ms: leaving; the log recovers at the next start`);
-        exit(logger, EXIT_CODES.other);
+        const why = `not stopped within ${STOP_MS_MAX} ms: leaving; the log recovers at the next start`;
+        fail(logger, EXIT_CODES.other, {}, why);
       });
       closers.close().then(
         () => {
@@ -111,13 +111,20 @@ function handOver({ logger, settings, clock, closers, signals, beginDrain }: Sto
           exit(logger, EXIT_CODES.clean);
         },
         (error: unknown) => {
-          logger.fatal({ err: error }, 'could not stop cleanly; the log recovers at the next start');
-          exit(logger, EXIT_CODES.other);
+          const why = 'could not stop cleanly; the log recovers at the next start';
+          fail(logger, EXIT_CODES.other, { err: error }, why);
         },
       );
     },
     onAgain: () => exit(logger, EXIT_CODES.other),
   });
+}
+
+/** An exit code sends the operator to the last log line, so that one is written even where `log.level` is silent. */
+function fail(logger: LevelLogger, code: ExitCode, fields: LogFields, why: string): never {
+  logger.setLevel('fatal');
+  logger.fatal(fields, why);
+  return exit(logger, code);
 }
 
 /** The last log lines are written already; `flush` gives a slow reader time for the rest. */
