@@ -70,7 +70,7 @@ function addCreate(backup: Command, host: CommandHost): void {
     .addHelpText(
       'after',
       '\nExamples:\n  walnut backup create --from data/master --to /backup/walnut\n' +
-        '  walnut backup create --from data/slave --to /backup/walnut --verify --json',
+        '  walnut backup create --from data/slave-1 --to /backup/walnut --verify --json',
     )
     .action(host.offline<CreateOptions>(runCreate));
 }

@@ -70,7 +70,7 @@ the size of snapshot and log, and the process as much memory as the data.
 Examples:
   walnut drill --from data/master
   walnut drill --from data/master --address 127.0.0.1:8080
-  walnut drill --from data/slave --cut random --runs 20 --seed 7 --json
+  walnut drill --from data/slave-1 --cut random --runs 20 --seed 7 --json
   walnut drill --from data/master --metrics-file /var/lib/node_exporter/walnut_drill.prom`,
     )
     .action(async (...args: unknown[]) => {
