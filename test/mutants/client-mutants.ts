@@ -426,6 +426,20 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: ['test/client/client-options.test.ts'],
   },
   {
+    name: 'client whose first write takes twice its time where nobody answers',
+    file: 'client/caller.ts',
+    text: 'if (isUnreadable(error)) throw notDone(error as CallError);',
+    replacement: '',
+    tests: ['test/client/errors.test.ts'],
+  },
+  {
+    name: 'client that does not say why the master of a replica is not called',
+    file: 'client/open-keys.ts',
+    text: 'new NodeLinks(open, isTls, unfollowed)',
+    replacement: 'new NodeLinks(open, isTls)',
+    tests: ['test/client/errors.test.ts'],
+  },
+  {
     name: 'client that trusts authorities which are no certificates',
     file: 'client/node-seams.ts',
     text: 'checkTlsMaterial({ ca, cert, key }, PATHS)',
