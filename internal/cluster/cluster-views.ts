@@ -2,6 +2,7 @@
 import type { GroupStatus, NodeHealth } from '#cluster/coordinator-port.ts';
 import { isHeard, type Observation } from '#cluster/heartbeat.ts';
 import { groupOf } from '#cluster/leasable.ts';
+import { countingVoters } from '#cluster/quorum-margin.ts';
 import { type ClusterNode, type Group, runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 
 export interface Heard {
@@ -20,7 +21,7 @@ export function groupsOf(map: ShardMap, heard: Heard): GroupStatus[] {
       group,
       slots: slotsIn(runsOf(map.slots, group.id)),
       isTakingWrites: isTakingWrites(group, heard),
-      votersHeard: group.voters.filter(({ node }) => recent(heard, node) !== undefined).length,
+      votersHeard: countingVoters(group, heard).length,
     }));
 }
 
@@ -41,7 +42,8 @@ export function nodesOf(map: ShardMap, heard: Heard): NodeHealth[] {
   });
 }
 
-function isTakingWrites({ leader, term }: Group, heard: Heard): boolean {
+/** True if the leader of the group was heard lately, leads the term and takes writes. */
+export function isTakingWrites({ leader, term }: Group, heard: Heard): boolean {
   const heartbeat = leader && recent(heard, leader.node)?.heartbeat;
   return heartbeat?.role === 'master' && heartbeat.term === term && heartbeat.whyNoWrites === '';
 }

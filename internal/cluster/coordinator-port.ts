@@ -39,7 +39,7 @@ export interface GroupStatus {
   readonly slots: number;
   /** Its leader was heard within 1.5 s, leads the term and takes writes. */
   readonly isTakingWrites: boolean;
-  /** How many of its voters were heard within 1.5 s. */
+  /** How many of its voters were heard within 1.5 s, with the disks that are listed. */
   readonly votersHeard: number;
 }
 
@@ -59,6 +59,8 @@ export interface ClusterView extends Answering {
   /** Sorted by id. */
   readonly groups: readonly GroupStatus[];
   readonly alarms: readonly Alarm[];
+  /** What is worth knowing and needs no decision. */
+  readonly warnings: readonly string[];
 }
 
 export interface NodeHealth {

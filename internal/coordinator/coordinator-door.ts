@@ -80,7 +80,7 @@ export class CoordinatorDoor implements CoordinatorPort {
   cluster(): ClusterView {
     const map = this.map();
     const { clusterId, epoch } = map;
-    const { isActive, alarms } = this.#coordinator;
+    const { isActive, alarms, warnings } = this.#coordinator;
     return {
       ...this.#answering(),
       name: this.#cluster,
@@ -88,6 +88,7 @@ export class CoordinatorDoor implements CoordinatorPort {
       epoch,
       groups: groupsOf(map, this.#heard()),
       alarms: isActive ? alarms : [],
+      warnings: isActive ? warnings : [],
     };
   }
 

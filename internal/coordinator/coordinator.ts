@@ -3,6 +3,7 @@
  * nodes, leases heartbeats, and keeps a leader in every group (ADR 17). It can be lost
  * at any moment; another one goes on from what the metadata store records.
  */
+import { isTakingWrites } from '#cluster/cluster-views.ts';
 import type { Alarm, CoordinatorCounts } from '#cluster/coordinator-port.ts';
 import { SILENCE_MS } from '#cluster/figures.ts';
 import type { Heartbeat, HeartbeatAnswer, Observation } from '#cluster/heartbeat.ts';
@@ -14,6 +15,7 @@ import { Catalogue, type Recorded } from '#coordinator/catalogue.ts';
 import { Election } from '#coordinator/election.ts';
 import { GroupKeeper } from '#coordinator/group-keeper.ts';
 import { MapFeed } from '#coordinator/map-feed.ts';
+import { MarginWatch } from '#coordinator/margin-watch.ts';
 import type { Members } from '#coordinator/members.ts';
 import { OperatorRequests } from '#coordinator/operator-requests.ts';
 import { Roll } from '#coordinator/roll.ts';
@@ -53,6 +55,7 @@ export class Coordinator {
   readonly #catalogue: Catalogue;
   readonly #alarms: Alarms;
   readonly #roll: Roll;
+  readonly #margins: MarginWatch;
   readonly #keepers = new Map<string, GroupKeeper>();
   readonly #leasing: SharedCheck<Recorded | undefined>;
   readonly #stop = new AbortController();
@@ -76,6 +79,7 @@ export class Coordinator {
     this.#alarms = new Alarms(clock, logger);
     this.feed = new MapFeed({ store, prefix, clock, logger });
     this.#roll = new Roll(this.#alarms, cluster);
+    this.#margins = new MarginWatch(this.#alarms);
     this.requests = new OperatorRequests({
       catalogue: this.#catalogue,
       roll: this.#roll,
@@ -115,6 +119,11 @@ export class Coordinator {
 
   get alarms(): readonly Alarm[] {
     return this.#alarms.list;
+  }
+
+  /** What is worth knowing and needs no decision. Of use on the active coordinator only. */
+  get warnings(): readonly string[] {
+    return this.#margins.warnings;
   }
 
   /** The nodes that are heard. Of use on the active coordinator only. */
@@ -223,8 +232,11 @@ export class Coordinator {
     this.#alarms.set('cluster', this.#roll.whyLost(map));
     if (why !== undefined) return;
     await this.#followAddresses(map, leaderRevision, nowMs);
-    for (const group of map.groups.values())
+    for (const group of map.groups.values()) {
       this.#keeperOf(group).step({ map, group, leaderRevision, judgingSinceMs: this.#judgingSinceMs });
+      const heard = { observations: this.#roll.observations, nowMs };
+      this.#margins.look({ group, isTakingWrites: isTakingWrites(group, heard), ...heard });
+    }
   }
 
   /** A member that comes back at another address is recorded there: else it could not be called any more. */
@@ -247,6 +259,7 @@ export class Coordinator {
     this.#judgingSinceMs = nowMs;
     this.#lastTickMs = nowMs;
     this.#roll.clear();
+    this.#margins.clear();
     this.#keepers.clear();
     this.#catalogue.forget();
   }

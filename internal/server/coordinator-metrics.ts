@@ -19,7 +19,7 @@ export function registerCoordinatorMetrics(metrics: Metrics, port: CoordinatorPo
   );
   gaugeOfHeard(
     'walnut_coordinator_voters_silent',
-    'Voters that were not heard for 1.5 s; on the active coordinator.',
+    'Voters that were not heard for 1.5 s, or have another disk than listed; on the active coordinator.',
     ({ groups }) =>
       groups.reduce((sum, { group, votersHeard }) => sum + group.voters.length - votersHeard, 0),
   );

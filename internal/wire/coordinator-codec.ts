@@ -35,13 +35,14 @@ import { checkGroupId, checkNodeName, fromGroup, fromNode } from '#wire/shard-ma
 const REPLICAS_MAX = 15;
 
 export function fromClusterView(view: ClusterView, version: string): GetClusterResponse {
-  const { name, clusterId, epoch, activeCoordinator, isActive, groups, alarms } = view;
+  const { name, clusterId, epoch, activeCoordinator, isActive, groups, alarms, warnings } = view;
   return {
     $typeName: 'walnut.v1.GetClusterResponse',
     ...{ name, clusterId, activeCoordinator, isActive, version },
     epoch: BigInt(epoch),
     groups: groups.map(fromGroupStatus),
     alarms: alarms.map(fromAlarm),
+    warnings: [...warnings],
   };
 }
 

@@ -10,7 +10,10 @@ const NOT_ACTIVE = { isActive: false, activeCoordinator: '' } as const;
 export function clusterOfMap(map: ShardMap | undefined, version: string): GetClusterResponse {
   const { clusterId = '', epoch = 0 } = map ?? {};
   const groups = map === undefined ? [] : groupsOf(map, NOBODY_HEARD);
-  return fromClusterView({ name: '', clusterId, epoch, ...NOT_ACTIVE, groups, alarms: [] }, version);
+  return fromClusterView(
+    { name: '', clusterId, epoch, ...NOT_ACTIVE, groups, alarms: [], warnings: [] },
+    version,
+  );
 }
 
 export function nodesOfMap(map: ShardMap | undefined): ListNodesResponse {

@@ -12,6 +12,13 @@ beforeEach(async () => {
 const run = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', one.address]);
 
 describe('walnut cluster', () => {
+  it('status shows warnings, and ends with 0 where there is nothing else', async () => {
+    one.warnings = ['b is not heard: g1 can lose 1 more voter'];
+    const { code, out } = await run('status');
+    expect([code, out]).toEqual([0, expect.stringMatching(/warning +b is not heard: g1 can lose/)]);
+    expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({ warnings: one.warnings });
+  });
+
   it('status shows groups and alarms, and ends with 1 where something is wrong', async () => {
     const { code, out } = await run('status');
     expect(code).toBe(0);

@@ -32,6 +32,7 @@ export class FakeCoordinator implements CoordinatorPort {
   /** The time since the other voter was heard. */
   silentMs = 100;
   alarms: readonly Alarm[] = [];
+  warnings: readonly string[] = [];
   problems: readonly string[] = [];
   readonly asked: unknown[] = [];
 
@@ -84,11 +85,11 @@ export class FakeCoordinator implements CoordinatorPort {
   }
 
   cluster(): ClusterView {
-    const { clusterId, epoch, isActive, isWriting, alarms } = this;
+    const { clusterId, epoch, isActive, isWriting, alarms, warnings } = this;
     const activeCoordinator = this.active || this.address;
     const status = { group: this.#group(), slots: 16_384, isTakingWrites: isWriting, votersHeard: 2 };
     const groups = clusterId === '' ? [] : [status];
-    return { name: 'main', clusterId, epoch, isActive, activeCoordinator, groups, alarms };
+    return { name: 'main', clusterId, epoch, isActive, activeCoordinator, groups, alarms, warnings };
   }
 
   nodes(): NodesView {

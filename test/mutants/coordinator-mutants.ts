@@ -10,8 +10,30 @@ const CATALOGUE = 'test/coordinator/catalogue.test.ts';
 const CHECK = 'test/coordinator/shared-check.test.ts';
 const LEASABLE = 'test/cluster/leasable.test.ts';
 const SIMULATION = 'test/coordinator/simulation.test.ts';
+const MARGINS = ['test/coordinator/margin-watch.test.ts'];
 
 export const COORDINATOR_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'voter with another disk counted for QUORUM',
+    file: 'internal/cluster/quorum-margin.ts',
+    text: 'return observation.heartbeat.incarnation === incarnation;',
+    replacement: 'return incarnation >= 0;',
+    tests: MARGINS,
+  },
+  {
+    name: 'group shown as well that no voter acks',
+    file: 'internal/cluster/quorum-margin.ts',
+    text: 'if (known.observations.get(name)?.fewAcksSinceMs !== undefined)',
+    replacement: "if (name === '')",
+    tests: MARGINS,
+  },
+  {
+    name: 'alarm at each restart of a voter',
+    file: 'internal/coordinator/margin-watch.ts',
+    text: 'nowMs - noneSinceMs >= SAID_AFTER_MS',
+    replacement: 'nowMs - noneSinceMs >= 0',
+    tests: MARGINS,
+  },
   {
     name: 'failover above two that lead one term',
     file: 'internal/coordinator/next-step.ts',

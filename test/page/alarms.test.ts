@@ -248,6 +248,7 @@ describe('the page', () => {
     ['WalnutGroupWithoutWrites', ofGateway({ leader: '' }), 'no leader'],
     ['WalnutGroupWithoutWrites', ofGateway({ isHeld: true }), '12 calls wait'],
     ['WalnutGroupWithoutWrites', ofGateway({ isHeld: true, calls: 1 }), '1 call waits'],
+    ['WalnutVotersSilent', ofCoordinator({ warnings: ['n3 is not heard: g1 cannot'] }), 'n3 is not heard'],
     [
       'WalnutCoordinatorAlarm',
       ofCoordinator({ alarms: [{ why: 'two disks are gone', sinceMs: '1' }] }),

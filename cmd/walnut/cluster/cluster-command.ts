@@ -111,7 +111,7 @@ function addRecovery(add: Add, host: CommandHost): void {
 function addReads(add: Add, host: CommandHost): void {
   add(
     'status',
-    'show groups and alarms; exit code 1 where a group takes no writes or there is an alarm',
+    'show groups, alarms and warnings; exit code 1 where a group takes no writes or there is an alarm',
     '  walnut cluster status\n  walnut cluster status --coordinators c1:8070,c2:8070 --json',
   ).action(host.offline(runStatus));
   add('map', 'show which group owns which slots', '  walnut cluster map\n  walnut cluster map --json').action(

@@ -38,11 +38,12 @@ export function clusterJson(view: GetClusterResponse): object {
       ...(isActive ? { takesWrites, votersHeard } : { takesWrites: null, votersHeard: null }),
     })),
     alarms: view.alarms.map(({ why, sinceMs }) => ({ why, sinceMs: Number(sinceMs) })),
+    warnings: view.warnings,
   };
 }
 
 export function clusterText(colors: Colors, view: GetClusterResponse, note: string): string {
-  const { clusterId, alarms } = view;
+  const { clusterId, alarms, warnings } = view;
   const none =
     alarms.length === 0 ? 'not made yet: walnut cluster init' : 'not in the metadata store: see the alarm';
   const made = clusterId === '' ? none : clusterId;
@@ -55,6 +56,7 @@ export function clusterText(colors: Colors, view: GetClusterResponse, note: stri
   if (note !== '') facts.push(['note', colors.yellow(note)]);
   for (const { why, sinceMs } of alarms)
     facts.push(['alarm', `${why} (since ${new Date(Number(sinceMs)).toISOString()})`]);
+  for (const why of warnings) facts.push(['warning', colors.yellow(why)]);
   const head = ['group', 'term', 'leader', 'writes', 'voters heard', 'slots'];
   const rows = view.groups.map((group) => groupRow(group, view.isActive));
   const table = rows.length === 0 ? '' : `\n${renderTable(colors, head, rows)}`;

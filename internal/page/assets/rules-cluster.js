@@ -81,6 +81,14 @@ export const CLUSTER_RULES = [
     ],
   },
   {
+    alert: 'WalnutVotersSilent',
+    severity: 'warning',
+    runbook: `${OPERATIONS}a-voter-is-silent`,
+    kinds: ['coordinator'],
+    find: ({ now: { view } }) => view.cluster?.warnings ?? [],
+    type: ({ here }) => [`walnut cluster nodes --coordinators ${here}`],
+  },
+  {
     alert: 'WalnutCoordinatorAlarm',
     severity: 'critical',
     runbook: CLUSTER,
