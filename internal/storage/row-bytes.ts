@@ -28,7 +28,8 @@ export class RowWriter {
   /** Hashes what was written, and begins anew. */
   hashWith(hasher: EntryHasher): void {
     const length = this.#at;
-    this.#bytes.fill(0, length, this.#reserve(WORD_BYTES) + WORD_BYTES);
+    const end = this.#reserve(WORD_BYTES) + WORD_BYTES;
+    this.#bytes.fill(0, length, end);
     this.#at = 0;
     hasher.hashWords(this.#words, length);
   }

@@ -7,6 +7,13 @@ const JUDGE = 'test/wal/one-judge.test.ts';
 
 export const RECORD_MUTANTS: readonly Mutant[] = [
   {
+    name: 'rest of the last word of a row that is hashed with what was there before',
+    file: 'internal/storage/row-bytes.ts',
+    text: '    this.#bytes.fill(0, length, end);\n',
+    replacement: '    void end;\n',
+    tests: ['test/storage/row-bytes.test.ts'],
+  },
+  {
     name: 'record of an unknown kind read as CONFIG',
     file: 'internal/engine/records/record-table.ts',
     text: '  return KINDS[frame.type]?.[versionOf(frame)];',
