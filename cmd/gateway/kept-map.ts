@@ -19,7 +19,7 @@ import { fromShardMap, toShardMap } from '#wire/shard-map-codec.ts';
 const MARK = Buffer.from('WLNTMAP1');
 const HEAD_BYTES = MARK.length + 4;
 
-/** Rejects with `ConfigError` where the path is that of a directory, else where the directory of the file cannot be made. */
+/** Rejects with `ConfigError` where the path is that of a directory, or where the directory of the file cannot be made. */
 export async function openKeptMap(
   fileSystem: FileSystem,
   path: string,
@@ -30,7 +30,12 @@ export async function openKeptMap(
     throw new ConfigError([
       `gateway.map_file: ${path} is a directory: name a file in it, such as ${path}/map`,
     ]);
-  await fileSystem.makeDirectory(dirname(path));
+  try {
+    await fileSystem.makeDirectory(dirname(path));
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new ConfigError([`gateway.map_file: the directory of ${path} cannot be made: ${why}`]);
+  }
   return {
     load: async () => {
       try {

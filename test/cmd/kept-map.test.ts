@@ -1,5 +1,6 @@
 /** The map in a file, and files that cannot be used. */
 import { describe, expect, it } from 'vitest';
+import { ConfigError } from '#config/config-error.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { mapOf } from '#test/routing/fake-cluster.ts';
@@ -17,6 +18,16 @@ describe('a kept map', () => {
     await kept.save(mapOf(['g1', 'g2'], 2));
     const again = await openKeptMap(fileSystem, '/new/directory/map', CLOCK, silentLogger);
     expect(await again.load()).toMatchObject({ map: mapOf(['g1', 'g2'], 2) });
+  });
+
+  it('is refused by its key where its directory cannot be made', async () => {
+    const fileSystem = new MemoryFileSystem();
+    fileSystem.makeDirectory = () => Promise.reject(new Error('EEXIST: file already exists'));
+    await expect(openKeptMap(fileSystem, '/file/map', CLOCK, silentLogger)).rejects.toThrow(
+      new ConfigError([
+        'gateway.map_file: the directory of /file/map cannot be made: EEXIST: file already exists',
+      ]),
+    );
   });
 
   it('is as old as its file, and of no age where the wall clock went back', async () => {
