@@ -7,9 +7,9 @@
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
-import { loadWithOrigins } from '#config/load-config.ts';
+import { type LoadedConfig, loadWithOrigins, named } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
-import { printConfig } from '#config/print-config.ts';
+import { printConfig, printedKeys } from '#config/print-config.ts';
 import { readConfigFile } from '#config/read-config-file.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
@@ -74,7 +74,7 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
           for (const warning of warnings) parts.logger.warn({}, warning);
           return binary.start(config, flags, parts);
         };
-        const explain = (error: unknown) => binary.explain?.(error) ?? explainCommon(error);
+        const explain = (error: unknown) => binary.explain?.(error) ?? explainCommon(error, configuration);
         await runProcess({ configuration, signals, start, explain });
       }
     }
@@ -82,11 +82,20 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
 }
 
 /** Every binary may fail so. Undefined if the error is unexpected, and so logged whole. */
-function explainCommon(error: unknown): StartFailure | undefined {
+function explainCommon(error: unknown, loaded: LoadedConfig): StartFailure | undefined {
   if (error instanceof ConfigError) return { exitCode: EXIT_CODES.config, message: error.message };
-  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
+  if (error instanceof SecretFileError)
+    return { exitCode: EXIT_CODES.config, message: withKeys(error.message, loaded) };
   if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
   return undefined;
+}
+
+/** A message about a file, with the keys that name this file and where they were set. */
+function withKeys(message: string, { config, origins }: LoadedConfig): string {
+  const keys = [...printedKeys(config)].flatMap(([key, value]) =>
+    value !== '' && message.startsWith(`${value}: `) ? [named(origins.get(key) ?? 'default', key)] : [],
+  );
+  return [...(keys.length === 0 ? [] : [keys.join(', ')]), message].join(': ');
 }
 
 /** Writes output that a flag requested. If that fails, the process ends with an error. */

@@ -19,7 +19,7 @@ import type { CrossProblem } from '#config/check-security.ts';
 import { checkTogether } from '#config/check-together.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
-import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
+import { coerce, findClashes, type Override, readEnvironment, readSets } from '#config/overrides.ts';
 import type { Surroundings } from '#config/section.ts';
 import { suggestKey } from '#config/suggest-key.ts';
 import {
@@ -72,8 +72,9 @@ export function loadWithOrigins<Kind extends BinaryKind>(source: ConfigSource<Ki
 
   const keys = keysOf(kind, surroundings);
   problems.push(...flattenAll(yaml, keys));
-  const { taken, refused } = refuseFileOnly(kind, [...readEnvironment(source.env ?? {}), ...overrides]);
-  problems.push(...refused);
+  const variables = readEnvironment(source.env ?? {});
+  const { taken, refused } = refuseFileOnly(kind, [...variables, ...overrides]);
+  problems.push(...refused, ...findClashes(variables));
   const labels = applyOverrides(yaml.values, taken, keys);
   const origins = originsOf(yaml, labels, keys);
   const absent = Object.keys(sectionsOf(kind)).filter((name) => yaml.values[name] === undefined);
@@ -264,7 +265,7 @@ function showPath(path: KeyPath): string {
 }
 
 /** A place and the key there. The place of `--set` and SetConfig names the key already. */
-function named(place: string, key: string): string {
+export function named(place: string, key: string): string {
   return place.endsWith(` ${key}`) ? place : `${place} ${key}`;
 }
 

@@ -30,6 +30,19 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return overrides;
 }
 
+/** One message for each variable whose key another one sets, too: the order of the environment would choose. */
+export function findClashes(variables: readonly Override[]): string[] {
+  const first = new Map<string, string>();
+  return variables.flatMap(({ section, key, label }) => {
+    const name = `${section}.${key}`;
+    const other = first.get(name);
+    first.set(name, other ?? label);
+    return other === undefined
+      ? []
+      : [`${label} ${name}: expected one variable for it, and ${other} is there`];
+  });
+}
+
 /** An override from `section.key=value`; a message if the text does not have that form. `label`: how messages call what set it. */
 export function readSets(
   sets: readonly string[],

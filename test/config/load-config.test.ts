@@ -411,6 +411,14 @@ describe('overrides', () => {
     });
   });
 
+  it('refuses two variables for one key', () => {
+    const env = { WALNUT_SERVER__PORT: '1', WALNUT_server__port: '7' };
+    expect(() => load('master', MINIMAL, { env })).toThrow(
+      'WALNUT_server__port server.port: expected one variable for it, and WALNUT_SERVER__PORT is there',
+    );
+    expect(load('master', MINIMAL, { env: { WALNUT_server__port: '7' } }).server.port).toBe(7);
+  });
+
   it('are named in messages as they were given', () => {
     expect(
       problemsOf('master', `${MINIMAL}server: { port: 1 }`, {
