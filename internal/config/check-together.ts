@@ -1,5 +1,6 @@
 /** What keys of a configuration need of each other. Pure. */
 import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
+import { checkAdvertisedHost, checkOthers } from '#config/check-addresses.ts';
 import { checkMetadata } from '#config/check-metadata.ts';
 import { checkMetrics } from '#config/check-metrics.ts';
 import {
@@ -39,6 +40,7 @@ function checksOfAll(config: ConfigOf<BinaryKind>): Check[] {
       find: () => checkMetrics(config.metrics, config.auth.allowClearText),
     },
     { needs: ['auth'], find: () => checkAuth(config.auth) },
+    { needs: ['server.advertise'], find: () => checkAdvertisedHost(config.server) },
     { needs: ['server.tls'], find: () => checkServerTls(config.server.tls) },
     { needs: ['peer.tls'], find: () => checkPeerTls(config.peer.tls) },
   ];
@@ -55,7 +57,11 @@ function checksOfKind(config: ConfigOf<BinaryKind>): Check[] {
     const find = (): CrossProblem[] =>
       checkClearText(config, 'this node', [...upstreamsOf(config), ...config.replication.replicas]);
     const called = ['master.address', 'cluster.coordinators', 'replication.replicas'];
-    return [{ needs: [...CLEAR_TEXT, 'peer', ...called], find }];
+    const place = ['server.address', 'server.port', 'server.advertise'];
+    return [
+      { needs: [...CLEAR_TEXT, 'peer', ...called], find },
+      { needs: [...place, 'master.address', 'replication.replicas'], find: () => checkOthers(config) },
+    ];
   }
   return [
     { needs: CLEAR_TEXT, find: () => checkServedClear(config) },
