@@ -115,7 +115,7 @@ function childEnvironment(node, entry) {
   const bins = path.join(ROOT, 'node_modules', '.bin');
   env[name] = [path.dirname(node), bins, env[name]].filter(Boolean).join(path.delimiter);
   Object.assign(env, processEnvironment(entry));
-  if (NODE_ENTRIES.includes(entry)) env.WALNUT_PARENT_PID = String(process.pid);
+  if (hasChannel(entry)) env.WALNUT_PARENT_PID = String(process.pid);
   if (ENTRIES.includes(entry)) {
     // TypeScript that was stripped before need not be stripped again, by 30 MB of WebAssembly and half a second.
     env.NODE_COMPILE_CACHE = env.NODE_COMPILE_CACHE || path.join(ROOT, 'node_modules', '.cache', 'walnut');
@@ -123,7 +123,7 @@ function childEnvironment(node, entry) {
   return env;
 }
 
-/** All that can be caught and would end this process. One that cannot (SIGKILL) ends it, and the node notices. */
+/** All that can be caught and would end this process. One that cannot (SIGKILL) ends it, and a server notices. */
 const PASSED_ON =
   process.platform === 'win32'
     ? ['SIGINT', 'SIGTERM', 'SIGHUP']
@@ -175,11 +175,10 @@ function watchParent(kill) {
 
 /**
  * Servers get a channel besides, by which they say that they listen to signals. Its end
- * tells nodes of ours (`internal/platform/parent-process.ts`).
+ * tells them of ours (`internal/platform/parent-process.ts`).
  */
-function stdioOf(entry) {
-  const inherited = ['inherit', 'inherit', 'inherit'];
-  return NODE_ENTRIES.includes(entry) || SERVER_ENTRIES.includes(entry) ? [...inherited, 'ipc'] : inherited;
+function hasChannel(entry) {
+  return NODE_ENTRIES.includes(entry) || SERVER_ENTRIES.includes(entry);
 }
 
 /** Node 20 aborts when it exits on a terminal that has gone: such a hang-up ends this process itself. */
@@ -223,7 +222,7 @@ function launch(args) {
   try {
     const node = findNode();
     child = spawn(node, nodeArguments(args), {
-      stdio: stdioOf(args[0]),
+      stdio: ['inherit', 'inherit', 'inherit', ...(hasChannel(args[0]) ? ['ipc'] : [])],
       env: childEnvironment(node, args[0]),
     });
   } catch (error) {

@@ -59,7 +59,12 @@ function memoryLineOf(file) {
  * which makes no difference to the limit.
  */
 function heapMegabytes(entry, args, env, availableBytes) {
-  if (!NODE_ENTRIES.includes(entry)) return Math.max(256, Math.floor((availableBytes * 0.75) / MIB));
+  if (!NODE_ENTRIES.includes(entry)) {
+    // The program, buffers and what V8 needs beside its heap take the rest: without it a small
+    // container is killed before V8 finds that it has to collect.
+    const left = Math.min(availableBytes * 0.75, availableBytes - 192 * MIB);
+    return Math.floor(Math.max(96, left / MIB));
+  }
   const storeBytes = configuredMemoryBytes(args, env) || availableBytes * 0.6;
   const wanted = 512 * MIB + storeBytes / 4;
   const least = Math.min(256, Math.max(96, availableBytes / 4 / MIB));

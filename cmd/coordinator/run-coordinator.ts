@@ -19,8 +19,6 @@ import { WalnutError } from '#model/errors.ts';
 import { ClusterLinks } from '#peer/cluster-links.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createMachineClocks } from '#platform/machine-clocks.ts';
-import { memoryLimitBytes } from '#platform/memory.ts';
-import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
@@ -36,6 +34,7 @@ import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
 import { openTelemetry } from '../run/telemetry.ts';
+import { tellMemory } from '../run/tell-memory.ts';
 import { openMetadata, openMetadataTls } from './open-metadata.ts';
 
 type CoordinatorConfig = ConfigOf<'coordinator'>;
@@ -80,7 +79,7 @@ async function start(config: CoordinatorConfig, parts: ProcessParts): Promise<vo
   const members = createMembers((address) => links.member(address));
   const readClocks = createMachineClocks(clock);
   const coordinator = new Coordinator({ cluster, store, members, clock, readClocks, random, logger });
-  const memory = planMemory(memoryLimitBytes());
+  const memory = tellMemory(logger);
   const version = packageVersion();
   const server = await openCoordinatorServer({
     coordinator: new CoordinatorDoor({ coordinator, cluster, clock }),

@@ -11,8 +11,6 @@ import { ClusterReads } from '#peer/cluster-reads.ts';
 import { MapLinks } from '#peer/map-links.ts';
 import { ConnectNodeLinks } from '#peer/node-links.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
-import { memoryLimitBytes } from '#platform/memory.ts';
-import { planMemory } from '#platform/memory-plan.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
@@ -28,6 +26,7 @@ import { openProcessMetrics } from '../run/process-metrics.ts';
 import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts } from '../run/run-process.ts';
 import { openTelemetry } from '../run/telemetry.ts';
+import { tellMemory } from '../run/tell-memory.ts';
 import { openKeptMap } from './kept-map.ts';
 
 type GatewayConfig = ConfigOf<'gateway'>;
@@ -68,7 +67,7 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
     kept: await openKept(config, security),
     limits: { callsMax: heldCallsMax, bytesMax: heldBytesMax },
   });
-  const memory = planMemory(memoryLimitBytes());
+  const memory = tellMemory(logger, heldBytesMax);
   const version = packageVersion();
   const { server: its } = config;
   const server = await openGatewayServer({

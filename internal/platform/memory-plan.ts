@@ -94,6 +94,18 @@ export function whyNoRoom(plan: MemoryPlan, storeBytes: number): string | undefi
   );
 }
 
+/** The same of a process without a store, where up to `heldBytes` of calls may wait. */
+export function whyNoRoomToServe(plan: MemoryPlan, heldBytes: number): string | undefined {
+  const { limitBytes, programBytes, callBytes } = plan;
+  const neededBytes = programBytes + callBytes + heldBytes;
+  if (neededBytes <= limitBytes) return undefined;
+  const lower = heldBytes === 0 ? '' : 'lower gateway.held_bytes, or ';
+  return (
+    `this process may use ${showMebibytes(limitBytes)}, and needs ${showMebibytes(neededBytes)}: under load ` +
+    `it may be killed; ${lower}raise the limit of its cgroup or container`
+  );
+}
+
 function clamp(value: number, min: number, max: number): number {
   return wholeMebibytes(Math.min(Math.max(value, min), max));
 }

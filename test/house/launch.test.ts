@@ -9,7 +9,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
-const { isNewEnough, heapMegabytes, v8Flags } = createRequire(import.meta.url)(LAUNCHER) as {
+const { childEnvironment, isNewEnough, heapMegabytes, v8Flags } = createRequire(import.meta.url)(
+  LAUNCHER,
+) as {
+  childEnvironment(node: string, entry: string): NodeJS.ProcessEnv;
   isNewEnough(version: string): boolean;
   v8Flags(entry: string, args: string[]): string[];
   heapMegabytes(entry: string, args: string[], env: NodeJS.ProcessEnv, availableBytes: number): number;
@@ -149,6 +152,23 @@ describe('launcher', () => {
     [1_024, 307],
   ])('leaves the heap of a node in %d MiB %d MiB', (mebibytes, expected) => {
     expect(heapMegabytes('cmd/master.ts', [], {}, mebibytes * 2 ** 20)).toBe(expected);
+  });
+
+  it.each([
+    [128, 96],
+    [256, 96],
+    [512, 320],
+    [1_024, 768],
+  ])('leaves the heap of a gateway or coordinator in %d MiB %d MiB', (mebibytes, expected) => {
+    for (const entry of ['cmd/gateway.ts', 'cmd/coordinator.ts'])
+      expect(heapMegabytes(entry, [], {}, mebibytes * 2 ** 20)).toBe(expected);
+  });
+
+  it('tells every server, and nothing else, whose end it should notice', () => {
+    const parentOf = (entry: string) => childEnvironment(process.execPath, entry)['WALNUT_PARENT_PID'];
+    for (const kind of ['master', 'slave', 'node', 'coordinator', 'gateway'])
+      expect(parentOf(`cmd/${kind}.ts`), kind).toBe(String(process.pid));
+    expect(parentOf('cmd/walnut.ts')).toBeUndefined();
   });
 
   it('reads max_memory of the configuration file, too, and leaves other programs three quarters', async () => {

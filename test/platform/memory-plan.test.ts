@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MEMORY_BYTES_MIN, planMemory, whyNoRoom } from '#platform/memory-plan.ts';
+import { MEMORY_BYTES_MIN, planMemory, whyNoRoom, whyNoRoomToServe } from '#platform/memory-plan.ts';
 
 const MIB = 1_024 * 1_024;
 const GIB = 1_024 * MIB;
@@ -48,5 +48,14 @@ describe('the plan for a process’s memory', () => {
       expect(why).toContain('this process may use 128 MiB, and Walnut needs at least 192 MiB');
       expect(why).not.toContain('storage.');
     }
+  });
+
+  it('tells a process without a store what calls that wait need', () => {
+    expect(whyNoRoomToServe(planMemory(256 * MIB), 64 * MIB)).toBeUndefined();
+    expect(whyNoRoomToServe(planMemory(152 * MIB), 0)).toBeUndefined();
+    expect(whyNoRoomToServe(planMemory(192 * MIB), 64 * MIB)).toContain(
+      'may use 192 MiB, and needs 216 MiB: under load it may be killed; lower gateway.held_bytes, or raise',
+    );
+    expect(whyNoRoomToServe(planMemory(128 * MIB), 0)).not.toContain('gateway.');
   });
 });
