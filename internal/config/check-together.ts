@@ -1,6 +1,6 @@
 /** What keys of a configuration need of each other. Pure. */
 import type { BinaryKind, ConfigOf } from '#config/binaries.ts';
-import { checkAdvertisedHost, checkOthers } from '#config/check-addresses.ts';
+import { checkAdvertisedHost } from '#config/check-addresses.ts';
 import { checkMetadata } from '#config/check-metadata.ts';
 import { checkMetrics } from '#config/check-metrics.ts';
 import {
@@ -57,11 +57,7 @@ function checksOfKind(config: ConfigOf<BinaryKind>): Check[] {
     const find = (): CrossProblem[] =>
       checkClearText(config, 'this node', [...upstreamsOf(config), ...config.replication.replicas]);
     const called = ['master.address', 'cluster.coordinators', 'replication.replicas'];
-    const place = ['server.address', 'server.port', 'server.advertise'];
-    return [
-      { needs: [...CLEAR_TEXT, 'peer', ...called], find },
-      { needs: [...place, 'master.address', 'replication.replicas'], find: () => checkOthers(config) },
-    ];
+    return [{ needs: [...CLEAR_TEXT, 'peer', ...called], find }];
   }
   return [
     { needs: CLEAR_TEXT, find: () => checkServedClear(config) },
