@@ -60,6 +60,8 @@ export class GroupKeeper {
   /** Calls to members that gave no answer, or too few. */
   readonly #calls = new Backoff(200, 5_000);
   #isBusy = false;
+  /** Ends the wait for the answer to a hand-over; undefined while none is awaited. */
+  #abandon: (() => void) | undefined;
   /** When a plan was withdrawn last: that stays an alarm for a while. */
   #withdrawnMs = Number.NEGATIVE_INFINITY;
   /** Since when the leader takes writes. */
@@ -75,11 +77,15 @@ export class GroupKeeper {
 
   /** Begins the next step, if none is under way. */
   step(context: StepContext): void {
-    if (this.#isBusy) return;
+    if (this.#isBusy && this.#abandon === undefined) return;
     const { clock, alarms, logger } = this.#options;
     const nowMs = clock.monotonicMs();
     const view = this.#view(context, nowMs);
     const step = nextStep(view);
+    if (this.#isBusy) {
+      if (step.kind !== 'hand_over' && step.kind !== 'wait') this.#abandon?.();
+      return;
+    }
     this.#writesSinceMs = takesWrites(view) ? Math.min(this.#writesSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     const { id } = context.group;
     alarms.set(`${id}: term`, step.kind === 'alarm' ? step.why : undefined);
@@ -129,7 +135,7 @@ export class GroupKeeper {
   /** Resolves with true if the group is further than before. */
   async #carryOut(step: Step, context: StepContext): Promise<boolean> {
     const { group } = context;
-    const { members, logger } = this.#options;
+    const { logger } = this.#options;
     switch (step.kind) {
       case 'question':
         if (step.isByItsOwnWord) this.#deposed = group.leader?.node ?? '';
@@ -138,12 +144,8 @@ export class GroupKeeper {
         return this.#claim(context);
       case 'take_over':
         return this.#takeOver(context, group);
-      case 'hand_over': {
-        const { isAccepted, leadsOn, reason } = await members.handOver(context.map, group, step.next);
-        if (isAccepted) return true;
-        const why = `${group.leader?.node} did not hand over: ${reason}`;
-        return leadsOn ? this.#withdraw(context, why) : this.#question(context, why);
-      }
+      case 'hand_over':
+        return this.#handOver(context, step.next);
       case 'withdraw':
         return this.#withdraw(context, step.why);
       case 'confirm': {
@@ -161,6 +163,22 @@ export class GroupKeeper {
       case 'alarm':
         return true;
     }
+  }
+
+  /** The answer is awaited only until another step is due: a master that fails meanwhile is replaced like any other. */
+  async #handOver(context: StepContext, next: NonNullable<Group['next']>): Promise<boolean> {
+    const { group, map } = context;
+    const abandoned = new Promise<undefined>((resolve) => {
+      this.#abandon = () => resolve(undefined);
+    });
+    const answer = await Promise.race([this.#options.members.handOver(map, group, next), abandoned]).finally(
+      () => {
+        this.#abandon = undefined;
+      },
+    );
+    if (answer === undefined || answer.isAccepted) return true;
+    const why = `${group.leader?.node} did not hand over: ${answer.reason}`;
+    return answer.leadsOn ? this.#withdraw(context, why) : this.#question(context, why);
   }
 
   async #question(context: StepContext, why: string): Promise<boolean> {

@@ -79,7 +79,7 @@ export async function handOver(
   const term = planned ?? (await (keeper.options.terms ?? OWN_TERMS).next(keeper.host.manifest.term));
   const link = dialer.dial(to);
   try {
-    await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL });
+    await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL }, deadlineMs);
     const pausedAtMs = clock.monotonicMs();
     logger.warn({ to, term, timeoutMs }, 'failover: no more writes until the replica has caught up');
     role.pauseWrites(to);
@@ -87,7 +87,7 @@ export async function handOver(
     let isMet: boolean;
     try {
       tail = await untilLevel(keeper, role, engine, replica, deadlineMs);
-      isMet = await check(keeper, link, { to, nodeId, term, tail });
+      isMet = await check(keeper, link, { to, nodeId, term, tail }, deadlineMs);
       if (!role.isTakingWrites) throw new WalnutError('failed_precondition', role.reasons.join('; '));
       await keeper.cede({ to, nodeId, term, tail });
     } catch (error) {
@@ -113,8 +113,9 @@ interface Target {
 }
 
 /** Returns true if the replica says which node it is, so that no other node takes the call to lead. */
-async function check(keeper: Ceding, link: PeerLink, target: Target): Promise<boolean> {
-  const answer = await callFor(keeper, link, target, true);
+async function check(keeper: Ceding, link: PeerLink, target: Target, deadlineMs: number): Promise<boolean> {
+  const leftMs = Math.max(LOOK_MS, deadlineMs - keeper.options.clock.monotonicMs());
+  const answer = await callFor(keeper, link, target, true, Math.min(CALL_TIMEOUT_MS, leftMs));
   if (!answer.isAccepted)
     throw new WalnutError('failed_precondition', `${target.to} cannot lead: ${answer.reason}`);
   return answer.nodeId !== undefined;
@@ -126,11 +127,12 @@ async function callFor(
   link: PeerLink,
   { to, nodeId: meant, term, tail }: Target,
   isCheck: boolean,
+  timeoutMs = CALL_TIMEOUT_MS,
 ): Promise<TakeOverAnswer> {
   const { nodeId, logId } = keeper.host.manifest;
   const request = { nodeId, logId, term, tail, isCheck, replicaNodeId: meant };
   try {
-    const options = { timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal };
+    const options = { timeoutMs, signal: keeper.stopSignal };
     const answer = await link.takeOver(request, options);
     if (meant !== undefined && ownerOf(meant, answer.nodeId) === 'other') throw otherNode(to, meant);
     return answer;

@@ -218,10 +218,7 @@ export class MasterRole {
     return this.#gate.isOpen;
   }
 
-  /**
-   * A failover to `to` begins: writes are refused, and nothing expires or is evicted,
-   * so that the log ends.
-   */
+  /** A failover to `to` begins: writes are refused, and nothing expires or is evicted, so that the log ends. */
   pauseWrites(to: string): void {
     this.#gate.pause(to);
   }
@@ -246,6 +243,11 @@ export class MasterRole {
 
   get state(): NodeState {
     return this.#gate.state;
+  }
+
+  /** Why it takes no writes now, for heartbeats; empty if it does. */
+  get whyNoWrites(): string {
+    return this.#gate.isStopped ? (this.reasons[0] ?? this.state) : '';
   }
 
   get reasons(): string[] {

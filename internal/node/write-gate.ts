@@ -78,6 +78,11 @@ export class WriteGate {
     return this.#lease?.whyNotHeld === undefined ? 'serving' : 'no_lease';
   }
 
+  /** True if no write is taken now, apart from shortage of replicas. */
+  get isStopped(): boolean {
+    return this.state !== 'serving' || this.#pausedFor !== undefined;
+  }
+
   /** For Status: why nothing but the fence or the failover matters now; undefined if neither stops writes. */
   get stopReasons(): string[] | undefined {
     if (this.#fence.isUp) return this.#fence.reasons;

@@ -104,6 +104,27 @@ describe('a planned failover', () => {
     expect(alarms()).toEqual([noQuorum]);
   });
 
+  it.each([
+    ['stops', () => cluster.member('a').clock.pause()],
+    ['is killed', () => cluster.member('a').kill()],
+    ['is cut off from everybody', () => cluster.isolate('a')],
+  ])(
+    'whose master %s meanwhile is a failover after 1.5 s of silence, as without a plan',
+    async (_, happen) => {
+      await begin();
+      // The hand-over takes longer than the master is there.
+      cluster.network.cut('a', 'b');
+      await ask('b');
+      await cluster.advanceUntil(() => cluster.member('a').whyNoWrites === 'handing over', 1_000);
+      happen();
+      const isFollowed = (): boolean => cluster.master !== undefined && cluster.master.name !== 'a';
+      await cluster.advanceUntil(isFollowed, 5_000);
+      expect(record()).toMatchObject({ next: undefined, withdrawn: 0 });
+      cluster.member('a').clock.resume();
+      await cluster.clock.advance(2_000);
+    },
+  );
+
   it('that nobody answers is withdrawn after 10 s; a hand-over that arrives later ends in a failover above it', async () => {
     await begin();
     cluster.handOversLateMs = 17_000;

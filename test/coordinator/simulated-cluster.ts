@@ -18,6 +18,8 @@ import { type Process, SimulatedNetwork } from './simulated-network.ts';
 import { SimulatedStore } from './simulated-store.ts';
 
 const WRITE_MS = 40;
+/** How long a coordinator waits for the answer to a hand-over. */
+const HAND_OVER_MS = 10_000;
 
 export interface SimulatedCoordinator extends Process {
   readonly coordinator: Coordinator;
@@ -228,8 +230,11 @@ export class SimulatedCluster {
   }
 
   #membersFor(from: Process): Members {
-    const call = <T>(name: string, answer: (member: SimulatedMember) => Promise<T> | T): Promise<T> =>
-      this.network.call(from, this.member(name), () => answer(this.member(name)));
+    const call = <T>(
+      name: string,
+      answer: (member: SimulatedMember) => Promise<T> | T,
+      limitMs?: number,
+    ): Promise<T> => this.network.call(from, this.member(name), () => answer(this.member(name)), limitMs);
     return {
       wouldGrant: (_map, name, group, term) =>
         call<ClaimAnswer>(name, (member) => member.wouldGrant(group, term)),
@@ -241,7 +246,7 @@ export class SimulatedCluster {
       },
       handOver: (_map, group) => {
         const handOver = (): Promise<HandOverAnswer> =>
-          call(group.leader?.node ?? '', (member) => member.handOver(group));
+          call(group.leader?.node ?? '', (member) => member.handOver(group), HAND_OVER_MS);
         if (this.handOversLateMs === 0) return handOver();
         this.clock.after(this.handOversLateMs, () => void handOver().catch(() => {}));
         return Promise.reject(new Error('the hand-over is not answered'));

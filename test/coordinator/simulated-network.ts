@@ -36,10 +36,10 @@ export class SimulatedNetwork {
   }
 
   /** Runs `answer` in the other process. Rejects if the request or its answer did not arrive in time. */
-  call<T>(from: Process, to: Process, answer: () => Promise<T> | T): Promise<T> {
+  call<T>(from: Process, to: Process, answer: () => Promise<T> | T, limitMs = CALL_MS): Promise<T> {
     return new Promise((resolve, reject) => {
       const caller = from.process;
-      const limit = from.clock.after(CALL_MS, () => reject(new Error(`${to.name} does not answer`)));
+      const limit = from.clock.after(limitMs, () => reject(new Error(`${to.name} does not answer`)));
       const send = (a: Process, b: Process, deliver: () => void): void => {
         const receiver = b.process;
         this.#clock.after(this.#delayMs(), () => {

@@ -35,9 +35,9 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'healthy master deposed because it refused to hand over',
     file: 'internal/coordinator/group-keeper.ts',
-    text: 'return leadsOn ? this.#withdraw(context, why) : this.#question(context, why);',
+    text: 'return answer.leadsOn ? this.#withdraw(context, why) : this.#question(context, why);',
     replacement:
-      'return leadsOn && group.term < 0 ? this.#withdraw(context, why) : this.#question(context, why);',
+      'return answer.leadsOn && group.term < 0 ? this.#withdraw(context, why) : this.#question(context, why);',
     tests: [PLANNED],
   },
   {
@@ -60,6 +60,27 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     text: "return takesWrites(view) ? { kind: 'withdraw', why }",
     replacement: "return takesWrites(view) && why === '' ? { kind: 'withdraw', why }",
     tests: ['test/coordinator/next-step.test.ts'],
+  },
+  {
+    name: 'master not judged while its hand-over is awaited',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: "step.kind !== 'hand_over' && step.kind !== 'wait') this.#abandon?.();",
+    replacement: "step.kind !== 'hand_over' && step.kind === 'wait') this.#abandon?.();",
+    tests: [PLANNED],
+  },
+  {
+    name: 'planned failover that stops writes for as long as its target hangs',
+    file: 'internal/node/member/hand-over-term.ts',
+    text: 'const PAUSE_MS_MAX = NO_WRITES_MS;',
+    replacement: 'const PAUSE_MS_MAX = 10 * NO_WRITES_MS;',
+    tests: ['test/node/member/planned-failover.test.ts'],
+  },
+  {
+    name: 'heartbeats that do not say that writes wait for a hand-over',
+    file: 'internal/node/write-gate.ts',
+    text: "return this.state !== 'serving' || this.#pausedFor !== undefined;",
+    replacement: "return this.state !== 'serving';",
+    tests: ['test/node/member/planned-failover.test.ts'],
   },
   {
     name: 'node of another cluster that is heard',

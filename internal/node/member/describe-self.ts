@@ -95,8 +95,8 @@ function roleOf({ member }: Manifest, role: Role): MemberRole {
 function whyNoWrites(role: Role, oldestWriteMs: number): string {
   if (role === undefined) return 'it is loading';
   if (oldestWriteMs > STALLED_MS) return `a write has been under way for ${Math.round(oldestWriteMs)} ms`;
+  if (role.kind === 'master') return role.whyNoWrites;
   const { state } = role;
-  if (role.kind === 'master') return state === 'serving' ? '' : (role.reasons[0] ?? state);
   const isUnfit = state === 'loading' || state === 'quarantined' || state === 'no_space';
   return isUnfit ? (role.reasons[0] ?? state) : '';
 }

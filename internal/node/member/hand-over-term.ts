@@ -4,12 +4,17 @@
  * not come to that it leads on, and says so. Where the other one refuses afterwards, this
  * node waits for the failover that follows: it makes no term.
  */
+
+import { NO_WRITES_MS } from '#cluster/figures.ts';
 import type { HandOverAnswer, HandOverRequest } from '#cluster/member-port.ts';
 import { WalnutError } from '#model/errors.ts';
-import { FAILOVER_TIMEOUT_MS_DEFAULT, handOver } from '#node/handover.ts';
+import { handOver } from '#node/handover.ts';
 import { checkWhom } from '#node/member/whom.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { messageOf } from '#platform/thrown.ts';
+
+/** A master that takes no writes for longer is replaced by a failover, which takes longer than the plan would have saved. */
+const PAUSE_MS_MAX = NO_WRITES_MS;
 
 /** `addressOf`: where a node of the group is, as the map has it. */
 export async function handOverTerm(
@@ -30,14 +35,7 @@ export async function handOverTerm(
     const replica = role.replicas.find((one) => one.address === address);
     if (replica === undefined) return refused(`${next.node} does not follow it`, true);
     try {
-      const { outcome } = await handOver(
-        keeper,
-        role,
-        engine,
-        replica,
-        FAILOVER_TIMEOUT_MS_DEFAULT,
-        next.term,
-      );
+      const { outcome } = await handOver(keeper, role, engine, replica, PAUSE_MS_MAX, next.term);
       await keeper.follow(replica.address, next.term, outcome.kind === 'led');
       return outcome.kind === 'refused' ? refused(outcome.reason, false) : ACCEPTED;
     } catch (error) {
