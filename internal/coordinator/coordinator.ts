@@ -221,6 +221,7 @@ export class Coordinator {
     if (leaderRevision !== this.#heardFor) this.#begin(leaderRevision, nowMs);
     if (nowMs - this.#lastTickMs > LATE_MS) this.#judgingSinceMs = nowMs;
     this.#lastTickMs = nowMs;
+    this.#roll.tellNamesakes(nowMs);
     const recorded = this.#catalogue.recorded ?? (await this.#catalogue.read());
     const { map } = recorded;
     if (this.#roll.isDoubtful(map, recorded.askedMs)) {

@@ -2,9 +2,10 @@
 
 import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm } from '#cluster/group-terms.ts';
-import { type Heartbeat, type Observation, observe } from '#cluster/heartbeat.ts';
+import { type Heartbeat, isHeard, type Observation, observe } from '#cluster/heartbeat.ts';
+import { heardVoter } from '#cluster/judge-master.ts';
 import { groupOf } from '#cluster/leasable.ts';
-import { type ClusterNode, majorityOf, type ShardMap } from '#cluster/shard-map.ts';
+import { type ClusterNode, majorityOf, type ShardMap, type Voter } from '#cluster/shard-map.ts';
 import type { Alarms } from '#coordinator/alarms.ts';
 import { WalnutError } from '#model/errors.ts';
 
@@ -14,12 +15,20 @@ const UNLISTED_MAX = 1_024;
 const NAMED_MAX = 5;
 const SEE = 'see walnut cluster recover';
 
+interface Namesake {
+  readonly heartbeat: Heartbeat;
+  readonly heardMs: number;
+  readonly sinceMs: number;
+}
+
 export class Roll {
   readonly #observations = new Map<string, Observation>();
   /** The terms that members stated when they answered a call, and when. */
   readonly #answered = new Map<string, { readonly term: number; readonly atMs: number }>();
   /** Why voters do not count whose terms are not believed, by name: no more than the map lists. */
   readonly #unbelieved = new Map<string, string>();
+  /** Nodes under the name of a voter that is heard, too, by name: the newest heartbeat, and since when they are heard. */
+  readonly #namesakes = new Map<string, Namesake>();
   readonly #alarms: Alarms;
   readonly #cluster: string;
 
@@ -40,7 +49,8 @@ export class Roll {
 
   /**
    * Throws `failed_precondition` where the node belongs to another cluster, or its term
-   * is not believed, and `resource_exhausted` where too many unlisted nodes are heard.
+   * is not believed, and `resource_exhausted` where too many unlisted nodes are heard. A node
+   * under the name of a voter that is heard changes nothing.
    */
   hear(heartbeat: Heartbeat, map: ShardMap, nowMs: number): void {
     const { node, clusterName, clusterId, term } = heartbeat;
@@ -57,6 +67,13 @@ export class Roll {
         `${node} belongs to cluster ${clusterId}, and this one is ${map.clusterId}`,
       );
     const group = groupOf(map, node);
+    const voter = group?.voters.find((each) => each.node === node);
+    // Else it would hide the member, which would look silent, or as if it led nothing.
+    if (voter !== undefined && voter.incarnation !== heartbeat.incarnation && this.#isHeard(voter, nowMs)) {
+      const sinceMs = this.#namesakes.get(node)?.sinceMs ?? nowMs;
+      this.#namesakes.set(node, { heartbeat, heardMs: nowMs, sinceMs });
+      return;
+    }
     const isAbsurd = group !== undefined && judgeTerm(group, term) === 'absurd';
     const why =
       `${node} states term ${term}, too far above ${group?.term} to be believed: it does not count; if the metadata store was ` +
@@ -75,6 +92,26 @@ export class Roll {
     this.#observations.set(node, observe(this.#observations.get(node), heartbeat, nowMs, acksNeeded));
     // From then on heartbeats that were sent after the answer say it.
     if (nowMs - (this.#answered.get(node)?.atMs ?? nowMs) > SILENCE_MS) this.#answered.delete(node);
+  }
+
+  #isHeard(voter: Voter, nowMs: number): boolean {
+    return heardVoter({ observations: this.#observations, nowMs }, voter) !== undefined;
+  }
+
+  /** Raises an alarm where two nodes have one name; none where one took the place of the other, which is silent since then. */
+  tellNamesakes(nowMs: number): void {
+    for (const [node, namesake] of this.#namesakes) {
+      const other = namesake.heartbeat;
+      const member = this.#observations.get(node);
+      const isThere = isHeard(namesake, nowMs) && member?.heartbeat.incarnation !== other.incarnation;
+      const isBoth = isThere && member !== undefined && member.heardMs > namesake.sinceMs;
+      const why =
+        `two nodes have the name ${node}: ${member?.heartbeat.address} (incarnation ${member?.heartbeat.incarnation}, which is ` +
+        `the member) and ${other.address} (incarnation ${other.incarnation}): stop the one that is wrong, or give it a ` +
+        'cluster.node of its own';
+      this.#alarms.set(`${node}: name`, isBoth ? why : undefined);
+      if (!isThere) this.#namesakes.delete(node);
+    }
   }
 
   /** A voter of a group answered a call, and stated the highest term that it has persisted. */
@@ -153,6 +190,7 @@ export class Roll {
     this.#observations.clear();
     this.#answered.clear();
     this.#unbelieved.clear();
+    this.#namesakes.clear();
   }
 }
 

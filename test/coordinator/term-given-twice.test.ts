@@ -62,7 +62,7 @@ it('keeps what reached QUORUM in the term, and lets only that master go on until
   cluster.member('b').kill();
   cluster.member('b').wipe();
   cluster.member('b').start();
-  await cluster.clock.advance(1_000);
+  await cluster.clock.advance(2_000);
   await cluster.drive(coordinator.requests.recover('', true));
   await cluster.advanceUntil(() => (cluster.master?.term ?? 0) > 100, 15_000);
   const before = cluster.wrongs.length;

@@ -8,6 +8,7 @@ const ETCD = 'test/metadata/etcd-store.test.ts';
 const COORDINATOR = 'test/coordinator/coordinator.test.ts';
 const CATALOGUE = 'test/coordinator/catalogue.test.ts';
 const CHECK = 'test/coordinator/shared-check.test.ts';
+const NAMESAKE = 'test/coordinator/two-of-a-name.test.ts';
 const LEASABLE = 'test/cluster/leasable.test.ts';
 const SIMULATION = 'test/coordinator/simulation.test.ts';
 const MARGINS = ['test/coordinator/margin-watch.test.ts'];
@@ -230,6 +231,20 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     text: 'this.#activeSinceMs < SILENCE_MS;',
     replacement: 'this.#activeSinceMs < 0 * SILENCE_MS;',
     tests: ['test/coordinator/recovery.test.ts'],
+  },
+  {
+    name: 'member hidden by a second node under its name',
+    file: 'internal/coordinator/roll.ts',
+    text: 'voter.incarnation !== heartbeat.incarnation && this.#isHeard(voter, nowMs)',
+    replacement: 'voter.incarnation !== heartbeat.incarnation && nowMs < 0',
+    tests: [NAMESAKE],
+  },
+  {
+    name: 'node that took the place of another told as two with one name',
+    file: 'internal/coordinator/roll.ts',
+    text: ' && member.heardMs > namesake.sinceMs;',
+    replacement: ';',
+    tests: [NAMESAKE],
   },
   {
     name: 'leader chosen by who answered first',
