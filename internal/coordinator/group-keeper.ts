@@ -5,6 +5,7 @@
  */
 import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
 import { judgeTerm, nextTerm, termGiven } from '#cluster/group-terms.ts';
+import { isHeard } from '#cluster/heartbeat.ts';
 import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
 import {
   type Electorate,
@@ -68,6 +69,8 @@ export class GroupKeeper {
   #writesSinceMs = Number.POSITIVE_INFINITY;
   /** The leader that was deposed by its own word: it is passed over until the group is led again. */
   #deposed = '';
+  /** Why voters did not grant what was asked last, by name; those that are not named did not answer. */
+  #refusals = new Map<string, string>();
   /** The leader and the planned one, and since when this coordinator knows them. */
   #known = { leader: '', leaderSinceMs: 0, next: '', nextSinceMs: 0 };
 
@@ -210,9 +213,10 @@ export class GroupKeeper {
   async #newTerm(context: StepContext, why: string): Promise<boolean> {
     const { group } = context;
     const term = nextTerm(group);
+    if (!(await this.#change(context, { term, leader: undefined, next: undefined }))) return false;
     this.#options.logger.warn({ group: group.id, term, why }, 'a failover begins');
     this.#options.onFailover();
-    return this.#change(context, { term, leader: undefined, next: undefined });
+    return true;
   }
 
   /** Steps b to e. */
@@ -271,9 +275,12 @@ export class GroupKeeper {
     const choice = (answers: readonly ClaimAnswer[]): Choice =>
       chooseLeader({ group, electorate, grants: grantsOf(answers), unfit, draining, zones });
     let isOlder = false;
+    const refusals = new Map<string, string>();
+    this.#refusals = refusals;
     const calls = group.voters.map(async ({ node }) => {
       const answer = await ask(node);
       if (this.#isAhead(group, node, answer.term)) isOlder = true;
+      refusals.set(node, whyNotCounted(answer));
       return answer;
     });
     const isEnough = (answers: readonly ClaimAnswer[]): boolean => choice(answers).kind === 'leader';
@@ -282,14 +289,22 @@ export class GroupKeeper {
   }
 
   #hasEnough(group: Group, choice: Choice): boolean {
-    const isEnough = choice.kind === 'leader';
-    this.#options.alarms.set(
-      `${group.id}: failover`,
-      isEnough
-        ? undefined
-        : `${group.id} cannot fail over: ${lackOfGrants(group, choice.needed, choice.lacking, `${choice.lacking.join(' and ')} did not`)}`,
-    );
-    return isEnough;
+    const why = choice.kind === 'leader' ? undefined : this.#whyTooFew(group, choice.needed, choice.lacking);
+    this.#options.alarms.set(`${group.id}: failover`, why);
+    return why === undefined;
+  }
+
+  #whyTooFew(group: Group, needed: number, lacking: readonly string[]): string {
+    const { clock, roll } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const isSilent = (node: string): boolean => {
+      const observation = roll.observations.get(node);
+      return observation === undefined || !isHeard(observation, nowMs);
+    };
+    const lack = lacking
+      .map((node) => `${node} ${this.#refusals.get(node) ?? 'did not answer'}`)
+      .join(', and ');
+    return `${group.id} cannot fail over: ${lackOfGrants(group, needed, lacking.filter(isSilent), lack)}`;
   }
 
   /** Changes the group's record if it is still the one that the step was decided by. */
@@ -306,6 +321,13 @@ export class GroupKeeper {
 function isSameRecord(a: Group, b: Group): boolean {
   const isSameNext = a.next?.term === b.next?.term && a.withdrawn === b.withdrawn;
   return a.term === b.term && a.leader?.node === b.leader?.node && isSameNext;
+}
+
+function whyNotCounted(answer: ClaimAnswer): string {
+  if (answer.kind === 'refused') return `refused, having seen term ${answer.term}`;
+  const { isLoading, isQuarantined } = answer.grant;
+  if (isLoading) return 'is loading';
+  return isQuarantined ? 'is quarantined' : 'has another disk than the listed one';
 }
 
 function grantsOf(answers: readonly ClaimAnswer[]): Grant[] {

@@ -105,18 +105,18 @@ function claimOrWait(view: StepView): Step {
   return { kind: 'wait', why: `${group.id} has no leader: ${lackOfGrants(group, needed, names, unheard)}` };
 }
 
-/** Says what an alarm needs to say where too few grant a term. `lack`: what is wrong with those that are `lacking`. */
-export function lackOfGrants(
-  { id }: Group,
-  needed: number,
-  lacking: readonly string[],
-  lack: string,
-): string {
+/** Says what an alarm needs to say where too few grant a term. `lack`: what is wrong; a recovery is for voters that are `silent`. */
+export function lackOfGrants(group: Group, needed: number, silent: readonly string[], lack: string): string {
+  const what = `${counted(needed, 'voter has', 'voters have')} to grant a term, and ${lack}`;
+  if (electorateOf(group).voters.length - silent.length >= needed)
+    return `${what}; they are asked again until enough do`;
   const [whose, only] =
-    lacking.length === 1 ? ['its disk is', 'that disk has'] : ['their disks are', 'these disks have'];
+    silent.length === 1
+      ? [`the disk of ${silent[0]} is`, 'that disk has']
+      : [`the disks of ${silent.join(' and ')} are`, 'these disks have'];
   return (
-    `${counted(needed, 'voter has', 'voters have')} to grant a term, and ${lack}. If ${whose} gone for good, ` +
-    `walnut cluster recover --group ${id} --force goes on without, and gives up the writes that only ${only}, ` +
+    `${what}. If ${whose} gone for good, ` +
+    `walnut cluster recover --group ${group.id} --force goes on without, and gives up the writes that only ${only}, ` +
     'acknowledged at QUORUM or not'
   );
 }

@@ -114,7 +114,7 @@ describe('a group', () => {
     cluster.member('b').kill();
     await cluster.clock.advance(8_000);
     expect(alarms()).toEqual([
-      'g1 cannot fail over: 2 voters have to grant a term, and a and b did not. If their disks are gone for good, ' +
+      'g1 cannot fail over: 2 voters have to grant a term, and a did not answer, and b did not answer. If the disks of a and b are gone for good, ' +
         'walnut cluster recover --group g1 --force goes on without, and gives up the writes that only these disks ' +
         'have, acknowledged at QUORUM or not',
     ]);
@@ -123,6 +123,34 @@ describe('a group', () => {
     await untilLed(10_000);
     await cluster.clock.advance(500);
     expect(alarms()).toEqual([]);
+  });
+
+  it('names what each voter answered that is heard and does not grant, and advises no loss then', async () => {
+    await begin();
+    const { tail } = cluster.member('b');
+    const grant = { node: 'b', incarnation: 1, tail, isQuarantined: false, isLoading: true };
+    Object.assign(cluster.member('b'), { wouldGrant: () => ({ kind: 'granted', term: 1, grant }) });
+    Object.assign(cluster.member('c'), { wouldGrant: () => ({ kind: 'refused', term: 1 }) });
+    cluster.member('a').kill();
+    await cluster.clock.advance(4_000);
+    expect(alarms()).toEqual([
+      'g1 cannot fail over: 2 voters have to grant a term, and a did not answer, and b is loading, and c refused, ' +
+        'having seen term 1; they are asked again until enough do',
+    ]);
+  });
+
+  it('counts a failover when its term was given', async () => {
+    await begin();
+    const { store, coordinator } = cluster.active ?? expect.unreachable('nobody is active');
+    const transact = store.transact.bind(store);
+    store.transact = (transaction) =>
+      transaction.writes.length > 0 ? Promise.reject(new Error('no space')) : transact(transaction);
+    cluster.member('a').kill();
+    await cluster.clock.advance(5_000);
+    expect(coordinator.counts.failovers).toBe(0);
+    store.transact = transact;
+    await untilLed(10_000);
+    expect(coordinator.counts.failovers).toBe(1);
   });
 
   it('has an alarm where none of its voters is heard, which ends when they are', async () => {

@@ -247,6 +247,20 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: [NAMESAKE],
   },
   {
+    name: 'loss advised where the voters that do not grant are heard',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: 'lacking.filter(isSilent), lack)',
+    replacement: 'lacking.filter((node) => isSilent(node) || node !== ""), lack)',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'failover counted that gave no term',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: '    if (!(await this.#change(context, { term, leader: undefined, next: undefined }))) return false;\n',
+    replacement: '    void this.#change(context, { term, leader: undefined, next: undefined });\n',
+    tests: [COORDINATOR],
+  },
+  {
     name: 'leader chosen by who answered first',
     file: 'internal/cluster/choose-leader.ts',
     text: '  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? b : a));',
