@@ -61,6 +61,8 @@ export interface ClusterView extends Answering {
   readonly alarms: readonly Alarm[];
   /** What is worth knowing and needs no decision. */
   readonly warnings: readonly string[];
+  /** What is wrong with the metadata store, as this coordinator's last calls showed; empty: nothing. */
+  readonly metadataProblem: string;
 }
 
 export interface NodeHealth {

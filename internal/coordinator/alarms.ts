@@ -17,6 +17,11 @@ export class Alarms {
     return [...this.#raised.values()];
   }
 
+  /** What was so when this coordinator acted before is not known any more. */
+  clear(): void {
+    this.#raised.clear();
+  }
+
   /** Raises the alarm about a subject, changes its text, or ends it where `why` is undefined. */
   set(subject: string, why: string | undefined): void {
     const raised = this.#raised.get(subject);

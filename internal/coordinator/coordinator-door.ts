@@ -40,12 +40,20 @@ export class CoordinatorDoor implements CoordinatorPort {
   }
 
   readiness(): Readiness {
-    const { isActive, active, feed, alarms } = this.#coordinator;
+    const { isActive, active, feed, alarms, metadataProblem } = this.#coordinator;
     const role = 'coordinator';
-    const reasons = alarms.map(({ why }) => why);
+    // What an alarm said as this coordinator was active is old.
+    const reasons = isActive ? alarms.map(({ why }) => why) : [];
+    if (metadataProblem !== '' && !reasons.includes(metadataProblem)) reasons.push(metadataProblem);
     if (feed.map === undefined)
-      return { role, isReady: false, state: 'loading', reasons: ['the metadata store was not read yet'] };
-    if (!feed.isFollowing) reasons.push('the metadata store does not answer: the map is the last one read');
+      return {
+        role,
+        isReady: false,
+        state: 'loading',
+        reasons: [metadataProblem || 'the metadata store was not read yet'],
+      };
+    if (!feed.isFollowing)
+      reasons.push('the map is the last one that was read: changes of the metadata store do not arrive');
     if (active === undefined) reasons.push('no coordinator is known to be active');
     return { role, isReady: active !== undefined, state: isActive ? 'active' : 'passive', reasons };
   }
@@ -80,7 +88,7 @@ export class CoordinatorDoor implements CoordinatorPort {
   cluster(): ClusterView {
     const map = this.map();
     const { clusterId, epoch } = map;
-    const { isActive, alarms, warnings } = this.#coordinator;
+    const { isActive, alarms, warnings, metadataProblem } = this.#coordinator;
     return {
       ...this.#answering(),
       name: this.#cluster,
@@ -89,6 +97,7 @@ export class CoordinatorDoor implements CoordinatorPort {
       groups: groupsOf(map, this.#heard()),
       alarms: isActive ? alarms : [],
       warnings: isActive ? warnings : [],
+      metadataProblem,
     };
   }
 

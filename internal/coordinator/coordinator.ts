@@ -22,6 +22,7 @@ import { Roll } from '#coordinator/roll.ts';
 import { SharedCheck } from '#coordinator/shared-check.ts';
 import { ToldReasons } from '#coordinator/told-reasons.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
+import { OutageWatch } from '#metadata/outage-watch.ts';
 import { asRefusal, unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -51,6 +52,7 @@ export class Coordinator {
   /** The map for readers; on passive coordinators too. */
   readonly feed: MapFeed;
   readonly #options: CoordinatorOptions;
+  readonly #store: OutageWatch;
   readonly #election: Election;
   readonly #catalogue: Catalogue;
   readonly #alarms: Alarms;
@@ -71,7 +73,9 @@ export class Coordinator {
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
-    const { clock, logger, store, random, readClocks, cluster } = options;
+    const { clock, logger, random, readClocks, cluster } = options;
+    const store = new OutageWatch(options.store, () => clock.monotonicMs());
+    this.#store = store;
     const prefix = `/walnut/${cluster}/`;
     this.#catalogue = new Catalogue({ store, prefix, monotonicMs: () => clock.monotonicMs() });
     const { leaderKey } = this.#catalogue;
@@ -119,6 +123,11 @@ export class Coordinator {
 
   get alarms(): readonly Alarm[] {
     return this.#alarms.list;
+  }
+
+  /** What is wrong with the metadata store, as this coordinator's last calls showed; empty: nothing. */
+  get metadataProblem(): string {
+    return this.#store.problem;
   }
 
   /** What is worth knowing and needs no decision. Of use on the active coordinator only. */
@@ -174,8 +183,10 @@ export class Coordinator {
     const { leaderRevision } = this.#election;
     if (leaderRevision !== undefined && this.isActive) return leaderRevision;
     const leaderHint = this.active?.address;
+    const { problem } = this.#store;
+    const why = problem === '' ? ' yet: one is within seconds, try again' : `, and ${problem}`;
     throw leaderHint === undefined
-      ? asRefusal(unavailable('no coordinator is known to be active yet: one is within seconds, try again'))
+      ? asRefusal(unavailable(`no coordinator is known to be active${why}`))
       : new WalnutError('failed_precondition', 'this coordinator is not the active one', {
           ...{ leaderHint, nothingDone: true },
         });
@@ -186,7 +197,7 @@ export class Coordinator {
     const { recorded } = this.#catalogue;
     const { leaderRevision } = this.#election;
     if (recorded === undefined || leaderRevision === undefined) return undefined;
-    const { isDone } = await this.#options.store.transact({
+    const { isDone } = await this.#store.transact({
       compare: [
         { key: this.#catalogue.leaderKey, createRevision: leaderRevision },
         { key: this.#catalogue.epochKey, modRevision: recorded.epochRevision },
@@ -230,6 +241,7 @@ export class Coordinator {
     }
     const why = this.#roll.whyEpochAhead(map);
     this.#alarms.set('epoch', why);
+    this.#alarms.set('store', this.#store.whyNoChanges || undefined);
     this.#alarms.set('cluster', this.#roll.whyLost(map));
     if (why !== undefined) return;
     await this.#followAddresses(map, leaderRevision, nowMs);
@@ -259,6 +271,7 @@ export class Coordinator {
     this.#activeSinceMs = nowMs;
     this.#judgingSinceMs = nowMs;
     this.#lastTickMs = nowMs;
+    this.#alarms.clear();
     this.#roll.clear();
     this.#margins.clear();
     this.#keepers.clear();

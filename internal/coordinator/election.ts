@@ -36,7 +36,8 @@ export class Election {
   #running: Promise<void> | undefined;
   #leaderRevision = 0;
   #renewed: SentAt | undefined;
-  #active: ActiveCoordinator | undefined;
+  /** What the key said, and when it was asked for. */
+  #read: { readonly active: ActiveCoordinator | undefined; readonly atMs: number } | undefined;
   #self: ActiveCoordinator | undefined;
 
   constructor(options: ElectionOptions) {
@@ -49,9 +50,11 @@ export class Election {
     return isWithin(this.#renewed, now, ACTING_MS) ? this.#leaderRevision : undefined;
   }
 
-  /** The active coordinator, as far as this one knows. */
+  /** The active coordinator, as far as this one knows: a key that was not read for as long as its lease may be over. */
   get active(): ActiveCoordinator | undefined {
-    return this.leaderRevision === undefined ? this.#active : this.#self;
+    if (this.leaderRevision !== undefined) return this.#self;
+    const isOld = this.#options.clock.monotonicMs() - (this.#read?.atMs ?? 0) >= LEASE_MS;
+    return isOld ? undefined : this.#read?.active;
   }
 
   /** `address`: `host:port` of this coordinator's service. */
@@ -85,10 +88,12 @@ export class Election {
 
   /** Creates the key where there is none. The lease of the key, or undefined if another coordinator has it. */
   async #campaign(self: ActiveCoordinator): Promise<StoreLease | undefined> {
-    const { store, leaderKey, readClocks } = this.#options;
+    const { store, leaderKey, clock, readClocks } = this.#options;
+    const atMs = clock.monotonicMs();
     const { entries } = await store.read(leaderKey);
-    this.#active = entries[0] && decodeActive(entries[0].value);
-    if (this.#active !== undefined) return undefined;
+    const active = entries[0] && decodeActive(entries[0].value);
+    this.#read = { active, atMs };
+    if (active !== undefined) return undefined;
     const sent = this.#pauses.at(readClocks());
     const lease = await store.grantLease(LEASE_MS);
     try {

@@ -35,7 +35,8 @@ import { checkGroupId, checkNodeName, fromGroup, fromNode } from '#wire/shard-ma
 const REPLICAS_MAX = 15;
 
 export function fromClusterView(view: ClusterView, version: string): GetClusterResponse {
-  const { name, clusterId, epoch, activeCoordinator, isActive, groups, alarms, warnings } = view;
+  const { name, clusterId, epoch, activeCoordinator, isActive, groups, alarms, warnings, metadataProblem } =
+    view;
   return {
     $typeName: 'walnut.v1.GetClusterResponse',
     ...{ name, clusterId, activeCoordinator, isActive, version },
@@ -43,6 +44,7 @@ export function fromClusterView(view: ClusterView, version: string): GetClusterR
     groups: groups.map(fromGroupStatus),
     alarms: alarms.map(fromAlarm),
     warnings: [...warnings],
+    metadataProblem,
   };
 }
 

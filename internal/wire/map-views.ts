@@ -11,7 +11,7 @@ export function clusterOfMap(map: ShardMap | undefined, version: string): GetClu
   const { clusterId = '', epoch = 0 } = map ?? {};
   const groups = map === undefined ? [] : groupsOf(map, NOBODY_HEARD);
   return fromClusterView(
-    { name: '', clusterId, epoch, ...NOT_ACTIVE, groups, alarms: [], warnings: [] },
+    { name: '', clusterId, epoch, ...NOT_ACTIVE, groups, alarms: [], warnings: [], metadataProblem: '' },
     version,
   );
 }

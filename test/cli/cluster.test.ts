@@ -12,6 +12,14 @@ beforeEach(async () => {
 const run = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', one.address]);
 
 describe('walnut cluster', () => {
+  it('status says what is wrong with the metadata store', async () => {
+    one.metadataProblem = 'the metadata store does not answer: no etcd';
+    expect((await run('status')).out).toMatch(/metadata store +does not answer: no etcd\n/);
+    expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({
+      metadataProblem: one.metadataProblem,
+    });
+  });
+
   it('status shows warnings, and ends with 0 where there is nothing else', async () => {
     one.warnings = ['b is not heard: g1 can lose 1 more voter'];
     const { code, out } = await run('status');

@@ -33,6 +33,7 @@ export class FakeCoordinator implements CoordinatorPort {
   silentMs = 100;
   alarms: readonly Alarm[] = [];
   warnings: readonly string[] = [];
+  metadataProblem = '';
   problems: readonly string[] = [];
   readonly asked: unknown[] = [];
 
@@ -85,11 +86,12 @@ export class FakeCoordinator implements CoordinatorPort {
   }
 
   cluster(): ClusterView {
-    const { clusterId, epoch, isActive, isWriting, alarms, warnings } = this;
+    const { clusterId, epoch, isActive, isWriting, alarms, warnings, metadataProblem } = this;
     const activeCoordinator = this.active || this.address;
     const status = { group: this.#group(), slots: 16_384, isTakingWrites: isWriting, votersHeard: 2 };
     const groups = clusterId === '' ? [] : [status];
-    return { name: 'main', clusterId, epoch, isActive, activeCoordinator, groups, alarms, warnings };
+    const said = { alarms, warnings, metadataProblem };
+    return { name: 'main', clusterId, epoch, isActive, activeCoordinator, groups, ...said };
   }
 
   nodes(): NodesView {

@@ -249,7 +249,8 @@ describe('coordinators', () => {
     await cluster.clock.advance(2_000);
     await expect(added.coordinator.heartbeat(heartbeatOfMaster())).rejects.toMatchObject({
       code: 'unavailable',
-      message: 'no coordinator is known to be active yet: one is within seconds, try again',
+      message:
+        'no coordinator is known to be active, and the metadata store does not answer: the store does not answer',
     });
   });
 

@@ -15,6 +15,8 @@ const CALL_MS = 1_000;
 export class SimulatedStore implements MetadataStore {
   /** Nothing is answered, and nothing done. */
   isCut = false;
+  /** Reads are answered, and changes refused. */
+  isFull = false;
   /** How much longer each call takes, milliseconds. */
   slowMs = 0;
   /** The chance that a transaction is done without an answer, at once or only after the caller gave up. */
@@ -41,7 +43,10 @@ export class SimulatedStore implements MetadataStore {
       await this.#clock.sleep(CALL_MS);
       throw new Error('the answer of the store was lost');
     }
-    return this.#do(() => this.#store.transact(transaction));
+    return this.#do(() => {
+      if (this.isFull && transaction.writes.length > 0) throw new Error('no space');
+      return this.#store.transact(transaction);
+    });
   }
 
   watch(prefix: string, afterRevision: number, signal: AbortSignal): AsyncIterable<StoreChanges> {

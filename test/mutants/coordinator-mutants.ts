@@ -11,9 +11,32 @@ const CHECK = 'test/coordinator/shared-check.test.ts';
 const NAMESAKE = 'test/coordinator/two-of-a-name.test.ts';
 const LEASABLE = 'test/cluster/leasable.test.ts';
 const SIMULATION = 'test/coordinator/simulation.test.ts';
+const OUTAGES = ['test/coordinator/store-outage.test.ts'];
 const MARGINS = ['test/coordinator/margin-watch.test.ts'];
 
 export const COORDINATOR_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'coordinator named as active long after its key was read',
+    file: 'internal/coordinator/election.ts',
+    text: '(this.#read?.atMs ?? 0) >= LEASE_MS;',
+    replacement: '(this.#read?.atMs ?? 0) < 0;',
+    tests: OUTAGES,
+  },
+  {
+    name: 'full metadata store forgotten at the next read',
+    file: 'internal/metadata/outage-watch.ts',
+    text: "      const answer = await call();\n      this.#whyNoReads = '';\n",
+    replacement:
+      "      const answer = await call();\n      this.#whyNoReads = '';\n      this.#refused = undefined;\n",
+    tests: OUTAGES,
+  },
+  {
+    name: 'alarms kept from the time when it acted before',
+    file: 'internal/coordinator/coordinator.ts',
+    text: '    this.#alarms.clear();\n',
+    replacement: '',
+    tests: OUTAGES,
+  },
   {
     name: 'voter with another disk counted for QUORUM',
     file: 'internal/cluster/quorum-margin.ts',

@@ -288,8 +288,12 @@ describe('a coordinator that is not the active one', () => {
     cut.abort();
     await active.client.setNodeStatus({ node: 'c', status: NodeStatus.DRAINING });
     await expect(stream.next()).rejects.toThrow(/the metadata store does not answer: watch at another/);
-    const ready = await (await fetch(`${passive.url}/readyz`)).text();
-    expect(ready).toContain('the metadata store does not answer: the map is the last one read');
+    const { reasons } = (await (await fetch(`${passive.url}/readyz?verbose`)).json()) as {
+      reasons: string[];
+    };
+    expect(reasons).toContain('the metadata store does not answer: no etcd');
+    const { metadataProblem } = await passive.client.getCluster({});
+    expect(metadataProblem).toBe('the metadata store does not answer: no etcd');
   });
 });
 

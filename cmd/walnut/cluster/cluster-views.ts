@@ -39,11 +39,12 @@ export function clusterJson(view: GetClusterResponse): object {
     })),
     alarms: view.alarms.map(({ why, sinceMs }) => ({ why, sinceMs: Number(sinceMs) })),
     warnings: view.warnings,
+    metadataProblem: view.metadataProblem,
   };
 }
 
 export function clusterText(colors: Colors, view: GetClusterResponse, note: string): string {
-  const { clusterId, alarms, warnings } = view;
+  const { clusterId, alarms, warnings, metadataProblem } = view;
   const none =
     alarms.length === 0 ? 'not made yet: walnut cluster init' : 'not in the metadata store: see the alarm';
   const made = clusterId === '' ? none : clusterId;
@@ -53,6 +54,8 @@ export function clusterText(colors: Colors, view: GetClusterResponse, note: stri
     ['epoch', String(view.epoch)],
     ['active coordinator', view.activeCoordinator === '' ? 'none is known' : view.activeCoordinator],
   ];
+  if (metadataProblem !== '')
+    facts.push(['metadata store', colors.yellow(metadataProblem.replace(/^the metadata store /, ''))]);
   if (note !== '') facts.push(['note', colors.yellow(note)]);
   for (const { why, sinceMs } of alarms)
     facts.push(['alarm', `${why} (since ${new Date(Number(sinceMs)).toISOString()})`]);
