@@ -17,6 +17,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { isKnownCoding, UNKNOWN_CODING } from '#http/http1/request-rules.ts';
+import { DRAIN_PING_MS_MAX } from '#http/http2/limits.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { keepStream } from '#rpc/direct-socket.ts';
@@ -161,7 +162,7 @@ export function createHttp2(
   );
   askFirst(server, onStream);
   server.on('session', (session) => {
-    const ending = { close: () => closeAfterPing(session), destroy: () => session.destroy() };
+    const ending = { close: () => closeAfterPing(session, clock), destroy: () => session.destroy() };
     connections.addSession(ending);
     session.once('close', () => connections.removeSession(ending));
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
@@ -173,15 +174,18 @@ export function createHttp2(
 }
 
 /**
- * Closes it when the peer has answered a ping: requests that were under way to this side have
- * come by then and are answered, as our own codec does it. Node would refuse them unread.
+ * Closes it when the peer has answered a ping: requests that were on their way have come by
+ * then and are answered; Node would refuse them unread. What the peer sends later is refused,
+ * and GOAWAY tells it that nothing of that was done.
  */
-function closeAfterPing(session: ServerHttp2Session): void {
+function closeAfterPing(session: ServerHttp2Session, clock: Clock): void {
   if (session.closed || session.destroyed) return;
-  const isAsked = session.ping(() => {
+  const end = (): void => {
     if (!session.destroyed) session.close();
-  });
-  if (!isAsked) session.close();
+  };
+  const limit = clock.after(DRAIN_PING_MS_MAX, end);
+  session.once('close', () => limit.cancel());
+  if (!session.ping(end)) end();
 }
 
 type StreamHandler = (

@@ -16,7 +16,7 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: "session of Node's HTTP/2 that refuses what was under way when the server drains",
     file: 'internal/rpc/http-servers.ts',
-    text: '{ close: () => closeAfterPing(session),',
+    text: '{ close: () => closeAfterPing(session, clock),',
     replacement: '{ close: () => session.close(),',
     tests: ['test/server/edge.test.ts'],
   },

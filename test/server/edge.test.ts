@@ -3,6 +3,7 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { CLIENT_PREFACE, FrameType } from '#http/http2/frame.ts';
 import { operationOf } from '#model/methods.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
@@ -15,6 +16,7 @@ import { createPlainRoute } from '#rpc/plain-routes.ts';
 import { BODY_TIMEOUT_MS, createRequestListener } from '#rpc/request-listener.ts';
 import { FIRST_BYTES_MS } from '#rpc/socket-mux.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { frame } from '#test/http/wire.ts';
 import { http1, http2, onCleanup, rpc, session, start, tcp, until } from '#test/server/running.ts';
 
 describe('drain', () => {
@@ -104,6 +106,29 @@ describe('drain', () => {
     // Virtual time stands still: only empty connections can end this.
     await closed;
   });
+
+  it.each(['own', 'node'] as const)(
+    'waits a second at most for a peer that answers no ping (HTTP/2 by %s)',
+    async (by) => {
+      const clock = new VirtualClock();
+      const running = await start({ clock, http2: by });
+      const mute = tcp(running);
+      mute.socket.write(Buffer.concat([CLIENT_PREFACE, frame(FrameType.settings, 0, 0)]));
+      await until(() => mute.received().length > 0);
+      let isClosed = false;
+      const closed = running.server.close(60_000).then(() => {
+        isClosed = true;
+      });
+      await clock.advance(900);
+      expect(isClosed).toBe(false);
+      for (let turn = 0; turn < 20 && !isClosed; turn++) {
+        await clock.advance(100);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await mute.closed;
+      await closed;
+    },
+  );
 
   it('ends stuck streams, idle keep-alive connections and half requests when the grace is over', async () => {
     const clock = new VirtualClock();
