@@ -20,7 +20,7 @@ const OF_SOURCES = ['tidy', 'circles', 'sharing-workers', 'language', 'messages'
  * of these, which took a third of the processor time of test/engine. Here they count as the heap does, and it has
  * room.
  */
-for (const flag of ['--external-memory-accounted-in-global-limit', '--initial-old-space-size=500'])
+for (const flag of ['--external-memory-accounted-in-global-limit', '--initial-old-space-size=250'])
   setFlagsFromString(flag);
 
 export default defineConfig({

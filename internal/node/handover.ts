@@ -77,9 +77,11 @@ export async function handOver(
   const startedMs = clock.monotonicMs();
   const deadlineMs = startedMs + timeoutMs;
   const term = planned ?? (await (keeper.options.terms ?? OWN_TERMS).next(keeper.host.manifest.term));
+  // A master that takes no writes for too long is replaced where coordinators watch it.
+  const answersByMs = planned === undefined ? Number.POSITIVE_INFINITY : deadlineMs;
   const link = dialer.dial(to);
   try {
-    await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL }, deadlineMs);
+    await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL }, answersByMs);
     const pausedAtMs = clock.monotonicMs();
     logger.warn({ to, term, timeoutMs }, 'failover: no more writes until the replica has caught up');
     role.pauseWrites(to);
@@ -87,7 +89,7 @@ export async function handOver(
     let isMet: boolean;
     try {
       tail = await untilLevel(keeper, role, engine, replica, deadlineMs);
-      isMet = await check(keeper, link, { to, nodeId, term, tail }, deadlineMs);
+      isMet = await check(keeper, link, { to, nodeId, term, tail }, answersByMs);
       if (!role.isTakingWrites) throw new WalnutError('failed_precondition', role.reasons.join('; '));
       await keeper.cede({ to, nodeId, term, tail });
     } catch (error) {
@@ -113,8 +115,8 @@ interface Target {
 }
 
 /** Returns true if the replica says which node it is, so that no other node takes the call to lead. */
-async function check(keeper: Ceding, link: PeerLink, target: Target, deadlineMs: number): Promise<boolean> {
-  const leftMs = Math.max(LOOK_MS, deadlineMs - keeper.options.clock.monotonicMs());
+async function check(keeper: Ceding, link: PeerLink, target: Target, answersByMs: number): Promise<boolean> {
+  const leftMs = Math.max(LOOK_MS, answersByMs - keeper.options.clock.monotonicMs());
   const answer = await callFor(keeper, link, target, true, Math.min(CALL_TIMEOUT_MS, leftMs));
   if (!answer.isAccepted)
     throw new WalnutError('failed_precondition', `${target.to} cannot lead: ${answer.reason}`);
