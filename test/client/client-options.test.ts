@@ -19,6 +19,19 @@ function open(options: WalnutClientOptions): WalnutClient {
   return client;
 }
 
+/** A server that notes the credentials of calls, and has no key. */
+async function credentialsServer(): Promise<{ address: string; seen: (string | undefined)[] }> {
+  const seen: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization);
+    response.writeHead(404, { 'content-type': 'application/json' });
+    response.end('{"code":"not_found"}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onCleanup(() => void server.close());
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+}
+
 describe('connect', () => {
   it.each<[unknown, string]>([
     [undefined, 'undefined: expected host:port, a list of them, or options'],
@@ -143,37 +156,20 @@ describe('a token', () => {
   });
 
   it('is sent with each call', async () => {
-    const seen: (string | undefined)[] = [];
-    const server = createServer((request, response) => {
-      seen.push(request.headers.authorization);
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end('{"code":"not_found"}');
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onCleanup(() => void server.close());
-    const client = open({
-      address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-      token: 'walnut_a',
-    });
+    const { address, seen } = await credentialsServer();
+    const client = open({ address, token: 'walnut_a' });
     await expect(client.get('k')).rejects.toMatchObject({ code: Code.NotFound });
     expect(seen).toEqual(['Bearer walnut_a']);
   });
 
   it('is asked for with each call where it is a function, which may have none', async () => {
-    const seen: (string | undefined)[] = [];
-    const server = createServer((request, response) => {
-      seen.push(request.headers.authorization);
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end('{"code":"not_found"}');
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onCleanup(() => void server.close());
+    const { address, seen } = await credentialsServer();
     const tokens: unknown[] = ['walnut_a', 'walnut_b', 'a b', undefined];
     const token = (): string => {
       if (tokens.length === 0) throw new Error('the vault is closed');
       return tokens.shift() as string;
     };
-    const client = open({ address: `127.0.0.1:${(server.address() as AddressInfo).port}`, token });
+    const client = open({ address, token });
     for (const code of [Code.NotFound, Code.NotFound, Code.InvalidArgument, Code.InvalidArgument])
       await expect(client.get('k')).rejects.toMatchObject({ code, outcome: 'not_done' });
     const missing = { code: Code.Unauthenticated, outcome: 'not_done' };

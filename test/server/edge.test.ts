@@ -17,18 +17,34 @@ import { BODY_TIMEOUT_MS, createRequestListener } from '#rpc/request-listener.ts
 import { FIRST_BYTES_MS } from '#rpc/socket-mux.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { frame } from '#test/http/wire.ts';
-import { http1, http2, onCleanup, rpc, session, start, tcp, until } from '#test/server/running.ts';
+import {
+  http1,
+  http2,
+  onCleanup,
+  type Running,
+  rpc,
+  session,
+  start,
+  tcp,
+  until,
+} from '#test/server/running.ts';
+
+/** A call that is under way until `finish` is called. */
+async function holdCall(running: Running): Promise<{ held: ReturnType<typeof rpc>; finish: () => void }> {
+  let finish = (): void => {};
+  running.node.hold = () =>
+    new Promise((resolve) => {
+      finish = resolve;
+    });
+  const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
+  await until(() => running.node.calls.length === 1);
+  return { held, finish };
+}
 
 describe('drain', () => {
   it('turns readiness off, refuses new rpcs, answers Status and health, and lets what runs finish', async () => {
     const running = await start();
-    let finish = (): void => {};
-    running.node.hold = () =>
-      new Promise((resolve) => {
-        finish = resolve;
-      });
-    const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
-    await until(() => running.node.calls.length === 1);
+    const { held, finish } = await holdCall(running);
     running.server.beginDrain();
     // As a process does at SIGTERM: the port stays open for as long as a call is under way.
     const closed = running.server.close(60_000);
@@ -77,13 +93,7 @@ describe('drain', () => {
     async (by) => {
       const clock = new VirtualClock();
       const running = await start({ clock, http2: by });
-      let finish = (): void => {};
-      running.node.hold = () =>
-        new Promise((resolve) => {
-          finish = resolve;
-        });
-      const held = rpc(running, 'KVStore/Get', { key: 'k', maxStalenessMs: '1' });
-      await until(() => running.node.calls.length === 1);
+      const { held, finish } = await holdCall(running);
       const closed = running.server.close(10_000);
       const transport = createGrpcTransport({ baseUrl: running.baseUrl });
       await expect(createClient(KVStore, transport).get({ key: 'k' })).rejects.toThrow('[unavailable]');

@@ -8,6 +8,7 @@ import { judgeSilence } from './examine.ts';
 import {
   type Check,
   type Finding,
+  findingsOf,
   judgeCount,
   ok,
   type ProcessReading,
@@ -24,16 +25,11 @@ const MAP_AGE_S_MAX = 30;
 /** `page`: the metrics of the gateway, or why they are not known. */
 export function examineGateway(reading: GatewayReading, page: MetricsPage | CliError): Finding[] {
   const { address, status } = reading;
-  const of = <Reading>(checks: readonly Check<Reading>[], read: Reading): Finding[] =>
-    checks.flatMap(({ name, judge }) => {
-      const judged = judge(read);
-      return judged === undefined ? [] : [{ node: address, check: name, ...judged }];
-    });
   const own =
     page instanceof CliError
       ? [{ node: address, check: 'metrics', ...judgeSilence({ failure: page }) }]
-      : of([...OWN_CHECKS, ...PROCESS_CHECKS], { status, page });
-  return [...of(CLUSTER_CHECKS, reading), ...own];
+      : findingsOf(address, [...OWN_CHECKS, ...PROCESS_CHECKS], { status, page });
+  return [...findingsOf(address, CLUSTER_CHECKS, reading), ...own];
 }
 
 const CLUSTER_CHECKS: readonly Check<GatewayReading>[] = [

@@ -2,7 +2,7 @@
 import { Role } from '#gen/walnut/v1/types_pb.ts';
 import { isUnanswered } from '../cli-error.ts';
 import { type GroupReading, isSilent, type NodeReading, type SilentNode } from '../figures/read-figures.ts';
-import { type Finding, type Judgement, ok, problem, runbook, warning } from './judgement.ts';
+import { type Finding, findingsOf, type Judgement, ok, problem, runbook, warning } from './judgement.ts';
 import { NODE_CHECKS } from './node-checks.ts';
 
 /** In the order of the nodes; what is about the group comes first. */
@@ -12,10 +12,7 @@ export function examine(group: GroupReading): Finding[] {
 
 function examineNode(node: NodeReading | SilentNode): Finding[] {
   if (isSilent(node)) return [{ node: node.address, check: 'answer', ...judgeSilence(node) }];
-  return NODE_CHECKS.flatMap(({ name, judge }) => {
-    const judged = judge(node);
-    return judged === undefined ? [] : [{ node: node.address, check: name, ...judged }];
-  });
+  return findingsOf(node.address, NODE_CHECKS, node);
 }
 
 /** What is said of a process that tells nothing of itself. */

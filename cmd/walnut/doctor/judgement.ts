@@ -60,3 +60,15 @@ export function judgeCount(
   if (count === undefined) return undefined;
   return count === 0 ? ok('none') : warning(found(count), advice);
 }
+
+/** What the checks find that can be judged, in their order. */
+export function findingsOf<Reading>(
+  node: string,
+  checks: readonly Check<Reading>[],
+  reading: Reading,
+): Finding[] {
+  return checks.flatMap(({ name, judge }) => {
+    const judged = judge(reading);
+    return judged === undefined ? [] : [{ node, check: name, ...judged }];
+  });
+}

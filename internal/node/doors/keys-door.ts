@@ -199,10 +199,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   /** Writes as soon as the log may have what the write needs, which is at once but for the first time. */
   #whenReady<T>(need: FormatNeed | undefined, write: () => Promise<T>): Promise<T> {
-    return need === undefined || this.#isReady(need) ? write() : this.#afterStep(need, write);
+    return this.#isReady(need) ? write() : this.#afterStep(need, write);
   }
 
-  async #afterStep<T>(need: FormatNeed, write: () => Promise<T>): Promise<T> {
+  async #afterStep<T>(need: FormatNeed | undefined, write: () => Promise<T>): Promise<T> {
     const refusal = await this.#admission.whyNotReadyForFormats();
     if (refusal !== undefined && !goesWithout(need, refusal)) throw refusal;
     return write();
