@@ -1,5 +1,6 @@
 /** How many more voters a group can lose, by what is heard of them. Pure. */
 import { isHeard, type Observation } from '#cluster/heartbeat.ts';
+import { heardVoter } from '#cluster/judge-master.ts';
 import { type Group, majorityOf, type Voter } from '#cluster/shard-map.ts';
 import { counted } from '#model/counted.ts';
 
@@ -16,12 +17,8 @@ interface Known {
 }
 
 /** The voters that are heard with the disks that are listed: no others ack, grant or lead. */
-export function countingVoters({ voters }: Group, { observations, nowMs }: Known): Voter[] {
-  return voters.filter(({ node, incarnation }) => {
-    const observation = observations.get(node);
-    if (observation === undefined || !isHeard(observation, nowMs)) return false;
-    return observation.heartbeat.incarnation === incarnation;
-  });
+export function countingVoters({ voters }: Group, known: Known): Voter[] {
+  return voters.filter((voter) => heardVoter(known, voter) !== undefined);
 }
 
 /** The margin of a group with a leader that takes writes. */

@@ -39,9 +39,9 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'voter with another disk counted for QUORUM',
-    file: 'internal/cluster/quorum-margin.ts',
-    text: 'return observation.heartbeat.incarnation === incarnation;',
-    replacement: 'return incarnation >= 0;',
+    file: 'internal/cluster/judge-master.ts',
+    text: 'if (observation === undefined || observation.heartbeat.incarnation !== voter.incarnation) return undefined;',
+    replacement: 'if (observation === undefined) return undefined;',
     tests: MARGINS,
   },
   {
