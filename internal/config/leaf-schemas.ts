@@ -26,11 +26,20 @@ function define<T>(leaf: Leaf<T>, fallback?: T): z.ZodType<T> {
     if (result !== undefined) return result;
     const what = value === undefined ? 'missing: expected' : 'expected';
     const got = value === undefined || leaf.isSecret === true ? '' : `, got ${show(value)}`;
-    context.addIssue({ code: 'custom', message: `${what} ${leaf.expected}${got}` });
+    context.addIssue({
+      code: 'custom',
+      message: `${what} ${leaf.expected}${got}${needsQuotes(leaf, value)}`,
+    });
     return z.NEVER;
   });
   const withDefault = fallback === undefined ? schema : schema.default(() => fallback as never);
   return withDefault as unknown as z.ZodType<T>;
+}
+
+/** YAML takes 1 for a number, and true for no text either. */
+function needsQuotes<T>({ read }: Leaf<T>, value: unknown): string {
+  const isOther = typeof value === 'number' || typeof value === 'boolean';
+  return isOther && read(String(value)) !== undefined ? ': write it in quotes' : '';
 }
 
 function show(value: unknown): string {
@@ -214,7 +223,7 @@ export function hostPorts({ min = 0 }: { readonly min?: number } = {}): z.ZodTyp
   const atLeast = min === 0 ? '' : `at least ${min} and `;
   return define(
     {
-      expected: `a list of ${atLeast}at most ${CONFIGURED_REPLICAS_MAX} times ${HOST_PORT}`,
+      expected: `a list of ${atLeast}at most ${CONFIGURED_REPLICAS_MAX} times ${HOST_PORT}, such as ["cache-1:8080"]`,
       read: (value) => {
         const isList =
           Array.isArray(value) &&

@@ -19,6 +19,7 @@ import type { CrossProblem } from '#config/check-security.ts';
 import { checkTogether } from '#config/check-together.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
+import { meantVariable } from '#config/misspelt-variables.ts';
 import { coerce, findClashes, type Override, readEnvironment, readSets } from '#config/overrides.ts';
 import type { Surroundings } from '#config/section.ts';
 import { suggestKey } from '#config/suggest-key.ts';
@@ -250,11 +251,25 @@ function describeUnknown(path: KeyPath, context: Context): string[] {
   }
   const fromOverrides = [...labels].filter(([name]) => name.startsWith(`${section}.`));
   if (key === undefined && fromOverrides.length > 0) {
-    return fromOverrides.map(([name, label]) => `${named(label, name)}: ${why}`);
+    return fromOverrides.map(([name, label]) => {
+      const meant = meantVariable(kind, label) ?? suggestInSection(keys, name);
+      return `${named(label, name)}: ${why}${takers.length > 0 ? '' : didYouMean(meant)}`;
+    });
   }
-  const suggestion = takers.length > 0 ? undefined : suggestKey(keys, section, key);
-  const hint = suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
+  const hint = takers.length > 0 ? '' : didYouMean(suggestKey(keys, section, key));
   return [`${named(locate(path, 'key', context), showPath(path))}: ${why}${hint}`];
+}
+
+/** The key of a section that was probably meant. */
+function suggestInSection(keys: SectionKeys, name: string): string | undefined {
+  const [written = '', ...rest] = name.split('.');
+  const section = suggestKey(keys, written, undefined);
+  const key = rest.join('.');
+  return section !== undefined && Object.hasOwn(keys[section] ?? {}, key) ? `${section}.${key}` : section;
+}
+
+function didYouMean(suggestion: string | undefined): string {
+  return suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
 }
 
 /** A key of the file may be any text: one that is no plain word, or two with a dot, is quoted, and cut. */

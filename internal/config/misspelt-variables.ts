@@ -19,6 +19,11 @@ export function findMisspelt(
   });
 }
 
+/** The variable that one with other underscores was meant to be; undefined where there is none. */
+export function meantVariable(kind: BinaryKind, name: string): string | undefined {
+  return variablesOf(kind).get(withoutUnderscores(name))?.variable;
+}
+
 interface KeyVariable {
   readonly key: string;
   readonly variable: string;

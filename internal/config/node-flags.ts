@@ -49,7 +49,7 @@ export function parseNodeFlags(argv: readonly string[]): ParsedFlags<NodeFlags> 
     const name = match?.[1] ?? '';
     const takeValue = (form: string): string | undefined => {
       const value = match?.[2] ?? rest.shift();
-      if (value === undefined) problems.push(`--${name}: expected ${form} after it`);
+      if (!value) problems.push(`--${name}: expected ${form} after it`);
       return value;
     };
     if (name === 'config') {
@@ -59,8 +59,9 @@ export function parseNodeFlags(argv: readonly string[]): ParsedFlags<NodeFlags> 
       const set = takeValue('SECTION.KEY=VALUE');
       if (set !== undefined) sets.push(set);
     } else if (name === 'force-role') {
+      if (forceRole !== undefined) problems.push('--force-role: expected once');
       const role = takeValue('master or replica');
-      if (role !== undefined && !ROLES.includes(role)) {
+      if (role && !ROLES.includes(role)) {
         problems.push(`--force-role: expected master or replica, got ${JSON.stringify(role)}`);
       }
       forceRole = role as Role | undefined;

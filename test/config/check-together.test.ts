@@ -25,7 +25,7 @@ storage: { max_memory: 1TB }
     'node.yaml:2:17 server.port: expected a whole number from 0 to 65535, got -1',
     'node.yaml:2:21 server.tls.cert: missing: expected a file in PEM, as server.tls.mode is required',
     'node.yaml:2:21 server.tls.key: missing: expected a file in PEM, as server.tls.mode is required',
-    'node.yaml:3:30 peer.tls.key: expected the path of a file, got 5',
+    'node.yaml:3:30 peer.tls.key: expected the path of a file, got 5: write it in quotes',
     'node.yaml:4:1 foo: unknown key',
     expect.stringContaining(
       'storage.max_memory: expected a size such as "512B", "100KB", "64MiB" or "1GB", at least',

@@ -411,6 +411,25 @@ describe('overrides', () => {
     });
   });
 
+  it('are told what section, or which variable, was probably meant', () => {
+    const env = { WALNUT_SERVER_TLS__MODE: 'off', WALNUT_WALL__FSYNC: 'always' };
+    expect(problemsOf('master', MINIMAL, { env, sets: ['srever.port=1'] }).toSorted()).toEqual([
+      '--set srever.port: unknown key; did you mean server.port?',
+      'WALNUT_SERVER_TLS__MODE server_tls.mode: unknown key; did you mean WALNUT_SERVER__TLS__MODE?',
+      'WALNUT_WALL__FSYNC wall.fsync: unknown key; did you mean wal.fsync?',
+    ]);
+  });
+
+  it('says that a number where a name is expected needs quotes, and shows a list', () => {
+    const text = 'wal: { directory: d }\ncluster: { node: 1, coordinators: "h:1" }\n';
+    expect(problemsOf('node', text)).toEqual([
+      expect.stringMatching(/cluster\.node: expected letters, .* got 1: write it in quotes$/),
+      expect.stringMatching(
+        /cluster\.coordinators: expected a list .*, such as \["cache-1:8080"\], got "h:1"$/,
+      ),
+    ]);
+  });
+
   it('refuses two variables for one key', () => {
     const env = { WALNUT_SERVER__PORT: '1', WALNUT_server__port: '7' };
     expect(() => load('master', MINIMAL, { env })).toThrow(

@@ -37,6 +37,8 @@ describe('parseNodeFlags', () => {
     [['master.yaml'], ['"master.yaml": unknown flag; see --help']],
     [['--config'], ['--config: expected FILE after it']],
     [['--config', 'a', '--config', 'b'], ['--config: expected once']],
+    [['--config', ''], ['--config: expected FILE after it']],
+    [['--force-role', 'replica', '--force-role=master'], ['--force-role: expected once']],
     [['--force-role', 'slave'], ['--force-role: expected master or replica, got "slave"']],
     [['--print-config=yes'], ['"--print-config=yes": unknown flag; see --help']],
     [['--set'], ['--set: expected SECTION.KEY=VALUE after it']],
