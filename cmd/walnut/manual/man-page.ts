@@ -70,9 +70,15 @@ function afterTexts(command: Command): AfterTexts {
   for (const block of blocks.filter((each) => each !== '')) {
     if (block.startsWith('Examples:\n'))
       examples.push('.PP', '.nf', ...block.split('\n').slice(1).map(roff), '.fi');
-    else prose.push(...(prose.length > 0 ? ['.PP'] : []), ...block.split('\n').map(roff));
+    else prose.push(...(prose.length > 0 ? ['.PP'] : []), ...paragraph(block));
   }
   return { prose, examples };
+}
+
+/** Lines that are indented stay as they are, as an example of JSON does. */
+function paragraph(block: string): string[] {
+  const lines = block.split('\n').map(roff);
+  return /^ /m.test(block) ? ['.nf', ...lines, '.fi'] : lines;
 }
 
 /** Commander keeps these texts as listeners; asking for them as help does is the only way to have them. */
@@ -93,6 +99,7 @@ function roff(text: string): string {
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
     .replaceAll("'", '\\(aq')
+    .replaceAll('…', '...')
     .replace(/^\./gm, '\\&.')
     .replace(/[^\n -~]/gu, (character) => `\\[u${hexOf(character)}]`);
 }
