@@ -25,6 +25,16 @@ describe('the script for bash', () => {
     [['walnut', 'set', 'get', '--tt'], ['--ttl']],
     [['walnut', 'get', 'key', '--linear'], ['--linearizable']],
     [['walnut', 'get', 'key', '--addr'], ['--address']],
+    [
+      ['walnut', 'set', 'k', 'v', '--durability', ''],
+      ['accepted', 'local', 'quorum'],
+    ],
+    [['walnut', 'set', 'k', 'v', '--durability', '=', 'q'], ['quorum']],
+    [['walnut', 'completion', 'z'], ['zsh']],
+    [['walnut', '--address', ''], ['']],
+    [['walnut', 'set', '--ttl', ''], ['']],
+    [['walnut', '--context', 'status', 'slo'], ['slowlog']],
+    [['walnut', '--address', '127.0.0.1', ':', '8080', 'slo'], ['slowlog']],
     [['walnut', 'slowlog', 'nosuch'], ['']],
     [['walnut', 'set', '--lin'], ['']],
   ])('offers for %j: %j', async (words, expected) => {
@@ -54,7 +64,7 @@ describe('the scripts for other shells', () => {
     expect(lines.length).toBeGreaterThan(300);
     for (const line of lines) {
       expect(line).toMatch(
-        /^complete -c walnut -n 'test \(__walnut_path\) = "walnut[a-z -]*"' -a '[a-z-]+' -d '[^']*'$/,
+        /^complete -c walnut( -f)? -n 'test \(__walnut_place\) = "walnut[a-z -]*"' -a '[a-z0-9-]+' -d '[^']*'$/,
       );
     }
   });

@@ -199,13 +199,21 @@ describe('the history', () => {
 });
 
 describe('Tab and hints', () => {
-  const word = (text: string, hasValue = false) => ({ text, about: '', hasValue });
+  const word = (text: string, hasValue = false) => ({ text, about: '', hasValue, choices: [] });
+  const of = (path: string, names: readonly string[], words: CommandWords['words']) => ({
+    path,
+    arguments: names,
+    words,
+    choices: [],
+  });
+  const durability = { ...word('--durability', true), choices: ['accepted', 'local', 'quorum'] };
   const TREE: CommandWords[] = [
-    { path: 'walnut', arguments: [], words: [word('get'), word('set'), word('wal'), word('--json')] },
-    { path: 'walnut get', arguments: ['<keys...>'], words: [word('--wait', true), word('--raw')] },
-    { path: 'walnut set', arguments: ['<key>', '[value]'], words: [word('--ttl', true)] },
-    { path: 'walnut wal', arguments: [], words: [word('verify')] },
-    { path: 'walnut wal verify', arguments: ['<dir>'], words: [] },
+    of('walnut', [], [word('get'), word('set'), word('wal'), word('--json')]),
+    of('walnut get', ['<keys...>'], [word('--wait', true), word('--raw')]),
+    of('walnut set', ['<key>', '[value]'], [word('--ttl', true), durability]),
+    { ...of('walnut completion', ['<shell>'], []), choices: ['bash', 'fish', 'zsh'] },
+    of('walnut wal', [], [word('verify')]),
+    of('walnut wal verify', ['<dir>'], []),
   ];
   const KEYS = ['user:1', 'user:2 b', 'user:\u001b[31m', 'ätna'];
   const find = async (prefix: string) => KEYS.filter((key) => key.startsWith(prefix));
@@ -218,7 +226,9 @@ describe('Tab and hints', () => {
     ['get us', ['user:1', 'user:2\\ b'], 'us'],
     ['walnut get us', ['user:1', 'user:2\\ b'], 'us'],
     ['get a user:1 us', ['user:1', 'user:2\\ b'], 'us'],
-    ['get --wait us', [], ''],
+    ['get --wait us', [], 'us'],
+    ['set k v --durability q', ['quorum '], 'q'],
+    ['completion ', ['bash', 'fish', 'zsh'], ''],
     ['get --wait 5s ä', ['ätna '], 'ä'],
     ['set k us', [], ''],
     ["get 'us", [], ''],

@@ -76,6 +76,13 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     tests: ['test/cli/several-keys.test.ts'],
   },
   {
+    name: 'completion that takes the value of an option for a command',
+    file: 'cmd/walnut/completion/scripts.ts',
+    text: ') valued="$at $word"',
+    replacement: ') :',
+    tests: ['test/cli/completion.test.ts'],
+  },
+  {
     name: 'completion that takes a key for a command',
     file: 'cmd/walnut/completion/scripts.ts',
     text: ') at="$at',

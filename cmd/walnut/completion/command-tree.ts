@@ -7,6 +7,8 @@ export interface Word {
   readonly about: string;
   /** An option that is followed by a value. */
   readonly hasValue: boolean;
+  /** Of its value; empty: it may be anything. */
+  readonly choices: readonly string[];
 }
 
 export interface CommandWords {
@@ -16,9 +18,11 @@ export interface CommandWords {
   readonly words: readonly Word[];
   /** Its arguments as help shows them: `<key>`, `[value]`, `<keys...>`. */
   readonly arguments: readonly string[];
+  /** Of its first argument; empty: it may be anything. */
+  readonly choices: readonly string[];
 }
 
-const HELP: Word = { text: '--help', about: 'show help', hasValue: false };
+const HELP: Word = { text: '--help', about: 'show help', hasValue: false, choices: [] };
 
 /** `program`: with all its commands. */
 export function commandTree(program: Command): readonly CommandWords[] {
@@ -32,12 +36,18 @@ function below(command: Command, path: string, everywhere: readonly Word[]): Com
       text: one.name(),
       about: firstLine(one.summary() || one.description()),
       hasValue: false,
+      choices: [],
     })),
     ...own,
     ...everywhere,
   ];
   return [
-    { path, words, arguments: command.registeredArguments.map(argumentText) },
+    {
+      path,
+      words,
+      arguments: command.registeredArguments.map(argumentText),
+      choices: command.registeredArguments[0]?.argChoices ?? [],
+    },
     ...command.commands.flatMap((one) => below(one, `${path} ${one.name()}`, everywhere)),
   ];
 }
@@ -47,6 +57,7 @@ function optionsOf(command: Command): Word[] {
     text: option.long ?? option.short ?? '',
     about: firstLine(option.description),
     hasValue: option.required || option.optional,
+    choices: option.argChoices ?? [],
   }));
 }
 

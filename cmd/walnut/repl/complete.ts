@@ -1,5 +1,5 @@
 /** What Tab offers, and the hint behind the cursor: by the tree of commands, and by keys that a node has. */
-import type { CommandWords } from '../completion/command-tree.ts';
+import type { CommandWords, Word } from '../completion/command-tree.ts';
 import { quoteWord, type SplitWord, splitWords } from './split-words.ts';
 
 /** Keys that are there and begin with a prefix; never rejects. */
@@ -21,8 +21,8 @@ interface Place {
   readonly command: CommandWords;
   /** Positional arguments before the cursor's word. */
   readonly arguments: number;
-  /** True if the word is the value of an option. */
-  readonly isValue: boolean;
+  /** The option whose value the word is. */
+  readonly option: Word | undefined;
 }
 
 /** `line`: up to the cursor. `ownCommands`: those of the shell itself. */
@@ -39,10 +39,12 @@ export async function complete(
   const last = isOpen ? words.at(-1) : undefined;
   const typed = last === undefined ? '' : line.slice(last.at);
   const place = placeOf(isOpen ? words.slice(0, -1) : words, tree);
-  if (place === undefined || place.isValue) return NOTHING;
-  const { command } = place;
+  if (place === undefined) return NOTHING;
+  const { command, option } = place;
+  if (option !== undefined) return offer(option.choices, typed);
   if (typed.startsWith('-')) return offer(textsOf(command, '-'), typed);
   if (command.arguments.length === 0) return offer(textsOf(command, ''), typed);
+  if (place.arguments === 0 && command.choices.length > 0) return offer(command.choices, typed);
   if (!isKey(command, place.arguments)) return NOTHING;
   const prefix = last?.text ?? '';
   // Only what is typed without quotes can be replaced by a word of another form.
@@ -65,20 +67,20 @@ export function hintFor(line: string, tree: readonly CommandWords[]): string {
 function placeOf(words: readonly SplitWord[], tree: readonly CommandWords[]): Place | undefined {
   let command = tree[0];
   let count = 0;
-  let isValue = false;
+  let option: Word | undefined;
   const typed = words[0]?.text === command?.path ? words.slice(1) : words;
   for (const { text } of typed) {
-    if (isValue) {
-      isValue = false;
+    if (option !== undefined) {
+      option = undefined;
       continue;
     }
     const next = tree.find(({ path }) => path === `${command?.path} ${text}`);
     if (next !== undefined) command = next;
     else if (text.startsWith('-') && text !== '-')
-      isValue = command?.words.find((word) => word.text === text)?.hasValue === true;
+      option = command?.words.find((word) => word.text === text && word.hasValue);
     else count++;
   }
-  return command === undefined ? undefined : { command, arguments: count, isValue };
+  return command === undefined ? undefined : { command, arguments: count, option };
 }
 
 /** The subcommands, or the options with `-`. */
