@@ -104,6 +104,15 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
       .filter((one) => one.stated !== one.inForce && this.#originOf(one.key) !== 'default');
   }
 
+  list(): readonly Setting[] {
+    const own = [...this.#followed.keys()].map((key) => ({
+      key,
+      value: this.#inForce.get(key) ?? '',
+      origin: this.#originOf(key),
+    }));
+    return [...own, ...this.#groupSettings()];
+  }
+
   async change(changes: ReadonlyMap<string, string>): Promise<readonly Setting[]> {
     for (const key of changes.keys()) this.#checkChangeable(key);
     const keysOfGroup = this.#ofGroup?.keys ?? [];
@@ -114,7 +123,7 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
     const loaded = this.#load(this.#source, new Map([...this.#asked, ...own]));
     for (const [key, value] of own) this.#asked.set(key, value);
     this.#take(loaded, () => {});
-    return this.#settings();
+    return this.list();
   }
 
   /** One change at a time: each states all limits of the group, so it begins with those that the one before it left. */
@@ -253,15 +262,6 @@ export class Settings<Kind extends BinaryKind> implements SettingsPort {
 
   #originOf(key: string): string {
     return this.#loaded.origins.get(key) ?? 'default';
-  }
-
-  #settings(): Setting[] {
-    const own = [...this.#followed.keys()].map((key) => ({
-      key,
-      value: this.#inForce.get(key) ?? '',
-      origin: this.#originOf(key),
-    }));
-    return [...own, ...this.#groupSettings()];
   }
 
   /** What this configuration would make of the group, as long as that is not known. */

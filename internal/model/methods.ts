@@ -41,6 +41,7 @@ const ADMIN = service('/walnut.v1.Admin/', {
   Status: { access: 'observe', isServedDraining: true },
   // Equal digests tell equal contents.
   Digest: { access: 'observe', wholeSpace: 'read' },
+  GetConfig: { access: 'observe' },
   QuarantineList: { access: 'observe' },
   DivergedList: { access: 'observe' },
   // Keys of entries, though no values.

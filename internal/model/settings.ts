@@ -13,9 +13,10 @@ export interface Setting {
 }
 
 export interface SettingsPort {
+  /** Every key that can be changed, always in the same order. */
+  list(): readonly Setting[];
   /**
-   * Changes all of `changes`, values by key, or nothing, and gives every key that can be
-   * changed. Throws `invalid_argument` for what no file could say, `failed_precondition` for a
+   * Changes all of `changes`, values by key, or nothing, and gives what `list` does then. Throws `invalid_argument` for what no file could say, `failed_precondition` for a
    * key that needs a restart, `not_master` for one of the group at another node than its leader.
    */
   change(changes: ReadonlyMap<string, string>): Promise<readonly Setting[]>;

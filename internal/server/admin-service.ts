@@ -86,6 +86,7 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
       limits: FEW,
       impl: async (request, { signal }) => fromHotKeys(await port.hotKeys(toHotKeys(request), signal)),
     },
+    getConfig: { limits: FEW, impl: () => ({ settings: [...settings.list()] }) },
     setConfig: {
       limits: FEW,
       impl: async ({ set }) => ({ settings: [...(await settings.change(new Map(Object.entries(set))))] }),

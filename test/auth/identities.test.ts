@@ -235,6 +235,7 @@ describe('a change of the users', () => {
     // A method that is added here must tell no key and change nothing.
     expect(may.map(({ name }) => name.replace('/walnut.v1.', ''))).toEqual([
       'Admin/Status',
+      'Admin/GetConfig',
       'Admin/QuarantineList',
       'Admin/DivergedList',
       '/metrics',

@@ -341,7 +341,7 @@ export class FakeNode {
   /** The admin rpcs of a log clock that is ten hours ahead, of slow calls and of the configuration. */
   #clockHandlers(): Pick<
     Partial<ServiceImpl<typeof Admin>>,
-    'mendClock' | 'getSlowLog' | 'setConfig' | 'hotKeys'
+    'mendClock' | 'getSlowLog' | 'getConfig' | 'setConfig' | 'hotKeys'
   > {
     return {
       hotKeys: ({ durationMs, limit }) => {
@@ -350,6 +350,7 @@ export class FakeNode {
         const distinct = keys.length;
         return { keys: keys.slice(0, limit), looks, accesses: 2_000n, durationMs, distinct };
       },
+      getConfig: () => ({ settings: [{ key: 'log.level', value: 'info', origin: 'default' }] }),
       setConfig: ({ set }) => {
         if (set['wal.fsync'] !== undefined)
           throw new ConnectError('wal.fsync needs a restart', Code.FailedPrecondition);

@@ -34,7 +34,7 @@ it.each<[string[], string]>([
   [['failover', '--to', '127.0.0.1:1'], 'Failover'],
   [['promote'], 'Promote'],
   [['checkpoint'], 'Checkpoint'],
-  [['config'], 'SetConfig'],
+  [['config'], 'GetConfig'],
   [['status'], 'Status'],
   [['status', '--all'], 'Status'],
   [['doctor'], 'Status'],
@@ -63,7 +63,7 @@ it.each<[string[], string, string]>([
   ],
   [['set', 'k', 'v'], 'Set', 'all the same\nSee what became of it with: walnut explain KEY\n'],
   [['status'], 'Status', 'answered Status\n'],
-  [['config'], 'SetConfig', 'answered SetConfig\n'],
+  [['config'], 'GetConfig', 'answered GetConfig\n'],
   [['config', 'log.level=debug'], 'SetConfig', 'all the same\nSee what became of it with: walnut config\n'],
   [['clock'], 'MendClock', 'answered MendClock\n'],
 ])('says what is known of %j', async (args, silent, known) => {

@@ -114,6 +114,9 @@ describe('slowlog', () => {
 describe('config', () => {
   it('shows and changes keys', async () => {
     expect((await run('config')).out).toMatch(/^log\.level +info +default$/m);
+    // A user who may only look has no right to the other rpc.
+    expect(node.calls).toMatchObject({ GetConfig: 1 });
+    expect(node.calls).not.toHaveProperty('SetConfig');
     const changed = await run('config', 'log.level=debug', '--json');
     expect(JSON.parse(changed.out)).toEqual({
       settings: [{ key: 'log.level', value: 'debug', origin: 'default' }],

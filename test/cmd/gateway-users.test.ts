@@ -112,6 +112,7 @@ it('a gateway calls for its users by their rights at the node, which names them 
     expect(await call(to, 'monitor', ['GET', '/v1/keys/own:k'])).toBe(403);
     expect(await call(to, 'monitor', ['POST', '/walnut.v1.Admin/SetConfig', '{}'], json)).toBe(403);
   }
+  expect(await call(node, 'monitor', ['POST', '/walnut.v1.Admin/GetConfig', '{}'], json)).toBe(200);
   expect(await call(coordinator, 'monitor', init, json)).toBe(403);
 
   await secret(directory, 'node.yaml', usersBut('app'));

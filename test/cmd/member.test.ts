@@ -20,7 +20,7 @@ describe('walnut-node', () => {
       'failed_precondition',
     );
     expect((await node.call('Admin/Promote', { force: true })).status).not.toBe(200);
-    const { settings } = (await node.call('Admin/SetConfig', {})).body;
+    const { settings } = (await node.call('Admin/GetConfig', {})).body;
     expect(settings).toContainEqual({
       key: 'storage.max_entries',
       value: '9',

@@ -40,7 +40,7 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
       clock,
       slices,
       slowLog: { read: none },
-      settings: { change: none },
+      settings: { list: none, change: none },
       status: none,
     }),
     createHealthModule({

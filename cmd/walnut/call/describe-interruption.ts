@@ -26,8 +26,7 @@ const LOOKS: Readonly<Record<string, string>> = {
   SetNodeStatus: 'walnut cluster nodes',
 };
 /** Methods that only ask where their request does not say what to change. */
-const CHANGES: Readonly<Record<string, (request: { set?: object; apply?: boolean }) => boolean>> = {
-  SetConfig: ({ set }) => set === undefined || Object.keys(set).length > 0,
+const CHANGES: Readonly<Record<string, (request: { apply?: boolean }) => boolean>> = {
   MendClock: ({ apply }) => apply !== false,
   RecoverCluster: ({ apply }) => apply !== false,
 };

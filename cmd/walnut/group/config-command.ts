@@ -31,7 +31,11 @@ Examples:
 async function runConfig(invocation: Invocation): Promise<ExitCode> {
   const set = readChanges(invocation.args);
   const { admin } = createNodeClients(invocation.address);
-  const { settings } = await admin.setConfig({ set }, shortCall(invocation.io));
+  const call = shortCall(invocation.io);
+  // Looking needs fewer rights than changing.
+  const { settings } = await (Object.keys(set).length === 0
+    ? admin.getConfig({}, call)
+    : admin.setConfig({ set }, call));
   await show(
     invocation,
     () => ({ settings: settings.map(({ key, value, origin }) => ({ key, value, origin })) }),
