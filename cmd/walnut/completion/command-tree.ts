@@ -7,7 +7,7 @@ export interface Word {
   readonly about: string;
   /** An option that is followed by a value. */
   readonly hasValue: boolean;
-  /** Of its value; empty: it may be anything. */
+  /** The values that it may have; empty: anything. */
   readonly choices: readonly string[];
 }
 
@@ -18,7 +18,7 @@ export interface CommandWords {
   readonly words: readonly Word[];
   /** Its arguments as help shows them: `<key>`, `[value]`, `<keys...>`. */
   readonly arguments: readonly string[];
-  /** Of its first argument; empty: it may be anything. */
+  /** The values that its first argument may have; empty: anything. */
   readonly choices: readonly string[];
 }
 
