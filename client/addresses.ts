@@ -95,6 +95,12 @@ export function authorizationTo(address: string, options: WalnutClientOptions): 
 
 function bearer(token: unknown): string {
   if (typeof token === 'string' && /^[\w.~+/=-]{1,4096}$/.test(token)) return `Bearer ${token}`;
+  if (token instanceof Promise) {
+    token.catch(() => undefined);
+    throw invalid(
+      'token gives a promise: expected a function that gives the token itself, which the program keeps',
+    );
+  }
   throw invalid('token is ill-formed: expected what walnut auth new-token printed');
 }
 

@@ -14,8 +14,6 @@ import { CallError, isUnreadable } from './failures.ts';
 import type { Plan } from './load-plan.ts';
 
 const RANDOM_END = 2 ** 32;
-/** How often who waits for something else looks at least whether the cache is silent, milliseconds. */
-const LOOK_MS = 100;
 
 /** How long a caller bears a silent cache: two options of `getOrSet`. */
 export type Patience = Pick<Plan, 'loadAfterMs' | 'probeEveryMs'>;
@@ -65,40 +63,11 @@ export class Breaker {
     }
   }
 
-  /** Like `ask`, but undefined once the cache is silent for too long; an error that comes later is told to `onLate`. */
-  askUpTo<T>(
-    call: () => Promise<T>,
-    patience: Patience,
-    onLate: (error: unknown) => void,
-  ): Promise<T | undefined> {
-    let isLate = false;
-    const asked = this.ask(call).catch((error: unknown) => {
-      if (isLate) onLate(error);
-      throw error;
-    });
-    const onSilence = (): void => {
-      isLate = true;
-    };
-    return this.orSilence(asked, patience, onSilence, this.#clock.monotonicMs());
-  }
-
-  /** Like `ask`, where no call is under way and the pause since the last failure is over; else does nothing. */
-  async probe(call: () => Promise<unknown>, { probeEveryMs }: Patience): Promise<void> {
-    const pausedMs = this.#clock.monotonicMs() - (this.#failedAtMs ?? Number.NEGATIVE_INFINITY);
-    if (this.#underWay === 0 && pausedMs >= probeEveryMs * this.#pausePart) await this.ask(call);
-  }
-
-  /**
-   * The result of a call, or undefined once the cache is silent for too long: then `onSilence` is called.
-   * `sinceMs`: since when the call itself waits, where that counts as silence.
-   */
-  orSilence<T>(
-    call: Promise<T>,
-    patience: Patience,
-    onSilence: () => void,
-    sinceMs = Number.POSITIVE_INFINITY,
-  ): Promise<T | undefined> {
-    if (patience.loadAfterMs === Number.POSITIVE_INFINITY) return call;
+  /** Like `ask`, but undefined once the cache is silent for too long: then `onSilence` is called, and the call goes on. */
+  askUpTo<T>(call: () => Promise<T>, patience: Patience, onSilence: () => void): Promise<T | undefined> {
+    const sinceMs = this.#clock.monotonicMs();
+    const asked = this.ask(call);
+    if (patience.loadAfterMs === Number.POSITIVE_INFINITY) return asked;
     return new Promise((resolve, reject) => {
       const arm = (): Timer => this.#clock.after(Math.max(0, this.#leftMs(patience, sinceMs)), look);
       const look = (): void => {
@@ -110,8 +79,14 @@ export class Breaker {
         resolve(undefined);
       };
       let timer = arm();
-      call.then(resolve, reject).finally(() => timer.cancel());
+      asked.then(resolve, reject).finally(() => timer.cancel());
     });
+  }
+
+  /** Like `ask`, where no call is under way and the pause since the last failure is over; else does nothing. */
+  async probe(call: () => Promise<unknown>, { probeEveryMs }: Patience): Promise<void> {
+    const pausedMs = this.#clock.monotonicMs() - (this.#failedAtMs ?? Number.NEGATIVE_INFINITY);
+    if (this.#underWay === 0 && pausedMs >= probeEveryMs * this.#pausePart) await this.ask(call);
   }
 
   /** A value is loaded without the cache. */
@@ -122,13 +97,11 @@ export class Breaker {
     tellOutage({ phase: 'load', silentMs });
   }
 
-  /** How long the caller still bears it, where the silence has lasted since `sinceMs` at least. */
+  /** How long a caller that has waited since `sinceMs` still bears it. */
   #leftMs({ loadAfterMs, probeEveryMs }: Patience, sinceMs: number): number {
     const isShared = probeEveryMs > 0;
     if (isShared && this.#failedAtMs !== undefined) return 0;
-    const beganMs = Math.min(sinceMs, (isShared ? this.#silentSinceMs : undefined) ?? sinceMs);
-    // Where nothing is silent yet, that is looked for again.
-    if (beganMs === Number.POSITIVE_INFINITY) return Math.max(loadAfterMs, LOOK_MS);
+    const beganMs = isShared ? Math.min(sinceMs, this.#silentSinceMs ?? sinceMs) : sinceMs;
     return loadAfterMs - (this.#clock.monotonicMs() - beganMs);
   }
 

@@ -15,7 +15,7 @@ import { Breaker } from './breaker.ts';
 import { checkKey } from './call-options.ts';
 import { type Codec, checkCodec, decoded, encoded } from './codecs.ts';
 import { CallError, invalid, isUnreadable, refusedHere } from './failures.ts';
-import { orGivenUp } from './give-up.ts';
+import { type Flight, Flights, type Progress } from './flights.ts';
 import { ageOf, type GetOrSetOptions, type Plan, planOf } from './load-plan.ts';
 import type { GetOptions, SetOptions } from './operations.ts';
 import type { Session } from './session.ts';
@@ -26,7 +26,11 @@ export type Load<T> = (signal: AbortSignal) => Promise<T | undefined> | T | unde
 /** The calls of a client that this needs. */
 export interface FillClient {
   get(key: string, options: GetOptions & { signal?: AbortSignal | undefined }): Promise<GetResponse>;
-  set(key: string, value: Uint8Array, options: SetOptions): Promise<SetResponse>;
+  set(
+    key: string,
+    value: Uint8Array,
+    options: SetOptions & { signal?: AbortSignal | undefined },
+  ): Promise<SetResponse>;
   /** The session that the key is read and written in, one for each group; undefined: not known yet. */
   sessionOf(key: string): Pick<Session, 'positions' | 'doubt'> | undefined;
   /** Aborts when the client is closed. */
@@ -39,37 +43,38 @@ export interface LoadsOptions {
   readonly random: Random;
 }
 
-/** A load under way, and how many wait for it. */
-interface Flight {
-  readonly content: Promise<Uint8Array | undefined>;
-  readonly aborter: AbortController;
-  readonly progress: Progress;
-  callers: number;
-}
-
-interface Progress {
-  /** `load` is under way. */
-  isLoading: boolean;
+/** How the cache is asked. */
+interface Asking {
+  readonly breaker: Breaker;
+  readonly plan: Plan;
+  /** Takes an error that no caller gets. */
+  readonly doubt: (error: unknown) => void;
+  /** It ends the call with its caller. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What a flight does for a key that is stored. */
-interface Filling {
+interface Filling extends Asking {
   readonly key: string;
   readonly load: Load<Uint8Array>;
-  readonly plan: Plan;
+  /** Nobody may wait for it. It waits for itself, so that it does not end with the callers that join it. */
   readonly isRefresh: boolean;
-  readonly breaker: Breaker;
-  readonly doubt: (error: unknown) => void;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
+/** Undefined: there is nothing. */
+type Content = Uint8Array | undefined;
 type FillLease = NonNullable<GetResponse['fillLease']>;
 
 /** How often a caller waits for a lease that others were given and let end. */
 const ROUNDS_MAX = 3;
 /** While another process refreshes a value, this one looks again after so long. */
 const REFRESH_PAUSE_MS = 1_000;
+/** While a caller waits for another one it asks so often whether the cache is still there, milliseconds. */
+const LOOK_MS = 1_000;
+/** The callers of a value that is loaded anew, where nobody else waits for it. */
+const FOR_ITSELF = 1;
 const NOTHING = new Uint8Array();
 /** 1970: an entry with this deadline is a delete. */
 const PAST = { case: 'expireAtMs', value: 1n } as const;
@@ -77,9 +82,11 @@ const PAST = { case: 'expireAtMs', value: 1n } as const;
 export class Loads {
   readonly #client: FillClient;
   readonly #clock: Clock;
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights = new Flights<Content>();
   /** Loads whose values are not stored, since the cache is not readable. */
-  readonly #alone = new Map<string, Flight>();
+  readonly #alone = new Flights<Content>();
+  /** Calls whose callers went on without the cache. */
+  readonly #left = new Set<AbortController>();
   /** One for each group, by its session. */
   readonly #breakers = new WeakMap<object, Breaker>();
   readonly #random: Random;
@@ -108,8 +115,7 @@ export class Loads {
       const value = await load(ended);
       return value === undefined ? undefined : encoded(codec, key, value);
     };
-    const decode = (content: Uint8Array | undefined): T | undefined =>
-      content && decoded(codec, key, content, 'not_done');
+    const decode = (content: Content): T | undefined => content && decoded(codec, key, content, 'not_done');
     const known = await this.#known(key, plan, signal);
     if (known === undefined) return decode(await this.#joinAlone(key, loaded, signal));
     const age = ageOf(known, plan, this.#clock.wallMs());
@@ -120,21 +126,51 @@ export class Loads {
     return decode(content);
   }
 
+  /** Gives up the calls that nobody waits for: an orderly end need not wait for them either. */
+  close(): void {
+    for (const ends of this.#left) ends.abort();
+    this.#flights.endUpTo(FOR_ITSELF);
+  }
+
   /** What the cache says of the key; undefined where it is not readable and the value is to be loaded. */
   async #known(key: string, plan: Plan, signal: AbortSignal | undefined): Promise<GetResponse | undefined> {
     const breaker = this.#breakerOf(key);
     const doubt = this.#doubtOf(key);
-    const read = (ends: AbortSignal | undefined) => () => this.#client.get(key, { signal: ends });
+    const read = (ends: AbortSignal): Promise<GetResponse> => this.#client.get(key, { signal: ends });
     if (breaker.isOpen(plan)) {
-      breaker.probe(read(this.#client.closed), plan).catch(doubt);
+      breaker.probe(() => read(this.#client.closed), plan).catch(doubt);
       return undefined;
     }
     try {
-      return await breaker.askUpTo(read(signal), plan, doubt);
+      return await this.#askUpTo(read, { breaker, plan, doubt, signal });
     } catch (error) {
       if (plan.loadAfterMs !== Number.POSITIVE_INFINITY && isUnreadable(error)) return undefined;
       throw error;
     }
+  }
+
+  /** See `Breaker.askUpTo`. The call goes on without its caller until the client is closed: its answer tells that the cache is back. */
+  #askUpTo<T>(
+    call: (ends: AbortSignal) => Promise<T>,
+    { breaker, plan, doubt, signal }: Asking,
+  ): Promise<T | undefined> {
+    const ends = new AbortController();
+    let isLeft = false;
+    const ask = async (): Promise<T> => {
+      try {
+        return await call(signal === undefined ? ends.signal : AbortSignal.any([signal, ends.signal]));
+      } catch (error) {
+        if (isLeft) doubt(error);
+        throw error;
+      } finally {
+        this.#left.delete(ends);
+      }
+    };
+    return breaker.askUpTo(ask, plan, () => {
+      isLeft = true;
+      this.#left.add(ends);
+      if (this.#client.closed.aborted) ends.abort();
+    });
   }
 
   #breakerOf(key: string): Breaker {
@@ -146,82 +182,37 @@ export class Loads {
   }
 
   /** One load for all callers of this process, beside those that are stored. */
-  #joinAlone(
-    key: string,
-    load: Load<Uint8Array>,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array | undefined> {
+  #joinAlone(key: string, load: Load<Uint8Array>, signal: AbortSignal | undefined): Promise<Content> {
     const stored = this.#flights.get(key);
-    if (stored?.progress.isLoading === true) return this.#wait(this.#flights, key, stored, signal);
-    const flight = this.#alone.get(key) ?? this.#fly(this.#alone, key, (ends) => this.#pass(key, load, ends));
-    return this.#wait(this.#alone, key, flight, signal);
+    if (stored?.progress.isLoading === true) return this.#flights.wait(key, stored, signal);
+    const flight = this.#alone.get(key) ?? this.#alone.begin(key, (ends) => this.#pass(key, load, ends));
+    return this.#alone.wait(key, flight, signal);
   }
 
-  async #pass(key: string, load: Load<Uint8Array>, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async #pass(key: string, load: Load<Uint8Array>, signal: AbortSignal): Promise<Content> {
     this.#breakerOf(key).onPassed();
     return load(signal);
   }
 
   #refresh(key: string, load: Load<Uint8Array>, plan: Plan): void {
-    if (this.#flights.has(key)) return;
-    this.#flightOf(key, load, plan, true);
+    if (this.#flights.get(key) === undefined) this.#flightOf(key, load, plan, true);
   }
 
-  async #join(
-    key: string,
-    load: Load<Uint8Array>,
-    plan: Plan,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array | undefined> {
+  #join(key: string, load: Load<Uint8Array>, plan: Plan, signal: AbortSignal | undefined): Promise<Content> {
     const flight = this.#flights.get(key) ?? this.#flightOf(key, load, plan, false);
-    return this.#wait(this.#flights, key, flight, signal);
+    return this.#flights.wait(key, flight, signal);
   }
 
-  async #wait(
-    flights: Map<string, Flight>,
-    key: string,
-    flight: Flight,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array | undefined> {
-    flight.callers++;
-    try {
-      return await orGivenUp(flight.content, signal);
-    } finally {
-      flight.callers--;
-      // Nobody waits any more: the next caller begins anew. What is loaded already is not given up.
-      if (flight.callers === 0 && flights.get(key) === flight) {
-        flights.delete(key);
-        flight.aborter.abort();
-      }
-    }
-  }
-
-  #fly(
-    flights: Map<string, Flight>,
-    key: string,
-    work: (ends: AbortSignal, progress: Progress) => Promise<Uint8Array | undefined>,
-  ): Flight {
-    const aborter = new AbortController();
-    const progress = { isLoading: false };
-    const content = work(aborter.signal, progress).finally(() => {
-      if (flights.get(key) === flight) flights.delete(key);
-    });
-    const flight: Flight = { content, aborter, progress, callers: 0 };
-    flights.set(key, flight);
-    return flight;
-  }
-
-  #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight {
+  #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight<Content> {
     const doubt = this.#doubtOf(key);
     const breaker = this.#breakerOf(key);
-    const flight = this.#fly(this.#flights, key, (signal, progress) =>
-      this.#fill({ key, load, plan, isRefresh, breaker, doubt, progress, signal }),
-    );
-    // One that refreshes waits for itself, so that it does not end with the callers that join it.
-    if (isRefresh) flight.callers = 1;
+    const flight = this.#flights.begin(key, (signal, progress) => {
+      if (isRefresh) progress.callers = FOR_ITSELF;
+      return this.#fill({ key, load, plan, isRefresh, breaker, doubt, progress, signal });
+    });
     // Those who wait for it are told why it failed. One that refreshes may have nobody who waits.
-    flight.content.catch((error: unknown) => {
-      if (isRefresh && flight.callers === 1) doubt(error);
+    flight.result.catch((error: unknown) => {
+      if (isRefresh && flight.progress.callers === FOR_ITSELF) doubt(error);
     });
     return flight;
   }
@@ -236,11 +227,15 @@ export class Loads {
   }
 
   /** The value that another process stored, or loads it. */
-  async #fill(filling: Filling): Promise<Uint8Array | undefined> {
-    const { key, load, plan, isRefresh, signal } = filling;
+  async #fill(filling: Filling): Promise<Content> {
+    const { key, load, plan, isRefresh, progress, signal } = filling;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const answer = await this.#lease(filling);
-      if (answer === undefined) return this.#joinAlone(key, load, signal);
+      if (answer === undefined) {
+        // A value that is not stored is loaded for somebody.
+        if (isRefresh && progress.callers === FOR_ITSELF) throw unreadable();
+        return this.#joinAlone(key, load, signal);
+      }
       if (answer.fillLease !== undefined) return this.#load(filling, answer, answer.fillLease);
       if (!answer.found) continue;
       if (isRefresh) await this.#clock.sleep(Math.min(answer.fillWaitMs, REFRESH_PAUSE_MS), signal);
@@ -253,38 +248,65 @@ export class Loads {
   }
 
   /** Asks for the right to load; undefined where the cache is not readable and the value is to be loaded. */
-  #lease({ key, plan, isRefresh, breaker, doubt, signal }: Filling): Promise<GetResponse | undefined> {
+  async #lease(filling: Filling): Promise<GetResponse | undefined> {
+    const { key, plan, doubt, signal } = filling;
     const { leaseMs, refreshBeforeMs, staleMs, loadAfterMs } = plan;
     const options = {
       fillLeaseMs: leaseMs,
       waitMs: leaseMs,
       refreshBeforeMs: BigInt(refreshBeforeMs + staleMs),
     };
-    const mayPass = !isRefresh && loadAfterMs !== Number.POSITIVE_INFINITY;
-    if (!mayPass) return this.#client.get(key, { ...options, signal });
+    if (loadAfterMs === Number.POSITIVE_INFINITY) return this.#client.get(key, { ...options, signal });
     const over = new AbortController();
     const ends = AbortSignal.any([signal, over.signal]);
-    const asked = this.#client.get(key, { ...options, signal: ends }).catch((error: unknown) => {
+    const asked = this.#client.get(key, { ...options, signal: ends });
+    asked.catch((error: unknown) => {
       if (over.signal.aborted) doubt(error);
+    });
+    try {
+      const isSilent = this.#becomesSilent({ ...filling, signal: ends });
+      return await Promise.race([asked, isSilent.then((is) => (is ? undefined : asked))]);
+    } catch (error) {
       if (isUnreadable(error)) return undefined;
       throw error;
-    });
-    // It may wait for another caller, which is no silence. Nobody would use a right that is given later.
-    return breaker.orSilence(asked, plan, () => over.abort());
+    } finally {
+      // Nobody would use a right that is given later.
+      over.abort();
+    }
   }
 
-  async #load(
-    { key, load, plan, breaker, doubt, progress, signal }: Filling,
-    known: GetResponse,
-    lease: FillLease,
-  ): Promise<Uint8Array | undefined> {
+  /**
+   * True once the cache is silent, false where the signal aborts before. That a call waits for another
+   * caller is no silence, so the cache is asked for something else meanwhile.
+   */
+  async #becomesSilent(filling: Filling): Promise<boolean> {
+    const { key, plan, breaker, doubt, signal } = filling;
+    const read = (ends: AbortSignal): Promise<GetResponse> => this.#client.get(key, { signal: ends });
+    for (;;) {
+      await this.#clock.sleep(LOOK_MS, signal);
+      if (signal.aborted) return false;
+      if (breaker.isOpen(plan)) return true;
+      try {
+        if ((await this.#askUpTo(read, filling)) === undefined) return true;
+      } catch (error) {
+        if (isUnreadable(error)) return true;
+        doubt(error);
+      }
+    }
+  }
+
+  async #load(filling: Filling, known: GetResponse, lease: FillLease): Promise<Content> {
+    const { key, load, plan, progress, signal } = filling;
     /** Undefined where it failed, or took too long: the lease is its condition, however late it is carried out. */
     const store = (
-      content: Uint8Array | undefined,
+      content: Content,
       expiry: NonNullable<SetOptions['expiry']>,
     ): Promise<SetResponse | undefined> =>
-      breaker.askUpTo(() => this.#store(key, content, lease, expiry), plan, doubt).catch(unlessLoss);
-    let content: Uint8Array | undefined;
+      this.#askUpTo((ends) => this.#store(key, content, lease, expiry, ends), {
+        ...filling,
+        signal: undefined,
+      }).catch(unlessLoss);
+    let content: Content;
     progress.isLoading = true;
     try {
       content = await load(signal);
@@ -308,14 +330,19 @@ export class Loads {
 
   #store(
     key: string,
-    content: Uint8Array | undefined,
+    content: Content,
     { token }: FillLease,
     expiry: NonNullable<SetOptions['expiry']>,
+    signal: AbortSignal,
   ): Promise<SetResponse> {
     const contentType = content === undefined && expiry !== PAST ? ABSENT : '';
     const condition = { case: 'ifFillLease', value: token } as const;
-    return this.#client.set(key, content ?? NOTHING, { condition, expiry, contentType });
+    return this.#client.set(key, content ?? NOTHING, { condition, expiry, contentType, signal });
   }
+}
+
+function unreadable(): CallError {
+  return refusedHere('the cache cannot be read', Code.Unavailable);
 }
 
 /** A loss of what the session saw is told once: who drops it, drops it for good. */

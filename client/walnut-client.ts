@@ -270,6 +270,7 @@ export class WalnutClient implements AsyncDisposable {
   /** Refuses further calls, ends watches, and resolves when all earlier ones are settled. */
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#loads.close();
     await this.#keys.settled();
     await this.#keys.close();
   }

@@ -178,4 +178,15 @@ describe('a token', () => {
     await expect(client.watch({ key: 'k' }).next()).rejects.toMatchObject(missing);
     expect(seen).toEqual(['Bearer walnut_a', 'Bearer walnut_b']);
   });
+
+  it('is given by no promise: the error says so, and no rejection is left unheard', async () => {
+    const { address, seen } = await credentialsServer();
+    const token = async (): Promise<string> => {
+      throw new Error('the vault is closed');
+    };
+    const client = open({ address, token: token as never });
+    const why = 'token gives a promise: expected a function that gives the token itself';
+    await expect(client.get('k')).rejects.toThrow(why);
+    expect(seen).toEqual([]);
+  });
 });

@@ -2,8 +2,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { text } from '../../client/codecs.ts';
+import { refusedHere } from '../../client/failures.ts';
 import { Session } from '../../client/session.ts';
+import { WalnutClient } from '../../client/walnut-client.ts';
 import { fleet, outage } from './fleet.ts';
+import { SimulatedGroup } from './simulated-group.ts';
 
 describe('a cache that does not answer', () => {
   const LOAD_MS = 100;
@@ -112,6 +118,58 @@ describe('a cache that does not answer', () => {
     expect([fillLease?.token, cache.leases]).toEqual(['1', 1]);
   });
 
+  it.each([1_000, 0])(
+    'is found out by a caller that waits for another, though nobody else asks, with probeEveryMs %i',
+    async (probeEveryMs) => {
+      const { cache, clock, get, timed } = fleet(1);
+      await cache.get('k', { fillLeaseMs: 60_000 });
+      const waiting = timed(get(0, { probeEveryMs }));
+      await clock.advance(5_000);
+      outage(cache);
+      const [value, tookMs] = await waiting;
+      expect([value, cache.stored.size]).toEqual(['v1', 0]);
+      expect(tookMs).toBeLessThanOrEqual(5_000 + 1_000 + 2_000 + LOAD_MS);
+    },
+  );
+
+  it('is waited for by a caller that waits for another as long as it answers', async () => {
+    const { cache, clock, counts, get, timed } = fleet(1);
+    await cache.get('k', { fillLeaseMs: 60_000 });
+    const waiting = timed(get(0, { loadAfterMs: 100 }));
+    await clock.advance(8_000);
+    cache.write('k', Buffer.from('written'), 60_000);
+    expect([(await waiting)[0], counts.loads]).toEqual(['written', 0]);
+  });
+
+  it('goes away while a value is loaded anew: who waits for that by now loads alone', async () => {
+    const { cache, clock, counts, get, settle, timed } = fleet(1);
+    await settle(get());
+    await clock.advance(900);
+    let reads = 0;
+    // The second read asks for the right to load, and has no answer.
+    cache.whenReadable = async () => {
+      if (++reads !== 2) return;
+      await clock.sleep(10_000);
+      throw refusedHere('no node answers', Code.Unavailable);
+    };
+    expect(await settle(get(0, { refreshBeforeMs: 300 }))).toBe('v1');
+    await clock.advance(200);
+    const [value] = await timed(get());
+    expect([value, counts.loads]).toEqual(['v2', 2]);
+    expect(cache.stored.get('k')?.value).toEqual(text().encode('v1'));
+  });
+
+  it('goes away while a value is loaded anew, which nobody waits for: it is not loaded', async () => {
+    const { cache, clock, counts, get, settle } = fleet(1);
+    await settle(get());
+    await clock.advance(900);
+    let reads = 0;
+    cache.whenReadable = () => (++reads === 1 ? Promise.resolve() : clock.sleep(60_000));
+    expect(await settle(get(0, { refreshBeforeMs: 300 }))).toBe('v1');
+    await clock.advance(60_000);
+    expect(counts.loads).toBe(1);
+  });
+
   it('of one group says nothing of another', async () => {
     const { cache, get, getOf, timed } = fleet(1);
     const other = new Session();
@@ -144,4 +202,23 @@ describe('a cache that does not answer', () => {
     await settle(get());
     expect(messages).toHaveLength(4);
   });
+});
+
+it('is no reason to wait for a client that is closed: who asked it has the value already', async () => {
+  const clock = new VirtualClock();
+  const group = new SimulatedGroup(['m:1']);
+  const open = () => ({ transport: group.transportTo('m:1'), close: () => undefined });
+  // No attempt ends by its time, which passes for real in these transports.
+  const options = { address: 'm:1', attemptMs: 600_000, timeoutMs: 600_000 };
+  const client = new WalnutClient(options, { clock, random: new SeededRandom(1), open });
+  const values = client.map('', text());
+  group.hold = () => new Promise(() => undefined);
+  const get = (key: string) => values.getOrSet(key, () => 'v', { ttlMs: 1_000 });
+  const first = get('a');
+  await clock.settle();
+  await clock.advance(2_000);
+  expect([await first, await get('b')]).toEqual(['v', 'v']);
+  const calledMs = clock.monotonicMs();
+  await client.close();
+  expect(clock.monotonicMs()).toBe(calledMs);
 });

@@ -180,9 +180,9 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'client that ends a load with the first caller that gives up',
-    file: 'client/get-or-set.ts',
-    text: 'if (flight.callers === 0 && flights',
-    replacement: 'if (flights',
+    file: 'client/flights.ts',
+    text: 'if (flight.progress.callers === 0 && ',
+    replacement: 'if (',
     tests: [LOADS],
   },
   {
@@ -194,8 +194,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'client that loads once for each caller',
-    file: 'client/get-or-set.ts',
-    text: '    flights.set(key, flight);',
+    file: 'client/flights.ts',
+    text: '    this.#underWay.set(key, flight);',
     replacement: '',
     tests: [LOADS],
   },
@@ -380,6 +380,34 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: 'if (stored?.progress.isLoading === true)',
     replacement: 'if (stored?.progress === undefined && stored !== undefined)',
     tests: [OUTAGES],
+  },
+  {
+    name: 'getOrSet that does not notice that the cache goes away while it waits for another caller',
+    file: 'client/get-or-set.ts',
+    text: 'isSilent.then((is) => (is ? undefined : asked))',
+    replacement: 'isSilent.then(() => asked)',
+    tests: [OUTAGES],
+  },
+  {
+    name: 'getOrSet that loads anew without the cache for nobody',
+    file: 'client/get-or-set.ts',
+    text: 'if (isRefresh && progress.callers === FOR_ITSELF) throw unreadable();',
+    replacement: '',
+    tests: [OUTAGES],
+  },
+  {
+    name: 'client whose close waits for reads that nobody waits for',
+    file: 'client/get-or-set.ts',
+    text: 'for (const ends of this.#left) ends.abort();',
+    replacement: '',
+    tests: [OUTAGES],
+  },
+  {
+    name: 'client that takes a promise for a token that is ill-formed',
+    file: 'client/addresses.ts',
+    text: 'if (token instanceof Promise) {',
+    replacement: 'if (token === null) {',
+    tests: ['test/client/client-options.test.ts'],
   },
   {
     name: 'client whose map says of a replace with a condition that it was met',
