@@ -1,6 +1,7 @@
 /** Converts a configuration to the options of a node. Pure. */
 import type { NodeConfig } from '#config/binaries.ts';
 import type { StorageConfig } from '#config/sections/storage.ts';
+import { PULL_MS_DEFAULT } from '#config/sections/upstream.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
@@ -31,12 +32,6 @@ export type ConfiguredOptions = Pick<
   | 'pullIntervalMs'
   | 'applyDelayMs'
 >;
-
-/**
- * Used if the data directory of a master's configuration belongs to a replica: that
- * configuration has no `master.sync_interval`.
- */
-const PULL_INTERVAL_MS_DEFAULT = 1_000;
 
 /** Without the default time to live, which is the log's in a cluster only. */
 export function toLimits(storage: StorageConfig): StoreLimits {
@@ -77,7 +72,7 @@ export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
     minReplicasToWrite: replication.minReplicasToWrite,
     snapshotBytesPerSecond: replication.snapshotBytesPerSecond,
     snapshotLogBytesMax: replication.snapshotLogBytesMax,
-    pullIntervalMs: config.kind === 'slave' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
+    pullIntervalMs: config.kind === 'slave' ? config.master.syncIntervalMs : PULL_MS_DEFAULT,
     applyDelayMs: config.kind === 'slave' ? config.replication.applyDelayMs : 0,
   };
 }

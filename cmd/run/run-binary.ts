@@ -7,6 +7,7 @@
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
+import { findDoubtful } from '#config/doubtful.ts';
 import { type LoadedConfig, loadWithOrigins, named } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
 import { printConfig, printedKeys } from '#config/print-config.ts';
@@ -65,7 +66,7 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
       const configuration = await readConfig(binary.kind, flags);
       if (configuration === undefined) return;
       const { config, origins } = configuration;
-      const warnings = findMisspelt(binary.kind, process.env);
+      const warnings = [...findMisspelt(binary.kind, process.env), ...findDoubtful(configuration)];
       if (flags.shouldPrintConfig || flags.shouldCheckConfig) {
         for (const warning of warnings) sayOnStandardError(`${warning}\n`);
         await print(flags.shouldPrintConfig ? printConfig(config, origins) : VALID);

@@ -72,6 +72,12 @@ describe('the checks before a start', () => {
       'problem: configuration: /walnut.yaml:4:3 storage.max_entrys: unknown key',
     ],
     [
+      'a key that another makes useless',
+      `${MASTER}  sync_interval: 5s\n  fsync: never\n`,
+      {},
+      'warning: keys: /walnut.yaml:3:18 wal.sync_interval: counts for nothing',
+    ],
+    [
       'a limit of memory',
       `${MASTER}storage:\n  max_memory: 4GB\n`,
       {},
@@ -121,6 +127,19 @@ describe('the checks before a start', () => {
     expect(bad(await examine(`${MASTER}  fsync: always\n`, slow()))).toEqual([
       'warning: fdatasync: 20 writes in /data: half within 20.00 ms, all within 20.00 ms',
     ]);
+  });
+
+  it('take a user by the CN of a certificate only where a start does', async () => {
+    const auth = 'auth: { mode: required, file: /users.yaml, certificate_cn: ';
+    const users = 'users: [{ name: a, roles: [reader], certificates: ["cn:a"] }]\n';
+    for (const [takesCn, expected] of [
+      ['true', []],
+      ['false', [expect.stringContaining('a cn: needs auth.certificate_cn: true')]],
+    ] as const) {
+      const fileSystem = new MemoryFileSystem({ bytesMax: 100 * GB });
+      await write(fileSystem, '/users.yaml', users);
+      expect(bad(await examine(`${MASTER}${auth}${takesCn} }\n`, { fileSystem }))).toEqual(expected);
+    }
   });
 
   it('leave nothing behind, and make no directory', async () => {

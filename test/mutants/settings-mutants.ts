@@ -6,6 +6,13 @@ const FILE = 'cmd/run/settings.ts';
 
 export const SETTINGS_MUTANTS: readonly Mutant[] = [
   {
+    name: 'a process on another port of the same host is taken for itself',
+    file: 'internal/config/check-addresses.ts',
+    text: '  if (called.port !== port) return false;',
+    replacement: '',
+    tests: ['test/config/doubtful.test.ts'],
+  },
+  {
     name: 'unknown tag of YAML ignored',
     file: 'internal/config/yaml-source.ts',
     text: '[...document.errors, ...document.warnings]',

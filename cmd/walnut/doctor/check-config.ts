@@ -1,8 +1,9 @@
 /** `walnut doctor --config FILE`: checks what a node would run with, without a node. */
 import { resolve } from 'node:path';
-import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
+import { type BinaryKind, commandOf } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
-import { loadConfig } from '#config/load-config.ts';
+import { findDoubtful } from '#config/doubtful.ts';
+import { type LoadedConfig, loadWithOrigins } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
 import { readConfigFile } from '#config/read-config-file.ts';
 import { parseYaml } from '#config/yaml-source.ts';
@@ -43,6 +44,11 @@ export async function examineConfig(
       check: 'environment',
       ...warning(found, 'Unset the variable, or spell it so'),
     })),
+    ...findDoubtful(read).map((found) => ({
+      ...about,
+      check: 'keys',
+      ...warning(found, runbook('Configuration')),
+    })),
   ];
   for (const [check, judge] of CONFIG_CHECKS) {
     const judged = await judge(config, machine);
@@ -56,11 +62,11 @@ async function readAndCheck(
   kind: BinaryKind | undefined,
   env: Environment,
   { fileSystem, memoryLimitBytes }: Machine,
-): Promise<{ config: ConfigOf<BinaryKind> } | { problems: readonly string[] }> {
+): Promise<LoadedConfig | { problems: readonly string[] }> {
   try {
     const text = await readConfigFile(fileSystem, path);
     const source = { kind: kind ?? kindOf(path, text), file: path, text, env, cwd: resolve('.') };
-    return { config: loadConfig({ ...source, memoryLimitBytes }) };
+    return loadWithOrigins({ ...source, memoryLimitBytes });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { problems: error.message.split('\n') };

@@ -201,7 +201,7 @@ async function judgeUsers({ auth }: Checked, { fileSystem }: Machine): Promise<J
   const advice = `See: walnut auth check ${auth.file}`;
   try {
     const { values, problems } = parseYaml(auth.file, await readSecretFile(fileSystem, auth.file));
-    const users = problems.length > 0 ? problems : parseUserList(values);
+    const users = problems.length > 0 ? problems : parseUserList(values, auth.certificateCn);
     if (isUserList(users)) return ok(countOf(users.length, 'user'));
     return problem(users.join('; '), advice);
   } catch (error) {

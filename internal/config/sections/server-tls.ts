@@ -5,7 +5,7 @@ import type { Surroundings, ValuesOf } from '#config/section.ts';
 const MODES = ['off', 'optional', 'required'] as const;
 const CLIENT_AUTH = ['none', 'request', 'require'] as const;
 const VERSIONS = ['1.2', '1.3'] as const;
-const HANDSHAKES_MAX_DEFAULT = 512;
+export const HANDSHAKES_MAX_DEFAULT = 512;
 
 export interface ServerTlsConfig {
   /** `optional`: clear text and TLS on the same port. */

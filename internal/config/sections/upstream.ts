@@ -11,8 +11,11 @@ export interface UpstreamConfig {
   readonly syncIntervalMs: number;
 }
 
+/** Also of a member of a cluster, and of a master's configuration whose directory is a replica's: these have no key for it. */
+export const PULL_MS_DEFAULT = SECOND;
+
 export const UPSTREAM = defineSection({
-  keys: () => ({ address: hostPort(), sync_interval: duration({ min: 1, max: HOUR }, SECOND) }),
+  keys: () => ({ address: hostPort(), sync_interval: duration({ min: 1, max: HOUR }, PULL_MS_DEFAULT) }),
   read: (values): UpstreamConfig => ({ address: values.address, syncIntervalMs: values.sync_interval }),
   print: (upstream) => ({
     address: upstream.address,

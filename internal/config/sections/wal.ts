@@ -22,11 +22,13 @@ export interface WalConfig {
   readonly asideAgeMaxMs: number;
 }
 
+export const SYNC_MS_DEFAULT = SECOND;
+
 export const WAL = defineSection({
   keys: () => ({
     directory: directory(),
     fsync: oneOf(FSYNC_POLICIES, 'interval'),
-    sync_interval: duration({ min: 1, max: HOUR }, SECOND),
+    sync_interval: duration({ min: 1, max: HOUR }, SYNC_MS_DEFAULT),
     max_file_size: size({ min: 4 * KB }, 100 * MB),
     retention: size({ min: 0 }, 256 * MB),
     aside_max_bytes: size({ min: 0 }, 1_000 * MB),
