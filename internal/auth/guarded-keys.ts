@@ -70,6 +70,10 @@ export class GuardedKeys implements KeyValuePort {
     return this.#write(command.key, () => this.#port.touch(command, signal));
   }
 
+  get dividesBatches(): boolean {
+    return this.#port.dividesBatches === true;
+  }
+
   checkBatch(operations: readonly BatchOperation[]): void {
     this.#port.checkBatch?.(operations.filter((operation) => this.#denialOf(operation) === undefined));
   }

@@ -92,6 +92,8 @@ export interface KeyValuePort {
    * its error as its result; it stays so when the batch is repeated. Rejects where all of the batch fails.
    */
   namedBatch(writes: readonly WriteOperation[], id: BatchId, signal?: AbortSignal): Awaitable<BatchResult[]>;
+  /** True: `batch` divides a large one by itself. Else its caller does. */
+  readonly dividesBatches?: boolean;
   /** Throws what refuses a batch as a whole, where that can be known before it begins: for a caller that divides it. */
   checkBatch?(operations: readonly BatchOperation[]): void;
   /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */

@@ -2,10 +2,12 @@
  * Batches of a cluster: a part for each group, side by side, and results in the order of the
  * operations. A part that fails is the error of its own operations only, and so is one that has not
  * answered when the time of the caller is nearly over; a Batch of one part is refused as a whole, as
- * by a node.
+ * by a node. A large part is sent in slices, one after the other, so that no turn of the event loop
+ * is long: what follows a slice that failed is not sent.
  */
+import { partsOf, withinTime } from '#model/batch-parts.ts';
 import type { BatchOperation, BatchResult, WriteOperation } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import { asRefusal, WalnutError } from '#model/errors.ts';
 import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
 import { mapPosition } from '#model/told-position.ts';
 import type { WriteId } from '#model/write-id.ts';
@@ -38,7 +40,10 @@ interface Running {
   readonly sent: Set<number>;
   readonly signal: AbortSignal | undefined;
   readonly user: string | undefined;
+  readonly startedMs: number;
   readonly endMs: number;
+  /** Ends when the next slice may be sent; undefined: the Batch is small, and all are sent at once. */
+  turn: Promise<void> | undefined;
 }
 
 export class BatchCalls {
@@ -55,9 +60,12 @@ export class BatchCalls {
     user = this.#options.user,
   ): Promise<BatchResult[]> {
     const { clock } = this.#options;
-    const endMs = clock.monotonicMs() + CALL_MS;
-    const results = new Array<undefined>(operations.length);
-    const running = { operations, results, sent: new Set<number>(), signal, user, endMs };
+    const startedMs = clock.monotonicMs();
+    const running: Running = {
+      ...{ operations, results: new Array<undefined>(operations.length), sent: new Set<number>() },
+      ...{ signal, user, startedMs, endMs: startedMs + CALL_MS },
+      turn: partsOf(operations).length > 1 ? Promise.resolve() : undefined,
+    };
     const isDone = await inTime(this.#runAt(running, [...operations.keys()]), signal, clock);
     if (!isDone) return answeredOf(running);
     return running.results as unknown as BatchResult[];
@@ -67,22 +75,40 @@ export class BatchCalls {
   async #runAt(running: Running, places: readonly number[]): Promise<void> {
     const { groups } = this.#options;
     const parts = divide(running.operations, places, (key) => groups.ofKey(key));
-    const [only] = parts;
-    if (only !== undefined && parts.length === 1) return this.#runPart(running, only.owner, only.places);
-    await Promise.all(
-      parts.map(({ owner, places: its }) =>
-        this.#runPart(running, owner, its).catch((error: unknown) => {
-          if (!(error instanceof WalnutError)) throw error;
-          const errors = errorsOf(operationsAt(running, its), error);
-          for (const [i, place] of its.entries()) running.results[place] ??= errors[i];
-        }),
-      ),
-    );
+    const isOnly = parts.length === 1;
+    await Promise.all(parts.map(({ owner, places: its }) => this.#runPart(running, owner, its, isOnly)));
   }
 
-  async #runPart(running: Running, group: GroupCalls, places: readonly number[]): Promise<void> {
+  /** Rejects where nothing of an only part is done; else its operations have errors. */
+  async #runPart(
+    running: Running,
+    group: GroupCalls,
+    places: readonly number[],
+    isOnly: boolean,
+  ): Promise<void> {
+    let from = 0;
+    for (const { length } of partsOf(operationsAt(running, places))) {
+      const slice = places.slice(from, from + length);
+      try {
+        await this.#runSlice(running, group, slice);
+      } catch (error) {
+        if (!(error instanceof WalnutError) || (isOnly && from === 0)) throw error;
+        fail(running, slice, error);
+        fail(running, places.slice(from + length), asRefusal(error) as WalnutError);
+        return;
+      }
+      from += length;
+    }
+  }
+
+  async #runSlice(running: Running, group: GroupCalls, places: readonly number[]): Promise<void> {
     const { clock, groups, positions } = this.#options;
-    const given = operationsAt(running, places);
+    if (running.turn !== undefined) {
+      const { turn } = running;
+      running.turn = turn.then(() => clock.yield());
+      await turn;
+    }
+    const given = withinTime(operationsAt(running, places), clock.monotonicMs() - running.startedMs);
     const part = await positions.operationsFor(group, given);
     const onSend = (): void => {
       for (const [i, place] of places.entries()) if (given[i]?.kind !== 'get') running.sent.add(place);
@@ -241,6 +267,12 @@ export class BatchCalls {
 
 function operationsAt({ operations }: Running, places: readonly number[]): BatchOperation[] {
   return places.map((place) => operations[place] as BatchOperation);
+}
+
+/** The operations at these places that have no result yet have this error. */
+function fail(running: Running, places: readonly number[], error: WalnutError): void {
+  const errors = errorsOf(operationsAt(running, places), error);
+  for (const [i, place] of places.entries()) running.results[place] ??= errors[i];
 }
 
 /** What there is when the time of the caller is nearly over. Throws where that is nothing. */

@@ -61,6 +61,7 @@ interface Write extends ReceiptOptions {
 type Send<C, A> = (link: NodeKeys, command: C, limits: CallLimits) => Promise<A>;
 
 export class ClusterKeys implements KeyValuePort {
+  readonly dividesBatches = true;
   /** The same keys for calls as bytes. */
   readonly relay: RelayPort;
   readonly #options: CallerOptions;

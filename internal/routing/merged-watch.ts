@@ -6,7 +6,7 @@
  */
 import { isOfOneSlot } from '#cluster/slot-hash.ts';
 import { checkCaller, invalidArgument, WalnutError } from '#model/errors.ts';
-import { type GroupPlace, NO_POSITION } from '#model/position.ts';
+import { type GroupPlace, NO_LSN, NO_POSITION } from '#model/position.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import { Arrivals } from '#routing/arrivals.ts';
@@ -44,6 +44,7 @@ export async function* mergedWatch(
   await options.groups.learnEpochOf(command.after);
   const watched = await watchedGroups(options, command, over.signal);
   checkPlaces(command, watched);
+  checkAfter(options.groups, command, watched);
   const sources = watched.map((group) => open(options, group, command, over.signal));
   try {
     yield* mergeAll(sources, command.isInitial, signal);
@@ -82,6 +83,18 @@ function checkPlaces({ places, target }: WatchCommand, groups: readonly GroupCal
   if (idsOf(heeded) === idsOf(watched)) return;
   const why = `resume is of the groups ${idsOf(named)}, and this watch of ${idsOf(watched)}: begin again without resume`;
   throw invalidArgument(why);
+}
+
+/** Throws `invalid_argument` for a position of another group, or of one of several: the others would begin from now on. */
+function checkAfter(groups: Groups, { after }: WatchCommand, watched: readonly GroupCalls[]): void {
+  if (after === undefined || after.lsn === NO_LSN) return;
+  const ids = idsOf(watched.map(({ id }) => id));
+  const owner = groups.ofPosition(after);
+  if (watched.length === 1 && (owner === undefined || owner === watched[0])) return;
+  const whose = watched.length > 1 ? 'one group' : `group ${owner?.id}`;
+  throw invalidArgument(
+    `after is a position of ${whose}, as the resume of a node is, and this watch is of ${ids}: begin with the resume of a watch here, with since_ms, or with the first record`,
+  );
 }
 
 function idsOf(ids: readonly string[]): string {

@@ -8,7 +8,8 @@
  *            u64  LSN
  *     u32  CRC-32 of all before
  *
- * A node writes one part without a name. A gateway writes a part for each group, at most 255.
+ * A node writes one part without a name. A gateway writes a part for each group, at most 255; a name
+ * has at most 64 bytes.
  */
 import { type ErrorDetails, invalidArgument, type WalnutError } from '#model/errors.ts';
 import type { GroupPlace, Lsn, Position } from '#model/position.ts';
@@ -20,8 +21,10 @@ const VERSION = 1;
 const PLACE_BYTES = 16;
 /** A text of one part without a name. */
 const TEXT_BYTES = 2 + 1 + PLACE_BYTES + 4;
+const PARTS_MAX = 255;
+const NAME_BYTES_MAX = 64;
 /** Longer texts are not looked at. */
-const CHARACTERS_MAX = 8_192;
+const CHARACTERS_MAX = Math.ceil(((6 + PARTS_MAX * (1 + NAME_BYTES_MAX + PLACE_BYTES)) * 4) / 3);
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 /** The text that was made last: what many watchers are told in one turn ends at one position. */

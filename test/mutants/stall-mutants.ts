@@ -53,10 +53,24 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'large batch carried out as one record',
-    file: 'internal/server/sliced-batch.ts',
+    file: 'internal/model/batch-parts.ts',
     text: '    if (i > from && bytes + more > PART_BYTES_MAX) {',
     replacement: '    if (i < from) {',
     tests: [BATCH],
+  },
+  {
+    name: 'Batch at a gateway that waits for a dead group once for each slice',
+    file: 'internal/routing/batch-calls.ts',
+    text: '        fail(running, places.slice(from + length), asRefusal(error) as WalnutError);\n        return;',
+    replacement: '',
+    tests: ['test/routing/large-batches.test.ts'],
+  },
+  {
+    name: 'large Batch at a gateway that is divided before its groups are known',
+    file: 'internal/server/sliced-batch.ts',
+    text: '  if (port.dividesBatches === true) return run;\n',
+    replacement: '',
+    tests: ['test/server/sliced-batch.test.ts'],
   },
   {
     name: 'batch refused as a whole though a part of it was carried out',
@@ -67,7 +81,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'touches that return values counted as writes alone when a batch is divided',
-    file: 'internal/server/sliced-batch.ts',
+    file: 'internal/model/batch-parts.ts',
     text: 'WRITE_BYTES + answerBytes(command.returnValue)',
     replacement: 'WRITE_BYTES',
     tests: [BATCH],

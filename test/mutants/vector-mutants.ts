@@ -178,4 +178,18 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
     replacement: '    seen,',
     tests: [CLIENT],
   },
+  {
+    name: 'watch of several groups that begins after a position of one of them',
+    file: 'internal/routing/merged-watch.ts',
+    text: '  if (watched.length === 1 && (owner',
+    replacement: '  if (watched.length > 0 && (owner',
+    tests: ['test/routing/merged-watch.test.ts'],
+  },
+  {
+    name: 'watch of a key that begins after a position of another group',
+    file: 'internal/routing/merged-watch.ts',
+    text: '(owner === undefined || owner === watched[0])',
+    replacement: '(owner === undefined || owner !== undefined)',
+    tests: ['test/routing/merged-watch.test.ts'],
+  },
 ];

@@ -15,6 +15,7 @@ import type {
   ScanAnswer,
 } from '#model/commands.ts';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
+import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
 import { makeEpoch, type Position, toLsn } from '#model/position.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { WatchMessage } from '#model/watch.ts';
@@ -27,6 +28,7 @@ import { Groups } from '#routing/groups.ts';
 import type { HoldLimits } from '#routing/hold.ts';
 import type { NodeKeys, NodeLinks } from '#routing/node-keys.ts';
 import type { Limits } from '#routing/router.ts';
+import { bytesOfAll } from '#routing/split-batch.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { missing } from '#test/routing/fake-bytes.ts';
@@ -234,6 +236,8 @@ export class FakeCluster {
         attempt(
           () => {
             group.checkNew(id);
+            // One name is one record.
+            if (bytesOfAll(writes) > ATOMIC_BYTES_MAX) throw new Broken('forgotten');
             return run(namedApart(writes, id), limits.user);
           },
           keysOf(writes),

@@ -1,7 +1,7 @@
 /** A watch of two groups, told as one, through breaks and within records of several messages. */
 import { describe, expect, it } from 'vitest';
 import type { WalnutError } from '#model/errors.ts';
-import { toLsn } from '#model/position.ts';
+import { NO_POSITION, toLsn } from '#model/position.ts';
 import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
 import { FakeCluster, type FakeGroup, mapOf } from '#test/routing/fake-cluster.ts';
 
@@ -89,6 +89,32 @@ describe('a watch of a cluster', () => {
       expect(error?.message).toContain(`is of the groups ${ids.join(', ')}, and this watch of g1, g2`);
     },
   );
+
+  it('is refused where it begins after a position, or the resume of a node, and other groups have none', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const { error } = await read(cluster, 1, { after: cluster.group('g1').position });
+    expect(error).toMatchObject({ code: 'invalid_argument', details: { nothingDone: true } });
+    expect(error?.message).toMatch(/^after is a position of one group.*this watch is of g1, g2/);
+  });
+
+  it('begins with the first record of each group where it is to', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['a'])]);
+    g2.watched.push([message(g2, 8, []), message(g2, 9, ['b'])]);
+    expect((await read(cluster, 2, { after: NO_POSITION })).keys.sort()).toEqual(['a', 'b']);
+  });
+
+  it('of one key begins after a position of the group that owns it, and of no other', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    const target = { kind: 'key', key: 'bar' } as const;
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['bar'])]);
+    expect((await read(cluster, 1, { target, after: g1.position })).keys).toEqual(['bar']);
+    const { error } = await read(cluster, 1, { target, after: g2.position });
+    expect(error).toMatchObject({ code: 'invalid_argument' });
+    expect(error?.message).toMatch(/^after is a position of group g2.*this watch is of g1:/);
+  });
 
   it('tells the changes of every group, with the place of each', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { GuardedKeys } from '#auth/guarded-keys.ts';
+import type { KeyRights } from '#model/access.ts';
+import { PART_BYTES_MAX, partsOf } from '#model/batch-parts.ts';
 import type { BatchOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { KeyValuePort } from '#model/ports.ts';
 import { SliceQueue } from '#platform/slice-queue.ts';
-import { createSlicedBatch, PART_BYTES_MAX, partsOf, type RunBatch } from '#server/sliced-batch.ts';
+import { createSlicedBatch, inParts, type RunBatch } from '#server/sliced-batch.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 
@@ -23,6 +27,7 @@ function touch(key: string, returnValue: boolean): BatchOperation {
 }
 
 const MIB = 1_024 * 1_024;
+const ALL: KeyRights = { read: [''], write: [''] };
 
 function opened(node = new FakeNode(), clock = new VirtualClock()) {
   const batches: (readonly BatchOperation[])[] = [];
@@ -48,6 +53,24 @@ describe('a batch that is refused as a whole', () => {
     const run: RunBatch = () => expect.fail('a part was carried out');
     const batch = createSlicedBatch(run, clock, new SliceQueue(clock), refuse);
     await expect((async () => batch([set('a', 2 * MIB), set('b', 2 * MIB)]))()).rejects.toBe(refusal);
+  });
+});
+
+describe('a port that divides batches by itself', () => {
+  it.each([
+    ['alone', (port: KeyValuePort) => port],
+    ['for a caller with some rights', (port: KeyValuePort) => new GuardedKeys(port, ALL)],
+  ])('gets a large one whole, %s', async (_, seen) => {
+    const { node, clock } = opened();
+    const { keyValue } = node.ports;
+    const sizes: number[] = [];
+    const batch: RunBatch = (operations, signal) => {
+      sizes.push(operations.length);
+      return keyValue.batch(operations, signal);
+    };
+    const port = seen(Object.assign(Object.create(keyValue), { batch, dividesBatches: true }));
+    await inParts(port, clock, new SliceQueue(clock))([set('a', 2 * MIB), set('b', 2 * MIB)]);
+    expect(sizes).toEqual([2]);
   });
 });
 

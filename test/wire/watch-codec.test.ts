@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { GROUPS_MAX } from '#cluster/shard-map.ts';
 import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
 import { type Lsn, toLsn } from '#model/position.ts';
@@ -45,7 +46,7 @@ describe('resume', () => {
         expect(() => fromResumeText(text.slice(0, i) + other + text.slice(i + 1))).toThrow();
       expect(() => fromResumeText(text.slice(0, i))).toThrow('malformed');
     }
-    for (const bad of ['', ' ', `${text}=`, 'x'.repeat(10_000), '4294967297-12']) {
+    for (const bad of ['', ' ', `${text}=`, 'x'.repeat(30_000), '4294967297-12']) {
       expect(() => fromResumeText(bad)).toThrow('malformed');
     }
   });
@@ -60,6 +61,14 @@ describe('resume', () => {
       after: undefined,
       places: places.slice(0, 1),
     });
+  });
+
+  it('of a gateway has as many groups as a cluster may have, with the longest names', () => {
+    const places = Array.from({ length: GROUPS_MAX }, (_, i) => ({
+      group: `${i}-`.padEnd(64, 'x'),
+      position: { epoch: 2 ** 52, lsn: toLsn(2 ** 40 + i) },
+    }));
+    expect(fromResumeText(toPlacesText(places))).toEqual({ after: undefined, places });
   });
 
   it('of a newer version, or that ends too early or too late, is refused', () => {
