@@ -35,10 +35,10 @@ export interface Electorate {
   readonly needed: number;
 }
 
-/** A group as the metadata store records it. The only place that makes leaders and terms. */
 /** The most groups of a cluster: the store takes the records of all, with epoch, id and slots, in one transaction. */
 export const GROUPS_MAX = 125;
 
+/** A group as the metadata store records it. The only place that makes leaders and terms. */
 export interface Group {
   readonly id: string;
   /** 128 bits, 32 hex digits. */

@@ -67,11 +67,15 @@ export class Groups {
     return this.ofSlot(slotOfKey(key));
   }
 
-  /** Those that may have keys with the prefix, in the order of their ids. Throws `unavailable` as `ofKey`, and while there is no map. */
+  /**
+   * Those that may have keys with the prefix, in the order of their ids: a group without slots has none.
+   * Throws `unavailable` as `ofKey`, and while there is no map.
+   */
   ofPrefix(prefix: string): readonly GroupCalls[] {
     if (isOfOneSlot(prefix)) return [this.ofKey(prefix)];
     if (this.cache.map === undefined) throw refused(NO_MAP);
-    return this.all;
+    const owners = this.owners.all();
+    return this.all.filter(({ id }) => owners.has(id));
   }
 
   /** A key that the group owns, which need not be there; undefined: it owns no slot. */

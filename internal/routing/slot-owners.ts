@@ -37,6 +37,17 @@ export class SlotOwners {
     return ownerOf(map.slots, slot);
   }
 
+  /** The ids of groups that own a slot, by the map or by a refusal that is newer. */
+  all(): ReadonlySet<string> {
+    const { map } = this.#cache;
+    const ids = new Set(map?.slots.map(({ group }) => group));
+    for (const slot of this.#hints.keys()) {
+      const id = this.ownerOf(slot);
+      if (id !== undefined) ids.add(id);
+    }
+    return ids;
+  }
+
   /**
    * The group `by` has refused. Unless another owner is known by now, asks a coordinator for a newer
    * map, at most once in 100 ms for all callers, and heeds the refusal where none comes. Never rejects.

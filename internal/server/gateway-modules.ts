@@ -44,6 +44,7 @@ function createAdmin(options: GatewayModulesOptions, startedMs: number): RpcModu
     return new WalnutError(
       'failed_precondition',
       `${why}; walnut cluster nodes lists them with their addresses`,
+      { nothingDone: true },
     );
   });
 }

@@ -192,4 +192,11 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
     replacement: '(owner === undefined || owner !== undefined)',
     tests: ['test/routing/merged-watch.test.ts'],
   },
+  {
+    name: 'watch of a cluster that waits for groups without slots',
+    file: 'internal/routing/groups.ts',
+    text: '    return this.all.filter(({ id }) => owners.has(id));',
+    replacement: '    return this.all.filter(() => owners.size > 0);',
+    tests: ['test/routing/merged-watch.test.ts'],
+  },
 ];

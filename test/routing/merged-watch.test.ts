@@ -97,6 +97,19 @@ describe('a watch of a cluster', () => {
     expect(error?.message).toMatch(/^after is a position of one group.*this watch is of g1, g2/);
   });
 
+  it('goes on from its places when a group was added that owns no slots yet, and does not ask that one', async () => {
+    const cluster = new FakeCluster(['g1', 'g2', 'g3']);
+    const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
+    const { slots } = mapOf(['g1', 'g2'], 2);
+    cluster.routed.cache.take({ kind: 'whole', map: { ...mapOf(['g1', 'g2', 'g3'], 2), slots }, epoch: 2 });
+    const places = [g1, g2].map(({ id, position }) => ({ group: id, position }));
+    g1.watched.push([message(g1, 5, []), message(g1, 6, ['a'])]);
+    g2.watched.push([message(g2, 8, []), message(g2, 9, ['b'])]);
+    const { keys, last } = await read(cluster, 2, { places });
+    expect(keys.sort()).toEqual(['a', 'b']);
+    expect(last?.places?.map(({ group }) => group)).toEqual(['g1', 'g2']);
+  });
+
   it('begins with the first record of each group where it is to', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];

@@ -45,6 +45,19 @@ describe('the owner of a slot', () => {
     expect(owners.ownerOf(1)).toBe('g1');
   });
 
+  it('is one of all: those of the map, and those that refusals name', async () => {
+    const { cache, owners } = open();
+    const { slots, ...rest } = mapOf(['g1', 'g2', 'g3'], 6);
+    cache.take({
+      kind: 'whole',
+      map: { ...rest, slots: slots.filter(({ group }) => group !== 'g3') },
+      epoch: 6,
+    });
+    expect([...owners.all()]).toEqual(['g1', 'g2']);
+    await owners.learn(refusal('g3', 7), 'g1');
+    expect([...owners.all()]).toEqual(['g1', 'g2', 'g3']);
+  });
+
   it('is nobody without a map', async () => {
     const cache = new MapCache({
       clock: new VirtualClock(),

@@ -149,3 +149,17 @@ it.each([
   expect([code, err]).toEqual([5, expect.stringContaining(message)]);
   expect(err).not.toContain('unknown rpc');
 });
+
+it.each(['Admin/Checkpoint', 'Admin/Digest', 'Coordinator/InitCluster'])(
+  'refuses %s with nothing done',
+  async (rpc) => {
+    const response = await fetch(`http://${gateway.address}/walnut.v1.${rpc}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
+    const { code, details } = (await response.json()) as { code: string; details: { type: string }[] };
+    expect(code).toBe('failed_precondition');
+    expect(details.map(({ type }) => type)).toContain('walnut.v1.Refusal');
+  },
+);
