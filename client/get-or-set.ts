@@ -31,7 +31,9 @@ export interface FillClient {
     value: Uint8Array,
     options: SetOptions & { signal?: AbortSignal | undefined },
   ): Promise<SetResponse>;
-  /** The session that the key is read and written in, one for each group; undefined: not known yet. */
+  /** The group that owns the key; undefined: not known yet. */
+  groupOf(key: string): string | undefined;
+  /** The session that the key is read and written in; undefined: not known yet. */
   sessionOf(key: string): Pick<Session, 'positions' | 'doubt'> | undefined;
   /** Aborts when the client is closed. */
   readonly closed: AbortSignal;
@@ -87,17 +89,14 @@ export class Loads {
   readonly #alone = new Flights<Content>();
   /** Calls whose callers went on without the cache. */
   readonly #left = new Set<AbortController>();
-  /** One for each group, by its session. */
-  readonly #breakers = new WeakMap<object, Breaker>();
+  /** One for each group, and one for the keys whose group is not known yet. */
+  readonly #breakers = new Map<string | undefined, Breaker>();
   readonly #random: Random;
-  /** For keys whose group is not known yet. */
-  readonly #breaker: Breaker;
 
   constructor({ client, clock, random }: LoadsOptions) {
     this.#client = client;
     this.#clock = clock;
     this.#random = random;
-    this.#breaker = new Breaker(clock, random);
   }
 
   /** Rejects with what `load` throws, as it is, where no stale value may be given, and with `CallError`s. */
@@ -174,10 +173,9 @@ export class Loads {
   }
 
   #breakerOf(key: string): Breaker {
-    const session = this.#client.sessionOf(key);
-    if (session === undefined) return this.#breaker;
-    const known = this.#breakers.get(session) ?? new Breaker(this.#clock, this.#random);
-    this.#breakers.set(session, known);
+    const group = this.#client.groupOf(key);
+    const known = this.#breakers.get(group) ?? new Breaker(this.#clock, this.#random);
+    this.#breakers.set(group, known);
     return known;
   }
 

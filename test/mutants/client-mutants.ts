@@ -4,8 +4,6 @@ import type { Mutant } from './mutant.ts';
 const GROUP = 'test/client/group-client.test.ts';
 const STEP = 'test/routing/next-step.test.ts';
 const ROUTER = 'test/routing/router.test.ts';
-const LOADS = 'test/client/get-or-set.test.ts';
-const OUTAGES = 'test/client/outages.test.ts';
 const NEAR = 'test/client/near-state.test.ts';
 const ROUTES = 'test/routing/group-routes.test.ts';
 
@@ -30,20 +28,6 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: '    checkKey(key);\n    return this.prefix + key;',
     replacement: '    return this.prefix + key;',
     tests: ['test/client/call-options.test.ts'],
-  },
-  {
-    name: 'getOrSet that drops the loss of what its session saw',
-    file: 'client/get-or-set.ts',
-    text: 'if (isLoss(error)) throw error;',
-    replacement: '',
-    tests: [LOADS],
-  },
-  {
-    name: 'getOrSet whose refresh drops the loss of what its session saw',
-    file: 'client/get-or-set.ts',
-    text: 'session?.doubt(position);',
-    replacement: 'session?.token;',
-    tests: [LOADS],
   },
   {
     name: 'client that repeats a write without a name after a lost answer',
@@ -179,27 +163,6 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     tests: [GROUP],
   },
   {
-    name: 'client that ends a load with the first caller that gives up',
-    file: 'client/flights.ts',
-    text: 'if (flight.progress.callers === 0 && ',
-    replacement: 'if (',
-    tests: [LOADS],
-  },
-  {
-    name: 'client that gives what it loaded although another was written meanwhile',
-    file: 'client/get-or-set.ts',
-    text: '    if (stored?.applied === false && stored.current !== undefined)',
-    replacement: '    if (stored?.applied === undefined && known.found)',
-    tests: [LOADS],
-  },
-  {
-    name: 'client that loads once for each caller',
-    file: 'client/flights.ts',
-    text: '    this.#underWay.set(key, flight);',
-    replacement: '',
-    tests: [LOADS],
-  },
-  {
     name: 'client that says of a replaced value which cannot be read that nothing was done',
     file: 'client/key-map.ts',
     text: "previous.value, 'done')",
@@ -331,76 +294,6 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: '    count += answer.count;',
     replacement: '    count = answer.count;',
     tests: ['test/client/paged-calls.test.ts'],
-  },
-  {
-    name: 'getOrSet that loads where it is refused',
-    file: 'client/get-or-set.ts',
-    text: 'if (plan.loadAfterMs !== Number.POSITIVE_INFINITY && isUnreadable(error)) return undefined;',
-    replacement: 'if (error instanceof CallError) return undefined;',
-    tests: [LOADS],
-  },
-  {
-    name: 'getOrSet that waits for a silent cache as long as a call may take',
-    file: 'client/breaker.ts',
-    text: 'onSilence();\n        resolve(undefined);',
-    replacement: 'onSilence();',
-    tests: [OUTAGES],
-  },
-  {
-    name: 'getOrSet that waits again for a cache which another caller found silent',
-    file: 'client/breaker.ts',
-    text: ' || this.#silentMs() >= Math.max(loadAfterMs, 1)',
-    replacement: '',
-    tests: [OUTAGES],
-  },
-  {
-    name: 'getOrSet whose every call asks a cache that is down',
-    file: 'client/breaker.ts',
-    text: 'this.#underWay === 0 && pausedMs',
-    replacement: 'pausedMs',
-    tests: ['test/client/breaker.test.ts'],
-  },
-  {
-    name: 'getOrSet that goes on without a cache which has answered again',
-    file: 'client/breaker.ts',
-    text: '    this.#failedAtMs = undefined;',
-    replacement: '',
-    tests: [OUTAGES],
-  },
-  {
-    name: 'getOrSet that takes the failure of one key for one of the cache',
-    file: 'client/breaker.ts',
-    text: 'if (askedAtMs < this.#answeredAtMs) {',
-    replacement: 'if (askedAtMs < 0) {',
-    tests: ['test/client/breaker.test.ts'],
-  },
-  {
-    name: 'getOrSet that loads twice at once where the cache goes away during a load',
-    file: 'client/get-or-set.ts',
-    text: 'if (stored?.progress.isLoading === true)',
-    replacement: 'if (stored?.progress === undefined && stored !== undefined)',
-    tests: [OUTAGES],
-  },
-  {
-    name: 'getOrSet that does not notice that the cache goes away while it waits for another caller',
-    file: 'client/get-or-set.ts',
-    text: 'isSilent.then((is) => (is ? undefined : asked))',
-    replacement: 'isSilent.then(() => asked)',
-    tests: [OUTAGES],
-  },
-  {
-    name: 'getOrSet that loads anew without the cache for nobody',
-    file: 'client/get-or-set.ts',
-    text: 'if (isRefresh && progress.callers === FOR_ITSELF) throw unreadable();',
-    replacement: '',
-    tests: [OUTAGES],
-  },
-  {
-    name: 'client whose close waits for reads that nobody waits for',
-    file: 'client/get-or-set.ts',
-    text: 'for (const ends of this.#left) ends.abort();',
-    replacement: '',
-    tests: [OUTAGES],
   },
   {
     name: 'client that takes a promise for a token that is ill-formed',

@@ -35,6 +35,7 @@ import { HTTP2_CLIENT_MUTANTS } from './http2-client-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { JSON_MUTANTS } from './json-mutants.ts';
+import { LOAD_MUTANTS } from './load-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMBER_MUTANTS } from './member-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
@@ -242,6 +243,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   ...CLIENT_MUTANTS,
+  ...LOAD_MUTANTS,
   ...CLUSTER_CLIENT_MUTANTS,
   ...EXECUTABLE_MUTANTS,
   ...FAILOVER_MUTANTS,
