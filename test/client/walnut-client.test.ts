@@ -353,7 +353,7 @@ describe('failures', () => {
         return found(request);
       });
     });
-    const client = open({ address: 'told:1', transport, timeoutMs: 2_000 });
+    const client = open({ address: 'told:1', transport, attemptMs: 1_000, timeoutMs: 2_000 });
     await client.get('a');
     await client.get('b', { waitMs: 30_000 });
     await client.get('c', { waitMs: 4_000_000_000 });
