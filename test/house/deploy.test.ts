@@ -138,16 +138,18 @@ describe('the dashboard', () => {
   };
   const charts = dashboard.panels.filter(({ type }) => type !== 'row');
 
-  it('asks for metrics that there are, by the group and the node that are chosen', () => {
+  it('asks for metrics that there are, by the node, gateway or coordinator that is chosen', () => {
     const expressions = charts.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
     const others = [...dashboard.templating.list, ...dashboard.annotations.list].map((one) =>
       JSON.stringify(one),
     );
     expect([...expressions, ...others].flatMap(unknownMetrics)).toEqual([]);
     const metrics = expressions.join('\n').match(/\b(?:walnut|process)_[a-z0-9_]+/g) ?? [];
-    expect(expressions.join('\n').match(/group=~"\$group",instance=~"\$instance"/g)).toHaveLength(
-      metrics.length,
-    );
+    const chosen = /\{(?:group=~"\$group",instance=~"\$instance"|instance=~"\$(?:gateway|coordinator)")[,}]/g;
+    expect(expressions.join('\n').match(chosen)).toHaveLength(metrics.length);
+    for (const kind of ['gateway', 'coordinator'])
+      for (const expr of expressions.filter((each) => each.includes(`walnut_${kind}_`)))
+        expect(expr).toContain(`{instance=~"$${kind}"`);
   });
 
   it('has panels that say what they show, each once and within the width', () => {
