@@ -14,7 +14,7 @@ import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from '.
 import type { CliIo } from './cli-io.ts';
 import type { AddressSource, GivenOptions, Target } from './context/choose-context.ts';
 import { renderJson, showText } from './output/output.ts';
-import { CLEAR_SCREEN, type Colors, chooseColors, guardTerminal } from './output/terminal.ts';
+import { CLEAR_SCREEN, type Colors, canErase, chooseColors, guardTerminal } from './output/terminal.ts';
 
 /** One run of one command. */
 export interface Invocation {
@@ -168,7 +168,9 @@ export async function showAgain(
   json: () => unknown,
   text: () => string,
 ): Promise<void> {
-  const shown = isJson ? JSON.stringify(json()) : `${io.isOutTerminal ? CLEAR_SCREEN : ''}${text()}`;
+  const shown = isJson
+    ? JSON.stringify(json())
+    : `${canErase(io, io.isOutTerminal) ? CLEAR_SCREEN : ''}${text()}`;
   await io.write(`${shown}\n`);
 }
 

@@ -5,8 +5,8 @@
  * lines that cannot be written are dropped and counted (`line-output.ts`), and
  * fields that cannot be serialized are omitted. Lines with the same message share
  * a pace (`line-pace.ts`), so that nobody fills the log by causing one line over and
- * over; the last line of a process, `fatal`, has none. `NO_COLOR` is honoured
- * (no-color.org).
+ * over; the last line of a process, `fatal`, has none. `NO_COLOR` (no-color.org) and
+ * `TERM=dumb` are honoured.
  */
 import { isatty } from 'node:tty';
 import pino from 'pino';
@@ -62,7 +62,7 @@ export function createLogger(options: LoggerOptions): LevelLogger {
   } = options;
   const { isTerminal, tryWrite } = destination;
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && isTerminal);
-  const hasColors = isTerminal && (env['NO_COLOR'] ?? '') === '';
+  const hasColors = isTerminal && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const lineTo = (write: (line: string) => void): pino.Logger =>
     createPino(fields, isPretty ? prettyStream(write, hasColors) : { write });
   const describeGap = ({ lines, code }: Gap): string => {

@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeState, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { type Invocation, showAgain } from '../../cmd/walnut/command-host.ts';
 import { renderFacts, renderTable, widthOf, wrap } from '../../cmd/walnut/output/table.ts';
 import {
   chooseColors,
@@ -98,6 +99,20 @@ describe('a terminal', () => {
 });
 
 describe('text for a terminal', () => {
+  it.each([
+    [{}, true],
+    [{ NO_COLOR: '1' }, true],
+    [{ TERM: 'dumb' }, false],
+  ])('replaces what was shown before with %j: %s', async (env, isReplaced) => {
+    const { io, out } = memoryIo({ isTerminal: true, env });
+    const { columns, ...colors } = chooseColors(io, true);
+    const invocation = { io: guardTerminal(io), isJson: false } as Invocation;
+    await showAgain(invocation, Object, () => colors.red(`${columns}`));
+    const text = Buffer.concat(out).toString();
+    expect(text.includes('\u001b[2J')).toBe(isReplaced);
+    if (!isReplaced) expect(text).toBe('80\n');
+  });
+
   it('is escaped character by character, the tool’s own sequences apart', () => {
     expect(escapeControls('a\tb\nc\u0000\u007f\u0085\u2028\u{e0001}é👩\u200d🚀')).toBe(
       'a\tb\nc\\u0000\\u007f\\u0085\\u2028\\udb40\\udc01é👩\u200d🚀',

@@ -132,7 +132,7 @@ describe('createLogger', () => {
     expect(lines.join('')).toContain('hello');
   });
 
-  it('colours terminals unless NO_COLOR is set', () => {
+  it('colours terminals unless NO_COLOR is set, or they know no colours', () => {
     const show = (isTTY: boolean, env: object): string => {
       const { lines, logger } = capture({ format: 'pretty', isTTY, env });
       logger.info({}, 'hello');
@@ -140,6 +140,7 @@ describe('createLogger', () => {
     };
     expect(show(true, {})).toContain('\u001b[');
     expect(show(true, { NO_COLOR: '1' })).not.toContain('\u001b[');
+    expect(show(true, { TERM: 'dumb' })).not.toContain('\u001b[');
     expect(show(false, {})).not.toContain('\u001b[');
   });
 });

@@ -1,7 +1,7 @@
 /** Progress of a long job on stderr: one changing line on a terminal, else one line every 5 s. Short jobs show nothing. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CliIo } from '../cli-io.ts';
-import { chooseColors, own } from './terminal.ts';
+import { canErase, chooseColors, own } from './terminal.ts';
 
 export interface Progress {
   /** How many things are done so far. */
@@ -18,8 +18,9 @@ const CLEAR_LINE = own('\r\u001b[K');
 /** Resolves after `done` aborts, with the changing line cleared. */
 export async function showProgress(io: CliIo, progress: Progress, done: AbortSignal): Promise<void> {
   const colors = chooseColors(io, io.isErrTerminal);
+  const isChanging = canErase(io, io.isErrTerminal);
   await delay(QUIET_MS, undefined, { signal: done }).catch(() => {});
-  const intervalMs = io.isErrTerminal ? TERMINAL_MS : LINE_MS;
+  const intervalMs = isChanging ? TERMINAL_MS : LINE_MS;
   let hasShown = false;
   while (!done.aborted) {
     const startMs = performance.now();
@@ -30,10 +31,10 @@ export async function showProgress(io: CliIo, progress: Progress, done: AbortSig
     if (done.aborted) break;
     const perS = ((progress.count() - before) * 1_000) / (performance.now() - startMs);
     const line = progress.describe(perS);
-    io.note(io.isErrTerminal ? `${CLEAR_LINE}${colors.dim(line)}` : `${line}\n`);
+    io.note(isChanging ? `${CLEAR_LINE}${colors.dim(line)}` : `${line}\n`);
     hasShown = true;
   }
-  if (hasShown && io.isErrTerminal) io.note(CLEAR_LINE);
+  if (hasShown && isChanging) io.note(CLEAR_LINE);
 }
 
 /** Shows progress for as long as `work` takes. */

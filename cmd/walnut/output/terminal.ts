@@ -95,11 +95,16 @@ export const PLAIN: Colors = {
 /** Used if the terminal does not state its width. */
 const COLUMNS_DEFAULT = 80;
 
+/** True if what was shown can be replaced by what is newer. */
+export function canErase({ env }: CliIo, isTerminal: boolean): boolean {
+  return isTerminal && env.TERM !== 'dumb';
+}
+
 /** Colours are used on a terminal only, and not if NO_COLOR (https://no-color.org) is set. */
 export function chooseColors(io: CliIo, isTerminal: boolean): Colors {
-  const hasOptedOut = (io.env.NO_COLOR ?? '') !== '' || io.env.TERM === 'dumb';
+  const hasColors = canErase(io, isTerminal) && (io.env.NO_COLOR ?? '') === '';
   const paint = (on: number, off: number) => (text: string) =>
-    isTerminal && !hasOptedOut ? `${own(`\u001b[${on}m`)}${text}${own(`\u001b[${off}m`)}` : text;
+    hasColors ? `${own(`\u001b[${on}m`)}${text}${own(`\u001b[${off}m`)}` : text;
   return {
     columns: isTerminal ? (io.columns ?? COLUMNS_DEFAULT) : Number.POSITIVE_INFINITY,
     bold: paint(1, 22),
