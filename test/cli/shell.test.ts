@@ -233,6 +233,8 @@ describe('Tab and hints', () => {
     ['set k us', [], ''],
     ["get 'us", [], ''],
     ['wal verify us', [], ''],
+    ['gte ', [], ''],
+    ['wal nosuch ver', [], ''],
     ['\\h', ['\\help '], '\\h'],
   ])('after %j offer %j', async (line, offers, typed) => {
     expect(await complete(line, TREE, ['\\help', '\\quit'], find)).toEqual({ offers, typed });
@@ -262,7 +264,7 @@ describe('at a terminal', () => {
   /** Types each text when the prompt is there, or what it names; resolves when the shell ends. */
   async function converse(
     typed: readonly (string | { after: string; type: string })[],
-    { isTerminal = false, NO_COLOR = '1' } = {},
+    { isTerminal = false, NO_COLOR = '1', TERM = 'xterm' } = {},
   ) {
     const output = new PassThrough();
     const left = typed.map((each) => (typeof each === 'string' ? { after: '> ', type: each } : each));
@@ -280,7 +282,7 @@ describe('at a terminal', () => {
       terminal: { input, output },
       isTerminal,
       columns: 100,
-      env: { NO_COLOR, WALNUT_HISTORY_FILE: join(directory, 'history') },
+      env: { NO_COLOR, TERM, WALNUT_HISTORY_FILE: join(directory, 'history') },
     });
     return { ...ran, shown };
   }
@@ -330,6 +332,13 @@ describe('at a terminal', () => {
     expect(err).toContain('\\nope is not known: expected \\help, \\json, \\quit');
     expect(err).toContain('to leave: \\quit or Ctrl-D');
     expect(out).toMatch(/^OK /);
+  });
+
+  it('lines come from the system of a terminal that is dumb, which has shown them already', async () => {
+    const { code, out, err, shown } = await converse(['set k 1\n', 'get k\n', '\\quit\n'], { TERM: 'dumb' });
+    expect([code, out]).toEqual([0, expect.stringMatching(/^OK .*\n1$/)]);
+    expect(shown).toBe(`${node.address}> `.repeat(3));
+    expect(err).not.toContain('Tab');
   });
 
   it('Ctrl-C ends a command and not the shell', async () => {

@@ -43,7 +43,9 @@ export async function complete(
   const { command, option } = place;
   if (option !== undefined) return offer(option.choices, typed);
   if (typed.startsWith('-')) return offer(textsOf(command, '-'), typed);
-  if (command.arguments.length === 0) return offer(textsOf(command, ''), typed);
+  // Behind a word that is no command none is named.
+  if (command.arguments.length === 0)
+    return place.arguments > 0 ? NOTHING : offer(textsOf(command, ''), typed);
   if (place.arguments === 0 && command.choices.length > 0) return offer(command.choices, typed);
   if (!isKey(command, place.arguments)) return NOTHING;
   const prefix = last?.text ?? '';

@@ -12,6 +12,8 @@ export interface LineEditorOptions {
   hint(line: string): string;
   /** Makes the hint look different from what is typed; undefined: hints are not shown. */
   readonly dim: ((text: string) => string) | undefined;
+  /** True if the terminal moves its cursor; else its system edits the line, and Ctrl-C is a signal. */
+  readonly canEdit: boolean;
   /** Columns of a line. */
   columns(): number;
 }
@@ -36,7 +38,7 @@ export class LineEditor {
     this.#lines = createInterface({
       input: terminal.input,
       output: terminal.output,
-      terminal: true,
+      terminal: options.canEdit,
       history: [...options.history].reverse(),
       historySize: Math.max(1, options.history.length) + WAITING_MAX,
       removeHistoryDuplicates: true,

@@ -6,13 +6,14 @@ import { CommandHost, usageError } from '../command-host.ts';
 import { loadCommands } from '../command-table.ts';
 import { type CommandWords, commandTree } from '../completion/command-tree.ts';
 import { wholeProgram } from '../completion/completion-command.ts';
+import { canErase } from '../output/terminal.ts';
 import { complete, hintFor } from './complete.ts';
 import { History, historyFile } from './history.ts';
 import { LineEditor } from './line-editor.ts';
 import { type Shell, withoutStdin } from './shell.ts';
 import { parseShellLine, type ShellLine } from './shell-line.ts';
 
-const GREETING = 'Commands as on the command line, without "walnut". \\help lists them; Tab completes.\n';
+const GREETING = 'Commands as on the command line, without "walnut". \\help lists them';
 const OWN_COMMANDS = ['\\help', '\\json', '\\quit'];
 const COLUMNS_DEFAULT = 80;
 /** Tab looks at so many pages of a scan, and waits so long for each. */
@@ -28,6 +29,7 @@ export async function runTerminal(shell: Shell, terminal: Terminal): Promise<Exi
     tree = all;
   });
   const hasColors = colors.dim(' ') !== ' ';
+  const canEdit = canErase(io, true);
   const editor = new LineEditor(terminal, {
     history: history.lines,
     complete: async (line) => {
@@ -35,11 +37,12 @@ export async function runTerminal(shell: Shell, terminal: Terminal): Promise<Exi
       return complete(line, tree, OWN_COMMANDS, (prefix) => findKeys(shell, prefix));
     },
     hint: (line) => hintFor(line, tree),
+    canEdit,
     dim: hasColors ? (text) => `\u001b[2m${text}\u001b[22m` : undefined,
     columns: () => terminal.output.columns || COLUMNS_DEFAULT,
   });
   io.interrupted.addEventListener('abort', () => editor.close(), { once: true });
-  io.note(GREETING);
+  io.note(`${GREETING}${canEdit ? '; Tab completes' : ''}.\n`);
   if (history.problem !== undefined) io.note(`The history is not kept: ${history.problem}\n`);
   try {
     return await converse(shell, editor, history, terminal);
