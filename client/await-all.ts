@@ -37,8 +37,9 @@ export async function awaitOf(
     return await Promise.any(asked);
   } catch (error) {
     const { errors } = error as { errors: CallError[] };
-    // A group that did not say may have what others deny.
-    throw errors.find(({ code }) => code !== Code.DataLoss) ?? errors[0];
+    // A group that did not say may have what others deny; one that is not meant says nothing.
+    const said = errors.filter(({ code }) => code !== Code.FailedPrecondition);
+    throw said.find(({ code }) => code !== Code.DataLoss) ?? said[0] ?? errors[0];
   } finally {
     options.signal?.removeEventListener('abort', onAbort);
     over.abort();

@@ -105,8 +105,8 @@ function checkTypes({
     throw invalid(`session is ${shown(session)}: expected a Session, such as Session.from(text)`);
   if (cluster !== undefined && session?.positions.some(({ group }) => group === '') === true)
     throw invalid(
-      'session does not say which group its positions are of: expected one that a client of the cluster, of its ' +
-        'gateway or of its nodes gave, whose text begins with s2 or s3; else leave session out, and begin anew',
+      'session does not say which groups all of its positions are of: expected one that a client of the cluster, of ' +
+        'its gateway or of its nodes has begun, whose text begins with s2 or s3; else leave session out, and begin anew',
     );
 }
 

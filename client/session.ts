@@ -69,6 +69,8 @@ export class Session {
   #group = '';
   /** A node has answered, and no answer since was of another group. */
   #isOfNode = false;
+  /** It comes from a text of a node, and nobody has answered yet, so it may be of another group than who is asked. */
+  #isUnmet = false;
   /** Never changed in place. */
   #ofGroups: GroupPositions = NONE;
 
@@ -97,7 +99,7 @@ export class Session {
       });
     const session = new Session(token);
     session.#group = group ?? '';
-    session.#isOfNode = group !== undefined;
+    session.#isOfNode = session.#isUnmet = group !== undefined;
     for (const position of unproven) session.doubt(position);
     session.#ofGroups = parts
       .filter((part) => part.includes('_'))
@@ -152,10 +154,11 @@ export class Session {
 
   /**
    * The token, to store or to pass to another process; undefined before the first answer, and
-   * in a session of several groups, of which `toString` has all.
+   * in a session of several groups, of which `toString` has all. It names its group where a text has named
+   * that, until an answer is of it: nodes of other groups and gateways know then what it says nothing of.
    */
   get token(): Position | undefined {
-    return this.isOfGroups ? undefined : this.#token;
+    return this.isOfGroups ? undefined : this.#token && this.#asked(this.#token);
   }
 
   /** True if answers said which groups of a cluster they are of. */
@@ -207,6 +210,7 @@ export class Session {
    * said yet which group they are of.
    */
   get unproven(): readonly Position[] {
+    if (this.#isUnmet) return this.#unproven.map((position) => this.#asked(position));
     if (!this.isOfGroups || this.#token === undefined) return this.#unproven;
     return [this.#token, ...this.#unproven];
   }
@@ -247,6 +251,7 @@ export class Session {
     this.observeWrite(other.#token && withGroup(other.#token, other.#group));
     for (const position of other.#unproven) this.doubt(withGroup(position, other.#group));
     for (const position of other.#ofGroups) this.observeWrite(position);
+    this.#isUnmet ||= other.#isUnmet && this.#group === other.#group;
   }
 
   /**
@@ -270,6 +275,7 @@ export class Session {
     this.#required = undefined;
     this.#unproven = NONE;
     this.#group = '';
+    this.#isUnmet = false;
     this.#ofGroups = NONE;
   }
 
@@ -303,7 +309,13 @@ export class Session {
     if (group === '') return true;
     if (!this.#isOfNode || this.isOfGroups) return false;
     if (this.#group === '') this.#group = group;
+    if (this.#group === group) this.#isUnmet = false;
     return this.#group === group;
+  }
+
+  /** The position as a call has it. */
+  #asked(position: Position): Position {
+    return this.#isUnmet ? withGroup(position, this.#group) : position;
   }
 
   /** From now on the session is of groups. */
@@ -314,7 +326,7 @@ export class Session {
       this.#unproven = NONE;
       this.#group = '';
     }
-    this.#isOfNode = false;
+    this.#isOfNode = this.#isUnmet = false;
     this.#ofGroups = withPositions(this.#ofGroups, [position]);
   }
 

@@ -48,6 +48,7 @@ export class SessionKeys implements KeyValuePort {
   readonly #brought: Seen;
   /** What the node behind the port has to show; undefined: the port does that itself. */
   readonly #own: GroupSeen | undefined;
+  readonly #group: string | undefined;
   readonly #isAsked: boolean;
   #seen: Seen;
 
@@ -60,6 +61,7 @@ export class SessionKeys implements KeyValuePort {
     this.#port = port;
     this.#isAsked = seen !== undefined;
     this.#brought = this.#seen = seen ?? [];
+    this.#group = group;
     this.#own = group === undefined ? undefined : seenOfNode(port, group, this.#brought);
     this.#tell = tell;
   }
@@ -157,6 +159,13 @@ export class SessionKeys implements KeyValuePort {
   }
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
+    const { position } = command;
+    if (this.#group !== undefined && isOfOther(position, this.#group))
+      throw new WalnutError(
+        'failed_precondition',
+        `the position is of group ${position.group}, and this node is of group ${this.#group}: expected a node of ` +
+          'that group, or a gateway',
+      );
     return this.#noted(
       () => this.#port.awaitDurable(command, signal),
       ({ durable }) => this.#note(durable),
@@ -240,12 +249,17 @@ export class SessionKeys implements KeyValuePort {
   }
 }
 
+function isOfOther(position: Position | undefined, group: string): boolean {
+  return position?.group !== undefined && position.group !== group;
+}
+
 /** A node has one history at a time, so its own word proves what was seen before. */
 function seenOfNode(port: KeyValuePort, group: string, seen: Seen): GroupSeen {
   return new GroupSeen({
     group,
     seen,
-    ownOf: (named) => named,
+    // A position of another group says nothing of the keys of this one.
+    ownOf: (named) => (isOfOther(named, group) ? undefined : named),
     prove: async ({ key, waitMs }, { earlier }, signal) => {
       for (const atLeast of earlier) await port.get({ key, waitMs, atLeast }, signal);
     },

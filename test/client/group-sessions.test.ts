@@ -240,13 +240,15 @@ describe('a client at a node of a cluster', () => {
   });
 
   it.each([
-    ['a text of a node', Session.from('s3.g1.1-2')],
-    ['a text of an earlier version', Session.from('s1.1-2')],
-    ['what was seen of the group alone', Session.ofGroups([at('g1', 1, 1), at('g1', 1, 2)]).partOf('g1')],
-  ])('goes on with %s', async (_, session) => {
+    ['a text of a node, whose group it names first', Session.from('s3.g1.1-2'), 'g1'],
+    ['a text of an earlier version', Session.from('s1.1-2'), ''],
+    ['what was seen of the group alone', Session.ofGroups([at('g1', 1, 1), at('g1', 1, 2)]).partOf('g1'), ''],
+  ])('goes on with %s', async (_, session, group) => {
     const { client, brought, atLeast } = openNode(session);
     await client.get('a');
-    expect([atLeast, brought, String(session)]).toEqual([[at('', 1, 2)], [null], 's3.g1.1-5']);
+    await client.get('a');
+    expect(atLeast).toEqual([at(group, 1, 2), at('', 1, 5)]);
+    expect([brought, String(session)]).toEqual([[null, null], 's3.g1.1-6']);
   });
 
   it('has one of groups once an answer names another one', async () => {
@@ -333,8 +335,15 @@ describe('the session of a node of a cluster', () => {
     const text = String(ofNode(at('g-1', 1, 5), at('g-1', 2 ** 33, 3)));
     expect(text).toBe('s3.g-1.8589934592-3.1-5');
     const session = Session.from(text);
-    expect([String(session), session.unproven]).toEqual([text, [at('', 1, 5)]]);
+    // It names the group until an answer is of it.
+    expect([String(session), session.unproven]).toEqual([text, [at('g-1', 1, 5)]]);
+    expect(session.token).toEqual(at('g-1', 2 ** 33, 3));
     expect(session.positions).toEqual([at('g-1', 1, 5), at('g-1', 2 ** 33, 3)]);
+    const joined = new Session();
+    joined.join(session);
+    expect([joined.token, joined.unproven]).toEqual([session.token, session.unproven]);
+    joined.observe(at('g-1', 2 ** 33, 4));
+    expect([joined.token, joined.unproven]).toEqual([at('', 2 ** 33, 4), [at('', 1, 5)]]);
     session.observe(at('g2', 1, 1));
     expect(String(session)).toBe('s2.g-1_1-5.g-1_8589934592-3.g2_1-1');
   });

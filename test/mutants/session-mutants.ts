@@ -5,6 +5,20 @@ const tests = ['test/client/session.test.ts'];
 
 export const SESSION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'node that takes the position of another group for one of its own that was discarded',
+    file: 'internal/server/session-keys.ts',
+    text: '(isOfOther(named, group) ? undefined : named)',
+    replacement: 'named',
+    tests: ['test/server/node-session.test.ts'],
+  },
+  {
+    name: 'session of a text that does not tell its group to those who have not answered yet',
+    file: 'client/session.ts',
+    text: 'session.#isOfNode = session.#isUnmet = group !== undefined;',
+    replacement: 'session.#isOfNode = group !== undefined;',
+    tests: ['test/client/group-sessions.test.ts'],
+  },
+  {
     name: 'session that doubts an earlier position of the epoch of its token',
     file: 'client/session.ts',
     text: 'this.#unproven.filter((one) => one.epoch !== position.epoch);',

@@ -75,6 +75,23 @@ describe('a node of a cluster', () => {
     expect((await ask({}, true)).headers[SEEN]).toBe('g2=7-7');
   });
 
+  it('leaves out a position that names another group, and waits for none', async () => {
+    const { running } = await open('g1');
+    const call = (rpc: string, message: object): Promise<PlainAnswer> =>
+      http1(running, 'POST', `/walnut.v1.KVStore/${rpc}`, {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(message),
+      });
+    const position = (group: string) => ({ epoch: '4', lsn: '9', group });
+    await call('Get', { key: 'k', atLeast: position('g2') });
+    await call('Batch', {
+      operations: [{ get: { key: 'k', atLeast: position('g2') } }, { delete: { key: 'k' } }],
+    });
+    expect([running.node.calls.length > 0, askedOf(running)]).toEqual([true, []]);
+    const awaited = await call('AwaitDurable', { position: position('g2') });
+    expect(awaited.text).toContain('the position is of group g2, and this node is of group g1');
+  });
+
   it('tells a session that only scans once what is lost, and keeps no position that a page has shown', async () => {
     const { running, get } = await open('g1');
     const { keyValue } = running.node.ports;

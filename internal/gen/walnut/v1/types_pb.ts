@@ -37,7 +37,8 @@ export type Position = Message<"walnut.v1.Position"> & {
    * The group of a cluster whose log it is, in answers of a gateway and of a node of a
    * cluster; empty: not told, as in versions and in a plain group.
    * Sent back to a gateway it saves a question to the groups, and one that the cluster
-   * does not have is INVALID_ARGUMENT. A node goes by the epoch, which no two groups share.
+   * does not have is INVALID_ARGUMENT. A node takes one of another group for none, and
+   * goes by the epoch, which no two groups share, where no group is named.
    *
    * @generated from field: string group = 3;
    */
