@@ -20,7 +20,9 @@ export function checkCodec(codec: unknown): void {
 /** The bytes of the value of `key`. Throws INVALID_ARGUMENT where there are none. */
 export function encoded<T>(codec: Codec<T>, key: string, value: T): Uint8Array {
   try {
-    return codec.encode(value);
+    const content: unknown = codec.encode(value);
+    if (content instanceof Uint8Array) return content;
+    throw new TypeError(`the codec gave ${shown(content)}: expected a Uint8Array`);
   } catch (error) {
     if (error instanceof CallError) throw error;
     throw invalid(`the value of ${JSON.stringify(key)} cannot be encoded: ${messageOf(error)}`);

@@ -154,14 +154,19 @@ export class Loads {
     { breaker, plan, doubt, signal }: Asking,
   ): Promise<T | undefined> {
     const ends = new AbortController();
+    // A signal of another realm, or of a library, is none that `AbortSignal.any` takes.
+    const onAbort = (): void => ends.abort();
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
     let isLeft = false;
     const ask = async (): Promise<T> => {
       try {
-        return await call(signal === undefined ? ends.signal : AbortSignal.any([signal, ends.signal]));
+        return await call(ends.signal);
       } catch (error) {
         if (isLeft) doubt(error);
         throw error;
       } finally {
+        signal?.removeEventListener('abort', onAbort);
         this.#left.delete(ends);
       }
     };

@@ -5,6 +5,7 @@
  * are checked against Keyv's interfaces by shape, so that Keyv is no dependency.
  */
 import { Code } from '@connectrpc/connect';
+import { checkNames, namesOf } from './call-options.ts';
 import { text } from './codecs.ts';
 import { type CallError, invalid } from './failures.ts';
 import { KeyMap, type MapClient, type MapSetOptions } from './key-map.ts';
@@ -28,6 +29,7 @@ export interface Keyv5Entry {
   readonly ttl?: number | undefined;
 }
 
+const OPTIONS = namesOf({ prefix: true } satisfies Record<keyof KeyvWalnutOptions, true>);
 /** Between the namespace and the key. */
 const SEPARATOR = ':';
 
@@ -37,7 +39,9 @@ class Entries {
   readonly #prefix: string;
   readonly #map: KeyMap<string>;
 
-  constructor(client: MapClient, { prefix = 'keyv:' }: KeyvWalnutOptions) {
+  constructor(client: MapClient, options: KeyvWalnutOptions) {
+    checkNames(options, OPTIONS);
+    const { prefix = 'keyv:' } = options;
     if (prefix === '')
       throw invalid('prefix is empty: expected one, so that clear deletes only what is Keyv’s');
     this.#client = client;

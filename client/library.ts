@@ -2,7 +2,7 @@
 /** What the package exports: the client in Node. Whatever is not named here may change without notice. */
 
 export { Code } from '@connectrpc/connect';
-export { Durability } from '#gen/walnut/v1/types_pb.ts';
+export { Durability, Op } from '#gen/walnut/v1/types_pb.ts';
 export type { Outcome, Told } from '#routing/failure.ts';
 export type { ReadPolicy } from '#routing/group-routes.ts';
 export type { ClientTlsOptions, WalnutClientOptions } from './client-options.ts';
@@ -11,10 +11,22 @@ export { connect } from './connect.ts';
 export type { CallEnd, OperationEnd, OutageEvent, RetryBegin } from './diagnostics.ts';
 export { CallError } from './failures.ts';
 export type { Load } from './get-or-set.ts';
-export type { KeyMap, Replaced } from './key-map.ts';
+export type { KeyMap, MapChange, Replaced } from './key-map.ts';
 export type { GetOrSetOptions } from './load-plan.ts';
 export type { NearOptions, NearStats } from './near-cache.ts';
-export type { CallOptions, DeleteOptions, GetOptions, SetOptions } from './operations.ts';
+export type {
+  AtomicOperation,
+  AtomicOptions,
+  AwaitDurableOptions,
+  CallOptions,
+  DeleteOptions,
+  GetOptions,
+  GetUpdatesOptions,
+  IncrementOptions,
+  SetOptions,
+  TouchOptions,
+} from './operations.ts';
+export type { DeletePrefixOptions, ScanOptions } from './paged-calls.ts';
 export { Session } from './session.ts';
 export type { WalnutClient } from './walnut-client.ts';
 export type { WatchOptions, WatchTarget } from './watch.ts';

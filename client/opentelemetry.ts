@@ -14,6 +14,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
+import { checkNames, namesOf } from './call-options.ts';
 import type { OperationEnd, OutageEvent, RetryBegin } from './diagnostics.ts';
 
 export interface InstrumentOptions {
@@ -23,6 +24,7 @@ export interface InstrumentOptions {
   readonly meter?: Meter;
 }
 
+const OPTIONS = namesOf({ tracer: true, meter: true } satisfies Record<keyof InstrumentOptions, true>);
 const NAME = 'walnut';
 const SYSTEM = { 'db.system.name': 'walnut' } as const;
 /** Bounds that the conventions for databases name, seconds. */
@@ -35,10 +37,9 @@ const SECOND_MS = 1_000;
  * that is active where it is called. The metrics are `db.client.operation.duration`
  * (seconds), `walnut.client.retries`, `walnut.client.outages` and `walnut.client.uncached_loads`.
  */
-export function instrument({
-  tracer = trace.getTracer(NAME),
-  meter = metrics.getMeter(NAME),
-}: InstrumentOptions = {}): () => void {
+export function instrument(options: InstrumentOptions = {}): () => void {
+  checkNames(options, OPTIONS);
+  const { tracer = trace.getTracer(NAME), meter = metrics.getMeter(NAME) } = options;
   const durations = meter.createHistogram('db.client.operation.duration', {
     description: 'How long calls of methods of the client took',
     unit: 's',

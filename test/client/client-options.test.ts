@@ -1,10 +1,11 @@
-/** What a client is opened with to be secure: TLS, and a token. */
+/** What a client is opened with: options that the manual names, TLS, and a token. */
 import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Code, createRouterTransport } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { Authority } from '#test/doubles/certificates.ts';
 import { startTlsFront } from '#test/doubles/tls-front.ts';
+import { readText } from '#test/house/source-files.ts';
 import { onCleanup, start } from '#test/server/running.ts';
 import { connect } from '../../client/connect.ts';
 import { Session } from '../../client/session.ts';
@@ -139,6 +140,18 @@ describe('TLS', () => {
     const client = open({ addresses, tls: { ca: AUTHORITY.cert }, readFrom: 'replica' });
     for (let i = 0; i < 4; i++) expect((await client.get('k')).found).toBe(false);
   });
+});
+
+it('is opened with options that the manual names, every one', () => {
+  const manual = readText('client/README.md');
+  const files = ['client-options', 'batch-queue', 'load-plan', 'near-cache', 'watch'];
+  const names = files.flatMap((file) =>
+    [...readText(`client/${file}.ts`).matchAll(/^export interface \w+(?:Options|Limits)\b.*?^}$/gms)].flatMap(
+      ([body]) => [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name = '']) => name),
+    ),
+  );
+  expect(names.length).toBeGreaterThan(30);
+  expect(names.filter((name) => !new RegExp(`[\`.{ ]${name}\\b`).test(manual))).toEqual([]);
 });
 
 describe('a token', () => {

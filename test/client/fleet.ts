@@ -14,6 +14,7 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { text } from '../../client/codecs.ts';
 import { givenUp, refusedHere } from '../../client/failures.ts';
 import { type FillClient, type Load, Loads } from '../../client/get-or-set.ts';
+import { orGivenUp } from '../../client/give-up.ts';
 import type { GetOrSetOptions } from '../../client/load-plan.ts';
 import { Session } from '../../client/session.ts';
 
@@ -43,7 +44,7 @@ export class LeasingCache implements FillClient {
 
   async get(key: string, options: Parameters<FillClient['get']>[1]): Promise<GetResponse> {
     this.reads++;
-    await this.whenReadable?.();
+    if (this.whenReadable !== undefined) await orGivenUp(this.whenReadable(), options.signal);
     const { fillLeaseMs = 0, waitMs = 0, refreshBeforeMs = 0n, signal } = options;
     const endMs = this.clock.monotonicMs() + waitMs;
     for (;;) {

@@ -132,6 +132,17 @@ describe('a missing value', () => {
     await settle(get());
   });
 
+  it.each([
+    ['text', () => 'v', '"v"'],
+    ['a promise', async () => Buffer.from('v'), 'a Promise'],
+  ])('that a codec makes to %s is refused, and not given as if it were stored', async (_, encode, shown) => {
+    const { cache, settle } = fleet(1);
+    const codec = { encode: encode as never, decode: String };
+    const call = loadsOf(cache).getOrSet('k', () => 'v', { ttlMs: 1_000, codec });
+    await expect(settle(call)).rejects.toThrow(`the codec gave ${shown}: expected a Uint8Array`);
+    expect(cache.stored.size).toBe(0);
+  });
+
   it.each<[Partial<GetOrSetOptions>, string]>([
     [{ ttlMs: 0 }, 'ttlMs is 0'],
     [{ leaseMs: 60_001 }, 'leaseMs is 60001'],
@@ -153,6 +164,24 @@ describe('a caller that gives up', () => {
     aborter.abort();
     expect(await settle(calls)).toMatchObject([{ reason: { outcome: 'not_done' } }, { value: 'v1' }]);
     expect(counts).toEqual({ loads: 1, aborted: 0 });
+  });
+
+  it('may have a signal of another realm, which has only what signals have', async () => {
+    const { cache, clock, get, settle } = fleet(1);
+    const target = new EventTarget();
+    const signal = {
+      aborted: false,
+      addEventListener: target.addEventListener.bind(target),
+      removeEventListener: target.removeEventListener.bind(target),
+    };
+    expect(await settle(get(0, { signal: signal as never }))).toBe('v1');
+    cache.whenReadable = () => clock.sleep(60_000);
+    const call = get(0, { signal: signal as never, loadAfterMs: Number.POSITIVE_INFINITY });
+    const refused = expect(call).rejects.toMatchObject({ code: Code.Canceled });
+    await clock.settle();
+    signal.aborted = true;
+    target.dispatchEvent(new Event('abort'));
+    await refused;
   });
 
   it('and is the last ends the load, and the next caller begins anew', async () => {

@@ -46,5 +46,6 @@ it('keeps what Keyv gives it, in its namespace, for as long as it says', async (
   expect([await store.has('k'), (await client.get('other')).found]).toEqual([false, true]);
   await expect(store.set('k', { value: 1 })).rejects.toThrow("expected text, as Keyv's serializer gives it");
   expect(() => new KeyvWalnut5(client, { prefix: '' })).toThrow('prefix is empty');
+  expect(() => new KeyvWalnut5(client, { namespace: 'a' } as never)).toThrow('unknown option "namespace"');
   await store.disconnect();
 });

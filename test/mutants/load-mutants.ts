@@ -139,4 +139,18 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [OUTAGES],
   },
+  {
+    name: 'getOrSet that gives what a codec makes which cannot be stored',
+    file: 'client/codecs.ts',
+    text: 'if (content instanceof Uint8Array) return content;',
+    replacement: 'return content as Uint8Array;',
+    tests: [LOADS],
+  },
+  {
+    name: 'getOrSet that does not hear the signal of its caller while it reads',
+    file: 'client/get-or-set.ts',
+    text: "else signal?.addEventListener('abort', onAbort, { once: true });",
+    replacement: '',
+    tests: [LOADS],
+  },
 ];
