@@ -2,6 +2,7 @@
 
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { NodeStatus } from '#model/status.ts';
+import type { Self } from '#node/self.ts';
 import { messageOf } from '#platform/thrown.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
@@ -21,17 +22,32 @@ const TOLD_MAX = 3;
  * Pure: lines for Status about replicas that have been away for some seconds, except
  * those that `reasons` names already.
  */
-export function describeAbsent(absent: readonly Absent[], reasons: readonly string[]): string[] {
+export function describeAbsent(
+  absent: readonly Absent[],
+  reasons: readonly string[],
+  self: Pick<Self, 'isMember' | 'voters'>,
+): string[] {
   const untold = absent.filter(({ address }) => !reasons.some((one) => one.startsWith(`${address} `)));
-  const lines = untold
-    .slice(0, TOLD_MAX)
-    .map(
-      ({ address, why }) =>
-        `replica ${address} is known here and does not follow: ${why}; if it is gone for good, or the address ` +
-        `is wrong: walnut remove-replica ${address}`,
-    );
+  const describe = self.isMember === true ? describeVoter : describeReplica;
+  const lines = untold.slice(0, TOLD_MAX).map((one) => describe(one, self));
   const more = untold.length - lines.length;
   return more > 0 ? [...lines, `and ${more} more known replicas do not follow`] : lines;
+}
+
+function describeReplica({ address, why }: Absent): string {
+  return (
+    `replica ${address} is known here and does not follow: ${why}; if it is gone for good, or the address ` +
+    `is wrong: walnut remove-replica ${address}`
+  );
+}
+
+/** A member of a cluster removes nobody: the map lists the nodes of its group. */
+function describeVoter({ address, why, answers }: Absent, { voters }: Pick<Self, 'voters'>): string {
+  const name = voters?.get(address);
+  const what = `${name === undefined ? address : `${name} (${address})`} does not follow: ${why}`;
+  if (answers) return what;
+  const as = name === undefined ? 'its cluster.node' : `cluster.node ${name}`;
+  return `${what}; start it again, and where its disk is gone on an empty directory, as ${as}`;
 }
 
 /**

@@ -150,11 +150,12 @@ export function describeMoved(masterNodeId: string, address: string): string {
 /** What to do if two masters lead two logs and one counts the other among its replicas. */
 export function describeRival(
   rival: { readonly address: string; readonly logId: string },
-  own: string,
+  { address: own, isMember }: Pick<Self, 'address' | 'isMember'>,
 ): string {
+  const way =
+    isMember === true ? 'give it another address' : `walnut remove-replica ${rival.address} --address ${own}`;
   return (
     `${rival.address} is a master too, of log ${rival.logId}, and was a replica of ${own}: if it belongs there, stop ` +
-    `it, move its wal.directory away and start it again: it follows by itself; if it does not: ` +
-    `walnut remove-replica ${rival.address} --address ${own}`
+    `it, move its wal.directory away and start it again: it follows by itself; if it does not: ${way}`
   );
 }

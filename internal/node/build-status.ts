@@ -31,7 +31,7 @@ export interface StatusParts {
   readonly integrity: IntegrityStatus & ScrubStatus;
   /** Why the state of a master is being rebuilt; empty if it is not. */
   readonly doubt: string;
-  /** In a cluster: for how long no coordinator has answered this node, and why; undefined: one does. */
+  /** In a cluster: for how long no coordinator has heard this node, and why; undefined: one does. */
   readonly whyUnheard?: string | undefined;
   /** In a cluster: which limits of the configuration are not those of the group; undefined: none. */
   readonly whyOtherLimits?: string | undefined;

@@ -72,10 +72,11 @@ export class OtherHistories {
    */
   reasonsBeside(reasons: readonly string[]): string[] {
     const { absent, self } = this.#parts;
+    const own = self();
     const others = absent().filter(({ address }) => !this.#asked.some((one) => one.address === address));
     const followers = this.#replicasIn('streaming').map(({ acked }) => acked);
-    const told = this.#asked.length === 0 ? [] : describeOthers(self(), this.#asked, followers);
-    return [...told, ...describeAbsent(others, reasons)];
+    const told = this.#asked.length === 0 ? [] : describeOthers(own, this.#asked, followers);
+    return [...told, ...describeAbsent(others, reasons, own)];
   }
 
   get #suspects(): string[] {

@@ -145,11 +145,17 @@ export class ReplicaGroup {
         term: termOf(engine.log.tail.epoch),
         advertise,
       }),
-      absent: () => (isTakingWrites() ? this.members.absent() : []),
+      absent: () => (isTakingWrites() ? this.#absent() : []),
       onFenced: onTerm,
       onFollowed: (address) => this.#rivals.forget(address),
       onRival: (address, logId) => this.#rivals.found(address, logId),
     });
+  }
+
+  /** In a cluster nobody can remove an address that a voter has left, and none is told there. */
+  #absent(): string[] {
+    const { voters } = this.#parts.self();
+    return this.members.absent().filter((address) => voters?.has(address) !== false);
   }
 
   /** Begins to keep the newest records in memory. */
@@ -238,7 +244,7 @@ export class ReplicaGroup {
 
   /** For Status: masters of other logs. */
   get rivals(): string[] {
-    return this.#rivals.reasons(this.#parts.self().address);
+    return this.#rivals.reasons(this.#parts.self());
   }
 
   /** For Status: nodes that do not follow, unless `reasons` names them already. */

@@ -1,6 +1,7 @@
 /** Masters of other logs that this one has met: each is in Status until it has not been met for a while. */
 import { describeRival } from '#node/advice.ts';
 import { RecentNotes } from '#node/recent-notes.ts';
+import type { Self } from '#node/self.ts';
 import type { Clock } from '#platform/clock.ts';
 
 interface Rival {
@@ -31,20 +32,26 @@ export class Rivals {
     this.#met.forget(address);
   }
 
-  /** For Status; `own`: this node's address. */
-  reasons(own: string): string[] {
+  /** For Status. */
+  reasons(self: Pick<Self, 'address' | 'isMember'>): string[] {
     return this.#met
       .list()
       .map(([address, { logId, isClaim }]) =>
-        isClaim ? describeClaim(address, logId, own) : describeRival({ address, logId }, own),
+        isClaim ? describeClaim(address, logId, self) : describeRival({ address, logId }, self),
       );
   }
 }
 
-function describeClaim(address: string, logId: string, own: string): string {
+function describeClaim(
+  address: string,
+  logId: string,
+  { address: own, isMember }: Pick<Self, 'address' | 'isMember'>,
+): string {
+  const what = `${address} is a master too, of log ${logId}, and counts this node among its replicas`;
+  const removal = `walnut remove-replica ${own} --address ${address}`;
+  if (isMember === true) return `${what}, which is a member of a cluster: ${removal}`;
   return (
-    `${address} is a master too, of log ${logId}, and counts this node among its replicas: if this one belongs there, ` +
-    'stop it, move its wal.directory away and start it again: it follows by itself; if it does not: ' +
-    `walnut remove-replica ${own} --address ${address}`
+    `${what}: if this one belongs there, stop it, move its wal.directory away and start it again: it follows by itself; ` +
+    `if it does not: ${removal}`
   );
 }

@@ -136,7 +136,7 @@ export class RoleKeeper {
 
   /** This node as the others would see it. */
   self(): Self {
-    return selfOf(this.host, this.ownAddress);
+    return selfOf(this.host, this.ownAddress, this.served.map);
   }
 
   /** True if this is a master that has never taken a write, so that it has what any fresh master has. */

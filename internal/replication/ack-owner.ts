@@ -44,10 +44,11 @@ export function isOtherNode(error: unknown): boolean {
   return error instanceof WalnutError && error.code === 'not_found';
 }
 
-export function describeOther(address: string, pushedTo: string): string {
+/** In a cluster the map says who is where, and no replica is removed. */
+export function describeOther(address: string, pushedTo: string, isMember: boolean): string {
   return (
-    `another node than ${pushedTo} answers at ${address}: give each replica a server.advertise of its own; ` +
-    `if this one is gone for good: walnut remove-replica ${address}`
+    `another node than ${pushedTo} answers at ${address}: give each replica a server.advertise of its own` +
+    (isMember ? ': walnut cluster nodes' : `; if this one is gone for good: walnut remove-replica ${address}`)
   );
 }
 

@@ -288,7 +288,7 @@ export class Pusher {
   }
 
   #meetOther(): void {
-    this.progress.metOther();
+    this.progress.metOther(this.#options.context.witness !== undefined);
     this.#retryMs = RETRY_MS_MAX;
   }
 

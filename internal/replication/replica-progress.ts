@@ -165,10 +165,10 @@ export class ReplicaProgress {
     this.#problem = `it takes no pushes: ${messageOf(error)}`;
   }
 
-  /** Another node answers at the address: the replica is not live, and nothing of that answer counts. */
-  metOther(): void {
+  /** Another node answers at the address: the replica is not live, and nothing of that answer counts. `isMember`: it is one of a cluster. */
+  metOther(isMember: boolean): void {
     const { address, nodeId, logger } = this.#options;
-    const problem = describeOther(address, nodeId);
+    const problem = describeOther(address, nodeId, isMember);
     if (this.#problem !== problem) {
       const fields = { replica: address, nodeId, why: problem };
       logger.error(fields, 'another node answers at the address of a replica');

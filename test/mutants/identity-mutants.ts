@@ -96,8 +96,8 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   {
     name: 'replica that never comes not told of',
     file: 'internal/node/other-histories.ts',
-    text: 'return [...told, ...describeAbsent(others, reasons)];',
-    replacement: 'return [...told, ...describeAbsent(others.slice(9), reasons)];',
+    text: 'return [...told, ...describeAbsent(others, reasons, own)];',
+    replacement: 'return [...told, ...describeAbsent(others.slice(9), reasons, own)];',
     tests: ['test/node/absent-replicas.test.ts'],
   },
   {

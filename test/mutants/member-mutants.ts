@@ -292,4 +292,11 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: '{ limits: this.store.limits, wallOffsetMs }',
     tests: [LIMITS],
   },
+  {
+    name: 'address that a voter has left told for ever as a replica that does not follow',
+    file: 'internal/node/replica-group.ts',
+    text: ').filter((address) => voters?.has(address) !== false);',
+    replacement: ');',
+    tests: ['test/node/member/absent-voters.test.ts'],
+  },
 ];

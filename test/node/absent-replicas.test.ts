@@ -60,9 +60,9 @@ describe('adding a replica', () => {
 
 it('of many absent replicas three are told, and how many more there are', () => {
   const absent = Array.from({ length: 60 }, (_, i) => ({ address: `r${i}:1`, why: 'gone', answers: false }));
-  const lines = describeAbsent(absent, []);
+  const lines = describeAbsent(absent, [], {});
   expect(lines).toHaveLength(4);
   expect(lines.at(-1)).toBe('and 57 more known replicas do not follow');
-  expect(describeAbsent(absent.slice(0, 3), [])).toHaveLength(3);
-  expect(describeAbsent(absent.slice(0, 3), ['r1:1 is a master too'])).toHaveLength(2);
+  expect(describeAbsent(absent.slice(0, 3), [], {})).toHaveLength(3);
+  expect(describeAbsent(absent.slice(0, 3), ['r1:1 is a master too'], {})).toHaveLength(2);
 });

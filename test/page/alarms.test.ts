@@ -39,7 +39,7 @@ const stuckLeader = (): Snapshot => {
   const nodes = { nodes: [{ node: { name: 'n1' }, heartbeat: { whyNoWrites: 'its log is short' } }] };
   return snapshotOf({ kind: 'coordinator', view: { readiness: ready, cluster, nodes } });
 };
-const UNANSWERED = 'no coordinator has answered this node for 12 s: c1:1: refused; c2:1: refused';
+const UNANSWERED = 'no coordinator has heard this node for 12 s: c1:1: refused; c2:1: refused';
 const deafGateway = (mapAgeMs: number | undefined, changes = {}): Snapshot => {
   const readiness = { ...ready, reasons: ['coordinator c1:1: refused', 'coordinator c2:1: refused'] };
   return snapshotOf({

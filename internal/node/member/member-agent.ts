@@ -76,13 +76,13 @@ export class MemberAgent {
     return this.#nodes.get(node)?.address;
   }
 
-  /** For how long no coordinator has answered, and why, once that lasts; undefined if one does. */
+  /** For how long no coordinator has heard this node, and why, once that lasts; undefined if one does. */
   get whyUnheard(): string | undefined {
     const { clock } = this.#parts.options;
     const silentMs = clock.monotonicMs() - this.#answeredMs;
     if (this.#problems.size === 0 || silentMs < UNHEARD_MS) return undefined;
-    const whys = [...this.#problems].slice(-TOLD_MAX).map(([address, why]) => `${address}: ${why}`);
-    return `no coordinator has answered this node for ${Math.floor(silentMs / 1_000)} s: ${whys.join('; ')}`;
+    const whys = [...this.#problems].slice(-TOLD_MAX).map(([address, why]) => describeProblem(address, why));
+    return `no coordinator has heard this node for ${Math.floor(silentMs / 1_000)} s: ${whys.join('; ')}`;
   }
 
   /** See `EdgeOwner`. A master with a lease goes by its log: nobody else has its slots without its own record. */
@@ -213,6 +213,12 @@ export class MemberAgent {
     const next = coordinators[(coordinators.indexOf(address) + 1) % coordinators.length] as string;
     this.#address = hint === '' ? next : hint;
   }
+}
+
+/** Most reasons begin with the address. */
+function describeProblem(address: string, why: string): string {
+  const named = [`${address}: `, `${address} `].find((start) => why.startsWith(start)) ?? '';
+  return `${address}: ${why.slice(named.length)}`;
 }
 
 /** Why an answer is not heeded: it is of another cluster. Undefined if it is of this node's. */

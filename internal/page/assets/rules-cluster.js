@@ -8,7 +8,7 @@ const SILENT_MS = 60_000;
 /** Another coordinator may take so long to act. */
 const UNANSWERED_MS = 7_000;
 /** The reason of a node of a cluster whose heartbeats no coordinator answers. */
-const UNANSWERED = /^no coordinator has answered this node for /;
+const UNANSWERED = /^no coordinator has heard this node for /;
 /** A reason of a gateway. */
 const OF_COORDINATOR = /^coordinator (\S+:\d+): /;
 /** Within the reason of a node, behind the duration. */

@@ -58,15 +58,15 @@ async function beat(answer: (address: string, heartbeat: Heartbeat) => Promise<H
 describe('a member', () => {
   it('says once why each coordinator does not hear it, although their reasons differ', async () => {
     const { lines, soon, reasons } = await beat(async (address) => {
-      throw unavailable(`${address} is away`);
+      throw unavailable(address === 'c1:1' ? 'c1:1 is away' : `${address}: none is active yet`);
     });
-    expect(soon.join()).not.toContain('answered');
+    expect(soon.join()).not.toContain('has heard this node');
     expect(reasons).toContain(
-      'no coordinator has answered this node for 9 s: c1:1: c1:1 is away; c2:1: c2:1 is away',
+      'no coordinator has heard this node for 9 s: c1:1: is away; c2:1: none is active yet',
     );
     expect(lines).toEqual([
       { coordinator: 'c1:1', why: 'c1:1 is away' },
-      { coordinator: 'c2:1', why: 'c2:1 is away' },
+      { coordinator: 'c2:1', why: 'c2:1: none is active yet' },
     ]);
   });
 
