@@ -142,7 +142,8 @@ function followSettings(settings: Settings<NodeKind>, options: ChangeableOptions
   settings.follow('replication.serve_stale', ({ replication }) => {
     options.serveStale = replication.serveStale;
   });
-  settings.follow('replication.min_replicas_to_write', ({ replication }) => {
-    options.minReplicasToWrite = replication.minReplicasToWrite;
+  if (settings.config.kind === 'node') return;
+  settings.follow('replication.min_replicas_to_write', (config) => {
+    if (config.kind !== 'node') options.minReplicasToWrite = config.replication.minReplicasToWrite;
   });
 }

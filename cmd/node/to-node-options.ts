@@ -69,7 +69,7 @@ export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
     heartbeatMs: replication.heartbeatMs,
     maxLagMs: replication.lagMsMax,
     serveStale: replication.serveStale,
-    minReplicasToWrite: replication.minReplicasToWrite,
+    minReplicasToWrite: config.kind === 'node' ? 0 : config.replication.minReplicasToWrite,
     snapshotBytesPerSecond: replication.snapshotBytesPerSecond,
     snapshotLogBytesMax: replication.snapshotLogBytesMax,
     pullIntervalMs: config.kind === 'slave' ? config.master.syncIntervalMs : PULL_MS_DEFAULT,

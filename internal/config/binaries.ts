@@ -11,7 +11,7 @@ import { GATEWAY } from '#config/sections/gateway.ts';
 import { LOG } from '#config/sections/log.ts';
 import { METRICS } from '#config/sections/metrics.ts';
 import { PEER } from '#config/sections/peer.ts';
-import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
+import { MEMBER_REPLICATION, REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
 import { EDGE, KEYS_SERVER, SERVER } from '#config/sections/server.ts';
 import { SNAPSHOT } from '#config/sections/snapshot.ts';
 import { STORAGE } from '#config/sections/storage.ts';
@@ -25,7 +25,7 @@ const NODE = { server: SERVER, auth: AUTH, peer: PEER, wal: WAL, snapshot: SNAPS
 const SECTIONS = {
   master: { ...NODE, replication: REPLICATION, ...PROCESS },
   slave: { ...NODE, replication: SLAVE_REPLICATION, ...PROCESS, master: UPSTREAM },
-  node: { ...NODE, cluster: CLUSTER, replication: REPLICATION, ...PROCESS },
+  node: { ...NODE, cluster: CLUSTER, replication: MEMBER_REPLICATION, ...PROCESS },
   gateway: { server: KEYS_SERVER, auth: AUTH, peer: PEER, ...PROCESS, gateway: GATEWAY },
   coordinator: { server: EDGE, auth: AUTH, peer: PEER, ...PROCESS, coordinator: COORDINATOR },
 };

@@ -94,7 +94,9 @@ export class WriteGate {
   get shortages(): string[] {
     const { state } = this;
     if (state === 'no_lease') return [noLease(this.#lease?.whyNotHeld ?? '')];
-    return state === 'no_space' ? [this.#shortOf] : [];
+    if (state === 'no_space') return [this.#shortOf];
+    const few = this.#tooFewReplicas;
+    return few === undefined ? [] : [few];
   }
 
   /** Milliseconds since the lease was held last; 0 while it is, and in a plain group. */
@@ -123,12 +125,18 @@ export class WriteGate {
     if (!this.#epoch.hasBegun) throw new WalnutError('resource_exhausted', this.#shortOf, { isNotYet: true });
     const why = this.#lease?.whyNotHeld;
     if (why !== undefined) throw unavailable(noLease(why));
+    const few = this.#tooFewReplicas;
+    if (few !== undefined) throw unavailable(few);
+  }
+
+  get #tooFewReplicas(): string | undefined {
     const { minReplicasToWrite = 0 } = this.#parts.options;
-    if (minReplicasToWrite === 0) return;
+    if (minReplicasToWrite === 0) return undefined;
     const live = this.#parts.liveReplicas();
-    if (live >= minReplicasToWrite) return;
-    throw unavailable(
-      `${counted(live, 'replica takes', 'replicas take')} pushes: replication.min_replicas_to_write is ${minReplicasToWrite}`,
+    if (live >= minReplicasToWrite) return undefined;
+    return (
+      `${counted(live, 'replica takes', 'replicas take')} pushes: replication.min_replicas_to_write is ` +
+      `${minReplicasToWrite}, so writes are refused`
     );
   }
 }

@@ -222,6 +222,11 @@ colour: blue
     ],
     ['master', 'auth: { token: a }', 'auth.token: unknown key'],
     ['master', 'replication: { min_replicas_to_write: 65 }', 'expected a whole number from 0 to 64, got 65'],
+    [
+      'node',
+      'replication: { min_replicas_to_write: 0 }',
+      'replication.min_replicas_to_write: unknown key of walnut-node: only walnut-master, walnut-slave takes it',
+    ],
     ['master', 'server: { max_entries: 5 }', 'did you mean storage.max_entries?'],
     ['master', 'server: { "__proto__": 5 }', 'server.__proto__: unknown key'],
     ['master', '"__proto__": { port: 5 }', '__proto__: unknown key'],

@@ -81,9 +81,16 @@ export const SETTINGS_MUTANTS: readonly Mutant[] = [
   {
     name: 'fewest replicas that a write needs accepted and ignored',
     file: 'cmd/node/compose-node.ts',
-    text: '    options.minReplicasToWrite = replication.minReplicasToWrite;\n',
-    replacement: '    void replication;\n',
+    text: 'options.minReplicasToWrite = config.replication.minReplicasToWrite;',
+    replacement: 'void config;',
     tests: ['test/cmd/signals.test.ts'],
+  },
+  {
+    name: 'master that refuses writes for want of replicas, and does not say so',
+    file: 'internal/node/write-gate.ts',
+    text: 'return few === undefined ? [] : [few];',
+    replacement: 'return [];',
+    tests: ['test/node/master-limits.test.ts'],
   },
   {
     name: 'log level that hides its own change',

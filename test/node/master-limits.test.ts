@@ -18,16 +18,20 @@ it('evicts what is over limits that were lowered, without waiting for a write', 
   expect(await group.get(again, 'k5')).toBeUndefined();
 });
 
-it('refuses writes while too few replicas take pushes', async () => {
+it('refuses writes while too few replicas take pushes, and says so', async () => {
   const group = new TestGroup();
   const master = await group.master({ minReplicasToWrite: 1 });
+  const why = '0 replicas take pushes: replication.min_replicas_to_write is 1, so writes are refused';
+  expect(master.node.status()).toMatchObject({ state: 'serving', isReady: true, reasons: [why] });
   await expect(async () => group.set(master, 'a', '1')).rejects.toMatchObject({ code: 'unavailable' });
   const one = await group.replica('one');
   await group.untilTrue(() => master.node.status().replicas[0]?.state === 'streaming', 'streaming');
   await group.set(master, 'a', '1');
+  expect(master.node.status().reasons).toEqual([]);
   await group.stop(one);
   await group.clock.advance(5_000);
   await expect(async () => group.set(master, 'a', '2')).rejects.toThrow('min_replicas_to_write is 1');
+  expect(master.node.status().reasons).toContain(why);
 });
 
 it('answers no updates after a position that it does not have', async () => {

@@ -1,4 +1,8 @@
-/** `replication`: pushes to replicas and what they may cost. A slave's has `apply_delay` too. */
+/**
+ * `replication`: pushes to replicas and what they may cost. A member of a cluster has no `min_replicas_to_write`:
+ * its master would refuse writes for a reason that no failover ends, and QUORUM asks more of its replicas. A slave's
+ * has `apply_delay` too.
+ */
 import { boolean, duration, hostPorts, size, wholeNumber } from '#config/leaf-schemas.ts';
 import { defineSection, type ValuesOf } from '#config/section.ts';
 import { formatSize } from '#config/size.ts';
@@ -6,7 +10,7 @@ import { DAY, HOUR, KIB, MIB, SECOND } from '#config/units.ts';
 import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import { formatDuration } from '#platform/duration.ts';
 
-export interface ReplicationConfig {
+export interface MemberReplicationConfig {
   /** `host:port` of replicas that a starting master asks whether they have newer history. */
   readonly replicas: readonly string[];
   /** At most one push per replica in this time; 0: whenever the last was answered and there is more. */
@@ -18,12 +22,15 @@ export interface ReplicationConfig {
   readonly lagMsMax: number;
   /** True if an unlinked or quarantined replica still serves reads. */
   readonly serveStale: boolean;
-  /** Writes are refused while fewer replicas than this take pushes. */
-  readonly minReplicasToWrite: number;
   /** Bytes a second at which snapshots go to replicas, all together. */
   readonly snapshotBytesPerSecond: number;
   /** Bytes of log kept for replicas that load a snapshot, beyond what is kept anyway. */
   readonly snapshotLogBytesMax: number;
+}
+
+export interface ReplicationConfig extends MemberReplicationConfig {
+  /** Writes are refused while fewer replicas than this take pushes. */
+  readonly minReplicasToWrite: number;
 }
 
 export interface SlaveReplicationConfig extends ReplicationConfig {
@@ -31,19 +38,20 @@ export interface SlaveReplicationConfig extends ReplicationConfig {
   readonly applyDelayMs: number;
 }
 
-const keys = () => ({
+const sharedKeys = () => ({
   replicas: hostPorts(),
   sync_interval: duration({ min: 0, max: HOUR }, 10),
   max_push_bytes: size({ min: 4 * KIB, max: 16 * MIB }, PUSH_BYTES_MAX_DEFAULT),
   heartbeat: duration({ min: 1, max: HOUR }, 250),
   max_lag: duration({ min: 1 }, 5 * SECOND),
   serve_stale: boolean(true),
-  min_replicas_to_write: wholeNumber({ min: 0, max: 64 }, 0),
   snapshot_max_rate: size({ min: 1_000_000 }, 64_000_000),
   snapshot_max_log: size({ min: 0 }, 1_000_000_000),
 });
 
-function read(values: ValuesOf<ReturnType<typeof keys>>): ReplicationConfig {
+const keys = () => ({ ...sharedKeys(), min_replicas_to_write: wholeNumber({ min: 0, max: 64 }, 0) });
+
+function readShared(values: ValuesOf<ReturnType<typeof sharedKeys>>): MemberReplicationConfig {
   return {
     replicas: values.replicas,
     syncIntervalMs: values.sync_interval,
@@ -51,13 +59,16 @@ function read(values: ValuesOf<ReturnType<typeof keys>>): ReplicationConfig {
     heartbeatMs: values.heartbeat,
     lagMsMax: values.max_lag,
     serveStale: values.serve_stale,
-    minReplicasToWrite: values.min_replicas_to_write,
     snapshotBytesPerSecond: values.snapshot_max_rate,
     snapshotLogBytesMax: values.snapshot_max_log,
   };
 }
 
-function print(replication: ReplicationConfig): Record<string, unknown> {
+function read(values: ValuesOf<ReturnType<typeof keys>>): ReplicationConfig {
+  return { ...readShared(values), minReplicasToWrite: values.min_replicas_to_write };
+}
+
+function printShared(replication: MemberReplicationConfig): Record<string, unknown> {
   return {
     replicas: replication.replicas,
     sync_interval: formatDuration(replication.syncIntervalMs),
@@ -65,11 +76,16 @@ function print(replication: ReplicationConfig): Record<string, unknown> {
     heartbeat: formatDuration(replication.heartbeatMs),
     max_lag: formatDuration(replication.lagMsMax),
     serve_stale: replication.serveStale,
-    min_replicas_to_write: replication.minReplicasToWrite,
     snapshot_max_rate: formatSize(replication.snapshotBytesPerSecond),
     snapshot_max_log: formatSize(replication.snapshotLogBytesMax),
   };
 }
+
+function print(replication: ReplicationConfig): Record<string, unknown> {
+  return { ...printShared(replication), min_replicas_to_write: replication.minReplicasToWrite };
+}
+
+export const MEMBER_REPLICATION = defineSection({ keys: sharedKeys, read: readShared, print: printShared });
 
 export const REPLICATION = defineSection({ keys, read, print });
 
