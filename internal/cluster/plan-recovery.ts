@@ -3,6 +3,7 @@
  * older than they are or was lost, and lets a group fail over with fewer grants where too
  * many disks are gone (ADR 18). Pure.
  */
+import { isTakingWrites } from '#cluster/cluster-views.ts';
 import { termGiven } from '#cluster/group-terms.ts';
 import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
 import {
@@ -81,10 +82,11 @@ export function planRecovery(view: RecoveryView, forced: string): RecoveryPlan {
     ),
     ...groups.flatMap(({ group: { id } }) => whyTwoLead(id, own)),
     ...groups.flatMap((each) =>
-      each.group.id === forced ? whyNotForced(each, map.groups.get(forced), isOld) : whyNotGroup(each),
+      each.group.id === forced ? whyNotForced(each, view, isOld) : whyNotGroup(each),
     ),
   ];
-  const problems = problemsOf(wrong, isOld || forced !== '', view.unbelieved);
+  const notTheirs = map.clusterId === '' && members.length > 0 && wrong.length > 0 ? [NOT_THEIRS] : [];
+  const problems = problemsOf([...wrong, ...notTheirs], isOld || forced !== '', view.unbelieved);
   return { clusterId, epoch, groups, slots, nodes: nodesOf(map, groups, own), problems };
 }
 
@@ -103,6 +105,10 @@ const NOTHING =
   'nothing is to be recovered: no node states a term or an epoch above those of the metadata store';
 const NO_SLOTS =
   'the metadata store does not say which group owns which slots, and not every log does: restore any backup of it first';
+
+const NOT_THEIRS =
+  'this coordinator may have the wrong metadata store, where another one acts with which the nodes work: correct its ' +
+  'coordinator.cluster or coordinator.metadata, and recover nothing';
 
 /** Those that belong to a cluster and were heard lately. */
 function membersOf({ observations, nowMs }: RecoveryView): Heartbeat[] {
@@ -267,26 +273,37 @@ function whyNotGroup({ group: { id, voters }, heard, missing }: GroupRecovery): 
   const needed = grantsNeeded(voters.length);
   if (heard.length >= needed) return [];
   return [
-    `${id} needs ${needed} of its voters, and ${heard.join(' and ') || 'none'} of them ${heard.length === 1 ? 'is' : 'are'} heard: start ${missing.join(' and ')}, or give up what only their disks have: walnut cluster recover --group ${id} --force`,
+    `${id} needs ${needed} of its voters, and ${heard.join(' and ') || 'none'} of them ${heard.length === 1 ? 'is' : 'are'} heard: start ${someOf(missing, needed - heard.length)}, or give up what only their disks have: walnut cluster recover --group ${id} --force`,
   ];
+}
+
+function someOf(names: readonly string[], count: number): string {
+  if (count >= names.length) return names.join(' and ');
+  return count === 1 ? names.join(' or ') : `${count} of ${names.join(', ')}`;
 }
 
 /** Refused also where nothing has to be given up, since a failover with as many grants as usual loses nothing. */
 function whyNotForced(
   { group: { id, voters }, heard, missing }: GroupRecovery,
-  record: Group | undefined,
+  view: RecoveryView,
   isOld: boolean,
 ): string[] {
   if (voters.length === 0) return [noVoters(id)];
   if (heard.length === 0)
-    return [`${id} needs 1 of its voters, and none of them are heard: start ${missing.join(' and ')}`];
+    return [`${id} needs 1 of its voters, and none of them are heard: start ${someOf(missing, 1)}`];
+  const record = isOld ? undefined : view.map.groups.get(id);
   // The term that is being claimed may need more than usual, or others than those that are heard.
-  const isClaimed = !isOld && record !== undefined && record.leader === undefined;
-  const electorate = isClaimed ? electorateOf(record) : usualElectorate(voters);
-  const { needed } = electorate;
-  if (electorate.voters.filter(({ node }) => heard.includes(node)).length < needed) return [];
-  const way = isOld ? 'recover it without --force' : 'it fails over by itself, see walnut cluster status';
+  const isClaimed = record !== undefined && record.leader === undefined;
+  const { voters: counting, needed } = isClaimed ? electorateOf(record) : usualElectorate(voters);
+  if (counting.filter(({ node }) => heard.includes(node)).length >= needed) {
+    const way = isOld ? 'recover it without --force' : 'it fails over by itself, see walnut cluster status';
+    return [
+      `${heard.join(' and ')} of ${id} are heard, and ${needed} of its voters are enough: nothing has to be given up: ${way}`,
+    ];
+  }
+  if (record === undefined || !isTakingWrites(record, view)) return [];
   return [
-    `${heard.join(' and ')} of ${id} are heard, and ${needed} of its voters are enough: nothing has to be given up: ${way}`,
+    `${record.leader?.node} leads ${id} and takes writes: a failover would bring none nearer to QUORUM, and nothing has to be ` +
+      `given up: start ${missing.join(' and ')}, each on an empty directory where its disk is gone`,
   ];
 }

@@ -17,6 +17,10 @@ export interface SuccessorView {
   readonly nowMs: number;
 }
 
+type ObservedView = Omit<SuccessorView, 'observations'> & {
+  readonly observations: ReadonlyMap<string, Observation>;
+};
+
 /**
  * The most advanced of the voters that could lead: heard, able to write and not
  * draining. Undefined if none could, or if a failover without the leader would lack
@@ -39,10 +43,9 @@ export function successor({ group, observations, nodes, nowMs }: SuccessorView):
  * would fail, and cost the group its master. Undefined if it could lead.
  */
 export function whyNotNext(
-  view: Omit<SuccessorView, 'observations'> & { readonly observations: ReadonlyMap<string, Observation> },
+  { group, observations, nodes, nowMs }: ObservedView,
   to: string,
 ): string | undefined {
-  const { group, observations, nodes, nowMs } = view;
   const observation = observations.get(to);
   const listed = group.voters.find(({ node }) => node === to);
   if (observation === undefined || !isHeard(observation, nowMs)) return 'is not heard';
@@ -51,6 +54,19 @@ export function whyNotNext(
   if (nodes.get(to)?.status === 'draining') return 'is draining';
   if (whyNoWrites !== '') return `could take no writes: ${whyNoWrites}`;
   return hasAcked(observation, group.term, nowMs) ? undefined : `does not follow ${group.leader?.node}`;
+}
+
+/** What speaks against each voter where `successor` finds none. */
+export function whyNobody(view: ObservedView): string {
+  const { voters, leader } = view.group;
+  const others = voters.map(({ node }) => node).filter((node) => node !== leader?.node);
+  if (others.length === 0) return 'the group has no other';
+  const unable = others.flatMap((node) => {
+    const why = whyNotNext(view, node);
+    return why === undefined ? [] : [`${node} ${why}`];
+  });
+  const spare = unable.length < others.length ? ', and a failover that came to nothing would need it' : '';
+  return unable.join(' and ') + spare;
 }
 
 /** The most advanced first, then by name. */

@@ -54,10 +54,9 @@ export function foundCluster({ map, plan, observations, nowMs, random }: Foundin
   };
 }
 
-/** A further group, without slots. As with `foundCluster`, undefined if it is there with just these nodes. */
+/** A further group of a cluster, without slots. As with `foundCluster`, undefined if it is there with just these nodes. */
 export function addedGroup(founding: Omit<Founding, 'plan'>, plan: GroupPlan): MapWrites | undefined {
   const { map, observations, nowMs, random } = founding;
-  if (map.clusterId === '') throw new WalnutError('failed_precondition', 'there is no cluster yet');
   const { id, nodes } = plan;
   const there = map.groups.get(id);
   if (there !== undefined && namesOf(there) === [...nodes].sort().join(' ')) return undefined;

@@ -4,7 +4,7 @@ import { SILENCE_MS } from '#cluster/figures.ts';
 import { mayPlan, nextTerm } from '#cluster/group-terms.ts';
 import { planRecovery, type RecoveryPlan } from '#cluster/plan-recovery.ts';
 import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
-import { successor, whyNotNext } from '#cluster/successor.ts';
+import { successor, whyNobody, whyNotNext } from '#cluster/successor.ts';
 import type { Catalogue, MapWrites } from '#coordinator/catalogue.ts';
 import { addedGroup, foundCluster } from '#coordinator/found-cluster.ts';
 import type { Roll } from '#coordinator/roll.ts';
@@ -64,7 +64,10 @@ export class OperatorRequests {
     const { random, clock, roll } = this.#options;
     const { observations } = roll;
     return this.#request(
-      (map) => addedGroup({ map, observations, nowMs: clock.monotonicMs(), random }, plan),
+      (map) => {
+        checkFounded(map);
+        return addedGroup({ map, observations, nowMs: clock.monotonicMs(), random }, plan);
+      },
       (map) => map.groups.has(plan.id),
     );
   }
@@ -150,17 +153,13 @@ export class OperatorRequests {
     const { observations } = this.#options.roll;
     const view = { group, nodes, observations, nowMs: this.#options.clock.monotonicMs() };
     const why = wanted === '' ? undefined : whyNotNext(view, wanted);
-    if (why !== undefined)
-      throw new WalnutError(
-        'failed_precondition',
-        `${wanted} cannot lead ${group.id} now: it ${why}; see walnut cluster nodes`,
-      );
     const to = wanted === '' ? successor(view) : wanted;
-    if (to !== undefined) return to;
-    throw new WalnutError(
-      'failed_precondition',
-      `no voter of ${group.id} could lead in place of ${group.leader?.node}`,
-    );
+    if (to !== undefined && why === undefined) return to;
+    const what =
+      wanted === ''
+        ? `no voter of ${group.id} could lead in place of ${group.leader?.node} now: ${whyNobody(view)}`
+        : `${wanted} cannot lead ${group.id} now: it ${why}`;
+    throw new WalnutError('failed_precondition', `${what}; see walnut cluster nodes`);
   }
 
   /** Makes a change that an operator asks for; `isThere`: the map has it without this change. */
@@ -185,7 +184,18 @@ function notBeside(why: string): string {
   return `${why}; if it is another cluster, stop its nodes or correct their cluster.coordinators, and restart the coordinators`;
 }
 
+/** Another coordinator may act for the cluster that the operator means. */
+function checkFounded({ clusterId }: ShardMap): void {
+  if (clusterId !== '') return;
+  throw new WalnutError(
+    'failed_precondition',
+    'there is no cluster in the metadata store: walnut cluster init makes one; if there should be, correct ' +
+      'coordinator.cluster or coordinator.metadata of this coordinator',
+  );
+}
+
 function checkListed(map: ShardMap, name: string): ClusterNode {
+  checkFounded(map);
   const node = map.nodes.get(name);
   if (node !== undefined) return node;
   const known = [...map.nodes.keys()].join(', ') || 'none';
@@ -193,6 +203,7 @@ function checkListed(map: ShardMap, name: string): ClusterNode {
 }
 
 function checkPlan(map: ShardMap, groupId: string, to: string): Group {
+  checkFounded(map);
   const group = map.groups.get(groupId);
   const known = [...map.groups.keys()].join(', ') || 'none';
   if (group === undefined)
@@ -204,7 +215,10 @@ function checkPlan(map: ShardMap, groupId: string, to: string): Group {
       `${to} is no voter of ${groupId}: expected one of ${voters.join(', ')}`,
     );
   if (group.leader === undefined)
-    throw new WalnutError('failed_precondition', `${groupId} has no leader now: one is being chosen`);
+    throw new WalnutError(
+      'failed_precondition',
+      `${groupId} has no leader now: one is being chosen, see walnut cluster status`,
+    );
   if (!mayPlan(group))
     throw new WalnutError(
       'failed_precondition',

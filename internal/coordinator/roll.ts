@@ -154,7 +154,7 @@ export class Roll {
     if (first === undefined) return undefined;
     const names = members.slice(0, NAMED_MAX).map(({ heartbeat }) => heartbeat.node);
     const belonging = `${names.join(', ')} ${members.length === 1 ? 'belongs' : 'belong'}`;
-    return `the metadata store has no cluster, and ${belonging} to cluster ${first.heartbeat.clusterId}: the store was lost, ${SEE}`;
+    return `the metadata store has no cluster, and ${belonging} to cluster ${first.heartbeat.clusterId}: the store was lost, or is not theirs (coordinator.cluster, coordinator.metadata): ${SEE}`;
   }
 
   /** Why nothing of the map may be changed; undefined if no node states a higher epoch. */

@@ -121,6 +121,25 @@ describe('the coordinators that are called', () => {
     });
   });
 
+  it('are called first where their store has the cluster, and one that acts on another store is named', async () => {
+    const stray = await serve();
+    stray.clusterId = '';
+    const named = `127.0.0.1:1,${stray.address},${one.address}`;
+    const call = (...args: string[]) => runCli(['cluster', ...args, '--coordinators', named]);
+    const status = await call('status');
+    expect([status.code, status.err]).toEqual([
+      0,
+      `note: ${stray.address} acts on a metadata store without a cluster: correct its coordinator.cluster or ` +
+        'coordinator.metadata, or stop it\n',
+    ]);
+    expect(status.out).toMatch(/g1 +3 +a +yes/);
+    expect((await call('nodes')).out).toMatch(/a +a:1 +z +g1 +master/);
+    expect((await call('failover', 'g1')).out).toBe('b leads g1, term 3\n');
+    expect((await call('recover')).code).toBe(0);
+    expect([stray.asked, one.asked.length]).toEqual([[], 2]);
+    expect((await call('status', '--json')).err).toBe('');
+  });
+
   it('may be frozen: the read ends soon, and shows what another one knows', async () => {
     const sockets: Socket[] = [];
     const frozen = createServer((socket) => void sockets.push(socket));

@@ -225,8 +225,11 @@ describe('walnut cluster', () => {
     const shown = await run('recover');
     expect(shown).toMatchObject({
       code: 0,
-      out: `cluster ${one.clusterId}, next epoch ${2 ** 32}\n  g1: next term 103, of a\nNothing was changed. Do it with: walnut cluster recover --apply\n`,
+      out: `cluster ${one.clusterId}, next epoch ${2 ** 32}\n  g1: next term 103, of a\nNothing was changed. Where the metadata store is the right one (coordinator.cluster, coordinator.metadata), do it with: walnut cluster recover --apply\n`,
     });
+    expect((await run('recover', '--group', 'g1', '--force')).out).toMatch(
+      /Nothing was changed. Do it with: walnut cluster recover --group g1 --force --apply\n$/,
+    );
     const forced = await run('recover', '--group', 'g1', '--force', '--timeout', '0s', '--apply');
     expect(forced).toMatchObject({
       code: 0,
@@ -242,6 +245,7 @@ describe('walnut cluster', () => {
       code: 1,
       out: expect.stringMatching(/^cluster [0-9a-f]+\n {2}g1: of a\n.*It cannot be done:\n {2}too few\n$/s),
     });
+    expect((await run('recover', '--group', 'g1', '--force')).out).not.toContain('is lost');
     expect(JSON.parse((await run('recover', '--json')).out)).toMatchObject({
       applied: false,
       problems: ['too few'],
@@ -252,8 +256,9 @@ describe('walnut cluster', () => {
         code: 2,
         err: expect.stringContaining('together'),
       });
-    expect(one.asked.slice(0, 2)).toEqual([
+    expect(one.asked.slice(0, 3)).toEqual([
       ['recover', '', false],
+      ['recover', 'g1', false],
       ['recover', 'g1', true],
     ]);
   });

@@ -211,7 +211,7 @@ describe('a recovery', () => {
       mapWith(),
       [say('a'), say('b', {}, 2_000)],
       '',
-      'g1 needs 2 of its voters, and a of them is heard: start b and c, or give up what only their disks have: walnut cluster recover --group g1 --force',
+      'g1 needs 2 of its voters, and a of them is heard: start b or c, or give up what only their disks have: walnut cluster recover --group g1 --force',
     ],
     [
       'nodes of two clusters are heard',
@@ -253,7 +253,21 @@ describe('a recovery', () => {
       mapWith(),
       [],
       'g1',
-      'g1 needs 1 of its voters, and none of them are heard: start a and b and c',
+      'g1 needs 1 of its voters, and none of them are heard: start a or b or c',
+    ],
+    [
+      'the leader of the group that is forced takes writes',
+      mapWith(),
+      [say('a', { ...level, role: 'master' })],
+      'g1',
+      'a leads g1 and takes writes: a failover would bring none nearer to QUORUM, and nothing has to be given up: start b and c, each on an empty directory where its disk is gone',
+    ],
+    [
+      'the store has no cluster, and too few are heard',
+      EMPTY,
+      [say('a')],
+      '',
+      'this coordinator may have the wrong metadata store, where another one acts with which the nodes work: correct its coordinator.cluster or coordinator.metadata, and recover nothing',
     ],
     ...['', 'g1'].map((forced): [string, ShardMap, Observation[], string, string] => [
       `nobody knows the voters, forced: '${forced}'`,

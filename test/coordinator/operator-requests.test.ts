@@ -80,3 +80,19 @@ describe('a request to a coordinator', () => {
     await expect(asked).rejects.toThrow('not the active one');
   });
 });
+
+it('is told by a coordinator whose store has no cluster that it may have the wrong one', async () => {
+  const cluster = new SimulatedCluster(7);
+  cluster.addCoordinator();
+  await cluster.advanceUntil(() => cluster.active !== undefined, 10_000);
+  const { requests } = cluster.active?.coordinator ?? expect.unreachable('nobody is active');
+  const why = {
+    code: 'failed_precondition',
+    message:
+      'there is no cluster in the metadata store: walnut cluster init makes one; if there should be, correct ' +
+      'coordinator.cluster or coordinator.metadata of this coordinator',
+  };
+  await expect(cluster.drive(requests.failoverGroup('g1', ''))).rejects.toMatchObject(why);
+  await expect(cluster.drive(requests.setNodeStatus('a', 'draining'))).rejects.toMatchObject(why);
+  await expect(cluster.drive(requests.addGroup({ id: 'g2', nodes: ['a'] }))).rejects.toMatchObject(why);
+});

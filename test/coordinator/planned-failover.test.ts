@@ -71,6 +71,28 @@ describe('a planned failover', () => {
     expect(led()).toEqual(['a', 1]);
   });
 
+  it.each<[string, () => unknown, string]>([
+    [
+      'no other voter is heard',
+      () => ['b', 'c'].map((name) => cluster.member(name).kill()),
+      'b is not heard and c is not heard',
+    ],
+    [
+      'one of the others is not heard, and a failover that fails would need it',
+      () => cluster.member('b').kill(),
+      'b is not heard, and a failover that came to nothing would need it',
+    ],
+  ])('to nobody in particular is refused with the reasons where %s', async (_, happen, why) => {
+    await begin();
+    happen();
+    await cluster.clock.advance(3_000);
+    await expect(ask('')).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: `no voter of g1 could lead in place of a now: ${why}; see walnut cluster nodes`,
+    });
+    expect(led()).toEqual(['a', 1]);
+  });
+
   const record = () => cluster.active?.coordinator.map?.groups.get('g1');
 
   it('that the master refuses is withdrawn: the master stays, and its term is given to nobody', async () => {

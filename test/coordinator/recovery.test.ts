@@ -100,7 +100,7 @@ describe('a store that was lost', () => {
     await restore([]);
     expect(alarms()).toEqual(
       [
-        `the metadata store has no cluster, and a, b, c belong to cluster ${clusterId}: the store was lost, see walnut cluster recover`,
+        `the metadata store has no cluster, and a, b, c belong to cluster ${clusterId}: the store was lost, or is not theirs .coordinator.cluster, coordinator.metadata.: see walnut cluster recover`,
       ].map((text) => expect.stringMatching(new RegExp(text.replace('a, b, c', '[abc], [abc], [abc]')))),
     );
     await recover();
@@ -122,7 +122,7 @@ describe('a store that was lost', () => {
       groups: [{ id: 'g2', nodes: ['c'] }],
     });
     await expect(cluster.drive(made as Promise<unknown>)).rejects.toThrow(
-      /the store was lost, see walnut cluster recover; if it is another cluster, stop its nodes/,
+      /the store was lost, or is not theirs .*: see walnut cluster recover; if it is another cluster, stop its nodes/,
     );
     expect(alarms()).toEqual([expect.stringContaining('the store was lost')]);
   });

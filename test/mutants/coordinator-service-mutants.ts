@@ -102,4 +102,11 @@ export const COORDINATOR_SERVICE_MUTANTS: readonly Mutant[] = [
     replacement: 'linearizable: false',
     tests: ['test/cli/key-commands.test.ts'],
   },
+  {
+    name: 'recovery asked of a coordinator whose store has no cluster, beside one that has it',
+    file: 'cmd/walnut/cluster/coordinators.ts',
+    text: "if (clusterId !== '')\n      return",
+    replacement: "if (clusterId !== '' && strays.length === 0)\n      return",
+    tests: ['test/cli/cluster-coordinators.test.ts'],
+  },
 ];

@@ -309,8 +309,15 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'writes given up by force where an ordinary failover loses none',
     file: 'internal/cluster/plan-recovery.ts',
-    text: 'heard.includes(node)).length < needed) return [];',
-    replacement: 'heard.includes(node)).length < voters.length) return [];',
+    text: 'heard.includes(node)).length >= needed) {',
+    replacement: 'heard.includes(node)).length >= voters.length) {',
+    tests: [PLAN],
+  },
+  {
+    name: 'term given by force beside a leader that takes writes',
+    file: 'internal/cluster/plan-recovery.ts',
+    text: 'if (record === undefined || !isTakingWrites(record, view)) return [];',
+    replacement: 'if (record === undefined || view !== undefined) return [];',
     tests: [PLAN],
   },
   {

@@ -15,11 +15,21 @@ import {
   nodesText,
   placeOf,
 } from './cluster-views.ts';
-import { callCoordinators, readCall, readFromActive } from './coordinators.ts';
+import { callCoordinators, readCall, readFromActive, withClusterFirst } from './coordinators.ts';
 
-/** The coordinators that the user named, as they are called. */
-export function endpointsOf({ reach }: Invocation, { coordinators }: ClusterOptions): Promise<Endpoint[]> {
-  return Promise.all(coordinators.map((named) => reach(named)));
+/** The coordinators that the user named, in the order in which they are called. Tells people of one with another metadata store. */
+export async function endpointsOf(
+  { reach, io, isJson }: Invocation,
+  { coordinators }: ClusterOptions,
+): Promise<readonly Endpoint[]> {
+  const named = await Promise.all(coordinators.map((each) => reach(each)));
+  const { endpoints, strays } = await withClusterFirst(named, readCall(io));
+  for (const { text } of isJson ? [] : strays)
+    io.note(
+      `note: ${text} acts on a metadata store without a cluster: correct its coordinator.cluster or ` +
+        'coordinator.metadata, or stop it\n',
+    );
+  return endpoints;
 }
 
 export async function runStatus(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {
@@ -45,7 +55,7 @@ export async function runNodes(invocation: Invocation, options: ClusterOptions):
     () => ({ ...nodesJson(view), note }),
     () => nodesText(invocation.colors, view, note),
   );
-  return EXIT.ok;
+  return note === '' ? EXIT.ok : EXIT.negative;
 }
 
 export async function runMap(invocation: Invocation, options: ClusterOptions): Promise<ExitCode> {

@@ -58,12 +58,17 @@ function recoveryText(plan: RecoverClusterResponse, forced: string, takesWrites:
   const numbered = problems.length === 0;
   const head = `cluster ${clusterId || 'unknown'}${numbered ? `, ${next}epoch ${epoch}` : ''}\n`;
   const termOf = ({ group }: GroupRecovery): string => (numbered ? `${next}term ${group?.term}, ` : '');
-  const facts = groups.map((each) => groupText(each, termOf(each), each.group?.id === forced)).join('');
+  const facts = groups
+    .map((each) => groupText(each, termOf(each), numbered && each.group?.id === forced))
+    .join('');
   if (problems.length > 0)
     return `${head}${facts}It cannot be done:\n${problems.map((problem) => `  ${problem}\n`).join('')}`;
   if (applied) return `${head}${facts}Done.${takesWrites ? ' It takes writes.' : ''}\n`;
-  const flags = forced === '' ? '' : ` --group ${forced} --force`;
-  return `${head}${facts}Nothing was changed. Do it with: walnut cluster recover${flags} --apply\n`;
+  const how =
+    forced === ''
+      ? 'Where the metadata store is the right one (coordinator.cluster, coordinator.metadata), do it with: walnut cluster recover'
+      : `Do it with: walnut cluster recover --group ${forced} --force`;
+  return `${head}${facts}Nothing was changed. ${how} --apply\n`;
 }
 
 function groupText({ group, heard, missing }: GroupRecovery, term: string, isForced: boolean): string {

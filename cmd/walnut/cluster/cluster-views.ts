@@ -117,7 +117,7 @@ function nodeJson({ node, listed, group, heard, heardAgoMs, heartbeat }: NodeHea
 }
 
 export function nodesText(colors: Colors, { nodes, isActive }: ListNodesResponse, note: string): string {
-  const end = note === '' ? '' : `${note}\n`;
+  const end = note === '' ? '' : `note: ${note}\n`;
   if (nodes.length === 0)
     return `no node is heard: start some with walnut-node, with the addresses of the coordinators\n${end}`;
   const head = ['node', 'address', 'zone', 'group', 'role', 'term', 'lsn', 'heard', 'what'];

@@ -85,6 +85,29 @@ function clientOf(endpoint: Endpoint): CoordinatorClient {
   return client;
 }
 
+export interface ClusterFirst {
+  readonly endpoints: readonly Endpoint[];
+  /** Those that act, and have no cluster in their metadata store. */
+  readonly strays: readonly Endpoint[];
+}
+
+/**
+ * The coordinators that the user named, one of which the store has the cluster first: another may act on a store of
+ * its own. Where several are named they are asked one after the other until one has it.
+ */
+export async function withClusterFirst(named: readonly Endpoint[], call: CallOptions): Promise<ClusterFirst> {
+  const strays: Endpoint[] = [];
+  for (const endpoint of named.length > 1 ? named : []) {
+    const outcome = await callOne(endpoint, (client) => client.getCluster({}, call));
+    if ('error' in outcome) continue;
+    const { clusterId, isActive } = outcome.answer;
+    if (clusterId !== '')
+      return { endpoints: [endpoint, ...named.filter((other) => other !== endpoint)], strays };
+    if (isActive) strays.push(endpoint);
+  }
+  return { endpoints: named, strays: [] };
+}
+
 interface Answering {
   readonly isActive: boolean;
   readonly activeCoordinator: string;
