@@ -95,7 +95,7 @@ function whyLeftBehind(
   if (left.length === 0) return undefined;
   return (
     `the master ${master?.node} of ${id} knows the replica at ${left.join(' and ')}, and none of the nodes is there: ` +
-    'start it as a member and name it too, or start the master once more as that of its plain group and use: ' +
-    `walnut remove-replica ${left[0]}`
+    'start it as a member and name it too, or, where it is gone for good: ' +
+    `walnut remove-replica ${left[0]} --address ${master?.address}`
   );
 }

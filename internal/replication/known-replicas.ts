@@ -57,6 +57,11 @@ export function withRemoved(list: KnownReplicas, address: string, nodeId: string
   });
 }
 
+/** In a cluster the map lists the nodes of a group, whoever was removed from the plain group that it was. */
+export function withoutRemovals(list: KnownReplicas): KnownReplicas {
+  return tidy({ ...list, removed: [] });
+}
+
 /** Adds addresses of other nodes that take part in claims and announcements, such as the old master's. */
 export function withKnown(list: KnownReplicas, addresses: readonly string[]): KnownReplicas {
   const added = [...new Set([...list.added, ...addresses])].filter((one) => !list.removed.includes(one));

@@ -81,10 +81,10 @@ export class AdminDoor implements AdminPort {
     return this.#admission.master('have replicas').members.remove(address);
   }
 
-  /** Throws on a member of a cluster: the map and the log say which nodes belong to its group. */
+  /** Throws on a node of a cluster, once that has given it a group: the map and the log say which nodes belong there. */
   #checkPlain(): void {
-    const { member } = this.#parts.options;
-    if (member === undefined) return;
+    const { member } = this.#admission.directory().manifest;
+    if (member === undefined || member.group === '') return;
     const why = `${member.node} is a member of cluster ${member.cluster}, whose map lists the nodes of its groups`;
     throw new WalnutError('failed_precondition', `${why}: see walnut cluster map`, { nothingDone: true });
   }

@@ -3,6 +3,7 @@ import type { ToMember } from '#cluster/member-port.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { WalnutError } from '#model/errors.ts';
 import { assert } from '#platform/assert.ts';
+import { withoutRemovals } from '#replication/known-replicas.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
 /** Throws `not_found` if another node is meant, `failed_precondition` if this one belongs elsewhere. */
@@ -33,7 +34,9 @@ export async function takePlace(
   await host.directory.update((manifest) => {
     assert(manifest?.member !== undefined, 'a member has a place');
     const { member } = manifest;
-    const place = member.group === '' ? { ...member, clusterId, group } : member;
-    return { ...manifest, member: { ...place, mapEpoch: Math.max(mapEpoch, member.mapEpoch ?? 0) } };
+    const heard = { mapEpoch: Math.max(mapEpoch, member.mapEpoch ?? 0) };
+    if (member.group !== '') return { ...manifest, member: { ...member, ...heard } };
+    const replicas = withoutRemovals(manifest.replicas);
+    return { ...manifest, replicas, member: { ...member, clusterId, group, ...heard } };
   });
 }

@@ -81,6 +81,37 @@ describe('a plain group', () => {
     await expect(asPlain).rejects.toThrow('belongs to node a of cluster test');
   });
 
+  it('leaves out a replica that is gone once its master is told so, also when that is a member already', async () => {
+    const plain = await plainGroup();
+    cluster.group.kill(plain.get('c') as TestNode);
+    await adopt(plain.get('b'));
+    const a = await adopt(plain.get('a'));
+    await untilHeard();
+    await expect(init(['a', 'b'])).rejects.toThrow(
+      'start it as a member and name it too, or, where it is gone for good: walnut remove-replica c:1 --address a:1',
+    );
+    await cluster.group.until(a.node.removeReplica('c:1'));
+    await cluster.group.clock.advance(1_000);
+    await init(['a', 'b']);
+    await cluster.untilLed();
+    expect(cluster.master).toBe(a);
+    await expect(async () => a.node.removeReplica('b:1')).rejects.toThrow('see walnut cluster map');
+  });
+
+  it('takes an empty member at an address where a replica was removed', async () => {
+    const plain = await plainGroup();
+    cluster.group.kill(plain.get('c') as TestNode);
+    await cluster.group.until((plain.get('a') as TestNode).node.removeReplica('c:1'));
+    await adopt(plain.get('b'));
+    await adopt(plain.get('a'));
+    const c = await cluster.start('c');
+    await untilHeard();
+    await init();
+    await cluster.untilLed();
+    await cluster.group.untilTrue(() => c.node.status().state === 'streaming', 'a member that follows');
+    expect(await cluster.group.get(c, 'k9')).toBe('v9');
+  });
+
   it('is led by the master that has everything, although a replica that is behind grants first', async () => {
     const plain = await plainGroup();
     await cluster.group.until(plain.get('b')?.node.stop() as Promise<void>);
