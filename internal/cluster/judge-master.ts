@@ -47,6 +47,12 @@ export function heardVoter(
   return isHeard(observation, nowMs) ? observation : undefined;
 }
 
+/** For operators, where nobody can be led by force either. */
+export function describeUnheard({ id, voters }: Group): string {
+  const names = voters.map(({ node }) => node).join(', ');
+  return `no voter of ${id} is heard (${names}): none of them runs, or the coordinator is cut off from them`;
+}
+
 function othersHeard(view: GroupView, leader: Voter): Observation[] {
   return view.group.voters
     .filter(({ node }) => node !== leader.node)
@@ -57,12 +63,7 @@ function othersHeard(view: GroupView, leader: Voter): Observation[] {
 function judgeSilent(view: GroupView, leader: Voter): Verdict {
   const { group, nowMs } = view;
   const others = othersHeard(view, leader);
-  const names = group.voters.map(({ node }) => node).join(', ');
-  if (others.length === 0)
-    return {
-      kind: 'left',
-      why: `no voter of ${group.id} is heard (${names}): none of them runs, or the coordinator is cut off from them`,
-    };
+  if (others.length === 0) return { kind: 'left', why: describeUnheard(group) };
   const acking = others.filter((each) => hasAcked(each, group.term, nowMs));
   if (acking.length >= majorityOf(group.voters.length) - 1)
     return {

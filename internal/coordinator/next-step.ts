@@ -2,7 +2,7 @@
 import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm, mayPlan } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
-import { type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
+import { describeUnheard, type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
 import { leads, secondLeader } from '#cluster/leasable.ts';
 import { type ClusterNode, electorateOf, type Group, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
@@ -97,6 +97,8 @@ function claimOrWait(view: StepView): Step {
       kind: 'wait',
       why: `${group.id} has no leader, and its record has no voters: restore a backup of the metadata store that names them`,
     };
+  if (group.voters.every((voter) => heardVoter(view, voter) === undefined))
+    return { kind: 'wait', why: describeUnheard(group) };
   const { voters, needed } = electorateOf(group);
   const silent = voters.filter((voter) => heardVoter(view, voter) === undefined);
   if (voters.length - silent.length >= needed) return { kind: 'claim' };

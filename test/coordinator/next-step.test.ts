@@ -112,6 +112,17 @@ describe('the next step', () => {
       },
     ],
     [
+      'is to wait where there is no leader and nobody is heard, without whom none can be led by force either',
+      {
+        record: { leader: undefined },
+        heard: ['a', 'b', 'c'].map((node) => hear(node, { role: 'replica' }, 2_000)),
+      },
+      {
+        kind: 'wait',
+        why: 'no voter of g1 is heard (a, b, c): none of them runs, or the coordinator is cut off from them',
+      },
+    ],
+    [
       'is to wait where a record asks for the grants of all, and one is not heard',
       {
         record: { leader: undefined, grants: { term: 7, count: 3, voters: [] } },
