@@ -1,9 +1,10 @@
 /** What is shown of a cluster, from its map and what was heard of the nodes. Pure. */
 import type { GroupStatus, NodeHealth } from '#cluster/coordinator-port.ts';
-import { isHeard, type Observation } from '#cluster/heartbeat.ts';
+import type { Observation } from '#cluster/heartbeat.ts';
+import { isTakingWrites } from '#cluster/judge-master.ts';
 import { groupOf } from '#cluster/leasable.ts';
 import { countingVoters } from '#cluster/quorum-margin.ts';
-import { type ClusterNode, type Group, runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
+import { type ClusterNode, runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 
 export interface Heard {
   readonly observations: ReadonlyMap<string, Observation>;
@@ -40,17 +41,6 @@ export function nodesOf(map: ShardMap, heard: Heard): NodeHealth[] {
       },
     };
   });
-}
-
-/** True if the leader of the group was heard lately, leads the term and takes writes. */
-export function isTakingWrites({ leader, term }: Group, heard: Heard): boolean {
-  const heartbeat = leader && recent(heard, leader.node)?.heartbeat;
-  return heartbeat?.role === 'master' && heartbeat.term === term && heartbeat.whyNoWrites === '';
-}
-
-function recent({ observations, nowMs }: Heard, node: string): Observation | undefined {
-  const observation = observations.get(node);
-  return observation !== undefined && isHeard(observation, nowMs) ? observation : undefined;
 }
 
 function statedBy(name: string, observation: Observation | undefined): ClusterNode {

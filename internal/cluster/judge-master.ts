@@ -47,6 +47,15 @@ export function heardVoter(
   return isHeard(observation, nowMs) ? observation : undefined;
 }
 
+/** True if the leader of the group was heard lately, leads the term and takes writes. */
+export function isTakingWrites(
+  { leader, term }: Group,
+  heard: Pick<GroupView, 'observations' | 'nowMs'>,
+): boolean {
+  const heartbeat = leader && heardVoter(heard, leader)?.heartbeat;
+  return heartbeat?.role === 'master' && heartbeat.term === term && heartbeat.whyNoWrites === '';
+}
+
 /** For operators, where nobody can be led by force either. */
 export function describeUnheard({ id, voters }: Group): string {
   const names = voters.map(({ node }) => node).join(', ');

@@ -3,9 +3,9 @@
  * older than they are or was lost, and lets a group fail over with fewer grants where too
  * many disks are gone (ADR 18). Pure.
  */
-import { isTakingWrites } from '#cluster/cluster-views.ts';
 import { termGiven } from '#cluster/group-terms.ts';
 import { type Heartbeat, isHeard, type Observation } from '#cluster/heartbeat.ts';
+import { isTakingWrites } from '#cluster/judge-master.ts';
 import {
   type ClusterNode,
   electorateOf,

@@ -3,10 +3,10 @@
  * nodes, leases heartbeats, and keeps a leader in every group (ADR 17). It can be lost
  * at any moment; another one goes on from what the metadata store records.
  */
-import { isTakingWrites } from '#cluster/cluster-views.ts';
 import type { Alarm, CoordinatorCounts } from '#cluster/coordinator-port.ts';
 import { SILENCE_MS } from '#cluster/figures.ts';
 import type { Heartbeat, HeartbeatAnswer, Observation } from '#cluster/heartbeat.ts';
+import { isTakingWrites } from '#cluster/judge-master.ts';
 import { groupOf, isLeasable } from '#cluster/leasable.ts';
 import type { ClockReading } from '#cluster/lease.ts';
 import type { Group, ShardMap } from '#cluster/shard-map.ts';

@@ -6,7 +6,7 @@
 import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
 import { judgeTerm, nextTerm, termGiven } from '#cluster/group-terms.ts';
 import { isHeard } from '#cluster/heartbeat.ts';
-import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
+import { isDownByItsOwnWord, isTakingWrites } from '#cluster/judge-master.ts';
 import {
   type Electorate,
   electorateOf,
@@ -19,7 +19,7 @@ import { Backoff } from '#coordinator/backoff.ts';
 import type { Catalogue } from '#coordinator/catalogue.ts';
 import { gather } from '#coordinator/gather.ts';
 import type { ClaimAnswer, Members } from '#coordinator/members.ts';
-import { lackOfGrants, nextStep, type Step, type StepView, takesWrites } from '#coordinator/next-step.ts';
+import { lackOfGrants, nextStep, type Step, type StepView } from '#coordinator/next-step.ts';
 import type { Roll } from '#coordinator/roll.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -89,7 +89,8 @@ export class GroupKeeper {
       if (step.kind !== 'hand_over' && step.kind !== 'wait') this.#abandon?.();
       return;
     }
-    this.#writesSinceMs = takesWrites(view) ? Math.min(this.#writesSinceMs, nowMs) : Number.POSITIVE_INFINITY;
+    const isWriting = isTakingWrites(context.group, view);
+    this.#writesSinceMs = isWriting ? Math.min(this.#writesSinceMs, nowMs) : Number.POSITIVE_INFINITY;
     const { id } = context.group;
     alarms.set(`${id}: term`, step.kind === 'alarm' ? step.why : undefined);
     if (context.group.next !== undefined || nowMs - this.#withdrawnMs >= WITHDRAWN_MS)

@@ -2,7 +2,13 @@
 import { SILENCE_MS } from '#cluster/figures.ts';
 import { judgeTerm, mayPlan } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
-import { describeUnheard, type GroupView, heardVoter, judgeMaster } from '#cluster/judge-master.ts';
+import {
+  describeUnheard,
+  type GroupView,
+  heardVoter,
+  isTakingWrites,
+  judgeMaster,
+} from '#cluster/judge-master.ts';
 import { leads, secondLeader } from '#cluster/leasable.ts';
 import { type ClusterNode, electorateOf, type Group, type Voter } from '#cluster/shard-map.ts';
 import { successor } from '#cluster/successor.ts';
@@ -79,14 +85,9 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
     return { kind: 'confirm', voter, observation };
   if (view.nowMs - view.nextSinceMs < PLANNED_MS) return { kind: 'hand_over', next };
   const why = `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms`;
-  return takesWrites(view) ? { kind: 'withdraw', why } : { kind: 'question', isByItsOwnWord: false, why };
-}
-
-/** True if the leader is heard, and says that it leads its term and takes writes. */
-export function takesWrites(view: StepView): boolean {
-  const { leader, term } = view.group;
-  if (leader === undefined || !leads(view.observations, leader, term)) return false;
-  return heardVoter(view, leader)?.heartbeat.whyNoWrites === '';
+  return isTakingWrites(view.group, view)
+    ? { kind: 'withdraw', why }
+    : { kind: 'question', isByItsOwnWord: false, why };
 }
 
 /** A claim needs as many of those whose grants count as have to grant the term. */

@@ -57,7 +57,7 @@ export function withRemoved(list: KnownReplicas, address: string, nodeId: string
   });
 }
 
-/** In a cluster the map lists the nodes of a group, whoever was removed from the plain group that it was. */
+/** For a member of a cluster: the map lists the nodes of its group, those included that were removed from the plain group before. */
 export function withoutRemovals(list: KnownReplicas): KnownReplicas {
   return tidy({ ...list, removed: [] });
 }

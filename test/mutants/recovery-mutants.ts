@@ -57,8 +57,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     name: 'master deposed after ten seconds of a plan in vain',
     file: 'internal/coordinator/next-step.ts',
-    text: "return takesWrites(view) ? { kind: 'withdraw', why }",
-    replacement: "return takesWrites(view) && why === '' ? { kind: 'withdraw', why }",
+    text: 'return isTakingWrites(view.group, view)\n',
+    replacement: "return isTakingWrites(view.group, view) && why === ''\n",
     tests: ['test/coordinator/next-step.test.ts'],
   },
   {
