@@ -25,10 +25,7 @@ export class RunningMaster {
   static async start(
     directory: string,
     changes: Partial<NodeOptions> = {},
-    {
-      batchBytesMax = 16 << 20,
-      group = '',
-    }: { readonly batchBytesMax?: number; readonly group?: string } = {},
+    { batchBytesMax = 16 << 20, group }: { readonly batchBytesMax?: number; readonly group?: string } = {},
   ): Promise<RunningMaster> {
     const clock = createNodeClock();
     const node = createWholeNode({
@@ -65,7 +62,8 @@ export class RunningMaster {
     });
     const server = await openServer({
       ports: node.ports,
-      group: () => group,
+      group: () => group ?? node.group,
+      clusterId: () => node.clusterId,
       clock,
       logger: silentLogger,
       metrics: new Metrics(),

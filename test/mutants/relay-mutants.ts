@@ -1,6 +1,7 @@
 /** Bugs by which a gateway that passes calls on as bytes could answer or do something else than by decoding them. */
 import type { Mutant } from './mutant.ts';
 
+const MOVED = 'test/server/shard-moved.test.ts';
 const RELAYED = ['test/server/relayed.test.ts'];
 
 export const RELAY_MUTANTS: readonly Mutant[] = [
@@ -66,6 +67,13 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     text: 'if (this.#options.groups.ofPosition(position) === undefined) return false;',
     replacement: 'if (position.epoch < 0) return false;',
     tests: RELAYED,
+  },
+  {
+    name: 'relayed call that goes to the group of another slot',
+    file: 'internal/routing/relay.ts',
+    text: '() => groups.ofSlot(slot),',
+    replacement: '() => groups.ofSlot((slot + 5_461) & 16_383),',
+    tests: [MOVED],
   },
   {
     name: 'relayed write without a name',

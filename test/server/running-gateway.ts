@@ -1,12 +1,21 @@
-/** A gateway in this process over three masters on free ports, each of which owns a third of the slots. */
+/**
+ * A gateway in this process over three groups of one member each, on free ports. The log of each
+ * says that it owns a third of the slots, so that a key that is routed to another one is refused.
+ */
 import type { MapNews } from '#cluster/coordinator-port.ts';
-import { ownerOf, type ShardMap } from '#cluster/shard-map.ts';
+import { LEASE_MS } from '#cluster/figures.ts';
+import type { MemberPort } from '#cluster/member-port.ts';
+import { type Group, ownerOf, type ShardMap } from '#cluster/shard-map.ts';
 import { slotOfKey } from '#cluster/slot-hash.ts';
+import { unavailable } from '#model/errors.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
 import { ConnectNodeLinks } from '#peer/node-links.ts';
+import type { Clock } from '#platform/clock.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import { Gateway } from '#routing/gateway.ts';
 import { openGatewayServer } from '#server/open-gateway-server.ts';
 import type { RunningServer } from '#server/open-server.ts';
@@ -16,6 +25,8 @@ import { mapOf } from '#test/routing/fake-cluster.ts';
 
 const GROUPS = ['g1', 'g2', 'g3'];
 const MIB = 1_024 * 1_024;
+/** The only member of a group calls no other. */
+const NOBODY: PeerDialer = { dial: () => ({ close: () => undefined }) as PeerLink };
 
 export class RunningGateway {
   readonly masters: ReadonlyMap<string, RunningMaster>;
@@ -40,10 +51,14 @@ export class RunningGateway {
 
   static async start(directory: string): Promise<RunningGateway> {
     const masters = new Map<string, RunningMaster>();
-    for (const id of GROUPS)
-      masters.set(id, await RunningMaster.start(`${directory}/${id}`, {}, { group: id }));
-    const map = mapAt(masters);
     const [clock, random] = [createNodeClock(), createNodeRandom()];
+    for (const id of GROUPS) {
+      const member = memberOptions(`${id}-1`, clock);
+      const changes = { role: 'replica', member, dialer: NOBODY } as const;
+      masters.set(id, await RunningMaster.start(`${directory}/${id}`, changes));
+    }
+    const map = mapAt(masters);
+    for (const [id, master] of masters) await lead(master, id, map);
     const links = new ConnectNodeLinks({ clock });
     const news: MapNews = { kind: 'whole', map, epoch: map.epoch };
     const gateway = new Gateway({
@@ -101,6 +116,30 @@ export class RunningGateway {
     this.#links.close();
     for (const master of this.masters.values()) await master.stop();
   }
+}
+
+function memberOptions(node: string, clock: Clock): MemberOptions {
+  return {
+    ...{ cluster: 'test', node, zone: '', coordinators: ['coordinator:1'], leaseMs: LEASE_MS },
+    heartbeat: async () => {
+      throw unavailable('there is no coordinator');
+    },
+    readClocks: () => {
+      const [monotonicMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
+      return { monotonicMs, wallMs, uptimeMs: monotonicMs };
+    },
+  };
+}
+
+/** What a coordinator asks of the only voter of a group, whose lease is its own. */
+async function lead({ node }: RunningMaster, id: string, map: ShardMap): Promise<void> {
+  const member = node.ports.member as MemberPort;
+  const { clusterId } = map;
+  const { logId, term } = map.groups.get(id) as Group;
+  const whom = { clusterId, node: `${id}-1`, group: id, logId, term };
+  const { voter, tail } = await member.claim({ ...whom, isCheck: false });
+  const { isAccepted, reason } = await member.takeOver({ ...whom, ...voter, tail, map });
+  if (!isAccepted) throw new Error(`${id} does not lead: ${reason}`);
 }
 
 function mapAt(masters: ReadonlyMap<string, RunningMaster>): ShardMap {

@@ -1,8 +1,14 @@
 /** A key whose slot another group owns, as callers of each protocol are told. */
-import { Code } from '@connectrpc/connect';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Code, createClient } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { WalnutError } from '#model/errors.ts';
 import { http1, http2, type Running, session, start } from '#test/server/running.ts';
+import { RunningGateway } from '#test/server/running-gateway.ts';
 
 const SHARD = { slot: 12_182, group: 'g2', address: '10.0.0.7:8080', mapEpoch: 7 };
 
@@ -70,4 +76,31 @@ describe('a key of another group', () => {
       'x-new-node-hint': '10.0.0.7:8080',
     });
   });
+});
+
+it('is refused by the masters behind a gateway of these tests, and reaches its owner through it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-moved-'));
+  const gateway = await RunningGateway.start(directory);
+  try {
+    const passedOn = createClient(
+      KVStore,
+      createConnectTransport({ baseUrl: `http://${gateway.address}`, httpVersion: '1.1' }),
+    );
+    const put = async (address: string, key: string): Promise<[number, string | null]> => {
+      const url = `http://${address}/v1/keys/${key}`;
+      const { status, headers } = await fetch(url, { method: 'PUT', body: 'v' });
+      return [status, headers.get('x-new-node-hint')];
+    };
+    // In slots 3696, 7629 and 15891: one of each group.
+    for (const key of ['w', 'k', 't']) {
+      const owner = gateway.masterOf(key);
+      for (const master of gateway.masters.values())
+        expect(await put(master.address, key)).toEqual(master === owner ? [201, null] : [421, owner.address]);
+      expect((await put(gateway.address, key))[0]).toBe(204);
+      expect(await passedOn.set({ key, value: Buffer.from('v') })).toMatchObject({ applied: true });
+    }
+  } finally {
+    await gateway.stop();
+    rmSync(directory, { recursive: true });
+  }
 });
