@@ -1,10 +1,12 @@
 /**
  * Two groups of three members behind two gateways, as real processes, under callers that never
- * repeat a call. In each round the master of a group is killed and comes back. Every write is an
- * increment at QUORUM, so that the sums tell what was lost or done twice.
+ * repeat a call. In each round the master of a group is killed and comes back. Every write is
+ * at QUORUM, so that sums and values tell what was lost or done twice.
  */
 import { join } from 'node:path';
 import { freePort } from '#test/doubles/free-ports.ts';
+import { COUNTERS, callByEveryWay } from './gateway-callers.ts';
+import { GatewayTally } from './gateway-tally.ts';
 import { NodeProcess } from './node-process.ts';
 import { until as untilSo } from './until.ts';
 
@@ -12,89 +14,46 @@ export interface GatewayRunOptions {
   /** Scratch. */
   readonly directory: string;
   readonly rounds: number;
-  readonly callers: number;
   readonly onRound?: ((round: number, waitedMs: number) => void) | undefined;
 }
 
 export interface GatewayRun {
-  readonly acked: number;
-  /** Calls that had an error for an answer, or none, and the first of them. */
-  readonly errors: number;
-  readonly firstError: string;
-  /** Acknowledged below QUORUM, since that took too long. */
-  readonly below: number;
+  readonly tally: GatewayTally;
   /** By how much the sums differ from the acknowledged increments, keys without errors only. */
   readonly lost: number;
   readonly doubled: number;
   /** The longest call of each round, milliseconds. */
-  readonly waitsMs: readonly number[];
+  readonly longestMs: readonly number[];
 }
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = { g1: ['a', 'b', 'c'], g2: ['d', 'e', 'f'] };
-const KEYS = 32;
-const CALL_MS = 10_000;
 const WAIT_MS_MAX = 180_000;
 const LOOK_MS = 50;
 
-interface Tally {
-  readonly acked: Map<string, number>;
-  readonly doubtful: Set<string>;
-  errors: number;
-  firstError: string;
-  below: number;
-  longestMs: number;
-}
-
 export async function failBehindGateways(options: GatewayRunOptions): Promise<GatewayRun> {
   const cluster = await GatewayCluster.start(options.directory);
+  const over = new AbortController();
   try {
-    const tally: Tally = {
-      ...{ acked: new Map(), doubtful: new Set(), errors: 0, firstError: '', below: 0, longestMs: 0 },
-    };
-    const over = new AbortController();
-    const callers = Array.from({ length: options.callers }, (_, i) => callOn(cluster, i, tally, over.signal));
-    const waitsMs: number[] = [];
+    const tally = new GatewayTally();
+    const callers = callByEveryWay(cluster.gateways, tally, over.signal);
+    // A round that fails is told first.
+    callers.catch(() => undefined);
+    const longestMs: number[] = [];
     // A call that failed ends the run, so that what the processes said last is about it.
-    for (let round = 0; round < options.rounds && tally.errors === 0; round++) {
+    for (let round = 0; round < options.rounds && tally.errors + tally.wrong === 0; round++) {
       tally.longestMs = 0;
       await cluster.loseMaster(round % 2 === 0 ? 'g1' : 'g2');
-      waitsMs.push(tally.longestMs);
+      longestMs.push(tally.longestMs);
       options.onRound?.(round + 1, tally.longestMs);
     }
     over.abort();
-    await Promise.all(callers);
-    return { ...(await cluster.compare(tally)), waitsMs };
+    await callers;
+    return { ...(await cluster.compare(tally)), tally, longestMs };
   } catch (error) {
     throw new Error(cluster.describe(), { cause: error });
   } finally {
+    over.abort();
     await cluster.destroy();
-  }
-}
-
-async function callOn(
-  cluster: GatewayCluster,
-  caller: number,
-  tally: Tally,
-  over: AbortSignal,
-): Promise<void> {
-  const gateway = cluster.gateways[caller % cluster.gateways.length] as NodeProcess;
-  for (let i = 0; !over.aborted; i++) {
-    const key = `k${(caller * 7 + i) % KEYS}`;
-    const startedMs = performance.now();
-    const request = { key, durability: 'DURABILITY_QUORUM', timeoutMs: CALL_MS - 1_000 };
-    const answer = await gateway.call('KVStore/Increment', request, CALL_MS).catch((error: Error) => error);
-    tally.longestMs = Math.max(tally.longestMs, performance.now() - startedMs);
-    if (answer instanceof Error || answer.status !== 200) {
-      tally.errors++;
-      tally.firstError ||= answer instanceof Error ? answer.message : JSON.stringify(answer.body);
-      tally.doubtful.add(key);
-    } else {
-      tally.acked.set(key, (tally.acked.get(key) ?? 0) + 1);
-      if (answer.body.durabilityReached !== 'DURABILITY_QUORUM') {
-        tally.below++;
-        tally.doubtful.add(key);
-      }
-    }
   }
 }
 
@@ -137,9 +96,9 @@ class GatewayCluster {
       this.gateways.push(new NodeProcess({ binary: 'gateway', port: await freePort(), sets }));
     }
     for (const gateway of this.gateways)
-      for (let key = 0; key < KEYS; key++)
+      for (const key of COUNTERS)
         await until('every key is served', async () => {
-          return (await gateway.call('KVStore/Get', { key: `k${key}` }, 1_000)).status === 200;
+          return (await gateway.call('KVStore/Get', { key }, 1_000)).status === 200;
         });
   }
 
@@ -156,19 +115,23 @@ class GatewayCluster {
     await until(`${leader} follows`, async () => (await this.#stateOf(leader)) === 'NODE_STATE_STREAMING');
   }
 
-  async compare(tally: Tally): Promise<Omit<GatewayRun, 'waitsMs'>> {
+  /** Reads what each key has now. */
+  async compare(tally: GatewayTally): Promise<Pick<GatewayRun, 'lost' | 'doubled'>> {
     let [lost, doubled] = [0, 0];
-    const [gateway] = this.gateways as [NodeProcess];
-    for (const [key, acked] of tally.acked) {
+    for (const [key, acked] of tally.counts) {
       if (tally.doubtful.has(key)) continue;
-      const { body } = await gateway.call('KVStore/Get', { key, linearizable: true });
-      const sum = Number(Buffer.from(body.value ?? '', 'base64').toString());
+      const sum = Number(await this.#textOf(key));
       lost += Math.max(0, acked - sum);
       doubled += Math.max(0, sum - acked);
     }
-    const acked = [...tally.acked.values()].reduce((sum, count) => sum + count, 0);
-    const { errors, firstError, below } = tally;
-    return { acked, errors, firstError, below, lost, doubled };
+    for (const key of tally.texts.keys()) tally.read(key, await this.#textOf(key));
+    return { lost, doubled };
+  }
+
+  async #textOf(key: string): Promise<string> {
+    const [gateway] = this.gateways as [NodeProcess];
+    const { body } = await gateway.call('KVStore/Get', { key, linearizable: true });
+    return Buffer.from(body.value ?? '', 'base64').toString();
   }
 
   describe(): string {
