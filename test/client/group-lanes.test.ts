@@ -1,13 +1,18 @@
 /** The order of a client's calls through a gateway: a lane for each group, once answers have named it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { createRouterTransport } from '@connectrpc/connect';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { RunningGateway } from '#test/server/running-gateway.ts';
 import type { PendingOperation } from '../../client/batch-queue.ts';
 import { text } from '../../client/codecs.ts';
+import { connect } from '../../client/connect.ts';
 import { GroupLanes } from '../../client/group-lanes.ts';
 import { WalnutClient } from '../../client/walnut-client.ts';
 
@@ -90,6 +95,34 @@ describe('a group that hangs behind a gateway', () => {
     expect(await isSettledAtOnce(later)).toBe(true);
     expect([await first, await later, await get('b')]).toEqual(['loaded', 'loaded', 'stored']);
   });
+});
+
+it('has values of other groups loaded once, behind a gateway with servers of which one stops', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-lanes-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const gateway = await RunningGateway.start(directory);
+  onTestFinished(() => gateway.stop());
+  const client = connect({ address: gateway.address });
+  onTestFinished(() => client.close());
+  const loaded: string[] = [];
+  const get = (key: string) => {
+    const load = (): string => {
+      loaded.push(key);
+      return key;
+    };
+    return client.getOrSet(key, load, { ttlMs: 600_000, codec: text() });
+  };
+  const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
+  await Promise.all(keys.map(get));
+  const gone = gateway.masters.get('g1');
+  const ofOthers = keys.filter((key) => gateway.masterOf(key) !== gone);
+  const [ofGone = ''] = keys.filter((key) => !ofOthers.includes(key));
+  await gone?.stop();
+  const first = get(ofGone);
+  for (let i = 0; i < 3; i++) await Promise.all(ofOthers.map(get));
+  await first;
+  await Promise.all([ofGone, ...ofOthers].map(get));
+  expect(loaded.slice(keys.length)).toEqual([ofGone, ofGone]);
 });
 
 describe('lanes', () => {
