@@ -202,7 +202,8 @@ describe('a cache that does not answer', () => {
   });
 });
 
-it('is no reason to wait for a client that is closed: who asked it has the value already', async () => {
+/** A client of a node that answers no Batch once it is told so. */
+function openSilent() {
   const clock = new VirtualClock();
   const group = new SimulatedGroup(['m:1']);
   const open = () => ({ transport: group.transportTo('m:1'), close: () => undefined });
@@ -211,7 +212,11 @@ it('is no reason to wait for a client that is closed: who asked it has the value
   const client = new WalnutClient(options, { clock, random: new SeededRandom(1), open });
   const values = client.map('', text());
   group.hold = () => new Promise(() => undefined);
-  const get = (key: string) => values.getOrSet(key, () => 'v', { ttlMs: 1_000 });
+  return { clock, client, get: (key: string) => values.getOrSet(key, () => 'v', { ttlMs: 1_000 }) };
+}
+
+it('is no reason to wait for a client that is closed: who asked it has the value already', async () => {
+  const { clock, client, get } = openSilent();
   const first = get('a');
   await clock.settle();
   await clock.advance(2_000);
@@ -219,4 +224,21 @@ it('is no reason to wait for a client that is closed: who asked it has the value
   const calledMs = clock.monotonicMs();
   await client.close();
   expect(clock.monotonicMs()).toBe(calledMs);
+});
+
+it('is waited for by a client that is closed as long as its callers wait', async () => {
+  const { clock, client, get } = openSilent();
+  const first = get('a');
+  await clock.settle();
+  let closedMs: number | undefined;
+  const closed = client.close().then(() => {
+    closedMs = clock.monotonicMs();
+  });
+  const calledMs = clock.monotonicMs();
+  await clock.advance(1_999);
+  expect(closedMs).toBeUndefined();
+  await clock.advance(1);
+  expect(await first).toBe('v');
+  await closed;
+  expect(closedMs).toBe(calledMs + 2_000);
 });

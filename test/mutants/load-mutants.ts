@@ -153,4 +153,11 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [LOADS],
   },
+  {
+    name: 'client whose close waits for a read that its caller leaves meanwhile',
+    file: 'client/get-or-set.ts',
+    text: '      if (this.#client.closed.aborted) ends.abort();',
+    replacement: '',
+    tests: [OUTAGES],
+  },
 ];
