@@ -166,7 +166,7 @@ function whyNotFree(
   if (plain !== undefined)
     return mayBePlain
       ? undefined
-      : 'has the log of a plain group, which can only become the first group of a new cluster: name it with --group';
+      : 'has the log of a plain group, which can only become the first group of a new cluster: start it on an empty directory';
   return tail.lsn > 0 ? 'is not empty: start it on an empty directory' : undefined;
 }
 

@@ -265,8 +265,10 @@ describe('a further group', () => {
   const writes = found([{ id: 'g1', nodes: ['a'] }]);
   const groups = new Map(writes?.groups?.map((group) => [group.id, group]));
   const map: ShardMap = { ...NO_MAP, clusterId: 'c', epoch: 1, groups };
-  const added = (plan: GroupPlan, to = map) =>
-    addedGroup({ map: to, observations: heard, nowMs: NOW_MS, random: new SeededRandom(2) }, plan);
+  const plain = observation('plain', { plain: { isMaster: true, replicas: [] } });
+  const observations = new Map([...heard, ['plain', plain]]);
+  const added = (plan: GroupPlan) =>
+    addedGroup({ map, observations, nowMs: NOW_MS, random: new SeededRandom(2) }, plan);
 
   it('has nodes that are free, and no slots', () => {
     const { groups: more, nodes, slots } = added({ id: 'g2', nodes: ['c', 'b'] }) ?? {};
@@ -284,6 +286,10 @@ describe('a further group', () => {
     ['g1 exists, with a', { id: 'g1', nodes: ['b'] }],
     ['a belongs to another group', { id: 'g2', nodes: ['a', 'b'] }],
     ['busy is a master already', { id: 'g2', nodes: ['busy'] }],
+    [
+      'plain has the log of a plain group, which can only become the first group of a new cluster: start it on an empty directory',
+      { id: 'g2', nodes: ['plain'] },
+    ],
     ['each group and each node may be named once', { id: 'g2', nodes: ['b', 'b'] }],
   ])('is refused: %s', (message, plan) => {
     expect(() => added(plan)).toThrow(message);
