@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,8 +52,11 @@ describe('walnut drill', () => {
       bytesPerSecond: expect.any(Number),
     });
     expect(await readdir(scratch)).toEqual([]);
-    const text = await drill('--cut', 'each-segment');
-    expect(text.code).toBe(0);
+    const left: string[][] = [];
+    const text = await runCli(['drill', '--from', data, '--scratch', scratch, '--cut', 'each-segment'], {
+      onWrite: () => left.push(readdirSync(scratch)),
+    });
+    expect([text.code, left]).toEqual([0, [[]]]);
     expect(text.out).toMatch(/^drill +passed$/m);
     expect(text.out).toMatch(/^RPO +59 records$/m);
   });

@@ -107,19 +107,18 @@ async function runCommand(
       signal: invocation.io.interrupted,
     });
   };
-  try {
-    const report = await onFiles(drill).catch(async (error: unknown) => {
+  const isKept = options.keep === true;
+  const report = await scratch
+    .during(() => onFiles(drill), isKept)
+    .catch(async (error: unknown) => {
       await leaveMetrics(undefined);
       throw error;
     });
-    if (invocation.io.interrupted.aborted) return EXIT.interrupted;
-    await leaveMetrics(outcomeOfNode(report));
-    const kept = options.keep === true ? scratch.path : undefined;
-    await showReport(invocation, report, { ...options, seed, kept });
-    return report.isPassed ? EXIT.ok : EXIT.negative;
-  } finally {
-    if (options.keep !== true) await scratch.remove();
-  }
+  if (invocation.io.interrupted.aborted) return EXIT.interrupted;
+  await leaveMetrics(outcomeOfNode(report));
+  const kept = isKept ? scratch.path : undefined;
+  await showReport(invocation, report, { ...options, seed, kept });
+  return report.isPassed ? EXIT.ok : EXIT.negative;
 }
 
 /** Called before the copy is made, so that the copy contains the position. */

@@ -16,7 +16,15 @@ export class Scratch {
     return this.path;
   }
 
-  async remove(): Promise<void> {
-    if (this.path !== undefined) await rm(this.path, { recursive: true, force: true });
+  /**
+   * Removes it when `work` is done, unless it is kept. Nothing is shown before: where nobody reads the output,
+   * the process ends there.
+   */
+  async during<T>(work: () => Promise<T>, isKept: boolean): Promise<T> {
+    try {
+      return await work();
+    } finally {
+      if (!isKept && this.path !== undefined) await rm(this.path, { recursive: true, force: true });
+    }
   }
 }

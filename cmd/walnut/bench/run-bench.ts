@@ -50,7 +50,7 @@ export async function runBench(invocation: Invocation, options: BenchOptions): P
   const writes = writer === address ? reads : await openLinks(writer, plan);
   io.note(`The keys of this run begin with ${plan.prefix}; they are deleted at its end.\n`);
   try {
-    const { report, failure } = await measure(invocation, plan, { reads, writes });
+    const { report, failure } = await measureAndCleanUp(invocation, plan, { reads, writes }, writer);
     await show(
       invocation,
       () => toJson(report),
@@ -62,8 +62,20 @@ export async function runBench(invocation: Invocation, options: BenchOptions): P
     return report.errors === 0 && report.unsent === 0 ? EXIT.ok : EXIT.negative;
   } catch (error) {
     throw ownerHintOf(error) === undefined ? error : namingGateway(error, writer);
+  }
+}
+
+/** Nothing is shown before the keys are deleted: where nobody reads the output, the process ends there. */
+async function measureAndCleanUp(
+  invocation: Invocation,
+  plan: BenchPlan,
+  callers: Callers,
+  writer: Endpoint,
+): Promise<Ended> {
+  try {
+    return await measure(invocation, plan, callers);
   } finally {
-    for (const link of [...reads, ...writes]) link.close();
+    for (const link of [...callers.reads, ...callers.writes]) link.close();
     await cleanUp(invocation, plan, writer, () => deleteKeys(writer, plan));
   }
 }

@@ -249,25 +249,23 @@ async function runDrill(invocation: Invocation, options: DrillOptions): Promise<
   const lines: DrillLine[] = [];
   const leaveMetrics = (outcome: DrillOutcome | undefined): Promise<void> =>
     leaveDrillMetrics(invocation, options.metricsFile, outcome, parts.clock.wallMs(), CLUSTER_LABEL);
-  try {
-    const manifest = await endingAfterGroup(invocation, () =>
-      drillAll(invocation, options, parts, scratch, lines),
-    ).catch(async (error: unknown) => {
+  const isKept = options.keep === true;
+  const work = () => drillAll(invocation, options, parts, scratch, lines);
+  const manifest = await scratch
+    .during(() => endingAfterGroup(invocation, work), isKept)
+    .catch(async (error: unknown) => {
       if (!invocation.io.interrupted.aborted) await leaveMetrics(undefined);
       throw error;
     });
-    const isPassed = lines.every(({ failure }) => failure === undefined);
-    await leaveMetrics({ isPassed, gauges: [recoveryGauge(longestMs(lines) / 1_000)] });
-    const kept = options.keep === true ? scratch.path : undefined;
-    await show(
-      invocation,
-      () => drillJson(manifest, lines, kept),
-      () => drillText(invocation.colors, manifest, lines, kept),
-    );
-    return isPassed ? EXIT.ok : EXIT.negative;
-  } finally {
-    if (options.keep !== true) await scratch.remove();
-  }
+  const isPassed = lines.every(({ failure }) => failure === undefined);
+  await leaveMetrics({ isPassed, gauges: [recoveryGauge(longestMs(lines) / 1_000)] });
+  const kept = isKept ? scratch.path : undefined;
+  await show(
+    invocation,
+    () => drillJson(manifest, lines, kept),
+    () => drillText(invocation.colors, manifest, lines, kept),
+  );
+  return isPassed ? EXIT.ok : EXIT.negative;
 }
 
 /** Adds a line for each group, and resolves with what was drilled. */

@@ -40,8 +40,12 @@ describe('a node', () => {
     expect(master.contents()).toEqual({ 'walnut-bench:mine': 'stays' });
   });
 
-  it('is shown with its figures', async () => {
-    const { code, out } = await run(['--prefix', 'walnut-bench:mine', '--operation', 'get']);
+  it('is shown with its figures, when its keys are deleted: where nobody reads them, the process ends there', async () => {
+    const left: object[] = [];
+    const { code, out } = await run(['--prefix', 'walnut-bench:mine', '--operation', 'get'], {
+      onWrite: () => left.push(master.contents()),
+    });
+    expect(left).toEqual([{ 'walnut-bench:mine': 'stays' }]);
     expect(code).toBe(0);
     expect(out).toMatch(/^load +4 clients over 4 connections of HTTP\/1\.1, as fast as answers come$/m);
     expect(out).toMatch(/^get +[\d,]+ +[\d,]+( +\d+\.\d{3}){5}$/m);
