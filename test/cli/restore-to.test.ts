@@ -80,7 +80,13 @@ describe('walnut restore-to', () => {
   it('brings a prefix back with new entries that say why', async () => {
     const lsn = await writeSome();
     const before = master.node.digest();
-    const ran = await restoreTo('--lsn', String(lsn), '--prefix', 'user:', '--apply');
+    const seen: object[] = [];
+    const args = ['--address', master.address, '--lsn', String(lsn), '--prefix', 'user:', '--apply'];
+    const ran = await runCli(['restore-to', '--source', master.directory, ...args], {
+      onWrite: () => seen.push(master.contents()),
+    });
+    // Where nobody reads what is shown, the process ends there.
+    expect(seen).toEqual([{ ...THEN, other: 'other now' }]);
     expect(ran.code, ran.err).toBe(0);
     expect(ran.out).toContain('3 changes made');
     expect(master.contents()).toEqual({ ...THEN, other: 'other now' });

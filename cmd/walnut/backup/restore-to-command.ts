@@ -112,12 +112,12 @@ async function runRestoreTo(invocation: Invocation, options: RestoreToOptions): 
     );
     return EXIT.ok;
   }
-  if (!invocation.isJson) await invocation.io.write(`${renderDiff(invocation, diff, facts)}\n`);
+  // Nothing is shown before: where nobody reads it, the process ends there.
   const outcome = await applyAll(invocation, clients, diff.changes);
   await show(
     invocation,
     () => ({ isApplied: true, ...facts, ...diffToJson(diff), ...outcomeToJson(outcome) }),
-    () => renderOutcome(invocation, outcome),
+    () => `${renderDiff(invocation, diff, facts)}\n${renderOutcome(invocation, outcome)}`,
   );
   if (invocation.io.interrupted.aborted) return EXIT.interrupted;
   return outcome.unmade.length === 0 ? EXIT.ok : EXIT.negative;
