@@ -33,6 +33,8 @@ type GatewayConfig = ConfigOf<'gateway'>;
 
 /** How long calls in progress may take during a stop. */
 const DRAIN_MS = 3_000;
+/** What is still held after so long is refused: an attempt takes a second, and its caller has an answer before connections are cut. */
+const HELD_MS = 1_800;
 
 /** Runs a gateway until it is stopped, and sets the exit code of the process. */
 export function runGateway(argv: readonly string[], signals: EarlySignals): Promise<void> {
@@ -93,7 +95,11 @@ async function start(config: GatewayConfig, parts: ProcessParts): Promise<void> 
   });
   // Closed in reverse: what is under way is answered before the links close.
   closers.push('gateway', () => gateway.stop());
-  closers.push('server', () => server.close(DRAIN_MS));
+  closers.push('server', async () => {
+    const limit = clock.after(HELD_MS, () => gateway.stopHolding());
+    await server.close(DRAIN_MS);
+    limit.cancel();
+  });
   telemetry.start(config.kind, announcedAddress(its, server));
   parts.stopOnSignals(() => server.beginDrain());
   await gateway.start();

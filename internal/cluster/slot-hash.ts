@@ -43,6 +43,11 @@ export function isOfOneSlot(prefix: string): boolean {
   return open >= 0 && prefix.indexOf('}', open) > open + 1;
 }
 
+/** The beginning of such a prefix, up to the end of its tag. */
+export function tagOf(prefix: string): string {
+  return prefix.slice(0, prefix.indexOf('}', prefix.indexOf('{')) + 1);
+}
+
 /** Keys are short: a loop is faster than a call of `indexOf`, which would also search behind the key. */
 function indexIn(bytes: Uint8Array, byte: number, from: number, to: number): number {
   for (let i = from; i < to; i++) if (bytes[i] === byte) return i;

@@ -5,7 +5,6 @@
 import type { GatewayGroup, GatewayPort, GatewayView } from '#cluster/gateway-port.ts';
 import { runsOf, type ShardMap, slotsIn } from '#cluster/shard-map.ts';
 import type { Readiness } from '#model/edge.ts';
-import { WalnutError } from '#model/errors.ts';
 import { SLOTS } from '#model/slots.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -38,14 +37,13 @@ export interface GatewayOptions {
   readonly logger: Logger;
 }
 
-/** How long a caller that knows a newer map waits until this gateway has it. */
-const MAP_HEARD_MS = 500;
-
 export class Gateway implements GatewayPort {
   readonly keys: ClusterKeys;
   readonly #options: GatewayOptions;
   readonly #groups: Groups;
   readonly #follower: MapFollower;
+  /** The map that was kept before this start. */
+  #loaded: ShardMap | undefined;
   /** The newest map is written after the one before. */
   #saving: Promise<void> = Promise.resolve();
 
@@ -74,6 +72,7 @@ export class Gateway implements GatewayPort {
     const found = await kept?.load();
     if (found !== undefined) {
       const { map, ageMs } = found;
+      this.#loaded = map;
       this.#groups.cache.start(map, ageMs);
       logger.info(
         { epoch: map.epoch, cluster: map.clusterId, ageMs },
@@ -81,6 +80,11 @@ export class Gateway implements GatewayPort {
       );
     }
     this.#follower.start();
+  }
+
+  /** Calls that wait for a group that does not answer are refused, so that their callers hear it before the process ends. */
+  stopHolding(): void {
+    for (const { hold } of this.#groups.all) hold.stop();
   }
 
   async stop(): Promise<void> {
@@ -95,7 +99,7 @@ export class Gateway implements GatewayPort {
 
   /** See `EdgeOwner`: one question to the coordinators is in flight, however many calls wait for it. */
   whenMapHeard(epoch: number): Promise<void> | undefined {
-    return this.#epoch >= epoch ? undefined : this.#askFor(epoch);
+    return this.#groups.whenHeard(epoch);
   }
 
   readiness(): Readiness {
@@ -125,20 +129,6 @@ export class Gateway implements GatewayPort {
     };
   }
 
-  async #askFor(epoch: number): Promise<void> {
-    await this.#groups.cache.refreshWithin(MAP_HEARD_MS);
-    if (this.#epoch >= epoch) return;
-    throw new WalnutError(
-      'unavailable',
-      `the caller knows map epoch ${epoch}, and this gateway ${this.#epoch}: no coordinator that it asked told it a newer one`,
-      { nothingDone: true },
-    );
-  }
-
-  get #epoch(): number {
-    return this.#groups.cache.map?.epoch ?? 0;
-  }
-
   /** Ready is a gateway once every slot has an owner and every owner a leader, in the cluster of its coordinators. */
   #whyNotReady(): string[] {
     const { map } = this.#groups.cache;
@@ -155,6 +145,7 @@ export class Gateway implements GatewayPort {
   #onMap(map: ShardMap): void {
     const { kept, logger } = this.#options;
     logger.debug({ epoch: map.epoch }, 'the map changed');
-    if (kept !== undefined) this.#saving = this.#saving.then(() => kept.save(map));
+    // What was read from the file is not written again: its age is that of the file.
+    if (kept !== undefined && map !== this.#loaded) this.#saving = this.#saving.then(() => kept.save(map));
   }
 }

@@ -32,6 +32,8 @@ export interface GroupsOptions {
   readonly onMap: (map: ShardMap) => void;
 }
 
+/** How long a caller that knows a newer map waits until this process has it. */
+const MAP_HEARD_MS = 500;
 /** Enough that a group that owns one slot only has one of these keys, but for one case in 10,000,000. */
 const KEYS_TRIED_MAX = 16 * SLOTS;
 
@@ -105,6 +107,14 @@ export class Groups {
     return this.owners.hasHints ? undefined : this.#bySlot.ownerOfAll;
   }
 
+  /**
+   * Await it before a call of somebody who knows the map of this epoch. Rejects with `unavailable` where no
+   * coordinator tells it within 500 ms. Undefined: it is known.
+   */
+  whenHeard(epoch: number): Promise<void> | undefined {
+    return this.#epoch >= epoch ? undefined : this.#askFor(epoch);
+  }
+
   /** Throws `invalid_argument` where the map has no such group. */
   ofId(id: string): GroupCalls {
     const group = this.#groups.get(id);
@@ -153,6 +163,20 @@ export class Groups {
     if (this.#groups.has(group)) return;
     throw invalidArgument(
       `a position is of group ${group}, and the map of epoch ${map.epoch} has none of that name: expected positions of answers of this cluster; without any, a session begins anew`,
+    );
+  }
+
+  get #epoch(): number {
+    return this.cache.map?.epoch ?? 0;
+  }
+
+  async #askFor(epoch: number): Promise<void> {
+    await this.cache.refreshWithin(MAP_HEARD_MS);
+    if (this.#epoch >= epoch) return;
+    throw new WalnutError(
+      'unavailable',
+      `the caller knows map epoch ${epoch}, and this gateway ${this.#epoch}: no coordinator that it asked told it a newer one`,
+      { nothingDone: true },
     );
   }
 

@@ -42,6 +42,7 @@ const RETRY_AFTER_S = 1;
 
 interface Waiter {
   readonly go: () => void;
+  readonly fail: (error: WalnutError) => void;
 }
 
 export class Hold {
@@ -55,6 +56,7 @@ export class Hold {
   #probe: Timer | undefined;
   #idle: Timer | undefined;
   #pauses = 0;
+  #isStopping = false;
 
   constructor(options: HoldOptions) {
     this.#options = options;
@@ -105,6 +107,12 @@ export class Hold {
     return this.#wait(limitMs, signal);
   }
 
+  /** The process is about to stop: who waits, and who would have to from now on, is refused with `unavailable`. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const waiter of [...this.#waiting]) waiter.fail(stopping());
+  }
+
   /** The group answered, be it by a refusal of the request itself. */
   onAnswer(): void {
     this.#underWay--;
@@ -151,6 +159,7 @@ export class Hold {
 
   #wait(limitMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock, name } = this.#options;
+    if (this.#isStopping) return Promise.reject(stopping());
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiting.delete(waiter);
@@ -163,11 +172,12 @@ export class Hold {
           this.#underWay++;
           resolve();
         },
+        fail: (error) => {
+          leave();
+          reject(error);
+        },
       };
-      const fail = (error: WalnutError): void => {
-        leave();
-        reject(error);
-      };
+      const { fail } = waiter;
       const onAbort = (): void => fail(new WalnutError('cancelled', 'the caller gave up waiting'));
       const timer = clock.after(Math.max(0, limitMs), () =>
         fail(unavailable(`group ${name} took no calls in the time of this one`)),
@@ -222,4 +232,8 @@ export class Hold {
       if (this.#waiting.size === 0) this.#close();
     });
   }
+}
+
+function stopping(): WalnutError {
+  return unavailable('this process stops: ask another one');
 }

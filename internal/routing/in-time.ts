@@ -60,7 +60,9 @@ export async function whileWanted<T>(work: Promise<T>, signal: AbortSignal | und
 export function inCallersTime(error: unknown, signal: AbortSignal | undefined): unknown {
   if (!isDeadlineNear(signal) || !(error instanceof WalnutError)) return error;
   if (error.code !== 'cancelled' && error.code !== 'unavailable') return error;
-  return lateError(error.details.nothingDone === true, `: ${withoutOutcome(error.message)}`);
+  // That the call was ended here says nothing of why.
+  const why = error.code === 'cancelled' ? '' : `: ${withoutOutcome(error.message)}`;
+  return lateError(error.details.nothingDone === true, why);
 }
 
 /** The results of operations of a part that failed as a whole: a Get has no effect that could be unknown. */

@@ -88,8 +88,12 @@ export class PagedKeys {
     target: ReadPolicy,
     signal: AbortSignal | undefined,
   ): Promise<PageCursor> {
-    if (cursor !== '') return parseCursor(cursor, prefixes);
     const { groups, clock } = this.#options;
+    if (cursor !== '') {
+      const at = parseCursor(cursor, prefixes);
+      await groups.whenHeard(at.epoch);
+      return at;
+    }
     const [first] = await groupsOfPrefix(onlyOf(prefixes), { groups, clock, target, signal });
     if (first === undefined) throw unavailable('the map of the cluster has no group');
     return { group: first.id, prefix: 0, address: '', epoch: groups.cache.map?.epoch ?? 0, cursor: '' };

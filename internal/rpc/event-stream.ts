@@ -47,9 +47,9 @@ export async function sendEvents<Message>(
     await sendStream({ status: 200, header: new Headers(EVENT_STREAM), body }, response);
   } catch (error) {
     if (isOver(response)) return;
-    const { httpStatus, code, message, headers } = errors.toHttpError(error);
-    call.onEnd?.(code);
-    sendProblem(request, response, httpStatus, { code, message }, headers);
+    const problem = errors.toHttpError(error);
+    call.onEnd?.(problem.code);
+    sendProblem(request, response, problem.httpStatus, problem, problem.headers);
   }
 }
 

@@ -228,6 +228,13 @@ export function sendError(
   send(request, response, status, { 'content-type': 'application/json', ...headers }, body);
 }
 
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  /** See `ErrorDetails.nothingDone`. */
+  readonly nothingDone?: true | undefined;
+}
+
 /**
  * Errors of plain routes are problems of RFC 9457, with the fields of the Connect protocol
  * beside. They have the type `application/json` where the caller accepts that by name and
@@ -237,12 +244,20 @@ export function sendProblem(
   request: HttpRequest,
   response: HttpResponse,
   status: number,
-  { code, message }: { readonly code: string; readonly message: string },
+  { code, message, nothingDone }: Problem,
   headers: Headers = {},
 ): void {
   // 499, for a caller that gave up, is in no list.
   const title = STATUS_CODES[status] ?? 'Client Closed Request';
-  const body = JSON.stringify({ type: 'about:blank', title, status, detail: message, code, message });
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    detail: message,
+    code,
+    message,
+    nothingDone,
+  });
   send(request, response, status, { 'content-type': problemType(request.headers.accept), ...headers }, body);
 }
 

@@ -32,6 +32,16 @@ export interface GatewayModulesOptions {
   readonly version: string;
 }
 
+const BY_FAILOVER = 'a coordinator decides who leads. Use: walnut cluster failover GROUP';
+const BY_MAP = 'its map lists the nodes of each group: see walnut cluster map';
+/** Members refuse these, too: what there is in a cluster. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  Promote: BY_FAILOVER,
+  Failover: BY_FAILOVER,
+  AddReplica: BY_MAP,
+  RemoveReplica: BY_MAP,
+};
+
 export function createGatewayModules(options: GatewayModulesOptions): RpcModule[] {
   const startedMs = options.clock.monotonicMs();
   return [createAdmin(options, startedMs), createCoordinator(options)];
@@ -40,12 +50,12 @@ export function createGatewayModules(options: GatewayModulesOptions): RpcModule[
 function createAdmin(options: GatewayModulesOptions, startedMs: number): RpcModule {
   const status = { limits: FEW, impl: () => statusOf(options, startedMs) };
   return createPartialModule(Admin, { status }, async ({ name }) => {
-    const why = `a gateway has neither a log nor a store: call ${name} at a node`;
-    return new WalnutError(
-      'failed_precondition',
-      `${why}; walnut cluster nodes lists them with their addresses`,
-      { nothingDone: true },
-    );
+    const other = INSTEAD[name];
+    const why =
+      other === undefined
+        ? `a gateway has neither a log nor a store: call ${name} at a node; walnut cluster nodes lists them with their addresses`
+        : `${name} is not for a cluster: ${other}`;
+    return new WalnutError('failed_precondition', why, { nothingDone: true });
   });
 }
 

@@ -2,6 +2,7 @@
 import type { WireCode } from '#wire/error-codes.ts';
 
 export class HttpRefusal extends Error {
+  readonly nothingDone = true;
   readonly httpStatus: number;
   readonly code: WireCode;
   readonly headers: Readonly<Record<string, string>>;

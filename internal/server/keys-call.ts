@@ -74,5 +74,5 @@ export function sendConditionNotMet(
   // A caller that may not read the key gets no version of an entry that is there.
   const now = !mayRead ? '' : `: ${found}`;
   const message = `the condition was not met${now}`;
-  sendProblem(request, response, 412, { code: 'failed_precondition', message }, headers);
+  sendProblem(request, response, 412, { code: 'failed_precondition', message, nothingDone: true }, headers);
 }

@@ -64,11 +64,12 @@ export async function serveKeys(
     end('ok');
   } catch (error) {
     if (isOver(response)) return;
-    const { httpStatus, code, message, headers } = toHttpError(error, errors);
-    end(code);
+    const problem = toHttpError(error, errors);
+    const { httpStatus, headers } = problem;
+    end(problem.code);
     const location = movedTo(error, request.method, path, query);
-    if (location === undefined) sendProblem(request, response, httpStatus, { code, message }, headers);
-    else sendProblem(request, response, 307, { code, message }, { ...headers, location });
+    if (location === undefined) sendProblem(request, response, httpStatus, problem, headers);
+    else sendProblem(request, response, 307, problem, { ...headers, location });
   }
 }
 

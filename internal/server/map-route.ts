@@ -37,7 +37,7 @@ function sendMap(
     const headers = { ...JSON_HEADERS, 'x-map-epoch': String(map.epoch) };
     send(request, response, 200, headers, `${toJsonString(ShardMapSchema, fromShardMap(map))}\n`);
   } catch (error) {
-    const { httpStatus, code, message, headers } = errors.toHttpError(error);
-    sendProblem(request, response, httpStatus, { code, message }, headers);
+    const problem = errors.toHttpError(error);
+    sendProblem(request, response, problem.httpStatus, problem, problem.headers);
   }
 }

@@ -164,7 +164,7 @@ describe('latency', () => {
     expect(out).toMatch(/^KVStore\/Get +100 +0\.56 ms +1 ms +9\.1 ms +9\.9 ms$/m);
     expect(out).toMatch(/^PUT \/v1\/keys +10 +/m);
     expect(out).toMatch(/^fdatasync of the log +10 +/m);
-    expect(out).toMatch(/^1,110 calls since the start of the node$/m);
+    expect(out).toMatch(/^1,110 calls since the start of the process$/m);
   });
 
   it('shows those of a while, and histograms of a method', async () => {

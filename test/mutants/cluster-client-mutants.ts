@@ -134,7 +134,7 @@ export const CLUSTER_CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'gateway that serves a caller by an older map than that caller knows',
-    file: 'internal/routing/gateway.ts',
+    file: 'internal/routing/groups.ts',
     text: 'return this.#epoch >= epoch ? undefined : this.#askFor(epoch);',
     replacement: 'return this.#epoch >= 0 ? undefined : this.#askFor(epoch);',
     tests: ['test/routing/gateway.test.ts'],

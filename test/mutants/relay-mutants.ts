@@ -170,8 +170,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: 'late: a write that was sent is told as not done',
     file: 'internal/routing/in-time.ts',
-    text: 'return lateError(error.details.nothingDone === true, `',
-    replacement: 'return lateError(error.details.nothingDone !== false, `',
+    text: 'return lateError(error.details.nothingDone === true, why)',
+    replacement: 'return lateError(error.details.nothingDone !== false, why)',
     tests: RELAYED,
   },
   {

@@ -199,4 +199,32 @@ export const VECTOR_MUTANTS: readonly Mutant[] = [
     replacement: '    return this.all.filter(() => owners.size > 0);',
     tests: ['test/routing/merged-watch.test.ts'],
   },
+  {
+    name: 'owner of a tag asked for by a key that may be too long',
+    file: 'internal/routing/prefix-groups.ts',
+    text: 'tagOf(prefix)',
+    replacement: 'prefix',
+    tests: ['test/routing/paged-keys.test.ts'],
+  },
+  {
+    name: 'scan of a tag that counts as a use of the entry of that name',
+    file: 'internal/routing/prefix-groups.ts',
+    text: "const NOBODYS = '\\u0000';",
+    replacement: "const NOBODYS = '';",
+    tests: ['test/routing/paged-keys.test.ts'],
+  },
+  {
+    name: 'kept map written again at each start, so that its age begins anew',
+    file: 'internal/routing/gateway.ts',
+    text: 'kept !== undefined && map !== this.#loaded',
+    replacement: 'kept !== undefined',
+    tests: ['test/routing/gateway.test.ts'],
+  },
+  {
+    name: 'calls that go on waiting in a process that stops',
+    file: 'internal/routing/hold.ts',
+    text: '    for (const waiter of [...this.#waiting]) waiter.fail(stopping());\n',
+    replacement: '',
+    tests: ['test/routing/hold.test.ts'],
+  },
 ];

@@ -11,6 +11,7 @@ function open() {
   const clock = new VirtualClock();
   /** `cluster`: of the coordinator, where it streams. */
   const at = { epoch: 1, asked: 0, isSilent: false, cluster: undefined as string | undefined };
+  const saved: number[] = [];
   const gateway = new Gateway({
     coordinators: ['c:1'],
     source: {
@@ -44,12 +45,15 @@ function open() {
       toError: (error) => error as Error,
       retain: () => undefined,
     },
-    kept: { load: async () => ({ map: mapOf(['g1'], 1), ageMs: 5_000 }), save: async () => undefined },
+    kept: {
+      load: async () => ({ map: mapOf(['g1'], 1), ageMs: 5_000 }),
+      save: async ({ epoch }) => void saved.push(epoch),
+    },
     readFrom: 'master',
     limits: { callsMax: 10, bytesMax: 1_000_000 },
     ...{ clock, random: new SeededRandom(1), logger: silentLogger },
   });
-  return { clock, at, gateway };
+  return { clock, at, gateway, saved };
 }
 
 describe('a gateway', () => {
@@ -63,6 +67,18 @@ describe('a gateway', () => {
     await Promise.all(heard);
     expect(at.asked).toBe(1);
     expect(gateway.whenMapHeard(3)).toBeUndefined();
+  });
+
+  it('does not write again the map that it kept, whose age would begin anew with each start', async () => {
+    const { clock, at, gateway, saved } = open();
+    await gateway.start();
+    await clock.advance(300);
+    expect(saved).toEqual([]);
+    at.epoch = 2;
+    const heard = gateway.whenMapHeard(2);
+    await clock.advance(1);
+    await heard;
+    expect(saved).toEqual([2]);
   });
 
   it('tells the age of the map that it kept until a coordinator has answered', async () => {

@@ -51,6 +51,24 @@ describe('the queue of a group', () => {
     expect([hold.isOpen, gone]).toEqual([false, 5]);
   });
 
+  it('refuses who waits, and who would have to, once the process is about to stop', async () => {
+    const { clock, hold } = open();
+    for (let i = 0; i < 3; i++) {
+      void hold.enter(10_000, undefined);
+      hold.onFailure();
+    }
+    const waiting = [1, 2].map(() => hold.enter(10_000, undefined)?.catch((error: unknown) => error));
+    hold.stop();
+    await clock.settle();
+    waiting.push(hold.enter(10_000, undefined)?.catch((error: unknown) => error));
+    const refused = { code: 'unavailable', message: 'this process stops: ask another one' };
+    expect(await Promise.all(waiting)).toMatchObject([refused, refused, refused]);
+    expect(hold.isOpen).toBe(true);
+    hold.onAnswer();
+    // A group that answers is called until the process has ended.
+    expect(hold.enter(10_000, undefined)).toBeUndefined();
+  });
+
   it('tells that calls go on once the group has answered, and not where nobody waits any more', async () => {
     const told: string[] = [];
     const { clock, hold } = open({ held: () => told.push('held'), released: () => told.push('released') });

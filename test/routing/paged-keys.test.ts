@@ -57,6 +57,27 @@ describe('a Scan', () => {
     expect(page).toMatchObject({ entries: [{ key: '{foo}g1-1:1' }], nextCursor: 'g1@g1-1:1/2/0/second' });
   });
 
+  it('of a prefix with a tag is no use of an entry: who owns it is asked by a key that nobody has', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    const keys: string[] = [];
+    cluster.fate = (_address, key) => {
+      if (key !== '') keys.push(key);
+      return 'answer';
+    };
+    await cluster.settled(cluster.keys.scan({ ...SCAN, prefix: `a{${'é'.repeat(100)}}${'x'.repeat(800)}` }));
+    expect(keys).toEqual([`a{${'é'.repeat(100)}}\u0000`]);
+  });
+
+  it('goes on by a cursor of a newer map once that map is heard, and else not yet', async () => {
+    const cluster = new FakeCluster(['g1', 'g2']);
+    cluster.map = mapOf(['g1', 'g2'], 3);
+    const page = (epoch: number) =>
+      cluster.settled(cluster.keys.scan({ ...SCAN, cursor: `g1@g1-1:1/${epoch}/0/second` }));
+    expect(await page(3)).toHaveProperty('entries');
+    expect(cluster.routed.cache.map?.epoch).toBe(3);
+    expect(await page(4)).toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
+  });
+
   it('of a prefix with a tag is refused where no group says that it owns its slot', async () => {
     const cluster = new FakeCluster(['g1', 'g2']);
     cluster.fate = (_address, key) => (key === '' ? 'answer' : 'moved');

@@ -141,6 +141,10 @@ it.each([
 
 it.each([
   [['digest'], 'call Digest at a node; walnut cluster nodes lists them'],
+  [
+    ['promote'],
+    'Promote is not for a cluster: a coordinator decides who leads. Use: walnut cluster failover GROUP',
+  ],
   [['checkpoint'], 'call Checkpoint at a node'],
   [['scrub'], 'call Scrub at a node'],
   [['slowlog'], 'call GetSlowLog at a node'],

@@ -100,6 +100,25 @@ describe('/v1/keys/{key}', () => {
   });
 
   it.each([
+    ['nothing was done', { nothingDone: true }, true],
+    ['the outcome is unknown', {}, undefined],
+  ] as const)('says in the problem of a write whether %s', async (_, details, nothingDone) => {
+    const running = await start();
+    running.node.failure = new WalnutError('unavailable', 'the master does not answer', details);
+    const put = await http1(running, 'PUT', '/v1/keys/k', { body: 'v' });
+    expect(put.status).toBe(503);
+    expect(JSON.parse(put.text).nothingDone).toBe(nothingDone);
+  });
+
+  it.each([
+    ['a condition that is not met', 412, '/v1/keys/k', { 'if-match': '"4294967297-9"' }],
+    ['a parameter that there is not', 400, '/v1/keys/k?ttl=soon', {}],
+  ])('says of %s that nothing was done', async (_, status, path, headers) => {
+    const put = await http1(await start(), 'PUT', path, { body: 'v', headers });
+    expect([put.status, JSON.parse(put.text).nothingDone]).toEqual([status, true]);
+  });
+
+  it.each([
     ['/v1/keys/a/b//c', 'a/b//c'],
     ['/v1/keys/a%2Fb%20%C3%BC', 'a/b ü'],
     ['/v1/keys/__proto__', '__proto__'],

@@ -108,7 +108,7 @@ function render(
   hasHistograms: boolean,
   colors: Colors,
 ): string {
-  const when = over === undefined ? 'since the start of the node' : `in ${showDuration(over)}`;
+  const when = over === undefined ? 'since the start of the process' : `in ${showDuration(over)}`;
   if (chosen.length === 0) return `no call was answered ${when}\n`;
   const rows = [...chosen]
     .sort((a, b) => b.seconds.count - a.seconds.count)

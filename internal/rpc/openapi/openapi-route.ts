@@ -31,6 +31,10 @@ const PROBLEM_SCHEMA: JsonSchema = {
     detail: { type: 'string' },
     code: { type: 'string', description: 'The code of the rpcs in lower case, such as not_found' },
     message: { type: 'string' },
+    nothingDone: {
+      type: 'boolean',
+      description: 'True: the request did nothing and never will. Absent: a write may have been carried out',
+    },
   },
   required: ['code', 'message'],
 };
