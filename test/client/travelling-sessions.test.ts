@@ -66,10 +66,11 @@ describe('the text of a session of nodes of g1', () => {
   it('says nothing of the keys of another group, whose nodes answer, and is kept', async () => {
     const text = await textOfG1();
     const client = at('g2', text);
+    const other = `{${keyOf('g2')}}:n`;
     expect((await client.get(keyOf('g2'))).asOf?.group).toBe('g2');
-    expect((await client.increment('n')).value).toBe(1n);
-    expect((await client.get('n')).found).toBe(true);
-    expect((await client.get('n', { fillLeaseMs: 1 })).found).toBe(true);
+    expect((await client.increment(other)).value).toBe(1n);
+    expect((await client.get(other)).found).toBe(true);
+    expect((await client.get(other, { fillLeaseMs: 1 })).found).toBe(true);
     const seen = client.session.positions;
     expect(seen.map(({ group }) => group).sort()).toEqual(['g1', 'g2']);
     const [, , position = ''] = text.split('.');
@@ -89,12 +90,13 @@ describe('the text of a session of nodes of g1', () => {
     'begins with %s there',
     async (method) => {
       const client = at('g2', await textOfG1());
+      const key = `{${keyOf('g2')}}:m`;
       const begin: Record<typeof method, () => Promise<unknown>> = {
-        increment: () => client.increment('m'),
-        atomic: () => client.atomic([{ get: { key: 'm' } }, { increment: { key: 'm' } }]),
+        increment: () => client.increment(key),
+        atomic: () => client.atomic([{ get: { key } }, { increment: { key } }]),
         scan: () => client.scan('').next(),
         count: () => client.count(''),
-        fill: () => client.get('m', { fillLeaseMs: 1 }),
+        fill: () => client.get(key, { fillLeaseMs: 1 }),
       };
       await begin[method]();
       expect((await client.get(keyOf('g2'))).asOf?.group).toBe('g2');
