@@ -91,12 +91,8 @@ export class ClusterKeys implements Keys {
     return sum;
   }
 
-  groupOf(key: string): string | undefined {
-    return this.#map.owners.ownerOf(slotOfKey(key));
-  }
-
   sessionOf(key: string): Session | undefined {
-    const id = this.groupOf(key);
+    const id = this.#map.owners.ownerOf(slotOfKey(key));
     return id === undefined ? undefined : this.#groups.get(id)?.keys.session;
   }
 

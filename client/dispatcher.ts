@@ -1,6 +1,6 @@
 /**
  * The order of a client's calls. Writes, and reads of the master, take effect in the
- * order of their calls, through a gateway those of each group (`GroupLanes`). Reads of other nodes go beside them, unless a write of their key
+ * order of their calls. Reads of other nodes go beside them, unless a write of their key
  * is not answered yet. A call that may wait for other nodes goes after those before it, by
  * itself or with writes that wait for the same; if it writes, later calls of its keys wait for it.
  */
@@ -13,7 +13,6 @@ import { BatchSender } from './batch-sender.ts';
 import type { Caller } from './caller.ts';
 import { type CallError, givenUp, invalid, toCallError } from './failures.ts';
 import { orGivenUp, type Sending } from './give-up.ts';
-import { GroupLanes } from './group-lanes.ts';
 import { ownerNamedBy } from './judge.ts';
 import { KeyOrder, type Turn } from './key-order.ts';
 import type { Value } from './keys.ts';
@@ -63,7 +62,7 @@ interface Aside extends Omit<Turn, 'begin'> {
 export class Dispatcher {
   readonly #caller: Caller;
   readonly #readFrom: Target;
-  readonly #order: GroupLanes;
+  readonly #order: Lane;
   readonly #reads: Lane;
   readonly #keys: KeyOrder;
   readonly #alone: BatchSender;
@@ -91,7 +90,7 @@ export class Dispatcher {
     const send = (batch: readonly PendingOperation[]): Promise<void> => this.#alone.send(batch, 'master');
     this.#shared = new SharedWaits({ places: this.#places, limits, send });
     this.#fills = new Places(WAITING_MAX, limits);
-    this.#order = new GroupLanes({ limits, send: (batch) => ordered.send(batch, 'master') });
+    this.#order = new Lane({ limits, batchesMax: 1, send: (batch) => ordered.send(batch, 'master') });
     this.#reads = new Lane({
       limits,
       batchesMax: READS_MAX,
@@ -125,7 +124,7 @@ export class Dispatcher {
         const send = (): Promise<void> => this.#places.run(loadOf(bytes), begin);
         this.#aside({ keys, keepsKeys: true, bytes, send, fail: reject });
       } else {
-        const push = (): void => this.#order.push(keys[0] ?? '', { kind: 'alone', bytes, begin });
+        const push = (): void => this.#order.push({ kind: 'alone', bytes, begin });
         this.#keys.enter({ keys, keepsKeys: false, begin: push, fail: reject });
       }
     });
@@ -157,9 +156,8 @@ export class Dispatcher {
       this.#aside({ keys: [key], keepsKeys: isWrite, bytes, send, fail });
       return;
     }
-    const isBeside = !isWrite && this.#targetOf(key) !== 'master';
-    const push = (): void => (isBeside ? this.#reads.push(pending) : this.#order.push(key, pending));
-    this.#keys.enter({ keys: [key], keepsKeys: false, begin: push, fail });
+    const lane = !isWrite && this.#targetOf(key) !== 'master' ? this.#reads : this.#order;
+    this.#keys.enter({ keys: [key], keepsKeys: false, begin: () => lane.push(pending), fail });
   }
 
   #sendWaiting(pending: PendingOperation, target: Target, signal: AbortSignal | undefined): Promise<void> {
@@ -178,7 +176,7 @@ export class Dispatcher {
   /** A Get with a fill lease, after what was called before except calls that may wait. */
   #fill(pending: PendingOperation, request: GetRequest, signal: AbortSignal | undefined): void {
     const send = async (): Promise<void> => {
-      await this.#order.settled(request.key);
+      await this.#order.settled();
       await sendLoneGet(this.#caller, pending, request, signal);
     };
     this.#fills.run(loadOf(pending.bytes), send).catch(pending.fail);
@@ -187,11 +185,6 @@ export class Dispatcher {
   /** The Get with this client's wait, where its caller asked for none. */
   #patient(request: GetRequest): GetRequest {
     return request.waitMs > 0 ? request : { ...request, waitMs: this.#waitMs };
-  }
-
-  /** The group that owns the key, where the client calls several through a gateway; undefined: none has named it yet. */
-  groupOf(key: string): string | undefined {
-    return this.#caller.session.isOfGroups ? this.#order.groupOf(key) : '';
   }
 
   /** True if a write of the key is not answered yet. */
@@ -215,7 +208,7 @@ export class Dispatcher {
         });
       this.#underWay.add(sent);
     };
-    const begin = (): void => this.#order.push(keys[0] ?? '', { kind: 'alone', bytes, begin: launch });
+    const begin = (): void => this.#order.push({ kind: 'alone', bytes, begin: launch });
     const turn = { keys, keepsKeys, begin, fail };
     this.#keys.enter(turn);
   }
@@ -300,7 +293,7 @@ export class Dispatcher {
       isSent: false,
       settle: (value, included) => {
         end();
-        this.#observe(key, value, included);
+        this.#observe(value, included);
         resolve(value);
       },
       fail: (error) => {
@@ -324,11 +317,9 @@ export class Dispatcher {
     else this.#writes.set(key, left);
   }
 
-  #observe(key: string, answer: object, included: Position | undefined): void {
-    const { asOf, position } = answer as { readonly asOf?: Position; readonly position?: Position };
-    const { session } = this.#caller;
-    if (asOf === undefined) session.observeWrite(position);
-    else session.observe(asOf, included);
-    if (session.isOfGroups) this.#order.learn(key, (asOf ?? position)?.group ?? '');
+  #observe(answer: object, included: Position | undefined): void {
+    const { asOf, position } = answer as { asOf?: never; position?: never };
+    if (asOf === undefined) this.#caller.session.observeWrite(position);
+    else this.#caller.session.observe(asOf, included);
   }
 }

@@ -13,6 +13,8 @@ export interface Progress {
 }
 
 export interface Flight<T> {
+  /** How many of `callers` are nobody, but the work itself. */
+  readonly own: number;
   readonly result: Promise<T>;
   readonly aborter: AbortController;
   readonly progress: Progress;
@@ -25,12 +27,15 @@ export class Flights<T> {
     return this.#underWay.get(key);
   }
 
-  /** Begins the work for a key that has none. `signal` aborts once nobody waits for it. */
-  begin(key: string, work: (signal: AbortSignal, progress: Progress) => Promise<T>): Flight<T> {
+  /**
+   * Begins the work for a key that has none. `signal` aborts once nobody waits for it. `own`: 1 for work
+   * that goes on where nobody does.
+   */
+  begin(key: string, work: (signal: AbortSignal, progress: Progress) => Promise<T>, own = 0): Flight<T> {
     const aborter = new AbortController();
-    const progress = { isLoading: false, callers: 0 };
+    const progress = { isLoading: false, callers: own };
     const result = work(aborter.signal, progress).finally(() => this.#remove(key, flight));
-    const flight: Flight<T> = { result, aborter, progress };
+    const flight: Flight<T> = { own, result, aborter, progress };
     this.#underWay.set(key, flight);
     return flight;
   }
@@ -47,10 +52,10 @@ export class Flights<T> {
     }
   }
 
-  /** Gives up what has no more than so many callers. */
-  endUpTo(callers: number): void {
-    for (const { progress, aborter } of this.#underWay.values())
-      if (progress.callers <= callers) aborter.abort();
+  /** Gives up what nobody waits for. */
+  endUnwanted(): void {
+    for (const { progress, aborter, own } of this.#underWay.values())
+      if (progress.callers === own) aborter.abort();
   }
 
   #remove(key: string, flight: Flight<T>): boolean {

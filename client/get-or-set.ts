@@ -31,9 +31,7 @@ export interface FillClient {
     value: Uint8Array,
     options: SetOptions & { signal?: AbortSignal | undefined },
   ): Promise<SetResponse>;
-  /** The group that owns the key; undefined: not known yet. */
-  groupOf(key: string): string | undefined;
-  /** The session that the key is read and written in; undefined: not known yet. */
+  /** The session that the key is read and written in, one for each group; undefined: not known yet. */
   sessionOf(key: string): Pick<Session, 'positions' | 'doubt'> | undefined;
   /** Aborts when the client is closed. */
   readonly closed: AbortSignal;
@@ -89,14 +87,17 @@ export class Loads {
   readonly #alone = new Flights<Content>();
   /** Calls whose callers went on without the cache. */
   readonly #left = new Set<AbortController>();
-  /** One for each group, and one for the keys whose group is not known yet. */
-  readonly #breakers = new Map<string | undefined, Breaker>();
+  /** One for each group, by its session. */
+  readonly #breakers = new WeakMap<object, Breaker>();
   readonly #random: Random;
+  /** For keys whose group is not known yet. */
+  readonly #breaker: Breaker;
 
   constructor({ client, clock, random }: LoadsOptions) {
     this.#client = client;
     this.#clock = clock;
     this.#random = random;
+    this.#breaker = new Breaker(clock, random);
   }
 
   /** Rejects with what `load` throws, as it is, where no stale value may be given, and with `CallError`s. */
@@ -128,7 +129,7 @@ export class Loads {
   /** Gives up the calls that nobody waits for: an orderly end need not wait for them either. */
   close(): void {
     for (const ends of this.#left) ends.abort();
-    this.#flights.endUpTo(FOR_ITSELF);
+    this.#flights.endUnwanted();
   }
 
   /** What the cache says of the key; undefined where it is not readable and the value is to be loaded. */
@@ -178,9 +179,10 @@ export class Loads {
   }
 
   #breakerOf(key: string): Breaker {
-    const group = this.#client.groupOf(key);
-    const known = this.#breakers.get(group) ?? new Breaker(this.#clock, this.#random);
-    this.#breakers.set(group, known);
+    const session = this.#client.sessionOf(key);
+    if (session === undefined) return this.#breaker;
+    const known = this.#breakers.get(session) ?? new Breaker(this.#clock, this.#random);
+    this.#breakers.set(session, known);
     return known;
   }
 
@@ -209,10 +211,9 @@ export class Loads {
   #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight<Content> {
     const doubt = this.#doubtOf(key);
     const breaker = this.#breakerOf(key);
-    const flight = this.#flights.begin(key, (signal, progress) => {
-      if (isRefresh) progress.callers = FOR_ITSELF;
-      return this.#fill({ key, load, plan, isRefresh, breaker, doubt, progress, signal });
-    });
+    const fill = (signal: AbortSignal, progress: Progress): Promise<Content> =>
+      this.#fill({ key, load, plan, isRefresh, breaker, doubt, progress, signal });
+    const flight = this.#flights.begin(key, fill, isRefresh ? FOR_ITSELF : 0);
     // Those who wait for it are told why it failed. One that refreshes may have nobody who waits.
     flight.result.catch((error: unknown) => {
       if (isRefresh && flight.progress.callers === FOR_ITSELF) doubt(error);

@@ -92,10 +92,6 @@ export class GroupKeys implements Keys {
     return this.#parts.session;
   }
 
-  groupOf(key: string): string | undefined {
-    return this.#calls.groupOf(key);
-  }
-
   sessionOf(): Session {
     return this.#parts.session;
   }

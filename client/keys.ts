@@ -38,8 +38,6 @@ export interface Keys {
   readonly nearStats: NearStats | undefined;
   /** The session that the key is read and written in; undefined: it is not known yet whose the key is. */
   sessionOf(key: string): Session | undefined;
-  /** The group that owns the key, empty where all keys are of one; undefined: it is not known yet. */
-  groupOf(key: string): string | undefined;
   /** A Get, from the near cache where that may answer it. */
   get(key: string, options: GetOptions & CallOptions): Promise<GetResponse>;
   call(operation: Operation, signal: AbortSignal | undefined): Promise<Value>;

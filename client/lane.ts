@@ -12,23 +12,19 @@ export interface LaneOptions {
   readonly batchesMax: number;
   /** Settles every operation. Never rejects. */
   readonly send: (batch: readonly PendingOperation[]) => Promise<void>;
-  /** Called with each call once what it waited for is over. */
-  readonly onOver?: (pending: Pending) => void;
 }
 
 export class Lane {
   readonly #queue: BatchQueue;
   readonly #batchesMax: number;
   readonly #send: LaneOptions['send'];
-  readonly #onOver: LaneOptions['onOver'];
   readonly #underWay = new Set<Promise<void>>();
   #running: Promise<void> | undefined;
 
-  constructor({ limits, batchesMax, send, onOver }: LaneOptions) {
+  constructor({ limits, batchesMax, send }: LaneOptions) {
     this.#queue = new BatchQueue(limits);
     this.#batchesMax = batchesMax;
     this.#send = send;
-    this.#onOver = onOver;
   }
 
   /** Throws RESOURCE_EXHAUSTED if too much waits. */
@@ -54,7 +50,6 @@ export class Lane {
       else {
         await Promise.all(this.#underWay);
         await next.begin();
-        this.#onOver?.(next);
       }
       // Callers that just got an answer can still add a call to the next Batch.
       if (!this.#queue.isNextAlone) await endOfTurn();
@@ -66,7 +61,6 @@ export class Lane {
   async #begin(batch: readonly PendingOperation[]): Promise<void> {
     const sent = this.#send(batch).then(() => {
       this.#underWay.delete(sent);
-      if (this.#onOver !== undefined) for (const pending of batch) this.#onOver(pending);
     });
     this.#underWay.add(sent);
     if (this.#underWay.size >= this.#batchesMax) await Promise.race(this.#underWay);

@@ -94,7 +94,6 @@ export class WalnutClient implements AsyncDisposable {
       set: (key, value, given: SetOptions & CallOptions) =>
         this.#call('set', given, key, value) as Promise<SetResponse>,
       sessionOf: (key) => this.#keys.sessionOf(key),
-      groupOf: (key) => this.#keys.groupOf(key),
       closed: this.#closed.signal,
     };
     this.#loads = new Loads({ client, clock: this.#clock, random: seams.random });

@@ -30,7 +30,6 @@ export class LeasingCache implements FillClient {
   readonly stored = new Map<string, Stored>();
   readonly session = new Session(create(PositionSchema, { epoch: 5n, lsn: 7n }));
   sessionOf: FillClient['sessionOf'] = () => this.session;
-  groupOf: FillClient['groupOf'] = () => '';
   readonly closed = new AbortController().signal;
   reads = 0;
   /** What each read waits for, and each write. */

@@ -6,6 +6,7 @@ import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { text } from '../../client/codecs.ts';
 import { refusedHere } from '../../client/failures.ts';
+import { Session } from '../../client/session.ts';
 import { WalnutClient } from '../../client/walnut-client.ts';
 import { fleet, outage } from './fleet.ts';
 import { SimulatedGroup } from './simulated-group.ts';
@@ -171,7 +172,8 @@ describe('a cache that does not answer', () => {
 
   it('of one group says nothing of another', async () => {
     const { cache, get, getOf, timed } = fleet(1);
-    cache.groupOf = (key) => (key === 'other' ? 'g2' : 'g1');
+    const other = new Session();
+    cache.sessionOf = (key) => (key === 'other' ? other : cache.session);
     const { end } = outage(cache);
     await timed(get());
     end();

@@ -3,7 +3,6 @@ import type { Mutant } from './mutant.ts';
 
 const LOADS = 'test/client/get-or-set.test.ts';
 const OUTAGES = 'test/client/outages.test.ts';
-const LANES = 'test/client/group-lanes.test.ts';
 
 export const LOAD_MUTANTS: readonly Mutant[] = [
   {
@@ -98,34 +97,6 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     tests: [OUTAGES],
   },
   {
-    name: 'client of a gateway that lets a call overtake an earlier one of its key where its group is named',
-    file: 'client/group-lanes.ts',
-    text: 'this.#stays.get(slot) ?? { slot, lane: this.#laneOf(slot), calls: 0 }',
-    replacement: '{ slot, lane: this.#laneOf(slot), calls: 0 }',
-    tests: [LANES],
-  },
-  {
-    name: 'client of a gateway whose first calls are overtaken by those of a group that is named',
-    file: 'client/group-lanes.ts',
-    text: 'if (!this.#isDivided || group === undefined)',
-    replacement: 'if (group === undefined)',
-    tests: [LANES],
-  },
-  {
-    name: 'client of a gateway that asks for a fill lease only once all groups have answered',
-    file: 'client/dispatcher.ts',
-    text: 'await this.#order.settled(request.key);',
-    replacement: 'await this.#order.settled();',
-    tests: [LANES],
-  },
-  {
-    name: 'getOrSet through a gateway that takes one group for all',
-    file: 'client/get-or-set.ts',
-    text: 'const group = this.#client.groupOf(key);',
-    replacement: "const group = '';",
-    tests: [LANES],
-  },
-  {
     name: 'getOrSet that loads anew without the cache for nobody',
     file: 'client/get-or-set.ts',
     text: 'if (isRefresh && progress.callers === FOR_ITSELF) throw unreadable();',
@@ -159,5 +130,12 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     text: '      if (this.#client.closed.aborted) ends.abort();',
     replacement: '',
     tests: [OUTAGES],
+  },
+  {
+    name: 'client whose close ends what one caller waits for',
+    file: 'client/flights.ts',
+    text: 'if (progress.callers === own) aborter.abort();',
+    replacement: 'if (progress.callers <= 1 + own) aborter.abort();',
+    tests: ['test/client/flights.test.ts'],
   },
 ];
