@@ -33,7 +33,7 @@ type GatewayConfig = ConfigOf<'gateway'>;
 
 /** How long calls in progress may take during a stop. */
 const DRAIN_MS = 3_000;
-/** What is still held after so long is refused: an attempt takes a second, and its caller has an answer before connections are cut. */
+/** What is still held after so long is refused: an attempt takes a second, and the caller has an answer before connections are cut, unless it asked to wait longer for acks. */
 const HELD_MS = 1_800;
 
 /** Runs a gateway until it is stopped, and sets the exit code of the process. */

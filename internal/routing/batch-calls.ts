@@ -3,7 +3,7 @@
  * operations. A part that fails is the error of its own operations only, and so is one that has not
  * answered when the time of the caller is nearly over; a Batch of one part is refused as a whole, as
  * by a node. A large part is sent in slices, one after the other, so that no turn of the event loop
- * is long: what follows a slice that failed is not sent.
+ * is long: what follows a slice that failed, or that took all the time of a call, is not sent.
  */
 import { partsOf, withinTime } from '#model/batch-parts.ts';
 import type { BatchOperation, BatchResult, WriteOperation } from '#model/commands.ts';
@@ -90,6 +90,7 @@ export class BatchCalls {
     for (const { length } of partsOf(operationsAt(running, places))) {
       const slice = places.slice(from, from + length);
       try {
+        if (from > 0 && this.#options.clock.monotonicMs() >= running.endMs) throw lateError(true);
         await this.#runSlice(running, group, slice);
       } catch (error) {
         if (!(error instanceof WalnutError) || (isOnly && from === 0)) throw error;

@@ -115,6 +115,11 @@ export class Groups {
     return this.#epoch >= epoch ? undefined : this.#askFor(epoch);
   }
 
+  /** True if the map has a group with this id. */
+  has(id: string): boolean {
+    return this.#groups.has(id);
+  }
+
   /** Throws `invalid_argument` where the map has no such group. */
   ofId(id: string): GroupCalls {
     const group = this.#groups.get(id);

@@ -43,7 +43,7 @@ export async function* mergedWatch(
   signal.addEventListener('abort', end, { once: true });
   await options.groups.learnEpochOf(command.after);
   const watched = await watchedGroups(options, command, over.signal);
-  checkPlaces(command, watched);
+  checkPlaces(options.groups, command, watched);
   checkAfter(options.groups, command, watched);
   const sources = watched.map((group) => open(options, group, command, over.signal));
   try {
@@ -71,15 +71,20 @@ async function watchedGroups(
 
 /**
  * Throws `invalid_argument` unless each group has a place: one that has none would begin from now on,
- * and miss changes. A prefix of one slot may have places of other groups beside its owner's: gateways
- * of before watched all.
+ * and miss changes. Places of groups that own no slot of the prefix count for nothing: gateways of before
+ * watched all groups.
  */
-function checkPlaces({ places, target }: WatchCommand, groups: readonly GroupCalls[]): void {
+function checkPlaces(
+  groups: Groups,
+  { places, target }: WatchCommand,
+  watchedGroups: readonly GroupCalls[],
+): void {
   if (places === undefined) return;
-  const watched = groups.map(({ id }) => id);
+  const watched = watchedGroups.map(({ id }) => id);
   const named = places.map(({ group }) => group);
   const isOfOne = target.kind === 'prefix' && isOfOneSlot(target.prefix);
-  const heeded = isOfOne ? named.filter((id) => watched.includes(id)) : named;
+  const counts = (id: string): boolean => watched.includes(id) || !(isOfOne || groups.has(id));
+  const heeded = named.filter(counts);
   if (idsOf(heeded) === idsOf(watched)) return;
   const why = `resume is of the groups ${idsOf(named)}, and this watch of ${idsOf(watched)}: begin again without resume`;
   throw invalidArgument(why);

@@ -1,5 +1,6 @@
 /** Which groups are asked for the keys with a prefix. */
 import { isOfOneSlot, tagOf } from '#cluster/slot-hash.ts';
+import { KEY_BYTES_MAX } from '#model/limits.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { GroupCalls } from '#routing/group-calls.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
@@ -28,7 +29,7 @@ export async function groupsOfPrefix(
   { groups, clock, target, signal }: PrefixAsk,
 ): Promise<readonly GroupCalls[]> {
   if (!isOfOneSlot(prefix)) return groups.ofPrefix(prefix);
-  const key = `${tagOf(prefix)}${NOBODYS}`;
+  const key = nobodysKey(tagOf(prefix));
   const kind = { target, isRepeatable: true, isRead: true, waitMs: 0, bytes: OPERATION_BYTES, signal };
   const owner = await untilOwned(
     groups,
@@ -40,4 +41,9 @@ export async function groupsOfPrefix(
     },
   );
   return [owner];
+}
+
+/** A key with this tag that nobody has; the tag itself where no longer key is permitted. */
+function nobodysKey(tag: string): string {
+  return Buffer.byteLength(tag) < KEY_BYTES_MAX ? `${tag}${NOBODYS}` : tag;
 }

@@ -89,6 +89,11 @@ export class SessionKeys implements KeyValuePort {
     return this.#written(() => this.#port.touch(this.#named(command), signal));
   }
 
+  /** What a session has seen at a node is shown operation by operation, so that its caller divides. */
+  get dividesBatches(): boolean {
+    return this.#own === undefined && this.#port.dividesBatches === true;
+  }
+
   checkBatch(operations: readonly BatchOperation[]): void {
     this.#port.checkBatch?.(operations);
   }

@@ -85,7 +85,7 @@ export const ROUTING_MUTANTS: readonly Mutant[] = [
   {
     name: 'watch of a gateway that begins from places of other groups',
     file: 'internal/routing/merged-watch.ts',
-    text: '  checkPlaces(command, watched);\n',
+    text: '  checkPlaces(options.groups, command, watched);\n',
     replacement: '',
     tests: [WATCH],
   },

@@ -66,6 +66,20 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     tests: ['test/routing/large-batches.test.ts'],
   },
   {
+    name: 'large Batch of a session at a gateway that is divided before its groups are known',
+    file: 'internal/server/session-keys.ts',
+    text: 'return this.#own === undefined && this.#port.dividesBatches === true;',
+    replacement: 'return false;',
+    tests: ['test/routing/large-batches.test.ts'],
+  },
+  {
+    name: 'Batch at a gateway whose slices have the time of a call each',
+    file: 'internal/routing/batch-calls.ts',
+    text: 'if (from > 0 && this.#options.clock.monotonicMs() >= running.endMs) throw lateError(true);',
+    replacement: '',
+    tests: ['test/routing/large-batches.test.ts'],
+  },
+  {
     name: 'large Batch at a gateway that is divided before its groups are known',
     file: 'internal/server/sliced-batch.ts',
     text: '  if (port.dividesBatches === true) return run;\n',

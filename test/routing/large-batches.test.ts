@@ -2,6 +2,8 @@
 import { expect, it } from 'vitest';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import { SliceQueue } from '#platform/slice-queue.ts';
+import { createKeysViews } from '#server/keys-views.ts';
 import { FakeCluster, incrementOf } from '#test/routing/fake-cluster.ts';
 
 const [OF_G1, OF_G2] = ['bar', 'foo'];
@@ -25,6 +27,43 @@ it('have the results of the groups that answer when one does not answer for 10 s
   const results = (await cluster.settled(cluster.keys.batch(MIXED))) as BatchResult[];
   expect(cluster.clock.monotonicMs() - startedMs).toBeLessThan(10_500);
   expect(codesOf(results)).toEqual(MIXED.map((_, i) => (i % 2 === 0 ? 'unavailable' : 'get')));
+});
+
+it.each([
+  ['nobody is known and nothing is wished', undefined],
+  ['the caller has a session', { seen: [] }],
+  ['the caller is a user', { user: 'u' }],
+])('have them where %s', async (_, wish) => {
+  const cluster = new FakeCluster(['g1', 'g2'], LIMITS);
+  cluster.fate = (address) => (address.startsWith('g1') ? 'hung' : 'answer');
+  const views = createKeysViews(cluster.keys, cluster.clock, new SliceQueue(cluster.clock));
+  const { batch } = views({ keys: undefined, wish, tellPositions: () => undefined });
+  const startedMs = cluster.clock.monotonicMs();
+  const results = (await cluster.settled(batch(MIXED))) as BatchResult[];
+  expect(cluster.clock.monotonicMs() - startedMs).toBeLessThan(10_500);
+  expect(codesOf(results)).toEqual(MIXED.map((_op, i) => (i % 2 === 0 ? 'unavailable' : 'get')));
+});
+
+it('send no slice once the time of a call is over', async () => {
+  const cluster = new FakeCluster(['g1'], LIMITS);
+  const { keys, clock } = cluster;
+  let slices = 0;
+  cluster.result = () => undefined;
+  const answer = clock.yield.bind(clock);
+  // Each slice after the first is sent 8 s after the one before.
+  clock.yield = () => (++slices > 0 ? clock.sleep(8_000) : answer());
+  const results = (await cluster.settled(
+    keys.batch([...readsOf(OF_G1), ...readsOf(OF_G1)]),
+  )) as BatchResult[];
+  expect(codesOf(results).slice(0, 255)).toEqual(
+    readsOf(OF_G1)
+      .slice(0, 255)
+      .map(() => 'get'),
+  );
+  expect(results.at(-1)).toMatchObject({
+    error: { code: 'deadline_exceeded', details: { nothingDone: true } },
+  });
+  expect(clock.monotonicMs()).toBeLessThan(25_000);
 });
 
 it('have them shortly before the deadline of the caller, too', async () => {

@@ -102,7 +102,8 @@ describe('a watch of a cluster', () => {
     const [g1, g2] = cluster.groups as [FakeGroup, FakeGroup];
     const { slots } = mapOf(['g1', 'g2'], 2);
     cluster.routed.cache.take({ kind: 'whole', map: { ...mapOf(['g1', 'g2', 'g3'], 2), slots }, epoch: 2 });
-    const places = [g1, g2].map(({ id, position }) => ({ group: id, position }));
+    // Gateways of before watched that group, too.
+    const places = [...cluster.groups].map(({ id, position }) => ({ group: id, position }));
     g1.watched.push([message(g1, 5, []), message(g1, 6, ['a'])]);
     g2.watched.push([message(g2, 8, []), message(g2, 9, ['b'])]);
     const { keys, last } = await read(cluster, 2, { places });

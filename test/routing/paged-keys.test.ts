@@ -66,6 +66,9 @@ describe('a Scan', () => {
     };
     await cluster.settled(cluster.keys.scan({ ...SCAN, prefix: `a{${'é'.repeat(100)}}${'x'.repeat(800)}` }));
     expect(keys).toEqual([`a{${'é'.repeat(100)}}\u0000`]);
+    const longest = `{${'x'.repeat(1_022)}}`;
+    await cluster.settled(cluster.keys.scan({ ...SCAN, prefix: longest }));
+    expect(keys[1]).toBe(longest);
   });
 
   it('goes on by a cursor of a newer map once that map is heard, and else not yet', async () => {
