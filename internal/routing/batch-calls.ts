@@ -86,19 +86,17 @@ export class BatchCalls {
     places: readonly number[],
     isOnly: boolean,
   ): Promise<void> {
-    let from = 0;
-    for (const { length } of partsOf(operationsAt(running, places))) {
-      const slice = places.slice(from, from + length);
+    const slices = slicesOf(running, places);
+    for (const [i, slice] of slices.entries()) {
       try {
-        if (from > 0 && this.#options.clock.monotonicMs() >= running.endMs) throw lateError(true);
+        if (i > 0 && this.#options.clock.monotonicMs() >= running.endMs) throw lateError(true);
         await this.#runSlice(running, group, slice);
       } catch (error) {
-        if (!(error instanceof WalnutError) || (isOnly && from === 0)) throw error;
+        if (!(error instanceof WalnutError) || (isOnly && i === 0)) throw error;
         fail(running, slice, error);
-        fail(running, places.slice(from + length), asRefusal(error) as WalnutError);
+        fail(running, slices.slice(i + 1).flat(), asRefusal(error) as WalnutError);
         return;
       }
-      from += length;
     }
   }
 
@@ -268,6 +266,17 @@ export class BatchCalls {
 
 function operationsAt({ operations }: Running, places: readonly number[]): BatchOperation[] {
   return places.map((place) => operations[place] as BatchOperation);
+}
+
+/** The places of each slice of a part. Where the Batch is small, so are its parts. */
+function slicesOf(running: Running, places: readonly number[]): readonly (readonly number[])[] {
+  if (running.turn === undefined) return [places];
+  let from = 0;
+  return partsOf(operationsAt(running, places)).map(({ length }) => {
+    const slice = places.slice(from, from + length);
+    from += length;
+    return slice;
+  });
 }
 
 /** The operations at these places that have no result yet have this error. */

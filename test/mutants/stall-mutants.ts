@@ -61,7 +61,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'Batch at a gateway that waits for a dead group once for each slice',
     file: 'internal/routing/batch-calls.ts',
-    text: '        fail(running, places.slice(from + length), asRefusal(error) as WalnutError);\n        return;',
+    text: '        fail(running, slices.slice(i + 1).flat(), asRefusal(error) as WalnutError);\n        return;',
     replacement: '',
     tests: ['test/routing/large-batches.test.ts'],
   },
@@ -75,7 +75,7 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'Batch at a gateway whose slices have the time of a call each',
     file: 'internal/routing/batch-calls.ts',
-    text: 'if (from > 0 && this.#options.clock.monotonicMs() >= running.endMs) throw lateError(true);',
+    text: 'if (i > 0 && this.#options.clock.monotonicMs() >= running.endMs) throw lateError(true);',
     replacement: '',
     tests: ['test/routing/large-batches.test.ts'],
   },
